@@ -1,0 +1,55 @@
+"""The spine: read, look, check, plan, render."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlspec.diagnostics import Diagnostic
+from mlspec.errors import MlspecError
+from mlspec.parts.protocol import Part
+from mlspec.parts.registry import PARTS
+from mlspec.plan.graph import CycleError, ordered
+from mlspec.plan.plan import Plan
+from mlspec.render.renderer import RenderedFile, render
+from mlspec.source.reader import read
+from mlspec.source.surroundings import look
+from mlspec.spec.check import check
+from mlspec.spec.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """All that follows from a spec, before anything is written."""
+
+    project: Project
+    plan: Plan
+    files: tuple[RenderedFile, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def compile_project(path: Path, environment: str | None = None, parts: Sequence[Part] = PARTS) -> Build:
+    """The Build of the spec in `path`, overlaid with `environment`. Raises SpecError with every fault of the spec."""
+    document = read(path)
+    surroundings = look(document, path.parent)
+    project, warnings = check(document, surroundings, environment, parts)
+    plan = make_plan(project, parts)
+    return Build(project, plan, render(plan.artifacts, surroundings.templates), warnings)
+
+
+def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
+    """Every part's stages and files. Two owners of one path, or stages in a circle, are mistakes of a part's author."""
+    try:
+        stages = ordered([stage for part in parts for stage in part.stages(project)])
+    except CycleError as error:
+        raise MlspecError(f"stages wait for each other: {error}", code="stage-cycle") from None
+    artifacts = [
+        replace(artifact, part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)
+    ]
+    owners: dict[tuple[str, str], str] = {}
+    for artifact in artifacts:
+        owner = owners.setdefault((artifact.anchor, artifact.path), artifact.part)
+        if owner != artifact.part:
+            raise MlspecError(f"{artifact.path} is made by two parts: {owner} and {artifact.part}")
+    return Plan(tuple(sorted(artifacts, key=lambda a: (a.anchor, a.path))), stages)

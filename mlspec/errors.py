@@ -1,0 +1,60 @@
+"""Every failure mlspec raises on purpose, with the exit code it ends in. Only `cli/` catches these, prints and exits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from mlspec.diagnostics import Diagnostic
+
+EXIT_OK = 0
+EXIT_SPEC = 1
+EXIT_USAGE = 2
+EXIT_CONFLICT = 3
+EXIT_STAGE = 4
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+class MlspecError(Exception):
+    """A failure with a message for a person: what happened, and in `help` what to do next."""
+
+    exit_code: ClassVar[int] = EXIT_SPEC
+
+    def __init__(self, message: str, *, help: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+        self.code = code
+
+
+class SpecError(MlspecError):
+    """The spec is wrong; every fault found is in `diagnostics`, in file order."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        count = sum(d.severity == "error" for d in self.diagnostics)
+        super().__init__(f"{count} error{'s' if count != 1 else ''}")
+
+
+class UsageError(MlspecError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = EXIT_USAGE
+
+
+class ConflictError(MlspecError):
+    """A generated file was edited by hand, or a file of the user's own stands in its place."""
+
+    exit_code = EXIT_CONFLICT
+
+    def __init__(self, message: str, *, paths: Sequence[str], help: str = "") -> None:
+        super().__init__(message, help=help)
+        self.paths = tuple(paths)
+
+
+class StageError(MlspecError):
+    """A stage cannot do its work, for a reason the user can mend: bad rows, a missed gate, a missing engine."""
+
+    exit_code = EXIT_STAGE

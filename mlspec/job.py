@@ -1,0 +1,60 @@
+"""What a stage's body (`parts/*/work.py`) is given: the composed configuration and the folders to read and write.
+
+A body is `def main(job: Job) -> float | None`; the number, where there is one, is what a sweep optimises. It may raise
+`StageError` for what the user can mend; everything it prints goes to the stage's log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+S = TypeVar("S", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one stage program."""
+
+    root: Path
+    """The project's folder, absolute."""
+    inputs: Path
+    """`artifacts/` to read from, absolute."""
+    outputs: Path
+    """`artifacts/` to write to: the same folder, or in a sweep a folder of this job's own."""
+    config: Mapping[str, object]
+    """The composed Hydra configuration as plain data: the spec's sections after overrides."""
+    sections: Mapping[str, BaseModel]
+    """The same, validated: a wrong override has been refused before the body runs."""
+
+    def get(self, section: type[S]) -> S | None:
+        """The section of that model, or None where the spec does not name it."""
+        return next((s for s in self.sections.values() if isinstance(s, section)), None)
+
+    def need(self, section: type[S]) -> S:
+        """The section of that model; KeyError where the spec does not name it."""
+        found = self.get(section)
+        if found is None:
+            raise KeyError(section.__name__)
+        return found
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for half-done work that survives a kill; git and DVC ignore it."""
+        folder = self.root / ".mlspec" / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` to `path`, whole or not at all; keys keep their order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,45 @@
+"""A unit of work, as data: what it reads, what it makes, what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file or folder that a stage makes, relative to the project.
+
+    `kind` says how DVC shows it; `cache=False` leaves it to git (small metrics). `plot` holds DVC's plot options
+    (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output.
+    """
+
+    path: str
+    kind: Literal["out", "metric", "plot"] = "out"
+    cache: bool = True
+    plot: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the line.
+
+    `params` names the spec's sections whose values change what it makes; each is a file `conf/SECTION/default.yaml`.
+    `needs` names capabilities of the machine (`"docker"`), looked up before it runs. `effects=True` marks a stage that
+    changes the world outside the project: it never enters `dvc.yaml`.
+    """
+
+    name: str
+    description: str
+    part: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    params: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    effects: bool = False
+
+    @property
+    def command(self) -> str:
+        """What dvc.yaml and people run alike."""
+        return f"mlspec run {self.name}"

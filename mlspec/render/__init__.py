@@ -1,0 +1,1 @@
+"""Artifacts to text. Pure: templates and values in, files out."""

@@ -1,0 +1,144 @@
+"""How a value is written in each format. Every value enters a generated file through one of these, and only so.
+
+`yaml` writes what both YAML 1.1 and 1.2 readers, and OmegaConf's own resolver, read back as the same value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml as pyyaml
+
+_BASE = getattr(pyyaml, "CSafeDumper", pyyaml.SafeDumper)
+_AMBIGUOUS = re.compile(
+    r"""(?x) [-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)? | 0[oOxXbB][0-9a-fA-F_]+ | [-+]?[0-9][0-9_:.]*
+    | [-+]?\.?(inf|nan|Inf|NaN|INF|NAN) | (?i:true|false|yes|no|on|off|null|y|n|~) | [=<].* """
+)
+
+
+class _Dumper(_BASE):  # type: ignore[misc, valid-type]
+    """Block style, lists indented below their key, and no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _string(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text and text.isprintable() else None
+    if _AMBIGUOUS.fullmatch(text):
+        style = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _float(dumper: Any, number: float) -> Any:
+    text = repr(number)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+    return dumper.represent_scalar("tag:yaml.org,2002:float", special.get(text, text))
+
+
+_Dumper.add_representer(str, _string)
+_Dumper.add_representer(float, _float)
+
+
+def yaml(value: object) -> str:
+    """`value` as YAML: block style for mappings and lists, one line for a scalar. No newline at the end."""
+    text: str = pyyaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def flow(value: object) -> str:
+    """`value` as YAML on one line."""
+    text: str = pyyaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def hydra(value: object) -> object:
+    """`value` with every `${` made literal for OmegaConf (https://omegaconf.readthedocs.io, escaped interpolations)."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", value)
+    if isinstance(value, Mapping):
+        return {key: hydra(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [hydra(item) for item in value]
+    return value
+
+
+def to_json(value: object) -> str:
+    """`value` as JSON on one line; also a valid JavaScript, and within printable ASCII a valid Python string."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def pretty_json(value: object) -> str:
+    """`value` as JSON, two spaces a level."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def python(value: object) -> str:
+    """`value` as a Python literal."""
+    return repr(value)
+
+
+def shell(value: object) -> str:
+    """`value` as one POSIX shell word (POSIX.1-2017, 2.2.2 single quotes)."""
+    return shlex.quote(str(value))
+
+
+def dockerfile(value: object) -> str:
+    """`value` in double quotes for ENV, LABEL and ARG (https://docs.docker.com/reference/dockerfile/#escape)."""
+    text = _one_line(str(value)).replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{text}"'
+
+
+def hcl(value: object) -> str:
+    """`value` as an HCL expression: a quoted template with `${` and `%{` made literal, or a number, bool, list, map.
+
+    https://developer.hashicorp.com/terraform/language/expressions/strings
+    """
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{hcl(str(k))} = {hcl(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(hcl(item) for item in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+
+
+def comment(value: object) -> str:
+    """`value` as text that can stand in a one-line comment of any format."""
+    return _one_line(str(value))
+
+
+def ini(value: object) -> str:
+    """`value` for a git-style configuration file, as DVC reads it: double quotes where needed."""
+    text = _one_line(str(value))
+    return text if re.fullmatch(r"[\w./:@-]+", text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+FILTERS: dict[str, Callable[[Any], object]] = {
+    "yaml": yaml,
+    "flow": flow,
+    "hydra": hydra,
+    "json": to_json,
+    "pretty_json": pretty_json,
+    "python": python,
+    "shell": shell,
+    "dockerfile": dockerfile,
+    "hcl": hcl,
+    "comment": comment,
+    "ini": ini,
+}

@@ -1,0 +1,137 @@
+"""Bytes to a Document: reads one YAML file and says all that is wrong with it as YAML. The only file it opens is that one.
+
+The tree is built from the parser's events rather than by its composer: so every key and value keeps its place, a
+repeated key is seen, and nesting and aliases are bounded while the text streams by.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from mlspec.diagnostics import Diagnostic, Span
+from mlspec.errors import SpecError
+from mlspec.source.composer import Composer, Fault
+from mlspec.source.document import Document, Node
+from mlspec.source.secrets import mask
+
+MAX_BYTES = 1024 * 1024
+
+
+def read(path: Path, shown_as: str | None = None) -> Document:
+    """Read `path`; every message names it as `shown_as`. Raises SpecError with located diagnostics."""
+    name = shown_as or path.name
+    try:
+        size = path.stat().st_size
+        raw = b"" if size > MAX_BYTES else path.read_bytes()
+    except IsADirectoryError:
+        raise _refused("missing-file", f"{name} is a folder, not a file", name) from None
+    except FileNotFoundError:
+        raise _refused(
+            "missing-file",
+            f"there is no {name} here",
+            name,
+            help="start a project with `mlspec init`, or name the file with --spec FILE",
+        ) from None
+    except OSError as error:
+        raise _refused("missing-file", f"{name} cannot be read: {error.strerror}", name) from None
+    if size > MAX_BYTES or len(raw) > MAX_BYTES:
+        raise _refused(
+            "file-too-large",
+            f"{name} is over 1 MiB",
+            name,
+            help="a spec describes a project; keep data and notebooks in files of their own",
+        )
+    if path.is_dir():
+        raise _refused("missing-file", f"{name} is a folder, not a file", name)
+    return parse(raw, name)
+
+
+def parse(raw: bytes, name: str = "mlproject.yaml") -> Document:
+    """The Document of a file's bytes. Raises SpecError with every fault found, in file order."""
+    text = _decode(raw, name)
+    lines = text.splitlines()
+    composer = Composer()
+    faults: list[Fault] = []
+    try:
+        root = composer.compose(text)
+    except Fault as fault:
+        root, faults = None, [fault]
+    except yaml.YAMLError as error:
+        root, faults = None, [_syntax(error, lines)]
+    masked, _ = mask(lines, [] if root is None else [root])
+    document = Document(name, masked, root or Node(Span(1, 1, 1), {}))
+    faults += composer.faults
+    if root is not None:
+        faults += _shape(root, text)
+    if faults:
+        found = [document.diagnostic(f.code, f.message, f.span, f.help) for f in faults]
+        raise SpecError(sorted(found, key=lambda d: d.span or Span(0, 0, 0)))
+    return document
+
+
+def _decode(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        message = f"this file is not UTF-8: byte 0x{raw[error.start]:02x} cannot be read"
+        diagnostic = Diagnostic(
+            "not-utf8", message, name, Span(line, column, column + 1), "save the file with the encoding UTF-8"
+        )
+        raise SpecError([diagnostic]) from None
+
+
+def _shape(root: Node, text: str) -> list[Fault]:
+    if isinstance(root.value, dict):
+        return []
+    if root.value is None and not re.search(r"^[^#\s]", text, re.MULTILINE):
+        return [Fault("empty-file", "this file is empty", None, "start with `mlspec init`, or see `mlspec explain empty-file`")]
+    kind = "a list" if isinstance(root.value, tuple) else "a single value"
+    return [Fault("not-a-mapping", f"a spec is a mapping of sections, not {kind}", root.span, "start with `project:`")]
+
+
+def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        return Fault("yaml-syntax", "a control character cannot stand in YAML", None, "remove it, or write it as an escape in double quotes")
+    if mark is None:
+        return Fault("yaml-syntax", str(error), None, "")
+    line = min(mark.line, max(len(lines) - 1, 0))
+    source = lines[line] if lines else ""
+    column = mark.column if line == mark.line else len(source)
+    indent = re.match(r"[ \t]*", source)
+    if indent and "\t" in indent.group():
+        tab = source.index("\t")
+        return Fault(
+            "tab-indentation",
+            "YAML cannot be indented with tabs",
+            Span(line + 1, tab + 1, tab + 2),
+            "use two spaces for each level",
+        )
+    problem = getattr(error, "problem", None) or "this cannot be read as YAML"
+    context = getattr(error, "context", None)
+    message = f"{problem} {context}" if context else problem
+    return Fault("yaml-syntax", message, Span(line + 1, column + 1, column + 2), _hint(problem))
+
+
+def _hint(problem: str) -> str:
+    if "mapping values" in problem:
+        return "a value that holds `: ` needs quotes; or this line is indented wrongly"
+    if "expected <block end>" in problem or "block" in problem:
+        return "the indentation does not match the lines above"
+    if "cannot start any token" in problem:
+        return "a value that starts with @, ` or % needs quotes"
+    if "expected ',' or" in problem or "flow" in problem:
+        return "a bracket or brace is not closed, or a comma is missing"
+    if "quoted scalar" in problem or "end of stream" in problem:
+        return "a quote is not closed"
+    return ""
+
+
+def _refused(code: str, message: str, name: str, help: str = "") -> SpecError:
+    return SpecError([Diagnostic(code, message, name, None, help)])

@@ -1,0 +1,1 @@
+"""The language: what a spec may say, and how a Document becomes a checked, completed Project. Pure; no I/O."""

@@ -1,0 +1,45 @@
+"""The base of every spec model, and what a check may say of a Project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mlspec.source.document import Location
+
+
+class SpecModel(BaseModel):
+    """A section or a part of one: strict, closed and immutable. Every field has a description; the schema shows it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        populate_by_name=True,
+        validate_default=False,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        protected_namespaces=(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: a code, where in the spec, a sentence, and the way on. The compiler gives it its place."""
+
+    code: str
+    at: Location
+    message: str
+    help: str = ""
+    on: Literal["key", "value"] = "value"
+    severity: Literal["error", "warning"] = "error"
+
+
+def dotted(location: Location) -> str:
+    """`("train", "steps", 0)` as a person writes it: `train.steps[0]`."""
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text

@@ -1,0 +1,117 @@
+"""Values with a unit or a form of their own: sizes, durations, bounds, names, paths, secrets by reference.
+
+Each stays the text that the user wrote, so that generated files say the same; a function beside it gives the number.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from mlspec.spec.base import SpecModel
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)")
+_SIZE_UNITS: Final = {
+    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+}  # fmt: skip
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_BOUND = re.compile(r"(>=|<=|==|>|<)\s*([-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?)")
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    ">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt,
+}  # fmt: skip
+
+
+def _form(pattern: re.Pattern[str], what: str, example: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if pattern.fullmatch(text):
+            return text
+        raise PydanticCustomError(
+            "bad-format", "{what} looks like {example}", {"what": what, "example": f"`{example}`", "help": ""}
+        )
+
+    return AfterValidator(check)
+
+
+Size = Annotated[str, _form(_SIZE, "a size", "500MB"), Field(examples=["500MB", "1GiB"])]
+"""A number of bytes with its unit."""
+
+Duration = Annotated[str, _form(_DURATION, "a duration", "5m"), Field(examples=["30s", "5m", "1d"])]
+"""A whole number of seconds, minutes, hours, days or weeks."""
+
+Bound = Annotated[str, _form(_BOUND, "a bound", ">= 0.9"), Field(examples=[">= 0.9", "< 0.01"])]
+"""A comparison with a number."""
+
+
+def size_bytes(size: str) -> int:
+    """Bytes of a Size."""
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise ValueError(f"not a size: {size!r}")
+    return int(float(match[1]) * _SIZE_UNITS[match[2]])
+
+
+def duration_seconds(duration: str) -> int:
+    """Seconds of a Duration."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise ValueError(f"not a duration: {duration!r}")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def bound_parts(bound: str) -> tuple[str, float]:
+    """The comparison and the number of a Bound: `(">=", 0.9)`."""
+    match = _BOUND.fullmatch(bound)
+    if match is None:
+        raise ValueError(f"not a bound: {bound!r}")
+    return match[1], float(match[2])
+
+
+def holds(bound: str, value: float) -> bool:
+    """Whether `value` satisfies the Bound; a NaN satisfies none."""
+    sign, number = bound_parts(bound)
+    return _COMPARE[sign](value, number)
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMPORT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
+
+Name = Annotated[str, _form(_NAME, "a name of small letters, digits, `-`, `_` and `.`", "cola-classifier")]
+"""A name that is valid for images, functions, indices and folders alike."""
+
+Identifier = Annotated[str, _form(_IDENTIFIER, "an environment variable's name", "WANDB_API_KEY")]
+
+ImportPath = Annotated[str, _form(_IMPORT, "an import path", "src.model:CustomModel")]
+"""`module.path:attribute`; where it lies in the project, it is checked without importing it."""
+
+
+def _inside(text: str) -> str:
+    """A path that stays in the project: relative, with no way up, in POSIX form."""
+    parts = text.split("/")
+    if not text or text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text) or ".." in parts or "\0" in text:
+        raise PydanticCustomError(
+            "path-outside-project",
+            "{path} does not lie inside the project",
+            {"path": f"`{text}`", "help": "give a path relative to the folder of mlproject.yaml, without `..`"},
+        )
+    if "\\" in text or any(ord(c) < 32 for c in text):
+        raise PydanticCustomError(
+            "bad-format", "a path is written with `/`, without control characters", {"help": ""}
+        )
+    return text
+
+
+ProjectPath = Annotated[str, AfterValidator(_inside)]
+"""A POSIX path relative to the project's folder."""
+
+
+class SecretRef(SpecModel):
+    """A secret, by the name of the environment variable that holds it. Its value never enters the spec or a file."""
+
+    env: Identifier = Field(description="Name of the environment variable", examples=["ELASTIC_API_KEY"])

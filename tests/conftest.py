@@ -1,0 +1,36 @@
+"""Fixtures for all tests. What needs an engine skips visibly where it is absent, and fails there in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+REQUIRED = os.environ.get("MLSPEC_REQUIRE_ENGINES") == "1"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def missing(what: str) -> None:
+    """Skip for want of `what`; in CI that is a failure, so that no engine goes missing unseen."""
+    if REQUIRED:
+        pytest.fail(f"{what} is required here (MLSPEC_REQUIRE_ENGINES=1)")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    """The Docker client that has BuildKit; Debian's lies in /usr/bin."""
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker")
+    if not client or subprocess.run([client, "info"], capture_output=True).returncode:
+        missing("a Docker engine")
+    return str(client)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of this checkout."""
+    return CHECKOUT
