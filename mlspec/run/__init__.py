@@ -1,0 +1,1 @@
+"""Stages to Outcomes: the second door to the world outside."""
