@@ -44,9 +44,7 @@ def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
         stages = ordered([stage for part in parts for stage in part.stages(project)])
     except CycleError as error:
         raise MlspecError(f"stages wait for each other: {error}", code="stage-cycle") from None
-    artifacts = [
-        replace(artifact, part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)
-    ]
+    artifacts = [replace(artifact, part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)]
     owners: dict[tuple[str, str], str] = {}
     for artifact in artifacts:
         owner = owners.setdefault((artifact.anchor, artifact.path), artifact.part)

@@ -1,4 +1,4 @@
-"""Every failure mlspec raises on purpose, with the exit code it ends in. Only `cli/` catches these, prints and exits."""
+"""Every failure mlspec raises on purpose, with the exit code it ends in. Only `cli/` catches these and exits."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One folder for each section of the spec: its options, checks, files and stages. `registry.py` lists them, in order."""
+"""One folder for each section of the spec: its options, checks, files and stages; `registry.py` lists them."""

@@ -23,10 +23,10 @@ _AMBIGUOUS = re.compile(
 class _Dumper(_BASE):  # type: ignore[misc, valid-type]
     """Block style, lists indented below their key, and no aliases."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
 
@@ -51,13 +51,17 @@ _Dumper.add_representer(float, _float)
 
 def yaml(value: object) -> str:
     """`value` as YAML: block style for mappings and lists, one line for a scalar. No newline at the end."""
-    text: str = pyyaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
+    text: str = pyyaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def flow(value: object) -> str:
     """`value` as YAML on one line."""
-    text: str = pyyaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True)
+    text: str = pyyaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 

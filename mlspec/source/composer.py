@@ -19,7 +19,7 @@ _TAGS = {"tag:yaml.org,2002:str": "str", "!": "str"}
 
 
 @dataclass
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - a fault of the text, kept as a value where reading can go on
     """Something wrong with the text as YAML; where no place makes sense, `span` is None."""
 
     code: str
@@ -78,6 +78,8 @@ class Composer:
                 self._add(Node(_span(event), _value(event)), 1, event.anchor)
             case yaml.AliasEvent():
                 self._alias(event)
+            case _:
+                pass
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         found = self._anchors.get(event.anchor)
@@ -126,7 +128,7 @@ class Composer:
 
 
 def _value(event: yaml.ScalarEvent) -> Scalar:
-    tag = _TAGS.get(event.tag) if event.tag else None
+    tag = _TAGS.get(str(event.tag or ""))
     if event.tag and tag is None:
         raise Fault("yaml-syntax", f"the tag {event.tag} has no meaning here", _span(event), "write the plain value")
     plain = event.implicit[0] and tag is None
@@ -136,5 +138,7 @@ def _value(event: yaml.ScalarEvent) -> Scalar:
 
 def _span(event: yaml.Event) -> Span:
     start, end = event.start_mark, event.end_mark
+    if start is None or end is None:
+        return Span(1, 1, 2)
     last = end.column if end.line == start.line else start.column + 1
     return Span(start.line + 1, start.column + 1, max(last, start.column) + 1)

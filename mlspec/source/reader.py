@@ -1,4 +1,4 @@
-"""Bytes to a Document: reads one YAML file and says all that is wrong with it as YAML. The only file it opens is that one.
+"""Bytes to a Document: reads one YAML file, and no other, and says all that is wrong with it as YAML.
 
 The tree is built from the parser's events rather than by its composer: so every key and value keeps its place, a
 repeated key is seen, and nesting and aliases are bounded while the text streams by.
@@ -90,7 +90,7 @@ def _shape(root: Node, text: str) -> list[Fault]:
     if isinstance(root.value, dict):
         return []
     if root.value is None and not re.search(r"^[^#\s]", text, re.MULTILINE):
-        return [Fault("empty-file", "this file is empty", None, "start with `mlspec init`, or see `mlspec explain empty-file`")]
+        return [Fault("empty-file", "this file is empty", None, "start with `mlspec init`")]
     kind = "a list" if isinstance(root.value, tuple) else "a single value"
     return [Fault("not-a-mapping", f"a spec is a mapping of sections, not {kind}", root.span, "start with `project:`")]
 
@@ -98,7 +98,12 @@ def _shape(root: Node, text: str) -> list[Fault]:
 def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
     mark = getattr(error, "problem_mark", None)
     if isinstance(error, yaml.reader.ReaderError):
-        return Fault("yaml-syntax", "a control character cannot stand in YAML", None, "remove it, or write it as an escape in double quotes")
+        return Fault(
+            "yaml-syntax",
+            "a control character cannot stand in YAML",
+            None,
+            "remove it, or escape it in double quotes",
+        )
     if mark is None:
         return Fault("yaml-syntax", str(error), None, "")
     line = min(mark.line, max(len(lines) - 1, 0))

@@ -29,8 +29,10 @@ class Surroundings:
 def look(document: Document, root: Path) -> Surroundings:
     """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
-    prefix = "" if repository in (None, root) else root.relative_to(repository or root).as_posix()
-    return Surroundings(repository is not None, prefix, _modules(document, root), _templates(root))
+    prefix = root.relative_to(repository).as_posix() if repository is not None else "."
+    return Surroundings(
+        repository is not None, "" if prefix == "." else prefix, _modules(document, root), _templates(root)
+    )
 
 
 def _modules(document: Document, root: Path) -> dict[str, str | None]:
@@ -46,9 +48,13 @@ def _modules(document: Document, root: Path) -> dict[str, str | None]:
         file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
         if file is not None:
             found[name] = file.read_text(encoding="utf-8", errors="replace")
-        elif not (root / name.split(".")[0]).exists() and importlib.util.find_spec(name.split(".")[0]):
+        elif _installed(name.split(".")[0], root):
             found[name] = None
     return found
+
+
+def _installed(package: str, root: Path) -> bool:
+    return not (root / package).exists() and importlib.util.find_spec(package) is not None
 
 
 def _templates(root: Path) -> dict[str, str]:

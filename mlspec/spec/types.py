@@ -101,9 +101,7 @@ def _inside(text: str) -> str:
             {"path": f"`{text}`", "help": "give a path relative to the folder of mlproject.yaml, without `..`"},
         )
     if "\\" in text or any(ord(c) < 32 for c in text):
-        raise PydanticCustomError(
-            "bad-format", "a path is written with `/`, without control characters", {"help": ""}
-        )
+        raise PydanticCustomError("bad-format", "a path is written with `/`, without control characters", {"help": ""})
     return text
 
 

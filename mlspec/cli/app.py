@@ -1,0 +1,105 @@
+"""The `mlspec` program: a lazy group of commands, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import mlspec
+from mlspec.cli.console import Console
+from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError
+
+COMMANDS: dict[str, str] = {
+    "init": "Start a project that works at once.",
+    "build": "Check the spec and write the files of every tool.",
+    "plan": "Show what apply would do, and why.",
+    "apply": "Build, then run the stages that are not up to date.",
+    "status": "Show what is current and what is stale.",
+    "graph": "Draw the pipeline.",
+    "logs": "Show the log of a stage.",
+    "report": "Write the HTML report.",
+    "run": "Run one stage with Hydra overrides.",
+    "show": "Print the spec with every default filled in.",
+    "schema": "Print the JSON Schema of the spec.",
+    "explain": "Explain an error code, with examples.",
+    "doctor": "Show what this machine has and lacks.",
+}
+"""Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""
+
+
+class _Lazy(click.Group):
+    """Imports a command's module only when that command is asked for: `mlspec --help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"mlspec.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            from mlspec.spec.names import suggest
+
+            hint = suggest(args[0], COMMANDS, "the commands are")
+            raise click.UsageError(f"there is no command `{args[0]}`; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mlspec.__version__, message="mlspec %(version)s")
+def group() -> None:
+    """One mlproject.yaml describes a whole machine-learning project.
+
+    `mlspec build` renders the files of every tool from it, `mlspec apply` runs the line.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    console = Console(as_json="--json" in arguments)
+    try:
+        code = group.main(arguments, prog_name="mlspec", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        console.say(error.format_message())
+        return EXIT_USAGE
+    except click.ClickException as error:
+        return _usage(console, error)
+    except MlspecError as error:
+        console.failure(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        console.say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+        from mlspec.cli.bug import report
+
+        report(console, error, arguments)
+        return EXIT_BUG
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _usage(console: Console, error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    console.failure(MlspecError(error.format_message(), help=f"see `{context.command_path} --help`" if context else ""))
+    return EXIT_USAGE

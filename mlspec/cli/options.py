@@ -1,0 +1,50 @@
+"""Options that commands share, and finding the spec they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mlspec.diagnostics import Diagnostic
+from mlspec.errors import SpecError
+
+SPEC = "mlproject.yaml"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The spec that a command works on."""
+
+    spec: Path
+    root: Path
+    environment: str | None
+
+
+def spec_options(function: F) -> F:
+    """`--spec FILE --env NAME --json` for a command; they arrive as `spec`, `env`, `as_json`."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+        click.option("--env", metavar="NAME", help="Lay environments.NAME over the spec."),
+        click.option("--spec", metavar="FILE", help=f"The spec. Default: {SPEC} here or in a folder above."),
+    ):
+        function = option(function)
+    return function
+
+
+def place(spec: str | None, env: str | None = None) -> Place:
+    """Where the spec is. Raises SpecError when there is none."""
+    if spec is not None:
+        path = Path(spec).absolute()
+        return Place(path, path.parent, env)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / SPEC).is_file():
+            return Place(folder / SPEC, folder, env)
+    message = f"there is no {SPEC} here or in a folder above"
+    help = "start a project with `mlspec init`, or name the file with --spec FILE"
+    raise SpecError([Diagnostic("missing-file", message, SPEC, None, help)])

@@ -1,0 +1,148 @@
+"""A Document to a Project: everything that can be known before anything runs, all faults in one pass. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from mlspec.diagnostics import Diagnostic, Span, in_file_order
+from mlspec.errors import SpecError, UsageError
+from mlspec.source.document import Document, Node, Plain
+from mlspec.source.secrets import hide, secrets
+from mlspec.source.surroundings import Surroundings
+from mlspec.spec.base import Finding, SpecModel, dotted
+from mlspec.spec.messages import explain
+from mlspec.spec.names import suggest
+from mlspec.spec.nulls import filled
+from mlspec.spec.overlays import nested, overlay, without
+from mlspec.spec.project import Project
+from mlspec.spec.references import resolve
+from mlspec.spec.root import HasSections, root_model
+
+_OVERLAYS = ("environments", "experiments")
+
+
+class Checks(HasSections, Protocol):
+    """What checking needs to know of a part."""
+
+    def check(self, project: Project) -> Iterable[Finding]: ...  # noqa: D102
+
+
+def check(
+    document: Document, surroundings: Surroundings, environment: str | None, parts: Sequence[Checks]
+) -> tuple[Project, tuple[Diagnostic, ...]]:
+    """The Project and the warnings. Raises SpecError with every fault of the spec, its environments and experiments."""
+    checker = _Checker(document, surroundings, parts)
+    checker.secrets()
+    environments = _named(document.root, "environments")
+    _must_exist(environment, environments)
+    base = without(document.root, *_OVERLAYS)
+    project = checker.project(_with(base, environments.get(environment or "")), document.root, environment)
+    for name, patch in environments.items():
+        if name != environment:
+            checker.overlaid(overlay(base, patch), f"environment `{name}`")
+    chosen = _with(base, environments.get(environment or ""))
+    for name, patch in _named(document.root, "experiments").items():
+        checker.overlaid(overlay(chosen, nested(patch)), f"experiment `{name}`")
+    found = checker.diagnostics()
+    if project is None or any(d.severity == "error" for d in found):
+        raise SpecError(found)
+    return project, tuple(found)
+
+
+def _named(root: Node, key: str) -> dict[str, Node]:
+    node = root.child(key)
+    if node is None or not isinstance(node.value, Mapping):
+        return {}
+    return {name: entry.node for name, entry in node.value.items() if isinstance(entry.node.value, Mapping)}
+
+
+def _with(base: Node, patch: Node | None) -> Node:
+    return overlay(base, patch) if patch is not None else base
+
+
+def _must_exist(environment: str | None, environments: Mapping[str, Node]) -> None:
+    if environment is not None and environment not in environments:
+        help = suggest(environment, environments, "the spec has") or "the spec has no `environments`"
+        raise UsageError(f"the spec has no environment `{environment}`", help=help)
+
+
+@dataclass
+class _Checker:
+    document: Document
+    surroundings: Surroundings
+    parts: Sequence[Checks]
+    found: list[Diagnostic] = field(default_factory=list)
+    seen: set[tuple[str, Span | None]] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.model = root_model(self.parts)
+
+    def secrets(self) -> None:
+        """Literals that look like secrets, anywhere in the file."""
+        for location, _, text in secrets(self.document.root):
+            self.hidden.add(text)
+            help = "name the environment variable that holds it: {env: NAME}; and revoke this one if it was ever shared"
+            message = f"`{dotted(location)}` looks like a secret, and a spec is shared"
+            self._add(self.document, Finding("literal-secret", location, message, help))
+
+    def project(self, merged: Node, whole: Node, environment: str | None) -> Project | None:
+        """The Project of the chosen values, with `experiments` and `environments` as the file has them."""
+        kept = {k: e for k, e in whole.value.items() if k in _OVERLAYS} if isinstance(whole.value, Mapping) else {}
+        entries = dict(merged.value) | kept if isinstance(merged.value, Mapping) else kept
+        return self._validated(Node(merged.span, entries), environment, "")
+
+    def overlaid(self, merged: Node, where: str) -> None:
+        """Check a variant of the spec; only what is new about it is reported."""
+        self._validated(merged, None, where)
+
+    def _validated(self, root: Node, environment: str | None, where: str) -> Project | None:
+        resolved, faults = resolve(root)
+        view = replace(self.document, root=filled(resolved, self.model))
+        for fault in faults:
+            self._place(view.diagnostic(fault.code, fault.message, fault.span, fault.help), where)
+        given = view.plain()
+        try:
+            spec = self.model.model_validate_json(json.dumps(given))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                if not faults or detail["input"] is not None:
+                    self._add(view, explain(detail, self.model, view.root), where)
+            return None
+        if faults:
+            return None
+        project = self._completed(spec, given, environment)
+        for part in self.parts:
+            for finding in part.check(project):
+                self._add(view, finding, where)
+        return project
+
+    def _completed(self, spec: SpecModel, given: dict[str, Plain], environment: str | None) -> Project:
+        sections = {
+            name: value for name in type(spec).model_fields if isinstance(value := getattr(spec, name), BaseModel)
+        }
+        values = spec.model_dump(mode="json", by_alias=True, include=set(sections))
+        return Project(sections, self.surroundings, environment, values, given)
+
+    def _add(self, view: Document, finding: Finding, where: str = "") -> None:
+        span = view.span(finding.at, finding.on)
+        self._place(view.diagnostic(finding.code, finding.message, span, finding.help, finding.severity), where)
+
+    def _place(self, diagnostic: Diagnostic, where: str) -> None:
+        same = (diagnostic.code, diagnostic.span)
+        if where and same in self.seen:
+            return
+        self.seen.add(same)
+        message = f"in {where}: {diagnostic.message}" if where else diagnostic.message
+        self.found.append(
+            replace(diagnostic, message=hide(message, self.hidden), help=hide(diagnostic.help, self.hidden))
+        )
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """All that was found, in file order."""
+        return in_file_order(self.found)

@@ -1,0 +1,174 @@
+"""What pydantic found, said to a person: its error types become our codes, sentences and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from pydantic_core import ErrorDetails
+
+from mlspec.source.document import Location, Node
+from mlspec.spec.base import Finding, dotted
+from mlspec.spec.keys import Shape, at, fields, variants
+from mlspec.spec.names import suggest
+
+_KINDS = {
+    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
+    "tuple": "a list", "dict": "a mapping", "model": "a mapping", "dataclass": "a mapping", "set": "a list",
+    "none": "nothing", "mapping": "a mapping",
+}  # fmt: skip
+_BOUNDS = {
+    "greater_than": ("more than", "gt"), "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"), "less_than_equal": ("at most", "le"),
+}  # fmt: skip
+_LENGTHS = {
+    "too_short": "at least",
+    "too_long": "at most",
+    "string_too_short": "at least",
+    "string_too_long": "at most",
+}
+
+
+def explain(error: ErrorDetails, shape: Shape, root: Node) -> Finding:
+    """The Finding for one of pydantic's errors about the values in `root`, whose models are `shape`."""
+    kind, location = error["type"], error["loc"]
+    here = _written(location, root, keep_last=kind in ("missing", "extra_forbidden"))
+    make = _MAKERS.get(kind)
+    if make is not None:
+        return make(error, shape, here)
+    if kind.endswith(("_type", "_parsing", "_from_float")):
+        return _wrong_type(error, shape, here)
+    context: Mapping[str, Any] = error.get("ctx") or {}
+    code = kind if "-" in kind else "bad-format"
+    return Finding(code, here, f"{dotted(here)}: {error['msg']}", str(context.get("help", "")))
+
+
+def _written(location: Location, root: Node, keep_last: bool) -> Location:
+    """`location` without the steps that the text does not have: union tags, pydantic's own markers."""
+    node, found = root, []
+    for index, step in enumerate(location):
+        child = node.child(step)
+        if child is not None:
+            found.append(step)
+            node = child
+        elif keep_last and index == len(location) - 1:
+            found.append(step)
+    return tuple(found)
+
+
+def _missing(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    above = at(shape, error["loc"][:-1])
+    info = fields(above).get(str(here[-1])) if above is not None else None
+    description = f"{info.description}" if info and info.description else ""
+    example = f", for example `{info.examples[0]}`" if info and info.examples else ""
+    return Finding("missing-key", here, f"`{dotted(here)}` is missing", description + example, on="key")
+
+
+def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    above = at(shape, error["loc"][:-1])
+    names = fields(above) if above is not None else {}
+    help = suggest(str(here[-1]), names, "the keys here are")
+    return Finding("unknown-key", here, f"`{dotted(here)}` is not a key of the spec", help, on="key")
+
+
+def _choice(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    field = at(shape, error["loc"])
+    choices = [str(c) for c in _literals(field)]
+    help = suggest(str(error["input"]), choices, "choose from")
+    return Finding("not-one-of", here, f"`{dotted(here)}` cannot be {shown(error['input'])}", help)
+
+
+def _tag(error: ErrorDetails, _: Shape, here: Location) -> Finding:
+    context = error.get("ctx") or {}
+    key = str(context.get("discriminator", "type")).strip("'").removesuffix("()")
+    given = error["input"]
+    expected = [t.strip().strip("'") for t in str(context.get("expected_tags", "")).split(",") if t.strip()]
+    if isinstance(given, Mapping) and key in given:
+        help = suggest(str(given[key]), expected, "choose from")
+        return Finding("not-one-of", (*here, key), f"`{dotted((*here, key))}` cannot be {shown(given[key])}", help)
+    return Finding("missing-key", (*here, "type"), f"`{dotted((*here, 'type'))}` is missing", "", on="key")
+
+
+def _wrong_type(error: ErrorDetails, _: Shape, here: Location) -> Finding:
+    expected = next((text for name, text in _KINDS.items() if error["type"].startswith(name)), "another kind of value")
+    help = ""
+    if isinstance(error["input"], str) and expected in ("a number", "a whole number"):
+        help = "write the number without quotes" if _numeric(error["input"]) else ""
+    elif expected == "text" and not isinstance(error["input"], dict | list):
+        help = f'put it in quotes: "{error["input"]}"'
+    elif expected == "a list" and not isinstance(error["input"], dict):
+        help = f"write it as a list: [{error['input']}]"
+    where = f"`{dotted(here)}`" if here else "the spec"
+    return Finding("wrong-type", here, f"{where} must be {expected}, not {shown(error['input'])}", help)
+
+
+def _range(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    words, key = _BOUNDS[error["type"]]
+    limit = (error.get("ctx") or {}).get(key)
+    message = f"`{dotted(here)}` must be {words} {limit}, not {shown(error['input'])}"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+
+
+def _length(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    context = error.get("ctx") or {}
+    limit = context.get("min_length", context.get("max_length"))
+    text = error["type"].startswith("string")
+    unit = "characters" if text else "entries"
+    message = f"`{dotted(here)}` must have {_LENGTHS[error['type']]} {limit} {unit}"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+
+
+def _finite(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    message = f"`{dotted(here)}` must be a finite number, not {shown(error['input'])}"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+
+
+def _default(shape: Shape, location: Location) -> str:
+    above = at(shape, location[:-1])
+    info = fields(above).get(str(location[-1])) if above is not None and location else None
+    if info is None or info.is_required() or info.default is None:
+        return ""
+    return f"leave the key out to use the default, {info.default}"
+
+
+def _literals(shape: Shape) -> list[object]:
+    return [choice for variant in variants(shape) for choice in get_args(variant)] if shape is not None else []
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a sentence: short, and never over more than one line."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case str():
+            text = value if len(value) <= 40 else value[:37] + "..."
+            return f'"{"".join(c if c.isprintable() else " " for c in text)}"'
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return str(value)[:40]
+
+
+_MAKERS: dict[str, Callable[[ErrorDetails, Shape, Location], Finding]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "literal_error": _choice,
+    "enum": _choice,
+    "union_tag_invalid": _tag,
+    "union_tag_not_found": _tag,
+    "finite_number": _finite,
+    **dict.fromkeys(_BOUNDS, _range),
+    **dict.fromkeys(_LENGTHS, _length),
+}

@@ -1,0 +1,25 @@
+"""The known name that a word was most likely meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was most likely meant to be, or None."""
+    import difflib
+
+    options = list(choices)
+    found = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=0.6)
+    return next((c for c in options if c.lower() == found[0]), None) if found else None
+
+
+def suggest(word: str, choices: Iterable[str], what: str = "known") -> str:
+    """A help line: the close choice when there is one, else all of them when they are few."""
+    options = list(choices)
+    near = closest(word, options)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if not options:
+        return ""
+    return f"{what}: " + ", ".join(f"`{c}`" for c in sorted(options)[:20]) + (", ..." if len(options) > 20 else "")

@@ -1,0 +1,21 @@
+"""`train:` with nothing behind it means the section with its defaults. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlspec.source.document import Entry, Node
+from mlspec.spec.keys import Shape, below, models
+
+
+def filled(node: Node, shape: Shape) -> Node:
+    """`node` with an empty mapping in place of nothing wherever its shape is a section."""
+    if node.value is None:
+        return Node(node.span, {}) if models(shape) else node
+    if not isinstance(node.value, Mapping):
+        return node
+    entries = {}
+    for key, entry in node.value.items():
+        down = below(shape, key)
+        entries[key] = Entry(entry.key, filled(entry.node, down)) if down is not None else entry
+    return Node(node.span, entries)

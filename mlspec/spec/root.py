@@ -1,0 +1,50 @@
+"""The root model of a spec, put together from the sections of all parts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, Field, create_model
+
+from mlspec.spec.base import SpecModel
+from mlspec.spec.project import ProjectInfo
+
+REQUIRED = ("project", "data", "model")
+
+
+class HasSections(Protocol):
+    """What the root model needs to know of a part."""
+
+    @property
+    def SECTIONS(self) -> Mapping[str, type[BaseModel]]: ...  # noqa: D102, N802
+
+
+def root_model(parts: Sequence[HasSections]) -> type[SpecModel]:
+    """The model of a whole spec. A section that is not required is None where the spec does not name it."""
+    return _root(tuple((name, model) for part in parts for name, model in part.SECTIONS.items()))
+
+
+@functools.lru_cache(maxsize=8)
+def _root(sections: tuple[tuple[str, Any], ...]) -> type[SpecModel]:
+    fields: dict[str, Any] = {
+        "mlspec": (Literal[1], Field(1, description="Version of this language")),
+        "project": (ProjectInfo, Field(description="What the project is called and what it is for")),
+    }
+    for name, model in sections:
+        description = _first_line(model)
+        if name in REQUIRED:
+            fields[name] = (model, Field(description=description))
+        else:
+            fields[name] = (model | None, Field(None, description=description))
+    fields["environments"] = (
+        dict[str, dict[str, Any]],
+        Field({}, description="Overlays, one for each environment; `--env NAME` selects one"),
+    )
+    made: type[SpecModel] = create_model("Spec", __base__=SpecModel, __doc__="A machine-learning project.", **fields)
+    return made
+
+
+def _first_line(model: Any) -> str:
+    return (model.__doc__ or "").strip().split("\n")[0].rstrip(".")
