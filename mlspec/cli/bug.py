@@ -1,4 +1,4 @@
-"""A bug of mlspec's own: a report that can be pasted into an issue, written to a file, and no traceback on the screen."""
+"""A bug of mlspec's own: a report to paste into an issue goes to a file, and no traceback to the screen."""
 
 from __future__ import annotations
 

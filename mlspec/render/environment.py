@@ -27,14 +27,14 @@ def templates_folder() -> Path:
 
 def environment(own: Mapping[str, str]) -> jinja2.Environment:
     """The environment in which `own` templates (text by path) replace those of the same name."""
-    made = jinja2.Environment(  # noqa: S701 - no markup is made here; values go through the quoting filters
+    made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.DictLoader(own), jinja2.FileSystemLoader(templates_folder())]),
         variable_start_string="{=",
         variable_end_string="=}",
         comment_start_string="{##",
         comment_end_string="##}",
         undefined=jinja2.StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - no markup is made here; every value goes through a quoting filter
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

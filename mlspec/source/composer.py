@@ -15,7 +15,7 @@ MAX_VALUES = 50_000
 """Values a file may hold once its aliases are expanded; 1 MiB of plain YAML stays below."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAGS = {"tag:yaml.org,2002:str": "str", "!": "str"}
+_TAGS: dict[str | None, str] = {"tag:yaml.org,2002:str": "str", "!": "str"}
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Composer:
 
 
 def _value(event: yaml.ScalarEvent) -> Scalar:
-    tag = _TAGS.get(str(event.tag or ""))
+    tag = _TAGS.get(event.tag)
     if event.tag and tag is None:
         raise Fault("yaml-syntax", f"the tag {event.tag} has no meaning here", _span(event), "write the plain value")
     plain = event.implicit[0] and tag is None
