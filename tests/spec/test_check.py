@@ -34,7 +34,9 @@ def checked(text: str, environment: str | None = None) -> Project:
 def faults(text: str) -> list[str]:
     with pytest.raises(SpecError) as caught:
         checked(text)
-    return [f"{d.span.line if d.span else 0}:{d.span.column if d.span else 0} {d.code}" for d in caught.value.diagnostics]
+    return [
+        f"{d.span.line if d.span else 0}:{d.span.column if d.span else 0} {d.code}" for d in caught.value.diagnostics
+    ]
 
 
 def test_defaults_fill_what_is_given_and_absent_sections_stay_absent() -> None:
