@@ -28,6 +28,9 @@ class Surroundings:
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each of those modules lies in the project, POSIX."""
 
+    folders: frozenset[str] = frozenset()
+    """Pretrained models of the spec that are folders in the project."""
+
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
         return self.files.get(module, "")
@@ -44,16 +47,16 @@ def look(document: Document, root: Path) -> Surroundings:
         modules=modules,
         files=files,
         templates=_templates(root),
+        folders=frozenset(name for name in _values(document, {"pretrained"}) if (root / name).is_dir()),
     )
 
 
 def _modules(document: Document, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
     names: set[str] = set()
-    for location, node in walk(document.root):
-        if location and location[-1] in _IMPORT_KEYS and isinstance(node.value, str):
-            module, colon, attribute = node.value.partition(":")
-            if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
-                names.add(module)
+    for value in _values(document, _IMPORT_KEYS):
+        module, colon, attribute = value.partition(":")
+        if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
+            names.add(module)
     found: dict[str, str | None] = {}
     files: dict[str, str] = {}
     for name in sorted(names):
@@ -65,6 +68,12 @@ def _modules(document: Document, root: Path) -> tuple[dict[str, str | None], dic
         elif _installed(name.split(".")[0], root):
             found[name] = None
     return found, files
+
+
+def _values(document: Document, keys: set[str]) -> set[str]:
+    """The texts that stand under any of `keys`, wherever they are."""
+    found = walk(document.root)
+    return {node.value for at, node in found if at and at[-1] in keys and isinstance(node.value, str)}
 
 
 def _installed(package: str, root: Path) -> bool:
