@@ -75,7 +75,7 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
 
-def _cycle(needs: Mapping[str, set[str]]) -> list[str]:
+def _cycle(needs: dict[str, set[str]]) -> list[str]:
     path = [min(needs)]
     while True:
         following = min(n for n in needs[path[-1]] if n in needs)
