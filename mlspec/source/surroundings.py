@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Surroundings:
 
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each of those modules lies in the project, POSIX."""
+    named: tuple[str, ...] = ()
+    """Every module that the spec names, found or not."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
@@ -35,28 +37,38 @@ class Surroundings:
 
 def look(document: Document, root: Path) -> Surroundings:
     """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
+    return survey(_named(document), root)
+
+
+def survey(named: Sequence[str], root: Path) -> Surroundings:
+    """The same, where it is known already which modules the spec names."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
-    modules, files = _modules(document, root)
+    modules, files = _modules(named, root)
     return Surroundings(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,
         files=files,
         templates=_templates(root),
+        named=tuple(named),
     )
 
 
-def _modules(document: Document, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
+def _named(document: Document) -> list[str]:
     names: set[str] = set()
     for location, node in walk(document.root):
         if location and location[-1] in _IMPORT_KEYS and isinstance(node.value, str):
             module, colon, attribute = node.value.partition(":")
             if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
                 names.add(module)
+    return sorted(names)
+
+
+def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
     found: dict[str, str | None] = {}
     files: dict[str, str] = {}
-    for name in sorted(names):
+    for name in named:
         path = root.joinpath(*name.split("."))
         file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
         if file is not None:

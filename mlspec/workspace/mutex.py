@@ -22,7 +22,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
 class BusyError(MlspecError):
-    """Another mlspec is at work in this project. Ends in the exit code of a conflict: nothing is wrong with the spec."""
+    """Another mlspec is at work in this project: a conflict, though of two programs and not of two texts."""
 
     exit_code: ClassVar[int] = EXIT_CONFLICT
 

@@ -43,7 +43,7 @@ class Roots:
 def find_roots(project: Path) -> Roots:
     """The roots of the project in `project`: the nearest folder above with a `.git` is the repository."""
     project = project.absolute()
-    found = next((folder for folder in (project, *project.parents) if os.path.lexists(folder / ".git")), project)
+    found = next((folder for folder in (project, *project.parents) if os.path.exists(folder / ".git")), project)
     return Roots(project, found)
 
 
