@@ -6,7 +6,6 @@ Every step can be repeated: what is done is seen from the folder and the tree th
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mlspec.workspace.disk import Disk
+from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.roots import Key, Roots
 
 COMMIT = "commit.json"
@@ -40,11 +40,6 @@ class Record:
     """Folders to make, outermost first."""
     emptied: tuple[Key, ...]
     """Folders to remove if nothing is left in them, innermost first."""
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 of the bytes."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def lay(folder: str, contents: Iterable[tuple[int, bytes, int | None]]) -> None:

@@ -15,10 +15,11 @@ from mlspec.errors import MlspecError
 from mlspec.workspace import record as records
 from mlspec.workspace.changes import Change, ChangeSet
 from mlspec.workspace.disk import Disk
+from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import dump
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.state import make_state_folder, pending_folder
-from mlspec.workspace.transaction import Move, Record, Step, Transaction, commit, digest, discard, lay
+from mlspec.workspace.transaction import Move, Record, Step, Transaction, commit, discard, lay
 
 
 def write(changeset: ChangeSet, roots: Roots, *, on_step: Step = lambda _: None) -> None:
