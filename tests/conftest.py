@@ -34,3 +34,13 @@ def docker() -> str:
 def checkout() -> Path:
     """The root of this checkout."""
     return CHECKOUT
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="rewrite the golden files; read them before committing")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--update"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from mlspec.plan.stage import Stage
 
@@ -17,13 +17,22 @@ class CycleError(ValueError):
 
 
 def upstream(stages: Iterable[Stage]) -> dict[str, tuple[str, ...]]:
-    """For each stage the names of the stages that make its inputs, in stage order."""
+    """For each stage the names of the stages that make its inputs, in the order it reads them."""
     stages = list(stages)
-    makers: dict[str, str] = {output.path: stage.name for stage in stages for output in stage.outputs}
+    makers: dict[str, list[str]] = {}
+    for stage in stages:
+        for output in stage.outputs:
+            # A stage that reads a folder needs everyone who makes a file in it.
+            for path in (output.path, *_above(output.path)):
+                makers.setdefault(path, []).append(stage.name)
+    made = {output.path: stage.name for stage in stages for output in stage.outputs}
     found: dict[str, tuple[str, ...]] = {}
     for stage in stages:
-        names = {_maker(path, makers) for path in stage.inputs} - {None, stage.name}
-        found[stage.name] = tuple(s.name for s in stages if s.name in names)
+        names: dict[str, None] = {}
+        for path in stage.inputs:
+            names.update(dict.fromkeys(makers.get(path, ())))
+            names.update({made[folder]: None for folder in _above(path) if folder in made})
+        found[stage.name] = tuple(name for name in names if name != stage.name)
     return found
 
 
@@ -60,19 +69,13 @@ def downstream(stages: Sequence[Stage], name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _maker(path: str, makers: Mapping[str, str]) -> str | None:
-    """Who makes `path`: as a whole, as a file in a folder they make, or as the folder around a file they make."""
-    if path in makers:
-        return makers[path]
-    parents = path.split("/")
-    for length in range(len(parents) - 1, 0, -1):
-        above = "/".join(parents[:length])
-        if above in makers:
-            return makers[above]
-    return next((maker for made, maker in makers.items() if made.startswith(f"{path}/")), None)
+def _above(path: str) -> list[str]:
+    """The folders that `path` lies in, innermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
 
-def _cycle(needs: Mapping[str, set[str]]) -> list[str]:
+def _cycle(needs: dict[str, set[str]]) -> list[str]:
     path = [min(needs)]
     while True:
         following = min(n for n in needs[path[-1]] if n in needs)

@@ -115,7 +115,8 @@ def hcl(value: object) -> str:
         return "{ " + ", ".join(f"{hcl(str(k))} = {hcl(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(hcl(item) for item in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    text = json.dumps(str(value), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else " " for c in text)
 
 
 def comment(value: object) -> str:

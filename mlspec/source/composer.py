@@ -82,7 +82,7 @@ class Composer:
                 pass
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        found = self._anchors.get(event.anchor)
+        found = self._anchors.get(event.anchor or "")
         if found is None:
             raise Fault("unknown-alias", f"no anchor &{event.anchor} stands above this alias", _span(event))
         node, weight = found

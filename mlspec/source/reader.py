@@ -106,6 +106,9 @@ def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
         )
     if mark is None:
         return Fault("yaml-syntax", str(error), None, "")
+    opened = getattr(error, "context_mark", None)
+    if mark.line >= len(lines) and opened is not None and opened.line < len(lines):
+        mark = opened  # what is open at the end of the file is best shown where it was opened
     line = min(mark.line, max(len(lines) - 1, 0))
     source = lines[line] if lines else ""
     column = mark.column if line == mark.line else len(source)

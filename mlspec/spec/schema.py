@@ -44,9 +44,9 @@ def _widened(shape: dict[str, Any]) -> dict[str, Any]:
     constant = "const" in shape or "enum" in shape or shape.get("type") in _SCALARS
     if not constant:
         return shape
-    outside = {key: shape[key] for key in ("default", "description", "examples", "deprecated") if key in shape}
-    inside = {key: value for key, value in shape.items() if key not in outside}
-    return {"anyOf": [inside, _REFERENCE], **outside}
+    beside = ("default", "description", "examples", "deprecated")
+    inside = {key: value for key, value in shape.items() if key not in beside}
+    return {"anyOf": [inside, _REFERENCE], **{str(key): value for key, value in shape.items() if key in beside}}
 
 
 _SCALARS = ("integer", "number", "boolean")

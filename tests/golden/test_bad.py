@@ -1,0 +1,39 @@
+"""Bad specs and what is said of them: `bad/NAME.yaml` with `bad/NAME.out`. `--update` rewrites the latter, to be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlspec.compiler import compile_project
+from mlspec.diagnostics import render
+from mlspec.errors import SpecError
+from mlspec.explain import explanations
+
+BAD = Path(__file__).parent / "bad"
+CASES = sorted(BAD.glob("*.yaml"))
+
+
+def said(path: Path) -> str:
+    try:
+        warnings = compile_project(path).warnings
+    except SpecError as error:
+        return "\n\n".join(render(d) for d in error.diagnostics) + "\n"
+    return "\n\n".join(render(d) for d in warnings) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_what_is_said_of_a_bad_spec(case: Path, update: bool) -> None:
+    expected = case.with_suffix(".out")
+    text = said(case)
+    if update:
+        expected.write_text(text, encoding="utf-8")
+    assert expected.read_text(encoding="utf-8") == text
+
+
+def test_every_code_has_a_bad_spec() -> None:
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in BAD.glob("*.out"))
+    without = [code for code in explanations() if f"[{code}]" not in shown]
+    # These two are about the file itself; tests/source/test_reader.py makes such files.
+    assert set(without) <= {"file-too-large", "missing-file"}

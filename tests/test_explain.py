@@ -1,0 +1,54 @@
+"""The explanations: every code has one, and its examples do what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mlspec.compiler import compile_project
+from mlspec.errors import SpecError
+from mlspec.explain import explanations
+
+PACKAGE = Path(__file__).resolve().parent.parent / "mlspec"
+BASE = {
+    "project": "project: {name: cola}\n",
+    "data": (
+        "data:\n  source: data/cola.csv\n  inputs: {sentence: text}\n"
+        '  target: {column: label, type: class, labels: ["no", "yes"]}\n'
+    ),
+    "model": "model: {type: text-classifier}\n",
+}
+_BLOCK = re.compile(r"## (Wrong|Right)\n\n```yaml( file)?\n(.*?)\n```", re.DOTALL)
+EXAMPLES = [
+    (code, kind, bool(whole), text)
+    for code, file in explanations().items()
+    for kind, whole, text in _BLOCK.findall(file.read_text(encoding="utf-8"))
+]
+
+
+def laid_over_the_base(fragment: str) -> str:
+    named = set(re.findall(r"^(\w+):", fragment, re.MULTILINE))
+    return "".join(text for name, text in BASE.items() if name not in named) + fragment + "\n"
+
+
+@pytest.mark.parametrize(("code", "kind", "whole", "text"), EXAMPLES, ids=[f"{e[0]}-{e[1]}" for e in EXAMPLES])
+def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: str, tmp_path: Path) -> None:
+    spec = tmp_path / "mlproject.yaml"
+    spec.write_text(text + "\n" if whole else laid_over_the_base(text), encoding="utf-8")
+    for name in re.findall(r"\b(src/\w+\.py)\b", text):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+    try:
+        found = [d.code for d in compile_project(spec).warnings]
+    except SpecError as error:
+        found = [d.code for d in error.diagnostics]
+    assert found == ([code] if kind == "Wrong" else [])
+
+
+def test_every_code_in_the_package_is_explained() -> None:
+    pattern = re.compile(
+        r"""(?:Finding|Fault|Diagnostic|_refused|_fault|PydanticCustomError)\(\s*\n?\s*"([a-z][a-z0-9-]+)\""""
+    )
+    used = {code for file in PACKAGE.rglob("*.py") for code in pattern.findall(file.read_text(encoding="utf-8"))}
+    assert used <= set(explanations()), used - set(explanations())
