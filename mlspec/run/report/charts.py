@@ -45,8 +45,7 @@ def categories(top: Sequence[tuple[str, float]], rows: float, width: float = 150
     parts = []
     for index, (name, n, kind) in enumerate(bars):
         tall = max(1.0, (height - 1) * n / tallest)
-        tip = f"{name}: {count(n)}" if n > 1 or not n else f"{name}: {share(n)}"
-        parts.append(rect(index * step, height - 1 - tall, step - 2, tall, kind, tip=tip))
+        parts.append(rect(index * step, height - 1 - tall, step - 2, tall, kind, tip=f"{name}: {count(n)}"))
     words = f"{len(shown)} most frequent values"
     return picture(
         width, height, words, join(parts), line(0, height - 0.5, width, height - 0.5, "grid"), class_="spark"

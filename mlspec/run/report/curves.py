@@ -10,8 +10,8 @@ from mlspec.run.report.collect import Curve, Training
 from mlspec.run.report.numerals import number, short
 from mlspec.run.report.svg import Scale, around, dot, join, line, picture, tag, text, ticks
 
-WIDTH, HEIGHT = 330.0, 176.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 50.0, 10.0, 24.0
+WIDTH, HEIGHT = 260.0, 156.0
+LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0
 
 
 def panels(training: Training) -> list[tuple[str, Markup]]:
@@ -43,7 +43,7 @@ def _panel(name: str, curves: Sequence[Curve], training: Training) -> Markup:
 def _grid(x: Scale, y: Scale, low: float, high: float, epochs: Sequence[float]) -> list[Markup]:
     """Horizontal lines with their values, and the epochs below."""
     parts = []
-    for value in ticks(low, high, 3):
+    for value in ticks(low, high, 5):
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid"))
         parts.append(text(LEFT - 6, y(value) + 4, short(value), class_="tick", anchor="end"))
     shown = [t for t in ticks(min(epochs), max(epochs), 4) if t == int(t)] or [min(epochs)]

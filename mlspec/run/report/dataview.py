@@ -14,6 +14,10 @@ LABELS = 20
 
 def view(found: Profile) -> dict[str, object]:
     """What the data's section shows."""
+    # The target of a classifier is told by its label shares.
+    shown = [
+        column for column in found.columns if column.edges or column.top or not found.shares or column.type == "image"
+    ]
     total = sum(found.splits.values()) or 1.0
     shares = sorted(found.shares.items(), key=lambda item: -item[1])
     most = max(found.shares.values(), default=1.0) or 1.0
@@ -22,8 +26,8 @@ def view(found: Profile) -> dict[str, object]:
         "splits": [(name, count(n), 100 * n / total) for name, n in found.splits.items() if n],
         "shares": [(label, share(part), 100 * part / most) for label, part in shares],
         "folded": len(shares) > LABELS,
-        "columns": [_row(column) for column in found.columns],
-        "any_missing": any(column.missing for column in found.columns),
+        "columns": [_row(column) for column in shown],
+        "any_missing": any(column.missing for column in shown),
     }
 
 
@@ -54,8 +58,7 @@ def _facts(column: Column) -> str:
     if column.top:
         values = plural(int(facts.get("unique", len(column.top))), "value")
         first, n = column.top[0]
-        rows = column.count if n > 1 else 1.0
-        return f"{values}; most often {first} ({share(n / rows)})" if rows else values
+        return f"{values}; most often {first} ({share(n / column.count)})" if column.count else values
     middle = facts.get("q0.5")
     parts = [
         f"{number(facts['min'])} to {number(facts['max'])}" if {"min", "max"} <= facts.keys() else "",

@@ -71,7 +71,9 @@ def troubles(outcomes: Sequence[Outcome], root: Path) -> tuple[Trouble, ...]:
     """Failed and interrupted stages with the end of their logs, then the skipped ones with what would mend them."""
     order = ("failed", "interrupted", "skipped")
     found = sorted((o for o in outcomes if o.status in order), key=lambda o: order.index(o.status))
-    return tuple(Trouble(o.stage, o.status, o.reason, o.help, _log(o, root), o.log or "") for o in found)
+    told = [Trouble(o.stage, o.status, o.reason, o.help, _log(o, root), o.log or "") for o in found]
+    # The first is the verdict already: without a log there is nothing to add.
+    return tuple(trouble for index, trouble in enumerate(told) if index or trouble.log or trouble.state == "skipped")
 
 
 def _log(outcome: Outcome, root: Path) -> str:

@@ -38,9 +38,10 @@ def matrix(confusion: Confusion) -> Markup | None:
     if len(labels) > DRAWN:
         return None
     detailed = len(labels) <= DETAILED
-    cell = (64.0 if len(labels) <= 5 else 48.0) if detailed else 15.0 if len(labels) <= 40 else 11.0
-    size = 12.0 if detailed else min(10.0, cell - 1)
+    size = 12.0 if detailed else 10.0
     widest = min(130.0, max(len(label) for label in labels) * size * CHARACTER + 12)
+    cell = _cell(len(labels), widest)
+    size = min(size, cell - 1)
     upright = widest <= cell
     top = 40.0 if upright else widest + 24
     left, side = widest + 22, cell * len(labels)
@@ -65,6 +66,13 @@ def matrix(confusion: Confusion) -> Markup | None:
     parts += _cells(confusion, left, top, cell, detailed)
     words = f"confusion matrix of {len(labels)} classes; the table of frequent confusions says the same"
     return picture(left + side + 2, top + side + 2, words, join(parts), class_="matrix")
+
+
+def _cell(classes: int, widest: float) -> float:
+    """The side of a cell: with few classes wide enough for their names."""
+    if classes <= 4:
+        return min(112.0, max(64.0, widest))
+    return 48.0 if classes <= DETAILED else 15.0 if classes <= 40 else 11.0
 
 
 def _column_label(shown: str, x: float, y: float, upright: bool, style: str) -> Markup:
@@ -107,7 +115,7 @@ def _cells(confusion: Confusion, left: float, top: float, cell: float, detailed:
 
 
 def _numbers(n: int, part: float, x: float, y: float) -> list[Markup]:
-    contrast = "strong" if part > 0.5 else "weak" if n else "none"
+    contrast = "strong" if part > 0.7 else "weak" if n else "none"
     shown = [text(x, y + 1, count(n), class_=f"cell {contrast}", anchor="middle")]
     if n:
         shown.append(text(x, y + 15, share(part), class_=f"cell small {contrast}", anchor="middle"))

@@ -80,5 +80,10 @@ def plural(number: int, word: str) -> str:
     return f"{number:,} {word if number == 1 else many}"
 
 
+def bound(text: str) -> str:
+    """A bound as it is read: `≥ 0.9`."""
+    return text.replace(">=", "≥").replace("<=", "≤").replace("==", "=")
+
+
 def _minus(text: str) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text

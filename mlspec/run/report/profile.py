@@ -66,8 +66,6 @@ def _column(name: str, entry: Mapping[str, object]) -> Column:
         for item in map(mapping, sequence(entry.get("top")))
         if (number := real(item.get("count"))) is not None
     ]
-    if not top:
-        top = list(numbers(entry.get("shares")).items())
     named = ("mean", "std", "min", "max", "unique", "channels", "height", "width")
     facts = {key: number for key in named if (number := real(figures.get(key))) is not None}
     facts |= {f"q{key}": value for key, value in numbers(figures.get("quantiles")).items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlspec.run.report.collect import Evaluation, Gate, Results, Robustness
 from mlspec.run.report.files import mapping, real, sequence, whole
-from mlspec.run.report.numerals import number, plural, share, signed, size
+from mlspec.run.report.numerals import bound, number, plural, share, signed, size
 from mlspec.spec.types import bound_parts
 
 _LOWER = ("loss", "error", "mae", "mse", "rmse", "mape", "ece")
@@ -61,9 +61,9 @@ def _gated(gate: Gate) -> Score:
     limit = _limit(gate.bound)
     kind = "good" if gate.passed else "bad"
     if gate.value is None:
-        return Score(gate.metric, number(None), gate.bound, "", gate.passed, None)
+        return Score(gate.metric, number(None), bound(gate.bound), "", gate.passed, None)
     margin = signed(gate.value - limit) if limit is not None else ""
-    return Score(gate.metric, number(gate.value), gate.bound, margin, gate.passed, _bar(gate.value, limit, kind))
+    return Score(gate.metric, number(gate.value), bound(gate.bound), margin, gate.passed, _bar(gate.value, limit, kind))
 
 
 def _limit(bound: str) -> float | None:
@@ -113,7 +113,8 @@ def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] |
     whole_ = evaluation.metrics.get(first)
     apart = {s.name: s.metrics[first] - whole_ for s in evaluation.slices if first in s.metrics and whole_ is not None}
     widest = max((abs(d) for d in apart.values()), default=0.0) or 1.0
-    others = [n for n in evaluation.metrics if n != first][:3]
+    seen = {n for s in evaluation.slices for n in s.metrics}
+    others = [n for n in evaluation.metrics if n != first and n in seen][:2]
     ordered = sorted(evaluation.slices, key=lambda s: (_badness(s.metrics.get(first), lower), s.name))
     rows = []
     for found in ordered:
@@ -128,7 +129,7 @@ def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] |
                 "bar": None if difference is None else _diverging(difference / widest, (difference < 0) != lower),
             }
         )
-    return {"metric": first, "others": others, "overall": whole_, "rows": rows}
+    return {"metric": first, "others": others, "overall": whole_, "lower": lower, "rows": rows}
 
 
 def _badness(value: float | None, lower: bool) -> float:

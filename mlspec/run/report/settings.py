@@ -62,7 +62,7 @@ def versions() -> list[tuple[str, str]]:
 
 def lineage(found: Mapping[str, object]) -> list[tuple[str, str]]:
     """The bundle's lineage, nested keys joined with dots."""
-    return list(_flat(found, ""))
+    return list(_flat(found, "")) if found else []
 
 
 def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:

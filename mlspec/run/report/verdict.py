@@ -9,7 +9,7 @@ from typing import Literal
 from mlspec.run.outcome import Outcome
 from mlspec.run.report.collect import Gate, Gates, Results
 from mlspec.run.report.files import mapping, real
-from mlspec.run.report.numerals import DASH, count, number, plural, seconds, share, size
+from mlspec.run.report.numerals import DASH, bound, count, number, plural, seconds, share, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
     left = by["skipped"]
     beside = f"{plural(len(left), 'stage')} skipped: {', '.join(o.stage for o in left)}" if left else ""
     if gates:
-        passed = "The gate passed" if len(gates.gates) == 1 else f"All {len(gates.gates)} gates passed"
+        passed = "The gate passed" if len(gates.gates) == 1 else "All gates passed"
         return Verdict("good", passed, beside, next((o.help for o in left), ""))
     if left:
         return Verdict("warn", "Finished, with stages left out", beside, left[0].help)
@@ -59,13 +59,13 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
 
 
 def _miss(gate: Gate) -> str:
-    return f"{gate.metric} is {number(gate.value)}, needed {gate.bound}"
+    return f"{gate.metric} is {number(gate.value)}, needed {bound(gate.bound)}"
 
 
 def tiles(results: Results, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
     """Up to six: gated metrics first, other metrics, rows, size, time."""
     found = [
-        Tile(g.metric, number(g.value), f"needs {g.bound}", "good" if g.passed else "bad")
+        Tile(g.metric, number(g.value), f"needs {bound(g.bound)}", "good" if g.passed else "bad")
         for g in (results.gates.gates if results.gates else ())
     ]
     gated = {tile.name for tile in found}
