@@ -53,30 +53,7 @@ InputType = Literal["text", "number", "category", "image"]
 class Input(SpecModel):
     """One input of the model: a column of the data."""
 
-    type: 
-def _encoding(text: str) -> str:
-    try:
-        b"".decode(text)
-    except (LookupError, ValueError):
-        raise PydanticCustomError(
-            "bad-format", "there is no text encoding of that name", {"help": "for example utf-8, latin-1 or cp1252"}
-        ) from None
-    return text
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise PydanticCustomError(
-            "bad-format",
-            "this is no regular expression: {why}",
-            {"why": str(error), "help": "the syntax is Python's; write it in single quotes"},
-        ) from None
-    return text
-
-
-InputType = Field(description="What the column holds")
+    type: InputType = Field(description="What the column holds")
     height: int | None = Field(
         None, ge=1, le=4096, description="Height in pixels that images are brought to; default: the most frequent"
     )
