@@ -1,0 +1,168 @@
+"""Model outputs and targets to numbers, through torchmetrics. Training and evaluation compute them alike, here."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torchmetrics.functional import classification as tmc
+from torchmetrics.functional import regression as tmr
+
+from mlspec.parts.evaluate.names import Task
+
+Average: TypeAlias = Literal["binary", "macro", "micro", "weighted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """Predictions of a classification: probabilities float [B, C], predicted and true labels int64 [B]."""
+
+    probabilities: Tensor
+    predicted: Tensor
+    target: Tensor
+    average: Average
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return self.probabilities.shape[1]
+
+
+def classified(logits: Tensor, target: Tensor, average: Average | None = None, threshold: float = 0.5) -> Classified:
+    """Read logits [B, C] as a classification.
+
+    With two labels the second is predicted from a probability of `threshold` on, and `average` is by default that
+    label's own ("binary"); with more labels the likeliest is predicted, and the default is the mean over labels.
+    """
+    probabilities = torch.softmax(logits.double(), dim=1)
+    two = probabilities.shape[1] == 2
+    # With even odds the first label wins, in argmax as in serving; so the common threshold is left to argmax.
+    at_threshold = two and threshold != 0.5
+    predicted = (probabilities[:, 1] >= threshold).long() if at_threshold else probabilities.argmax(dim=1)
+    return Classified(probabilities, predicted, target.long(), average or ("binary" if two else "macro"))
+
+
+def scores(
+    task: Task,
+    names: Iterable[str],
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    average: Average | None = None,
+    threshold: float = 0.5,
+) -> dict[str, float | None]:
+    """Each metric of `names` for logits [B, C] (or values [B]) and targets [B]; None where it is not defined.
+
+    A correlation of constants, or a ranking where all rows are of one class, has no value.
+    """
+    if task == "regression":
+        values, truth = outputs.double().reshape(-1), target.double().reshape(-1)
+        return {name: _number(_REGRESSION[name], values, truth) for name in names}
+    return of_classified(names, classified(outputs, target, average, threshold))
+
+
+def of_classified(names: Iterable[str], found: Classified) -> dict[str, float | None]:
+    """Each metric of `names` for predictions already read."""
+    return {name: _number(_CLASSIFICATION[name], found) for name in names}
+
+
+def _number(compute: Callable[..., Tensor], *arguments: object) -> float | None:
+    with warnings.catch_warnings():
+        # torchmetrics warns where a class is absent; that shows in the supports.
+        warnings.simplefilter("ignore")
+        value = float(compute(*arguments))
+    return value if math.isfinite(value) else None
+
+
+NOTHING: Final = torch.tensor(torch.nan)
+
+
+def _distinct(values: Tensor) -> Tensor:
+    """The different values, in order."""
+    found: Tensor = torch.unique(values)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _averaged(name: Literal["f1_score", "precision", "recall"]) -> Callable[[Classified], Tensor]:
+    def compute(c: Classified) -> Tensor:
+        if not len(c.target):
+            return NOTHING
+        if c.average == "binary":
+            binary: Tensor = getattr(tmc, f"binary_{name}")(c.predicted, c.target)
+            return binary
+        many: Tensor = getattr(tmc, f"multiclass_{name}")(c.predicted, c.target, c.classes, average=c.average)
+        return many
+
+    return compute
+
+
+def _agreement(compute: Callable[..., Tensor]) -> Callable[[Classified], Tensor]:
+    """`compute`, or 0 where predictions or targets are all of one label: nothing beyond chance can be seen there."""
+
+    def guarded(c: Classified) -> Tensor:
+        varied = min(len(_distinct(c.predicted)), len(_distinct(c.target))) > 1
+        return compute(c.predicted, c.target, c.classes) if varied else torch.zeros(())
+
+    return guarded
+
+
+def _balanced(c: Classified) -> Tensor:
+    """The mean recall of the labels that occur."""
+    recalls = tmc.multiclass_recall(c.predicted, c.target, c.classes, average=None)
+    return recalls[_distinct(c.target)].mean()
+
+
+def _ranked(name: Literal["auroc", "average_precision"]) -> Callable[[Classified], Tensor]:
+    """Two labels: how well the second is ranked. More: each label against the rest, the mean of those that occur."""
+
+    def compute(c: Classified) -> Tensor:
+        present = _distinct(c.target)
+        if len(present) < 2:
+            return NOTHING
+        if c.classes == 2:
+            binary: Tensor = getattr(tmc, f"binary_{name}")(c.probabilities[:, 1], c.target)
+            return binary
+        each: Tensor = getattr(tmc, f"multiclass_{name}")(c.probabilities, c.target, c.classes, average=None)
+        return each[present].mean()
+
+    return compute
+
+
+def _log_loss(c: Classified) -> Tensor:
+    chosen = c.probabilities.gather(1, c.target[:, None]).clamp_min(torch.finfo(torch.float64).tiny)
+    return -chosen.log().mean()
+
+
+def _varied(compute: Callable[..., Tensor], least: int = 2) -> Callable[[Tensor, Tensor], Tensor]:
+    """`compute` where there are rows enough and the target varies."""
+    return lambda values, truth: (
+        compute(values, truth) if len(truth) >= least and len(_distinct(truth)) > 1 else NOTHING
+    )
+
+
+_CLASSIFICATION: Final[dict[str, Callable[[Classified], Tensor]]] = {
+    "accuracy": lambda c: (c.predicted == c.target).double().mean(),
+    "f1": _averaged("f1_score"),
+    "precision": _averaged("precision"),
+    "recall": _averaged("recall"),
+    "mcc": _agreement(tmc.multiclass_matthews_corrcoef),
+    "auroc": _ranked("auroc"),
+    "average_precision": _ranked("average_precision"),
+    "log_loss": _log_loss,
+    "cohen_kappa": _agreement(tmc.multiclass_cohen_kappa),
+    "balanced_accuracy": _balanced,
+}
+_REGRESSION: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "mae": tmr.mean_absolute_error,
+    "mse": tmr.mean_squared_error,
+    "rmse": lambda values, truth: tmr.mean_squared_error(values, truth, squared=False),
+    "r2": _varied(tmr.r2_score),
+    "mape": tmr.mean_absolute_percentage_error,
+    "spearman": _varied(tmr.spearman_corrcoef),
+    "pearson": _varied(tmr.pearson_corrcoef),
+}
