@@ -5,17 +5,21 @@ Light: imports nothing. How each is computed is in `metrics.py`.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from math import inf
+from typing import Final, Literal, TypeAlias, get_args
 
 Task: TypeAlias = Literal["classification", "regression"]
 
+ClassMetric: TypeAlias = Literal[
+    "accuracy", "f1", "precision", "recall", "mcc", "auroc", "average_precision", "log_loss", "cohen_kappa",
+    "balanced_accuracy",
+]  # fmt: skip
+NumberMetric: TypeAlias = Literal["mae", "mse", "rmse", "r2", "mape", "spearman", "pearson"]
+
 METRICS: Final[dict[Task, tuple[str, ...]]] = {
-    "classification": (
-        "accuracy", "f1", "precision", "recall", "mcc", "auroc", "average_precision", "log_loss", "cohen_kappa",
-        "balanced_accuracy",
-    ),
-    "regression": ("mae", "mse", "rmse", "r2", "mape", "spearman", "pearson"),
-}  # fmt: skip
+    "classification": get_args(ClassMetric),
+    "regression": get_args(NumberMetric),
+}
 """Every metric of a task."""
 
 DEFAULTS: Final[dict[Task, tuple[str, ...]]] = {
@@ -29,6 +33,15 @@ PER_CLASS: Final = ("precision", "recall", "f1")
 
 SMALLER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
 """Of all others, more is better."""
+
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    **dict.fromkeys(("accuracy", "f1", "precision", "recall", "auroc", "average_precision", "balanced_accuracy"), (0, 1)),
+    **dict.fromkeys(("mcc", "cohen_kappa", "spearman", "pearson"), (-1, 1)),
+    **dict.fromkeys(("log_loss", "mae", "mse", "rmse", "mape"), (0, inf)),
+    "r2": (-inf, 1),
+    "ece": (0, 1),
+}
+"""Least and greatest value of each metric, and of the calibration error."""
 
 
 def task_of(name: str) -> Task | None:
