@@ -1,1 +1,1 @@
-"""Metrics on the test split, and gates on them."""
+"""Evaluation: the metrics of the task, and the gates that a model must pass."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlspec.parts.evaluate.names import DEFAULTS, ClassMetric, NumberMetric, Task
+from mlspec.parts.evaluate.names import DEFAULT, ClassMetric, NumberMetric, Task
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import Bound
 
@@ -61,4 +61,4 @@ class EvaluateSpec(SpecModel):
 
     def names(self, task: Task) -> tuple[str, ...]:
         """The metrics to compute, each once."""
-        return tuple(dict.fromkeys(self.metrics)) or DEFAULTS[task]
+        return tuple(dict.fromkeys(self.metrics)) or DEFAULT[task]
