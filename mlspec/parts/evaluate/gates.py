@@ -59,7 +59,9 @@ def measured(target: Target, evaluation: Mapping[str, Any]) -> dict[str, float |
     cut, _, value = target.slice.partition("=")
     slices: Mapping[str, Any] = evaluation.get("slices", {})
     names = [name for name in slices if name.startswith(f"{cut}=")] if value == "*" else [target.slice]
-    return {n: slices[n]["metrics"][target.metric] for n in names if target.metric in slices.get(n, {}).get("metrics", {})}
+    return {
+        n: slices[n]["metrics"][target.metric] for n in names if target.metric in slices.get(n, {}).get("metrics", {})
+    }
 
 
 def _value(target: Target, evaluation: Mapping[str, Any]) -> tuple[float | None] | None:

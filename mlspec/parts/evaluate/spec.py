@@ -34,7 +34,7 @@ class EvaluateSpec(SpecModel):
     gates: dict[str, Bound] = Field(
         {},
         description="Bounds that stop the line when missed: of a metric, of a label's precision, recall or f1 "
-        "(`recall[LABEL]`), of a slice (`accuracy@COLUMN=VALUE`, `*` for every value), or of the calibration error (`ece`)",
+        "(`recall[LABEL]`), of a slice (`accuracy@COLUMN=VALUE`, `*` for all), or of the calibration error (`ece`)",
         examples=[{"mcc": ">= 0.2", "recall[unacceptable]": ">= 0.5", "accuracy@origin=*": ">= 0.6"}],
     )
     slices: list[str] | dict[str, Slice] = Field(
