@@ -76,12 +76,29 @@ def of_classified(names: Iterable[str], found: Classified) -> dict[str, float | 
     return {name: _number(_CLASSIFICATION[name], found) for name in names}
 
 
+def per_class(found: Classified) -> list[dict[str, float | int | None]]:
+    """Precision, recall, F1 and support of each label, in order. None: never predicted, or never there."""
+    predicted = torch.bincount(found.predicted, minlength=found.classes).tolist()
+    support = torch.bincount(found.target, minlength=found.classes).tolist()
+    right = torch.bincount(found.target[found.predicted == found.target], minlength=found.classes).tolist()
+    return [
+        {
+            "precision": hit / named if named else None,
+            "recall": hit / there if there else None,
+            "f1": 2 * hit / (named + there) if named + there else None,
+            "support": there,
+        }
+        for hit, named, there in zip(right, predicted, support, strict=True)
+    ]
+
+
 def _number(compute: Callable[..., Tensor], *arguments: object) -> float | None:
     with warnings.catch_warnings():
         # torchmetrics warns where a class is absent; that shows in the supports.
         warnings.simplefilter("ignore")
         value = float(compute(*arguments))
-    return value if math.isfinite(value) else None
+    # Parts of torchmetrics count in float32: beyond six digits lies dust, and an AUROC of 1.0000001.
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 NOTHING: Final = torch.tensor(torch.nan)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mlspec.parts.data import part as data
+from mlspec.parts.evaluate import part as evaluate
 from mlspec.parts.model import part as model
 from mlspec.parts.protocol import Part
 from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
 
-PARTS: tuple[Part, ...] = (data, model, train, track)
+PARTS: tuple[Part, ...] = (data, model, train, track, evaluate)

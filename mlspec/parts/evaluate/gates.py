@@ -22,11 +22,6 @@ class Target:
     label: str | None = None
     slice: str | None = None
 
-    @property
-    def cut(self) -> str | None:
-        """The slice's name before `=`."""
-        return self.slice.partition("=")[0] if self.slice else None
-
 
 def parse(text: str) -> Target | None:
     """What the gate speaks of; None where it is not written as a gate is."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from mlspec.parts.evaluate.names import DEFAULT, ClassMetric, NumberMetric, Task
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import Bound
+
+
+def _rising(edges: list[float]) -> list[float]:
+    if any(low >= high for low, high in pairwise(edges)):
+        raise PydanticCustomError(
+            "bad-format", "the edges of bins rise, each above the one before", {"help": "for example [10, 20, 40]"}
+        )
+    return edges
 
 
 class Slice(SpecModel):
@@ -16,7 +26,7 @@ class Slice(SpecModel):
 
     column: str | None = Field(None, min_length=1, description="Column to cut by; default: the slice's own name")
     by: Literal["value", "length"] = Field("value", description="Cut by the value, or by the length of a text")
-    bins: list[float] = Field(
+    bins: Annotated[list[float], AfterValidator(_rising)] = Field(
         [], description="Rising edges between the slices of numbers and lengths", examples=[[10, 20, 40]]
     )
     top: int = Field(20, ge=1, description="Of values, at most this many of the most frequent")
