@@ -15,7 +15,6 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -27,11 +26,13 @@ from mlspec.errors import MlspecError, SpecError, StageError
 from mlspec.job import Job
 from mlspec.parts.protocol import Part
 from mlspec.parts.registry import PARTS
-from mlspec.run.sweeper import SpecSweeper
 from mlspec.source.document import Node
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.root import root_model, sections
+
+PLUGINS = Path(__file__).parent / "plugins"
+"""Hydra looks for its plugins in every `hydra_plugins` folder on the path."""
 
 Body = Callable[[Job], float | None]
 
@@ -42,9 +43,8 @@ def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Pa
     if not (root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
     os.chdir(root)
-    sys.path[:0] = [str(root)]
+    sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
-    Plugins.instance().register(SpecSweeper)
     sys.argv = [f"mlspec run {stage}", *overrides]
 
     failures: list[MlspecError] = []

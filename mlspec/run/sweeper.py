@@ -56,10 +56,6 @@ class SpecSweeper(Sweeper):
         return results
 
 
-# Hydra instantiates only plugins of a module called hydra_plugins; registering one does not change that.
-SpecSweeper.__module__ = "hydra_plugins.mlspec"
-
-
 def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
     fixed: list[str] = []
     lists: dict[str, list[Any]] = {}
