@@ -6,6 +6,7 @@ from mlspec.parts.configure import part as configure
 from mlspec.parts.data import part as data
 from mlspec.parts.dvc import part as dvc
 from mlspec.parts.evaluate import part as evaluate
+from mlspec.parts.export import part as export
 from mlspec.parts.model import part as model
 from mlspec.parts.protocol import Part
 from mlspec.parts.track import part as track
@@ -17,6 +18,7 @@ PARTS: tuple[Part, ...] = (
     train,
     track,
     evaluate,
+    export,
     configure,
     dvc,
 )
