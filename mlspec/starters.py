@@ -20,7 +20,7 @@ STARTERS: Mapping[str, str] = MappingProxyType(
     {
         "digits": "Handwritten digits: 1,000 small pictures, ten classes.",
         "tabular": "Penguins: numbers, categories and missing values, three species.",
-        "text": "Who wrote it: 2,100 sentences of three novelists; a transformer from scratch.",
+        "text": "Who wrote it: 3,000 sentences of three novelists; a transformer from scratch.",
         "custom": "Your own LightningModule and data function: a forecast of carbon dioxide.",
         "cola": "Is it grammatical: fine-tunes a pretrained model; fetches data and model from the network.",
     }
