@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
+
+from mlspec.errors import StageError
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -50,6 +54,25 @@ class Job:
         folder = self.root / ".mlspec" / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+@contextmanager
+def user_code(root: Path, what: str) -> Iterator[None]:
+    """Run the user's own code: what it raises becomes a StageError that shows the user's frames, and only those."""
+    try:
+        yield
+    except StageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename, root)]
+        places = [f"{Path(f.filename).relative_to(root)}:{f.lineno} in {f.name}: {f.line}" for f in frames]
+        message = f"{what} raised {type(error).__name__}: {error}"
+        raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
+
+
+def _own(filename: str, root: Path) -> bool:
+    path = Path(filename)
+    return path.is_relative_to(root) and not {"site-packages", ".venv"} & set(path.parts)
 
 
 def write_json(path: Path, value: object) -> None:

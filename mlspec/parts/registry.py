@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlspec.parts.data import part as data
 from mlspec.parts.protocol import Part
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (data,)

@@ -110,9 +110,9 @@ class _Checker:
         try:
             spec = self.model.model_validate_json(json.dumps(given))
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                if not faults or detail["input"] is not None:
-                    self._add(view, explain(detail, self.model, view.root), where)
+            known = [e for e in error.errors(include_url=False) if not faults or e["input"] is not None]
+            for finding in explain(known, self.model, view.root):
+                self._add(view, finding, where)
             return None
         if faults:
             return None

@@ -53,7 +53,7 @@ def below(shape: Shape, step: str | int) -> Shape | None:
         if variant is Any or variant is object:
             found.append(Any)
         elif isinstance(variant, type) and issubclass(variant, BaseModel):
-            found += [info.annotation for name, info in variant.model_fields.items() if (info.alias or name) == step]
+            found += _field(variant, str(step))
         elif isinstance(origin, type) and issubclass(origin, Mapping):
             found.append(arguments[1])
         elif variant is dict:
@@ -65,6 +65,14 @@ def below(shape: Shape, step: str | int) -> Shape | None:
     if not found:
         return None
     return found[0] if len(found) == 1 else Union[tuple(found)]  # noqa: UP007
+
+
+def _field(model: type[BaseModel], key: str) -> list[Shape]:
+    found = [info.annotation for name, info in model.model_fields.items() if (info.alias or name) == key]
+    if not found and model.model_config.get("extra") == "allow":
+        extra = typing.get_type_hints(model).get("__pydantic_extra__", dict[str, Any])
+        found = [get_args(extra)[1]]
+    return found
 
 
 def at(shape: Shape, location: Location) -> Shape | None:

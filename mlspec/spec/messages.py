@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
@@ -29,8 +30,29 @@ _LENGTHS = {
 }
 
 
-def explain(error: ErrorDetails, shape: Shape, root: Node) -> Finding:
-    """The Finding for one of pydantic's errors about the values in `root`, whose models are `shape`."""
+def explain(errors: Iterable[ErrorDetails], shape: Shape, root: Node) -> list[Finding]:
+    """The Findings for pydantic's errors about the values in `root`, whose models are `shape`.
+
+    A value that may be one of several kinds gets an error for each; it is told once, in the words of the kind that it
+    came closest to.
+    """
+    findings: dict[Location, list[Finding]] = {}
+    for error in errors:
+        found = _explain(error, shape, root)
+        findings.setdefault(found.at, []).append(found)
+    return [finding for same in findings.values() for finding in _closest(same)]
+
+
+def _closest(same: list[Finding]) -> list[Finding]:
+    near = [f for f in same if f.code != "wrong-type"]
+    if near or len(same) == 1:
+        return near or same
+    kinds = list(dict.fromkeys(f.message.partition(" must be ")[2].rpartition(", not ")[0] for f in same))
+    where, _, what = same[0].message.partition(" must be ")
+    return [replace(same[0], message=f"{where} must be {' or '.join(kinds)}, not {what.rpartition(', not ')[2]}")]
+
+
+def _explain(error: ErrorDetails, shape: Shape, root: Node) -> Finding:
     kind, location = error["type"], error["loc"]
     here = _written(location, root, keep_last=kind in ("missing", "extra_forbidden"))
     make = _MAKERS.get(kind)

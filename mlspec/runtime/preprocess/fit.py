@@ -1,0 +1,98 @@
+"""Training rows to a fitted preprocessing folder. Deterministic: the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from mlspec.runtime.preprocess.image import Image
+from mlspec.runtime.preprocess.mixed import FILE
+from mlspec.runtime.preprocess.text import FILE as TOKENIZER
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def fit(
+    columns: Mapping[str, Sequence[Any]],
+    inputs: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    *,
+    tokenizer: Path | None = None,
+    names: Sequence[str] = ("input_ids", "attention_mask"),
+    max_length: int = 128,
+    vocab_size: int = 8000,
+) -> None:
+    """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
+
+    `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
+    `tokenizer.json` of a pretrained model; without one a WordPiece vocabulary of at most `vocab_size` is trained.
+    `names` are the model's text inputs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    by_type: dict[str, list[str]] = {}
+    for name, described in inputs.items():
+        by_type.setdefault(described["type"], []).append(name)
+    members: list[dict[str, Any]] = []
+    if "text" in by_type:
+        texts = by_type["text"]
+        if len(texts) > 2:
+            raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
+        pad = _tokenizer([v for n in texts for v in columns[n] if v is not None], folder, tokenizer, vocab_size)
+        members.append({"kind": "text", "inputs": texts, "names": list(names), "max_length": max_length, "pad": pad})
+    if "number" in by_type or "category" in by_type:
+        members.append(
+            {
+                "kind": "tabular",
+                "numbers": {name: _spread(columns[name]) for name in by_type.get("number", [])},
+                "categories": {name: list(inputs[name]["values"]) for name in by_type.get("category", [])},
+            }
+        )
+    members += [_image(name, columns[name], inputs[name]) for name in by_type.get("image", [])[:1]]
+    text = json.dumps({"version": 1, "members": members}, indent=2, ensure_ascii=False)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float]:
+    array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
+    if not array.size:
+        return {"mean": 0.0, "std": 1.0}
+    return {"mean": float(array.mean()), "std": float(array.std()) or 1.0}
+
+
+def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
+    size = {key: described[key] for key in ("channels", "height", "width")}
+    plain = Image({"input": name, **size, "mean": 0.0, "std": 1.0}, Path())
+    total = squares = count = 0.0
+    for value in values:
+        pixels = plain.pixels(value).astype(np.float64)
+        total, squares, count = total + pixels.sum(), squares + (pixels**2).sum(), count + pixels.size
+    mean = total / max(count, 1)
+    variance = max(squares / max(count, 1) - mean**2, 0.0)
+    return {"kind": "image", "input": name, **size, "mean": float(mean), "std": float(np.sqrt(variance)) or 1.0}
+
+
+def _tokenizer(texts: Sequence[str], folder: Path, given: Path | None, vocab_size: int) -> int:
+    """Put `tokenizer.json` into the folder and return the id that pads."""
+    target = folder / TOKENIZER
+    if given is not None:
+        shutil.copyfile(given, target)
+        made = Tokenizer.from_file(str(target))
+        pad = made.padding["pad_id"] if made.padding else None
+        known = [made.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
+        return pad if pad is not None else next((i for i in known if i is not None), 0)
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, no secret
+    made.normalizer = normalizers.BertNormalizer(lowercase=False)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False)
+    made.train_from_iterator(texts, trainer)
+    # The trainer numbers the special tokens first, in their order.
+    ids = {token: index for index, token in enumerate(SPECIAL)}
+    made.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    made.save(str(target))
+    return ids["[PAD]"]

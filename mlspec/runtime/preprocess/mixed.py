@@ -1,0 +1,48 @@
+"""A folder with `preprocess.json` to a Preprocess; several kinds of inputs side by side become one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlspec.runtime.errors import BundleError
+from mlspec.runtime.preprocess.base import Array, Feature, Preprocess, Row
+from mlspec.runtime.preprocess.image import Image
+from mlspec.runtime.preprocess.tabular import Tabular
+from mlspec.runtime.preprocess.text import Text
+
+FILE = "preprocess.json"
+KINDS: dict[str, Callable[[dict[str, Any], Path], Preprocess]] = {"text": Text, "tabular": Tabular, "image": Image}
+
+
+class Mixed:
+    """Several kinds joined: text beside numbers, say."""
+
+    def __init__(self, members: Sequence[Preprocess]) -> None:
+        self.members = tuple(members)
+        self.names = tuple(name for member in self.members for name in member.names)
+
+    def features(self, rows: Sequence[Row]) -> list[Feature]:
+        """All members' entries of each row."""
+        parts = [member.features(rows) for member in self.members]
+        return [{name: array for part in row for name, array in part.items()} for row in zip(*parts, strict=True)]
+
+    def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
+        """All members' batches."""
+        return {name: array for member in self.members for name, array in member.collate(features).items()}
+
+    def length(self, feature: Feature) -> int:
+        """The longest member's."""
+        return max(member.length(feature) for member in self.members)
+
+
+def load(folder: Path) -> Preprocess:
+    """The preprocessing saved in `folder`. Raises BundleError."""
+    try:
+        described = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        members = [KINDS[settings["kind"]](settings, folder) for settings in described["members"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / FILE} cannot be read: {type(error).__name__}: {error}") from None
+    return members[0] if len(members) == 1 else Mixed(members)

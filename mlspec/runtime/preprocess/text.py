@@ -1,0 +1,54 @@
+"""Text, or a pair of texts, to token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from mlspec.runtime.errors import BundleError
+from mlspec.runtime.preprocess.base import Array, Feature, Row, text
+
+FILE = "tokenizer.json"
+
+
+class Text:
+    """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 [B, L]."""
+
+    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+        self.inputs: list[str] = settings["inputs"]
+        self.names: tuple[str, ...] = tuple(settings["names"])
+        self.pad: int = settings["pad"]
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / FILE))
+        except Exception as error:  # noqa: BLE001 - the extension raises a bare Exception
+            raise BundleError(f"{folder / FILE} cannot be read: {error}") from None
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length=settings["max_length"])
+
+    def features(self, rows: Sequence[Row]) -> list[Feature]:
+        """Token ids of each row, at most `max_length`."""
+        texts = [tuple(text(row, name, index) for name in self.inputs) for index, row in enumerate(rows)]
+        encoded = self.tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])
+        parts = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        return [
+            {name: np.asarray(getattr(item, parts[name]), dtype=np.int64) for name in self.names} for item in encoded
+        ]
+
+    def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
+        """Padded on the right to the longest of the batch."""
+        longest = max(1, max(self.length(feature) for feature in features))
+        batch: dict[str, Array] = {}
+        for name in self.names:
+            filled = np.full((len(features), longest), self.pad if name == "input_ids" else 0, dtype=np.int64)
+            for row, feature in enumerate(features):
+                filled[row, : len(feature[name])] = feature[name]
+            batch[name] = filled
+        return batch
+
+    def length(self, feature: Feature) -> int:
+        """Tokens of the row."""
+        return len(feature["input_ids"])

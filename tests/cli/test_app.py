@@ -1,0 +1,87 @@
+"""The frame of the command line: exit codes, streams, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlspec.cli.app import COMMANDS, main
+
+
+def mlspec(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlspec", *arguments], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True
+    )
+
+
+def test_help_names_every_command_and_imports_none(tmp_path: Path) -> None:
+    probe = (
+        "import sys; from mlspec.cli.app import main; main(['--help']); "
+        "sys.exit(any(m in sys.modules for m in ('pydantic', 'jinja2', 'yaml')))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"mlspec {command}" in capsys.readouterr().out
+
+
+def test_a_wrong_command_suggests_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["biuld"]) == 2
+    assert "did you mean `build`?" in capsys.readouterr().err
+
+
+def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--nonsense"]) == 2
+    assert "mlspec show --help" in capsys.readouterr().err
+
+
+def test_no_spec_is_said_kindly(tmp_path: Path) -> None:
+    done = mlspec("show", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no mlproject.yaml here or in a folder above" in done.stderr
+
+
+def test_json_puts_one_document_on_stdout_also_for_errors(tmp_path: Path) -> None:
+    (tmp_path / "mlproject.yaml").write_text("project: {nme: x}\n")
+    done = mlspec("show", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert done.returncode == found["exit_code"] == 1
+    assert {"unknown-key", "missing-key"} <= {d["code"] for d in found["diagnostics"]}
+    assert done.stderr == ""
+
+
+def test_the_spec_is_found_from_a_folder_below(tmp_path: Path) -> None:
+    (tmp_path / "mlproject.yaml").write_text("[]")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert "not-a-mapping" in mlspec("show", cwd=tmp_path / "a" / "b").stderr
+
+
+def test_no_colour_where_nobody_watches(tmp_path: Path) -> None:
+    assert "\033" not in mlspec("show", cwd=tmp_path).stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m mlspec explain | head -n 1", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_explain_lists_and_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain"]) == 0
+    assert "out-of-range" in capsys.readouterr().out
+    assert main(["explain", "out-of-range"]) == 0
+    assert "## Wrong" in capsys.readouterr().out
+    assert main(["explain", "out-of-rang"]) == 2
+    assert "did you mean `out-of-range`?" in capsys.readouterr().err
