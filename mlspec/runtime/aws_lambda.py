@@ -121,10 +121,9 @@ def _small(headers: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _body(event: Event) -> bytes:
-    body = event.get("body")
-    if body is None:
+    if event.get("body") is None:
         return b""
-    _text(body)
+    body = _text(event["body"])
     if not event.get("isBase64Encoded"):
         return body.encode("utf-8", "surrogatepass")
     try:

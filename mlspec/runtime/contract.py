@@ -1,12 +1,12 @@
-"""What a bundle takes and gives, read from its `signature.json`: the one description that HTTP and Lambda answer by."""
+"""A bundle's signature in the words of those who ask: the one description that HTTP and Lambda answer by."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from mlspec.runtime.signature import Signature
 
 Kind: TypeAlias = Literal["text", "number", "category", "image"]
 DATATYPES: Final[dict[Kind, str]] = {"text": "BYTES", "category": "BYTES", "image": "BYTES", "number": "FP64"}
@@ -43,12 +43,10 @@ class Contract:
         )
 
 
-def read(bundle: Path) -> Contract:
-    """The contract of the bundle in that folder.
+def of(signature: Signature) -> Contract:
+    """The contract of a bundle with that signature.
 
     The version is what `MODEL_VERSION` says, which the image sets to the release; `1` elsewhere.
     """
-    signature = json.loads((bundle / "signature.json").read_text(encoding="utf-8"))
-    inputs = {entry["name"]: entry["type"] for entry in signature["inputs"]}
-    labels = tuple(signature["output"].get("labels", ()))
-    return Contract(signature["name"], os.environ.get("MODEL_VERSION", "1"), inputs, labels)
+    inputs = {entry["name"]: entry["type"] for entry in signature.inputs}
+    return Contract(signature.name, os.environ.get("MODEL_VERSION", "1"), inputs, signature.labels)

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from mlspec.runtime.errors import BundleError
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Answer, Request, Service, load
 
@@ -195,8 +196,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--max-body", type=int, default=Limits().body, help="bytes of a request's body")
     options = parser.parse_args(arguments)
-    server = Server((options.host, options.port), load(options.bundle), Limits(body=options.max_body))
-    return serve(server)
+    try:
+        service = load(options.bundle)
+    except BundleError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return 1
+    return serve(Server((options.host, options.port), service, Limits(body=options.max_body)))
 
 
 def serve(server: Server) -> int:

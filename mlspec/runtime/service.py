@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from mlspec.runtime import contract as contracts
-from mlspec.runtime import counters, inference_protocol
+from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
+from mlspec.runtime.errors import BadRow
+from mlspec.runtime.predictor import Predictor
 from mlspec.runtime.rows import RefusedError, parse, rows
 
 MAX_ROWS: Final = 1024
@@ -56,12 +57,12 @@ Route = Callable[["Service", Request], "tuple[int, Any]"]
 class Service:
     """The routes over one model. Any thread may ask."""
 
-    def __init__(self, model: Predicts, contract: Contract) -> None:
+    def __init__(self, model: Predicts, promised: Contract) -> None:
         self.model = model
-        self.contract = contract
-        self.counters = Counters(contract.name, contract.version)
+        self.contract = promised
+        self.counters = Counters(promised.name, promised.version)
         self.ready = True
-        name = contract.name
+        name = promised.name
         self._routes: dict[str, dict[str, Route]] = {
             "/v2": {"GET": Service._server},
             "/v2/health/live": {"GET": Service._live},
@@ -143,16 +144,20 @@ class Service:
 
     def predict(self, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
         """Checked, predicted and counted. Raises RefusedError for rows that do not fit the contract."""
-        predictions = self.model.predict(rows(values, self.contract, MAX_ROWS))
+        checked = rows(values, self.contract, MAX_ROWS)
+        try:
+            predictions = self.model.predict(checked)
+        except BadRow as error:
+            fault = {"row": error.index, "input": error.input, "problem": error.message}
+            raise RefusedError(422, "bad-row", str(error), [fault]) from None
         self.counters.predicted([p["label"] for p in predictions if "label" in p], len(predictions))
         return predictions
 
 
 def load(bundle: Path) -> Service:
-    """The service over the bundle in that folder."""
-    from mlspec.runtime import Predictor
-
-    return Service(Predictor(bundle), contracts.read(bundle))
+    """The service over the bundle in that folder. Raises BundleError."""
+    predictor = Predictor(bundle)
+    return Service(predictor, contract.of(predictor.signature))
 
 
 def refusal(error: RefusedError) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlspec.runtime.contract import Contract
+from mlspec.runtime.errors import BadRow
 from mlspec.runtime.service import MAX_ROWS, Request, Service
 from tests.runtime.served import ROW, YES, service
 
@@ -98,7 +99,7 @@ def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
         (b"3", 422, "bad-row", "a row is an object with sentence, age"),
         (b"[]", 422, "no-rows", "no row"),
         (b'{"age": 1}', 422, "bad-row", "row 0, `sentence`: it is missing"),
-        (b'{"sentence": 1, "age": 1}', 422, "bad-row", "`sentence`: it must be text"),
+        (b'{"sentence": 1, "age": 1}', 422, "bad-row", "`sentence`: it must be text or null"),
         (b'{"sentence": "a", "age": true}', 422, "bad-row", "`age`: it must be a number or null"),
         (b'{"sentence": "a", "age": 1e999}', 422, "bad-row", "too large"),
         (b'{"sentence": "\\ud800", "age": 1}', 422, "bad-row", "surrogate"),
@@ -176,5 +177,16 @@ def test_a_regression_answers_with_a_value() -> None:
     prices = Service(Price(), Contract("price", "1", {"size": "number", "photo": "image"}))
     row = {"size": 3, "photo": "aGk="}
     assert json.loads(prices.answer(Request("POST", "/predict", {}, json.dumps(row).encode())).body) == {"value": 2.5}
-    wrong = json.dumps({"size": 3, "photo": "not base64"}).encode()
-    assert b"not valid base64" in prices.answer(Request("POST", "/predict", {}, wrong)).body
+    wrong = json.dumps({"size": 3, "photo": 7}).encode()
+    assert b"the image's file in base64" in prices.answer(Request("POST", "/predict", {}, wrong)).body
+
+
+def test_what_only_preprocessing_can_see_is_refused_by_name_too() -> None:
+    class Photo:
+        def predict(self, rows: Any) -> Any:
+            raise BadRow(1, "photo", "is not base64")
+
+    photos = Service(Photo(), Contract("photo", "1", {"photo": "image"}))
+    answer = photos.answer(Request("POST", "/predict", {}, b'[{"photo": "a"}, {"photo": "b"}]'))
+    assert answer.status == 422
+    assert json.loads(answer.body)["details"] == [{"row": 1, "input": "photo", "problem": "is not base64"}]

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.package import inputs, pins
+from mlspec.parts.package import pins
 from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
@@ -88,8 +88,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
     }
-    kinds = inputs.kinds(project).values() or ("text", "image")
-    requirements = pins.requirements(docker.python, kinds, on_lambda)
+    requirements = pins.requirements(docker.python, on_lambda)
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
     yield Artifact(
         "requirements-serve.txt",

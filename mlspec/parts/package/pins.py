@@ -6,7 +6,7 @@ being so, `pip install --only-binary` in the generated Dockerfile fails at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 ONNXRUNTIME: Final = "1.32.0"
@@ -14,9 +14,9 @@ ONNXRUNTIME: Final = "1.32.0"
 NUMPY: Final[Mapping[str, str]] = {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5", "3.14": "2.5.5"}
 """NumPy's release for each Python version that the pinned ONNX Runtime has wheels for."""
 _RUNTIME: Final = {
-    "onnxruntime": ONNXRUNTIME, "flatbuffers": "25.12.19", "packaging": "26.3", "protobuf": "7.36.2",
+    "flatbuffers": "25.12.19", "onnxruntime": ONNXRUNTIME, "packaging": "26.3", "pillow": "13.0.0",
+    "protobuf": "7.36.2", "tokenizers": "0.23.3",
 }  # fmt: skip
-_KINDS: Final[Mapping[str, Mapping[str, str]]] = {"text": {"tokenizers": "0.23.3"}, "image": {"pillow": "13.0.0"}}
 _LAMBDA: Final = {"awslambdaric": "4.2.2", "simplejson": "4.3.0", "snapshot-restore-py": "1.0.0"}
 
 
@@ -25,9 +25,6 @@ def pythons() -> tuple[str, ...]:
     return tuple(NUMPY)
 
 
-def requirements(python: str, kinds: Collection[str], on_lambda: bool) -> dict[str, str]:
-    """Package to release, in alphabetical order: only what a model with inputs of those kinds needs."""
-    found = {"numpy": NUMPY[python], **_RUNTIME}
-    for kind in kinds:
-        found |= _KINDS.get(kind, {})
-    return dict(sorted((found | (_LAMBDA if on_lambda else {})).items()))
+def requirements(python: str, on_lambda: bool) -> dict[str, str]:
+    """Package to release, in alphabetical order: the runtime's own imports and what these need."""
+    return dict(sorted({"numpy": NUMPY[python], **_RUNTIME, **(_LAMBDA if on_lambda else {})}.items()))

@@ -29,7 +29,7 @@ class DockerImage(SpecModel):
     max_size: Size = Field("1GB", description="The image must not be larger, unpacked", examples=["500MB"])
     port: int = Field(8080, ge=1024, le=65535, description="Port that the server in the image listens on")
     user: int = Field(10001, ge=1, le=65534, description="Numeric user and group that it runs as, never root")
-    max_body: Size = Field("8MiB", description="Largest body of a request that the server accepts")
+    max_body: Size = Field("6MB", description="Largest body of a request that the server accepts")
     labels: dict[str, str] = Field({}, description="More labels of the image, by name")
 
 
