@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from mlspec.parts.data import part as data
+from mlspec.parts.model import part as model
 from mlspec.parts.protocol import Part
+from mlspec.parts.track import part as track
+from mlspec.parts.train import part as train
 
-PARTS: tuple[Part, ...] = (data,)
+PARTS: tuple[Part, ...] = (data, model, train, track)

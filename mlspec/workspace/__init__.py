@@ -1,0 +1,10 @@
+"""Generated files on the disk: what is ours (the lock), what would change, and writing it all or not at all.
+
+The order of every command that reads or writes generated files::
+
+    roots = find_roots(project)
+    with hold(roots, "mlspec build"):
+        recover(roots)
+        changes = compare(build.files, roots, read_lock(roots), keep=keep, overwrite=overwrite)
+        write(changes, roots)
+"""

@@ -1,0 +1,49 @@
+"""Digests, and what tells one mlspec from another: a build of yesterday's may differ from one of today's."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+
+import mlspec
+
+_ENGINES = ("click", "jinja2", "pydantic", "yaml")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of the bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def engine() -> str:
+    """Names this very mlspec: its version, its own files and templates, Python, and the packages it renders with.
+
+    Files by size and time, packages by the time of the folder they are installed into: which package manager ever
+    changes one of them changes that folder too.
+    """
+    package = os.path.dirname(mlspec.__file__)
+    facts: list[object] = [mlspec.__version__, sys.version]
+    facts += sorted(_files(package))
+    beside = os.path.join(os.path.dirname(package), "templates")
+    if not os.path.isdir(os.path.join(package, "_templates")) and os.path.isdir(beside):
+        facts += sorted(_files(beside))
+    for name in _ENGINES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            site = os.path.dirname(os.path.dirname(spec.origin))
+            facts.append((site, os.stat(site).st_mtime_ns))
+    return digest(repr(facts).encode())
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    yield from _files(entry.path)
+            else:
+                facts = entry.stat()
+                yield entry.path, facts.st_size, facts.st_mtime_ns

@@ -1,0 +1,100 @@
+"""One mlspec at a time in a project: a lock on `.mlspec/lock`, which the system takes back when its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from mlspec.errors import EXIT_CONFLICT, MlspecError
+from mlspec.workspace.roots import Roots
+from mlspec.workspace.state import make_state_folder
+
+PATIENCE = 60.0
+"""Seconds to wait for another mlspec before giving up."""
+_POLL = 0.1
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+
+
+class BusyError(MlspecError):
+    """Another mlspec is at work in this project: a conflict, though of two programs and not of two texts."""
+
+    exit_code: ClassVar[int] = EXIT_CONFLICT
+
+
+@contextmanager
+def hold(
+    roots: Roots,
+    command: str,
+    *,
+    wait: bool = True,
+    patience: float = PATIENCE,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
+    """Hold the project while the block runs. `command` is what others are told of us.
+
+    Where another mlspec holds it: waits `patience` seconds, after telling `on_wait` who it is; without `wait`, or when
+    they are over, raises BusyError. Raises MlspecError where the lock cannot be made.
+    """
+    descriptor = _open(roots)
+    try:
+        if not _try(descriptor):
+            _wait(descriptor, patience if wait else 0.0, on_wait)
+        _sign(descriptor, command)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(roots: Roots) -> int:
+    try:
+        path = os.path.join(make_state_folder(roots), "lock")
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        message = f"mlspec cannot keep its state in {roots.project}: {error.strerror}"
+        raise MlspecError(message, help="give yourself the right to write there") from None
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        # Some network file systems know no locks: working without one is better than not working.
+        if error.errno not in _UNSUPPORTED:
+            raise
+    return True
+
+
+def _wait(descriptor: int, patience: float, on_wait: Callable[[str], None]) -> None:
+    holder = _holder(descriptor)
+    if patience > 0:
+        on_wait(f"waiting for {holder}")
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        time.sleep(_POLL)
+        if _try(descriptor):
+            return
+    raise BusyError(
+        f"{_holder(descriptor)} is at work in this project",
+        help="wait until it has finished, or end it; two at once would write over each other",
+    )
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        row = json.loads(os.pread(descriptor, 4096, 0))
+        return f"`{row['command']}` (process {int(row['pid'])})"
+    except (ValueError, TypeError, KeyError):
+        return "another mlspec"
+
+
+def _sign(descriptor: int, command: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)

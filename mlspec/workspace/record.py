@@ -1,0 +1,56 @@
+"""A transaction's Record to the text of `commit.json` and back. What is read is not trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from mlspec.errors import MlspecError
+from mlspec.workspace.roots import LOCK, STATE, Key, fault
+from mlspec.workspace.transaction import COMMIT, Move, Record
+
+LOCK_KEY: Key = ("project", LOCK)
+
+
+def dump(record: Record) -> bytes:
+    """The text of `commit.json`."""
+    document = {
+        "moves": [[*move.key, move.before, move.after] for move in record.moves],
+        "made": record.made,
+        "emptied": record.emptied,
+    }
+    return json.dumps(document).encode()
+
+
+def read(folder: str) -> Record | None:
+    """The record that commits the transaction in `folder`; None where it is not committed. Raises MlspecError."""
+    path = os.path.join(folder, COMMIT)
+    if os.path.islink(folder) or os.path.islink(path) or not os.path.isfile(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            document = json.load(file)
+        moves = tuple(Move(_key(row[:2]), _digest(row[2]), _digest(row[3])) for row in document["moves"])
+        made, emptied = (tuple(_key(row) for row in document[name]) for name in ("made", "emptied"))
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        raise MlspecError(
+            f"{STATE}/pending holds a record that mlspec did not write",
+            help=f"remove the folder {STATE}/pending and run `mlspec build`",
+        ) from None
+    return Record(moves, made, emptied)
+
+
+def _key(row: list[object]) -> Key:
+    anchor, path = row
+    if anchor not in ("project", "repository") or not isinstance(path, str):
+        raise ValueError
+    key: Key = (anchor, path)
+    if key != LOCK_KEY and fault(path):
+        raise ValueError
+    return key
+
+
+def _digest(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
