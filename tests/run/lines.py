@@ -86,7 +86,11 @@ def bare(root: Path, name: str = "cola", description: str = "", stages: Sequence
     info = ProjectInfo(name=name, description=description)
     given = {
         "project": {"name": name},
-        "data": {"source": "data/cola.tsv", "inputs": {"sentence": "text"}, "target": {"column": "label", "type": "class"}},
+        "data": {
+            "source": "data/cola.tsv",
+            "inputs": {"sentence": "text"},
+            "target": {"column": "label", "type": "class"},
+        },
         "model": {"type": "text-classifier", "pretrained": "google/bert_uncased_L-2_H-128_A-2"},
         "train": {"max_epochs": 6, "learning_rate": 3e-5},
         "evaluate": {"metrics": ["mcc", "accuracy", "f1"], "gates": {"mcc": ">= 0.2"}},
@@ -138,7 +142,10 @@ def text(root: Path, words: Sequence[str] = (), labels: Sequence[str] = ("unacce
 
 def regression(root: Path) -> Line:
     """House prices: a gate is missed, so the line stopped there."""
-    outcomes = (*ran(STAGES[:3]), Outcome("gate", "failed", "mae is 31250, needed <= 25000", "mlspec apply --until evaluate", 0.2))
+    outcomes = (
+        *ran(STAGES[:3]),
+        Outcome("gate", "failed", "mae is 31250, needed <= 25000", "mlspec apply --until evaluate", 0.2),
+    )
     line = replace(bare(root, "prices", "Predict the price of a house"), outcomes=outcomes)
     line.json("data/schema.json", {"inputs": {"rooms": {"type": "number"}, "city": {"type": "category"}},
                                    "target": {"column": "price", "type": "number"}})  # fmt: skip
@@ -160,7 +167,10 @@ def regression(root: Path) -> Line:
         {"metric": "mae", "bound": "<= 25000", "value": 31250.4, "passed": False},
         {"metric": "r2", "bound": ">= 0.7", "value": 0.712, "passed": True}]})  # fmt: skip
     actual = [line.draw.gauss(268_000, 83_000) for _ in range(488)]
-    line.parquet("evaluate/predictions.parquet", {"actual": actual, "predicted": [a * 0.86 + 38_000 + line.draw.gauss(0, 36_000) for a in actual]})
+    line.parquet(
+        "evaluate/predictions.parquet",
+        {"actual": actual, "predicted": [a * 0.86 + 38_000 + line.draw.gauss(0, 36_000) for a in actual]},
+    )
     line.parquet("data/test.parquet", {"rooms": [float(line.draw.randrange(1, 9)) for _ in actual],
                                        "city": [line.draw.choice(["Bonn", "Köln", None]) for _ in actual], "price": actual})  # fmt: skip
     return line
@@ -177,19 +187,28 @@ def images(root: Path) -> Line:
                               "std": [0.376]}}, 1437, {label: 0.1 + 0.002 * (i % 3 - 1) for i, label in enumerate(labels)})  # fmt: skip
     _training(line, ("accuracy",), 9)
     _classified(line, labels, [0.97 - 0.02 * (i % 4) for i in range(10)], [18] * 10, {})
-    line.json("metrics/gates.json", {"passed": True, "gates": [{"metric": "accuracy", "bound": ">= 0.9", "value": 0.9444, "passed": True}]})
+    line.json(
+        "metrics/gates.json",
+        {"passed": True, "gates": [{"metric": "accuracy", "bound": ">= 0.9", "value": 0.9444, "passed": True}]},
+    )
     count = 180
     line.parquet("evaluate/predictions.parquet", {"actual": [i % 10 for i in range(count)], "confidence": [0.4 + 0.003 * i for i in range(count)],
                                                   "predicted": [(i + (i % 11 == 0)) % 10 for i in range(count)]})  # fmt: skip
-    line.parquet("data/test.parquet", {"image": [png(line.draw) for _ in range(count)], "label": [i % 10 for i in range(count)]})
+    line.parquet(
+        "data/test.parquet", {"image": [png(line.draw) for _ in range(count)], "label": [i % 10 for i in range(count)]}
+    )
     _exported(line, "accuracy", 0.9444)
     return line
 
 
 def failed(root: Path) -> Line:
     """Training died in its second epoch; what lies in artifacts/ beyond the data is nothing."""
-    trouble = Outcome("train", "failed", "the process ended with exit code 1", "mlspec apply", 41.7, ".mlspec/logs/train.log")
-    line = replace(bare(root, description="Is this English sentence grammatical?"), outcomes=(*ran(STAGES[:1]), trouble))
+    trouble = Outcome(
+        "train", "failed", "the process ended with exit code 1", "mlspec apply", 41.7, ".mlspec/logs/train.log"
+    )
+    line = replace(
+        bare(root, description="Is this English sentence grammatical?"), outcomes=(*ran(STAGES[:1]), trouble)
+    )
     _profile(line, {"sentence": _text_column(line.draw)}, 6841, {"no": 0.3, "yes": 0.7})
     log = line.root / ".mlspec/logs/train.log"
     log.parent.mkdir(parents=True)
@@ -202,14 +221,22 @@ def failed(root: Path) -> Line:
 
 def huge(root: Path) -> Line:
     """60 classes, 40 columns, 60 slices and the whole line to the cloud."""
-    line = replace(bare(root, "products", "Sort products into departments", (*STAGES, *WORLD)), outcomes=ran((*STAGES, *WORLD)))
+    line = replace(
+        bare(root, "products", "Sort products into departments", (*STAGES, *WORLD)), outcomes=ran((*STAGES, *WORLD))
+    )
     labels = [f"{kind} / {n:02d} {what}" for n, (kind, what) in enumerate(
         (k, w) for k in ("Home", "Garden", "Kitchen", "Toys", "Sports", "Books", "Music", "Office", "Clothes", "Food")
         for w in ("small", "large", "outdoor", "children", "used", "gift sets and assortments"))]  # fmt: skip
     columns = {f"feature_{n:02d}": _number_column(line.draw, n, 1 + n, n * 13) for n in range(30)} | {
         f"category_with_a_rather_long_name_{n}": {"type": "category", "count": 40_000, "missing": n * 40, "unique": 300, "top": [
             {"value": f"value {i}", "count": 9000 // (i + 1)} for i in range(10)]} for n in range(10)}  # fmt: skip
-    line.json("data/schema.json", {"inputs": dict.fromkeys(columns, {"type": "number"}), "target": {"column": "department", "type": "class", "labels": labels}})
+    line.json(
+        "data/schema.json",
+        {
+            "inputs": dict.fromkeys(columns, {"type": "number"}),
+            "target": {"column": "department", "type": "class", "labels": labels},
+        },
+    )
     raw = [1 / (i + 2) for i in range(60)]
     _profile(line, columns, 40_000, {label: r / sum(raw) for label, r in zip(labels, raw, strict=True)})
     _training(line, ("accuracy", "f1", "top5_accuracy"), 60)
@@ -244,7 +271,14 @@ def _figures(draw: random.Random, mean: float, std: float) -> dict[str, object]:
     edges = [low + (high - low) * i / 20 for i in range(21)]
     counts = [sum(edges[i] <= v < edges[i + 1] for v in values) * 6 for i in range(20)]
     quantiles = {str(q): values[int(q * 599)] for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
-    return {"mean": mean, "std": std, "min": low, "max": high, "quantiles": quantiles, "histogram": {"edges": edges, "counts": counts}}
+    return {
+        "mean": mean,
+        "std": std,
+        "min": low,
+        "max": high,
+        "quantiles": quantiles,
+        "histogram": {"edges": edges, "counts": counts},
+    }
 
 
 def _profile(line: Line, columns: Mapping[str, object], rows: int, shares: Mapping[str, float]) -> None:
@@ -268,18 +302,31 @@ def _training(line: Line, metrics: Sequence[str], epochs: int) -> None:
         "valid": dict(zip((f"valid/{m}" for m in metrics), best[4:], strict=False))})  # fmt: skip
 
 
-def _classified(line: Line, labels: Sequence[str], recalls: Sequence[float], support: Sequence[int], slices: Mapping[str, Sequence[str]]) -> None:
+def _classified(
+    line: Line,
+    labels: Sequence[str],
+    recalls: Sequence[float],
+    support: Sequence[int],
+    slices: Mapping[str, Sequence[str]],
+) -> None:
     pairs = []
     for index, (label, recall, rows) in enumerate(zip(labels, recalls, support, strict=True)):
         right = round(rows * recall)
-        others = [labels[(index + step) % len(labels)] for step in (1, 1, 1, 2, 3) if (index + step) % len(labels) != index]
+        others = [
+            labels[(index + step) % len(labels)] for step in (1, 1, 1, 2, 3) if (index + step) % len(labels) != index
+        ]
         pairs += [(label, label)] * right + [(label, line.draw.choice(others)) for _ in range(rows - right)]
     line.csv("plots/confusion.csv", ["actual", "predicted"], pairs)
     per_class = {}
     for label, rows in zip(labels, support, strict=True):
         hits, claimed = pairs.count((label, label)), sum(p == label for _, p in pairs)
         precision, recall = hits / max(1, claimed), hits / rows
-        per_class[label] = {"precision": precision, "recall": recall, "f1": 2 * hits / max(1, claimed + rows), "support": rows}
+        per_class[label] = {
+            "precision": precision,
+            "recall": recall,
+            "f1": 2 * hits / max(1, claimed + rows),
+            "support": rows,
+        }
     accuracy = sum(a == p for a, p in pairs) / len(pairs)
     found = {f"{column}={value}": {"rows": 12 + 37 * i % 300, "metrics": {
         "mcc": 0.5312 + line.draw.gauss(0, 0.14), "accuracy": accuracy + line.draw.gauss(0, 0.05), "f1": 0.8}}
@@ -287,7 +334,10 @@ def _classified(line: Line, labels: Sequence[str], recalls: Sequence[float], sup
     line.json("metrics/evaluate.json", {"task": "classification", "split": "test", "rows": len(pairs), "metrics": {
         "mcc": 0.5312, "accuracy": accuracy, "f1": 0.8714, "auroc": 0.8422}, "per_class": per_class, "slices": found,
         "calibration": {"ece": 0.0431}})  # fmt: skip
-    bins = [(0.525 + 0.05 * i, min(1.0, 0.5 + 0.043 * i + line.draw.gauss(0, 0.02)), 20 + 14 * i * (i % 3 + 1)) for i in range(10)]
+    bins = [
+        (0.525 + 0.05 * i, min(1.0, 0.5 + 0.043 * i + line.draw.gauss(0, 0.02)), 20 + 14 * i * (i % 3 + 1))
+        for i in range(10)
+    ]
     line.csv("plots/calibration.csv", ["confidence", "accuracy", "count"], bins)
 
 
