@@ -95,12 +95,17 @@ def classes(evaluation: Evaluation) -> list[dict[str, object]]:
             "label": label,
             "support": whole(found.get("support")),
             "scores": [
-                (found.get(name), number(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
+                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
                 for name in ("precision", "recall", "f1")
             ],
         }
         for label, found in rows
     ]
+
+
+def _fixed(value: float | None) -> str:
+    """A score of a column of scores: always as many digits, so that they line up."""
+    return number(None) if value is None else f"{value:.4f}"
 
 
 def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] | None:
