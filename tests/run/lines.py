@@ -7,20 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlspec.run.outcome import Outcome
-from tests.run.line import (
-    STAGES,
-    WORLD,
-    Line,
-    bare,
-    classified,
-    exported,
-    number_column,
-    png,
-    profile,
-    ran,
-    text_column,
-    training,
-)
+from tests.run.leavings import classified, exported, number_column, png, profile, text_column, training
+from tests.run.line import STAGES, WORLD, Line, bare, ran
 
 
 def text(root: Path, words: Sequence[str] = (), labels: Sequence[str] = ("unacceptable", "acceptable")) -> Line:
