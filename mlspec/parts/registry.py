@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from mlspec.parts.configure import part as configure
 from mlspec.parts.data import part as data
+from mlspec.parts.dvc import part as dvc
 from mlspec.parts.model import part as model
 from mlspec.parts.protocol import Part
 from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
 
-PARTS: tuple[Part, ...] = (data, model, train, track)
+PARTS: tuple[Part, ...] = (
+    data,
+    model,
+    train,
+    track,
+    configure,
+    dvc,
+)
