@@ -35,9 +35,7 @@ HOSTILE = (
 
 
 def write(line: Line, history: History | None = None) -> str:
-    return report.write(line.project, line.plan, line.outcomes, line.root, history or History()).read_text(
-        encoding="utf-8"
-    )
+    return report.write(line.project, line.plan, line.outcomes, line.root, history).read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -222,14 +220,14 @@ def test_a_skipped_stage_says_why_and_what_mends_it(tmp_path: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    history = History("2026-11-23 18:00 UTC", {"train": 210.0})
+    history = History((), "2026-11-23 18:00 UTC", {"train": 210.0})
     first = write(lines.text(tmp_path / "a"), history)
     assert first == write(lines.text(tmp_path / "b"), history)
     assert "2026-11-23 18:00 UTC" in first
 
 
 def test_times_stand_beside_those_of_the_run_before(tmp_path: Path) -> None:
-    page = Page(write(lines.text(tmp_path), History("", {"train": 3661.0})))
+    page = Page(write(lines.text(tmp_path), History((), "", {"train": 3661.0})))
     assert "1 h 1 min" in page.words
 
 
@@ -246,6 +244,7 @@ def test_words_from_the_data_are_words(words: str, tmp_path: Path) -> None:
     page = Page(write(line))
     tags = {tag for tag, _ in page.tags}
     assert tags <= {tag for tag, _ in calm.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1
     assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on")]
     assert words.replace("\x00", "").split("\u202e")[0] in page.words.replace("\x00", "")
 
