@@ -10,6 +10,7 @@ from mlspec.parts.dvc import part as dvc
 from mlspec.parts.evaluate import part as evaluate
 from mlspec.parts.images import part as registry
 from mlspec.parts.model import part as model
+from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.protocol import Part
 from mlspec.parts.track import part as track
@@ -25,6 +26,7 @@ PARTS: tuple[Part, ...] = (
     registry,
     deploy,
     ci,
+    monitor,
     configure,
     dvc,
 )
