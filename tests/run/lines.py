@@ -133,10 +133,9 @@ def regression(root: Path) -> Line:
         },
     )
     actual = [line.draw.gauss(268_000, 83_000) for _ in range(488)]
-    line.parquet(
-        "evaluate/predictions.parquet",
-        {"actual": actual, "predicted": [a * 0.86 + 38_000 + line.draw.gauss(0, 36_000) for a in actual]},
-    )
+    predicted = [a * 0.86 + 38_000 + line.draw.gauss(0, 36_000) for a in actual]
+    line.parquet("evaluate/predictions.parquet", {"actual": actual, "predicted": predicted})
+    line.csv("plots/fit.csv", ["actual", "predicted"], list(zip(actual, predicted, strict=True)))
     line.parquet(
         "data/test.parquet",
         {

@@ -15,23 +15,37 @@ def journal(root: Path, *entries: object) -> History:
     return history(root)
 
 
-def entry(run: str, stage: str, status: str = "ran", seconds: float = 1.0) -> dict[str, object]:
-    return {"run": run, "stage": stage, "status": status, "seconds": seconds}
+def begin(run: str, at: str, *stages: str) -> dict[str, object]:
+    return {"at": at, "run": run, "event": "begin", "stages": stages}
+
+
+def stage(run: str, name: str, status: str = "ran", seconds: float = 1.0) -> dict[str, object]:
+    return {"run": run, "event": "stage", "stage": name, "status": status, "seconds": seconds}
+
+
+def end(run: str) -> dict[str, object]:
+    return {"run": run, "event": "end", "status": "done"}
 
 
 def test_without_a_journal_nothing_is_told(tmp_path: Path) -> None:
     assert history(tmp_path) == History()
 
 
-def test_the_last_run_is_told_and_the_one_before_for_its_times(tmp_path: Path) -> None:
+def test_the_last_run_is_told_and_the_ones_before_for_their_times(tmp_path: Path) -> None:
     found = journal(
         tmp_path,
-        entry("2026-11-20T08:00:00+00:00", "data", seconds=4.0),
-        entry("2026-11-20T08:00:00+00:00", "train", seconds=90.0),
-        entry("2026-11-21T08:00:00+00:00", "data", "cached"),
-        entry("2026-11-21T08:00:00+00:00", "train", "failed", 7.0),
-        entry("2026-11-21T19:30:00+02:00", "data", seconds=3.0),
-        entry("2026-11-21T19:30:00+02:00", "train", seconds=80.0),
+        begin("a", "2026-11-20T08:00:00+00:00", "data", "train"),
+        stage("a", "data", seconds=4.0),
+        stage("a", "train", seconds=90.0),
+        end("a"),
+        begin("b", "2026-11-21T08:00:00+00:00", "data", "train"),
+        stage("b", "data", "cached"),
+        stage("b", "train", "failed", 7.0),
+        end("b"),
+        begin("c", "2026-11-21T19:30:00+02:00", "data", "train"),
+        stage("c", "data", seconds=3.0),
+        stage("c", "train", seconds=80.0),
+        end("c"),
     )
     assert [(o.stage, o.status, o.seconds) for o in found.outcomes] == [("data", "ran", 3.0), ("train", "ran", 80.0)]
     assert found.when == "2026-11-21 17:30 UTC"
@@ -39,12 +53,16 @@ def test_the_last_run_is_told_and_the_one_before_for_its_times(tmp_path: Path) -
 
 
 def test_the_last_word_on_a_stage_counts(tmp_path: Path) -> None:
-    found = journal(tmp_path, entry("a", "train", "interrupted"), entry("a", "train", "ran"))
+    found = journal(tmp_path, stage("a", "train", "interrupted"), stage("a", "train", "ran"))
     assert [o.status for o in found.outcomes] == ["ran"]
 
 
+def test_a_run_without_an_end_was_interrupted_where_it_was(tmp_path: Path) -> None:
+    found = journal(tmp_path, begin("a", "", "data", "train", "evaluate"), stage("a", "data"))
+    assert [(o.stage, o.status) for o in found.outcomes] == [("data", "ran"), ("train", "interrupted")]
+
+
 def test_a_torn_or_foreign_line_is_passed_over(tmp_path: Path) -> None:
-    found = journal(
-        tmp_path, "3\n", {"stage": 4}, {"stage": "x", "status": "odd"}, entry("a", "data"), '{"run": "a", "sta'
-    )
+    odd = ("3\n", "[]\n", {"stage": 4, "run": "a"}, {"stage": "x", "status": "odd", "run": "a"})
+    found = journal(tmp_path, *odd, stage("a", "data"), '{"run": "a", "sta')
     assert [o.stage for o in found.outcomes] == ["data"]

@@ -1,19 +1,20 @@
 """The journal to what the report tells of runs: how the last one ended, when it was, and the times of the one before.
 
-The journal is one JSON object a line: `run` names the run by its start, an ISO 8601 time; the rest is an Outcome.
+The journal is one JSON object a line: `run` names the run, `at` is an ISO 8601 time, `event` is `begin` (with
+`stages`), `stage` (with the fields of an Outcome) or `end`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 from mlspec.run.outcome import Outcome, Status
-from mlspec.run.report.files import lines, mapping, real
+from mlspec.run.report.files import lines, mapping, real, sequence
 
 JOURNAL = ".mlspec/journal.jsonl"
 
@@ -29,20 +30,30 @@ class History:
 
 def history(root: Path) -> History:
     """What the journal in the project's folder says; empty where there is none. A line cut short is passed over."""
-    runs: dict[str, dict[str, Outcome]] = {}
+    runs: dict[str, list[Mapping[str, object]]] = {}
     for line in lines(root / JOURNAL):
         try:
             entry = mapping(json.loads(line))
         except ValueError:
             continue
-        outcome = _outcome(entry)
-        if outcome is not None:
-            runs.setdefault(str(entry.get("run") or ""), {})[outcome.stage] = outcome
+        if entry:
+            runs.setdefault(str(entry.get("run") or ""), []).append(entry)
     if not runs:
         return History()
-    *earlier, (start, last) = runs.items()
-    before = {o.stage: o.seconds for _, run in earlier for o in run.values() if o.status == "ran"}
-    return History(tuple(last.values()), _readable(start), before)
+    *earlier, last = runs.values()
+    before = {o.stage: o.seconds for run in earlier for o in _outcomes(run) if o.status == "ran"}
+    return History(_outcomes(last), _readable(str(last[0].get("at") or "")), before)
+
+
+def _outcomes(run: Sequence[Mapping[str, object]]) -> tuple[Outcome, ...]:
+    """Each stage's last word. A run without an end was killed in the first stage of which nothing is told."""
+    told = {outcome.stage: outcome for outcome in map(_outcome, run) if outcome is not None}
+    begun = next((sequence(entry.get("stages")) for entry in run if entry.get("event") == "begin"), ())
+    if not any(entry.get("event") == "end" for entry in run):
+        open_ = next((stage for stage in begun if isinstance(stage, str) and stage not in told), None)
+        if open_ is not None:
+            told[open_] = Outcome(open_, "interrupted", "the run did not come to its end", "mlspec apply")
+    return tuple(told.values())
 
 
 def _outcome(entry: Mapping[str, object]) -> Outcome | None:

@@ -76,7 +76,7 @@ def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ti
     if results.evaluation and results.evaluation.rows:
         found.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
     elif results.profile:
-        found.append(Tile("training rows", count(results.profile.rows)))
+        found.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
     model = real(results.export.get("size_bytes"))
     if model:
         found.append(Tile("model", size(model), _agreement(results)))
