@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,14 @@ class Surroundings:
     """Text of each Python module that the spec names, by dotted name; None for one installed outside the project."""
     templates: Mapping[str, str] = field(default_factory=dict)
     """Text of each template in the project's own `templates/` folder, by its path there."""
-
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each of those modules lies in the project, POSIX."""
+    folders: tuple[str, ...] = ()
+    """Pretrained models of the spec that are folders in the project."""
+    dvc_core: bool = False
+    """Whether the user's own part of `.dvc/config` has a `[core]` section: a second one would be an error of DVC's."""
     named: tuple[str, ...] = ()
-    """Every module that the spec names, found or not."""
+    """Every module, and with a `/` behind it every folder, that the spec names, found or not."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
@@ -41,28 +45,38 @@ def look(document: Document, root: Path) -> Surroundings:
 
 
 def survey(named: Sequence[str], root: Path) -> Surroundings:
-    """The same, where it is known already which modules the spec names."""
+    """The same, where it is known already which modules and folders the spec names."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
-    modules, files = _modules(named, root)
+    modules, files = _modules([name for name in named if not name.endswith("/")], root)
     return Surroundings(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,
         files=files,
         templates=_templates(root),
+        folders=tuple(name[:-1] for name in named if name.endswith("/") and (root / name).is_dir()),
+        dvc_core=_dvc_core(root / ".dvc" / "config"),
         named=tuple(named),
     )
 
 
 def _named(document: Document) -> list[str]:
-    names: set[str] = set()
-    for location, node in walk(document.root):
-        if location and location[-1] in _IMPORT_KEYS and isinstance(node.value, str):
-            module, colon, attribute = node.value.partition(":")
-            if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
-                names.add(module)
+    names = {f"{folder}/" for folder in _values(document, {"pretrained"}) if "\0" not in folder}
+    for value in _values(document, _IMPORT_KEYS):
+        module, colon, attribute = value.partition(":")
+        if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
+            names.add(module)
     return sorted(names)
+
+
+def _dvc_core(config: Path) -> bool:
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    own = re.sub(r"(?ms)^# >>> mlspec >>>.*?^# <<< mlspec <<<", "", text)
+    return re.search(r"(?m)^\s*\[\s*core\s*\]", own) is not None
 
 
 def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
@@ -77,6 +91,12 @@ def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], d
         elif _installed(name.split(".")[0], root):
             found[name] = None
     return found, files
+
+
+def _values(document: Document, keys: set[str]) -> set[str]:
+    """The texts that stand under any of `keys`, wherever they are."""
+    found = walk(document.root)
+    return {node.value for at, node in found if at and at[-1] in keys and isinstance(node.value, str)}
 
 
 def _installed(package: str, root: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mlspec.diagnostics import Diagnostic, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
@@ -21,7 +21,7 @@ from mlspec.spec.nulls import filled
 from mlspec.spec.overlays import nested, overlay, without
 from mlspec.spec.project import Project
 from mlspec.spec.references import resolve
-from mlspec.spec.root import HasSections, root_model
+from mlspec.spec.root import HasSections, root_model, sections
 
 _OVERLAYS = ("environments", "experiments")
 
@@ -123,11 +123,9 @@ class _Checker:
         return project
 
     def _completed(self, spec: SpecModel, given: dict[str, Plain], environment: str | None) -> Project:
-        sections = {
-            name: value for name in type(spec).model_fields if isinstance(value := getattr(spec, name), BaseModel)
-        }
-        values = spec.model_dump(mode="json", by_alias=True, include=set(sections))
-        return Project(sections, self.surroundings, environment, values, given)
+        named = sections(spec)
+        values = spec.model_dump(mode="json", by_alias=True, include=set(named))
+        return Project(named, self.surroundings, environment, values, given)
 
     def _add(self, view: Document, finding: Finding, where: str = "") -> None:
         span = view.span(finding.at, finding.on)

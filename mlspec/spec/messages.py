@@ -102,7 +102,8 @@ def _choice(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
 
 def _tag(error: ErrorDetails, _: Shape, here: Location) -> Finding:
     context = error.get("ctx") or {}
-    key = str(context.get("discriminator", "type")).strip("'").removesuffix("()")
+    key = str(context.get("discriminator", "type")).strip("'")
+    key = "type" if key.endswith("()") else key
     given = error["input"]
     expected = [t.strip().strip("'") for t in str(context.get("expected_tags", "")).split(",") if t.strip()]
     if isinstance(given, Mapping) and key in given:

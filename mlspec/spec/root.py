@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, RootModel, create_model
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.project import ProjectInfo
@@ -24,6 +24,18 @@ class HasSections(Protocol):
 def root_model(parts: Sequence[HasSections]) -> type[SpecModel]:
     """The model of a whole spec. A section that is not required is None where the spec does not name it."""
     return _root(tuple((name, model) for part in parts for name, model in part.SECTIONS.items()))
+
+
+def sections(spec: BaseModel) -> dict[str, BaseModel]:
+    """The sections that a validated spec names, by key. One whose model is a choice of models is the chosen one."""
+    found: dict[str, BaseModel] = {}
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        if isinstance(value, RootModel) and isinstance(value.root, BaseModel):
+            value = value.root
+        if isinstance(value, BaseModel):
+            found[name] = value
+    return found
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,0 +1,100 @@
+"""The spec's model and the data's schema to a torch module, new or from a checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlspec.errors import StageError
+from mlspec.job import user_code
+from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
+from mlspec.learning.pretrained import encoder, encoder_of
+from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
+
+
+def outputs(schema: Mapping[str, Any]) -> int:
+    """Number of classes; 0 for a number."""
+    return len(schema["target"].get("labels", ()))
+
+
+def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A new network, and what must be kept to build it again without the pretrained weights."""
+    described = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
+    if isinstance(model, TextClassifier) and model.pretrained is not None:
+        body, config = encoder(model.pretrained, root)
+        made = PretrainedNetwork(body, config["hidden_size"], outputs(schema), model.dropout)
+        if model.freeze:
+            body.requires_grad_(False)
+        return made, {**described, "encoder": config}
+    return _plain(model, schema, vocab, root), described
+
+
+def _plain(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) -> nn.Module:
+    inputs, classes = schema["inputs"], outputs(schema)
+    match model:
+        case TextClassifier():
+            return TextNetwork(vocab, model.max_length, model.hidden, model.layers, model.heads, classes, model.dropout)
+        case ImageClassifier():
+            image = next(i for i in inputs.values() if i["type"] == "image")
+            shape = (image["channels"], image["height"], image["width"])
+            return ImageNetwork(shape, model.channels, model.hidden, classes, model.dropout)
+        case Tabular():
+            numbers = sum(i["type"] == "number" for i in inputs.values())
+            sizes = [len(i["values"]) for i in inputs.values() if i["type"] == "category"]
+            return TabularNetwork(numbers, sizes, model.embedding, model.hidden, classes, model.dropout)
+        case Custom():
+            made: nn.Module = custom(model.class_, model.args, schema, root)
+            return made
+        case _:
+            raise TypeError(type(model).__name__)
+
+
+def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path) -> Any:
+    """An instance of the user's class. Its `__init__` is given `signature` and `labels` where it takes them."""
+    module, _, name = path.partition(":")
+    with user_code(root, f"model.class {path}"):
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+        made = getattr(importlib.import_module(module), name)
+        takes = inspect.signature(made).parameters
+        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ()))}
+        return made(**{k: v for k, v in offered.items() if k in takes} | dict(args))
+
+
+def rebuilt(checkpoint: Mapping[str, Any], schema: Mapping[str, Any], root: Path) -> nn.Module:
+    """The module that a checkpoint holds, with its weights, in evaluation mode."""
+    described = checkpoint["mlspec"]
+    model = AnyModel.model_validate(described["model"]).root
+    if "encoder" in described:
+        body = encoder_of(described["encoder"])
+        made: nn.Module = PretrainedNetwork(body, described["encoder"]["hidden_size"], outputs(schema), 0.0)
+    else:
+        made = _plain(model, schema, described["vocab"], root)
+    # mlspec's own networks lie inside a Learner; a custom module is the LightningModule itself.
+    own = "network."
+    state = checkpoint["state_dict"]
+    if not isinstance(model, Custom):
+        state = {key.removeprefix(own): value for key, value in state.items() if key.startswith(own)}
+    try:
+        made.load_state_dict(state)
+    except RuntimeError as error:
+        raise StageError(
+            f"the checkpoint does not fit the model: {str(error).splitlines()[0]}",
+            help="the model's code changed since it was trained: mlspec apply --force train",
+        ) from None
+    return made.eval()
+
+
+def load_module(model_folder: Path, schema: Mapping[str, Any], root: Path) -> nn.Module:
+    """The trained module of `artifacts/model/best.ckpt`; its `forward(**inputs)` gives logits. Unpickles no code."""
+    path = model_folder / "best.ckpt"
+    if not path.exists():
+        raise StageError("there is no trained model", help="run the train stage first: mlspec apply --until train")
+    return rebuilt(torch.load(path, map_location="cpu", weights_only=True), schema, root)

@@ -1,0 +1,134 @@
+"""mlspec's own networks. `forward(**inputs)` takes the preprocessing's arrays and gives logits [B, classes] or [B]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ImageNetwork(nn.Module):
+    """Convolutions, each followed by normalisation and a halving; then the average of each half of the picture."""
+
+    def __init__(
+        self, shape: Sequence[int], channels: Sequence[int], hidden: int, outputs: int, dropout: float
+    ) -> None:
+        super().__init__()
+        inputs, height, width = shape
+        layers: list[nn.Module] = []
+        for made in channels:
+            layers += [nn.Conv2d(inputs, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()]
+            layers += [nn.MaxPool2d(2, ceil_mode=True)]
+            inputs, height, width = made, -(-height // 2), -(-width // 2)
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(inputs * height * width, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, outputs),
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`pixels` float32 [B, C, H, W] to logits [B, classes]."""
+        found: Tensor = self.head(self.body(pixels))
+        return found
+
+
+class TabularNetwork(nn.Module):
+    """Numbers beside embeddings of categories, through a few dense layers."""
+
+    def __init__(
+        self,
+        numbers: int,
+        categories: Sequence[int],
+        embedding: int,
+        hidden: Sequence[int],
+        outputs: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.embeddings = nn.ModuleList(nn.Embedding(size + 1, embedding) for size in categories)
+        width = numbers + embedding * len(categories)
+        layers: list[nn.Module] = []
+        for size in hidden:
+            layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
+            width = size
+        self.body = nn.Sequential(*layers, nn.Linear(width, max(outputs, 1)))
+
+    def forward(self, numbers: Tensor | None = None, categories: Tensor | None = None) -> Tensor:
+        """`numbers` float32 [B, n], `categories` int64 [B, m] to logits [B, classes], or [B] for a number."""
+        parts = [] if numbers is None else [numbers]
+        if categories is not None:
+            parts += [embed(categories[:, index]) for index, embed in enumerate(self.embeddings)]
+        found: Tensor = self.body(torch.cat(parts, dim=1))
+        return found.squeeze(1) if self.outputs == 0 else found
+
+
+class TextNetwork(nn.Module):
+    """A small transformer encoder, its token states averaged."""
+
+    def __init__(
+        self, vocab: int, max_length: int, hidden: int, layers: int, heads: int, outputs: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocab, hidden)
+        self.places = nn.Embedding(max_length, hidden)
+        self.blocks = nn.ModuleList(_Block(hidden, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(hidden)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """`input_ids` and `attention_mask` int64 [B, L] to logits [B, classes]."""
+        state = self.tokens(input_ids) + self.places.weight[: input_ids.shape[1]]
+        for block in self.blocks:
+            state = block(state, attention_mask)
+        found: Tensor = self.head(mean(self.norm(state), attention_mask))
+        return found
+
+
+class _Block(nn.Module):
+    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before = nn.LayerNorm(hidden)
+        self.mix = nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+        self.after = nn.LayerNorm(hidden)
+        self.dense = nn.Sequential(nn.Linear(hidden, 4 * hidden), nn.GELU(), nn.Linear(4 * hidden, hidden))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, state: Tensor, mask: Tensor) -> Tensor:
+        batch, length, hidden = state.shape
+        mixed = self.mix(self.before(state)).view(batch, length, 3, self.heads, hidden // self.heads)
+        query, key, value = mixed.permute(2, 0, 3, 1, 4)
+        allowed = (mask > 0)[:, None, None, :]
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        state = state + self.drop(self.out(seen.transpose(1, 2).reshape(batch, length, hidden)))
+        found: Tensor = state + self.drop(self.dense(self.after(state)))
+        return found
+
+
+class PretrainedNetwork(nn.Module):
+    """A transformers encoder, its token states averaged, and a linear head."""
+
+    def __init__(self, encoder: nn.Module, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """`input_ids`, `attention_mask` and where it has them `token_type_ids` int64 [B, L] to logits [B, classes]."""
+        more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        state = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
+        found: Tensor = self.head(mean(state, attention_mask))
+        return found
+
+
+def mean(state: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the states [B, L, H] that the mask [B, L] does not hide."""
+    weights = mask.unsqueeze(-1).to(state.dtype)
+    return (state * weights).sum(1) / weights.sum(1).clamp(min=1e-9)

@@ -1,0 +1,42 @@
+"""The `train` section's optimizer and learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlspec.parts.train.spec import TrainSpec
+
+
+def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, Any]:
+    """What Lightning's `configure_optimizers` gives back; `steps` is the number of optimizer steps of the whole run."""
+    settings = train.optimizer
+    # Biases and norms are not decayed: they hold no capacity to take away (Loshchilov & Hutter 2019, and common use).
+    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if settings.type == "sgd":
+        made: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
+    else:
+        made = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
+    warmup = round(train.schedule.warmup * steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(made, lambda step: factor(train.schedule.type, step, warmup, steps))
+    return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def factor(kind: str, step: int, warmup: int, steps: int) -> float:
+    """What the learning rate is multiplied with at `step` of `steps`."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = min(1.0, (step - warmup) / max(1, steps - warmup))
+    match kind:
+        case "linear":
+            return 1 - done
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * done))
+        case _:
+            return 1.0

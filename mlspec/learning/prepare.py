@@ -1,0 +1,48 @@
+"""Fitting the preprocessing on the training split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+
+from mlspec.errors import StageError
+from mlspec.learning.pretrained import tokenizer
+from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
+from mlspec.runtime.preprocess import Preprocess, load
+from mlspec.runtime.preprocess.fit import fit
+
+
+def prepared(
+    model: ModelSpec, schema: Mapping[str, Any], data: Path, folder: Path, root: Path
+) -> tuple[Preprocess, int]:
+    """The preprocessing in `folder`, fitted if it is not there yet, and the size of its vocabulary (0 without text)."""
+    marker = folder / "fitted"
+    if not marker.exists():
+        path = data / "train.parquet"
+        if not path.exists():
+            raise StageError("there is no training data", help="run the data stage first: mlspec apply --until data")
+        table = pq.read_table(path, columns=list(schema["inputs"]))
+        given: Path | None = None
+        names: tuple[str, ...] = ("input_ids", "attention_mask")
+        if isinstance(model, TextClassifier) and model.pretrained is not None:
+            given, names = tokenizer(model.pretrained, root, folder)
+        sizes = model if isinstance(model, TextClassifier | Custom) else None
+        fit(
+            {name: table[name].to_pylist() for name in schema["inputs"]},
+            schema["inputs"],
+            folder,
+            tokenizer=given,
+            names=names,
+            max_length=sizes.max_length if sizes else 128,
+            vocab_size=sizes.vocab_size if sizes else 8000,
+        )
+        marker.touch()
+    members = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))["members"]
+    text = any(member["kind"] == "text" for member in members)
+    vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() if text else 0
+    return load(folder), int(vocab)

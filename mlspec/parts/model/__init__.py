@@ -1,0 +1,1 @@
+"""The model: which network, and how large."""

@@ -1,0 +1,101 @@
+"""The model part: does the model fit the data, and does the user's class take the arguments? It runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, TextClassifier
+from mlspec.parts.model.spec import Tabular as TabularModel
+from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.protocol import no_stages as stages
+from mlspec.source.python import find_class, module_names, signature
+from mlspec.spec.base import Finding
+from mlspec.spec.names import suggest
+from mlspec.spec.project import Project
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME = "model"
+SECTIONS = {"model": AnyModel}
+PROGRAMS: Mapping[str, str] = {}
+
+GIVEN = ("signature", "labels")
+"""Arguments that mlspec gives a class that takes them."""
+
+_READS: dict[type[ModelSpec], tuple[str, ...]] = {
+    TextClassifier: ("text",),
+    ImageClassifier: ("image",),
+    TabularModel: ("number", "category"),
+}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What the section's model cannot see."""
+    model, data = project.get(ModelSpec), project.get(DataSpec)
+    if model is None:
+        return
+    if data is not None:
+        yield from _fits(model, data)
+    if isinstance(model, TextClassifier) and model.pretrained is None and model.hidden % model.heads:
+        message = f"a width of {model.hidden} cannot be divided among {model.heads} heads"
+        help = f"choose a multiple of {model.heads}"
+        yield Finding("conflicting-options", ("model", "hidden"), message, help)
+    if isinstance(model, Custom):
+        modules = project.surroundings.modules
+        yield from _class(model.class_, "class", model.args, modules)
+        if model.datamodule is not None:
+            yield from _class(model.datamodule, "datamodule", model.datamodule_args, modules)
+
+
+def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
+    reads = _READS.get(type(model))
+    if reads is None:
+        return
+    for name, column in data.columns.items():
+        if column.type not in reads:
+            message = f"a {model.type} cannot read `{name}`, which is {_a(column.type)}"
+            help = f"it reads: {', '.join(reads)}; for other inputs write a `model.class` of your own"
+            yield Finding("model-data-mismatch", ("data", "inputs", name), message, help, on="key")
+    if model.type.endswith("classifier") and data.task == "regression":
+        message = f"a {model.type} cannot predict a number"
+        yield Finding("model-data-mismatch", ("model", "type"), message, "use `type: tabular`, or a class target")
+    most = 2 if isinstance(model, TextClassifier) else 1
+    if reads != ("number", "category") and sum(c.type in reads for c in data.columns.values()) > most:
+        message = f"a {model.type} reads at most {most} input{'s' if most > 1 else ''}"
+        yield Finding("model-data-mismatch", ("data", "inputs"), message, on="key")
+
+
+def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str, str | None]) -> Iterator[Finding]:
+    module, _, name = path.partition(":")
+    at = ("model", key)
+    if module not in modules:
+        file = module.replace(".", "/") + ".py"
+        yield Finding("import-not-found", at, f"there is no module `{module}`", f"write the class in {file}")
+        return
+    text = modules[module]
+    if text is None:
+        return
+    definition = find_class(text, name)
+    names = module_names(text)
+    if definition is None:
+        if names is not None and name not in names:
+            yield Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, names, "it has"))
+        return
+    called = signature(definition)
+    if called is None:
+        return
+    given = "args" if key == "class" else "datamodule_args"
+    for argument in args:
+        if argument not in called.parameters and not called.any_keyword:
+            help = suggest(argument, called.parameters, "it takes")
+            message = f"`{name}` takes no argument `{argument}`"
+            yield Finding("bad-argument", ("model", given, argument), message, help, on="key")
+    for argument in called.required:
+        if argument not in args and argument not in GIVEN:
+            message = f"`{name}` needs the argument `{argument}`"
+            yield Finding("bad-argument", at, message, f"add it to model.{given}")
+
+
+def _a(kind: str) -> str:
+    return {"image": "an image"}.get(kind, f"a {kind}") if kind != "text" else "text"

@@ -1,0 +1,103 @@
+"""Options of the `model` section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, RootModel, Tag
+from pydantic_core import PydanticCustomError
+
+from mlspec.spec.base import SpecModel
+from mlspec.spec.types import ImportPath
+
+
+def _pretrained(text: str) -> str:
+    if text.startswith(("/", "~")) or ".." in text.split("/") or "://" in text or not text.strip() or "\\" in text:
+        raise PydanticCustomError(
+            "bad-format",
+            "a pretrained model is a hub id (`owner/name`) or a folder in the project",
+            {"help": "for example `google/bert_uncased_L-2_H-128_A-2`, or `models/minilm`"},
+        )
+    return text
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class ModelSpec(SpecModel):
+    """What every kind of model has."""
+
+    type: str = Field(description="Kind of model")
+
+
+class TextClassifier(ModelSpec):
+    """A transformer over text, or over a pair of texts."""
+
+    type: Literal["text-classifier"] = Field(description="Kind of model")
+    pretrained: Annotated[str, AfterValidator(_pretrained)] | None = Field(
+        None,
+        description="Hub id or folder of a pretrained encoder; leave out to train a small one from scratch",
+        examples=["google/bert_uncased_L-2_H-128_A-2"],
+    )
+    max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens; longer ones are cut")
+    dropout: Share = Field(0.1, description="Share of units dropped in training")
+    freeze: bool = Field(False, description="Train only the head of a pretrained model")
+    layers: int = Field(2, ge=1, le=48, description="Layers of a model from scratch")
+    hidden: int = Field(128, ge=8, le=4096, description="Width of a model from scratch")
+    heads: int = Field(4, ge=1, le=64, description="Attention heads of a model from scratch")
+    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary of a model from scratch")
+
+
+class ImageClassifier(ModelSpec):
+    """A small convolutional network."""
+
+    type: Literal["image-classifier"] = Field(description="Kind of model")
+    channels: list[Annotated[int, Field(ge=1, le=2048)]] = Field(
+        [32, 64], min_length=1, max_length=6, description="Width of each convolution; each halves the picture"
+    )
+    hidden: int = Field(128, ge=1, le=8192, description="Width of the layer before the classes")
+    dropout: Share = Field(0.1, description="Share of units dropped in training")
+
+
+class Tabular(ModelSpec):
+    """A network over numbers and categories, for classes or for a number."""
+
+    type: Literal["tabular"] = Field(description="Kind of model")
+    hidden: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
+        [64, 32], min_length=1, max_length=8, description="Width of each layer"
+    )
+    embedding: int = Field(8, ge=1, le=512, description="Width of a category's embedding")
+    dropout: Share = Field(0.1, description="Share of units dropped in training")
+
+
+class Custom(ModelSpec):
+    """Any LightningModule of the project's own; its `forward(**inputs)` gives logits."""
+
+    type: Literal["custom"] = Field("custom", description="Kind of model")
+    class_: ImportPath = Field(alias="class", description="The LightningModule", examples=["src.model:CustomModel"])
+    args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"hidden": 64}])
+    datamodule: ImportPath | None = Field(None, description="A LightningDataModule to train on, instead of mlspec's")
+    datamodule_args: dict[str, Any] = Field({}, description="Arguments of its `__init__`")
+    max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens, where an input is text")
+    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary, where an input is text")
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return value.get("type") or ("custom" if "class" in value else None)
+    return getattr(value, "type", None)
+
+
+class AnyModel(
+    RootModel[
+        Annotated[
+            Annotated[TextClassifier, Tag("text-classifier")]
+            | Annotated[ImageClassifier, Tag("image-classifier")]
+            | Annotated[Tabular, Tag("tabular")]
+            | Annotated[Custom, Tag("custom")],
+            Discriminator(_kind),
+        ]
+    ]
+):
+    """The model: one of mlspec's own, or a LightningModule of the project's."""

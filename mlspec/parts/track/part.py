@@ -1,0 +1,16 @@
+"""The track part: options that the train stage reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.protocol import no_check as check
+from mlspec.parts.protocol import no_stages as stages
+from mlspec.parts.track.spec import TrackSpec
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME = "track"
+SECTIONS = {"track": TrackSpec}
+PROGRAMS: Mapping[str, str] = {}

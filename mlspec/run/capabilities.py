@@ -1,0 +1,182 @@
+"""The name of a capability to whether this machine has it, and the command that mends its lack. Imports none."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+PATIENCE = 10
+"""Seconds that a program may take to say its version: an engine that is starting up answers late."""
+
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "train": (
+        "dvc>=3.60",
+        "hydra-core>=1.3.6",
+        "numpy>=1.26",
+        "omegaconf>=2.3",
+        "onnx>=1.18",
+        "onnxruntime>=1.20",
+        "onnxscript>=0.5.4",
+        "pillow>=10",
+        "pyarrow>=16",
+        "pytest>=8",
+        "pytorch-lightning>=2.5",
+        "tokenizers>=0.20",
+        "torch>=2.9",
+        "torchmetrics>=1.6",
+        "transformers>=4.48",
+    ),
+    "wandb": ("wandb>=0.18",),
+    "sweep": ("optuna>=4",),
+    "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
+}
+"""The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to
+pyproject.toml. It stands here as well because a checkout has no installed metadata to read."""
+
+_PROGRAMS: Mapping[str, tuple[str, str]] = {
+    "git": ("--version", "install git: https://git-scm.com/downloads"),
+    "terraform": ("version", "install Terraform: https://developer.hashicorp.com/terraform/install"),
+    "aws": ("--version", "install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"),
+    "sam": ("--version", "pip install aws-sam-cli"),
+    "serverless": ("--version", "npm install --global serverless"),
+}  # fmt: skip
+"""Program to the argument that makes it say its version, and how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What was found: `detail` is a version or what is wrong, `mend` the command or page that helps, "" if present."""
+
+    name: str
+    present: bool
+    detail: str
+    mend: str = ""
+
+
+def probe(name: str) -> Capability:
+    """Look for one capability of this machine. Never raises for what is absent.
+
+    Names: `docker` (client and engine), `buildkit`; a program (`git`, `terraform`, …); `extra:train`; `package:torch`;
+    `env:NAME` (set or not; the value is never read into the answer); `python`. Raises ValueError for an unknown prefix.
+    """
+    kind, colon, rest = name.partition(":")
+    if colon:
+        if kind not in _KINDS:
+            raise ValueError(f"no kind of capability is called {kind!r}")
+        return _KINDS[kind](name, rest)
+    special = _SPECIAL.get(name)
+    return special(name) if special else _program(name)
+
+
+def missing(extra: str) -> tuple[str, ...]:
+    """The requirements of an extra that are absent or too old. Raises KeyError for an unknown extra."""
+    return tuple(r for r in EXTRAS[extra] if not probe(f"package:{r}").present)
+
+
+def _docker(name: str) -> Capability:
+    """The engine answers to the client: `docker version` prints the server's version only then."""
+    if shutil.which("docker") is None:
+        return Capability(name, False, "no docker client", "install Docker: https://docs.docker.com/engine/install/")
+    code, text = _say("docker", "version", "--format", "{{.Server.Version}}")
+    if code == 0 and text:
+        return Capability(name, True, f"engine {text}")
+    if "permission denied" in text.lower():
+        return Capability(
+            name, False, "no permission to use the engine", "sudo usermod -aG docker $USER, then log in again"
+        )
+    start = "open -a Docker" if sys.platform == "darwin" else "sudo systemctl start docker"
+    return Capability(name, False, "the engine does not answer", start)
+
+
+def _buildkit(name: str) -> Capability:
+    """BuildKit came with the client until version 23, and needs the buildx plug-in from then on."""
+    if shutil.which("docker") is None:
+        return _docker(name)
+    _, client = _say("docker", "version", "--format", "{{.Client.Version}}")
+    if (_numbers(client) or (0,))[0] in range(18, 23):
+        return Capability(name, True, f"client {client}")
+    code, text = _say("docker", "buildx", "version")
+    if code == 0:
+        return Capability(name, True, text.splitlines()[0])
+    return Capability(
+        name,
+        False,
+        "the docker client has no buildx",
+        "install docker-buildx-plugin: https://docs.docker.com/build/install-buildx/",
+    )
+
+
+def _python(name: str) -> Capability:
+    version = ".".join(map(str, sys.version_info[:3]))
+    present = sys.version_info >= (3, 11)
+    return Capability(name, present, version, "" if present else "install Python 3.11 or newer")
+
+
+def _program(name: str) -> Capability:
+    argument, mend = _PROGRAMS.get(name, ("", f"install {name} and put it on PATH"))
+    path = shutil.which(name)
+    if path is None:
+        return Capability(name, False, "not on PATH", mend)
+    if not argument:
+        return Capability(name, True, path)
+    code, text = _say(name, argument)
+    if code:
+        return Capability(name, False, f"{path} does not run", mend)
+    return Capability(name, True, text.splitlines()[0] if text else path)
+
+
+def _extra(name: str, extra: str) -> Capability:
+    lacking = missing(extra)
+    if not lacking:
+        return Capability(name, True, "installed")
+    return Capability(name, False, f"lacks {', '.join(lacking)}", f"pip install 'mlspec[{extra}]'")
+
+
+def _package(name: str, requirement: str) -> Capability:
+    package, _, oldest = requirement.partition(">=")
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return Capability(name, False, "not installed", _install(package, requirement))
+    if oldest and _numbers(version) < _numbers(oldest):
+        return Capability(name, False, f"{version} is older than {oldest}", _install(package, requirement))
+    return Capability(name, True, version)
+
+
+def _install(package: str, requirement: str) -> str:
+    extra = next((e for e, needs in EXTRAS.items() if any(n.partition(">=")[0] == package for n in needs)), None)
+    return f"pip install 'mlspec[{extra}]'" if extra else f"pip install '{requirement}'"
+
+
+def _variable(name: str, variable: str) -> Capability:
+    if os.environ.get(variable):
+        return Capability(name, True, "set")
+    state = "empty" if variable in os.environ else "not set"
+    return Capability(name, False, state, f"export {variable}=...")
+
+
+def _say(*command: str) -> tuple[int, str]:
+    """Exit code and output of a short command; 1 where it does not start or takes too long."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, (done.stdout.strip() or done.stderr.strip())
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: enough to order releases."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(n) for n in match[0].split(".")) if match else ()
+
+
+_KINDS: Mapping[str, Callable[[str, str], Capability]] = {"extra": _extra, "package": _package, "env": _variable}
+_SPECIAL: Mapping[str, Callable[[str], Capability]] = {"docker": _docker, "buildkit": _buildkit, "python": _python}

@@ -1,0 +1,95 @@
+"""Learning curves as small multiples: one panel a quantity, training beside validation, labelled at the line's end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from mlspec.run.report.collect import Curve, Training
+from mlspec.run.report.numerals import number, short
+from mlspec.run.report.svg import Scale, around, dot, join, line, picture, tag, text, ticks
+
+WIDTH, HEIGHT = 260.0, 156.0
+LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0
+
+
+def panels(training: Training) -> list[tuple[str, Markup]]:
+    """Title and chart of each quantity: the loss first, the learning rate last."""
+    grouped: dict[str, list[Curve]] = {}
+    for curve in training.curves:
+        grouped.setdefault(curve.name.rpartition("/")[2], []).append(curve)
+    names = sorted(grouped, key=lambda n: (n != "loss", n.startswith(("learning_rate", "lr"))))
+    return [(name.replace("_", " "), _panel(name, grouped[name], training)) for name in names]
+
+
+def _panel(name: str, curves: Sequence[Curve], training: Training) -> Markup:
+    epochs = [epoch for curve in curves for epoch, _ in curve.points]
+    low, high = around([value for curve in curves for _, value in curve.points])
+    x = Scale(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
+    y = Scale(low, high, HEIGHT - BOTTOM, TOP)
+    drawn = [_series(curve, x, y) for curve in curves]
+    return picture(
+        WIDTH,
+        HEIGHT,
+        _spoken(name, curves),
+        join(_grid(x, y, low, high, epochs)),
+        join(drawn),
+        join(_ends(curves, x, y)),
+        join(_best(curves, training, x, y)),
+    )
+
+
+def _grid(x: Scale, y: Scale, low: float, high: float, epochs: Sequence[float]) -> list[Markup]:
+    """Horizontal lines with their values, and the epochs below."""
+    parts = []
+    for value in ticks(low, high, 5):
+        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid"))
+        parts.append(text(LEFT - 6, y(value) + 4, short(value), class_="tick", anchor="end"))
+    shown = [t for t in ticks(min(epochs), max(epochs), 4) if t == int(t)] or [min(epochs)]
+    parts += [text(x(t), HEIGHT - BOTTOM + 15, short(t), class_="tick", anchor="middle") for t in shown]
+    parts.append(text(WIDTH - RIGHT + 8, HEIGHT - BOTTOM + 15, "epoch", class_="tick"))
+    return parts
+
+
+def _series(curve: Curve, x: Scale, y: Scale) -> Markup:
+    kind = _kind(curve)
+    points = " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in curve.points)
+    path = tag("polyline", points=points, class_=f"curve {kind}")
+    every = len(curve.points) // 60 + 1
+    dots = [
+        dot(x(epoch), y(value), 2.2, f"point {kind}", f"{curve.name}, epoch {short(epoch)}: {number(value)}")
+        for epoch, value in curve.points[::every]
+    ]
+    return join([path, *dots])
+
+
+def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
+    """The name of each series where it ends; two that end together are pushed apart."""
+    if len(curves) == 1 and "/" not in curves[0].name:
+        return []
+    spots = sorted((y(curve.points[-1][1]), index, curve) for index, curve in enumerate(curves))
+    parts, above = [], -100.0
+    for height, _, curve in spots:
+        above = max(height, above + 13)
+        label = curve.name.partition("/")[0]
+        parts.append(text(x(curve.points[-1][0]) + 7, above + 4, label, class_=f"label {_kind(curve)}"))
+    return parts
+
+
+def _best(curves: Sequence[Curve], training: Training, x: Scale, y: Scale) -> list[Markup]:
+    """A ring around the epoch whose checkpoint was kept."""
+    watched = next((curve for curve in curves if curve.name == training.monitor), None)
+    if watched is None or training.best is None or training.best_epoch is None:
+        return []
+    tip = f"kept: {watched.name} {number(training.best)} at epoch {short(training.best_epoch)}"
+    return [dot(x(training.best_epoch), y(training.best), 5.5, "ring", tip)]
+
+
+def _kind(curve: Curve) -> str:
+    return "train" if curve.name.startswith("train/") else "valid"
+
+
+def _spoken(name: str, curves: Sequence[Curve]) -> str:
+    ends = ", ".join(f"{c.name} from {number(c.points[0][1])} to {number(c.points[-1][1])}" for c in curves)
+    return f"{name} over {len(curves[0].points)} epochs: {ends}"

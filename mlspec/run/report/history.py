@@ -1,0 +1,65 @@
+"""The journal to what the report tells of runs: how the last one ended, when it was, and the times of the one before.
+
+The journal is one JSON object a line: `run` names the run by its start, an ISO 8601 time; the rest is an Outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from mlspec.run.outcome import Outcome, Status
+from mlspec.run.report.files import lines, mapping, real
+
+JOURNAL = ".mlspec/journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`outcomes` of the last run; `when` it started, as text; `before` the seconds of each stage the time before."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    when: str = ""
+    before: Mapping[str, float] = field(default_factory=dict)
+
+
+def history(root: Path) -> History:
+    """What the journal in the project's folder says; empty where there is none. A line cut short is passed over."""
+    runs: dict[str, dict[str, Outcome]] = {}
+    for line in lines(root / JOURNAL):
+        try:
+            entry = mapping(json.loads(line))
+        except ValueError:
+            continue
+        outcome = _outcome(entry)
+        if outcome is not None:
+            runs.setdefault(str(entry.get("run") or ""), {})[outcome.stage] = outcome
+    if not runs:
+        return History()
+    *earlier, (start, last) = runs.items()
+    before = {o.stage: o.seconds for _, run in earlier for o in run.values() if o.status == "ran"}
+    return History(tuple(last.values()), _readable(start), before)
+
+
+def _outcome(entry: Mapping[str, object]) -> Outcome | None:
+    stage, status, log = entry.get("stage"), entry.get("status"), entry.get("log")
+    known = next((s for s in get_args(Status) if s == status), None)
+    if not isinstance(stage, str) or known is None:
+        return None
+    reason, help = (str(entry.get(key) or "") for key in ("reason", "help"))
+    return Outcome(stage, known, reason, help, real(entry.get("seconds")) or 0.0, log if isinstance(log, str) else None)
+
+
+def _readable(start: str) -> str:
+    """`2026-11-23 18:05 UTC`; text of another form as it is."""
+    try:
+        moment = datetime.fromisoformat(start)
+    except ValueError:
+        return start
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M}{' UTC' if moment.tzinfo else ''}"

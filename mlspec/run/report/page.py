@@ -1,0 +1,166 @@
+"""Results to one HTML page. All markup is in `templates/report/`, which escapes by itself; all charts are inline SVG.
+
+The page names its own script by digest in a content security policy: no other script can run in it, and nothing can be
+fetched, whatever the data says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from mlspec.plan.plan import Plan
+from mlspec.render.environment import templates_folder
+from mlspec.run.outcome import Outcome
+from mlspec.run.report import dataview, line, numerals, scores, settings
+from mlspec.run.report.charts import reliability, scatter
+from mlspec.run.report.collect import Results
+from mlspec.run.report.curves import panels
+from mlspec.run.report.history import History
+from mlspec.run.report.matrix import matrix, mistaken
+from mlspec.run.report.verdict import tiles, verdict
+from mlspec.spec.project import Project
+
+SCRIPT = "report/script.js.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page; `id` is also its template's name. A `half` stands beside another where there is room.
+
+    `stale` names the stage that would have renewed what it shows, had it come so far in this run.
+    """
+
+    id: str
+    title: str
+    view: Mapping[str, object]
+    half: bool = False
+    stale: str = ""
+
+
+def page(
+    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: History, root: Path
+) -> str:
+    """The whole page."""
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_folder()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("number", "share", "count", "seconds", "plural"):
+        jinja.filters[name] = getattr(numerals, name)
+    script = jinja.get_template(SCRIPT).render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    unfinished = _unfinished(plan, outcomes)
+    found = sections(project, plan, outcomes, results, history)
+    return jinja.get_template("report/page.html.j2").render(
+        info=project.info,
+        environment=project.environment or "",
+        when=history.when,
+        verdict=verdict(outcomes, results.gates),
+        tiles=tiles(results, plan, outcomes),
+        troubles=line.troubles(outcomes, root),
+        sections=[_marked(section, unfinished) for section in found],
+        digest=digest,
+    )
+
+
+def sections(
+    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: History
+) -> Iterator[Section]:
+    """The sections for which there is something to show, in the order of the page."""
+    pipeline = line.view(plan, outcomes, history.before)
+    if pipeline:
+        yield Section("pipeline", "Pipeline", pipeline)
+    yield from _evaluation(results)
+    if results.training and results.training.curves:
+        yield Section("learning", "Learning curves", {"panels": panels(results.training), "training": results.training})
+    yield from _mistakes(results)
+    if results.robustness:
+        rows = scores.robustness(results.robustness)
+        yield Section("robustness", "Robustness", {"rows": rows, "found": results.robustness}, half=True)
+    exported = scores.export(results.export, _tolerance(project))
+    if exported:
+        yield Section("export", "Exported model", exported, half=True)
+    if results.profile:
+        yield Section("data", "Data", dataview.view(results.profile))
+    yield Section("spec", "Spec", {"sections": settings.sections(project)})
+    rows_ = settings.lineage(results.lineage)
+    yield Section("lineage", "Versions and lineage", {"versions": settings.versions(), "lineage": rows_})
+
+
+def _evaluation(results: Results) -> Iterator[Section]:
+    found, gates = results.evaluation, results.gates
+    rows = scores.scores(results)
+    if rows:
+        yield Section(
+            "metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found, "gated": gates}
+        )
+    if found is None:
+        return
+    if found.confusion:
+        pairs = mistaken(found.confusion)
+        wide = len(found.confusion.labels) > 5
+        view = {"chart": matrix(found.confusion), "pairs": pairs, "confusion": found.confusion}
+        yield Section("confusion", "Confusion matrix", view, half=not wide)
+    if found.bins:
+        calibration = {"chart": reliability(found.bins), "error": found.calibration_error}
+        yield Section("calibration", "Calibration", calibration, half=True)
+    if found.classes:
+        yield Section("classes", "Classes", {"rows": scores.classes(found)}, half=len(found.classes) <= 12)
+    cut = scores.slices(found, gates.gates if gates else ())
+    if cut:
+        yield Section("slices", "Slices", cut, half=True)
+
+
+def _mistakes(results: Results) -> Iterator[Section]:
+    if results.fit:
+        yield Section("fit", "Predicted against actual", {"chart": scatter(results.fit), "fit": results.fit}, half=True)
+    if results.mistakes:
+        title = "Furthest off" if results.fit else "Wrong with most confidence"
+        pictures = all(row.images and not row.inputs for row in results.mistakes)
+        view = {"rows": results.mistakes, "numeric": results.fit is not None, "gallery": pictures and not results.fit}
+        yield Section("mistakes", title, view, half=results.fit is not None)
+
+
+_MADE_BY = {
+    "learning": "train",
+    "metrics": "evaluate",
+    "confusion": "evaluate",
+    "calibration": "evaluate",
+    "classes": "evaluate",
+    "slices": "evaluate",
+    "fit": "evaluate",
+    "mistakes": "evaluate",
+    "robustness": "robustness",
+    "export": "export",
+    "data": "data",
+}
+
+
+def _unfinished(plan: Plan, outcomes: Sequence[Outcome]) -> frozenset[str]:
+    """The stages that this run wanted and did not bring to an end: their files are those of an earlier run."""
+    if not any(o.status in ("failed", "interrupted") for o in outcomes):
+        return frozenset()
+    done = {o.stage for o in outcomes if o.status in ("ran", "cached")}
+    return frozenset(stage.name for stage in plan.stages if stage.name not in done)
+
+
+def _marked(section: Section, unfinished: frozenset[str]) -> Section:
+    stage = _MADE_BY.get(section.id, "")
+    stale = stage if stage in unfinished else ""
+    return Section(section.id, section.title, section.view, section.half, stale)
+
+
+def _tolerance(project: Project) -> object:
+    onnx = project.values.get("export")
+    for key in ("onnx", "tolerance"):
+        onnx = onnx.get(key) if isinstance(onnx, dict) else None
+    return onnx

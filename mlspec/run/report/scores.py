@@ -1,0 +1,200 @@
+"""What was measured, as tables: metrics with their gates, classes, slices, robustness, the exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlspec.run.report.collect import Evaluation, Gate, Results, Robustness
+from mlspec.run.report.files import mapping, real, sequence, whole
+from mlspec.run.report.numerals import bound, number, plural, share, signed, size
+from mlspec.spec.types import bound_parts
+
+_LOWER = ("loss", "error", "mae", "mse", "rmse", "mape", "ece")
+"""Words in the name of a metric that is better when it is smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar from `left`, `width` wide, with a tick at `mark`: all in percent of the room."""
+
+    left: float
+    width: float
+    mark: float | None = None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric's row."""
+
+    name: str
+    value: str
+    bound: str
+    margin: str
+    passed: bool | None
+    bar: Bar | None
+
+
+def lower_is_better(metric: str, gates: Iterable[Gate] = ()) -> bool:
+    """As its gate says, else as its name says."""
+    for gate in gates:
+        if gate.metric == metric and gate.bound[:1] in ("<", ">"):
+            return gate.bound.startswith("<")
+    return any(word in metric.lower() for word in _LOWER)
+
+
+def scores(results: Results) -> tuple[Score, ...]:
+    """Gated metrics first, then the others, in the order they were computed."""
+    gates = results.gates.gates if results.gates else ()
+    gated = {gate.metric for gate in gates}
+    metrics = results.evaluation.metrics if results.evaluation else {}
+    plain = [
+        Score(name, number(value), "", "", None, _bar(value, None, ""))
+        for name, value in metrics.items()
+        if name not in gated
+    ]
+    return (*map(_gated, gates), *plain)
+
+
+def _gated(gate: Gate) -> Score:
+    limit = _limit(gate.bound)
+    kind = "good" if gate.passed else "bad"
+    if gate.value is None:
+        return Score(gate.metric, number(None), bound(gate.bound), "", gate.passed, None)
+    margin = signed(gate.value - limit) if limit is not None else ""
+    return Score(gate.metric, number(gate.value), bound(gate.bound), margin, gate.passed, _bar(gate.value, limit, kind))
+
+
+def _limit(bound: str) -> float | None:
+    try:
+        return bound_parts(bound)[1]
+    except ValueError:
+        return None
+
+
+def _bar(value: float, limit: float | None, kind: str) -> Bar:
+    """On a scale of 0 to 1 or -1 to 1 where value and limit lie in it, else up to a little more than both."""
+    known = [value, *([limit] if limit is not None else [])]
+    most = max(abs(v) for v in known)
+    high = 1.0 if most <= 1 else 1.25 * most
+    low = 0.0 if min(known) >= 0 else -high
+    zero, at = _place(0.0, low, high), _place(value, low, high)
+    return Bar(min(zero, at), abs(at - zero), None if limit is None else _place(limit, low, high), kind)
+
+
+def _place(value: float, low: float, high: float) -> float:
+    return 100 * (value - low) / (high - low)
+
+
+def classes(evaluation: Evaluation) -> list[dict[str, object]]:
+    """Per class: the weakest F1 first."""
+    rows = sorted(evaluation.classes.items(), key=lambda item: (item[1].get("f1", 2.0), item[0]))
+    return [
+        {
+            "label": label,
+            "support": whole(found.get("support")),
+            "scores": [
+                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
+                for name in ("precision", "recall", "f1")
+            ],
+        }
+        for label, found in rows
+    ]
+
+
+def _fixed(value: float | None) -> str:
+    """A score of a column of scores: always as many digits, so that they line up."""
+    return number(None) if value is None else f"{value:.4f}"
+
+
+def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] | None:
+    """Slices with the worst first, by the metric that is gated, else by the first."""
+    if not evaluation.slices:
+        return None
+    names = [g.metric for g in gates if g.metric in evaluation.metrics] + list(evaluation.metrics)
+    first = next((n for n in names if any(n in s.metrics for s in evaluation.slices)), "")
+    lower = lower_is_better(first, gates)
+    whole_ = evaluation.metrics.get(first)
+    apart = {s.name: s.metrics[first] - whole_ for s in evaluation.slices if first in s.metrics and whole_ is not None}
+    widest = max((abs(d) for d in apart.values()), default=0.0) or 1.0
+    seen = {n for s in evaluation.slices for n in s.metrics}
+    others = [n for n in evaluation.metrics if n != first and n in seen][:2]
+    ordered = sorted(evaluation.slices, key=lambda s: (_badness(s.metrics.get(first), lower), s.name))
+    rows = []
+    for found in ordered:
+        difference = apart.get(found.name)
+        rows.append(
+            {
+                "name": found.name,
+                "rows": found.rows,
+                "first": found.metrics.get(first),
+                "others": [found.metrics.get(n) for n in others],
+                "difference": None if difference is None else signed(difference),
+                "bar": None if difference is None else _diverging(difference / widest, (difference < 0) != lower),
+            }
+        )
+    return {"metric": first, "others": others, "overall": whole_, "lower": lower, "rows": rows}
+
+
+def _badness(value: float | None, lower: bool) -> float:
+    if value is None:
+        return float("inf")
+    return -value if lower else value
+
+
+def _diverging(part: float, worse: bool) -> Bar:
+    """From the middle to the left for less, to the right for more."""
+    width = 50 * abs(part)
+    return Bar(50 - width if part < 0 else 50.0, width, 50.0, "bad" if worse else "good")
+
+
+def robustness(found: Robustness) -> list[dict[str, object]]:
+    """Per perturbation: the share of answers that stayed, the weakest first."""
+    rows = sorted(found.perturbations.items(), key=lambda item: (item[1][0], item[0]))
+    limit = None if found.minimum is None else 100 * found.minimum
+    return [
+        {
+            "name": name,
+            "agreement": share(agreement),
+            "rows": rows_,
+            "passed": found.minimum is None or agreement >= found.minimum,
+            "bar": Bar(
+                0.0, 100 * agreement, limit, "good" if found.minimum is None or agreement >= found.minimum else "bad"
+            ),
+        }
+        for name, (agreement, rows_) in rows
+    ]
+
+
+def export(found: Mapping[str, object], tolerance: object) -> dict[str, object] | None:
+    """The ONNX model beside PyTorch's, and its int8 form."""
+    parity, metric, int8 = (mapping(found.get(key)) for key in ("parity", "metric", "int8"))
+    bytes_, small = real(found.get("size_bytes")), real(int8.get("size_bytes"))
+    if bytes_ is None and not parity and not metric:
+        return None
+    most = max(bytes_ or 0.0, small or 0.0) or 1.0
+    sizes = [(name, size(n), 100 * n / most) for name, n in (("float32", bytes_), ("int8", small)) if n]
+    checked = [
+        {"batch": whole(c.get("batch")), "length": c.get("length"), "difference": number(real(c.get("difference")))}
+        for c in map(mapping, sequence(parity.get("checked")))
+        if c
+    ]
+    return {
+        "opset": found.get("opset"),
+        "difference": number(real(parity.get("max_abs_difference"))),
+        "tolerance": number(real(tolerance)) if real(tolerance) is not None else "",
+        "checked": checked,
+        "checks": plural(len(checked), "shape"),
+        "metric": metric.get("name"),
+        "values": [(n, number(v)) for n, v in _values(metric, int8) if v is not None],
+        "drop": number(real(int8.get("drop"))) if int8 else "",
+        "sizes": sizes,
+    }
+
+
+def _values(metric: Mapping[str, object], int8: Mapping[str, object]) -> Iterable[tuple[str, float | None]]:
+    quantized = int8.get("metric")
+    yield "PyTorch", real(metric.get("torch"))
+    yield "ONNX Runtime", real(metric.get("onnx"))
+    yield "int8", real(mapping(quantized).get("value") if isinstance(quantized, dict) else quantized)
