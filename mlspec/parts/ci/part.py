@@ -66,6 +66,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "suffix": f" ({project.info.name})" if prefix else "",
         "artifact": f"{project.info.name}-",
         "paths": [f"{prefix}/**"] if prefix else [],
+        "cache": _cache_key(github, prefix),
         "install": f"mlspec[{','.join(_extras(project, data))}]=={mlspec.__version__}",
         "tests": "test" in project.sections,
         "remote": bool(data and data.remote),
@@ -88,6 +89,13 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     if "wandb" in str(project.values.get("track", "")):
         found.append("wandb")
     return found
+
+
+def _cache_key(github: Github, prefix: str) -> str:
+    """The file whose change renews the cache of packages; none on release branches, whose cache others could poison."""
+    if any("release" in branch for branch in github.branches):
+        return ""
+    return f"{prefix}/mlproject.yaml" if prefix else "mlproject.yaml"
 
 
 def _build_runner(github: Github, package: Package | None) -> str:
