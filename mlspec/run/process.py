@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from mlspec.run.parent import die_with_parent
+
 _POLL = 0.1
 GRACE = 10.0
 """Seconds that an interrupted process has to end by itself, and again after it was asked to."""
@@ -36,7 +38,13 @@ def follow(command: Sequence[str], folder: Path, log: Path, watch: Callable[[str
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment()
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environment(),
+            preexec_fn=die_with_parent,  # no threads are running here
         )
         lines = _Lines(seen)
         try:

@@ -46,7 +46,6 @@ def stages(project: Project) -> Iterable[Stage]:
             NAME,
             outputs=(Output(data.fetched),),
             params=("data.source", "data.sha256"),
-            needs=("network",),
         )
     elif data.kind == "callable":
         sources.append(project.surroundings.path_of(data.source.partition(":")[0]))

@@ -7,7 +7,8 @@ import functools
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import Capability, probe
 
-_ALWAYS = ("package:dvc", "package:hydra-core")
+_ALWAYS = ("extra:train",)
+"""DVC, Hydra, and what the bodies of the local stages import."""
 _NOT_ASKED = frozenset({"network"})
 """Whether an address can be reached is seen by reaching for it: the stage itself says it best."""
 
