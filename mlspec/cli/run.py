@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlspec.cli.options import place
+from mlspec.run.parent import die_with_parent
 
 
 @click.command(
@@ -24,6 +25,7 @@ def command(stage: str, overrides: tuple[str, ...]) -> int:
 
     where = place(None)
     signal.signal(signal.SIGTERM, _stop)
+    die_with_parent()
     execute(stage, overrides, where.root)
     return 0
 
