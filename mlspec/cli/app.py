@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "logs": "Show the log of a stage.",
     "report": "Write the HTML report.",
     "run": "Run one stage with Hydra overrides.",
+    "serve": "Answer requests with the exported model.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
     "explain": "Explain an error code, with examples.",

@@ -77,7 +77,8 @@ def _step(
     forced = stage.name in selection.force
     if forced:
         reason = "forced"
-    elif reason is None and before is not None:
+    elif before is not None and (reason is None or reason.endswith(("changed", "is missing"))):
+        # What it reads is about to be made again; whether it differs then, the runner looks once more.
         reason = f"after {before.stage.name}"
     if reason is None:
         return Step(stage, "current")
