@@ -136,7 +136,10 @@ def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
 
 def test_a_killed_start_can_be_repeated(tmp_path: Path) -> None:
     """Killed at many moments, a second start completes the project; nothing half-written is in the way."""
-    code = "import sys; from pathlib import Path; from mlspec.starters import start; start('digits', Path(sys.argv[1]), 'x', '{}')"
+    code = (
+        "import sys; from pathlib import Path; from mlspec.starters import start\n"
+        "start('digits', Path(sys.argv[1]), 'x', '{}')"
+    )
     whole = start("digits", tmp_path / "whole", "x", "{}")
     for moment in range(4):
         project = tmp_path / f"killed-{moment}"
