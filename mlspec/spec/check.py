@@ -14,7 +14,7 @@ from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain
 from mlspec.source.secrets import hide, secrets
 from mlspec.source.surroundings import Surroundings
-from mlspec.spec.base import Finding, SpecModel, dotted
+from mlspec.spec.base import Finding, dotted
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.nulls import filled
