@@ -26,8 +26,9 @@ from mlspec.spec.project import Project
 
 STAGES = (Stage("train", "Train", "train"),)
 HOSTILE = [
-    "${x}", r"\${x}", r"\\${x}", "${oc.env:HOME}", "a ${b} c ${", "$${x}", "on", "off", "yes", "null", "~", "1e5", "1e-5",
-    "010", "0x1f", "0b1", "1_000", ".5", ".inf", "nan", "12:30:45", "2026-01-01", "a\nb\n", "\n", " ", "", "é\u2028ü\x85",
+    "${x}", r"\${x}", r"\\${x}", "${oc.env:HOME}", "a ${b} c ${", "$${x}", "on", "off", "yes", "null",
+    "~", "1e5", "1e-5", "010", "0x1f", "0b1", "1_000", ".5", ".inf", "nan", "12:30:45", "2026-01-01", "a\nb\n",
+    "\n", " ", "", "é\u2028ü\x85",
     "#no", "a: b", "- a", "*a", "&a", "!tag", "{a}", "[a]", "'", '"', "\\", "\\\\", "a\\", "@package", "=", "<<", "%",
 ]  # fmt: skip
 TEXT = st.one_of(
@@ -60,7 +61,9 @@ def project(values: Mapping[str, Any], **sections: Any) -> Project:
 @given(values=st.dictionaries(TEXT, VALUES, max_size=4))
 @example(values={text: text for text in HOSTILE})
 @example(values={"missing": "???"})
-def test_what_hydra_composes_is_what_the_spec_says(values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_hydra_composes_is_what_the_spec_says(
+    values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     given = {"model": values, "train": {"text": list(values.values())}}
     assert composed(tmp_path_factory.mktemp("conf"), project(given), []) == given
 
@@ -109,7 +112,11 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
     assert found["command"][-1] == "${args_no_hyphens}"
     assert found["metric"] == {"name": "valid/f1", "goal": "maximize"}
     assert found["run_cap"] == 7
-    assert found["parameters"]["train.learning_rate"] == {"distribution": "log_uniform_values", "min": 1e-5, "max": 1e-3}
+    assert found["parameters"]["train.learning_rate"] == {
+        "distribution": "log_uniform_values",
+        "min": 1e-5,
+        "max": 1e-3,
+    }
     assert found["parameters"]["train.batch_size"] == {"values": [16, 32]}
     assert found["parameters"]["train.max_epochs"]["distribution"] == "q_uniform"
 
