@@ -11,7 +11,7 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import image, work
-from mlspec.parts.package.container import call, run, started
+from mlspec.parts.package.image import call, run, started
 from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.runtime import Predictor
 from mlspec.spec.project import ProjectInfo
