@@ -1,124 +1,119 @@
-"""`mlspec apply`: build, then run what is not up to date."""
+"""`mlspec apply`: build, then run the stages that are not up to date."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place, spec_options
-from mlspec.errors import EXIT_OK, EXIT_STAGE, UsageError
-
-if TYPE_CHECKING:
-    from mlspec.cli.line import Line
-    from mlspec.run.outcome import Outcome
-    from mlspec.run.schedule import Step
+from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE, UsageError
 
 
 @click.command()
 @spec_options
-@click.option("--until", metavar="STAGE", help="Only what this stage needs, and itself.")
-@click.option("--only", metavar="STAGE", multiple=True, help="Only this stage.")
-@click.option("--force", metavar="STAGE", multiple=True, help="Run this stage even if it is up to date.")
+@click.option("--until", metavar="STAGE", help="Run up to this stage: it and all it needs.")
+@click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Stages at once; DVC runs one at a time.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-def command(
-    spec: str | None,
-    env: str | None,
-    as_json: bool,
-    until: str | None,
-    only: tuple[str, ...],
-    force: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
-) -> int:
-    """Build the files, then run the stages that are not up to date.
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
+    """Build, then run the stages that are not up to date.
 
-    It shows first what it will do and asks at a terminal. Where nobody can answer, it runs only with --yes, or in CI.
-    Killed at any moment, the next apply goes on.
+    Shows first what it will do and why, and asks. Without a terminal it needs --yes, unless the environment variable CI
+    is set. A run that was stopped or killed goes on where it was.
     """
-    from mlspec.cli.line import selected, show, survey, to_json
+    from mlspec.cli.outlook import look_ahead, show
+    from mlspec.run.schedule import Selection
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
     from mlspec.workspace.writer import recover
 
-    console = Console(as_json=as_json)
-    where = place(spec, env)
+    where, console = place(spec, env), Console(as_json=as_json)
+    selection = Selection(asked["until"], asked["only"], asked["force"])
+    dry = bool(asked["dry_run"])
+    signal.signal(signal.SIGTERM, _terminated)
     roots = find_roots(where.root)
-    with ExitStack() as held:
-        if not dry_run:
-            held.enter_context(hold(roots, "mlspec apply", wait=False, on_wait=console.say))
-            recover(roots)
-        line = survey(where, console, selected(until, only, force))
-        if not as_json:
-            show(console, line)
-        if dry_run:
-            if as_json:
-                console.document(to_json(line))
-            return EXIT_OK
-        if conflict := line.changes.conflict():
+    with hold(roots, "mlspec apply", wait=False):
+        recover(roots)
+        outlook = look_ahead(where, selection)
+        console.diagnostics(outlook.build.warnings)
+        show(console, outlook)
+        if conflict := outlook.changes.conflict():
             raise conflict
-        if not _agreed(console, line.steps, line.changes.changed, yes):
+        if not (dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
-        return _go(console, line)
+        return _carry_out(console, outlook, _display(outlook) if dry else _real(outlook, where.spec, env))
 
 
-def _agreed(console: Console, steps: Sequence[Step], changed: bool, yes: bool) -> bool:
-    if yes or os.environ.get("CI") or not (changed or any(s.action == "run" for s in steps)):
+def _terminated(*_: Any) -> None:
+    from mlspec.run.process import Terminated
+
+    raise Terminated
+
+
+def _agreed(console: Console) -> bool:
+    if os.environ.get("CI"):
         return True
-    if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here", help="mlspec apply --yes runs without asking")
-    return console.confirm("\nDo this?")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody here to ask", help="add --yes to go ahead, or --dry-run to only look")
+    return console.confirm("Go ahead?")
 
 
-def _go(console: Console, line: Line) -> int:
-    from mlspec.cli.progress import Progress
-    from mlspec.run.runner import run
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """Everything that leaves a mark: real, or for show."""
+
+    write: Callable[[], None]
+    engine: Any
+    recorder: Any
+    report: Callable[[Sequence[Any]], Path | None]
+
+
+def _real(outlook: Any, spec: Path, env: str | None) -> _Doors:
+    from mlspec.run.report import write as write_report
+    from mlspec.workspace import stamp
     from mlspec.workspace.writer import write
 
-    if line.changes.changed:
-        write(line.changes, line.roots)
-    name = uuid.uuid4().hex[:12]
-    width = max((len(step.stage.name) for step in line.steps), default=0)
-    console.say()
-    outcomes = run(line.steps, line.engine, line.journal, Progress(console, width), name)
-    report = _report(line, outcomes)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    _close(console, outcomes, report)
-    return EXIT_STAGE if failed else EXIT_OK
+    build, roots = outlook.build, outlook.roots
+    question = stamp.ask(spec, env)
+
+    def write_files() -> None:
+        write(outlook.changes, roots)
+        stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
+
+    def report(outcomes: Sequence[Any]) -> Path | None:
+        return write_report(build.project, build.plan, outcomes, roots.project)
+
+    return _Doors(write_files, outlook.engine, outlook.journal, report)
 
 
-def _report(line: Line, outcomes: Sequence[Outcome]) -> str:
-    from mlspec.run.report import write
+def _display(outlook: Any) -> _Doors:
+    from mlspec.run.engines.display import Display
+    from mlspec.run.journal import Silent
 
-    path = write(line.build.project, line.build.plan, outcomes, line.place.root)
-    return os.path.relpath(path)
+    return _Doors(lambda: None, Display(outlook.engine), Silent(), lambda _: None)
 
 
-def _close(console: Console, outcomes: Sequence[Outcome], report: str) -> None:
-    from dataclasses import asdict
+def _carry_out(console: Console, outlook: Any, doors: _Doors) -> int:
+    from mlspec.cli.progress import Progress
+    from mlspec.cli.summary import close
+    from mlspec.run.runner import run
 
-    from mlspec.cli.line import duration
-
-    if console.as_json:
-        console.document(
-            {
-                "ok": all(o.status != "failed" for o in outcomes),
-                "stages": [asdict(outcome) for outcome in outcomes],
-                "report": report,
-            }
-        )
-        return
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("ran", "cached", "skipped", "failed")}
-    words = {"ran": "ran", "cached": "up to date", "skipped": "skipped", "failed": "failed"}
-    text = ", ".join(f"{count} {words[status]}" for status, count in counts.items() if count)
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    console.out(f"\n{text or 'nothing to do'}" + (f" in {duration(seconds)}" if seconds else ""))
-    console.out(f"report: {report}")
+    doors.write()
+    watcher = Progress(console, outlook.schedule, outlook.estimates)
+    outcomes = run(outlook.schedule, doors.engine, doors.recorder, watcher)
+    report = doors.report(outcomes)
+    found = {outcome.status for outcome in outcomes}
+    code = EXIT_INTERRUPTED if "interrupted" in found else EXIT_STAGE if "failed" in found else EXIT_OK
+    close(console, outlook, outcomes, report, code)
+    return code

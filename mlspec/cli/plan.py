@@ -6,23 +6,28 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place, spec_options
+from mlspec.errors import EXIT_OK
 
 
 @click.command()
 @spec_options
-@click.option("--until", metavar="STAGE", help="Only what this stage needs, and itself.")
-@click.option("--only", metavar="STAGE", multiple=True, help="Only this stage.")
-@click.option("--force", metavar="STAGE", multiple=True, help="Run this stage even if it is up to date.")
+@click.option("--until", metavar="STAGE", help="Plan up to this stage: it and all it needs.")
+@click.option("--only", multiple=True, metavar="STAGE", help="Plan this stage and no other. May be repeated.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
 def command(
     spec: str | None, env: str | None, as_json: bool, until: str | None, only: tuple[str, ...], force: tuple[str, ...]
 ) -> int:
-    """Show what apply would do: files, stages, and why each of them runs. Nothing is changed."""
-    from mlspec.cli.line import selected, show, survey, to_json
+    """Show what apply would do, and why. Changes nothing."""
+    from mlspec.cli.outlook import look_ahead, show, to_json
+    from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
-    line = survey(place(spec, env), console, selected(until, only, force))
+    outlook = look_ahead(place(spec, env), Selection(until, only, force))
+    console.diagnostics(outlook.build.warnings)
     if as_json:
-        console.document(to_json(line))
-    else:
-        show(console, line)
-    return 0
+        console.document({"ok": not outlook.changes.conflicts, **to_json(outlook)})
+    show(console, outlook)
+    if conflict := outlook.changes.conflict():
+        console.say(f"{console.paint('conflict', 'red')}: {conflict.message}")
+        return conflict.exit_code
+    return EXIT_OK

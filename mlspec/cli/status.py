@@ -1,4 +1,4 @@
-"""`mlspec status`: what is current and what is stale."""
+"""`mlspec status`: what is current, what is stale, and when each stage last ran."""
 
 from __future__ import annotations
 
@@ -6,25 +6,33 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place, spec_options
+from mlspec.errors import EXIT_OK
 
 
 @click.command()
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Show which files and stages are up to date, when each stage last ran and how that ended."""
-    from mlspec.cli.line import duration, selected, survey, to_json
+    """Show what is current and what is stale. Changes nothing."""
+    from mlspec.cli.outlook import duration, look_ahead, to_json
+    from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
-    line = survey(place(spec, env), console, selected(None, (), ()))
-    last = line.journal.last()
+    outlook = look_ahead(place(spec, env), Selection())
+    last = outlook.journal.last()
     if as_json:
-        console.document({**to_json(line), "last": last})
-        return 0
-    console.out(f"files   {line.changes.summary() if line.changes.changed else 'up to date'}")
-    width = max((len(step.stage.name) for step in line.steps), default=0)
-    for step in line.steps:
-        row = last.get(step.stage.name, {})
-        ended = f"{row['status']} {row['at']}, {duration(row['seconds'])}" if row else "never ran"
-        state = "up to date" if step.action == "current" else f"stale: {step.reason}"
-        console.out(f"{step.stage.name:<{width}}  {state}  ({ended})")
-    return 0
+        console.document({"ok": True, **to_json(outlook), "last": last})
+    changed = len(outlook.changes.pending) + len(outlook.changes.conflicts)
+    stale = f"{changed} differ from the spec ({outlook.changes.summary()}): mlspec build" if changed else "up to date"
+    console.out(f"files: {stale}")
+    took = outlook.estimates
+    width = max((len(step.stage.name) for step in outlook.schedule.steps), default=0)
+    for step in outlook.schedule.steps:
+        name = step.stage.name
+        row = last.get(name)
+        failed = row is not None and row.get("status") in ("failed", "interrupted")
+        word, colour = ("up to date", "green") if step.reason is None else ("stale", "yellow")
+        mark = console.paint(f"{word:10}", colour, stream="out")
+        details = [step.reason or "", f"last took {duration(took[name])}" if name in took else ""]
+        details.append(f"the last run {row['status']}: {row.get('reason')}" if row and failed and step.reason else "")
+        console.out(f"{name:{width}}  {mark}  {'; '.join(d for d in details if d)}".rstrip())
+    return EXIT_OK

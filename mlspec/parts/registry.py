@@ -8,6 +8,7 @@ from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
 from mlspec.parts.dvc import part as dvc
 from mlspec.parts.evaluate import part as evaluate
+from mlspec.parts.export import part as export
 from mlspec.parts.images import part as registry
 from mlspec.parts.model import part as model
 from mlspec.parts.monitor import part as monitor
@@ -22,6 +23,7 @@ PARTS: tuple[Part, ...] = (
     train,
     track,
     evaluate,
+    export,
     package,
     registry,
     deploy,

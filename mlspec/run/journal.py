@@ -1,59 +1,103 @@
-"""What earlier runs did: one line of JSON for each stage, appended and never rewritten."""
+"""What happened, one JSON row each, in `.mlspec/journal.jsonl`: only ever added to, and on the disk before we go on."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from mlspec.run.outcome import Outcome
 
+NAME = ".mlspec/journal.jsonl"
+Row = Mapping[str, object]
+
+
+class Recorder(Protocol):
+    """What a run tells of itself."""
+
+    def begin(self, stages: Sequence[str]) -> None: ...  # noqa: D102
+
+    def outcome(self, outcome: Outcome) -> None: ...  # noqa: D102
+
+    def end(self, status: str) -> None: ...  # noqa: D102
+
 
 class Journal:
-    """`.mlspec/journal.jsonl` of a project. A line that a kill has torn is passed over."""
+    """The journal of one project. A row torn by a kill is passed over, and the next begins on a line of its own."""
 
     def __init__(self, root: Path) -> None:
-        self.path = root / ".mlspec" / "journal.jsonl"
+        self.path = root / NAME
+        self._run = ""
 
-    def add(self, run: str, outcome: Outcome) -> None:
-        """Append an outcome of the run of that name; it is on disk when this returns."""
-        row = {"run": run, "at": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(outcome)}
-        self.path.parent.mkdir(exist_ok=True)
-        with self.path.open("a+b") as file:
-            torn = file.tell() > 0 and _last_byte(file) != b"\n"
-            file.write((b"\n" if torn else b"") + json.dumps(row).encode() + b"\n")
+    def begin(self, stages: Sequence[str]) -> None:
+        """A run begins that will look at these stages."""
+        self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+        self._add(event="begin", stages=list(stages))
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A stage has come to an end."""
+        row = {"stage": outcome.stage, "status": outcome.status, "reason": outcome.reason, "help": outcome.help}
+        self._add(event="stage", **row, seconds=outcome.seconds, log=outcome.log)
+
+    def end(self, status: str) -> None:
+        """The run is over: `done`, `failed` or `interrupted`."""
+        self._add(event="end", status=status)
+
+    def rows(self) -> list[Row]:
+        """All rows that are whole, the oldest first."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except OSError:
+            return []
+        found = [_row(line) for line in lines if line.strip()]
+        return [row for row in found if row is not None]
+
+    def durations(self) -> dict[str, float]:
+        """Seconds that each stage took when it last ran."""
+        return {str(row["stage"]): float(str(row["seconds"])) for row in self._stages() if row.get("status") == "ran"}
+
+    def last(self) -> dict[str, Row]:
+        """Each stage's last row."""
+        return {str(row["stage"]): row for row in self._stages()}
+
+    def _stages(self) -> list[Row]:
+        return [row for row in self.rows() if row.get("event") == "stage" and "stage" in row and "seconds" in row]
+
+    def _add(self, **row: object) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = json.dumps({"at": now, "run": self._run, **row}, ensure_ascii=False).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            if file.tell() and not _ends_whole(file.fileno(), file.tell()):
+                line = b"\n" + line
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """All rows, the oldest first."""
-        try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and "stage" in row:
-                yield row
 
-    def seconds(self, before: str = "") -> dict[str, float]:
-        """How long each stage took when it last ran, leaving out the run of the name `before`."""
-        rows = [row for row in self.rows() if row.get("status") == "ran" and row.get("run") != before]
-        return {str(row["stage"]): float(row["seconds"]) for row in rows}
+class Silent:
+    """Records nothing: for a dry run."""
 
-    def last(self) -> dict[str, dict[str, Any]]:
-        """The last row of each stage that did something."""
-        return {str(row["stage"]): row for row in self.rows()}
+    def begin(self, stages: Sequence[str]) -> None:
+        """Nothing."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def end(self, status: str) -> None:
+        """Nothing."""
 
 
-def _last_byte(file: Any) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    found: bytes = file.read(1)
-    return found
+def _ends_whole(descriptor: int, size: int) -> bool:
+    return os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,73 +1,73 @@
-"""Steps to Outcomes: runs them in order, keeps the journal, and stops where going on makes no sense."""
+"""A Schedule to Outcomes: one stage after the other through an engine, each recorded and shown as it goes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
-from mlspec.plan.graph import upstream
 from mlspec.run.engines.protocol import Engine
-from mlspec.run.journal import Journal
+from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
-from mlspec.run.schedule import Step
+from mlspec.run.schedule import Schedule, Step
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes on."""
+    """Who is shown how a run goes."""
 
-    def started(self, step: Step) -> None:
-        """A stage begins."""
+    def started(self, step: Step) -> None: ...  # noqa: D102
 
-    def line(self, text: str) -> None:
-        """The running stage printed a line."""
+    def line(self, text: str) -> None: ...  # noqa: D102
 
-    def ended(self, outcome: Outcome) -> None:
-        """A stage is over, one way or another."""
+    def ended(self, outcome: Outcome) -> None: ...  # noqa: D102
 
 
-def run(steps: Sequence[Step], engine: Engine, journal: Journal, watcher: Watcher, name: str) -> list[Outcome]:
-    """Run the steps; a stage that needs a failed or skipped one is skipped, and the others go on.
+def run(plan: Schedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
+    """Carry out every step; what depends on one that failed or was skipped is skipped.
 
-    On Ctrl-C the running stage is noted as interrupted and KeyboardInterrupt is passed on. A stage that turns out to be
-    up to date after all (what came before it made the same files again) is not run.
+    An interruption ends as Outcomes too: `interrupted` for the stage at work, `skipped` for the rest.
     """
-    outcomes: list[Outcome] = []
-    needs = upstream([step.stage for step in steps])
-    for step in steps:
-        blocked = next((o for o in outcomes if o.stage in needs[step.stage.name] and o.status in _ENDS), None)
-        if blocked is not None and step.action == "run":
-            outcome = Outcome(step.stage.name, "skipped", f"{blocked.stage} {_ENDS[blocked.status]}", blocked.help)
-            watcher.ended(outcome)
-        else:
-            outcome = _one(step, engine, journal, watcher, name)
-        outcomes.append(outcome)
-        if outcome.status != "cached" or outcome.seconds:
-            journal.add(name, outcome)
-    return outcomes
+    recorder.begin([step.stage.name for step in plan.steps])
+    outcomes: dict[str, Outcome] = {}
+    if plan.due:
+        engine.prepare([step.stage for step in plan.due])
+    for step in plan.steps:
+        outcome = _settled(step, outcomes, engine) or _carried_out(step, engine, watcher)
+        outcomes[step.stage.name] = outcome
+        recorder.outcome(outcome)
+        watcher.ended(outcome)
+    found = tuple(outcomes.values())
+    recorder.end(_verdict(found))
+    return found
 
 
-_ENDS = {"failed": "failed", "skipped": "was skipped", "interrupted": "was interrupted"}
+def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outcome | None:
+    """The Outcome of a step that needs no running; None for one that does."""
+    name = step.stage.name
+    if any(outcome.status == "interrupted" for outcome in before.values()):
+        return Outcome(name, "skipped", "the run was interrupted", "mlspec apply")
+    if step.reason is None:
+        return Outcome(name, "cached", "up to date")
+    blocked = next((n for n in step.after if before[n].status in ("failed", "skipped")), None)
+    if blocked is not None:
+        what = "failed" if before[blocked].status == "failed" else "was skipped"
+        return Outcome(name, "skipped", f"{blocked} {what}", before[blocked].help)
+    if (lack := engine.lacks(step.stage)) is not None:
+        return Outcome(name, "skipped", *lack)
+    if not step.certain and engine.status([step.stage])[name] is None:
+        return Outcome(name, "cached", f"{' and '.join(step.after)} changed nothing that it reads")
+    return None
 
 
-def _one(step: Step, engine: Engine, journal: Journal, watcher: Watcher, name: str) -> Outcome:
-    if step.action == "skip":
-        outcome = Outcome(step.stage.name, "skipped", step.reason, step.help)
-    elif step.action == "current" or _still_current(step, engine):
-        outcome = Outcome(step.stage.name, "cached", "up to date")
-    else:
-        watcher.started(step)
-        try:
-            outcome = engine.run(step.stage, watcher.line, force=step.forced)
-        except KeyboardInterrupt:
-            stopped = Outcome(step.stage.name, "interrupted", "interrupted", "mlspec apply goes on from here")
-            journal.add(name, stopped)
-            watcher.ended(stopped)
-            raise
-    watcher.ended(outcome)
-    return outcome
+def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
+    watcher.started(step)
+    try:
+        outcome = engine.run(step.stage, watcher.line, force=step.forced)
+    except KeyboardInterrupt:
+        return Outcome(step.stage.name, "interrupted", "it was stopped", "mlspec apply")
+    return replace(outcome, reason=outcome.reason or step.reason or "")
 
 
-def _still_current(step: Step, engine: Engine) -> bool:
-    if not step.reason.startswith("after "):
-        return False
-    return engine.reasons([step.stage])[step.stage.name] is None
+def _verdict(outcomes: tuple[Outcome, ...]) -> str:
+    found = {outcome.status for outcome in outcomes}
+    return "interrupted" if "interrupted" in found else "failed" if "failed" in found else "done"

@@ -1,103 +1,99 @@
-"""Stages to what a run would do with each, and why. Pure, given the engine's reasons."""
+"""Which stages to run, in which order, and why each. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mlspec.errors import UsageError
 from mlspec.plan.graph import upstream
 from mlspec.plan.stage import Stage
 from mlspec.spec.names import suggest
 
-Lack = Callable[[str], tuple[str, str] | None]
-"""A capability's name to what is missing and the command that mends it; None where it is there."""
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user asks for on the command line."""
+
+    until: str | None = None
+    only: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a run would do with one stage."""
+    """One stage of a run: why it runs, None where it is up to date.
+
+    `certain` is False where it runs only if a stage before it changes what it reads. `after` are the stages of this
+    run that it waits for.
+    """
 
     stage: Stage
-    action: Literal["run", "current", "skip"]
-    reason: str = ""
-    help: str = ""
-    estimate: float | None = None
+    reason: str | None
+    after: tuple[str, ...] = ()
     forced: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which stages a person asked for."""
+class Schedule:
+    """The steps of a run in order."""
 
-    until: str | None = None
-    only: Collection[str] = ()
-    force: Collection[str] = ()
+    steps: tuple[Step, ...] = field(default=())
 
-    def of(self, stages: Sequence[Stage]) -> list[Stage]:
-        """Those stages, in order. Raises UsageError for a name that is none."""
-        names = [stage.name for stage in stages]
-        for name in (*([self.until] if self.until else []), *self.only, *self.force):
-            if name not in names:
-                raise UsageError(f"there is no stage `{name}`", help=suggest(name, names, "the stages are"))
-        wanted = set(self.only) or set(names)
-        if self.until:
-            wanted &= {self.until, *_all_above(self.until, stages)}
-        return [stage for stage in stages if stage.name in wanted]
+    @property
+    def due(self) -> tuple[Step, ...]:
+        """The steps that have something to do."""
+        return tuple(step for step in self.steps if step.reason is not None)
 
 
-def schedule(
-    stages: Sequence[Stage],
-    selection: Selection,
-    reasons: Mapping[str, str | None],
-    estimates: Mapping[str, float],
-    lack: Lack,
-) -> list[Step]:
-    """One Step for each selected stage, in the order they run."""
+def schedule(stages: Sequence[Stage], reasons: Mapping[str, str | None], selection: Selection) -> Schedule:
+    """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
+    chosen = _chosen(stages, selection)
+    names = {stage.name for stage in chosen}
     needs = upstream(stages)
-    steps: dict[str, Step] = {}
-    for stage in selection.of(stages):
-        above = [steps[name] for name in needs[stage.name] if name in steps]
-        steps[stage.name] = _step(stage, above, selection, reasons, estimates, lack)
-    return list(steps.values())
+    steps: list[Step] = []
+    due: set[str] = set()
+    for stage in chosen:
+        after = tuple(name for name in needs[stage.name] if name in names)
+        step = _step(stage, reasons.get(stage.name), after, [n for n in after if n in due], selection.force)
+        steps.append(step)
+        if step.reason is not None:
+            due.add(stage.name)
+    return Schedule(tuple(steps))
 
 
-def _step(
-    stage: Stage,
-    above: Sequence[Step],
-    selection: Selection,
-    reasons: Mapping[str, str | None],
-    estimates: Mapping[str, float],
-    lack: Lack,
-) -> Step:
-    reason = reasons.get(stage.name)
-    before = next((step for step in above if step.action == "run"), None)
-    missing = next((step for step in above if step.action == "skip"), None)
-    forced = stage.name in selection.force
-    if forced:
-        reason = "forced"
-    elif before is not None and (reason is None or reason.endswith(("changed", "is missing"))):
-        # What it reads is about to be made again; whether it differs then, the runner looks once more.
-        reason = f"after {before.stage.name}"
-    if reason is None:
-        return Step(stage, "current")
-    if missing is not None:
-        return Step(stage, "skip", f"{missing.stage.name} is skipped", missing.help)
-    for need in ("extra:train", *stage.needs):
-        lacking = lack(need)
-        if lacking is not None:
-            return Step(stage, "skip", f"{need.removeprefix('extra:')}: {lacking[0]}", lacking[1])
-    return Step(stage, "run", reason, "", estimates.get(stage.name), forced)
+def _step(stage: Stage, reason: str | None, after: tuple[str, ...], moved: Sequence[str], force: Sequence[str]) -> Step:
+    if stage.name in force:
+        return Step(stage, "forced", after, forced=True)
+    if reason is None and moved:
+        return Step(stage, f"after {', '.join(moved)}", after, certain=False)
+    return Step(stage, reason, after)
 
 
-def _all_above(name: str, stages: Sequence[Stage]) -> set[str]:
-    needs = upstream(stages)
+def _chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
+    names = [stage.name for stage in stages]
+    until = [selection.until] if selection.until is not None else []
+    for name in (*until, *selection.only, *selection.force):
+        if name not in names:
+            raise UsageError(f"this project has no stage `{name}`", help=suggest(name, names, "its stages are"))
+    kept = set(names)
+    if selection.only:
+        kept &= set(selection.only)
+    if until:
+        kept &= _with_all_before(until, upstream(stages))
+    for name in selection.force:
+        if name not in kept:
+            raise UsageError(f"`{name}` is forced, and left out by --only or --until")
+    return [stage for stage in stages if stage.name in kept]
+
+
+def _with_all_before(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
     found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        for above in needs[waiting.pop()]:
-            if above not in found:
-                found.add(above)
-                waiting.append(above)
+    open_ = list(names)
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found.add(name)
+            open_ += needs[name]
     return found

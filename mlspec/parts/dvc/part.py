@@ -50,6 +50,16 @@ def _stage(stage: Stage) -> dict[str, Any]:
     }
 
 
+def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
+    """Files and folders of the user's that DVC is to keep: what `data` reads and no stage makes."""
+    data, stage = project.get(DataSpec), next((s for s in stages if s.name == "data"), None)
+    if data is None or stage is None or data.track != "dvc":
+        return ()
+    made = {output.path for s in stages for output in s.outputs}
+    code = set(project.surroundings.files.values())
+    return tuple(path for path in stage.inputs if path not in made and path not in code and path != ".")
+
+
 def params(stage: Stage) -> dict[str, list[str]]:
     """Files of `conf/` with the keys that the stage depends on; no keys means all."""
     found: dict[str, list[str]] = {}

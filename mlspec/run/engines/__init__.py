@@ -1,1 +1,1 @@
-"""What can run stages: DVC, or nothing but a display of the plan."""
+"""What carries stages out: each module satisfies `protocol.py`, and the runner knows no more of it than that."""

@@ -1,4 +1,4 @@
-"""What an engine is. The runner knows no more of it than this."""
+"""What the runner asks of an engine. A faster one comes beside DVC's, behind the same four calls."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Protocol
 from mlspec.plan.stage import Stage
 from mlspec.run.outcome import Outcome
 
-Sink = Callable[[str], None]
-"""Takes each line that a stage prints."""
+Watch = Callable[[str], None]
+"""Is given each new line of the stage's log, and `""` now and then so that a clock can go on."""
 
 
 class Engine(Protocol):
-    """Knows which stages are stale, and runs one."""
+    """Carries out stages, one at a time."""
 
-    def reasons(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
-        """Why each stage is not up to date, looking at its own command, inputs, settings and outputs; None if it is."""
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+        """For each stage why it would run, taken by itself; None where it is up to date. Changes nothing."""
 
-    def run(self, stage: Stage, sink: Sink, *, force: bool) -> Outcome:
-        """Run one stage whose inputs are there. KeyboardInterrupt ends the stage's process before it is passed on."""
+    def lacks(self, stage: Stage) -> tuple[str, str] | None:
+        """What this machine lacks for the stage, and the command that mends it; None where nothing is missing."""
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Make ready for these stages, once before the first. Raises StageError where that cannot be done."""
+
+    def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+        """Carry out one stage. Its failure is an Outcome; KeyboardInterrupt ends its processes and goes on up."""
