@@ -54,6 +54,11 @@ class Console:
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def ask(self, question: str, default: str) -> str:
+        """Ask for a word; an empty line means the default."""
+        print(f"{question} [{default}] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip() or default
+
     def diagnostics(self, found: Sequence[Diagnostic]) -> None:
         """Faults of a spec, the way `render` writes them."""
         for diagnostic in found:

@@ -8,8 +8,9 @@ import pytorch_lightning as pl
 from torch import Tensor, nn
 
 from mlspec.learning.batches import Batch
-from mlspec.learning.metrics import make
+from mlspec.learning.metrics import Scores
 from mlspec.learning.optimize import optimizers
+from mlspec.parts.evaluate.names import Task
 from mlspec.parts.train.spec import TrainSpec
 
 
@@ -17,13 +18,13 @@ class Learner(pl.LightningModule):
     """Trains a network on batches `(inputs, targets)`; logs `train/loss`, `valid/loss` and `valid/METRIC`."""
 
     def __init__(
-        self, network: nn.Module, task: str, classes: int, metrics: list[str], train: TrainSpec, weights: Tensor | None
+        self, network: nn.Module, task: Task, metrics: list[str], train: TrainSpec, weights: Tensor | None
     ) -> None:
         super().__init__()
         self.network = network
         self.settings = train
         self.loss = nn.CrossEntropyLoss(weight=weights) if task == "classification" else nn.MSELoss()
-        self.metrics = make(metrics, task, classes).clone(prefix="valid/")
+        self.metrics = Scores(metrics, task)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
@@ -46,7 +47,7 @@ class Learner(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole validation split."""
-        self.log_dict(self.metrics.compute())
+        self.log_dict({f"valid/{name}": value for name, value in self.metrics.compute().items()})
         self.metrics.reset()
 
     def configure_optimizers(self) -> Any:

@@ -1,104 +1,216 @@
-"""Metric names to torchmetrics objects (https://lightning.ai/docs/torchmetrics, version 1)."""
+"""Logits and targets to metrics by name, through torchmetrics (https://lightning.ai/docs/torchmetrics, version 1).
+
+Training, evaluation and export compute them here, and so alike.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 import torch
 import torchmetrics
-from torchmetrics import classification as c
-from torchmetrics import regression as r
+from torch import Tensor
+from torchmetrics.functional import classification as tmc
+from torchmetrics.functional import regression as tmr
+from torchmetrics.utilities import dim_zero_cat
+
+from mlspec.parts.evaluate.names import Task
+
+Average: TypeAlias = Literal["binary", "macro", "micro", "weighted"]
 
 
-class LogLoss(torchmetrics.Metric):
-    """Mean negative log-likelihood of the true class, from logits [B, C]."""
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """Predictions of a classification: probabilities float [B, C], predicted and true labels int64 [B]."""
 
-    higher_is_better = False
-    full_state_update = False
+    probabilities: Tensor
+    predicted: Tensor
+    target: Tensor
+    average: Average
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-        self.total: torch.Tensor
-        self.count: torch.Tensor
-
-    def update(self, logits: torch.Tensor, target: torch.Tensor) -> None:
-        """Add a batch."""
-        self.total += torch.nn.functional.cross_entropy(logits.double(), target, reduction="sum")
-        self.count += target.numel()
-
-    def compute(self) -> torch.Tensor:
-        """The mean so far."""
-        return self.total / self.count
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return self.probabilities.shape[1]
 
 
-def make(names: Sequence[str], task: str, classes: int) -> torchmetrics.MetricCollection:
-    """The metrics of those names; they take logits [B, C] and int64 [B], or predictions [B] and targets [B].
+def classified(logits: Tensor, target: Tensor, average: Average | None = None, threshold: float = 0.5) -> Classified:
+    """Read logits [B, C] as a classification.
 
-    Averages over classes are macro averages; of two classes, F1, precision and recall are those of the second one, as
-    is usual for a positive class.
+    With two labels the second is predicted from a probability of `threshold` on, and `average` is by default that
+    label's own ("binary"); with more labels the likeliest is predicted, and the default is the mean over labels.
     """
-    made: dict[str, Any] = {}
-    for name in names:
-        made[name] = _REGRESSION[name]() if task == "regression" else _classification(name, classes)
-    return torchmetrics.MetricCollection(made, compute_groups=False)
+    probabilities = torch.softmax(logits.double(), dim=1)
+    two = probabilities.shape[1] == 2
+    # With even odds the first label wins, in argmax as in serving; so the common threshold is left to argmax.
+    at_threshold = two and threshold != 0.5
+    predicted = (probabilities[:, 1] >= threshold).long() if at_threshold else probabilities.argmax(dim=1)
+    return Classified(probabilities, predicted, target.long(), average or ("binary" if two else "macro"))
 
 
-def _classification(name: str, classes: int) -> torchmetrics.Metric:
-    many: dict[str, Any] = {"num_classes": classes}
-    if name == "log_loss":
-        return LogLoss()
-    if name in ("f1", "precision", "recall"):
-        kind = {"f1": c.MulticlassF1Score, "precision": c.MulticlassPrecision, "recall": c.MulticlassRecall}[name]
-        return _Positive(kind) if classes == 2 else kind(**many, average="macro")
-    if name == "balanced_accuracy":
-        return c.MulticlassAccuracy(**many, average="macro")
-    if name == "accuracy":
-        return c.MulticlassAccuracy(**many, average="micro")
-    kinds: dict[str, Any] = {
-        "mcc": c.MulticlassMatthewsCorrCoef,
-        "auroc": c.MulticlassAUROC,
-        "average_precision": c.MulticlassAveragePrecision,
-        "cohen_kappa": c.MulticlassCohenKappa,
-    }
-    found: torchmetrics.Metric = kinds[name](**many)
+def scores(
+    task: Task,
+    names: Iterable[str],
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    average: Average | None = None,
+    threshold: float = 0.5,
+) -> dict[str, float | None]:
+    """Each metric of `names` for logits [B, C] (or values [B]) and targets [B]; None where it is not defined.
+
+    A correlation of constants, or a ranking where all rows are of one class, has no value.
+    """
+    if task == "regression":
+        values, truth = outputs.double().reshape(-1), target.double().reshape(-1)
+        return {name: _number(_REGRESSION[name], values, truth) for name in names}
+    return of_classified(names, classified(outputs, target, average, threshold))
+
+
+def of_classified(names: Iterable[str], found: Classified) -> dict[str, float | None]:
+    """Each metric of `names` for predictions already read."""
+    return {name: _number(_CLASSIFICATION[name], found) for name in names}
+
+
+def per_class(found: Classified) -> list[dict[str, float | int | None]]:
+    """Precision, recall, F1 and support of each label, in order. None: never predicted, or never there."""
+    predicted = torch.bincount(found.predicted, minlength=found.classes).tolist()
+    support = torch.bincount(found.target, minlength=found.classes).tolist()
+    right = torch.bincount(found.target[found.predicted == found.target], minlength=found.classes).tolist()
+    return [
+        {
+            "precision": hit / named if named else None,
+            "recall": hit / there if there else None,
+            "f1": 2 * hit / (named + there) if named + there else None,
+            "support": there,
+        }
+        for hit, named, there in zip(right, predicted, support, strict=True)
+    ]
+
+
+def _number(compute: Callable[..., Tensor], *arguments: object) -> float | None:
+    with warnings.catch_warnings():
+        # torchmetrics warns where a class is absent; that shows in the supports.
+        warnings.simplefilter("ignore")
+        value = float(compute(*arguments))
+    # Parts of torchmetrics count in float32: beyond six digits lies dust, and an AUROC of 1.0000001.
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+NOTHING: Final = torch.tensor(torch.nan)
+
+
+def _distinct(values: Tensor) -> Tensor:
+    """The different values, in order."""
+    found: Tensor = torch.unique(values)
     return found
 
 
-class _Positive(torchmetrics.Metric):
-    """A per-class metric of two classes, read for the second."""
+def _averaged(name: Literal["f1_score", "precision", "recall"]) -> Callable[[Classified], Tensor]:
+    def compute(c: Classified) -> Tensor:
+        if not len(c.target):
+            return NOTHING
+        if c.average == "binary":
+            binary: Tensor = getattr(tmc, f"binary_{name}")(c.predicted, c.target)
+            return binary
+        many: Tensor = getattr(tmc, f"multiclass_{name}")(c.predicted, c.target, c.classes, average=c.average)
+        return many
+
+    return compute
+
+
+def _agreement(compute: Callable[..., Tensor]) -> Callable[[Classified], Tensor]:
+    """`compute`, or 0 where predictions or targets are all of one label: nothing beyond chance can be seen there."""
+
+    def guarded(c: Classified) -> Tensor:
+        varied = min(len(_distinct(c.predicted)), len(_distinct(c.target))) > 1
+        return compute(c.predicted, c.target, c.classes) if varied else torch.zeros(())
+
+    return guarded
+
+
+def _balanced(c: Classified) -> Tensor:
+    """The mean recall of the labels that occur."""
+    recalls = tmc.multiclass_recall(c.predicted, c.target, c.classes, average=None)
+    return recalls[_distinct(c.target)].mean()
+
+
+def _ranked(name: Literal["auroc", "average_precision"]) -> Callable[[Classified], Tensor]:
+    """Two labels: how well the second is ranked. More: each label against the rest, the mean of those that occur."""
+
+    def compute(c: Classified) -> Tensor:
+        present = _distinct(c.target)
+        if len(present) < 2:
+            return NOTHING
+        if c.classes == 2:
+            binary: Tensor = getattr(tmc, f"binary_{name}")(c.probabilities[:, 1], c.target)
+            return binary
+        each: Tensor = getattr(tmc, f"multiclass_{name}")(c.probabilities, c.target, c.classes, average=None)
+        return each[present].mean()
+
+    return compute
+
+
+def _log_loss(c: Classified) -> Tensor:
+    chosen = c.probabilities.gather(1, c.target[:, None]).clamp_min(torch.finfo(torch.float64).tiny)
+    return -chosen.log().mean()
+
+
+def _varied(compute: Callable[..., Tensor], least: int = 2) -> Callable[[Tensor, Tensor], Tensor]:
+    """`compute` where there are rows enough and the target varies."""
+    return lambda values, truth: (
+        compute(values, truth) if len(truth) >= least and len(_distinct(truth)) > 1 else NOTHING
+    )
+
+
+_CLASSIFICATION: Final[dict[str, Callable[[Classified], Tensor]]] = {
+    "accuracy": lambda c: (c.predicted == c.target).double().mean(),
+    "f1": _averaged("f1_score"),
+    "precision": _averaged("precision"),
+    "recall": _averaged("recall"),
+    "mcc": _agreement(tmc.multiclass_matthews_corrcoef),
+    "auroc": _ranked("auroc"),
+    "average_precision": _ranked("average_precision"),
+    "log_loss": _log_loss,
+    "cohen_kappa": _agreement(tmc.multiclass_cohen_kappa),
+    "balanced_accuracy": _balanced,
+}
+_REGRESSION: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "mae": tmr.mean_absolute_error,
+    "mse": tmr.mean_squared_error,
+    "rmse": lambda values, truth: tmr.mean_squared_error(values, truth, squared=False),
+    "r2": _varied(tmr.r2_score),
+    "mape": tmr.mean_absolute_percentage_error,
+    "spearman": _varied(tmr.spearman_corrcoef),
+    "pearson": _varied(tmr.pearson_corrcoef),
+}
+
+
+class Scores(torchmetrics.Metric):
+    """The metrics of a whole split, for a training loop: keeps every batch, on all devices, until they are computed."""
 
     full_state_update = False
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, names: Iterable[str], task: Task) -> None:
         super().__init__()
-        self.inner = kind(num_classes=2, average="none")
+        self.names, self.task = tuple(names), task
+        self.add_state("outputs", default=[], dist_reduce_fx="cat")
+        self.add_state("targets", default=[], dist_reduce_fx="cat")
+        self.outputs: list[Tensor]
+        self.targets: list[Tensor]
 
-    def update(self, logits: torch.Tensor, target: torch.Tensor) -> None:
-        self.inner.update(logits, target)
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Add a batch: logits [B, C] and int64 [B], or predictions [B] and targets [B]."""
+        self.outputs.append(outputs.detach())
+        self.targets.append(targets)
 
-    def compute(self) -> torch.Tensor:
-        found: torch.Tensor = self.inner.compute()[1]
-        return found
-
-    def reset(self) -> None:
-        super().reset()
-        self.inner.reset()
-
-
-class _Rooted(r.MeanSquaredError):
-    def __init__(self) -> None:
-        super().__init__(squared=False)
-
-
-_REGRESSION: dict[str, Any] = {
-    "mae": r.MeanAbsoluteError,
-    "mse": r.MeanSquaredError,
-    "rmse": _Rooted,
-    "r2": r.R2Score,
-    "mape": r.MeanAbsolutePercentageError,
-    "pearson": r.PearsonCorrCoef,
-    "spearman": r.SpearmanCorrCoef,
-}
+    def compute(self) -> dict[str, float]:
+        """Each metric by name; NaN where it is not defined."""
+        # On the CPU: not every accelerator has float64.
+        outputs, targets = (dim_zero_cat(found).cpu() for found in (self.outputs, self.targets))
+        found = scores(self.task, self.names, outputs, targets)
+        return {name: math.nan if value is None else value for name, value in found.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
+from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess import Feature, Preprocess
 
 
@@ -52,4 +53,10 @@ def load(data: Path, split: str, preprocess: Preprocess) -> Rows:
     target = described["target"]
     kind = np.int64 if target["type"] == "class" else np.float32
     targets = table[target["column"]].to_numpy().astype(kind)
-    return Rows(table, preprocess.features(rows), targets)
+    try:
+        features = preprocess.features(rows)
+    except BadRow as error:
+        raise StageError(
+            f"{split}.parquet: {error}", help="mend or remove that row in the data; data.checks can catch its like"
+        ) from None
+    return Rows(table, features, targets)

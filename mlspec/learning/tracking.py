@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.learning.batches import Buckets, lengths, loader
+from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
 from mlspec.parts.track.spec import TrackSpec, Wandb
 from mlspec.runtime.predictor import softmax
@@ -88,20 +87,6 @@ class Tracker:
             made.add_dir(str(outputs / "model"))
             run.log_artifact(made)
         run.finish()
-
-
-def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_size: int = 64) -> np.ndarray[Any, Any]:
-    """The module's raw outputs for all rows, in their order."""
-    sampler = Buckets(lengths(rows, preprocess), batch_size, 0, shuffle=False)
-    found: list[Any] = [None] * len(rows)
-    module.eval()
-    with torch.inference_mode():
-        for numbers, (inputs, _) in zip(sampler.batches(0), loader(rows, preprocess, sampler), strict=True):
-            device = next(module.parameters()).device
-            batch = module(**{name: tensor.to(device) for name, tensor in inputs.items()}).float().cpu().numpy()
-            for position, row in enumerate(numbers):
-                found[row] = batch[position]
-    return np.stack(found)
 
 
 def _confusion(wandb: Any, chances: Any, rows: Rows, labels: list[str]) -> Any:

@@ -73,10 +73,10 @@ class Predictor:
         """What raw outputs mean: label, score and all probabilities, or a value."""
         if self.signature.task == "regression":
             return [{"value": float(v)} for v in np.asarray(logits, dtype=np.float64).reshape(-1)]
-        labels = self.signature.labels
+        labels, threshold = self.signature.labels, self.signature.threshold
         found = []
         for row in softmax(logits):
-            best = int(row.argmax())
+            best = int(row.argmax()) if threshold is None else int(row[1] >= threshold)
             probabilities = {label: float(p) for label, p in zip(labels, row, strict=True)}
             found.append({"label": labels[best], "score": float(row[best]), "probabilities": probabilities})
         return found

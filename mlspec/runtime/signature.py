@@ -22,6 +22,8 @@ class Signature:
     task: str
     inputs: tuple[dict[str, Any], ...]
     labels: tuple[str, ...]
+    threshold: float | None
+    """With two labels: the probability from which on the second is predicted; None: the likelier one."""
     value: str
     graph_inputs: tuple[str, ...]
     graph_output: str
@@ -38,6 +40,7 @@ def read(folder: Path) -> Signature:
             task=str(found["task"]),
             inputs=tuple(dict(i) for i in found["inputs"]),
             labels=tuple(str(label) for label in found["output"].get("labels", ())),
+            threshold=float(found["output"]["threshold"]) if "threshold" in found["output"] else None,
             value=str(found["output"].get("name", "")),
             graph_inputs=tuple(found["graph"]["inputs"]),
             graph_output=str(found["graph"]["output"]),

@@ -14,16 +14,17 @@ from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain
 from mlspec.source.secrets import hide, secrets
 from mlspec.source.surroundings import Surroundings
-from mlspec.spec.base import Finding, SpecModel, dotted
+from mlspec.spec.base import Finding, dotted
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.nulls import filled
 from mlspec.spec.overlays import nested, overlay, without
 from mlspec.spec.project import Project
 from mlspec.spec.references import resolve
-from mlspec.spec.root import HasSections, root_model, sections
+from mlspec.spec.root import HasSections, root_model, sections, sound_sections
 
 _OVERLAYS = ("environments", "experiments")
+_NEEDS_OTHERS = ("section-needed", "missing-section")
 
 
 class Checks(HasSections, Protocol):
@@ -79,14 +80,16 @@ class _Checker:
     found: list[Diagnostic] = field(default_factory=list)
     seen: set[tuple[str, Span | None]] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    secret: set[Span] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.model = root_model(self.parts)
 
     def secrets(self) -> None:
         """Literals that look like secrets, anywhere in the file."""
-        for location, _, text in secrets(self.document.root):
+        for location, node, text in secrets(self.document.root):
             self.hidden.add(text)
+            self.secret.add(node.span)
             help = "name the environment variable that holds it: {env: NAME}; and revoke this one if it was ever shared"
             message = f"`{dotted(location)}` looks like a secret, and a spec is shared"
             self._add(self.document, Finding("literal-secret", location, message, help))
@@ -113,19 +116,30 @@ class _Checker:
             known = [e for e in error.errors(include_url=False) if not faults or e["input"] is not None]
             for finding in explain(known, self.model, view.root):
                 self._add(view, finding, where)
+            self._sound(view, given, where)
             return None
         if faults:
             return None
-        project = self._completed(spec, given, environment)
+        named = sections(spec)
+        values = spec.model_dump(mode="json", by_alias=True, include=set(named))
+        project = Project(named, self.surroundings, environment, values, given)
         for part in self.parts:
             for finding in part.check(project):
                 self._add(view, finding, where)
         return project
 
-    def _completed(self, spec: SpecModel, given: dict[str, Plain], environment: str | None) -> Project:
-        named = sections(spec)
-        values = spec.model_dump(mode="json", by_alias=True, include=set(named))
-        return Project(named, self.surroundings, environment, values, given)
+    def _sound(self, view: Document, given: dict[str, Plain], where: str) -> None:
+        """What the parts say of the sections that are valid by themselves, so that all faults come in one pass.
+
+        A part that misses a section must not be heard: the section is there, and its own faults are told already.
+        """
+        sound = sound_sections(self.model, given)
+        values = {name: section.model_dump(mode="json", by_alias=True) for name, section in sound.items()}
+        project = Project(sound, self.surroundings, None, values, given)
+        for part in self.parts:
+            for finding in part.check(project):
+                if not finding.code.startswith(_NEEDS_OTHERS):
+                    self._add(view, finding, where)
 
     def _add(self, view: Document, finding: Finding, where: str = "") -> None:
         span = view.span(finding.at, finding.on)
@@ -135,6 +149,8 @@ class _Checker:
         same = (diagnostic.code, diagnostic.span)
         if where and same in self.seen:
             return
+        if diagnostic.span in self.secret and diagnostic.code == "wrong-type":
+            return  # a literal in place of a reference is told once, as a secret
         self.seen.add(same)
         message = f"in {where}: {diagnostic.message}" if where else diagnostic.message
         self.found.append(

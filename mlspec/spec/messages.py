@@ -94,7 +94,7 @@ def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
 
 
 def _choice(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
-    field = at(shape, error["loc"])
+    field = at(shape, error["loc"]) or at(shape, here)
     choices = [str(c) for c in _literals(field)]
     help = suggest(str(error["input"]), choices, "choose from")
     return Finding("not-one-of", here, f"`{dotted(here)}` cannot be {shown(error['input'])}", help)

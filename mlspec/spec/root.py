@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, Field, RootModel, create_model
+from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError, create_model
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.project import ProjectInfo
@@ -28,14 +30,24 @@ def root_model(parts: Sequence[HasSections]) -> type[SpecModel]:
 
 def sections(spec: BaseModel) -> dict[str, BaseModel]:
     """The sections that a validated spec names, by key. One whose model is a choice of models is the chosen one."""
+    found = {name: _chosen(getattr(spec, name)) for name in type(spec).model_fields}
+    return {name: value for name, value in found.items() if isinstance(value, BaseModel)}
+
+
+def sound_sections(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """Of a spec that is not valid as a whole, the sections that are valid by themselves."""
     found: dict[str, BaseModel] = {}
-    for name in type(spec).model_fields:
-        value = getattr(spec, name)
-        if isinstance(value, RootModel) and isinstance(value.root, BaseModel):
-            value = value.root
-        if isinstance(value, BaseModel):
-            found[name] = value
+    for name, value in given.items():
+        shape = model.model_fields[name].annotation if name in model.model_fields else None
+        with suppress(ValidationError):
+            made = _chosen(TypeAdapter(shape).validate_json(json.dumps(value))) if shape is not None else None
+            if isinstance(made, BaseModel):
+                found[name] = made
     return found
+
+
+def _chosen(value: Any) -> Any:
+    return value.root if isinstance(value, RootModel) and isinstance(value.root, BaseModel) else value
 
 
 @functools.lru_cache(maxsize=8)

@@ -47,10 +47,13 @@ class Disk:
         """The folders above `key` that are not there, outermost first."""
         steps = key[1].split("/")[:-1]
         above: list[Key] = [(key[0], "/".join(steps[: n + 1])) for n in range(len(steps))]
-        return [folder for folder in above if self._obstacle(self.roots.folder(folder[0]), folder[1]) is None]
+        return [folder for folder in above if self.obstacle(folder) is None]
+
+    def obstacle(self, folder: Key) -> str | None:
+        """Why nothing can be written below `folder`: empty where it can, None where the folder is not there."""
+        return self._obstacle(self.roots.folder(folder[0]), folder[1])
 
     def _obstacle(self, root: str, folder: str) -> str | None:
-        """Why nothing can be written below `folder`: empty where it can, None where the folder is not there."""
         place = f"{root}/{folder}"
         if place in self._folders:
             return self._folders[place]

@@ -7,10 +7,12 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import mlspec
 
 _ENGINES = ("click", "jinja2", "pydantic", "yaml")
+_PACKAGE = Path(mlspec.__file__).parent
 
 
 def digest(data: bytes) -> str:
@@ -18,18 +20,17 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def engine() -> str:
+def engine(package: Path = _PACKAGE) -> str:
     """Names this very mlspec: its version, its own files and templates, Python, and the packages it renders with.
 
     Files by size and time, packages by the time of the folder they are installed into: which package manager ever
     changes one of them changes that folder too.
     """
-    package = os.path.dirname(mlspec.__file__)
     facts: list[object] = [mlspec.__version__, sys.version]
-    facts += sorted(_files(package))
-    beside = os.path.join(os.path.dirname(package), "templates")
-    if not os.path.isdir(os.path.join(package, "_templates")) and os.path.isdir(beside):
-        facts += sorted(_files(beside))
+    facts += sorted(_files(str(package)))
+    beside = package.parent / "templates"  # a checkout; a wheel has them inside the package
+    if not (package / "_templates").is_dir() and beside.is_dir():
+        facts += sorted(_files(str(beside)))
     for name in _ENGINES:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:

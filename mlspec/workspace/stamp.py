@@ -19,7 +19,7 @@ from mlspec.source.surroundings import Surroundings, survey
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.disk import Disk
 from mlspec.workspace.fingerprint import digest, engine
-from mlspec.workspace.lock import dump
+from mlspec.workspace.lock import read_lock
 from mlspec.workspace.record import LOCK_KEY
 from mlspec.workspace.roots import Key, Roots
 from mlspec.workspace.state import make_state_folder, state_folder
@@ -75,11 +75,11 @@ def remember(
 
     `question` was asked before the spec was read for building; a spec that has changed since is not remembered.
     """
-    if ask(question.spec, question.environment) != question:
+    if ask(question.spec, question.environment) != question or read_lock(roots) != changes.lock:
         return
     ours = [c for c in changes.changes if c.action not in ("keep", "delete")]
     texts = [(c.key, c.before if c.action == "unchanged" else c.after, c.executable) for c in ours]
-    texts.append((LOCK_KEY, dump(changes.lock), False))
+    texts.append((LOCK_KEY, Disk(roots).look(LOCK_KEY).text, False))
     stamp = {
         "inputs": _inputs(question, surroundings),
         "named": surroundings.named,

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from mlspec.workspace.disk import Disk
 from mlspec.workspace.fingerprint import digest
@@ -18,8 +17,6 @@ from mlspec.workspace.roots import Key, Roots
 
 COMMIT = "commit.json"
 _OPEN_AT_ONCE = 200
-Step: TypeAlias = Callable[[str], None]
-"""Is told of a step just before it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +65,53 @@ def commit(folder: str, record: bytes) -> None:
 class Transaction:
     """A committed record on its way into the tree."""
 
-    def __init__(self, roots: Roots, folder: str, record: Record, on_step: Step) -> None:
+    def __init__(self, roots: Roots, folder: str, record: Record) -> None:
         self._roots = roots
         self._folder = folder
         self._record = record
-        self._on_step = on_step
 
     def forward(self) -> None:
         """Make the tree new. Raises OSError, and MlspecError where something is in the way."""
         for key in self._record.made:
-            self._on_step(f"make folder {key[1]}")
-            _make_folder(self._roots.target(key))
+            self._make_folder(key)
         disk = Disk(self._roots)
         for number, move in enumerate(self._record.moves):
             self._move(number, move, disk)
         for folder in {os.path.dirname(self._roots.target(move.key)) for move in self._record.moves}:
             _flush_folder(folder)
         for key in self._record.emptied:
-            self._on_step(f"remove folder {key[1]}")
-            with suppress(OSError):
-                os.rmdir(self._roots.target(key))
+            self._remove_folder(key)
 
     def back(self) -> None:
         """Make the tree old again, with the very files that were there. Raises OSError."""
         disk = Disk(self._roots)
         for number, move in reversed(list(enumerate(self._record.moves))):
             place, new, old = self._paths(number, move)
-            if move.after is not None and not os.path.lexists(new) and _content(disk, move.key) == move.after:
-                self._on_step(f"take back {move.key[1]}")
+            done = move.after is not None and not os.path.lexists(new)
+            if done and disk.look(move.key).kind == "file" and _content(disk, move.key) == move.after:
                 _rename(place, new)
             if os.path.lexists(old) and not os.path.lexists(place):
-                self._on_step(f"put back {move.key[1]}")
                 _rename(old, place)
         for key in reversed(self._record.made):
-            with suppress(OSError):
-                os.rmdir(self._roots.target(key))
+            self._remove_folder(key)
 
     def close(self) -> None:
-        """Forget the transaction. Raises OSError."""
-        self._on_step("close")
+        """Forget the transaction. Raises OSError while it is still committed."""
         os.unlink(os.path.join(self._folder, COMMIT))
-        self._on_step("discard")
         discard(self._folder)
+
+    def _make_folder(self, key: Key) -> None:
+        obstacle = Disk(self._roots).obstacle(key)
+        if obstacle:
+            raise OSError(errno.EEXIST, obstacle, key[1])
+        if obstacle is None:
+            os.mkdir(self._roots.target(key))
+
+    def _remove_folder(self, key: Key) -> None:
+        """Remove it if it is a real folder and nothing is in it; what is the user's stays."""
+        if Disk(self._roots).obstacle(key) == "":
+            with suppress(OSError):
+                os.rmdir(self._roots.target(key))
 
     def _move(self, number: int, move: Move, disk: Disk) -> None:
         place, new, old = self._paths(number, move)
@@ -119,9 +121,7 @@ class Transaction:
         if now not in (None, move.before) or (now is None and move.after is None):
             return  # edited since the commit: the edit stays, and the next build shows it
         if now is not None:
-            self._on_step(f"put aside {move.key[1]}")
             _put_aside(place, old)
-        self._on_step(f"move {move.key[1]}")
         if move.after is None:
             os.unlink(place)
         else:
@@ -133,12 +133,12 @@ class Transaction:
 
 
 def discard(folder: str) -> None:
-    """Remove a transaction's folder, as far as it can be removed."""
-    if os.path.islink(folder) or not os.path.isdir(folder):
-        os.unlink(folder)
-        return
+    """Remove a transaction's folder, as far as it can be removed; what commits it goes first."""
     with suppress(OSError):
-        for name in os.listdir(folder):
+        if os.path.islink(folder) or not os.path.isdir(folder):
+            os.unlink(folder)
+            return
+        for name in sorted(os.listdir(folder), key=lambda name: name != COMMIT):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
         os.rmdir(os.path.dirname(folder))
@@ -169,22 +169,12 @@ def _flush(descriptors: list[int]) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    try:
+    with suppress(OSError):  # not every file system can
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _make_folder(place: str) -> None:
-    try:
-        os.mkdir(place)
-    except FileExistsError:
-        if os.path.islink(place) or not os.path.isdir(place):
-            raise
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _content(disk: Disk, key: Key) -> str | None:

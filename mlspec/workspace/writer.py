@@ -19,14 +19,16 @@ from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import dump
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.state import make_state_folder, pending_folder
-from mlspec.workspace.transaction import Move, Record, Step, Transaction, commit, discard, lay
+from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, lay
+
+_WHOLE = "all files are as they were; mend this and run `mlspec build` again"
+_HALF = "mend this and run `mlspec build` again: it first brings the files into one state"
 
 
-def write(changeset: ChangeSet, roots: Roots, *, on_step: Step = lambda _: None) -> None:
+def write(changeset: ChangeSet, roots: Roots) -> None:
     """Bring the tree to what `changeset` says. Hold the project (`mutex.hold`) meanwhile.
 
     Raises ConflictError while there are conflicts, MlspecError when it cannot be done; the old tree is whole then.
-    `on_step` is told of every step just before it is taken.
     """
     if conflict := changeset.conflict():
         raise conflict
@@ -37,8 +39,7 @@ def write(changeset: ChangeSet, roots: Roots, *, on_step: Step = lambda _: None)
     except OSError as error:
         raise _failed(error, roots) from None
     try:
-        record = _stage(changeset, roots, folder, on_step)
-        on_step("commit")
+        record = _stage(changeset, roots, folder)
         commit(folder, records.dump(record))
     except OSError as error:
         discard(folder)
@@ -46,38 +47,36 @@ def write(changeset: ChangeSet, roots: Roots, *, on_step: Step = lambda _: None)
     except MlspecError:
         discard(folder)
         raise
-    _finish(Transaction(roots, folder, record, on_step), roots)
+    _finish(Transaction(roots, folder, record), roots)
 
 
-def recover(roots: Roots, *, on_step: Step = lambda _: None) -> bool:
+def recover(roots: Roots) -> bool:
     """Finish what a killed process had committed, and throw away what it had not. True when there was anything.
 
     Every command that reads or writes generated files calls it first, holding the project.
     """
     pending = pending_folder(roots)
-    try:
-        left = sorted(os.listdir(pending))
-        for name in left:
-            folder = os.path.join(pending, name)
-            record = records.read(folder)
-            if record is None:
-                on_step(f"discard {name}")
-                discard(folder)
-            else:
-                _finish(Transaction(roots, folder, record, on_step), roots)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _failed(error, roots) from None
+    left = sorted(_list(pending))
+    for name in left:
+        folder = os.path.join(pending, name)
+        record = records.read(folder)
+        if record is None:
+            discard(folder)
+        else:
+            _finish(Transaction(roots, folder, record), roots)
     return bool(left)
 
 
 def unfinished(roots: Roots) -> bool:
     """Whether a killed process left something for `recover`."""
+    return bool(_list(pending_folder(roots)))
+
+
+def _list(folder: str) -> list[str]:
     try:
-        return bool(os.listdir(pending_folder(roots)))
+        return os.listdir(folder)
     except OSError:
-        return False
+        return []
 
 
 def _open_folder(roots: Roots) -> str:
@@ -89,7 +88,7 @@ def _open_folder(roots: Roots) -> str:
     return folder
 
 
-def _stage(changeset: ChangeSet, roots: Roots, folder: str, on_step: Step) -> Record:
+def _stage(changeset: ChangeSet, roots: Roots, folder: str) -> Record:
     """Lay every new content into `folder`. Raises MlspecError where the tree is no longer what was compared."""
     disk = Disk(roots)
     moves: list[Move] = []
@@ -104,7 +103,6 @@ def _stage(changeset: ChangeSet, roots: Roots, folder: str, on_step: Step) -> Re
     if lock != new_lock:
         contents.append((len(moves), _bytes(new_lock), None))
         moves.append(Move(records.LOCK_KEY, _digest(lock), _digest(new_lock)))
-    on_step("stage")
     lay(folder, contents)
     made = {f for change in changeset.pending if change.after is not None for f in disk.missing_folders(change.key)}
     emptied = changeset.lock_before.folders - changeset.lock.folders
@@ -129,26 +127,28 @@ def _umask() -> int:
 
 
 def _finish(transaction: Transaction, roots: Roots) -> None:
+    """Bring a committed transaction about; where that fails, take it back. Raises MlspecError then."""
+    failure: OSError | MlspecError | None = None
     try:
-        transaction.forward()
-    except (OSError, MlspecError) as error:
         try:
+            transaction.forward()
+        except (OSError, MlspecError) as error:
+            failure = error
             transaction.back()
-            transaction.close()
-        except OSError as worse:
-            raise _failed(worse, roots) from None
-        raise (error if isinstance(error, MlspecError) else _failed(error, roots)) from None
-    try:
         transaction.close()
     except OSError as error:
-        raise _failed(error, roots) from None
+        raise _failed(error, roots, _HALF) from None
+    if isinstance(failure, OSError):
+        raise _failed(failure, roots) from None
+    if failure is not None:
+        raise failure
 
 
-def _failed(error: OSError, roots: Roots) -> MlspecError:
-    name = os.fsdecode(error.filename2 or error.filename or "")
+def _failed(error: OSError, roots: Roots, help: str = _WHOLE) -> MlspecError:
+    name = next((n for n in (error.filename2, error.filename) if isinstance(n, str)), "")
     shown = os.path.relpath(name, roots.project) if os.path.isabs(name) else name
     message = f"the generated files cannot be written: {error.strerror}" + (f" ({shown})" if shown else "")
-    return MlspecError(message, help="all files are as they were; mend this and run `mlspec build` again")
+    return MlspecError(message, help=help)
 
 
 def _digest(text: str | None) -> str | None:

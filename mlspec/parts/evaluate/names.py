@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import inf
+from typing import Final, Literal, TypeAlias, get_args
 
-Task = Literal["classification", "regression"]
-
-CLASSIFICATION = (
+Task: TypeAlias = Literal["classification", "regression"]
+ClassMetric: TypeAlias = Literal[
     "accuracy", "balanced_accuracy", "f1", "precision", "recall", "mcc", "auroc", "average_precision", "cohen_kappa",
     "log_loss",
-)  # fmt: skip
-REGRESSION = ("mae", "mse", "rmse", "r2", "mape", "pearson", "spearman")
-NAMES: dict[str, tuple[str, ...]] = {"classification": CLASSIFICATION, "regression": REGRESSION}
-DEFAULT: dict[str, tuple[str, ...]] = {"classification": ("accuracy", "f1"), "regression": ("mae", "rmse", "r2")}
-LOWER_IS_BETTER = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
-PER_CLASS = ("precision", "recall", "f1")
+]  # fmt: skip
+NumberMetric: TypeAlias = Literal["mae", "mse", "rmse", "r2", "mape", "pearson", "spearman"]
+
+NAMES: Final[dict[Task, tuple[str, ...]]] = {
+    "classification": get_args(ClassMetric),
+    "regression": get_args(NumberMetric),
+}
+DEFAULT: Final[dict[Task, tuple[str, ...]]] = {
+    "classification": ("accuracy", "f1", "mcc"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What is computed where the spec does not say."""
+LOWER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
+PER_CLASS: Final = ("precision", "recall", "f1")
+"""What is computed for each label of a classification, beside its support."""
+_SHARES = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc", "average_precision", "ece")
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    **dict.fromkeys(_SHARES, (0.0, 1.0)),
+    **dict.fromkeys(("mcc", "cohen_kappa", "pearson", "spearman"), (-1.0, 1.0)),
+    **dict.fromkeys(("log_loss", "mae", "mse", "rmse", "mape"), (0.0, inf)),
+    "r2": (-inf, 1.0),
+}
+"""Least and greatest value of each metric, and of the calibration error."""
 
 
 def logged(task: Task, metrics: tuple[str, ...] | list[str] | None = None) -> frozenset[str]:

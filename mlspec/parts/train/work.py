@@ -84,7 +84,7 @@ def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tupl
     if isinstance(evaluated, dict):
         names += [name for name in evaluated.get("metrics") or [] if name not in names]
     weights = _balanced(rows, outputs(described)) if train.class_weights == "balanced" else None
-    return Learner(made, task, outputs(described), names, train, weights), kept
+    return Learner(made, task, names, train, weights), kept
 
 
 def _balanced(rows: Rows, classes: int) -> torch.Tensor:

@@ -8,17 +8,24 @@ from pathlib import Path
 from mlspec.job import write_text
 from mlspec.plan.plan import Plan
 from mlspec.run.outcome import Outcome
+from mlspec.run.report.history import History
 from mlspec.spec.project import Project
 
 REPORT = "artifacts/report.html"
 
 
-def write(project: Project, plan: Plan, outcomes: Sequence[Outcome], root: Path) -> Path:
-    """Write the report of a run in the project's folder `root` and return its path."""
+def write(
+    project: Project, plan: Plan, outcomes: Sequence[Outcome], root: Path, history: History | None = None
+) -> Path:
+    """Write the report of a run in the project's folder `root` and return its path.
+
+    Time and earlier runs come from `history`, by default from the journal in the project.
+    """
     from mlspec.run.report.collect import collect
-    from mlspec.run.report.history import History
+    from mlspec.run.report.history import history as read
     from mlspec.run.report.page import page
 
+    told = history if history is not None else read(root)
     path = root / REPORT
-    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), History(), root))
+    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), told, root))
     return path

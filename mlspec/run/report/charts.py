@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from mlspec.run.report.collect import Bin
-from mlspec.run.report.examples import Fit
+from mlspec.run.report.collect import Bin, Fit
 from mlspec.run.report.numerals import count, number, share, short
 from mlspec.run.report.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlspec.run.report.examples import Example, Fit, examples
+from mlspec.run.report.examples import Example, examples
 from mlspec.run.report.files import csv_rows, json_file, mapping, numbers, real, sequence, whole
 from mlspec.run.report.profile import Profile, profile
+
+POINTS = 2000
+"""Points of the scatter plot; of more rows, every n-th is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """`plots/fit.csv`: predicted numbers against actual ones, `(actual, predicted)`; of many rows every n-th."""
+
+    points: tuple[tuple[float, float], ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Robustness:
     """`metrics/robustness.json`: for each perturbation the share of unchanged answers and the number of rows."""
 
@@ -124,7 +135,6 @@ def collect(artifacts: Path) -> Results:
     """Read what is there."""
     schema = json_file(artifacts / "data/schema.json")
     labels = tuple(map(str, sequence(mapping(schema.get("target")).get("labels"))))
-    mistakes, fit = examples(artifacts, tuple(mapping(schema.get("inputs"))), labels)
     return Results(
         training=_training(artifacts),
         evaluation=_evaluation(artifacts, labels),
@@ -132,8 +142,8 @@ def collect(artifacts: Path) -> Results:
         export=json_file(artifacts / "metrics/export.json"),
         robustness=_robustness(artifacts),
         profile=profile(artifacts, labels),
-        mistakes=mistakes,
-        fit=fit,
+        mistakes=examples(artifacts, tuple(mapping(schema.get("inputs"))), labels),
+        fit=_fit(artifacts / "plots/fit.csv"),
         labels=labels,
         lineage=json_file(artifacts / "bundle/lineage.json"),
     )
@@ -213,6 +223,12 @@ def _bins(path: Path) -> tuple[Bin, ...]:
         if confidence is not None and accuracy is not None:
             found.append(Bin(confidence, accuracy, whole(row.get("count"))))
     return tuple(found)
+
+
+def _fit(path: Path) -> Fit | None:
+    pairs = [(real(row.get("actual")), real(row.get("predicted"))) for row in csv_rows(path)]
+    points = [(actual, predicted) for actual, predicted in pairs if actual is not None and predicted is not None]
+    return Fit(tuple(points[:: len(points) // POINTS + 1]), len(points)) if points else None
 
 
 def _gates(artifacts: Path) -> Gates | None:

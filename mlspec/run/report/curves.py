@@ -13,13 +13,17 @@ from mlspec.run.report.svg import Scale, around, dot, join, line, picture, tag, 
 WIDTH, HEIGHT = 260.0, 156.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0
 
+_RATES = ("learning_rate", "lr")
+
 
 def panels(training: Training) -> list[tuple[str, Markup]]:
     """Title and chart of each quantity: the loss first, the learning rate last."""
     grouped: dict[str, list[Curve]] = {}
     for curve in training.curves:
+        if curve.name.startswith(_RATES) and len({value for _, value in curve.points}) == 1:
+            continue  # a straight line says less than the spec
         grouped.setdefault(curve.name.rpartition("/")[2], []).append(curve)
-    names = sorted(grouped, key=lambda n: (n != "loss", n.startswith(("learning_rate", "lr"))))
+    names = sorted(grouped, key=lambda n: (n != "loss", n.startswith(_RATES)))
     return [(name.replace("_", " "), _panel(name, grouped[name], training)) for name in names]
 
 
@@ -47,8 +51,11 @@ def _grid(x: Scale, y: Scale, low: float, high: float, epochs: Sequence[float]) 
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid"))
         parts.append(text(LEFT - 6, y(value) + 4, short(value), class_="tick", anchor="end"))
     shown = [t for t in ticks(min(epochs), max(epochs), 4) if t == int(t)] or [min(epochs)]
-    parts += [text(x(t), HEIGHT - BOTTOM + 15, short(t), class_="tick", anchor="middle") for t in shown]
-    parts.append(text(WIDTH - RIGHT + 8, HEIGHT - BOTTOM + 15, "epoch", class_="tick"))
+    words = [f"epoch {short(shown[0])}", *map(short, shown[1:])]
+    parts += [
+        text(x(t), HEIGHT - BOTTOM + 15, word, class_="tick", anchor="middle")
+        for t, word in zip(shown, words, strict=True)
+    ]
     return parts
 
 
@@ -69,12 +76,19 @@ def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
     if len(curves) == 1 and "/" not in curves[0].name:
         return []
     spots = sorted((y(curve.points[-1][1]), index, curve) for index, curve in enumerate(curves))
-    parts, above = [], -100.0
-    for height, _, curve in spots:
-        above = max(height, above + 13)
-        label = curve.name.partition("/")[0]
-        parts.append(text(x(curve.points[-1][0]) + 7, above + 4, label, class_=f"label {_kind(curve)}"))
-    return parts
+    heights: list[float] = []
+    for height, _, _ in spots:
+        heights.append(max(height, heights[-1] + 13) if heights else height)
+    over = max(0.0, heights[-1] - (HEIGHT - BOTTOM - 2))
+    return [
+        text(
+            x(curve.points[-1][0]) + 7,
+            height - over + 4,
+            curve.name.partition("/")[0],
+            class_=f"label {_kind(curve)}",
+        )
+        for height, (_, _, curve) in zip(heights, spots, strict=True)
+    ]
 
 
 def _best(curves: Sequence[Curve], training: Training, x: Scale, y: Scale) -> list[Markup]:

@@ -22,7 +22,7 @@ def view(found: Profile) -> dict[str, object]:
     shares = sorted(found.shares.items(), key=lambda item: -item[1])
     most = max(found.shares.values(), default=1.0) or 1.0
     return {
-        "rows": count(found.rows),
+        "rows": plural(found.rows, "row"),
         "splits": [(name, count(n), 100 * n / total) for name, n in found.splits.items() if n],
         "shares": [(label, share(part), 100 * part / most) for label, part in shares],
         "folded": len(shares) > LABELS,

@@ -17,17 +17,12 @@ from mlspec.run.report.numerals import number
 
 SHOWN = 20
 """Examples in the report."""
-POINTS = 2000
-"""Points of the scatter plot; of more rows, every n-th is drawn."""
 TEXT = 400
 """Characters shown of one input."""
 PICTURE = 100_000
 """Bytes of an image that goes into the page; a larger one would make the report heavy."""
 
 _IMAGES = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg"}
-_ACTUAL = ("actual", "target", "label", "truth")
-_PREDICTED = ("predicted", "prediction", "predicted_label")
-_CONFIDENCE = ("confidence", "score", "probability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +39,25 @@ class Example:
     images: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """Predicted numbers against actual ones: `(actual, predicted)`."""
-
-    points: tuple[tuple[float, float], ...]
-    rows: int
-
-
-def examples(artifacts: Path, inputs: Sequence[str], labels: Sequence[str]) -> tuple[tuple[Example, ...], Fit | None]:
-    """The worst examples of the test split, and for a numeric target the fit. Empty where nothing can be read.
+def examples(artifacts: Path, inputs: Sequence[str], labels: Sequence[str]) -> tuple[Example, ...]:
+    """The worst examples of the test split, the worst first. None where nothing can be read.
 
     `inputs` are the columns to show: of the predictions themselves, else of the test split when its rows are as many.
     """
     path = artifacts / "evaluate/predictions.parquet"
-    table = _columns(path, (*_ACTUAL, *_PREDICTED, *_CONFIDENCE))
-    actual, predicted = _first(table, _ACTUAL), _first(table, _PREDICTED)
-    if actual is None or predicted is None:
-        return (), None
-    pairs = list(zip(actual, predicted, strict=True))
+    table = _columns(path, ("actual", "predicted", "confidence"))
+    if not {"actual", "predicted"} <= table.keys():
+        return ()
+    pairs = list(zip(table["actual"], table["predicted"], strict=True))
     if labels:
-        fit, confidence = None, _first(table, _CONFIDENCE) or [None] * len(pairs)
-        sure = [real(value) or 0.0 for value in confidence]
+        sure = [real(value) or 0.0 for value in table.get("confidence", [0.0] * len(pairs))]
         worst = _worst((sure[row], row) for row, (a, p) in enumerate(pairs) if a != p)
     else:
         measured = [(row, real(a), real(p)) for row, (a, p) in enumerate(pairs)]
-        known = [(row, a, p) for row, a, p in measured if a is not None and p is not None]
-        fit = Fit(tuple((a, p) for _, a, p in known[:: len(known) // POINTS + 1]), len(pairs))
-        worst = _worst((abs(a - p), row) for row, a, p in known)
+        worst = _worst((abs(a - p), row) for row, a, p in measured if a is not None and p is not None)
     rows = [row for _, row in worst]
     shown = _columns(path, inputs, rows) or _columns(artifacts / "data/test.parquet", inputs, rows, len(pairs))
-    return tuple(_example(pairs[row], size, place, shown, labels) for place, (size, row) in enumerate(worst)), fit
+    return tuple(_example(pairs[row], size, place, shown, labels) for place, (size, row) in enumerate(worst))
 
 
 def _columns(
@@ -96,10 +79,6 @@ def _columns(
     except (OSError, ValueError, IndexError, pyarrow.ArrowException):
         return {}
     return columns
-
-
-def _first(table: Mapping[str, list[object]], names: Sequence[str]) -> list[object] | None:
-    return next((table[name] for name in names if name in table), None)
 
 
 def _worst(rows: Iterable[tuple[float, int]]) -> list[tuple[float, int]]:

@@ -24,24 +24,28 @@ def json_file(path: Path) -> Mapping[str, object]:
 
 def csv_rows(path: Path) -> Iterator[Mapping[str, str]]:
     """The rows of a CSV file by column name; a short row lacks its last columns."""
-    lines = _text(path).splitlines()
     try:
-        for row in csv.DictReader(lines):
+        for row in csv.DictReader(lines(path)):
             yield {key: value for key, value in row.items() if isinstance(key, str) and isinstance(value, str)}
     except csv.Error:
         return
 
 
-def tail(path: Path, lines: int) -> str:
+def lines(path: Path) -> list[str]:
+    """The lines of a text file; none where it cannot be read."""
+    return _text(path).splitlines()
+
+
+def tail(path: Path, count: int) -> str:
     """The last lines of a log, without terminal colours and with only the last state of a progress bar."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 400 * lines))
+            file.seek(max(0, path.stat().st_size - 400 * count))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
     kept = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
-    return "\n".join(_plain(line) for line in kept[-lines - 1 :]).strip("\n")
+    return "\n".join(_plain(line) for line in kept[-count - 1 :]).strip("\n")
 
 
 def mapping(value: object) -> Mapping[str, object]:

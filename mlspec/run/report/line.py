@@ -56,13 +56,13 @@ def view(plan: Plan, outcomes: Sequence[Outcome], before: Mapping[str, float]) -
     if not plan.stages:
         return None
     by = {outcome.stage: outcome for outcome in outcomes}
-    nodes = {stage.name: _node(stage.name, stage.description, by.get(stage.name)) for stage in plan.stages}
+    nodes = {s.name: _node(s.name, s.description, by.get(s.name), bool(outcomes)) for s in plan.stages}
     states = ", ".join(f"{node.name} {_WORDS[node.state]}" for node in nodes.values())
     label = f"the pipeline, {len(nodes)} stages: {states}"
     return {
         "across": across(plan.stages, nodes, label),
         "down": down(plan.stages, nodes, label),
-        "timings": _timings(plan, by, before),
+        "timings": _timings(plan, by, before) if outcomes else (),
         "with_before": bool(before),
     }
 
@@ -83,9 +83,9 @@ def _log(outcome: Outcome, root: Path) -> str:
     return tail(path, LOG_LINES) if path.is_relative_to(root.resolve()) else ""
 
 
-def _node(name: str, description: str, outcome: Outcome | None) -> Node:
+def _node(name: str, description: str, outcome: Outcome | None, recorded: bool) -> Node:
     state = outcome.status if outcome else "waiting"
-    words = f"{_SIGNS[state]} {_WORDS[state]}".strip()
+    words = f"{_SIGNS[state]} {_WORDS[state]}".strip() if recorded else ""
     if outcome and outcome.status in ("ran", "failed", "interrupted"):
         words = (
             f"{_SIGNS[state]} {seconds(outcome.seconds)}" if state == "ran" else f"{words}, {seconds(outcome.seconds)}"

@@ -65,7 +65,7 @@ def page(
         environment=project.environment or "",
         when=history.when,
         verdict=verdict(outcomes, results.gates),
-        tiles=tiles(results, outcomes),
+        tiles=tiles(results, plan, outcomes),
         troubles=line.troubles(outcomes, root),
         sections=[_marked(section, unfinished) for section in found],
         digest=digest,
@@ -100,7 +100,9 @@ def _evaluation(results: Results) -> Iterator[Section]:
     found, gates = results.evaluation, results.gates
     rows = scores.scores(results)
     if rows:
-        yield Section("metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found})
+        yield Section(
+            "metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found, "gated": gates}
+        )
     if found is None:
         return
     if found.confusion:
@@ -123,7 +125,8 @@ def _mistakes(results: Results) -> Iterator[Section]:
         yield Section("fit", "Predicted against actual", {"chart": scatter(results.fit), "fit": results.fit}, half=True)
     if results.mistakes:
         title = "Furthest off" if results.fit else "Wrong with most confidence"
-        view = {"rows": results.mistakes, "numeric": results.fit is not None}
+        pictures = all(row.images and not row.inputs for row in results.mistakes)
+        view = {"rows": results.mistakes, "numeric": results.fit is not None, "gallery": pictures and not results.fit}
         yield Section("mistakes", title, view, half=results.fit is not None)
 
 

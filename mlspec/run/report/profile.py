@@ -67,7 +67,7 @@ def _column(name: str, entry: Mapping[str, object]) -> Column:
         if (number := real(item.get("count"))) is not None
     ]
     named = ("mean", "std", "min", "max", "unique", "channels", "height", "width")
-    facts = {key: number for key in named if (number := real(figures.get(key))) is not None}
+    facts = {key: number for key in named if (number := _figure(figures.get(key))) is not None}
     facts |= {f"q{key}": value for key, value in numbers(figures.get("quantiles")).items()}
     return Column(
         name,
@@ -79,3 +79,9 @@ def _column(name: str, entry: Mapping[str, object]) -> Column:
         tuple(top),
         facts,
     )
+
+
+def _figure(value: object) -> float | None:
+    """A number, or the mean of one for each channel."""
+    channels = reals(value)
+    return sum(channels) / len(channels) if channels else real(value)

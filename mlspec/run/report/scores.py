@@ -95,12 +95,17 @@ def classes(evaluation: Evaluation) -> list[dict[str, object]]:
             "label": label,
             "support": whole(found.get("support")),
             "scores": [
-                (found.get(name), number(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
+                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
                 for name in ("precision", "recall", "f1")
             ],
         }
         for label, found in rows
     ]
+
+
+def _fixed(value: float | None) -> str:
+    """A score of a column of scores: always as many digits, so that they line up."""
+    return number(None) if value is None else f"{value:.4f}"
 
 
 def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] | None:
@@ -164,10 +169,10 @@ def robustness(found: Robustness) -> list[dict[str, object]]:
 
 def export(found: Mapping[str, object], tolerance: object) -> dict[str, object] | None:
     """The ONNX model beside PyTorch's, and its int8 form."""
-    if not found:
-        return None
     parity, metric, int8 = (mapping(found.get(key)) for key in ("parity", "metric", "int8"))
     bytes_, small = real(found.get("size_bytes")), real(int8.get("size_bytes"))
+    if bytes_ is None and not parity and not metric:
+        return None
     most = max(bytes_ or 0.0, small or 0.0) or 1.0
     sizes = [(name, size(n), 100 * n / most) for name, n in (("float32", bytes_), ("int8", small)) if n]
     checked = [

@@ -33,6 +33,8 @@ def _lines(value: object, given: object, indent: int) -> Iterator[Line]:
     for key, item in mapping(value).items():
         own = mapping(given).get(key)
         written = key in mapping(given)
+        if item is None and not written:
+            continue
         if isinstance(item, dict) and item and not _short(item):
             yield Line(indent, key, "", written)
             yield from _lines(item, own, indent + 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mlspec.plan.plan import Plan
 from mlspec.run.outcome import Outcome
 from mlspec.run.report.collect import Gate, Gates, Results
 from mlspec.run.report.files import mapping, real
@@ -50,9 +51,9 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
     beside = f"{plural(len(left), 'stage')} skipped: {', '.join(o.stage for o in left)}" if left else ""
     if gates:
         passed = "The gate passed" if len(gates.gates) == 1 else "All gates passed"
-        return Verdict("good", passed, beside, next((o.help for o in left), ""))
+        return Verdict("good", passed, beside)
     if left:
-        return Verdict("warn", "Finished, with stages left out", beside, left[0].help)
+        return Verdict("warn", "Finished, with stages left out", beside)
     if outcomes:
         return Verdict("good", "Finished", "The spec sets no gates.")
     return Verdict("plain", "No run on record", "What the files of an earlier run say is shown.", "mlspec apply")
@@ -62,7 +63,7 @@ def _miss(gate: Gate) -> str:
     return f"{gate.metric} is {number(gate.value)}, needed {bound(gate.bound)}"
 
 
-def tiles(results: Results, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
+def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
     """Up to six: gated metrics first, other metrics, rows, size, time."""
     found = [
         Tile(g.metric, number(g.value), f"needs {bound(g.bound)}", "good" if g.passed else "bad")
@@ -75,14 +76,15 @@ def tiles(results: Results, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
     if results.evaluation and results.evaluation.rows:
         found.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
     elif results.profile:
-        found.append(Tile("training rows", count(results.profile.rows)))
+        found.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
     model = real(results.export.get("size_bytes"))
     if model:
         found.append(Tile("model", size(model), _agreement(results)))
     spent = [o for o in outcomes if o.status in ("ran", "failed", "interrupted")]
     if outcomes:
         total = sum(o.seconds for o in spent)
-        found.append(Tile("time", seconds(total), f"{len(spent)} of {plural(len(outcomes), 'stage')} ran"))
+        ran = sum(o.status == "ran" for o in spent)
+        found.append(Tile("time", seconds(total), f"{ran} of {plural(len(plan.stages), 'stage')} ran"))
     return tuple(found)
 
 

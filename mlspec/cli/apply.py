@@ -1,0 +1,127 @@
+"""`mlspec apply`: build, then run the stages that are not up to date."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import place, spec_options
+from mlspec.errors import EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    from mlspec.cli.outlook import Outlook
+    from mlspec.run.engines.protocol import Engine
+    from mlspec.run.journal import Recorder
+    from mlspec.run.outcome import Outcome
+    from mlspec.run.runner import Watcher
+
+
+@click.command()
+@spec_options
+@click.option("--until", metavar="STAGE", help="Run up to this stage: it and all it needs.")
+@click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Stages at once; DVC runs one at a time.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
+    """Build, then run the stages that are not up to date.
+
+    Shows first what it will do and why, and asks. Without a terminal it needs --yes, unless the environment variable CI
+    is set. A run that was stopped or killed goes on where it was.
+    """
+    from mlspec.cli.outlook import look_ahead, show
+    from mlspec.run.schedule import Selection
+    from mlspec.workspace.mutex import hold
+    from mlspec.workspace.roots import find_roots
+    from mlspec.workspace.writer import recover
+
+    where, console = place(spec, env), Console(as_json=as_json)
+    selection = Selection(asked["until"], asked["only"], asked["force"])
+    dry = bool(asked["dry_run"])
+    signal.signal(signal.SIGTERM, _terminated)
+    roots = find_roots(where.root)
+    with hold(roots, "mlspec apply", wait=False):
+        recover(roots)
+        outlook = look_ahead(where, selection)
+        console.diagnostics(outlook.build.warnings)
+        show(console, outlook)
+        if conflict := outlook.changes.conflict():
+            raise conflict
+        if not (dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
+            console.say("nothing was done")
+            return EXIT_OK
+        doors = _display(console, outlook) if dry else _real(console, outlook, where.spec, env)
+        return _carry_out(outlook, doors)
+
+
+def _terminated(*_: Any) -> None:
+    from mlspec.run.process import Terminated
+
+    raise Terminated
+
+
+def _agreed(console: Console) -> bool:
+    if os.environ.get("CI"):
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody here to ask", help="add --yes to go ahead, or --dry-run to only look")
+    return console.confirm("Go ahead?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """Everything that leaves a mark: real, or for show."""
+
+    write: Callable[[], None]
+    engine: Engine
+    recorder: Recorder
+    watcher: Watcher
+    close: Callable[[Sequence[Outcome]], int]
+
+
+def _real(console: Console, outlook: Outlook, spec: Path, env: str | None) -> _Doors:
+    from mlspec.cli.progress import Progress
+    from mlspec.cli.summary import close
+    from mlspec.run.report import write as write_report
+    from mlspec.workspace import stamp
+    from mlspec.workspace.writer import write
+
+    build, roots = outlook.build, outlook.roots
+    question = stamp.ask(spec, env)
+
+    def write_files() -> None:
+        write(outlook.changes, roots)
+        stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
+
+    def end(outcomes: Sequence[Outcome]) -> int:
+        return close(console, outlook, outcomes, write_report(build.project, build.plan, outcomes, roots.project))
+
+    watcher = Progress(console, outlook.schedule, outlook.estimates)
+    return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)
+
+
+def _display(console: Console, outlook: Outlook) -> _Doors:
+    from mlspec.cli.progress import Quiet
+    from mlspec.cli.summary import dry
+    from mlspec.run.engines.display import Display
+    from mlspec.run.journal import Silent
+
+    return _Doors(
+        lambda: None, Display(outlook.engine), Silent(), Quiet(), lambda outcomes: dry(console, outlook, outcomes)
+    )
+
+
+def _carry_out(outlook: Outlook, doors: _Doors) -> int:
+    from mlspec.run.runner import run
+
+    doors.write()
+    return doors.close(run(outlook.schedule, doors.engine, doors.recorder, doors.watcher))

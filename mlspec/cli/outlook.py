@@ -1,0 +1,131 @@
+"""What `apply` would do: the files of a build and the stages of a run, put together and shown. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import Place
+from mlspec.compiler import Build, compile_project
+from mlspec.parts.dvc.part import raw
+from mlspec.run.engines.dvc import Dvc
+from mlspec.run.engines.protocol import Engine
+from mlspec.run.journal import Journal
+from mlspec.run.schedule import Schedule, Selection, Step, schedule
+from mlspec.workspace.changes import SIGNS, ChangeSet
+from mlspec.workspace.compare import compare
+from mlspec.workspace.lock import read_lock
+from mlspec.workspace.roots import Roots, find_roots
+
+_COLOURS = {"create": "green", "update": "yellow", "delete": "red", "conflict": "red"}
+_SHOWN = 12
+"""Changed files that are named; of more, the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A Build, what writing it changes, and the stages to run."""
+
+    build: Build
+    roots: Roots
+    changes: ChangeSet
+    engine: Engine
+    journal: Journal
+    schedule: Schedule
+
+    @property
+    def estimates(self) -> Mapping[str, float]:
+        """Seconds that each stage took when it last ran."""
+        return self.journal.durations()
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether neither a file nor a stage is due."""
+        return not self.changes.changed and not self.schedule.due
+
+
+def look_ahead(where: Place, selection: Selection) -> Outlook:
+    """The Outlook of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
+    build = compile_project(where.spec, where.environment)
+    roots = find_roots(where.root)
+    changes = compare(build.files, roots, read_lock(roots))
+    coming = {change.path: change.after for change in changes.pending}
+    engine = Dvc(roots.project, coming, raw(build.project, build.plan.stages))
+    steps = schedule(build.plan.stages, engine.status(build.plan.stages), selection)
+    return Outlook(build, roots, changes, engine, Journal(roots.project), steps)
+
+
+def show(console: Console, outlook: Outlook) -> None:
+    """Files with + ~ -, then stages with their reasons, then how much and how long."""
+    pending = outlook.changes.pending
+    if pending:
+        console.out("Files")
+        for change in pending[:_SHOWN]:
+            sign = console.paint(SIGNS[change.action], _COLOURS[change.action], stream="out")
+            console.out(f"  {sign} {change.path}")
+        if len(pending) > _SHOWN:
+            console.out(f"    and {len(pending) - _SHOWN} more: mlspec build --check")
+        console.out()
+    if outlook.schedule.steps:
+        console.out("Stages")
+        width = max(len(step.stage.name) for step in outlook.schedule.steps)
+        for step in outlook.schedule.steps:
+            console.out(f"  {_line(console, outlook, step, width)}")
+        console.out()
+    console.out(summary(outlook))
+
+
+def _line(console: Console, outlook: Outlook, step: Step, width: int) -> str:
+    name = f"{step.stage.name:{width}}"
+    if step.reason is None:
+        return console.paint(f"  {name}  up to date", "dim", stream="out")
+    sign = console.paint(">" if step.certain else "?", "green" if step.certain else "yellow", stream="out")
+    seconds = outlook.estimates.get(step.stage.name)
+    lack = outlook.engine.lacks(step.stage)
+    about = f"; will be skipped: {lack[0]} ({lack[1]})" if lack else f"; about {duration(seconds)}" if seconds else ""
+    return f"{sign} {name}  {step.reason}{about}"
+
+
+def summary(outlook: Outlook) -> str:
+    """One line: `Plan: +3 ~1 -0 files; 4 of 6 stages to run, about 2 min`."""
+    due = outlook.schedule.due
+    if outlook.nothing_to_do:
+        count = len(outlook.schedule.steps)
+        return f"Nothing to do: all files and {count} stage{'' if count == 1 else 's'} are up to date."
+    known = [outlook.estimates.get(step.stage.name) for step in due]
+    seconds = sum(s for s in known if s is not None)
+    about = f", about {duration(seconds)}" if due and None not in known else ""
+    return f"Plan: {outlook.changes.summary()} files; {len(due)} of {len(outlook.schedule.steps)} stages to run{about}."
+
+
+def to_json(outlook: Outlook) -> dict[str, object]:
+    """The stable JSON shape of a plan."""
+    files = [
+        {"path": c.path, "action": c.action, "part": c.part, "reason": c.reason}
+        for c in outlook.changes.changes
+        if c.action not in ("unchanged", "keep")
+    ]
+    stages = [
+        {
+            "stage": step.stage.name,
+            "command": step.stage.command,
+            "run": step.reason is not None,
+            "certain": step.certain,
+            "reason": step.reason,
+            "after": list(step.after),
+            "estimate": outlook.estimates.get(step.stage.name),
+        }
+        for step in outlook.schedule.steps
+    ]
+    return {"summary": outlook.changes.summary(), "files": files, "stages": stages}
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

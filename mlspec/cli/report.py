@@ -1,0 +1,35 @@
+"""`mlspec report`: the HTML report of the last run, written anew."""
+
+from __future__ import annotations
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import place, spec_options
+
+
+@click.command()
+@spec_options
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int:
+    """Write the HTML report of the last run and print its path.
+
+    The report is one file that needs no network. It shows what is there: also a line that has run in part.
+    """
+    from mlspec.compiler import compile_project
+    from mlspec.run.report import write
+    from mlspec.run.report.history import history
+
+    where = place(spec, env)
+    built = compile_project(where.spec, env)
+    last = history(where.root)
+    path = write(built.project, built.plan, last.outcomes, where.root, last)
+    console = Console(as_json=as_json)
+    if as_json:
+        console.document({"ok": True, "report": str(path)})
+    console.out(str(path))
+    if show:
+        import webbrowser
+
+        webbrowser.open(path.as_uri())
+    return 0

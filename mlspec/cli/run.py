@@ -1,0 +1,34 @@
+"""`mlspec run STAGE [OVERRIDES]`: one stage program in this process; what dvc.yaml calls."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import click
+
+from mlspec.cli.options import place
+from mlspec.run.parent import die_with_parent
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["--help"]}
+)
+@click.argument("stage")
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+def command(stage: str, overrides: tuple[str, ...]) -> int:
+    """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
+
+    What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
+    """
+    from mlspec.run.program import execute
+
+    where = place(None)
+    signal.signal(signal.SIGTERM, _stop)
+    die_with_parent()
+    execute(stage, overrides, where.root)
+    return 0
+
+
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""`ci`: the workflows that test, train and release."""

@@ -1,0 +1,120 @@
+"""`ci` to GitHub Actions workflows: test, train, release. They call only what a person would call by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+import mlspec
+from mlspec.parts.ci import pins
+from mlspec.parts.ci.spec import Ci, Github
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.images.settings import host
+from mlspec.parts.images.spec import Registry
+from mlspec.parts.package.part import image_name
+from mlspec.parts.package.spec import Package
+from mlspec.parts.protocol import no_stages
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Stage
+from mlspec.spec.base import Finding
+from mlspec.spec.cron import shortest_gap
+from mlspec.spec.project import Project
+from mlspec.spec.types import size_bytes
+
+NAME: Final = "ci"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
+PROGRAMS: Final[dict[str, str]] = {}
+stages = no_stages
+
+_WORKFLOWS: Final = {
+    "test": "github/test.yaml.j2",
+    "train": "github/train.yaml.j2",
+    "release": "github/release.yaml.j2",
+}
+_TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
+"""Sections whose secrets a training needs."""
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What GitHub accepts and then does not do."""
+    ci = project.get(Ci)
+    if ci is None:
+        return
+    schedule, at = ci.github.schedule, ("ci", "github", "schedule")
+    if schedule is not None and shortest_gap(schedule) < 5:
+        message = "GitHub runs a schedule every five minutes at most"
+        yield Finding("schedule-too-often", at, message, "for example `*/5 * * * *`; a training wants far fewer")
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """The workflows. In a subfolder of a larger repository they carry the project's name and watch only that folder."""
+    ci = project.get(Ci)
+    if ci is None:
+        return
+    github, prefix = ci.github, project.surroundings.prefix
+    values = _values(project, github, stages)
+    for name, template in _WORKFLOWS.items():
+        if name != "release" or project.get(Package):
+            file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
+            yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
+
+
+def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
+    data, package, registry = project.get(DataSpec), project.get(Package), project.get(Registry)
+    prefix = project.surroundings.prefix
+    return {
+        "github": github,
+        "uses": pins.uses(),
+        "prefix": prefix,
+        "suffix": f" ({project.info.name})" if prefix else "",
+        "artifact": f"{project.info.name}-",
+        "paths": [f"{prefix}/**"] if prefix else [],
+        "cache": _cache_key(github, prefix),
+        "install": f"mlspec[{','.join(_extras(project, data))}]=={mlspec.__version__}",
+        "tests": "test" in project.sections,
+        "remote": bool(data and data.remote),
+        "s3": bool(data and (data.remote or "").startswith("s3://")),
+        "secrets": sorted(_secrets({name: project.values.get(name) for name in _TRAINING})),
+        "docker": package.docker if package else None,
+        "max_size": size_bytes(package.docker.max_size) if package else 0,
+        "tag": image_name(project.info.name),
+        "build_runner": _build_runner(github, package),
+        "ecr": registry.ecr if registry else None,
+        "host": host(registry.ecr) if registry else "",
+        "names_metrics": any(o.kind == "metric" for stage in stages for o in stage.outputs),
+    }
+
+
+def _extras(project: Project, data: DataSpec | None) -> list[str]:
+    found = ["train"]
+    if data and (data.source.startswith("s3://") or (data.remote or "").startswith("s3://")):
+        found.append("s3")
+    if "wandb" in str(project.values.get("track", "")):
+        found.append("wandb")
+    return found
+
+
+def _cache_key(github: Github, prefix: str) -> str:
+    """The file whose change renews the cache of packages; none on release branches, whose cache others could poison."""
+    if any("release" in branch for branch in github.branches):
+        return ""
+    return f"{prefix}/mlproject.yaml" if prefix else "mlproject.yaml"
+
+
+def _build_runner(github: Github, package: Package | None) -> str:
+    """An image is built on its own kind of processor, where the runner is one of GitHub's."""
+    arm = package is not None and package.docker.platform == "linux/arm64"
+    return f"{github.runner}-arm" if arm and github.runner in ("ubuntu-22.04", "ubuntu-24.04") else github.runner
+
+
+def _secrets(value: Any) -> set[str]:
+    """Names of the environment variables that the values refer to by `{env: NAME}`."""
+    if isinstance(value, Mapping):
+        if set(value) == {"env"} and isinstance(value["env"], str):
+            return {value["env"]}
+        return {name for item in value.values() for name in _secrets(item)}
+    if isinstance(value, list):
+        return {name for item in value for name in _secrets(item)}
+    return set()

@@ -1,0 +1,49 @@
+"""Options of `ci`: the workflows that test, train and release."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mlspec.spec.base import SpecModel
+from mlspec.spec.cron import Cron
+from mlspec.spec.types import Identifier
+
+Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./*-]*$")]
+
+
+class Github(SpecModel):
+    """Settings of the GitHub Actions workflows."""
+
+    python: str = Field("3.11", pattern=r"^3\.[0-9]{1,2}$", description="Python version of the jobs")
+    branches: list[Branch] = Field(["main"], min_length=1, description="Branches whose pushes are tested")
+    runner: str = Field("ubuntu-24.04", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Label of the runner")
+    train_on: list[Literal["pull_request", "push", "dispatch"]] = Field(
+        ["dispatch"], description="What starts a training, beside the schedule"
+    )
+    schedule: Cron | None = Field(None, description="When to train anew, in UTC")
+    timeout: int = Field(120, ge=5, le=360, description="Minutes that a training may take; GitHub's own limit is 360")
+    environment: str = Field(
+        "production",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="GitHub environment that releases run in; its rules say who may",
+    )
+    repository: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$",
+        description="OWNER/NAME on GitHub: only its workflows may take the releasing role",
+        examples=["octo-org/cola"],
+    )
+    role_variable: Identifier = Field(
+        "AWS_ROLE_ARN", description="GitHub variable with the ARN of the role that pushes images"
+    )
+    data_role_variable: Identifier = Field(
+        "AWS_DATA_ROLE_ARN", description="GitHub variable with the ARN of the role that reads and writes the DVC remote"
+    )
+
+
+class Ci(SpecModel):
+    """Continuous integration: workflows that test, train and release."""
+
+    github: Github = Field(default_factory=Github, description="GitHub Actions")

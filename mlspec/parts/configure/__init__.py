@@ -1,0 +1,1 @@
+"""The configuration of the stage programs: Hydra's `conf/`, experiments and sweeps."""

@@ -1,0 +1,40 @@
+"""Options of the sections `experiments` and `sweep`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, RootModel, StringConstraints
+
+from mlspec.spec.base import SpecModel
+
+Scalar = bool | int | float | str | None
+
+
+class Experiments(RootModel[dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w-]*$")], dict[str, Any]]]):
+    """Named variants of the spec; each becomes a Hydra config `experiment=NAME`."""
+
+
+class Parameter(SpecModel):
+    """The values that a sweep tries for one key: a list, or a range."""
+
+    values: list[Scalar] | None = Field(None, min_length=1, description="Values to try", examples=[[16, 32, 64]])
+    min: float | None = Field(None, description="Smallest value of a range")
+    max: float | None = Field(None, description="Largest value of a range")
+    log: bool = Field(False, description="Spread the range evenly over orders of magnitude")
+    whole: bool = Field(False, description="Try whole numbers only")
+
+
+class Sweep(SpecModel):
+    """A search for better settings: `mlspec run train -m` runs it through Hydra, sweep.yaml through W&B."""
+
+    method: Literal["grid", "random", "bayes"] = Field("random", description="How values are chosen")
+    metric: str = Field("valid/loss", description="What is optimised; a name that the model logs")
+    goal: Literal["minimize", "maximize"] = Field("minimize", description="Which way is better")
+    trials: int = Field(20, ge=1, le=10_000, description="Runs of a random or bayes sweep")
+    seed: int = Field(0, ge=0, description="Seed of the choices")
+    parameters: dict[str, Parameter] = Field(
+        min_length=1,
+        description="Keys of the spec to vary, with the values to try",
+        examples=[{"train.learning_rate": {"min": 1e-5, "max": 1e-3, "log": True}}],
+    )

@@ -1,0 +1,69 @@
+"""`deploy` to the Lambda function's handler and settings, each valid input of the AWS command that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel
+
+from mlspec.parts.deploy import limits, settings
+from mlspec.parts.deploy.spec import Deploy
+from mlspec.parts.images.spec import Registry
+from mlspec.parts.package.spec import Package
+from mlspec.parts.protocol import no_stages
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Stage
+from mlspec.spec.base import Finding
+from mlspec.spec.project import Project
+
+NAME: Final = "deploy"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
+PROGRAMS: Final[dict[str, str]] = {}
+stages = no_stages
+
+_PLAIN: Final = "lambda/settings.json.j2"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What Lambda refuses on the day of the deployment, and rollouts that cannot do what they promise."""
+    deploy = project.get(Deploy)
+    if deploy is None:
+        return
+    if deploy.lambda_ is not None:
+        yield from _sections(project)
+        yield from limits.check(deploy.lambda_, project.get(Package))
+    if deploy.rollout is not None:
+        if deploy.lambda_ is None:
+            message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
+            yield Finding("missing-section", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
+        yield from limits.rollout(deploy.rollout, deploy.lambda_)
+    if deploy.iac != "none":
+        yield Finding(
+            "iac-not-rendered",
+            ("deploy", "iac"),
+            f"this release of mlspec writes no files for {deploy.iac}",
+            "use the settings in lambda/, ecr/ with the AWS command line; `iac: none` says that you know",
+            severity="warning",
+        )
+
+
+def _sections(project: Project) -> Iterator[Finding]:
+    at, help = ("deploy", "lambda"), "add "
+    if project.get(Package) is None:
+        yield Finding("missing-section", at, "a Lambda function runs an image, and there is no `package`",
+                      help + "`package: {docker: {}}`", on="key")  # fmt: skip
+    if project.get(Registry) is None:
+        yield Finding("missing-section", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
+                      help + "`registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """The handler, and one JSON file for each AWS command."""
+    deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
+    if deploy is None or deploy.lambda_ is None or package is None or registry is None:
+        return
+    function = settings.Function(project.info, deploy.lambda_, package.docker, registry.ecr)
+    yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
+    for name, value in settings.files(function).items():
+        yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

@@ -1,0 +1,155 @@
+"""The Lambda function as JSON that the AWS command line takes (`--cli-input-json`, `--policy-document`). Pure.
+
+What is known only on the day, or belongs to no file, stands as `${NAME}` for `envsubst`: the image's digest, the AWS
+account where the spec does not name it, and secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlspec.parts.deploy.spec import FunctionUrl, Lambda
+from mlspec.parts.images.settings import account, arn, image_uri, partition
+from mlspec.parts.images.spec import Ecr
+from mlspec.parts.package.spec import DockerImage
+from mlspec.spec.project import ProjectInfo
+from mlspec.spec.types import SecretRef
+
+Json = dict[str, Any]
+HANDLER = "handler.handle"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Everything of the spec that a function follows from."""
+
+    info: ProjectInfo
+    options: Lambda
+    docker: DockerImage
+    ecr: Ecr
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.options.name or self.info.name.replace(".", "-")
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN, without a version."""
+        return arn(self.ecr, "lambda", f"function:{self.name}")
+
+    @property
+    def role(self) -> str:
+        """ARN of the role it runs as."""
+        return self.options.role or f"arn:{partition(self.ecr)}:iam::{account(self.ecr)}:role/{self.name}"
+
+
+def files(function: Function) -> dict[str, Json]:
+    """File name in `lambda/` to its content."""
+    made = {
+        "function": create_function(function),
+        "log-group": {"logGroupName": log_group(function), "retentionInDays": function.options.log_retention},
+        "deploy-policy": deploy_policy(function),
+    }
+    if function.options.role is None:
+        made |= {"role-trust": role_trust(), "role-policy": role_policy(function)}
+    if function.options.url:
+        made["url"] = create_url(function)
+    return made
+
+
+def create_function(function: Function) -> Json:
+    """Input of `aws lambda create-function`."""
+    options = function.options
+    made: Json = {
+        "FunctionName": function.name,
+        "Description": function.info.description[:256],
+        "PackageType": "Image",
+        "Code": {"ImageUri": f"{image_uri(function.ecr)}@${{IMAGE_DIGEST}}"},
+        "Role": function.role,
+        "Architectures": ["arm64" if function.docker.platform == "linux/arm64" else "x86_64"],
+        "MemorySize": options.memory,
+        "Timeout": options.timeout,
+        "EphemeralStorage": {"Size": options.ephemeral_storage},
+        "ImageConfig": {
+            "EntryPoint": ["python", "-m", "awslambdaric"],
+            "Command": [HANDLER],
+            "WorkingDirectory": "/app",
+        },
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": log_group(function)},
+        "TracingConfig": {"Mode": "Active" if options.tracing else "PassThrough"},
+        "Publish": True,
+        "Tags": {"project": function.info.name},
+    }
+    if options.environment:
+        made["Environment"] = {"Variables": {name: _written(value) for name, value in options.environment.items()}}
+    if options.vpc:
+        made["VpcConfig"] = {"SubnetIds": options.vpc.subnets, "SecurityGroupIds": options.vpc.security_groups}
+    return made
+
+
+def _written(value: str | SecretRef) -> str:
+    return f"${{{value.env}}}" if isinstance(value, SecretRef) else value
+
+
+def create_url(function: Function) -> Json:
+    """Input of `aws lambda create-function-url-config`; the address is the alias's, so that a rollout moves it."""
+    url = function.options.url if isinstance(function.options.url, FunctionUrl) else FunctionUrl()
+    made: Json = {
+        "FunctionName": function.name,
+        "Qualifier": function.options.alias,
+        "AuthType": "AWS_IAM" if url.auth == "iam" else "NONE",
+    }
+    if url.cors_origins:
+        made["Cors"] = {
+            "AllowOrigins": url.cors_origins,
+            "AllowMethods": ["GET", "POST"],
+            "AllowHeaders": ["content-type"],
+            "MaxAge": 3600,
+        }
+    return made
+
+
+def log_group(function: Function) -> str:
+    """Where its log goes."""
+    return f"/aws/lambda/{function.name}"
+
+
+def role_trust() -> Json:
+    """Who may run as the function's role: Lambda itself."""
+    statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return _policy([statement])
+
+
+def role_policy(function: Function) -> Json:
+    """What the function itself may do: write its own log, and what its network and its traces need."""
+    logs = arn(function.ecr, "logs", f"log-group:{log_group(function)}:*")
+    statements: list[Json] = [
+        {"Sid": "Log", "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}
+    ]
+    if function.options.vpc:  # these actions know no resource, see the service authorization reference
+        actions = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface",
+                   "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]  # fmt: skip
+        statements.append({"Sid": "Network", "Effect": "Allow", "Action": [f"ec2:{a}" for a in actions],
+                           "Resource": "*"})  # fmt: skip
+    if function.options.tracing:
+        statements.append({"Sid": "Trace", "Effect": "Allow",
+                           "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                           "Resource": "*"})  # fmt: skip
+    return _policy(statements)
+
+
+def deploy_policy(function: Function) -> Json:
+    """What the one who deploys may do: new code into this function, publish, move its alias, read its numbers."""
+    actions = ["GetAlias", "GetFunction", "GetFunctionConfiguration", "InvokeFunction", "ListVersionsByFunction",
+               "PublishVersion", "UpdateAlias", "UpdateFunctionCode"]  # fmt: skip
+    return _policy([
+        {"Sid": "Function", "Effect": "Allow", "Action": [f"lambda:{a}" for a in actions],
+         "Resource": [function.arn, f"{function.arn}:*"]},
+        {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
+    ])  # fmt: skip
+
+
+def _policy(statements: list[Json]) -> Json:
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -1,0 +1,1 @@
+"""DVC: the stages as a pipeline that `dvc repro` runs with or without mlspec."""

@@ -1,0 +1,69 @@
+"""What a gate speaks of: `mcc`, `recall[LABEL]`, `accuracy@SLICE`, `ece`. Light; shared by check and work."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlspec.parts.evaluate.names import RANGES
+from mlspec.spec.types import bound_parts
+
+_FORM = re.compile(r"([a-z][a-z0-9_]*)(?:\[(.+)\])?(?:@([^=]+=.+))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A metric of all rows, of one label, or of one slice. `slice` is `CUT=VALUE`, where `*` stands for every value."""
+
+    metric: str
+    label: str | None = None
+    slice: str | None = None
+
+
+def parse(text: str) -> Target | None:
+    """What the gate speaks of; None where it is not written as a gate is."""
+    match = _FORM.fullmatch(text)
+    return Target(match[1], match[2], match[3]) if match else None
+
+
+def possible(metric: str, bound: str) -> bool:
+    """Whether any value of the metric satisfies the bound."""
+    low, high = RANGES.get(metric, (-math.inf, math.inf))
+    sign, number = bound_parts(bound)
+    match sign:
+        case ">=":
+            return number <= high
+        case ">":
+            return number < high
+        case "<=":
+            return number >= low
+        case "<":
+            return number > low
+        case _:
+            return low <= number <= high
+
+
+def measured(target: Target, evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    """The values that evaluate.json has for a gate, by slice (`""` for all rows). Empty where it has none."""
+    if target.slice is None:
+        found = _value(target, evaluation)
+        return {"": found[0]} if found else {}
+    cut, _, value = target.slice.partition("=")
+    slices: Mapping[str, Any] = evaluation.get("slices", {})
+    names = [name for name in slices if name.startswith(f"{cut}=")] if value == "*" else [target.slice]
+    return {
+        n: slices[n]["metrics"][target.metric] for n in names if target.metric in slices.get(n, {}).get("metrics", {})
+    }
+
+
+def _value(target: Target, evaluation: Mapping[str, Any]) -> tuple[float | None] | None:
+    if target.label is not None:
+        table: Mapping[str, Any] = evaluation.get("per_class", {}).get(target.label, {})
+    elif target.metric == "ece":
+        table = evaluation.get("calibration") or {}
+    else:
+        table = evaluation.get("metrics", {})
+    return (table[target.metric],) if target.metric in table else None

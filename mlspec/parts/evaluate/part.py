@@ -1,0 +1,196 @@
+"""The evaluate part: do metrics, slices and gates fit the data and each other? The stages `evaluate` and `gate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.evaluate.gates import Target, parse, possible
+from mlspec.parts.evaluate.names import NAMES, PER_CLASS, Task
+from mlspec.parts.evaluate.slices import MISSING, names_of_bins
+from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
+from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.plan.stage import Output, Stage
+from mlspec.spec.base import Finding
+from mlspec.spec.names import suggest
+from mlspec.spec.project import Project
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME = "evaluate"
+SECTIONS = {"evaluate": EvaluateSpec}
+PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.judge:main"}
+METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
+PREDICTIONS = "artifacts/evaluate/predictions.parquet"
+_PLOTS = "artifacts/plots"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What the section's model cannot see."""
+    options, data = project.get(EvaluateSpec), project.get(DataSpec)
+    if options is None:
+        return
+    if "train" not in project.sections:
+        message = "there is nothing to evaluate: the spec has no `train` section"
+        yield Finding("section-needed", ("evaluate",), message, "add `train:`; empty, it means all defaults", on="key")
+    if data is not None:
+        yield from _metrics(options, data)
+        yield from _average(options, data)
+        yield from _slices(options, data)
+        yield from _gates(options, data)
+
+
+def stages(project: Project) -> Iterable[Stage]:
+    """The stage `evaluate`, and `gate` where the spec sets any; so that another bound asks for no new evaluation."""
+    options, data = project.get(EvaluateSpec), project.get(DataSpec)
+    if options is None or data is None:
+        return
+    yield Stage(
+        "evaluate",
+        "Measure the model on the test split",
+        NAME,
+        inputs=(
+            "artifacts/data/test.parquet",
+            "artifacts/data/schema.json",
+            "artifacts/model/best.ckpt",
+            "artifacts/model/preprocess",
+        ),
+        outputs=(Output(METRICS, "metric", cache=False), *_plots(data.task), Output(PREDICTIONS)),
+        params=tuple(f"evaluate.{key}" for key in ("metrics", "slices", "average", "threshold", "calibration_bins")),
+    )
+    if options.gates:
+        yield Stage(
+            "gate",
+            "Hold the metrics against their bounds",
+            NAME,
+            inputs=(METRICS,),
+            outputs=(Output(GATES, "metric", cache=False),),
+            params=("evaluate.gates",),
+        )
+
+
+def _plots(task: Task) -> tuple[Output, ...]:
+    pair = {"x": "actual", "y": "predicted"}
+    if task == "regression":
+        fit = {**pair, "template": "scatter", "title": "Predicted and actual"}
+        return (Output(f"{_PLOTS}/fit.csv", "plot", plot=fit),)
+    confusion = {**pair, "template": "confusion", "title": "Confusion"}
+    calibration = {"x": "confidence", "y": "accuracy", "title": "Calibration"}
+    return (
+        Output(f"{_PLOTS}/confusion.csv", "plot", plot=confusion),
+        Output(f"{_PLOTS}/calibration.csv", "plot", cache=False, plot=calibration),
+    )
+
+
+def _metrics(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
+    for index, name in enumerate(options.metrics):
+        if name not in NAMES[data.task]:
+            yield _unfit(name, ("evaluate", "metrics", index), data, on_key=False)
+
+
+def _unfit(name: str, at: tuple[str | int, ...], data: DataSpec, on_key: bool) -> Finding:
+    kind = "a class" if data.task == "classification" else "a number"
+    message = f"`{name}` does not fit the target: `{data.target.column}` is {kind}"
+    help = "for it there are: " + ", ".join(f"`{n}`" for n in NAMES[data.task])
+    return Finding("unfit-metric", at, message, help, on="key" if on_key else "value")
+
+
+def _average(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
+    labels = len(data.target.labels)
+    two = data.task == "classification" and labels <= 2  # an image folder's labels are not known yet
+    what = f"`{data.target.column}` has {labels}" if data.task == "classification" else "a number has none"
+    if options.threshold != 0.5 and not two:
+        message = f"a threshold is for two labels, and {what}"
+        yield Finding("conflicting-options", ("evaluate", "threshold"), message, "remove it")
+    if options.average == "binary" and not two:
+        message = f"`average: binary` is for two labels, and {what}"
+        yield Finding("conflicting-options", ("evaluate", "average"), message, "remove it")
+
+
+def _slices(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
+    for index, (name, cut) in enumerate(options.cuts.items()):
+        listed = isinstance(options.slices, list)
+        at = ("evaluate", "slices", index if listed else name)
+        column = cut.column or name
+        known = data.format.columns
+        if known is not None and column not in known:
+            help = suggest(column, known, "the columns are")
+            place = at if listed or options.cuts[name].column == name else (*at, "column")
+            yield Finding("unknown-column", place, f"there is no column `{column}`", help, on="key")
+            continue
+        problem = _uncuttable(column, cut, data)
+        if problem:
+            yield Finding("unfit-slice", at, *problem, on="value" if listed else "key")
+
+
+def _uncuttable(column: str, cut: Slice, data: DataSpec) -> tuple[str, str] | None:
+    """Why rows cannot be cut so, and what can be done."""
+    described = data.columns.get(column)
+    kind = described.type if described else None
+    if column == data.target.column:
+        kind = "category" if data.task == "classification" else "number"
+    if kind == "image":
+        return f"`{column}` is an image, which has no values to cut by", "cut by another column"
+    if cut.by == "length" and kind in ("number",):
+        return f"`{column}` is a number, which has no length", "remove `by: length`"
+    if cut.by == "length" and not cut.bins:
+        return "lengths are cut by bins, and there are none", "bins: [20, 40]"
+    if cut.by == "value" and kind == "number" and not cut.bins:
+        return f"`{column}` is a number: nearly every row would be a slice", f"{{{column}: {{bins: [0, 10]}}}}"
+    if cut.by == "value" and kind == "text":
+        return f"`{column}` is free text: nearly every row would be a slice", "use `by: length` with bins"
+    return None
+
+
+def _gates(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
+    for text, bound in options.gates.items():
+        at = ("evaluate", "gates", text)
+        target = parse(text)
+        if target is None:
+            forms = "write `METRIC`, `METRIC[LABEL]` or `METRIC@COLUMN=VALUE`"
+            yield Finding("gate-without-metric", at, f"`{text}` names no metric", forms, on="key")
+            continue
+        missing = next(_missing(target, options, data), None)
+        if missing is not None:
+            yield Finding("gate-without-metric", at, *missing, on="key")
+        elif target.metric not in (*NAMES[data.task], "ece"):
+            yield _unfit(target.metric, at, data, on_key=True)
+        elif not possible(target.metric, bound):
+            message = f"no value of `{target.metric}` can be {bound}"
+            help = "shares are written as 0.9, not as 90" if target.metric != "r2" else "1 is a perfect fit"
+            yield Finding("impossible-gate", at, message, help)
+
+
+def _missing(target: Target, options: EvaluateSpec, data: DataSpec) -> Iterator[tuple[str, str]]:
+    """Each reason why there is no value for a gate to look at, and the way on."""
+    if target.metric == "ece":
+        if data.task == "regression" or target.label or target.slice:
+            yield "the calibration error is that of all rows of a classification", "remove this gate"
+        return
+    known = [name for names in NAMES.values() for name in names]
+    computed = options.names(data.task)
+    if target.metric not in known:
+        yield f"there is no metric `{target.metric}`", suggest(target.metric, known, "metrics are")
+    elif target.metric in NAMES[data.task] and target.label is None and target.metric not in computed:
+        yield f"`{target.metric}` is not computed", f"evaluate.metrics: [{', '.join((*computed, target.metric))}]"
+    if target.label is not None and data.task == "classification":
+        yield from _missing_label(target.metric, target.label, data.target.labels)
+    if target.slice is not None:
+        yield from _missing_slice(target.slice, options.cuts)
+
+
+def _missing_label(metric: str, label: str, labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if metric not in PER_CLASS:
+        yield f"`{metric}` is not computed for single labels", f"for labels there are {', '.join(PER_CLASS)}"
+    elif labels and label not in labels:
+        yield f"there is no label `{label}`", suggest(label, labels, "labels are")
+
+
+def _missing_slice(text: str, cuts: Mapping[str, Slice]) -> Iterator[tuple[str, str]]:
+    name, _, value = text.partition("=")
+    if name not in cuts:
+        yield f"rows are not cut by `{name}`", suggest(name, cuts, "slices are") or f"evaluate.slices: [{name}]"
+        return
+    bins = names_of_bins(cuts[name].bins)
+    if bins and value not in (*bins, MISSING, "*"):
+        yield f"`{name}` has no slice `{value}`", f"its slices are {', '.join(f'`{b}`' for b in bins)}; `*` is all"

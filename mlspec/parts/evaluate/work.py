@@ -1,0 +1,163 @@
+"""The stages `evaluate` (the trained model on the test split, to metrics, plots and predictions) and `gate`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from mlspec.errors import StageError
+from mlspec.job import Job, user_code, write_json, write_text
+from mlspec.learning.build import load_module
+from mlspec.learning.infer import logits
+from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
+from mlspec.learning.rows import load, schema
+from mlspec.parts.evaluate import calibration
+from mlspec.parts.evaluate.slices import cut
+from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
+from mlspec.runtime.preprocess import load as load_preprocess
+from mlspec.spec.names import suggest
+
+Measure = Callable[[Tensor], dict[str, float | None]]
+"""The metrics of some rows, by their numbers."""
+
+
+def main(job: Job) -> None:
+    """Run the stage `evaluate`."""
+    options, data = job.need(EvaluateSpec), job.inputs / "data"
+    described = schema(data)
+    module = load_module(job.inputs / "model", described, job.root)
+    preprocess = load_preprocess(job.inputs / "model" / "preprocess")
+    rows = load(data, "test", preprocess)
+    with user_code(job.root, "the model's forward"):
+        outputs = logits(module, rows, preprocess, options.batch_size)
+    labels: list[str] = described["target"].get("labels", [])
+    checked(outputs, len(labels))
+    values = torch.from_numpy(outputs)
+    if labels:
+        report, measure = _classes(job, options, values, torch.from_numpy(rows.targets), labels)
+    else:
+        actual = rows.table[described["target"]["column"]].to_numpy()
+        report, measure = _numbers(job, options, values, torch.from_numpy(actual.astype(np.float64)))
+    report["slices"] = _slices(options, rows.table, described["target"], measure)
+    write_json(job.outputs / "metrics" / "evaluate.json", report)
+    for name, value in report["metrics"].items():
+        print(f"{name} {'not defined' if value is None else f'{value:.4f}'}")
+
+
+def checked(outputs: np.ndarray[Any, Any], classes: int) -> None:
+    """Refuse outputs that are no logits [B, classes] (or values [B]), or no numbers."""
+    shape = f"[{len(outputs)}, {classes}]" if classes else f"[{len(outputs)}]"
+    right = outputs.ndim == 2 and outputs.shape[1] == classes if classes else outputs.size == len(outputs)
+    if not right:
+        raise StageError(
+            f"the model's forward gives the shape {list(outputs.shape)} for {len(outputs)} rows, not {shape}",
+            help="forward(**inputs) returns logits, one column for each label; or one number a row",
+        )
+    broken = int((~np.isfinite(outputs.reshape(len(outputs), -1))).any(axis=1).sum())
+    if broken:
+        raise StageError(
+            f"the model gives no finite number for {broken} of {len(outputs)} test rows",
+            help="training diverged, or an input has values beyond all others; see metrics/train.json and data.checks",
+        )
+
+
+def _classes(
+    job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor, labels: Sequence[str]
+) -> tuple[dict[str, Any], Measure]:
+    names = options.names("classification")
+    found = classified(outputs, target, options.average, options.threshold)
+    sure = found.probabilities.gather(1, found.predicted[:, None])[:, 0]
+    bins = calibration.table(sure, found.predicted == found.target, options.calibration_bins)
+    actual, predicted = ([labels[i] for i in v.tolist()] for v in (found.target, found.predicted))
+    plots = job.outputs / "plots"
+    _csv(plots / "confusion.csv", ("actual", "predicted"), zip(actual, predicted, strict=True))
+    rows = ((f"{b.confidence:.6f}", f"{b.accuracy:.6f}", b.count) for b in bins)
+    _csv(plots / "calibration.csv", ("confidence", "accuracy", "count"), rows)
+    _predictions(
+        job,
+        {"actual": actual, "predicted": predicted, "confidence": sure.tolist(),
+         "probabilities": found.probabilities.tolist()},
+    )  # fmt: skip
+
+    def measure(numbers: Tensor) -> dict[str, float | None]:
+        return of_classified(names, _some(found, numbers))
+
+    report = {
+        "task": "classification",
+        "split": "test",
+        "rows": len(target),
+        "metrics": of_classified(names, found),
+        "per_class": dict(zip(labels, per_class(found), strict=True)),
+        "slices": {},
+        "calibration": {"ece": calibration.error(bins)},
+    }
+    return report, measure
+
+
+def _some(found: Classified, rows: Tensor) -> Classified:
+    return Classified(found.probabilities[rows], found.predicted[rows], found.target[rows], found.average)
+
+
+def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -> tuple[dict[str, Any], Measure]:
+    names, values = options.names("regression"), outputs.double().reshape(-1)
+    pairs = {"actual": target.tolist(), "predicted": values.tolist()}
+    _csv(job.outputs / "plots" / "fit.csv", tuple(pairs), zip(*pairs.values(), strict=True))
+    _predictions(job, pairs)
+
+    def measure(numbers: Tensor) -> dict[str, float | None]:
+        return scores("regression", names, values[numbers], target[numbers])
+
+    report = {
+        "task": "regression",
+        "split": "test",
+        "rows": len(target),
+        "metrics": scores("regression", names, values, target),
+        "per_class": {},
+        "slices": {},
+        "calibration": None,
+    }
+    return report, measure
+
+
+def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: Measure) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, how in options.cuts.items():
+        for value, rows in _cut(name, how, table, target).items():
+            metrics = measure(torch.tensor(rows)) if rows else {}
+            found[f"{name}={value}"] = {"rows": len(rows), "metrics": metrics}
+    return found
+
+
+def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str, list[int]]:
+    column = how.column or name
+    if column not in table.column_names:
+        help = suggest(column, table.column_names, "the columns are")
+        raise StageError(f"evaluate.slices: the data has no column `{column}`", help=help)
+    values = table[column].to_pylist()
+    if column == target["column"] and target.get("labels"):
+        values = [target["labels"][value] for value in values]
+    try:
+        return cut(values, how)
+    except ValueError as error:
+        raise StageError(f"evaluate.slices: `{name}` cannot be cut so: {error}", help="change `by` or `bins`") from None
+
+
+def _predictions(job: Job, columns: dict[str, list[Any]]) -> None:
+    path = job.outputs / "evaluate" / "predictions.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(path, text.getvalue())

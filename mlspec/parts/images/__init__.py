@@ -1,0 +1,1 @@
+"""`registry`: where images are pushed to."""

@@ -1,0 +1,44 @@
+"""`registry` to Amazon ECR's settings: the repository, who may pull and push, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pydantic import BaseModel
+
+from mlspec.parts.ci.spec import Ci
+from mlspec.parts.deploy.spec import Deploy
+from mlspec.parts.images import settings
+from mlspec.parts.images.spec import Registry
+from mlspec.parts.protocol import no_check, no_stages
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Stage
+from mlspec.spec.project import Project
+
+NAME: Final = "registry"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
+PROGRAMS: Final[dict[str, str]] = {}
+check = no_check
+stages = no_stages
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """One JSON file for each AWS command."""
+    registry = project.get(Registry)
+    if registry is None:
+        return
+    deploy, ci = project.get(Deploy), project.get(Ci)
+    ecr = registry.ecr
+    files = {
+        "repository": settings.create_repository(ecr, project.info.name),
+        "lifecycle-policy": settings.lifecycle(ecr),
+        "push-policy": settings.push_policy(ecr),
+    }
+    policy = settings.repository_policy(ecr, deploy is not None and deploy.lambda_ is not None)
+    if policy:
+        files["repository-policy"] = policy
+    if ci is not None:
+        files["github-trust"] = settings.github_trust(ecr, ci.github.repository, ci.github.environment)
+    for name, value in files.items():
+        yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})

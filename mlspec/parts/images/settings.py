@@ -1,0 +1,122 @@
+"""Amazon ECR's settings as JSON that the AWS command line takes, and the names that follow from them. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlspec.parts.images.spec import Ecr
+
+Json = dict[str, Any]
+
+
+def account(ecr: Ecr) -> str:
+    """The AWS account; a placeholder for `envsubst` where the spec does not name it."""
+    return ecr.account or "${AWS_ACCOUNT_ID}"
+
+
+def arn(ecr: Ecr, service: str, resource: str) -> str:
+    """An ARN in the registry's account and region."""
+    partition = (
+        "aws-cn" if ecr.region.startswith("cn-") else "aws-us-gov" if ecr.region.startswith("us-gov-") else "aws"
+    )
+    return f"arn:{partition}:{service}:{ecr.region}:{account(ecr)}:{resource}"
+
+
+def host(ecr: Ecr) -> str:
+    """The registry's host."""
+    return f"{account(ecr)}.dkr.ecr.{ecr.region}.amazonaws.com" + (".cn" if ecr.region.startswith("cn-") else "")
+
+
+def image_uri(ecr: Ecr) -> str:
+    """The repository's address, without tag or digest."""
+    return f"{host(ecr)}/{ecr.repository}"
+
+
+def create_repository(ecr: Ecr, project: str) -> Json:
+    """Input of `aws ecr create-repository`."""
+    encryption = {"encryptionType": "KMS", "kmsKey": ecr.kms_key} if ecr.kms_key else {"encryptionType": "AES256"}
+    return {
+        "repositoryName": ecr.repository,
+        "imageTagMutability": "IMMUTABLE" if ecr.immutable else "MUTABLE",
+        "imageScanningConfiguration": {"scanOnPush": ecr.scan},
+        "encryptionConfiguration": encryption,
+        "tags": [{"Key": "project", "Value": project}],
+    }
+
+
+def lifecycle(ecr: Ecr) -> Json:
+    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go."""
+    return {
+        "rules": [
+            _rule(1, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
+                                                         "countUnit": "days", "countNumber": 7}),
+            _rule(2, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
+                                                             "countType": "imageCountMoreThan",
+                                                             "countNumber": ecr.keep}),
+        ]
+    }  # fmt: skip
+
+
+def _rule(priority: int, description: str, selection: Json) -> Json:
+    return {
+        "rulePriority": priority,
+        "description": description,
+        "selection": selection,
+        "action": {"type": "expire"},
+    }
+
+
+def repository_policy(ecr: Ecr, on_lambda: bool) -> Json | None:
+    """Policy text of `aws ecr set-repository-policy`; None where nobody but the account itself needs the images."""
+    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    statements: list[Json] = []
+    if on_lambda:
+        source = arn(ecr, "lambda", "function:*")
+        statements.append({
+            "Sid": "LambdaPull", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": pull,
+            "Condition": {"StringLike": {"aws:sourceArn": source}},
+        })  # fmt: skip
+    if ecr.pull_accounts:
+        roots = [f"arn:{partition(ecr)}:iam::{number}:root" for number in ecr.pull_accounts]
+        statements.append({
+            "Sid": "AccountPull", "Effect": "Allow", "Principal": {"AWS": roots},
+            "Action": [*pull, "ecr:BatchCheckLayerAvailability"],
+        })  # fmt: skip
+    return {"Version": "2012-10-17", "Statement": statements} if statements else None
+
+
+def partition(ecr: Ecr) -> str:
+    """AWS's partition of the region."""
+    return arn(ecr, "", "").split(":")[1]
+
+
+def push_policy(ecr: Ecr) -> Json:
+    """What the one who releases may do with images: log in, and push to this one repository."""
+    actions = ["BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload", "DescribeImages",
+               "GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]  # fmt: skip
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+            {"Sid": "Push", "Effect": "Allow", "Action": [f"ecr:{a}" for a in actions],
+             "Resource": arn(ecr, "ecr", f"repository/{ecr.repository}")},
+        ],
+    }  # fmt: skip
+
+
+def github_trust(ecr: Ecr, repository: str, environment: str) -> Json:
+    """Who may take the releasing role: a job of that GitHub repository, in that environment, and nothing else."""
+    issuer = "token.actions.githubusercontent.com"
+    provider = f"arn:{partition(ecr)}:iam::{account(ecr)}:oidc-provider/{issuer}"
+    subject = f"repo:{repository or '${GITHUB_REPOSITORY}'}:environment:{environment}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": provider},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}},
+            }
+        ],
+    }

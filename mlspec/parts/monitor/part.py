@@ -1,0 +1,89 @@
+"""`monitor` to an Elasticsearch index template and to Kibana's data view, dashboard and alert rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel
+
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.monitor import dashboard, fields, rules
+from mlspec.parts.monitor.spec import Monitor
+from mlspec.parts.protocol import no_stages
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Stage
+from mlspec.spec.base import Finding
+from mlspec.spec.names import suggest
+from mlspec.spec.project import Project
+from mlspec.spec.types import bound_parts, duration_seconds
+
+NAME: Final = "monitor"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
+PROGRAMS: Final[dict[str, str]] = {}
+stages = no_stages
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Names that are no inputs, windows that hold too little, alarms that never or always ring."""
+    monitor, data = project.get(Monitor), project.get(DataSpec)
+    if monitor is None or data is None:
+        return
+    elasticsearch, at = monitor.elasticsearch, ("monitor", "elasticsearch")
+    for index, name in enumerate(elasticsearch.redact if elasticsearch else ()):
+        if name not in data.columns:
+            message = f"the model has no input `{name}`, so nothing of it would be hidden"
+            help = suggest(name, data.columns, "the inputs are")
+            yield Finding("unknown-input", (*at, "redact", index), message, help)
+    if elasticsearch and monitor.drift:
+        kept, window = duration_seconds(elasticsearch.retention), duration_seconds(monitor.drift.window)
+        if window > kept:
+            message = f"a window of {monitor.drift.window} needs more than the {elasticsearch.retention} that are kept"
+            yield Finding("window-over-retention", ("monitor", "drift", "window"), message, "keep predictions longer")
+    yield from _alerts(monitor, data)
+
+
+def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
+    alerts, at = monitor.alerts, ("monitor", "alerts")
+    rates = {"error_rate": alerts.error_rate, "unsure_rate": alerts.unsure_rate, "p95_ms": alerts.p95_ms}
+    for name, bound in rates.items():
+        if bound is None:
+            continue
+        sign, number = bound_parts(bound)
+        if sign not in (">", ">=") or number < 0 or (name != "p95_ms" and number >= 1):
+            message = f"`{bound}` rings always, never, or when all is well"
+            help = "a rate lies between 0 and 1, and is bad from some number on" if name != "p95_ms" else "as in > 300"
+            yield Finding("alert-bound", (*at, name), message, help)
+    if alerts.unsure_rate and data.task == "regression":
+        message = "a regression has no score to be unsure by"
+        yield Finding("alert-bound", (*at, "unsure_rate"), message, "leave it out")
+    if duration_seconds(alerts.interval) > duration_seconds(alerts.window):
+        message = (
+            f"every {alerts.interval} only the last {alerts.window} are looked at: what lies between is never seen"
+        )
+        yield Finding("alert-gap", (*at, "interval"), message, "make the window at least as long as the interval")
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """The index template, the saved objects, and one file for each alert rule."""
+    monitor, data = project.get(Monitor), project.get(DataSpec)
+    if monitor is None or monitor.elasticsearch is None or data is None:
+        return
+    options, info = monitor.elasticsearch, project.info
+    stream = stream_name(project)
+    inputs = {name: column.type for name, column in data.columns.items()}
+    meta = {"mlspec": {"project": info.name, "description": info.description}}
+    mapped = fields.mappings(inputs, options.redact, data.task, meta)
+    template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
+    yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})
+    objects = dashboard.saved_objects(info.name, info.description, stream, data.task)
+    yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": objects})
+    for name, rule in rules.rules(monitor.alerts, info.name, stream, data.task).items():
+        yield Artifact(f"kibana/rules/{name}.json", "kibana/rule.json.j2", {"value": rule})
+
+
+def stream_name(project: Project) -> str:
+    """The data stream that predictions go to."""
+    monitor = project.need(Monitor)
+    given = monitor.elasticsearch.index if monitor.elasticsearch else ""
+    return given or f"predictions-{project.info.name}"

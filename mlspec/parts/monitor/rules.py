@@ -1,0 +1,59 @@
+"""Alert rules of Kibana as bodies of `POST /api/alerting/rule`: one ES|QL query each, whose every row is an alarm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlspec.parts.monitor.spec import Alerts
+from mlspec.spec.types import bound_parts, duration_seconds
+
+Json = dict[str, Any]
+
+
+def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, Json]:
+    """Rule by name; who is told (`actions`) is the team's own matter and stays empty."""
+    made = {}
+    if alerts.error_rate:
+        made["error-rate"] = _over(alerts, stream, "AVG(failed)", alerts.error_rate)
+    if alerts.p95_ms:
+        made["latency"] = _over(alerts, stream, "PERCENTILE(latency_ms, 95)", alerts.p95_ms)
+    if alerts.unsure_rate and task == "classification":
+        made["unsure"] = _over(alerts, stream, "AVG(unsure)", alerts.unsure_rate)
+    if alerts.silence:
+        query = f"FROM {stream} | STATS requests = COUNT(*) | WHERE requests == 0"
+        made["silence"] = _params(query, duration_seconds(alerts.silence))
+    return {name: _rule(f"{project}: {name}", project, params, alerts) for name, params in made.items()}
+
+
+def _over(alerts: Alerts, stream: str, measure: str, bound: str) -> Json:
+    sign, number = bound_parts(bound)
+    stats = f"STATS requests = COUNT(*), measured = {measure}"
+    holds = f"WHERE requests >= {alerts.min_requests} AND measured {sign} {number:g}"
+    return _params(f"FROM {stream} | {stats} | {holds}", duration_seconds(alerts.window))
+
+
+def _params(query: str, seconds: int) -> Json:
+    size, unit = (seconds // 60, "m") if seconds % 60 == 0 else (seconds, "s")
+    return {
+        "searchType": "esqlQuery",
+        "esqlQuery": {"esql": query},
+        "timeField": "@timestamp",
+        "timeWindowSize": size,
+        "timeWindowUnit": unit,
+        "threshold": [0],
+        "thresholdComparator": ">",
+        "size": 0,
+    }
+
+
+def _rule(name: str, project: str, params: Json, alerts: Alerts) -> Json:
+    seconds = duration_seconds(alerts.interval)
+    return {
+        "name": name,
+        "rule_type_id": ".es-query",
+        "consumer": "stackAlerts",
+        "tags": ["mlspec", project],
+        "schedule": {"interval": f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"},
+        "params": params,
+        "actions": [],
+    }

@@ -1,0 +1,1 @@
+"""`package`: the serving image."""

@@ -1,0 +1,38 @@
+"""The stage `package`: the serving code, out of the installed mlspec, into `artifacts/image/` for `docker build`.
+
+The code is copied and not installed, so that the image holds exactly what this mlspec tested the bundle with, needs no
+package index for it, and has no compiler in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import mlspec
+from mlspec.errors import StageError
+from mlspec.job import Job, write_text
+
+_ABOUT = '"""The serving part of mlspec; the compiler is not in this image."""\n\n__version__ = "{version}"\n'
+
+
+def main(job: Job) -> None:
+    """Replace `artifacts/image/` by the serving code. The bundle must be there and complete: it goes in beside it."""
+    bundle = job.inputs / "bundle"
+    lacking = [name for name in ("model.onnx", "signature.json", "preprocess") if not (bundle / name).exists()]
+    if lacking:
+        raise StageError(f"the bundle has no {', '.join(lacking)}", help="run `mlspec run export` first")
+    fill(job.outputs / "image", job.scratch)
+    print(f"serving code of mlspec {mlspec.__version__} is in {job.outputs / 'image'}")
+
+
+def fill(folder: Path, scratch: Path) -> None:
+    """Make `folder` hold the package `mlspec` with nothing but its runtime; whole or not at all."""
+    made, source = scratch / "image", Path(mlspec.__file__).parent / "runtime"
+    shutil.rmtree(made, ignore_errors=True)
+    for file in sorted(source.rglob("*.py")):
+        write_text(made / "mlspec" / "runtime" / file.relative_to(source), file.read_text(encoding="utf-8"))
+    write_text(made / "mlspec" / "__init__.py", _ABOUT.format(version=mlspec.__version__))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(folder)

@@ -1,0 +1,71 @@
+"""Stages through DVC, each by `dvc repro --single-item` in a process of its own: what DVC users do by hand.
+
+DVC removes a stage's outputs before it runs and writes dvc.lock after: a killed run leaves nothing that would be
+trusted. What a kill can tear is mended in `prepare`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlspec.plan.stage import Stage
+from mlspec.run.engines import state
+from mlspec.run.engines.machine import lacks
+from mlspec.run.engines.protocol import Watch
+from mlspec.run.engines.raw import keep
+from mlspec.run.engines.reasons import reasons
+from mlspec.run.engines.tree import Tree
+from mlspec.run.engines.verdict import judge
+from mlspec.run.outcome import Outcome
+from mlspec.run.process import follow
+
+LOGS = ".mlspec/logs"
+_OF_DVC = (
+    "To track the changes with git", "\tgit add ", "To enable auto staging", "\tdvc config core.autostage",
+    "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
+)  # fmt: skip
+"""Openings of lines that DVC has for a person at its own command line; they stay in the log."""
+
+
+class Dvc:
+    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps."""
+
+    def __init__(self, root: Path, coming: Mapping[str, str | None] | None = None, raw: Sequence[str] = ()) -> None:
+        self.root = root
+        self.raw = tuple(raw)
+        self._coming = coming
+
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+        """Why each stage would run. One with effects looks at the world when it runs, so it always does."""
+        pure = [stage for stage in stages if not stage.effects]
+        found: dict[str, str | None] = {stage.name: "compares, and acts on what differs" for stage in stages}
+        return found | reasons(pure, Tree(self.root, self._coming))
+
+    def lacks(self, stage: Stage) -> tuple[str, str] | None:
+        """What this machine lacks for the stage, and what mends it."""
+        return lacks(stage)
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Mend what a kill left half-written, and put raw data under DVC."""
+        self._coming = None
+        state.mend(self.root)
+        if any(not stage.effects for stage in stages):
+            keep(self.raw, self.root)
+
+    def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+        """Run the stage; its log is `.mlspec/logs/STAGE.log`."""
+        log = self.root / LOGS / f"{stage.name}.log"
+        start = time.monotonic()
+
+        def own(line: str) -> None:
+            if not line.startswith(_OF_DVC):
+                watch(line)
+
+        code = follow(state.command(stage, force=force), self.root, log, own)
+        seconds = round(time.monotonic() - start, 3)
+        if code == 0 and not stage.effects:
+            state.remember(self.root)
+        shown = log.relative_to(self.root).as_posix()
+        return judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)

@@ -1,0 +1,44 @@
+"""Which paths DVC passes over: `.dvcignore` files, in the syntax of .gitignore (https://dvc.org/doc/user-guide/project-structure/dvcignore-files)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pathspec import GitIgnoreSpec
+
+NAME = ".dvcignore"
+_ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
+
+
+class Ignores:
+    """The patterns that hold in a project; `read` gives a file's text by its path there, None where there is none."""
+
+    def __init__(self, read: Callable[[str], str | None]) -> None:
+        self._read = read
+        self._specs: dict[str, GitIgnoreSpec | None] = {}
+
+    def ignored(self, path: str, *, folder: bool = False) -> bool:
+        """Whether a file or folder is passed over. The folders above it are taken to be looked at already."""
+        shown = f"{path}/" if folder else path
+        verdict = False
+        for above in _above(path):
+            spec = self._spec(above)
+            if spec is None:
+                continue
+            found = spec.check_file(shown[len(above) + 1 :] if above else shown)
+            if found.include is not None:
+                verdict = found.include
+        return verdict
+
+    def _spec(self, folder: str) -> GitIgnoreSpec | None:
+        if folder not in self._specs:
+            text = self._read(f"{folder}/{NAME}" if folder else NAME)
+            lines = ([] if folder else list(_ALWAYS)) + (text or "").splitlines()
+            self._specs[folder] = GitIgnoreSpec.from_lines(lines) if lines else None
+        return self._specs[folder]
+
+
+def _above(path: str) -> Sequence[str]:
+    """`a/b/c` lies in the project's folder `""`, in `a` and in `a/b`."""
+    steps = path.split("/")[:-1]
+    return ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]

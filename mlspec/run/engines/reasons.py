@@ -1,0 +1,123 @@
+"""What `dvc.lock` says of the last run against the stages and files of now: why each stage would run.
+
+The same verdict as `dvc status`, in a tenth of its time and before anything is written; a test holds the two together.
+Reads, writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mlspec.parts.dvc.part import params
+from mlspec.plan.stage import Stage
+from mlspec.run.engines.tree import Tree
+
+LOCK = "dvc.lock"
+_SHOWN = 40
+_ABSENT = object()
+
+Entry = Mapping[str, Any]
+"""What dvc.lock has of one stage: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file."""
+
+
+def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, str | None]:
+    """For each stage why it would run, None where it is up to date."""
+    locked = read_lock(tree.text(LOCK))
+    found: dict[str, str | None] = {}
+    for stage in stages:
+        entry = locked.get(stage.name)
+        changes = list(_changes(stage, entry, tree)) if entry else ["never ran"]
+        found[stage.name] = _sentence(changes) if changes else None
+    tree.remember()
+    return found
+
+
+def read_lock(text: str | None) -> Mapping[str, Entry]:
+    """The stages of a dvc.lock; none where there is no lock, or one that cannot be read."""
+    if not text:
+        return {}
+    found = yaml(text)
+    stages = found.get("stages") if isinstance(found, dict) else None
+    return {k: v for k, v in stages.items() if isinstance(v, dict)} if isinstance(stages, dict) else {}
+
+
+def readable(text: str) -> bool:
+    """Whether a dvc.lock is whole."""
+    found = yaml(text)
+    return isinstance(found, dict) and isinstance(found.get("stages", {}), dict)
+
+
+def yaml(text: str) -> Any:
+    """YAML as DVC reads it; None where it cannot be read."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=False).load(text)
+    except (YAMLError, ValueError):
+        return None
+
+
+def _changes(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
+    if entry.get("cmd") != stage.command:
+        yield "its command changed"
+    yield from _params(stage, entry, tree)
+    deps = {row.get("path"): row for row in entry.get("deps", [])}
+    for path in stage.inputs:
+        if path not in deps:
+            yield f"input {path} is new"
+        elif (now := tree.digest(path)) != deps[path].get("md5"):
+            yield f"input {path} {'is missing' if now is None else 'changed'}"
+    outs = {row.get("path"): row for row in entry.get("outs", [])}
+    for output in stage.outputs:
+        now = tree.digest(output.path)
+        if now is None:
+            yield f"output {output.path} is missing"
+        elif now != outs.get(output.path, {}).get("md5"):
+            yield f"output {output.path} was changed"
+
+
+def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
+    locked = entry.get("params", {})
+    for file, keys in params(stage).items():
+        section = file.split("/")[1]
+        if not tree.exists(file):
+            continue  # a section that the spec does not name
+        now, before = yaml(tree.text(file) or "") or {}, locked.get(file) or {}
+        for key in keys or sorted({*now, *before}):
+            new, old = _get(now, key), before.get(key, _ABSENT)
+            yield from _differences(f"{section}.{key}", old, new)
+
+
+def _get(values: Any, key: str) -> Any:
+    for step in key.split("."):
+        if not isinstance(values, dict) or step not in values:
+            return _ABSENT
+        values = values[step]
+    return values
+
+
+def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
+    """`train.learning_rate changed 0.001 → 0.003`: mappings are told by the keys in which they differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences(f"{key}.{name}", old.get(name, _ABSENT), new.get(name, _ABSENT))
+    elif old is _ABSENT and new is not _ABSENT:
+        yield f"{key} is new"
+    elif new is _ABSENT and old is not _ABSENT:
+        yield f"{key} is gone"
+    elif old is not new and (old != new or isinstance(old, bool) != isinstance(new, bool)):
+        yield f"{key} changed {_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _sentence(changes: Sequence[str]) -> str:
+    more = f" and {len(changes) - 2} more" if len(changes) > 2 else ""
+    return ", ".join(changes[:2]) + more

@@ -1,0 +1,77 @@
+"""DVC's own state in a project: the command line, and what a kill in the middle of a write can leave behind.
+
+DVC writes dvc.lock and `.dvc/tmp/rwlock` in place (dvc 3.67, utils/serialize and rwlock.py): both can be torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlspec.plan.stage import Stage
+from mlspec.run.engines.reasons import LOCK, readable
+
+_COPY = ".mlspec/dvc.lock"
+
+
+def command(stage: Stage, *, force: bool) -> list[str]:
+    """What runs the stage: DVC, or the program itself where the stage changes the world outside the project."""
+    if stage.effects:
+        return stage.command.split()
+    forced = ["--force"] if force else []
+    return [sys.executable, "-m", "dvc", "repro", "--single-item", *forced, stage.name]
+
+
+def remember(root: Path) -> None:
+    """Keep a copy of a dvc.lock that is whole."""
+    lock = root / LOCK
+    if not lock.is_file() or not (root / _COPY).parent.is_dir():
+        return
+    partial = (root / _COPY).with_suffix(f".{os.getpid()}")
+    partial.write_bytes(lock.read_bytes())
+    partial.replace(root / _COPY)
+
+
+def mend(root: Path) -> None:
+    """Take back a torn dvc.lock, and strike from DVC's list of readers and writers those that are no more."""
+    lock, copy = root / LOCK, root / _COPY
+    if lock.is_file() and not readable(lock.read_text(encoding="utf-8", errors="replace")):
+        if copy.is_file():
+            lock.write_bytes(copy.read_bytes())
+        else:
+            lock.unlink()
+    busy = root / ".dvc" / "tmp" / "rwlock"
+    if not busy.is_file():
+        return
+    try:
+        found = json.loads(busy.read_text(encoding="utf-8"))
+        left = _living(found)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        busy.unlink()
+        return
+    if left != found:
+        busy.write_text(json.dumps(left), encoding="utf-8")
+
+
+def _living(found: dict[str, Any]) -> dict[str, Any]:
+    """`{"write": {path: process}, "read": {path: [process]}}` without processes that have ended.
+
+    DVC itself strikes those whose number is free; a number that another program has since is ours to see.
+    """
+    write = {path: info for path, info in found.get("write", {}).items() if _runs(info)}
+    read = {path: [i for i in infos if _runs(i)] for path, infos in found.get("read", {}).items()}
+    return {"write": write, "read": {path: infos for path, infos in read.items() if infos}}
+
+
+def _runs(info: dict[str, Any]) -> bool:
+    import psutil  # comes with DVC
+
+    try:
+        return any("dvc" in word for word in psutil.Process(int(info["pid"])).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True

@@ -1,0 +1,103 @@
+"""What happened, one JSON row each, in `.mlspec/journal.jsonl`: only ever added to, and on the disk before we go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from mlspec.run.outcome import Outcome
+
+NAME = ".mlspec/journal.jsonl"
+Row = Mapping[str, object]
+
+
+class Recorder(Protocol):
+    """What a run tells of itself."""
+
+    def begin(self, stages: Sequence[str]) -> None: ...  # noqa: D102
+
+    def outcome(self, outcome: Outcome) -> None: ...  # noqa: D102
+
+    def end(self, status: str) -> None: ...  # noqa: D102
+
+
+class Journal:
+    """The journal of one project. A row torn by a kill is passed over, and the next begins on a line of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / NAME
+        self._run = ""
+
+    def begin(self, stages: Sequence[str]) -> None:
+        """A run begins that will look at these stages."""
+        self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+        self._add(event="begin", stages=list(stages))
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A stage has come to an end."""
+        row = {"stage": outcome.stage, "status": outcome.status, "reason": outcome.reason, "help": outcome.help}
+        self._add(event="stage", **row, seconds=outcome.seconds, log=outcome.log)
+
+    def end(self, status: str) -> None:
+        """The run is over: `done`, `failed` or `interrupted`."""
+        self._add(event="end", status=status)
+
+    def rows(self) -> list[Row]:
+        """All rows that are whole, the oldest first."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except OSError:
+            return []
+        found = [_row(line) for line in lines if line.strip()]
+        return [row for row in found if row is not None]
+
+    def durations(self) -> dict[str, float]:
+        """Seconds that each stage took when it last ran."""
+        return {str(row["stage"]): float(str(row["seconds"])) for row in self._stages() if row.get("status") == "ran"}
+
+    def last(self) -> dict[str, Row]:
+        """Each stage's last row."""
+        return {str(row["stage"]): row for row in self._stages()}
+
+    def _stages(self) -> list[Row]:
+        return [row for row in self.rows() if row.get("event") == "stage" and "stage" in row and "seconds" in row]
+
+    def _add(self, **row: object) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = json.dumps({"at": now, "run": self._run, **row}, ensure_ascii=False).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            if file.tell() and not _ends_whole(file.fileno(), file.tell()):
+                line = b"\n" + line
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class Silent:
+    """Records nothing: for a dry run."""
+
+    def begin(self, stages: Sequence[str]) -> None:
+        """Nothing."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def end(self, status: str) -> None:
+        """Nothing."""
+
+
+def _ends_whole(descriptor: int, size: int) -> bool:
+    return os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,7 @@
+"""Hydra instantiates only plugins that lie in a package called hydra_plugins; this is mlspec's part of it."""
+
+from mlspec.run import sweeper
+
+
+class SpecSweeper(sweeper.SpecSweeper):
+    """The sweeper that `conf/config.yaml` names."""

@@ -1,0 +1,75 @@
+"""A Schedule to Outcomes: one stage after the other through an engine, each recorded and shown as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from mlspec.run.engines.protocol import Engine
+from mlspec.run.journal import Recorder
+from mlspec.run.outcome import Outcome
+from mlspec.run.schedule import Schedule, Step
+
+UP_TO_DATE = "up to date"
+
+
+class Watcher(Protocol):
+    """Who is shown how a run goes."""
+
+    def started(self, step: Step) -> None: ...  # noqa: D102
+
+    def line(self, text: str) -> None: ...  # noqa: D102
+
+    def ended(self, outcome: Outcome) -> None: ...  # noqa: D102
+
+
+def run(plan: Schedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
+    """Carry out every step; what depends on one that failed or was skipped is skipped.
+
+    An interruption ends as Outcomes too: `interrupted` for the stage at work, `skipped` for the rest.
+    """
+    recorder.begin([step.stage.name for step in plan.steps])
+    outcomes: dict[str, Outcome] = {}
+    if plan.due:
+        engine.prepare([step.stage for step in plan.due])
+    for step in plan.steps:
+        outcome = _settled(step, outcomes, engine) or _carried_out(step, engine, watcher)
+        outcomes[step.stage.name] = outcome
+        recorder.outcome(outcome)
+        watcher.ended(outcome)
+    found = tuple(outcomes.values())
+    recorder.end(_verdict(found))
+    return found
+
+
+def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outcome | None:
+    """The Outcome of a step that needs no running; None for one that does."""
+    name = step.stage.name
+    if any(outcome.status == "interrupted" for outcome in before.values()):
+        return Outcome(name, "skipped", "the run was interrupted", "mlspec apply")
+    if step.reason is None:
+        return Outcome(name, "cached", UP_TO_DATE)
+    blocked = next((n for n in step.after if before[n].status in ("failed", "skipped")), None)
+    if blocked is not None:
+        what = "failed" if before[blocked].status == "failed" else "was skipped"
+        return Outcome(name, "skipped", f"{blocked} {what}", before[blocked].help)
+    if (lack := engine.lacks(step.stage)) is not None:
+        return Outcome(name, "skipped", *lack)
+    if not step.certain and engine.status([step.stage])[name] is None:
+        return Outcome(name, "cached", f"{' and '.join(step.after)} changed nothing that it reads")
+    return None
+
+
+def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
+    watcher.started(step)
+    try:
+        outcome = engine.run(step.stage, watcher.line, force=step.forced)
+    except KeyboardInterrupt:
+        return Outcome(step.stage.name, "interrupted", "it was stopped", "mlspec apply")
+    return replace(outcome, reason=outcome.reason or step.reason or "")
+
+
+def _verdict(outcomes: tuple[Outcome, ...]) -> str:
+    found = {outcome.status for outcome in outcomes}
+    return "interrupted" if "interrupted" in found else "failed" if "failed" in found else "done"

@@ -1,0 +1,99 @@
+"""Which stages to run, in which order, and why each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlspec.errors import UsageError
+from mlspec.plan.graph import upstream
+from mlspec.plan.stage import Stage
+from mlspec.spec.names import suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user asks for on the command line."""
+
+    until: str | None = None
+    only: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a run: why it runs, None where it is up to date.
+
+    `certain` is False where it runs only if a stage before it changes what it reads. `after` are the stages of this
+    run that it waits for.
+    """
+
+    stage: Stage
+    reason: str | None
+    after: tuple[str, ...] = ()
+    forced: bool = False
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps of a run in order."""
+
+    steps: tuple[Step, ...] = field(default=())
+
+    @property
+    def due(self) -> tuple[Step, ...]:
+        """The steps that have something to do."""
+        return tuple(step for step in self.steps if step.reason is not None)
+
+
+def schedule(stages: Sequence[Stage], reasons: Mapping[str, str | None], selection: Selection) -> Schedule:
+    """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
+    chosen = _chosen(stages, selection)
+    names = {stage.name for stage in chosen}
+    needs = upstream(stages)
+    steps: list[Step] = []
+    due: set[str] = set()
+    for stage in chosen:
+        after = tuple(name for name in needs[stage.name] if name in names)
+        step = _step(stage, reasons.get(stage.name), after, [n for n in after if n in due], selection.force)
+        steps.append(step)
+        if step.reason is not None:
+            due.add(stage.name)
+    return Schedule(tuple(steps))
+
+
+def _step(stage: Stage, reason: str | None, after: tuple[str, ...], moved: Sequence[str], force: Sequence[str]) -> Step:
+    if stage.name in force:
+        return Step(stage, "forced", after, forced=True)
+    if reason is None and moved:
+        return Step(stage, f"after {', '.join(moved)}", after, certain=False)
+    return Step(stage, reason, after)
+
+
+def _chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
+    names = [stage.name for stage in stages]
+    until = [selection.until] if selection.until is not None else []
+    for name in (*until, *selection.only, *selection.force):
+        if name not in names:
+            raise UsageError(f"this project has no stage `{name}`", help=suggest(name, names, "its stages are"))
+    kept = set(names)
+    if selection.only:
+        kept &= set(selection.only)
+    if until:
+        kept &= _with_all_before(until, upstream(stages))
+    for name in selection.force:
+        if name not in kept:
+            raise UsageError(f"`{name}` is forced, and left out by --only or --until")
+    return [stage for stage in stages if stage.name in kept]
+
+
+def _with_all_before(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    open_ = list(names)
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found.add(name)
+            open_ += needs[name]
+    return found

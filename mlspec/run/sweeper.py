@@ -1,0 +1,132 @@
+"""A Hydra sweeper that reads the spec's `sweep` section: grid, random, or Bayesian through optuna."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from mlspec.errors import StageError
+from mlspec.run.hydra_text import Written, written
+
+Choice = dict[str, Any]
+
+
+class SpecSweeper(Sweeper):
+    """Runs one job after the other through Hydra's launcher and writes `results.csv`, the best first."""
+
+    def __init__(self, **_: Any) -> None:  # Hydra passes what its basic sweeper takes
+        self.config: Any = None
+        self.launcher: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """What Hydra hands over before the sweep."""
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[tuple[Choice, float | None]]:
+        """All trials, the best first. Overrides on the command line: fixed ones hold for all, lists make a grid."""
+        found: Any = OmegaConf.to_container(self.config.sweep, resolve=True) if "sweep" in self.config else {}
+        settings: dict[str, Any] = found
+        fixed, lists = _command_line(arguments)
+        results: list[tuple[Choice, float | None]] = []
+        folder = Path(str(self.config.hydra.sweep.dir))
+        for choice, tell in _choices(settings, lists):
+            overrides = [*fixed, *(f"{key}={written(value)}" for key, value in choice.items())]
+            (done,) = self.launcher.launch([overrides], initial_job_idx=len(results))
+            value = done.return_value
+            tell(value)
+            results.append((choice, value))
+            print(f"sweep: {'  '.join(overrides)}  ->  {value}", flush=True)
+        worst = math.inf
+        sign = -1 if settings.get("goal") == "maximize" else 1
+        results.sort(key=lambda row: worst if row[1] is None or math.isnan(row[1]) else sign * row[1])
+        _table(folder, str(settings.get("metric", "value")), results)
+        return results
+
+
+def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
+    fixed: list[str] = []
+    lists: dict[str, list[Any]] = {}
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        if override.is_sweep_override():
+            lists[override.get_key_element()] = [Written(v) for v in override.sweep_string_iterator()]
+        else:
+            fixed.append(str(override.input_line))
+    return fixed, lists
+
+
+def _choices(settings: dict[str, Any], lists: dict[str, list[Any]]) -> Iterator[tuple[Choice, Callable[[Any], None]]]:
+    """Each trial's values, and where its result is told."""
+    parameters = {k: v for k, v in settings.get("parameters", {}).items() if k not in lists}
+    if lists or settings.get("method") == "grid" or not parameters:
+        axes = lists or {key: parameter["values"] for key, parameter in parameters.items()}
+        for values in itertools.product(*axes.values()):
+            yield dict(zip(axes, values, strict=True)), lambda _: None
+    elif settings["method"] == "random":
+        chance = random.Random(settings["seed"])
+        for _ in range(settings["trials"]):
+            yield {key: _drawn(chance, parameter) for key, parameter in parameters.items()}, lambda _: None
+    else:
+        yield from _bayes(settings, parameters)
+
+
+def _drawn(chance: random.Random, parameter: dict[str, Any]) -> Any:
+    if parameter.get("values") is not None:
+        return chance.choice(parameter["values"])
+    low, high = parameter["min"], parameter["max"]
+    value = math.exp(chance.uniform(math.log(low), math.log(high))) if parameter["log"] else chance.uniform(low, high)
+    return round(value) if parameter["whole"] else value
+
+
+def _bayes(settings: dict[str, Any], parameters: dict[str, Any]) -> Iterator[tuple[Choice, Callable[[Any], None]]]:
+    try:
+        import optuna
+    except ImportError:
+        raise StageError("a bayes sweep needs the package optuna", help="pip install 'mlspec[sweep]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=settings["seed"])
+    study = optuna.create_study(direction=settings["goal"], sampler=sampler)
+    for _ in range(settings["trials"]):
+        trial = study.ask()
+        choice = {key: _asked(trial, key, parameter) for key, parameter in parameters.items()}
+
+        def tell(value: Any, trial: Any = trial) -> None:
+            failed = value is None or not math.isfinite(value)
+            study.tell(trial, None if failed else value, optuna.trial.TrialState.FAIL if failed else None)
+
+        yield choice, tell
+
+
+def _asked(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
+    if parameter.get("values") is not None:
+        return trial.suggest_categorical(key, parameter["values"])
+    if parameter["whole"]:
+        return trial.suggest_int(key, round(parameter["min"]), round(parameter["max"]), log=parameter["log"])
+    return trial.suggest_float(key, parameter["min"], parameter["max"], log=parameter["log"])
+
+
+def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | None]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
+    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*keys, metric])
+        writer.writerows([*(choice.get(key, "") for key in keys), value] for choice, value in results)
+    if results and results[0][1] is not None:
+        best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
+        print(f"sweep: the best of {len(results)} is {best} with {metric} {results[0][1]}; all in {folder}/results.csv")
+    elif results:
+        print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

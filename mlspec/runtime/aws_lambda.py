@@ -1,0 +1,159 @@
+"""The service in a Lambda function: every shape of event to a Request, and its Answer back in the caller's shape.
+
+Events: https://docs.aws.amazon.com/lambda/latest/dg/ (services-apigateway, urls-invocation, services-alb).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mlspec.runtime.rows import RefusedError
+from mlspec.runtime.service import Answer, Request, Service, load, refusal
+
+MAX_ANSWER: Final = 6 * 1024 * 1024 - 64 * 1024
+"""Bytes of an answer: Lambda's limit for a synchronous invocation is 6 MB, and the envelope needs some of it."""
+Event = Mapping[str, Any]
+Handle = Callable[[Any, object], Any]
+
+
+def make_handler(bundle: Path | None = None) -> Handle:
+    """The handler over the bundle in that folder (MODEL_BUNDLE where none is given). Loads the model: call it once."""
+    return handler_for(load(bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle"))))
+
+
+def handler_for(service: Service) -> Handle:
+    """The handler over `service`.
+
+    Every event gets an answer, a malformed one too; only a direct invocation on which the model itself fails raises, so
+    that Lambda counts it as an error of the function.
+    """
+
+    def handle(event: Any, context: object) -> Any:
+        request_id = getattr(context, "aws_request_id", "")
+        if isinstance(event, Mapping):
+            if is_warm_up(event):
+                return {"warm": True, "model": service.contract.name, "version": service.contract.version}
+            for recognised, read, write in _SHAPES:
+                if recognised(event):
+                    return write(_answer(service, event, read, request_id), event)
+        return _direct(service, event)
+
+    return handle
+
+
+def is_warm_up(event: Event) -> bool:
+    """A scheduled event, or `{"warmup": true}`: it only keeps the function loaded."""
+    if event.get("source") in ("aws.events", "aws.scheduler") and "detail-type" in event:
+        return True
+    return set(event) == {"warmup"} and event["warmup"] is True
+
+
+def _answer(service: Service, event: Event, read: Callable[[Event], Request], request_id: str) -> Answer:
+    try:
+        request = read(event)
+    except RefusedError as error:
+        return service.refuse(error)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return service.refuse(
+            RefusedError(400, "bad-event", "the event is not as API Gateway or a load balancer sends it")
+        )
+    if request_id and "x-request-id" not in request.headers:
+        request = Request(request.method, request.path, {**request.headers, "x-request-id": request_id}, request.body)
+    answer = service.answer(request)
+    if len(answer.body) > MAX_ANSWER:
+        return service.refuse(RefusedError(413, "answer-too-large", "the answer exceeds 6 MB; send fewer rows at once"))
+    return answer
+
+
+def _direct(service: Service, event: Any) -> Any:
+    """An invocation without HTTP around it: a row or a list of rows, and predictions or the refusal back."""
+    try:
+        if isinstance(event, list):
+            return list(service.predict(event))
+        return service.predict([event])[0]
+    except RefusedError as error:
+        return refusal(error)
+
+
+def _is_v2(event: Event) -> bool:
+    context = event.get("requestContext")
+    return event.get("version") == "2.0" and isinstance(context, Mapping) and "http" in context
+
+
+def _is_balancer(event: Event) -> bool:
+    context = event.get("requestContext")
+    return isinstance(context, Mapping) and "elb" in context
+
+
+def _is_v1(event: Event) -> bool:
+    return "httpMethod" in event and "path" in event
+
+
+def _read_v2(event: Event) -> Request:
+    """API Gateway HTTP API and function URL. A stage other than `$default` stands before the path."""
+    context = event["requestContext"]
+    path, stage = _text(event.get("rawPath") or "/"), context.get("stage") or "$default"
+    if stage != "$default" and (path == f"/{stage}" or path.startswith(f"/{stage}/")):
+        path = path[len(stage) + 1 :] or "/"
+    return Request(_text(context["http"]["method"]), path, _small(event.get("headers")), _body(event))
+
+
+def _read_v1(event: Event) -> Request:
+    """API Gateway REST API and load balancer; either may send its headers as lists."""
+    several = event.get("multiValueHeaders") or {}
+    headers = {name: values[-1] for name, values in several.items() if values} | dict(event.get("headers") or {})
+    return Request(_text(event["httpMethod"]), _text(event["path"]), _small(headers), _body(event))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("this is text in a real event")
+    return value
+
+
+def _small(headers: Mapping[str, Any] | None) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+
+
+def _body(event: Event) -> bytes:
+    if event.get("body") is None:
+        return b""
+    body = _text(event["body"])
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise RefusedError(400, "bad-base64", "the body is marked as base64 and is not") from None
+
+
+def _write(answer: Answer, event: Event) -> dict[str, Any]:  # noqa: ARG001 - one signature for all shapes
+    return {
+        "statusCode": answer.status,
+        "headers": dict(answer.headers),
+        "body": answer.body.decode("utf-8"),
+        "isBase64Encoded": False,
+    }
+
+
+def _write_balancer(answer: Answer, event: Event) -> dict[str, Any]:
+    """A load balancer wants a status line, and headers in the form that it sent its own in."""
+    from http import HTTPStatus
+
+    made = _write(answer, event)
+    made["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+    if event.get("multiValueHeaders") is not None:
+        made["multiValueHeaders"] = {name: [value] for name, value in made.pop("headers").items()}
+    return made
+
+
+_SHAPES: Final = (
+    (_is_v2, _read_v2, _write),
+    (_is_balancer, _read_v1, _write_balancer),
+    (_is_v1, _read_v1, _write),
+)

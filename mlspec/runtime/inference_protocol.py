@@ -1,0 +1,92 @@
+"""The Open Inference Protocol, version 2, as JSON (https://github.com/kserve/open-inference-protocol): both ways.
+
+Inputs are columns with one value a row: shape `[n]` or `[n, 1]`. An image travels as base64 in a BYTES column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlspec.runtime.contract import DATATYPES, Contract
+from mlspec.runtime.rows import RefusedError
+
+_NUMBERS = {"FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"}
+
+
+def metadata(contract: Contract) -> dict[str, object]:
+    """What `GET /v2/models/NAME` answers."""
+    return {
+        "name": contract.name,
+        "versions": [contract.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": n, "datatype": DATATYPES[k], "shape": [-1]} for n, k in contract.inputs.items()],
+        "outputs": [{"name": o.name, "datatype": o.datatype, "shape": [-1, *o.shape]} for o in contract.outputs],
+    }
+
+
+def columns_to_rows(request: Any, contract: Contract) -> list[dict[str, object]]:
+    """The rows of an inference request, still unchecked value by value. Raises RefusedError 400 or 422."""
+    if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
+        raise RefusedError(400, "bad-request", "an inference request is an object with a list of `inputs`")
+    columns: dict[str, list[object]] = {}
+    for tensor in request["inputs"]:
+        name, data = _column(tensor, contract)
+        if name in columns:
+            raise RefusedError(422, "bad-tensor", f"input `{name}` comes twice")
+        columns[name] = data
+    for name in contract.inputs:
+        if name not in columns:
+            raise RefusedError(422, "bad-tensor", f"input `{name}` is missing")
+    lengths = {name: len(data) for name, data in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise RefusedError(422, "bad-tensor", f"the inputs have different numbers of rows: {lengths}")
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _column(tensor: object, contract: Contract) -> tuple[str, list[object]]:
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        raise RefusedError(422, "bad-tensor", "every input is an object with a `name`")
+    name = tensor["name"]
+    if name not in contract.inputs:
+        known = ", ".join(f"`{n}`" for n in contract.inputs)
+        raise RefusedError(422, "bad-tensor", f"the model has no input `{name[:100]}`; it has {known}")
+    wanted, given = DATATYPES[contract.inputs[name]], tensor.get("datatype")
+    if given != wanted and not (wanted == "FP64" and given in _NUMBERS):
+        raise RefusedError(422, "bad-tensor", f"input `{name}` has datatype {wanted}, not {given}")
+    shape, data = tensor.get("shape"), tensor.get("data")
+    if not isinstance(data, list):
+        raise RefusedError(422, "bad-tensor", f"input `{name}` has no list of `data`")
+    if shape == [len(data), 1] and all(isinstance(item, list) and len(item) == 1 for item in data):
+        data = [item[0] for item in data]
+    if shape not in ([len(data)], [len(data), 1]):
+        raise RefusedError(422, "bad-tensor", f"input `{name}` has shape {shape} but {len(data)} values")
+    return name, data
+
+
+def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]], contract: Contract) -> dict[str, Any]:
+    """The response for those predictions: the outputs asked for, all of them where none are named."""
+    known = {output.name: output for output in contract.outputs}
+    outputs = []
+    for name in _asked(request, list(known)):
+        output = known[name]
+        data = [_value(p, name, contract) for p in predictions]
+        flat = [x for row in data for x in row] if output.shape else data
+        outputs.append(
+            {"name": name, "datatype": output.datatype, "shape": [len(predictions), *output.shape], "data": flat}
+        )
+    made: dict[str, Any] = {"model_name": contract.name, "model_version": contract.version, "outputs": outputs}
+    return made | ({"id": request["id"]} if isinstance(request.get("id"), str) else {})
+
+
+def _asked(request: Mapping[str, Any], known: list[str]) -> list[str]:
+    wanted = request.get("outputs") or []
+    if not isinstance(wanted, list) or not all(isinstance(w, dict) and w.get("name") in known for w in wanted):
+        raise RefusedError(422, "bad-tensor", f"`outputs` may name {', '.join(f'`{n}`' for n in known)}")
+    return list(dict.fromkeys(w["name"] for w in wanted)) or known
+
+
+def _value(prediction: Mapping[str, Any], name: str, contract: Contract) -> Any:
+    if name == "probabilities":
+        return [prediction["probabilities"][label] for label in contract.labels]
+    return prediction[name]

@@ -1,0 +1,126 @@
+"""Bytes of a request to rows for the model, and nothing else: whatever does not fit the contract is refused by name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from mlspec.runtime.contract import Contract, Kind
+
+Row = dict[str, object]
+
+
+class RefusedError(Exception):
+    """A request that is at fault: an HTTP status, a code that never changes, a sentence, and where in the body."""
+
+    def __init__(self, status: int, code: str, message: str, details: Sequence[Mapping[str, object]] = ()) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details = status, code, message, tuple(details)
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of `body`, read strictly: UTF-8, no repeated key, no NaN. Raises RefusedError 400."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise RefusedError(400, "bad-json", "the body is not UTF-8") from None
+    except RecursionError:
+        raise RefusedError(400, "bad-json", "the body is nested too deeply") from None
+    except ValueError as error:
+        raise RefusedError(400, "bad-json", f"the body is not JSON: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
+    """The rows in `value`, each checked against the contract. Raises RefusedError 422 that lists every fault."""
+    if not value:
+        raise RefusedError(422, "no-rows", "there is no row to predict for")
+    if len(value) > most:
+        raise RefusedError(
+            413, "too-many-rows", f"{len(value)} rows are more than the {most} that one request may have"
+        )
+    details: list[dict[str, object]] = []
+    made = [_row(row, index, contract, details) for index, row in enumerate(value)]
+    if details:
+        first = details[0]
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        place = f"row {first['row']}" + (f", `{first['input']}`" if first["input"] else "")
+        raise RefusedError(422, "bad-row", f"{place}: {first['problem']}{more}", details[:100])
+    return made
+
+
+def _row(row: object, index: int, contract: Contract, details: list[dict[str, object]]) -> Row:
+    def fault(name: str, problem: str) -> None:
+        details.append({"row": index, "input": name, "problem": problem})
+
+    if not isinstance(row, dict):
+        fault("", f"a row is an object with {', '.join(contract.inputs)}")
+        return {}
+    for name in row:
+        if name not in contract.inputs:
+            fault(str(name)[:100], "the model has no such input")
+    made: Row = {}
+    for name, kind in contract.inputs.items():
+        if name not in row:
+            fault(name, "it is missing")
+            continue
+        try:
+            made[name] = _READ[kind](row[name])
+        except ValueError as error:
+            fault(name, str(error))
+    return made
+
+
+def _text(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("it must be text or null")
+    return _writable(value)
+
+
+def _writable(value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair") from None
+    return value
+
+
+def _number(value: object) -> object:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it must be a number or null")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("it is too large for a number")
+    return number
+
+
+def _image(value: object) -> object:
+    """Base64 or lists of pixels: only decoding it shows what it is, and preprocessing does that."""
+    if not isinstance(value, str | list):
+        raise ValueError("it must be the image's file in base64, or a list of pixel rows")
+    return value
+
+
+_READ: dict[Kind, Callable[[object], object]] = {
+    "text": _text, "category": _text, "number": _number, "image": _image,
+}  # fmt: skip

@@ -1,0 +1,42 @@
+"""Trained projects, one of each kind, trained once for all tests that read them; tests that write take a copy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.parts import projects
+from tests.parts.projects import Applied
+
+_KINDS = {"text": projects.text, "numbers": projects.numbers, "images": projects.images}
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def get(kind: str) -> Path:
+        if kind not in made:
+            applied = _KINDS[kind](tmp_path_factory.mktemp(kind))
+            applied.run("data", "train")
+            made[kind] = applied.root
+        return made[kind]
+
+    return get
+
+
+@pytest.fixture
+def trained(_trained: Callable[[str], Path], tmp_path: Path) -> Callable[..., Applied]:
+    """A copy of the trained project of a kind, with more sections in its spec."""
+
+    def copy(kind: str, more: str = "") -> Applied:
+        root = tmp_path / kind
+        shutil.copytree(_trained(kind), root)
+        spec = root / "mlproject.yaml"
+        spec.write_text(spec.read_text(encoding="utf-8") + more, encoding="utf-8")
+        return Applied(root)
+
+    return copy

@@ -1,0 +1,125 @@
+"""Tiny real projects, one for each kind of input: made in a folder, applied stage by stage with the real bodies."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlspec.compiler import Build, compile_project
+from mlspec.job import Job
+from mlspec.parts.registry import PARTS
+
+PROGRAMS = {name: path for part in PARTS for name, path in part.PROGRAMS.items()}
+
+
+@dataclass
+class Applied:
+    """A project in a folder."""
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    def build(self) -> Build:
+        return compile_project(self.root / "mlproject.yaml")
+
+    def job(self) -> Job:
+        project = self.build().project
+        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
+
+    def run(self, *stages: str) -> float | None:
+        import torch
+
+        torch.set_num_threads(1)
+        result = None
+        for stage in stages:
+            module, _, name = PROGRAMS[stage].partition(":")
+            result = getattr(importlib.import_module(module), name)(self.job())
+        return result
+
+    def spec(self, old: str, new: str) -> None:
+        """Change the spec's text."""
+        path = self.root / "mlproject.yaml"
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def written(root: Path, files: dict[str, str | bytes]) -> Applied:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return Applied(root)
+
+
+def text(root: Path, more: str = "") -> Applied:
+    """Sentences that praise or complain; easy, so that a very small transformer learns it in a second."""
+    draw = random.Random(3)
+    good, bad = ["good", "great", "lovely", "fine"], ["bad", "awful", "poor", "sad"]
+    filler = "the food was and we ate some more of it with friends on a quiet evening by the sea".split()
+    lines = ["origin,label,sentence"]
+    for number in range(240):
+        label = number % 2
+        words = draw.choices(filler, k=draw.randrange(1, 14))
+        for _ in range(1 + len(words) // 5):
+            words.insert(draw.randrange(len(words) + 1), draw.choice(good if label else bad))
+        lines.append(f"{draw.choice('abc')},{label},{' '.join(words)}")
+    spec = (
+        "project: {name: mood}\n"
+        "data:\n  source: data/mood.csv\n  inputs: {sentence: text}\n"
+        "  target: {column: label, type: class, labels: [sad, glad]}\n  split: {valid: 0.2, test: 0.2}\n"
+        "model: {type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 24, vocab_size: 120, dropout: 0}\n"
+        "train: {max_epochs: 8, batch_size: 16, learning_rate: 0.01}\n"
+    )
+    return written(root, {"mlproject.yaml": spec + more, "data/mood.csv": "\n".join(lines) + "\n"})
+
+
+def numbers(root: Path, more: str = "") -> Applied:
+    """A price of size and town: regression over a number and a category, some of both missing."""
+    draw = random.Random(5)
+    towns = {"Bonn": 3.0, "Ulm": 1.0, "Hof": -2.0, "": 0.0}
+    lines = ["size,town,price"]
+    for _ in range(240):
+        size, town = draw.gauss(0, 2), draw.choice(list(towns))
+        shown = "" if draw.random() < 0.05 else f"{size:.4f}"
+        lines.append(f"{shown},{town},{2 * size + towns[town] + draw.gauss(0, 0.1):.4f}")
+    spec = (
+        "project: {name: prices}\n"
+        "data:\n  source: data/prices.csv\n  inputs: {size: number, town: category}\n"
+        "  target: {column: price, type: number}\n  split: {valid: 0.2, test: 0.2}\n"
+        "model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}\n"
+        "train: {max_epochs: 12, batch_size: 16, learning_rate: 0.02}\n"
+    )
+    return written(root, {"mlproject.yaml": spec + more, "data/prices.csv": "\n".join(lines) + "\n"})
+
+
+def images(root: Path, more: str = "") -> Applied:
+    """Grey pictures with a bright half: left, right or top."""
+    from PIL import Image
+
+    draw = random.Random(7)
+    files: dict[str, str | bytes] = {}
+    for number in range(150):
+        label = ("left", "right", "top")[number % 3]
+        picture = Image.new("L", (8, 8))
+        for x in range(8):
+            for y in range(8):
+                bright = {"left": x < 4, "right": x >= 4, "top": y < 4}[label]
+                picture.putpixel((x, y), max(0, min(255, (170 if bright else 60) + draw.randrange(-50, 51))))
+        raw = io.BytesIO()
+        picture.save(raw, "PNG")
+        files[f"data/halves/{label}/{number:03}.png"] = raw.getvalue()
+    spec = (
+        "project: {name: halves}\n"
+        "data:\n  source: data/halves\n  inputs: {image: {type: image, channels: 1}}\n"
+        "  target: {column: label, type: class}\n  split: {valid: 0.2, test: 0.2}\n"
+        "model: {type: image-classifier, channels: [8], hidden: 16, dropout: 0}\n"
+        "train: {max_epochs: 6, batch_size: 16, learning_rate: 0.01}\n"
+    )
+    return written(root, {"mlproject.yaml": spec + more, **files})

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from mlspec.runtime.aws_lambda import handler_for
+from mlspec.runtime.contract import Contract
+from mlspec.runtime.service import Service
+from tests.runtime.served import ROW, YES, service
+
+BODY = json.dumps(ROW)
+JSON = {"Content-Type": "application/json"}
+
+
+class Context:
+    aws_request_id = "c-1"
+
+
+def v1(**changes: Any) -> dict[str, Any]:
+    return {
+        "resource": "/{proxy+}", "httpMethod": "POST", "path": "/predict", "headers": JSON, "multiValueHeaders": None,
+        "queryStringParameters": None, "requestContext": {"stage": "prod"}, "body": BODY, "isBase64Encoded": False,
+    } | changes  # fmt: skip
+
+
+def v2(**changes: Any) -> dict[str, Any]:
+    context = {"stage": "$default", "http": {"method": "POST", "path": "/predict", "sourceIp": "127.0.0.1"}}
+    return {
+        "version": "2.0", "routeKey": "$default", "rawPath": "/predict", "rawQueryString": "a=b",
+        "headers": {"content-type": "application/json"}, "requestContext": context, "body": BODY,
+        "isBase64Encoded": False,
+    } | changes  # fmt: skip
+
+
+def balancer(**changes: Any) -> dict[str, Any]:
+    return v1(requestContext={"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:x"}}) | changes
+
+
+def handle(event: Any) -> Any:
+    answer = handler_for(service())(event, Context())
+    json.dumps(answer, allow_nan=False)
+    return answer
+
+
+@pytest.mark.parametrize("event", [v1(), v2(), balancer()], ids=["v1", "v2", "balancer"])
+def test_every_way_in_gives_the_same_prediction(event: dict[str, Any]) -> None:
+    answer = handle(event)
+    assert (answer["statusCode"], json.loads(answer["body"]), answer["isBase64Encoded"]) == (200, YES, False)
+    assert answer["headers"] == {"X-Request-Id": "c-1", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("make", [v1, v2, balancer])
+def test_a_body_may_come_as_base64(make: Any) -> None:
+    encoded = base64.b64encode(BODY.encode()).decode()
+    assert json.loads(handle(make(body=encoded, isBase64Encoded=True))["body"]) == YES
+    refused = handle(make(body="a", isBase64Encoded=True))
+    assert (refused["statusCode"], json.loads(refused["body"])["code"]) == (400, "bad-base64")
+
+
+def test_a_balancer_gets_a_status_line_and_headers_in_its_form() -> None:
+    assert handle(balancer())["statusDescription"] == "200 OK"
+    del (event := balancer(multiValueHeaders={"content-type": ["application/json"]}))["headers"]
+    answer = handle(event)
+    assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    assert "headers" not in answer
+
+
+def test_a_stage_before_the_path_is_not_part_of_it() -> None:
+    context = {"stage": "prod", "http": {"method": "POST"}}
+    assert handle(v2(rawPath="/prod/predict", requestContext=context))["statusCode"] == 200
+    assert handle(v2(rawPath="/production/predict", requestContext=context))["statusCode"] == 404
+
+
+def test_an_invocation_without_http() -> None:
+    assert handle(ROW) == YES
+    assert handle([ROW, ROW]) == [YES, YES]
+    assert handle({"sentence": 3, "age": 1})["code"] == "bad-row"
+
+
+@pytest.mark.parametrize("event", [None, 3, "text", [], {}, [None]])
+def test_what_is_no_event_at_all_is_refused(event: Any) -> None:
+    assert handle(event)["code"] in ("bad-row", "no-rows")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        v1(path=None),
+        v1(body=3),
+        v1(headers=[3]),
+        v2(rawPath=3),
+        v2(body={"sentence": "a"}),
+        v2(requestContext={"http": {}}),
+        v2(requestContext={"http": None}),
+        balancer(multiValueHeaders=[1]),
+        v1(httpMethod=None),
+    ],
+    ids=range(9),
+)
+def test_a_malformed_event_is_a_4xx(event: dict[str, Any]) -> None:
+    answer = handle(event)
+    assert 400 <= answer["statusCode"] < 500
+    assert json.loads(answer["body"])["error"]
+
+
+def test_an_empty_body_and_a_wrong_method() -> None:
+    assert handle(v2(body=None))["statusCode"] == 400
+    assert handle(v1(httpMethod="GET"))["statusCode"] == 405
+    assert handle(v1(httpMethod="GET", path="/v2/health/ready", body=None))["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "event", [{"warmup": True}, {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}]
+)
+def test_warming_up_does_not_predict(event: dict[str, Any]) -> None:
+    assert handle(event) == {"warm": True, "model": "cola", "version": "7"}
+
+
+def test_a_failing_model_is_a_500_over_http_and_an_error_of_the_function_without() -> None:
+    failing = {"sentence": "fail", "age": 1}
+    assert handle(v2(body=json.dumps(failing)))["statusCode"] == 500
+    with pytest.raises(RuntimeError):
+        handle(failing)
+
+
+def test_an_answer_larger_than_lambda_takes_is_refused() -> None:
+    class Wordy:
+        def predict(self, rows: Any) -> Any:
+            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in rows]
+
+    handler = handler_for(Service(Wordy(), Contract("cola", "1", {"sentence": "text"}, ("no", "yes"))))
+    answer = handler(v2(body='{"sentence": "a"}'), None)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (413, "answer-too-large")
