@@ -147,13 +147,12 @@ def _report(console: Console, changes: ChangeSet, warnings: Sequence[Diagnostic]
         if show_diff:
             console.out(_coloured(console, change, "out"))
     standing = _up_to_date(changes.count("unchanged"), changes.count("keep"))
-    if changes.pending:
-        console.out(f"{changes.summary()}, {standing}")
-    elif changes.lock_changed:
-        console.out(f"{console.paint('~', 'yellow', stream='out')} {LOCK}")
-        console.out(standing)
-    else:
+    if not changes.changed:
         console.out(f"nothing to do: {standing}")
+    elif changes.pending:
+        console.out(f"{changes.summary()}, {standing}")
+    else:
+        console.out(f"{console.paint('~', 'yellow', stream='out')} {LOCK}")
 
 
 def _line(console: Console, change: Change) -> str:
@@ -175,7 +174,7 @@ def _coloured(console: Console, change: Change, stream: str) -> str:
 
 
 def _up_to_date(files: int, kept: int) -> str:
-    text = f"{files} file{'' if files == 1 else 's'} up to date"
+    text = f"{files} file{'' if files == 1 else 's'} unchanged"
     return f"{text}, {kept} kept as you left {'it' if kept == 1 else 'them'}" if kept else text
 
 

@@ -8,11 +8,13 @@ from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
 from mlspec.parts.dvc import part as dvc
 from mlspec.parts.evaluate import part as evaluate
+from mlspec.parts.export import part as export
 from mlspec.parts.images import part as registry
 from mlspec.parts.model import part as model
 from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.protocol import Part
+from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
 
@@ -22,6 +24,8 @@ PARTS: tuple[Part, ...] = (
     train,
     track,
     evaluate,
+    export,
+    test,
     package,
     registry,
     deploy,

@@ -28,9 +28,23 @@ class Predictor:
         self.signature = signature.read(self.folder)
         self.preprocess = load(self.folder / "preprocess")
         self.session = _session(self.folder / "model.onnx", threads)
+        self._check()
+
+    def _check(self) -> None:
+        """Raise BundleError where model, signature and preprocessing do not belong together."""
         names = {node.name for node in self.session.get_inputs()}
         if names != set(self.signature.graph_inputs):
             raise BundleError(f"model.onnx has the inputs {sorted(names)}, not those of its signature")
+        if not names <= set(self.preprocess.names):
+            raise BundleError(
+                f"the preprocessing makes {sorted(self.preprocess.names)}, and model.onnx reads {sorted(names)}"
+            )
+        shapes = {node.name: node.shape for node in self.session.get_outputs()}
+        if self.signature.graph_output not in shapes:
+            raise BundleError(f"model.onnx has the outputs {sorted(shapes)}, not `{self.signature.graph_output}`")
+        shape, labels = shapes[self.signature.graph_output], self.signature.labels
+        if labels and shape and isinstance(shape[-1], int) and (len(shape) != 2 or shape[-1] != len(labels)):
+            raise BundleError(f"model.onnx gives {shape[-1]} numbers a row, and its signature has {len(labels)} labels")
 
     def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One answer a row, in their order. Raises BadRow where a row does not fit the signature."""
@@ -59,10 +73,10 @@ class Predictor:
         """What raw outputs mean: label, score and all probabilities, or a value."""
         if self.signature.task == "regression":
             return [{"value": float(v)} for v in np.asarray(logits, dtype=np.float64).reshape(-1)]
-        labels = self.signature.labels
+        labels, threshold = self.signature.labels, self.signature.threshold
         found = []
         for row in softmax(logits):
-            best = int(row.argmax())
+            best = int(row.argmax()) if threshold is None else int(row[1] >= threshold)
             probabilities = {label: float(p) for label, p in zip(labels, row, strict=True)}
             found.append({"label": labels[best], "score": float(row[best]), "probabilities": probabilities})
         return found
@@ -78,10 +92,13 @@ def softmax(logits: Array) -> Array:
 
 def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    # By itself the session counts all cores of the machine, those that this process may not use among them.
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    options.intra_op_num_threads = threads or own
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each kind of damage, outside one family
-        raise BundleError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{path} cannot be loaded: {reason}") from None

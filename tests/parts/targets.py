@@ -41,9 +41,9 @@ def codes(folder: Path, text: str, base: str = BASE) -> list[str]:
         return [d.code + ("?" if d.severity == "warning" else "") for d in error.diagnostics]
 
 
-def write(folder: Path, text: str, base: str = BASE) -> None:
-    """Every generated file, on disk."""
-    for path, content in files(folder, text, base).items():
-        file = folder / path
+def write(folder: Path, text: str, base: str = BASE, root: Path | None = None) -> None:
+    """Every generated file, on disk; those of the repository below `root`."""
+    for made in build(folder, text, base).files:
+        file = (root if root and made.anchor == "repository" else folder) / made.path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
+        file.write_text(made.text, encoding="utf-8")

@@ -28,6 +28,11 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
 
+_WORKFLOWS: Final = {
+    "test": "github/test.yaml.j2",
+    "train": "github/train.yaml.j2",
+    "release": "github/release.yaml.j2",
+}
 _TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
 """Sections whose secrets a training needs."""
 
@@ -50,10 +55,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         return
     github, prefix = ci.github, project.surroundings.prefix
     values = _values(project, github, stages)
-    names = ["test", "train"] + (["release"] if project.get(Package) else [])
-    for name in names:
-        file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
-        yield Artifact(f".github/workflows/{file}.yaml", f"github/{name}.yaml.j2", values, anchor="repository")
+    for name, template in _WORKFLOWS.items():
+        if name != "release" or project.get(Package):
+            file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
+            yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
 
 
 def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
@@ -66,6 +71,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "suffix": f" ({project.info.name})" if prefix else "",
         "artifact": f"{project.info.name}-",
         "paths": [f"{prefix}/**"] if prefix else [],
+        "cache": _cache_key(github, prefix),
         "install": f"mlspec[{','.join(_extras(project, data))}]=={mlspec.__version__}",
         "tests": "test" in project.sections,
         "remote": bool(data and data.remote),
@@ -88,6 +94,13 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     if "wandb" in str(project.values.get("track", "")):
         found.append("wandb")
     return found
+
+
+def _cache_key(github: Github, prefix: str) -> str:
+    """The file whose change renews the cache of packages; none on release branches, whose cache others could poison."""
+    if any("release" in branch for branch in github.branches):
+        return ""
+    return f"{prefix}/mlproject.yaml" if prefix else "mlproject.yaml"
 
 
 def _build_runner(github: Github, package: Package | None) -> str:

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+import io
+import posixpath
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from mlspec.parts.data import address
+from mlspec.parts.data.address import Source
 from mlspec.spec.base import SpecModel
+from mlspec.spec.types import ProjectPath
 
-REMOTE = ("https://", "s3://", "http://127.0.0.1", "http://localhost")
 SPLITS = ("train", "valid", "test")
-_IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-def _source(text: str) -> str:
-    if text.startswith(REMOTE) or _IMPORT.fullmatch(text):
-        return text
-    if "://" in text:
-        raise PydanticCustomError(
-            "bad-format",
-            "data comes from a path, https://, s3:// or a callable",
-            {"help": "for example `data/raw.csv`"},
-        )
-    if text.startswith(("/", "~")) or ".." in text.split("/") or re.match(r"[A-Za-z]:\\", text):
-        raise PydanticCustomError(
-            "path-outside-project",
-            "{path} does not lie inside the project",
-            {"path": f"`{text}`", "help": "give a path relative to the folder of mlproject.yaml, without `..`"},
-        )
-    if not text.strip() or "\\" in text or not text.isprintable():
-        raise PydanticCustomError("bad-format", "a path is written with `/`, without control characters", {"help": ""})
-    return text
-
-
-Source = Annotated[str, AfterValidator(_source)]
-"""A path or glob in the project, an https:// or s3:// address, or a callable `module:function`."""
+ENDINGS = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl"}
+PICTURES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A part of the rows."""
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""A SHA-256, in small hexadecimal digits."""
+
+
+def _encoding(text: str) -> str:
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=text)
+    except (LookupError, ValueError):
+        raise PydanticCustomError(
+            "bad-format", "there is no text encoding of that name", {"help": "for example utf-8, latin-1 or cp1252"}
+        ) from None
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PydanticCustomError(
+            "bad-format",
+            "this is no regular expression: {why}",
+            {"why": str(error), "help": "the syntax is Python's; write it in single quotes"},
+        ) from None
+    return text
+
 
 InputType = Literal["text", "number", "category", "image"]
 
@@ -48,9 +55,15 @@ class Input(SpecModel):
     """One input of the model: a column of the data."""
 
     type: InputType = Field(description="What the column holds")
-    height: int | None = Field(None, ge=1, le=4096, description="Height in pixels that images are brought to")
-    width: int | None = Field(None, ge=1, le=4096, description="Width in pixels that images are brought to")
-    channels: Literal[1, 3] = Field(3, description="1 for grey images, 3 for colour")
+    height: int | None = Field(
+        None, ge=1, le=4096, description="Height in pixels that images are brought to; default: the most frequent"
+    )
+    width: int | None = Field(
+        None, ge=1, le=4096, description="Width in pixels that images are brought to; default: the most frequent"
+    )
+    channels: Literal[1, 3] | None = Field(
+        None, description="1 for grey images, 3 for colour; default: 3 where any image of the training data has colour"
+    )
 
 
 class Target(SpecModel):
@@ -63,6 +76,11 @@ class Target(SpecModel):
         description="Names of the classes, in order. A column of whole numbers holds positions in this list",
         examples=[["unacceptable", "acceptable"]],
     )
+    values: dict[str, str] = Field(
+        {},
+        description="What the column holds to the label it means, where it holds neither labels nor their positions",
+        examples=[{"-1": "negative", "1": "positive"}],
+    )
 
 
 class Format(SpecModel):
@@ -71,12 +89,27 @@ class Format(SpecModel):
     type: Literal["csv", "tsv", "parquet", "jsonl", "images"] | None = Field(
         None, description="Kind of file; by default from the file name's ending"
     )
-    columns: list[str] | None = Field(None, description="Names of the columns of a csv or tsv file without a header")
+    columns: list[str] | None = Field(
+        None, min_length=1, description="Names of the columns of a csv or tsv file without a header"
+    )
+    header: bool | None = Field(
+        None, description="Whether the first line holds the columns' names; default: yes, unless `columns` names them"
+    )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Column separator of a csv file")
     quoting: bool | None = Field(
         None, description="Whether values may stand in double quotes; default: csv yes, tsv no"
     )
-    encoding: str = Field("utf-8", description="Text encoding of csv, tsv and jsonl")
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field(
+        "utf-8", description="Text encoding of csv, tsv and jsonl", examples=["latin-1"]
+    )
+    nulls: list[str] = Field(
+        ["", "NA", "NaN", "nan", "null", "NULL"],
+        description="What a csv or tsv file writes for a missing value; in a text input only the empty value is one",
+    )
+    images: ProjectPath | None = Field(
+        None,
+        description="Folder that the paths in an image column start from; default: the folder of the file they are in",
+    )
 
 
 class Split(SpecModel):
@@ -91,7 +124,7 @@ class Split(SpecModel):
 
 
 class Check(SpecModel):
-    """What every value of a column must satisfy."""
+    """What every value of a column must satisfy. Missing values fail only `not_null`."""
 
     not_null: bool = Field(False, description="No value is missing")
     unique: bool = Field(False, description="No value occurs twice")
@@ -100,7 +133,9 @@ class Check(SpecModel):
     min_length: int | None = Field(None, ge=0, description="Shortest text, in characters")
     max_length: int | None = Field(None, ge=0, description="Longest text, in characters")
     one_of: list[str | int | float | bool] | None = Field(None, alias="in", description="The only values allowed")
-    matches: str | None = Field(None, description="Regular expression that the whole text matches")
+    matches: Annotated[str, AfterValidator(_pattern)] | None = Field(
+        None, description="Regular expression that the whole text matches", examples=["[A-Z].*"]
+    )
 
 
 class RowCheck(SpecModel):
@@ -132,7 +167,12 @@ class DataSpec(SpecModel):
         description="A path or glob in the project, an https:// or s3:// address, or a callable `src.data:load`",
         examples=["data/train.csv", "data/images/*/*.png", "s3://bucket/train.parquet", "src.data:load"],
     )
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="Digest that a fetched file must have")
+    sha256: Digest | dict[Literal["train", "valid", "test"], Digest] | None = Field(
+        None, description="Digest that the fetched source must have; or one for each split that is fetched"
+    )
+    deps: list[ProjectPath] = Field(
+        [], description="Files and folders that a callable reads: when they change, the data is made again"
+    )
     format: Format = Field(default_factory=Format, description="How the source is written")
     inputs: dict[str, InputType | Input] = Field(
         min_length=1, description="Inputs of the model: column name to its type", examples=[{"sentence": "text"}]
@@ -161,20 +201,47 @@ class DataSpec(SpecModel):
     @property
     def kind(self) -> Literal["local", "remote", "callable"]:
         """Where the source lies."""
-        if self.source.startswith(REMOTE):
+        if address.is_remote(self.source):
             return "remote"
-        return "callable" if _IMPORT.fullmatch(self.source) else "local"
+        return "callable" if address.is_callable(self.source) else "local"
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """What the spec names for all rows (`""`), and for each split that has files of its own."""
+        own = {split: value for split in ("valid", "test") if isinstance(value := getattr(self.split, split), str)}
+        return {"": self.source} | own
+
+    @property
+    def remotes(self) -> dict[str, tuple[str, str]]:
+        """What has to be fetched: the address, and where it is put in the project, by the keys of `sources`."""
+        return {
+            name: (source, posixpath.join("data/raw", name, address.file_name(source)))
+            for name, source in self.sources.items()
+            if address.is_remote(source)
+        }
 
     @property
     def fetched(self) -> str:
         """Where a remote source is put, relative to the project."""
-        return "data/raw/" + re.sub(r"[^\w.-]", "_", self.source.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
+        return "data/raw/" + address.file_name(self.source)
+
+    def digest(self, name: str) -> str | None:
+        """The SHA-256 that a fetched source must have, by the keys of `sources`."""
+        given = self.sha256
+        if isinstance(given, dict):
+            return next((digest for split, digest in given.items() if split == (name or "train")), None)
+        return given if name == "" else None
 
     @property
     def files(self) -> dict[str, str]:
-        """Paths and globs to read, in the project: of all rows (`""`), or of a split where it has files of its own."""
-        found = {"": self.fetched if self.kind == "remote" else self.source} if self.kind != "callable" else {}
-        return found | {s: v for s in ("valid", "test") if isinstance(v := getattr(self.split, s), str)}
+        """Paths and globs to read, in the project, by the keys of `sources`; a callable has none."""
+        places = {name: source for name, source in self.sources.items() if not address.is_callable(source)}
+        return places | {name: path for name, (_, path) in self.remotes.items()}
+
+    @property
+    def holds_paths(self) -> bool:
+        """Whether images may lie in files of their own, named by a column."""
+        return self.written_as != "images" and any(i.type == "image" for i in self.columns.values())
 
     @property
     def written_as(self) -> str:
@@ -182,7 +249,9 @@ class DataSpec(SpecModel):
         if self.format.type:
             return self.format.type
         name = self.files.get("", "").lower()
-        endings = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl"}
-        if any(i.type == "image" for i in self.columns.values()) and name.rsplit(".", 1)[-1] not in endings:
+        if address.many(self.source):
+            name = self.source.lower()
+        ending = name.rsplit(".", 1)[-1]
+        if any(i.type == "image" for i in self.columns.values()) and ending not in ENDINGS:
             return "images"
-        return endings.get(name.rsplit(".", 1)[-1], "")
+        return ENDINGS.get(ending, "")

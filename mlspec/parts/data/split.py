@@ -3,74 +3,103 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from mlspec.errors import StageError
+from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import SPLITS, DataSpec
 
+Unit = list[int]
+"""Rows that stay together."""
 
-def divided(data: DataSpec, table: pa.Table, fixed: set[str]) -> dict[str, list[int]]:
-    """Positions of the rows of each split, in file order. `fixed` splits have files of their own and get none here."""
+_ALSO = {"dev": "valid", "val": "valid", "validation": "valid", "training": "train"}
+
+
+def divided(data: DataSpec, raw: Raw) -> tuple[dict[str, list[int]], list[Failure]]:
+    """Positions of each split's rows in file order, and rows whose split cannot be told.
+
+    Splits with files of their own get none here. The rows are typed: a class target holds positions. Raises StageError
+    where a split is left without rows.
+    """
     if data.split.column is not None:
-        found = _by_column(data.split.column, table)
+        found, failures = _by_column(data.split.column, raw)
+        if failures:
+            return found, failures
     else:
-        shares = {s: float(getattr(data.split, s)) for s in ("valid", "test") if s not in fixed}
-        found = _by_share(data, table, shares)
+        found, failures = _by_share(data, raw), []
     for name in SPLITS:
-        if not found.get(name) and name not in fixed:
-            raise StageError(
-                f"the split leaves no rows for {name}: there are {table.num_rows} rows in all",
-                help="get more data, or change data.split",
-            )
-    return {name: sorted(found.get(name, [])) for name in SPLITS}
+        if not found[name] and name not in data.sources:
+            rows = raw.table.num_rows
+            message = f"the split leaves no rows for {name}: there {'are' if rows != 1 else 'is'} {rows} in all"
+            raise StageError(message, help="get more data, or change data.split")
+    return {name: sorted(rows) for name, rows in found.items()}, []
 
 
-def _by_column(column: str, table: pa.Table) -> dict[str, list[int]]:
-    if column not in table.column_names:
-        raise StageError(f"data.split.column names `{column}`, which the data does not have")
+def _by_column(column: str, raw: Raw) -> tuple[dict[str, list[int]], list[Failure]]:
+    raw.need(column, "data.split.column names")
     found: dict[str, list[int]] = {name: [] for name in SPLITS}
-    for row, value in enumerate(table[column].to_pylist()):
-        name = {"dev": "valid", "validation": "valid", "val": "valid", "training": "train"}.get(str(value), str(value))
-        if name not in found:
-            raise StageError(f'`{column}` of row {row + 1} is "{value}"', help="it names a split: train, valid or test")
-        found[name].append(row)
-    return found
+    unknown: list[int] = []
+    for row, value in enumerate(raw.table[column].to_pylist()):
+        found.get(_ALSO.get(str(value), str(value)), unknown).append(row)
+    return found, raw.failure(column, "is not one of: train, valid, test", unknown)
 
 
-def _by_share(data: DataSpec, table: pa.Table, shares: dict[str, float]) -> dict[str, list[int]]:
-    """Units (rows, or groups of rows) in an order that hashing gives; each stratum is cut by the shares in turn."""
-    units = _units(data, table)
-    strata: dict[object, list[list[int]]] = {}
-    targets = table[data.target.column].to_pylist() if data.split.stratify and data.target.type == "class" else None
-    for unit in units:
-        strata.setdefault(targets[unit[0]] if targets else None, []).append(unit)
+def _by_share(data: DataSpec, raw: Raw) -> dict[str, list[int]]:
+    """Units in an order that hashing gives; each stratum is cut by the shares in turn."""
+    given = {name: getattr(data.split, name) for name in ("valid", "test")}
+    shares = {name: float(share) for name, share in given.items() if not isinstance(share, str)}
     found: dict[str, list[int]] = {name: [] for name in SPLITS}
     owed = dict.fromkeys(shares, 0.0)
-    for _, members in sorted(strata.items(), key=lambda item: str(item[0])):
-        members.sort(key=lambda unit: _rank(data.split.seed, unit[0]))
-        start = 0
+    for units in _strata(data, raw):
+        rest: Sequence[Unit] = sorted(units, key=lambda unit: _rank(data.split.seed, unit[0]))
+        size = sum(map(len, rest))
         for name, share in shares.items():
             # What rounding took from one stratum is given back in the next, so that totals keep to the shares.
-            exact = share * len(members) + owed[name]
-            count = min(max(round(exact), 0), len(members) - start)
-            owed[name] = exact - count
-            found[name] += [row for unit in members[start : start + count] for row in unit]
-            start += count
-        found["train"] += [row for unit in members[start:] for row in unit]
+            exact = share * size + owed[name]
+            taken, rest = _cut(rest, exact)
+            owed[name] = exact - len(taken)
+            found[name] += taken
+        found["train"] += [row for unit in rest for row in unit]
     return found
 
 
-def _units(data: DataSpec, table: pa.Table) -> list[list[int]]:
+def _cut(units: Sequence[Unit], rows: float) -> tuple[list[int], Sequence[Unit]]:
+    """Whole units off the front, as close to `rows` rows as they come; the last unit always stays, for training."""
+    taken: list[int] = []
+    used = 0
+    while used < len(units) - 1 and len(taken) + len(units[used]) / 2 <= rows:
+        taken += units[used]
+        used += 1
+    return taken, units[used:]
+
+
+def _strata(data: DataSpec, raw: Raw) -> list[list[Unit]]:
+    """Units by the class of their first row, the rarest class first: what it cannot give the others make up for."""
+    units = _units(data, raw)
+    if not data.split.stratify or data.target.type == "number":
+        return [units]
+    targets = raw.table[data.target.column].to_pylist()
+    strata: dict[int, list[Unit]] = {}
+    for unit in units:
+        strata.setdefault(targets[unit[0]], []).append(unit)
+    return [strata[target] for target in sorted(strata, key=lambda t: (len(strata[t]), t))]
+
+
+def _units(data: DataSpec, raw: Raw) -> list[Unit]:
+    """Single rows, or rows of one group; a row without a group is on its own."""
     if data.split.group is None:
-        return [[row] for row in range(table.num_rows)]
-    if data.split.group not in table.column_names:
-        raise StageError(f"data.split.group names `{data.split.group}`, which the data does not have")
-    groups: dict[object, list[int]] = {}
-    for row, value in enumerate(table[data.split.group].to_pylist()):
-        groups.setdefault(value, []).append(row)
-    return list(groups.values())
+        return [[row] for row in range(raw.table.num_rows)]
+    raw.need(data.split.group, "data.split.group names")
+    groups: dict[str, Unit] = {}
+    alone: list[Unit] = []
+    for row, value in enumerate(raw.table[data.split.group].to_pylist()):
+        if value is None:
+            alone.append([row])
+        else:
+            groups.setdefault(repr(value), []).append(row)
+    return [*groups.values(), *alone]
 
 
 def _rank(seed: int, row: int) -> bytes:
@@ -78,6 +107,10 @@ def _rank(seed: int, row: int) -> bytes:
     return hashlib.blake2b(f"{seed}:{row}".encode(), digest_size=8).digest()
 
 
-def take(table: pa.Table, rows: Sequence[int]) -> pa.Table:
-    """Those rows of the table."""
-    return table.take(pa.array(rows, pa.int64()))
+def splits(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> dict[str, pa.Table]:
+    """The table of each split: of a file of its own, or its rows of the whole source."""
+    whole = sources[""].table
+    return {
+        name: sources[name].table if name in sources else whole.take(pa.array(rows[name], pa.int64()))
+        for name in SPLITS
+    }

@@ -22,25 +22,25 @@ _INPUTS: Final[Mapping[str, Json]] = {
 def mappings(inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"],
              meta: Json) -> Json:  # fmt: skip
     """The mappings of the index: closed, so that a stray key is kept in `_source` and makes no field."""
-    return {"dynamic": False, "_meta": meta, "properties": _properties(inputs, redacted, task)}
+    return {"dynamic": "false", "_meta": meta, "properties": _properties(inputs, redacted, task)}
 
 
 def _properties(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> Json:
     return {
         "@timestamp": {"type": "date"},
         "request_id": _KEYWORD,
-        "model": {"properties": {"name": _KEYWORD, "version": _KEYWORD}},
+        "model": _group({"name": _KEYWORD, "version": _KEYWORD}),
         "route": _KEYWORD,
         "status": {"type": "short"},
         "outcome": _KEYWORD,
         "failed": {"type": "byte"},
         "unsure": {"type": "byte"},
-        "error": {"properties": {"code": _KEYWORD, "message": {"type": "match_only_text"}}},
+        "error": _group({"code": _KEYWORD, "message": {"type": "match_only_text"}}),
         "latency_ms": {"type": "float"},
         "cold_start": {"type": "boolean"},
         "inputs": _inputs(inputs, redacted),
         "lengths": _group({name: {"type": "integer"} for name, kind in inputs.items() if kind == "text"}),
-        "prediction": {"properties": _prediction(task)},
+        "prediction": _group(_prediction(task)),
     }
 
 

@@ -72,7 +72,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     options, info = monitor.elasticsearch, project.info
     stream = stream_name(project)
     inputs = {name: column.type for name, column in data.columns.items()}
-    meta = {"managed_by": "mlspec", "project": info.name, "description": info.description}
+    meta = {"mlspec": {"project": info.name, "description": info.description}}
     mapped = fields.mappings(inputs, options.redact, data.task, meta)
     template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
     yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})

@@ -172,7 +172,13 @@ def _box(node: Node, place: Place, width: float) -> Markup:
         "g",
         tag("title", node.tip),
         rect(place.x, place.y, width, NODE_HEIGHT, "node", rx=7),
-        text(middle, place.y + 21, fitted(node.name, width - 12, 13), class_="name", anchor="middle"),
+        text(
+            middle,
+            place.y + (21 if node.note else 30),
+            fitted(node.name, width - 12, 13),
+            class_="name",
+            anchor="middle",
+        ),
         text(middle, place.y + 38, fitted(node.note, width - 10, 11), class_="note", anchor="middle"),
         class_=f"stage {node.state}",
     )

@@ -16,6 +16,9 @@ Array: TypeAlias = npt.NDArray[Any]
 Feature: TypeAlias = dict[str, Array]
 """One row's model inputs, unpadded: no batch dimension."""
 
+MAX_CHARACTERS = 1_000_000
+"""A longer text would only be cut to the model's few hundred tokens, after seconds of work."""
+
 
 class Preprocess(Protocol):
     """Rows to model inputs, in two steps, so that training can bucket by length in between."""
@@ -50,7 +53,23 @@ def text(row: Row, name: str, index: int) -> str:
         return ""
     if not isinstance(found, str):
         raise BadRow(index, name, f"must be text, not {kind(found)}")
+    if len(found) > MAX_CHARACTERS:
+        raise BadRow(index, name, f"is longer than {MAX_CHARACTERS:,} characters")
+    if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
+        raise BadRow(index, name, "holds half of a surrogate pair, which is no character")
     return found
+
+
+def category(row: Row, name: str, index: int) -> str | None:
+    """A category as the training data writes it: a whole number or a truth value is its text; None where missing."""
+    found = value(row, name, index)
+    if found is None or isinstance(found, str):
+        return found
+    if isinstance(found, bool | np.bool_):
+        return str(bool(found)).lower()
+    if isinstance(found, int | np.integer) or (isinstance(found, float) and found.is_integer()):
+        return str(int(found))
+    raise BadRow(index, name, f"must be text, not {kind(found)}")
 
 
 def number(row: Row, name: str, index: int) -> float:
@@ -59,7 +78,8 @@ def number(row: Row, name: str, index: int) -> float:
     if found is None:
         return math.nan
     if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating):
-        raise BadRow(index, name, f"must be a number, not {kind(found)}")
+        hint = "; leave out the quotes" if isinstance(found, str) and _numeric(found) else ""
+        raise BadRow(index, name, f"must be a number, not {kind(found)}{hint}")
     try:
         as_float = float(found)
     except OverflowError:
@@ -67,6 +87,13 @@ def number(row: Row, name: str, index: int) -> float:
     if math.isinf(as_float):
         raise BadRow(index, name, "must be a finite number")
     return as_float
+
+
+def _numeric(found: str) -> bool:
+    try:
+        return math.isfinite(float(found))
+    except ValueError:
+        return False
 
 
 def kind(found: object) -> str:
@@ -84,6 +111,10 @@ def kind(found: object) -> str:
             return "an object"
         case list() | tuple():
             return "a list"
+        case np.bool_():
+            return "a boolean"
+        case np.number():
+            return "a number"
         case _:
             return type(found).__name__
 

@@ -7,12 +7,15 @@ import binascii
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 MAX_PIXELS = 50_000_000
 """Pillow's own guard against decompression bombs only warns at this size."""
@@ -32,58 +35,22 @@ class Image:
         self.std: float = settings["std"]
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """Pixels of each row: from a file's bytes, base64 of them, or nested lists of 0..255 [H, W] or [H, W, C]."""
+        """Pixels of each row: from a file's bytes, base64 of them, or nested lists of 0..255 [H, W] or [H, W, 3]."""
         return [{"pixels": self.pixels(value(row, self.input, index), index)} for index, row in enumerate(rows)]
 
     def pixels(self, found: object, index: int = 0) -> Array:
         """Standardised float32 [C, H, W]."""
         from PIL import Image as Pillow
 
-        with self._opened(found, index) as image:
-            converted = image.convert(self.mode)
-            if converted.size != self.size:
-                converted = converted.resize(self.size, Pillow.Resampling.BILINEAR)
-            array = np.asarray(converted, dtype=np.float32) / 255
+        try:
+            image = _image(found).convert(self.mode)
+        except ValueError as error:
+            raise BadRow(index, self.input, str(error)) from None
+        if image.size != self.size:
+            image = image.resize(self.size, Pillow.Resampling.BILINEAR)
+        array = np.asarray(image, dtype=np.float32) / 255
         planes = array[None] if self.channels == 1 else array.transpose(2, 0, 1)
         return ((planes - self.mean) / self.std).astype(np.float32)
-
-    def _opened(self, found: object, index: int) -> Any:
-        from PIL import Image as Pillow
-
-        if isinstance(found, list | tuple | np.ndarray):
-            return Pillow.fromarray(self._array(found, index))
-        raw = self._bytes(found, index)
-        try:
-            image = Pillow.open(io.BytesIO(raw))
-            if image.width * image.height > MAX_PIXELS:
-                raise BadRow(index, self.input, f"has more than {MAX_PIXELS:,} pixels")
-            image.load()
-        except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-            if isinstance(error, BadRow):
-                raise
-            raise BadRow(index, self.input, "is not an image that can be read (PNG, JPEG, ...)") from None
-        return image
-
-    def _bytes(self, found: object, index: int) -> bytes:
-        if isinstance(found, bytes):
-            return found
-        if not isinstance(found, str):
-            raise BadRow(index, self.input, f"must be a base64 text or a list of pixel rows, not {kind(found)}")
-        try:
-            return base64.b64decode(found.partition("base64,")[2] or found, validate=True)
-        except (binascii.Error, ValueError):
-            raise BadRow(index, self.input, "is not base64") from None
-
-    def _array(self, found: Any, index: int) -> Array:
-        try:
-            array = np.asarray(found, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise BadRow(index, self.input, "pixel rows must be lists of numbers of equal length") from None
-        if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
-            raise BadRow(index, self.input, "pixels have the shape [height, width] or [height, width, 3]")
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
-            raise BadRow(index, self.input, "pixels are numbers from 0 to 255")
-        return array.round().astype(np.uint8)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Images below each other."""
@@ -92,3 +59,56 @@ class Image:
     def length(self, feature: Feature) -> int:  # noqa: ARG002
         """Images are all of one size."""
         return 1
+
+
+def opened(raw: bytes) -> Pillow.Image:
+    """The image in a file's bytes, upright, 8 bits a channel. Raises ValueError where there is none."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    try:
+        image: Pillow.Image = Pillow.open(io.BytesIO(raw))
+        large = image.width * image.height > MAX_PIXELS
+        if not large:
+            image.load()
+            # A phone held sideways says so in a tag, and leaves the pixels as they are.
+            image = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, OverflowError, Pillow.DecompressionBombError):
+        raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
+    if large:
+        raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
+    if image.mode.startswith("I"):
+        # Pillow would cut 16 bits off at 255 instead of scaling them.
+        deep = np.asarray(image, dtype=np.float64)
+        return Pillow.fromarray((deep / 257).clip(0, 255).round().astype(np.uint8))
+    return image
+
+
+def _image(found: object) -> Pillow.Image:
+    from PIL import Image as Pillow
+
+    if isinstance(found, list | tuple | np.ndarray):
+        return Pillow.fromarray(_array(found))
+    if isinstance(found, bytes | bytearray | memoryview):
+        return opened(bytes(found))
+    if not isinstance(found, str):
+        raise ValueError(f"must be a base64 text or a list of pixel rows, not {kind(found)}")
+    try:
+        raw = base64.b64decode(found.partition(";base64,")[2] or found, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    return opened(raw)
+
+
+def _array(found: Any) -> Array:
+    try:
+        array = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("pixel rows must be lists of numbers of equal length") from None
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
+        raise ValueError("pixels have the shape [height, width] or [height, width, 3]")
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
+        raise ValueError("pixels are numbers from 0 to 255")
+    return array.round().astype(np.uint8)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.runtime.errors import BadRow
-from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, number, stack, value
+from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, stack
 
 
 class Tabular:
@@ -36,7 +35,8 @@ class Tabular:
             scaled = [self._scaled(number(row, name, index), fit) for name, fit in self.numbers.items()]
             feature["numbers"] = np.asarray(scaled, dtype=np.float32)
         if self.categories:
-            found = [known.get(_category(row, name, index), 0) for name, known in self.categories.items()]
+            words = {name: category(row, name, index) for name in self.categories}
+            found = [0 if word is None else self.categories[name].get(word, 0) for name, word in words.items()]
             feature["categories"] = np.asarray(found, dtype=np.int64)
         return feature
 
@@ -52,12 +52,3 @@ class Tabular:
     def length(self, feature: Feature) -> int:  # noqa: ARG002
         """Rows do not differ in length."""
         return 1
-
-
-def _category(row: Row, name: str, index: int) -> str:
-    found = value(row, name, index)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise BadRow(index, name, f"must be text, not {kind(found)}")
-    return found

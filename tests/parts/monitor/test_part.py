@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mlspec.parts.monitor.fields import mappings
 from tests.parts.targets import BASE, codes, files
 
 
@@ -13,13 +14,14 @@ def template(folder: Path, monitor: str, base: str = BASE) -> Any:
     return json.loads(files(folder, f"monitor: {monitor}\n", base)["elasticsearch/index-template.json"])
 
 
-def test_inputs_become_typed_fields(tmp_path: Path) -> None:
-    base = BASE.replace("{sentence: text}", "{sentence: text, age: number, city: category, photo: {type: image}}")
-    properties = template(tmp_path, "{elasticsearch: {}}", base)["template"]["mappings"]["properties"]
+def test_inputs_become_typed_fields() -> None:
+    inputs = {"sentence": "text", "age": "number", "city": "category", "photo": "image"}
+    properties = mappings(inputs, (), "classification", {})["properties"]
     kinds = {name: field["type"] for name, field in properties["inputs"]["properties"].items()}
     assert kinds == {"sentence": "match_only_text", "age": "double", "city": "keyword", "photo": "keyword"}
     assert set(properties["lengths"]["properties"]) == {"sentence"}
     assert "score" in properties["prediction"]["properties"]
+    assert set(mappings(inputs, (), "regression", {})["properties"]["prediction"]["properties"]) == {"value"}
 
 
 def test_what_is_redacted_has_no_field(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_retention_is_written_in_units_that_elasticsearch_has(given: str, writte
 
 def test_no_secret_enters_a_file(tmp_path: Path) -> None:
     made = files(tmp_path, "monitor: {elasticsearch: {api_key: {env: MY_KEY_NAME}}}\n")
-    assert "MY_KEY_NAME" not in "".join(made.values())
+    assert "MY_KEY_NAME" not in "".join(text for path, text in made.items() if path.startswith(("elastic", "kibana")))
 
 
 def test_rules_are_asked_for(tmp_path: Path) -> None:

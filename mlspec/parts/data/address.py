@@ -1,0 +1,100 @@
+"""What the text of `data.source` names: a path or glob, an address to fetch from, or a function of the user's."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+WILDCARDS = "*?["
+_IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def is_remote(source: str) -> bool:
+    """Whether the stage `fetch` has to bring it; plain http only from this machine itself, for tests and tunnels."""
+    try:
+        parts = urlsplit(source)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return (parts.scheme in ("https", "s3") and bool(host)) or (parts.scheme == "http" and host in _LOOPBACK)
+
+
+def is_local_service(source: str) -> bool:
+    """Whether it can be fetched without a network."""
+    return is_remote(source) and urlsplit(source).hostname in _LOOPBACK
+
+
+def is_callable(source: str) -> bool:
+    """Whether it is an import path, `module:function`."""
+    return _IMPORT.fullmatch(source) is not None
+
+
+def many(source: str) -> bool:
+    """Whether an s3:// address names all objects below a prefix, or those that match a wildcard."""
+    return source.startswith("s3://") and (source.endswith("/") or has_wildcard(source))
+
+
+def has_wildcard(path: str) -> bool:
+    """Whether a path is a glob."""
+    return any(c in path for c in WILDCARDS)
+
+
+def folder(path: str) -> str:
+    """The part of a glob above its first wildcard; any other path as it is."""
+    if not has_wildcard(path):
+        return path
+    steps = path.split("/")
+    return "/".join(steps[: next(i for i, step in enumerate(steps) if has_wildcard(step))]) or "."
+
+
+def file_name(address: str) -> str:
+    """The name that a fetched file, or folder of files, gets."""
+    path = folder(address) if address.startswith("s3://") else address.split("?")[0]
+    name = re.sub(r"[^\w.-]", "_", path.rstrip("/").rsplit("/", 1)[-1])
+    return name.lstrip(".") or "data"
+
+
+def _checked(text: str) -> str:
+    if is_remote(text):
+        return _remote(text)
+    if is_callable(text):
+        return text
+    if "://" in text:
+        raise _fault("data comes from a path, https://, s3:// or a callable", "for example `data/raw.csv`")
+    return _path(text)
+
+
+def _remote(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.path.strip("/") == "" and not (parts.scheme == "s3" and many(text)):
+        raise _fault("an address names a file, not only a host", "for example `https://example.org/raw.csv`")
+    if not text.isprintable() or " " in text:
+        raise _fault("an address has no spaces or control characters", "write a space as %20")
+    if not text.startswith("s3://") and (text.endswith("/") or "*" in text):
+        raise _fault("an https:// address names one file", "several files: s3://bucket/folder/, or a callable")
+    return text
+
+
+def _path(text: str) -> str:
+    if text.startswith(("/", "~")) or ".." in text.split("/") or re.match(r"[A-Za-z]:\\", text):
+        raise PydanticCustomError(
+            "path-outside-project",
+            "{path} does not lie inside the project",
+            {"path": f"`{text}`", "help": "give a path relative to the folder of mlproject.yaml, without `..`"},
+        )
+    if not text.strip() or "\\" in text or not text.isprintable():
+        raise _fault("a path is written with `/`, without control characters", "")
+    return text
+
+
+def _fault(message: str, help: str) -> PydanticCustomError:
+    return PydanticCustomError("bad-format", "{what}", {"what": message, "help": help})
+
+
+Source = Annotated[str, AfterValidator(_checked)]
+"""A path or glob in the project, an https:// or s3:// address, or a callable `module:function`."""

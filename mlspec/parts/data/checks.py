@@ -1,0 +1,87 @@
+"""The checks that the spec declares, applied to the rows as they came."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.spec import Check, DataSpec
+from mlspec.parts.data.typed import as_number, word
+
+
+def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
+    """The rows that the declared checks do not allow. Raises StageError where a check names no column of the data."""
+    failures = [
+        failure
+        for raw in sources.values()
+        for name, check in data.checks.columns.items()
+        for failure in _column(name, check, raw)
+    ]
+    return failures + list(_rows(data, sources))
+
+
+def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[Failure]:
+    rows = data.checks.rows
+    if rows is None:
+        return
+    count = sum(raw.table.num_rows for raw in sources.values())
+    if rows.min is not None and count < rows.min:
+        yield Failure("rows", f"are {count}, and data.checks.rows.min is {rows.min}")
+    if rows.max is not None and count > rows.max:
+        yield Failure("rows", f"are {count}, and data.checks.rows.max is {rows.max}")
+    if not rows.duplicates:
+        seen: set[str] = set()
+        for raw in sources.values():
+            keys = [repr(sorted(row.items())) for row in raw.table.to_pylist()]
+            yield from raw.failure("rows", "occur twice", _repeated(keys, seen))
+
+
+def _repeated(keys: Sequence[str], seen: set[str]) -> list[int]:
+    """Positions of keys that have come before; what is new is added to `seen`."""
+    found: list[int] = []
+    for row, key in enumerate(keys):
+        if key in seen:
+            found.append(row)
+        seen.add(key)
+    return found
+
+
+def _column(name: str, check: Check, raw: Raw) -> Iterator[Failure]:
+    raw.need(name, "data.checks names a column")
+    values = raw.table[name].to_pylist()
+    if check.not_null:
+        yield from raw.failure(name, "is missing", [row for row, value in enumerate(values) if value is None])
+    present = [(row, value) for row, value in enumerate(values) if value is not None]
+    for what, fails in _conditions(check, [value for _, value in present]):
+        yield from raw.failure(name, what, [row for row, value in present if fails(value)])
+
+
+def _conditions(check: Check, values: Sequence[object]) -> Iterator[tuple[str, Callable[[object], bool]]]:
+    """What is said of a value that fails, and whether one does."""
+    for what, limit, beyond in _limits(check):
+        yield f"{what} {limit:g}", functools.partial(beyond, limit)
+    if check.one_of is not None:
+        words = {word(value) for value in check.one_of}
+        numbers = {float(value) for value in check.one_of if isinstance(value, int | float)}
+        shown = ", ".join(word(value) for value in check.one_of[:10]) + (", ..." if len(words) > 10 else "")
+        yield f"is none of: {shown}", lambda value: word(value) not in words and as_number(value) not in numbers
+    if check.matches is not None:
+        pattern = re.compile(check.matches)
+        yield f"does not match {check.matches}", lambda value: not pattern.fullmatch(word(value))
+    if check.unique:
+        counts = Counter(map(word, values))
+        yield "is not unique", lambda value: counts[word(value)] > 1
+
+
+def _limits(check: Check) -> list[tuple[str, float, Callable[[float, object], bool]]]:
+    """What is said, the bound, and whether a value lies beyond it; what is no number lies beyond any bound."""
+    found: list[tuple[str, float | None, Callable[[float, object], bool]]] = [
+        ("is below", check.min, lambda limit, value: not as_number(value) >= limit),
+        ("is above", check.max, lambda limit, value: not as_number(value) <= limit),
+        ("is shorter than", check.min_length, lambda limit, value: len(word(value)) < limit),
+        ("is longer than", check.max_length, lambda limit, value: len(word(value)) > limit),
+    ]
+    return [(what, limit, beyond) for what, limit, beyond in found if limit is not None]

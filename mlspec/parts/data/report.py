@@ -1,0 +1,77 @@
+"""Failures to what a person reads: a message with the first few places of each, and a csv file with all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from mlspec.errors import StageError
+from mlspec.job import Job, write_text
+from mlspec.parts.data import jsonl, separated
+from mlspec.parts.data.raw import Failure
+from mlspec.parts.data.spec import DataSpec
+
+FILE = "data/failed_rows.csv"
+SHOWN = 5
+WIDTH = 80
+MOST = 20
+"""Failures that the message tells; the file has all."""
+
+
+def refusal(job: Job, data: DataSpec, failures: Sequence[Failure]) -> StageError:
+    """The error that ends the stage. Writes every failing row to a file."""
+    lines = _line_numbers(data, job.root, failures)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["column", "problem", "file", "row", "line", "value"])
+    for failure in failures:
+        for place in failure.places:
+            number = lines.get(place[:2], "")
+            writer.writerow([failure.column, failure.what, place.file, place.row or "", number, _whole(place.value)])
+    write_text(job.outputs / FILE, out.getvalue())
+    told = [line for failure in failures[:MOST] for line in _told(failure, lines)]
+    if len(failures) > MOST:
+        told.append(f"and {len(failures) - MOST} more kinds of faults")
+    what = f"{len(failures)} thing{'s' if len(failures) != 1 else ''} wrong with the data:"
+    where = (job.outputs / FILE).relative_to(job.root).as_posix()
+    help = f"all failing rows are in {where}; mend the data, or what the spec says of it"
+    return StageError("\n  ".join([what, *told]), help=help)
+
+
+def _told(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator[str]:
+    count = len(failure.places)
+    yield f"{failure.column} {failure.what}" + (f": {count} row{'s' if count != 1 else ''}" if count else "")
+    for place in failure.places[:SHOWN]:
+        number = lines.get(place[:2])
+        where = f" line {number}" if number else f" row {place.row}" if place.row else ""
+        yield f"    {place.file}{where}: {_short(place.value)}"
+    if count > SHOWN:
+        yield f"    and {count - SHOWN} more"
+
+
+def _line_numbers(data: DataSpec, root: Path, failures: Sequence[Failure]) -> dict[tuple[str, int], int]:
+    """The line that each failing row of a text file begins on: a row of csv may take several."""
+    wanted: dict[str, set[int]] = {}
+    for failure in failures:
+        for place in failure.places:
+            if place.row:
+                wanted.setdefault(place.file, set()).add(place.row)
+    find = {"csv": separated.lines, "tsv": separated.lines, "jsonl": jsonl.lines}.get(data.written_as)
+    found: dict[tuple[str, int], int] = {}
+    for file, rows in wanted.items():
+        if find is not None and (root / file).is_file():
+            begins = islice(find(data, root / file), max(rows))
+            found |= {(file, row): line for row, line in enumerate(begins, start=1) if row in rows}
+    return found
+
+
+def _whole(value: object) -> object:
+    return f"({len(value)} bytes)" if isinstance(value, bytes) else "" if value is None else value
+
+
+def _short(value: object) -> str:
+    text = "(missing)" if value is None else f"({len(value)} bytes)" if isinstance(value, bytes) else repr(value)
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

@@ -1,0 +1,198 @@
+"""The stage `export`: the best checkpoint to a bundle, refused where it does not answer as the trained model does."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlspec.errors import StageError
+from mlspec.job import Job, user_code, write_json
+from mlspec.learning.build import load_module
+from mlspec.learning.infer import logits
+from mlspec.learning.metrics import scores
+from mlspec.learning.rows import Rows, load, schema
+from mlspec.parts.evaluate.names import LOWER_IS_BETTER, Task
+from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.parts.evaluate.work import checked
+from mlspec.parts.export.graph import OUTPUT, write
+from mlspec.parts.export.lineage import lineage
+from mlspec.parts.export.proof import batches, compare, opened, ran, within
+from mlspec.parts.export.quantize import int8
+from mlspec.parts.export.spec import ExportSpec, Onnx
+from mlspec.runtime.preprocess import Preprocess
+from mlspec.runtime.preprocess import load as load_preprocess
+from mlspec.spec.project import ProjectInfo
+from mlspec.spec.types import size_bytes
+
+GRAPH = "model.onnx"
+METRIC_TOLERANCE = 0.005
+"""What ties that fall the other way may change in a metric when all outputs agree."""
+DEFAULT_DROP = 0.01
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is exported, and the rows that it is proved on."""
+
+    module: nn.Module
+    preprocess: Preprocess
+    rows: Rows
+    outputs: np.ndarray[Any, Any]
+    """The module's raw outputs for the rows."""
+    schema: dict[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """What kind of prediction it makes."""
+        return "classification" if self.schema["target"]["type"] == "class" else "regression"
+
+
+def main(job: Job) -> None:
+    """Run the stage. The bundle appears whole, and only when every proof has held."""
+    trained = loaded(job)
+    shutil.rmtree(job.outputs / "bundle", ignore_errors=True)
+    partial = job.scratch / f"bundle-{hashlib.sha256(str(job.outputs).encode()).hexdigest()[:8]}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    report = _made(job, trained, partial)
+    write_json(partial / "lineage.json", lineage(job, partial))
+    write_json(job.outputs / "metrics" / "export.json", report)
+    shutil.move(partial, job.outputs / "bundle")
+
+
+def loaded(job: Job) -> Trained:
+    """The best checkpoint, and the test split."""
+    described = schema(job.inputs / "data")
+    preprocess = load_preprocess(job.inputs / "model" / "preprocess")
+    module = load_module(job.inputs / "model", described, job.root)
+    rows = load(job.inputs / "data", "test", preprocess)
+    with user_code(job.root, "the model's forward"):
+        outputs = logits(module, rows, preprocess)
+    checked(outputs, len(described["target"].get("labels", ())))
+    return Trained(module, preprocess, rows, outputs, described)
+
+
+def _made(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
+    """Fill the bundle and prove it; gives the content of export.json."""
+    options = job.need(ExportSpec).onnx
+    write(trained.module, trained.rows, trained.preprocess, options.opset, bundle / GRAPH, job.root)
+    shutil.copytree(job.inputs / "model" / "preprocess", bundle / "preprocess", ignore=shutil.ignore_patterns("fitted"))
+    shutil.copyfile(job.inputs / "data" / "profile.json", bundle / "profile.json")
+    threshold = (job.get(EvaluateSpec) or EvaluateSpec()).threshold
+    write_json(bundle / "signature.json", signature(job.need(ProjectInfo).name, trained, threshold))
+    report = proved(options, trained, bundle)
+    metric = _metric(job, trained, bundle)
+    report["metric"] = metric
+    print(f"{metric['name']} {metric['torch']:.4f} in PyTorch, {metric['onnx']:.4f} in ONNX Runtime")
+    if _worse(metric["name"], metric["torch"], metric["onnx"]) > METRIC_TOLERANCE * max(1.0, abs(metric["torch"])):
+        raise StageError(
+            f"{metric['name']} falls from {metric['torch']:.4g} to {metric['onnx']:.4g} in ONNX Runtime",
+            help="serving prepares the rows otherwise than training did: run the train stage again",
+        )
+    report["size_bytes"] = (bundle / GRAPH).stat().st_size
+    report["int8"] = _quantized(job, options, trained, bundle, metric) if options.quantize == "int8" else None
+    _fits(options, bundle / GRAPH)
+    return report
+
+
+def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, Any]:
+    """The content of signature.json."""
+    target = trained.schema["target"]
+    output = {"labels": target["labels"]} if trained.task == "classification" else {"name": target["column"]}
+    if len(target.get("labels", ())) == 2 and threshold != 0.5:
+        output["threshold"] = threshold
+    shown = ("type", "channels", "height", "width")
+    return {
+        "version": 1,
+        "name": name,
+        "task": trained.task,
+        "inputs": [
+            {"name": name, **{key: described[key] for key in shown if key in described}}
+            for name, described in trained.schema["inputs"].items()
+        ],
+        "output": output,
+        "graph": {"inputs": list(trained.preprocess.names), "output": OUTPUT},
+    }
+
+
+def proved(options: Onnx, trained: Trained, bundle: Path) -> dict[str, Any]:
+    """Compare the bundle on disk with the trained module. Raises StageError beyond the tolerance."""
+    predictor = opened(bundle)
+    compared = compare(trained.module, predictor, trained.rows, trained.preprocess, options.batch_sizes)
+    within(compared, options.tolerance)
+    worst = max(c.difference for c in compared)
+    print(f"parity: largest difference {worst:.2e} in {len(compared)} batches")
+    checked = [{"batch": c.batch, "length": c.length, "difference": c.difference} for c in compared]
+    return {"opset": options.opset, "parity": {"max_abs_difference": worst, "checked": checked}}
+
+
+def _metric(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
+    """The first metric of the spec, by PyTorch and by the bundle, each with its own preprocessing of all test rows."""
+    name = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)[0]
+    torch_value = _score(job, trained, name, trained.outputs)
+    onnx_value = _score(job, trained, name, answers(trained, bundle))
+    if torch_value is None or onnx_value is None:
+        raise StageError(
+            f"{name} is not defined on the test rows",
+            help="name another first in evaluate.metrics, or get more test rows",
+        )
+    return {"name": name, "torch": torch_value, "onnx": onnx_value}
+
+
+def answers(trained: Trained, bundle: Path) -> np.ndarray[Any, Any]:
+    """The bundle's raw outputs for the test rows as requests would have them."""
+    rows = trained.rows.table.select(list(trained.schema["inputs"])).to_pylist()
+    return opened(bundle).logits(rows)
+
+
+def _score(job: Job, trained: Trained, name: str, outputs: np.ndarray[Any, Any]) -> float | None:
+    options = job.get(EvaluateSpec) or EvaluateSpec()
+    targets = torch.from_numpy(trained.rows.targets)
+    values = torch.from_numpy(np.ascontiguousarray(outputs))
+    return scores(trained.task, [name], values, targets, average=options.average, threshold=options.threshold)[name]
+
+
+def _worse(name: str, before: float, after: float) -> float:
+    """How much worse `after` is; below 0 where it is better."""
+    return after - before if name in LOWER_IS_BETTER else before - after
+
+
+def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: dict[str, Any]) -> dict[str, Any]:
+    """Put the int8 graph in the float graph's place, if the metric allows."""
+    small = bundle / "int8.onnx"
+    calibration = load(job.inputs / "data", "train", trained.preprocess)
+    int8(bundle / GRAPH, small, calibration.features, trained.preprocess)
+    small.replace(bundle / GRAPH)
+    predictor = opened(bundle)
+    for chosen in batches(trained.rows, trained.preprocess, options.batch_sizes):
+        features = [trained.rows.features[row] for row in chosen]
+        ran(predictor, trained.preprocess.collate(features), len(chosen), max(map(trained.preprocess.length, features)))
+    value = _score(job, trained, metric["name"], answers(trained, bundle))
+    drop = _worse(metric["name"], metric["torch"], value) if value is not None else float("inf")
+    allowed = DEFAULT_DROP if options.max_metric_drop is None else options.max_metric_drop
+    if drop > allowed:
+        shown = "no number" if value is None else f"{value:.4g}"
+        raise StageError(
+            f"with int8, {metric['name']} falls from {metric['torch']:.4g} to {shown}, more than {allowed:g}",
+            help="raise export.onnx.max_metric_drop if that is good enough, or remove `quantize`",
+        )
+    size = (bundle / GRAPH).stat().st_size
+    print(f"int8: {metric['name']} {value:.4f}, {size:,} bytes")
+    return {"metric": value, "drop": drop, "size_bytes": size}
+
+
+def _fits(options: Onnx, graph: Path) -> None:
+    size = graph.stat().st_size
+    if options.max_size is not None and size > size_bytes(options.max_size):
+        help = "use `quantize: int8`, a smaller model, or a larger export.onnx.max_size"
+        raise StageError(
+            f"model.onnx has {size:,} bytes, more than {options.max_size}",
+            help=help if options.quantize == "none" else help.removeprefix("use `quantize: int8`, ").capitalize(),
+        )

@@ -1,0 +1,55 @@
+"""A model and a data module of the project's own."""
+
+import zlib
+
+import pyarrow.parquet as pq
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, WeightedRandomSampler
+
+
+class Ranker(pl.LightningModule):
+    """Two numbers and a country to two classes."""
+
+    def __init__(self, labels: list[str], hidden: int = 16) -> None:
+        super().__init__()
+        self.country = nn.Embedding(300, 4)
+        self.layers = nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, len(labels)))
+
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        return self.layers(torch.cat([numbers, self.country(categories[:, 0])], dim=1))
+
+    def training_step(self, batch: tuple[dict[str, Tensor], Tensor], _: int) -> Tensor:
+        return nn.functional.cross_entropy(self(**batch[0]), batch[1])
+
+    def validation_step(self, batch: tuple[dict[str, Tensor], Tensor], _: int) -> None:
+        self.log("valid/loss", nn.functional.cross_entropy(self(**batch[0]), batch[1]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters())
+
+
+class Clicks(pl.LightningDataModule):
+    """Every batch holds as many rows that were clicked as rows that were not."""
+
+    def __init__(self, batch_size: int = 256, folder: str = "artifacts/data") -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.folder = folder
+
+    def _rows(self, split: str) -> list[tuple[dict[str, Tensor], Tensor]]:
+        table = pq.read_table(f"{self.folder}/{split}.parquet")
+        numbers = torch.tensor([table["query_length"].to_pylist(), table["position"].to_pylist()]).T.float()
+        countries = torch.tensor([[zlib.crc32(country.encode()) % 300] for country in table["country"].to_pylist()])
+        targets = torch.tensor(table["clicked"].to_pylist())
+        return [({"numbers": n, "categories": c}, t) for n, c, t in zip(numbers, countries, targets, strict=True)]
+
+    def train_dataloader(self) -> DataLoader:
+        rows = self._rows("train")
+        clicked = sum(int(target) for _, target in rows)
+        weights = [1 / clicked if target else 1 / (len(rows) - clicked) for _, target in rows]
+        return DataLoader(rows, self.batch_size, sampler=WeightedRandomSampler(weights, len(rows)))
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self._rows("valid"), self.batch_size)

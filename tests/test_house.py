@@ -1,0 +1,250 @@
+"""The rules of docs/architecture.md, read from the code: who imports whom, sizes, templates, words, a new part."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from mlspec.compiler import compile_project
+from mlspec.parts.registry import PARTS
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Output, Stage
+from mlspec.spec.base import SpecModel
+from tests.conftest import CHECKOUT
+from tests.toy import Toy
+
+PACKAGE = CHECKOUT / "mlspec"
+SPECS = CHECKOUT / "specs"
+HEAVY = {"boto3", "botocore", "docker", "dvc", "elasticsearch", "hydra", "lightning", "numpy", "omegaconf", "onnx",
+         "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "tokenizers", "torch", "torchmetrics",
+         "transformers", "wandb"}  # fmt: skip
+
+COMPILER = {"errors", "diagnostics", "source", "spec", "plan", "render", "parts"}
+ROOMS: dict[str, set[str]] = {
+    "diagnostics": set(),
+    "errors": {"diagnostics"},
+    "source": {"diagnostics", "errors"},
+    "spec": {"diagnostics", "errors", "source"},
+    "plan": set(),
+    "render": {"errors", "plan"},
+    "job": {"errors"},
+    "parts": {"spec", "plan", "source"},
+    "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "source", "spec"},
+    "learning": {"errors", "job", "parts", "runtime", "spec"},
+    "runtime": set(),
+    "compiler": COMPILER,
+    "workspace": {"diagnostics", "errors", "source", "render"},
+    "run": {"diagnostics", "errors", "source", "spec", "plan", "render", "parts", "job"},
+    "starters": {"errors", "render", "spec"},
+    "explain": set(),
+    "cli": COMPILER | {"compiler", "workspace", "run", "runtime", "job", "starters", "explain"},
+    "__main__": {"cli"},
+}
+"""What each room may import besides itself. `parts` are the light modules of the parts, `bodies` the heavy ones."""
+
+LONG_FILES: dict[str, str] = {}
+"""Files above 300 lines, each with the reason."""
+LONG_FUNCTIONS: dict[str, str] = {}
+"""Functions above 40 lines, each with the reason."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    files = (f for f in sorted(PACKAGE.rglob("*.py")) if "_templates" not in f.parts)
+    names = {".".join(("mlspec", *f.relative_to(PACKAGE).with_suffix("").parts)): f for f in files}
+    return {name.removesuffix(".__init__"): file for name, file in names.items()}
+
+
+MODULES = modules()
+TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MODULES.items()}
+
+
+def imports(name: str, *, top: bool = False) -> set[str]:
+    """Modules that `name` imports, the package's own in full; with `top` only those loaded together with it."""
+    found: set[str] = set()
+    for node in _at_import(TREES[name]) if top else ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {full if full in MODULES else node.module for full in inner}
+    return found
+
+
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when the module is loaded: no function's inside, nothing for the type checker alone."""
+    for node in ast.iter_child_nodes(tree):
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if not typing and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+            yield from _at_import(node)
+
+
+def _light() -> frozenset[str]:
+    """What `part.py` and `spec.py` of all parts lead to within the parts; the rest belongs to the stages' processes."""
+    found: set[str] = set()
+    left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.(part|spec))?", name)]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [i for i in imports(name) if i in MODULES and i.startswith("mlspec.parts.")]
+    return frozenset(found)
+
+
+LIGHT = _light()
+
+
+def room(name: str) -> str:
+    """The room a module lies in."""
+    steps = name.split(".")
+    if steps[0] != "mlspec" or len(steps) == 1:
+        return ""
+    return "bodies" if steps[1] == "parts" and name not in LIGHT else steps[1]
+
+
+def test_every_room_is_known() -> None:
+    assert {room(name) for name in MODULES} - {""} <= set(ROOMS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_go_down_only(name: str) -> None:
+    here = room(name)
+    wrong = {i for i in imports(name) if room(i) and room(i) != here and room(i) not in ROOMS.get(here, set())}
+    assert not wrong, f"{name} ({here}) imports {sorted(wrong)}"
+
+
+def test_nobody_imports_a_stage_body() -> None:
+    """`work.py` is loaded by name, in a process of its own."""
+    wrong = {
+        (name, i)
+        for name in MODULES
+        for i in imports(name)
+        if i.endswith(".work") and name.rsplit(".", 1)[0] != i.rsplit(".", 1)[0]
+    }
+    assert not wrong
+
+
+def test_no_import_goes_round() -> None:
+    graph = {name: {i for i in imports(name, top=True) if i in MODULES} for name in MODULES}
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for other in sorted(graph[name]):
+                walk(other, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+def test_sizes() -> None:
+    files = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in MODULES.items()}
+    long_files = {name for name, lines in files.items() if lines > 300}
+    functions = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    long_functions = {name for name, lines in functions.items() if lines > 40}
+    assert long_files == set(LONG_FILES)
+    assert long_functions == set(LONG_FUNCTIONS)
+    assert sorted(files.values())[len(files) // 2] < 100
+    assert sorted(functions.values())[len(functions) // 2] <= 12
+
+
+def test_every_folder_of_templates_is_used() -> None:
+    """A folder of templates that no code names is a target that nobody registered."""
+    code = "\n".join(file.read_text(encoding="utf-8") for file in MODULES.values())
+    folders = {f.name for f in (CHECKOUT / "templates").iterdir() if f.is_dir()}
+    assert {f for f in folders if f'"{f}/' not in code and f"'{f}/" not in code and f'"{f}"' not in code} == set()
+
+
+def test_every_template_is_used() -> None:
+    """A template that no spec here renders, no code names and no other template includes is dead."""
+    specs = sorted(SPECS.rglob("mlproject.yaml"))
+    used = {artifact.template for spec in specs for artifact in compile_project(spec).plan.artifacts}
+    used |= {text for tree in TREES.values() for text in _strings(tree) if text.endswith(".j2")}
+    root = CHECKOUT / "templates"
+    names = {f.relative_to(root).as_posix() for f in root.rglob("*.j2") if f.relative_to(root).parts[0] != "init"}
+    grown = True
+    while grown:
+        texts = [(root / name).read_text(encoding="utf-8") for name in sorted(used & names)]
+        more = {name for name in names - used if any(_includes(text, name) for text in texts)}
+        used, grown = used | more, bool(more)
+    assert sorted(names - used) == []
+
+
+def _strings(tree: ast.AST) -> Iterator[str]:
+    yield from (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
+def _includes(text: str, template: str) -> bool:
+    """By its name, or by that of its folder joined to a variable."""
+    return template in text or f"'{template.rsplit('/', 1)[0]}/' ~" in text
+
+
+def test_no_word_of_unfinished_work() -> None:
+    words = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
+    places = [*MODULES.values(), *(CHECKOUT / "templates").rglob("*.j2"), *(CHECKOUT / "docs").rglob("*.md")]
+    assert [f for f in places if words.search(f.read_text(encoding="utf-8"))] == []
+
+
+def test_a_full_build_imports_nothing_heavy() -> None:
+    """Not torch, not a cloud's client, nothing of what stages run on: in the process that `mlspec build` is."""
+    code = (
+        "import sys; from pathlib import Path; from mlspec.compiler import compile_project\n"
+        "build = compile_project(Path(sys.argv[1])); assert len(build.files) > 20, len(build.files)\n"
+        "import mlspec.cli.build\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    spec = str(SPECS / "full" / "mlproject.yaml")
+    done = subprocess.run([sys.executable, "-c", code, spec], capture_output=True, text=True, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) & HEAVY == set()
+
+
+class Notify(SpecModel):
+    """Who is told when a line has run."""
+
+    channel: str = Field("general", description="Where to write")
+
+
+def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
+    """Its section is checked, its file rendered from the project's templates, its stage put into dvc.yaml."""
+    (tmp_path / "templates" / "notify").mkdir(parents=True)
+    (tmp_path / "templates" / "notify" / "notify.yaml.j2").write_text("channel: {= channel | yaml =}\n")
+    minimal = (SPECS / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mlproject.yaml").write_text(minimal + "\nnotify: {channel: releases}\n")
+    toy = Toy(
+        "notify",
+        {"notify": Notify},
+        made=(
+            Stage(
+                "notify",
+                "Tell people",
+                "notify",
+                ("artifacts/model/best.ckpt",),
+                (Output("artifacts/told.txt"),),
+                ("notify",),
+            ),
+        ),
+        files=(Artifact("notify.yaml", "notify/notify.yaml.j2", {"channel": "releases"}),),
+    )
+    build = compile_project(tmp_path / "mlproject.yaml", parts=(*PARTS, toy))
+    texts = {file.path: file.text for file in build.files}
+    assert build.project.need(Notify).channel == "releases"
+    assert texts["notify.yaml"].splitlines()[-1] == "channel: releases"
+    assert [s.name for s in build.plan.stages][-1] == "notify"
+    assert "conf/notify/default.yaml" in texts
+    assert "mlspec run notify" in texts["dvc.yaml"]
