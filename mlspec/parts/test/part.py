@@ -22,7 +22,12 @@ NAME = "test"
 SECTIONS = {"test": TestSpec}
 PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
 TEST, SCHEMA = "artifacts/data/test.parquet", "artifacts/data/schema.json"
-FILES = ("conftest", "test_data", "test_model", "test_contract")
+FILES = {
+    "tests/conftest.py": "tests/conftest.py.j2",
+    "tests/test_data.py": "tests/test_data.py.j2",
+    "tests/test_model.py": "tests/test_model.py.j2",
+    "tests/test_contract.py": "tests/test_contract.py.j2",
+}
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -74,8 +79,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if project.get(TestSpec) is None or data is None:
         return
     values = _values(project, data)
-    for name in FILES:
-        yield Artifact(f"tests/{name}.py", f"tests/{name}.py.j2", values)
+    for path, template in FILES.items():
+        yield Artifact(path, template, values)
     if values["code"]:
         yield Artifact("tests/test_code.py", "tests/test_code.py.j2", values)
 
