@@ -84,7 +84,9 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
     onnx = export.onnx if export is not None else None
     checks = {
-        name: kept for name, check in data.checks.columns.items() if name in data.columns and (kept := _kept(check))
+        name: kept
+        for name, check in data.checks.columns.items()
+        if name in data.columns and (kept := _kept(check, data.columns[name].type))
     }
     return {
         "inputs": {name: column.type for name, column in data.columns.items()},
