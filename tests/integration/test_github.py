@@ -16,7 +16,7 @@ import yaml
 import mlspec
 from mlspec.parts.registry import PARTS
 from tests.conftest import CHECKOUT, missing
-from tests.parts.targets import BASE, LAMBDA, PACKAGE, write
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, write
 
 CI = 'ci: {github: {schedule: "0 3 * * 1", train_on: [pull_request, push, dispatch], branches: [main, "release/**"]}}\n'
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -27,7 +27,7 @@ CASES = {
         REMOTE,
         LAMBDA + CI + "track: {wandb: {project: cola, mode: online, api_key: {env: WANDB_API_KEY}}}\n" + TEST,
     ),
-    "arm": (BASE, "package: {docker: {platform: linux/arm64}}\n" + CI),
+    "arm": (BASE, EXPORT + "package: {docker: {platform: linux/arm64}}\n" + CI),
     "subfolder": (REMOTE, LAMBDA.replace(', account: "123456789012"', "") + CI),
     "package": (BASE, PACKAGE + "ci: {github: {train_on: [push]}}\n"),
 }

@@ -62,7 +62,27 @@ def text(root: Path, more: str = "") -> Applied:
     """Sentences that praise or complain; easy, so that a very small transformer learns it in a second."""
     draw = random.Random(3)
     good, bad = ["good", "great", "lovely", "fine"], ["bad", "awful", "poor", "sad"]
-    filler = "the food was and we ate some more of it with friends on a quiet evening by the sea".split()
+    filler = [
+        "the",
+        "food",
+        "was",
+        "and",
+        "we",
+        "ate",
+        "some",
+        "more",
+        "of",
+        "it",
+        "with",
+        "friends",
+        "on",
+        "a",
+        "quiet",
+        "evening",
+        "by",
+        "the",
+        "sea",
+    ]
     lines = ["origin,label,sentence"]
     for number in range(240):
         label = number % 2

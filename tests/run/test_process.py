@@ -41,7 +41,9 @@ def test_the_log_of_the_last_run_replaces_the_one_before(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "deaf"])
-def test_an_interruption_leaves_no_process_behind(tmp_path: Path, stubborn: bool, request: pytest.FixtureRequest) -> None:
+def test_an_interruption_leaves_no_process_behind(
+    tmp_path: Path, stubborn: bool, request: pytest.FixtureRequest
+) -> None:
     import mlspec.run.process as process
 
     grace, process.GRACE = process.GRACE, 2.0

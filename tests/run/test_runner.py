@@ -25,7 +25,9 @@ LINE = (stage("data"), stage("train", "data.out"), stage("export", "train.out"),
 class Toy:
     """Fails, lacks and stops where it is told to."""
 
-    reasons: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(("data", "train", "export", "lint"), "x"))
+    reasons: dict[str, str | None] = field(
+        default_factory=lambda: dict.fromkeys(("data", "train", "export", "lint"), "x")
+    )
     fails: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stops: str = ""

@@ -39,13 +39,13 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _opset(opset: int) -> Iterator[Finding]:
-    at = ("export", "onnx", "opset")
+    at, served = ("export", "onnx", "opset"), newest(ONNXRUNTIME)
     if opset not in EXPORTED:
         message = f"PyTorch's exporter writes the opsets {EXPORTED[0]} to {EXPORTED[-1]}, not {opset}"
         yield Finding("unfit-opset", at, message, f"leave the key out to use {EXPORTED[0]}, which every runtime reads")
-    elif opset > newest(ONNXRUNTIME):
-        message = f"ONNX Runtime {ONNXRUNTIME}, which serves the model, reads opsets up to {newest(ONNXRUNTIME)}, not {opset}"
-        yield Finding("unfit-opset", at, message, f"set it to {newest(ONNXRUNTIME)} or lower")
+    elif opset > served:
+        message = f"ONNX Runtime {ONNXRUNTIME}, which serves the model, reads opsets up to {served}, not {opset}"
+        yield Finding("unfit-opset", at, message, f"set it to {served} or lower")
 
 
 def stages(project: Project) -> Iterable[Stage]:

@@ -83,14 +83,17 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
     onnx = export.onnx if export is not None else None
-    kinds = {name: column.type for name, column in data.columns.items()}
-    checks = {name: _kept(check, kinds[name]) for name, check in data.checks.columns.items() if name in kinds}
+    checks = {
+        name: kept
+        for name, check in data.checks.columns.items()
+        if name in data.columns and (kept := _kept(check, data.columns[name].type))
+    }
     return {
-        "inputs": kinds,
+        "inputs": {name: column.type for name, column in data.columns.items()},
         "target": data.target.column,
         "labels": data.target.labels,
         "task": data.task,
-        "checks": {name: kept for name, kept in checks.items() if kept},
+        "checks": checks,
         "quantized": onnx is not None and onnx.quantize == "int8",
         "tolerance": onnx.tolerance if onnx is not None else 1e-4,
         "metric": evaluate.names(data.task)[0],
@@ -104,7 +107,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
 def _kept(check: Check, kind: str) -> dict[str, Any]:
     """What a check says of a column as it is in the parquet files, without what it leaves open."""
     given = check.model_dump(by_alias=True)
-    said = {key: value for key, value in given.items() if value is not None and value is not False}
+    said = {key: value for key, value in given.items() if value is not None and value is not False}  # 0 says something
     if kind != "number":
         said = {key: value for key, value in said.items() if key not in ("min", "max")}
         said |= {"in": [str(value) for value in said["in"]]} if "in" in said else {}

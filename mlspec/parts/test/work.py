@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.test.perturb import disturbed
-from mlspec.parts.test.spec import FITS, Robustness, TestSpec
+from mlspec.parts.test.spec import Robustness, TestSpec, fitting
 from mlspec.runtime import BundleError, Predictor
 
 SHOWN = 3
@@ -36,9 +36,7 @@ def robustness(job: Job) -> None:
     before = predictor.predict(rows)
     found: dict[str, dict[str, Any]] = {}
     flipped: dict[str, list[str]] = {}
-    kinds = {described["type"] for described in inputs.values()}
-    fitting = [name for name, wanted in FITS.items() if kinds & set(wanted)]
-    for name in options.perturbations or fitting:
+    for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
         changed = [disturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
         numbers = [i for i, row in enumerate(rows) if changed[i] != row]
         after = predictor.predict([changed[i] for i in numbers])
@@ -97,12 +95,12 @@ def _change(row: Mapping[str, Any], changed: Mapping[str, Any], before: Answer, 
         for name in row
         if row[name] != changed[name] and not isinstance(row[name], bytes)
     )
-    answer = " to ".join(str(a.get("label", a.get("value"))) for a in (before, after))
+    answer = " to ".join(a["label"] if "label" in a else f"{a['value']:.4g}" for a in (before, after))
     return f"{inputs}: {answer}" if inputs else answer
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
