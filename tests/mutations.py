@@ -28,7 +28,22 @@ VALUES: tuple[Any, ...] = (
     {"env": 1}, {"type": "image"}, {"type": []}, {"type": {"type": 1}}, {"class": None}, {"class": "a.b:C"}, {"min": 5, "max": 1},
     {"rows": {}}, {"0": 0}, {"a.b": {"c.d": 1}}, {".": 1}, {"train": None}, {"train.": 1}, {".train": {"x": 1}},
 )  # fmt: skip
-KEYS = ("", ".", "x", "env", "type", "class", "rows", "name", "é", "a b", "train.max_epochs", "model.", "null", "\u2028")
+KEYS = (
+    "",
+    ".",
+    "x",
+    "env",
+    "type",
+    "class",
+    "rows",
+    "name",
+    "é",
+    "a b",
+    "train.max_epochs",
+    "model.",
+    "null",
+    "\u2028",
+)
 
 
 @cache
