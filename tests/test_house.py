@@ -1,4 +1,4 @@
-"""The house rules of docs/architecture.md, read from the code: who imports whom, sizes, templates, words, and adding a part."""
+"""The rules of docs/architecture.md, read from the code: who imports whom, sizes, templates, words, a new part."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "render": {"errors", "plan"},
     "job": {"errors"},
     "parts": {"spec", "plan", "source"},
-    "bodies": {"errors", "job", "learning", "parts", "runtime", "source", "spec"},
+    "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "source", "spec"},
     "learning": {"errors", "job", "parts", "runtime", "spec"},
     "runtime": set(),
     "compiler": COMPILER,
@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "run": {"diagnostics", "errors", "source", "spec", "plan", "render", "parts", "job"},
     "starters": {"errors", "render", "spec"},
     "explain": set(),
-    "cli": COMPILER | {"compiler", "workspace", "run", "job", "starters", "explain"},
+    "cli": COMPILER | {"compiler", "workspace", "run", "runtime", "job", "starters", "explain"},
     "__main__": {"cli"},
 }
 """What each room may import besides itself. `parts` are the light modules of the parts, `bodies` the heavy ones."""
@@ -87,10 +87,19 @@ def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _at_import(node)
 
 
-def heavy(name: str) -> bool:
-    """Whether a module of a part belongs to the stages' processes: by what it imports."""
-    found = imports(name)
-    return bool({i.split(".")[0] for i in found} & HEAVY or {i for i in found if room(i) in ("job", "learning")})
+def _light() -> frozenset[str]:
+    """What `part.py` and `spec.py` of all parts lead to within the parts; the rest belongs to the stages' processes."""
+    found: set[str] = set()
+    left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.(part|spec))?", name)]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [i for i in imports(name) if i in MODULES and i.startswith("mlspec.parts.")]
+    return frozenset(found)
+
+
+LIGHT = _light()
 
 
 def room(name: str) -> str:
@@ -98,9 +107,7 @@ def room(name: str) -> str:
     steps = name.split(".")
     if steps[0] != "mlspec" or len(steps) == 1:
         return ""
-    if steps[1] == "parts" and name in MODULES and steps[-1] not in ("spec", "part") and heavy(name):
-        return "bodies"
-    return steps[1]
+    return "bodies" if steps[1] == "parts" and name not in LIGHT else steps[1]
 
 
 def test_every_room_is_known() -> None:
@@ -164,16 +171,27 @@ def test_every_folder_of_templates_is_used() -> None:
 
 
 def test_every_template_is_used() -> None:
-    """A template that nothing renders or includes is dead."""
-    templates = sorted((CHECKOUT / "templates").rglob("*.j2"))
-    texts = [f.read_text(encoding="utf-8") for f in (*MODULES.values(), *templates)]
+    """A template that no spec here renders, no code names and no other template includes is dead."""
+    specs = sorted(SPECS.rglob("mlproject.yaml"))
+    used = {artifact.template for spec in specs for artifact in compile_project(spec).plan.artifacts}
+    used |= {text for tree in TREES.values() for text in _strings(tree) if text.endswith(".j2")}
     root = CHECKOUT / "templates"
-    names = [f.relative_to(root).as_posix() for f in templates if f.relative_to(root).parts[0] != "init"]
-    assert [name for name in names if not any(_mentions(text, name) for text in texts)] == []
+    names = {f.relative_to(root).as_posix() for f in root.rglob("*.j2") if f.relative_to(root).parts[0] != "init"}
+    grown = True
+    while grown:
+        texts = [(root / name).read_text(encoding="utf-8") for name in sorted(used & names)]
+        more = {name for name in names - used if any(_includes(text, name) for text in texts)}
+        used, grown = used | more, bool(more)
+    assert sorted(names - used) == []
 
 
-def _mentions(text: str, template: str) -> bool:
-    return template in text or f"/{template.rsplit('/', 1)[1]}" in text
+def _strings(tree: ast.AST) -> Iterator[str]:
+    yield from (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
+def _includes(text: str, template: str) -> bool:
+    """By its name, or by that of its folder joined to a variable."""
+    return template in text or f"'{template.rsplit('/', 1)[0]}/' ~" in text
 
 
 def test_no_word_of_unfinished_work() -> None:
@@ -203,7 +221,7 @@ class Notify(SpecModel):
 
 
 def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
-    """Its section is checked, its file rendered from the project's templates, its stage ordered and put into dvc.yaml."""
+    """Its section is checked, its file rendered from the project's templates, its stage put into dvc.yaml."""
     (tmp_path / "templates" / "notify").mkdir(parents=True)
     (tmp_path / "templates" / "notify" / "notify.yaml.j2").write_text("channel: {= channel | yaml =}\n")
     minimal = (SPECS / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
@@ -213,7 +231,12 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
         {"notify": Notify},
         made=(
             Stage(
-                "notify", "Tell people", "notify", ("artifacts/model/best.ckpt",), (Output("artifacts/told.txt"),), ("notify",)
+                "notify",
+                "Tell people",
+                "notify",
+                ("artifacts/model/best.ckpt",),
+                (Output("artifacts/told.txt"),),
+                ("notify",),
             ),
         ),
         files=(Artifact("notify.yaml", "notify/notify.yaml.j2", {"channel": "releases"}),),
@@ -224,3 +247,4 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
     assert texts["notify.yaml"].splitlines()[-1] == "channel: releases"
     assert [s.name for s in build.plan.stages][-1] == "notify"
     assert "conf/notify/default.yaml" in texts
+    assert "mlspec run notify" in texts["dvc.yaml"]

@@ -1,4 +1,4 @@
-"""The specs in `specs/` and of the starters: each builds, and each satisfies the JSON Schema in an independent validator."""
+"""The specs in `specs/` and of the starters: each builds, and satisfies the JSON Schema in an independent validator."""
 
 from __future__ import annotations
 

@@ -117,12 +117,10 @@ def test_a_second_start_finds_all_in_place(tmp_path: Path) -> None:
     assert tree(tmp_path / "p").keys() == set(first.files)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_to_is_said_and_left(tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0o555)
+def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(MlspecError, match="cannot be written"):
-        start("text", tmp_path / "locked" / "p", "x", "{}")
-    assert list((tmp_path / "locked").iterdir()) == []
+        start("text", tmp_path / "file" / "p", "x", "{}")
 
 
 def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
@@ -138,7 +136,10 @@ def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
 
 def test_a_killed_start_can_be_repeated(tmp_path: Path) -> None:
     """Killed at many moments, a second start completes the project; nothing half-written is in the way."""
-    code = "import sys; from pathlib import Path; from mlspec.starters import start; start('digits', Path(sys.argv[1]), 'x', '{}')"
+    code = (
+        "import sys; from pathlib import Path; from mlspec.starters import start\n"
+        "start('digits', Path(sys.argv[1]), 'x', '{}')"
+    )
     whole = start("digits", tmp_path / "whole", "x", "{}")
     for moment in range(4):
         project = tmp_path / f"killed-{moment}"

