@@ -164,6 +164,12 @@ def test_lines_of_json(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_lines_of_json_without_the_column(tmp_path: Path) -> None:
+    write(tmp_path, {"data/rows.jsonl": '{"text": "a", "label": "no"}\n' * 8})
+    with pytest.raises(StageError, match=r"data/rows\.jsonl has no column `sentence`"):
+        made(tmp_path, source="data/rows.jsonl")
+
+
 def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
     values = ["1", "2,5", "1_000", "inf", "1e200", "0x10", " 3 "]
     write(tmp_path, {"data/rows.tsv": "x\tlabel\n" + "".join(f"{v}\tno\n" for v in values)})
