@@ -111,7 +111,8 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
 
 def _kept(check: Check, kind: str) -> dict[str, Any]:
     """What a check says of a column as it is in the parquet files, without what it leaves open."""
-    said = {key: value for key, value in check.model_dump(by_alias=True).items() if value not in (None, False)}
+    given = check.model_dump(by_alias=True)
+    said = {key: value for key, value in given.items() if value is not None and value is not False}  # 0 says something
     if kind != "number":
         said = {key: value for key, value in said.items() if key not in ("min", "max")}
         said |= {"in": [str(value) for value in said["in"]]} if "in" in said else {}
