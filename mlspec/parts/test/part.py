@@ -22,7 +22,12 @@ NAME = "test"
 SECTIONS = {"test": TestSpec}
 PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
 TEST, SCHEMA = "artifacts/data/test.parquet", "artifacts/data/schema.json"
-FILES = ("conftest", "test_data", "test_model", "test_contract")
+FILES = {
+    "tests/conftest.py": "tests/conftest.py.j2",
+    "tests/test_data.py": "tests/test_data.py.j2",
+    "tests/test_model.py": "tests/test_model.py.j2",
+    "tests/test_contract.py": "tests/test_contract.py.j2",
+}
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -74,8 +79,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if project.get(TestSpec) is None or data is None:
         return
     values = _values(project, data)
-    for name in FILES:
-        yield Artifact(f"tests/{name}.py", f"tests/{name}.py.j2", values)
+    for path, template in FILES.items():
+        yield Artifact(path, template, values)
     if values["code"]:
         yield Artifact("tests/test_code.py", "tests/test_code.py.j2", values)
 
@@ -106,7 +111,8 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
 
 def _kept(check: Check, kind: str) -> dict[str, Any]:
     """What a check says of a column as it is in the parquet files, without what it leaves open."""
-    said = {key: value for key, value in check.model_dump(by_alias=True).items() if value not in (None, False)}
+    given = check.model_dump(by_alias=True)
+    said = {key: value for key, value in given.items() if value is not None and value is not False}  # 0 says something
     if kind != "number":
         said = {key: value for key, value in said.items() if key not in ("min", "max")}
         said |= {"in": [str(value) for value in said["in"]]} if "in" in said else {}
