@@ -94,7 +94,8 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
 
 def test_a_sweep_is_told_its_own_metric(tmp_path: Path) -> None:
     project = projects.text(
-        tmp_path, "sweep: {metric: valid/mcc, goal: maximize, parameters: {train.learning_rate: {min: 0.001, max: 0.01}}}\n"
+        tmp_path,
+        "sweep: {metric: valid/mcc, goal: maximize, parameters: {train.learning_rate: {min: 0.001, max: 0.01}}}\n",
     )
     project.spec("max_epochs: 8", "max_epochs: 3")
     value = project.run("data", "train")
