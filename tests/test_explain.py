@@ -20,6 +20,7 @@ BASE = {
     ),
     "model": "model: {type: text-classifier}\n",
 }
+_MODULE = re.compile(r"```python (src/\w+\.py)\n(.*?)```", re.DOTALL)
 _BLOCK = re.compile(r"## (Wrong|Right)\n\n```yaml( file)?\n(.*?)\n```", re.DOTALL)
 EXAMPLES = [
     (code, kind, bool(whole), text)
@@ -37,8 +38,9 @@ def laid_over_the_base(fragment: str) -> str:
 def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: str, tmp_path: Path) -> None:
     spec = tmp_path / "mlproject.yaml"
     spec.write_text(text + "\n" if whole else laid_over_the_base(text), encoding="utf-8")
-    for name in re.findall(r"\b(src/\w+\.py)\b", text):
+    for name, module in _MODULE.findall(explanations()[code].read_text(encoding="utf-8")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(module, encoding="utf-8")
     try:
         found = [d.code for d in compile_project(spec).warnings]
     except SpecError as error:

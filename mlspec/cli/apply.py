@@ -8,13 +8,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place, spec_options
-from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE, UsageError
+from mlspec.errors import EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    from mlspec.cli.outlook import Outlook
+    from mlspec.run.engines.protocol import Engine
+    from mlspec.run.journal import Recorder
+    from mlspec.run.outcome import Outcome
+    from mlspec.run.runner import Watcher
 
 
 @click.command()
@@ -52,7 +59,8 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
         if not (dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
-        return _carry_out(console, outlook, _display(outlook) if dry else _real(outlook, where.spec, env))
+        doors = _display(console, outlook) if dry else _real(console, outlook, where.spec, env)
+        return _carry_out(outlook, doors)
 
 
 def _terminated(*_: Any) -> None:
@@ -74,12 +82,15 @@ class _Doors:
     """Everything that leaves a mark: real, or for show."""
 
     write: Callable[[], None]
-    engine: Any
-    recorder: Any
-    report: Callable[[Sequence[Any]], Path | None]
+    engine: Engine
+    recorder: Recorder
+    watcher: Watcher
+    close: Callable[[Sequence[Outcome]], int]
 
 
-def _real(outlook: Any, spec: Path, env: str | None) -> _Doors:
+def _real(console: Console, outlook: Outlook, spec: Path, env: str | None) -> _Doors:
+    from mlspec.cli.progress import Progress
+    from mlspec.cli.summary import close
     from mlspec.run.report import write as write_report
     from mlspec.workspace import stamp
     from mlspec.workspace.writer import write
@@ -91,29 +102,26 @@ def _real(outlook: Any, spec: Path, env: str | None) -> _Doors:
         write(outlook.changes, roots)
         stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
 
-    def report(outcomes: Sequence[Any]) -> Path | None:
-        return write_report(build.project, build.plan, outcomes, roots.project)
+    def end(outcomes: Sequence[Outcome]) -> int:
+        return close(console, outlook, outcomes, write_report(build.project, build.plan, outcomes, roots.project))
 
-    return _Doors(write_files, outlook.engine, outlook.journal, report)
+    watcher = Progress(console, outlook.schedule, outlook.estimates)
+    return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)
 
 
-def _display(outlook: Any) -> _Doors:
+def _display(console: Console, outlook: Outlook) -> _Doors:
+    from mlspec.cli.progress import Quiet
+    from mlspec.cli.summary import dry
     from mlspec.run.engines.display import Display
     from mlspec.run.journal import Silent
 
-    return _Doors(lambda: None, Display(outlook.engine), Silent(), lambda _: None)
+    return _Doors(
+        lambda: None, Display(outlook.engine), Silent(), Quiet(), lambda outcomes: dry(console, outlook, outcomes)
+    )
 
 
-def _carry_out(console: Console, outlook: Any, doors: _Doors) -> int:
-    from mlspec.cli.progress import Progress
-    from mlspec.cli.summary import close
+def _carry_out(outlook: Outlook, doors: _Doors) -> int:
     from mlspec.run.runner import run
 
     doors.write()
-    watcher = Progress(console, outlook.schedule, outlook.estimates)
-    outcomes = run(outlook.schedule, doors.engine, doors.recorder, watcher)
-    report = doors.report(outcomes)
-    found = {outcome.status for outcome in outcomes}
-    code = EXIT_INTERRUPTED if "interrupted" in found else EXIT_STAGE if "failed" in found else EXIT_OK
-    close(console, outlook, outcomes, report, code)
-    return code
+    return doors.close(run(outlook.schedule, doors.engine, doors.recorder, doors.watcher))

@@ -10,6 +10,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.outlook import duration
 from mlspec.diagnostics import width
 from mlspec.run.outcome import Outcome
+from mlspec.run.runner import UP_TO_DATE
 from mlspec.run.schedule import Schedule, Step
 
 _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red", "interrupted": "yellow"}
@@ -51,6 +52,8 @@ class Progress:
     def ended(self, outcome: Outcome) -> None:
         """A stage has come to an end, or needed none."""
         self._console.update("")
+        if outcome.status == "cached" and outcome.log is None and outcome.reason == UP_TO_DATE:
+            return  # the plan has said so
         seconds = f" in {duration(outcome.seconds)}" if outcome.status == "ran" else ""
         reason = f": {outcome.reason}" if outcome.reason and outcome.status != "ran" else ""
         status = self._console.paint(outcome.status, _COLOURS[outcome.status])
@@ -58,6 +61,19 @@ class Progress:
 
     def _place(self, name: str) -> str:
         return f"[{self._names.index(name) + 1}/{len(self._names)}] {name:{self._width}}"
+
+
+class Quiet:
+    """Shows nothing: for a dry run, whose plan says it all."""
+
+    def started(self, step: Step) -> None:
+        """Nothing."""
+
+    def line(self, text: str) -> None:
+        """Nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
 
 
 def _cut(text: str) -> str:

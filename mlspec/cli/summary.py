@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mlspec.cli.console import Console
 from mlspec.cli.outlook import Outlook, duration, to_json
+from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
 from mlspec.run.outcome import Outcome, Status
 from mlspec.run.process import last_lines
 
@@ -21,27 +23,43 @@ _WORDS: dict[Status, str] = {
 }
 
 
-def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], report: Path | None, code: int) -> None:
-    """Say how the run ended; with `--json` as the one document."""
+def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], report: Path) -> int:
+    """Say how the run ended, with `--json` as the one document; gives the exit code."""
     root = outlook.roots.project
-    shown = report.relative_to(root).as_posix() if report else None
+    shown = report.relative_to(root).as_posix()
+    found = {outcome.status for outcome in outcomes}
+    code = EXIT_INTERRUPTED if "interrupted" in found else EXIT_STAGE if "failed" in found else EXIT_OK
     if console.as_json:
-        rows = [_row(outcome) for outcome in outcomes]
-        console.document(
-            {"ok": code == 0, "exit_code": code, "plan": to_json(outlook), "outcomes": rows, "report": shown}
-        )
+        console.document({**_document(outlook, outcomes, code), "report": shown})
     for outcome in outcomes:
         if outcome.status == "failed":
             _failure(console, outcome, root)
     _skipped(console, outcomes)
+    if found - {"cached"}:
+        console.say(_counts(outcomes))
+    if code == EXIT_INTERRUPTED:
+        console.say("  = help: `mlspec apply` goes on from here")
+    console.out(f"report: {shown}")
+    return code
+
+
+def dry(console: Console, outlook: Outlook, outcomes: Sequence[Outcome]) -> int:
+    """The end of a dry run."""
+    if console.as_json:
+        console.document({**_document(outlook, outcomes, EXIT_OK), "report": None})
+    console.say("dry run: nothing was written, and nothing ran")
+    return EXIT_OK
+
+
+def _document(outlook: Outlook, outcomes: Sequence[Outcome], code: int) -> dict[str, object]:
+    rows = [asdict(outcome) for outcome in outcomes]
+    return {"ok": code == EXIT_OK, "exit_code": code, "plan": to_json(outlook), "outcomes": rows}
+
+
+def _counts(outcomes: Sequence[Outcome]) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     told = ", ".join(f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status])
-    total = sum(outcome.seconds for outcome in outcomes)
-    console.say(f"{told or 'no stages'} ({duration(total)})")
-    if counts["interrupted"]:
-        console.say("  = help: `mlspec apply` goes on from here")
-    if shown:
-        console.out(f"report: {shown}")
+    return f"{told} ({duration(sum(outcome.seconds for outcome in outcomes))})"
 
 
 def _failure(console: Console, outcome: Outcome, root: Path) -> None:
@@ -65,14 +83,3 @@ def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:
     for (reason, help), stages in mends.items():
         console.say(f"skipped {', '.join(stages)}: {reason}")
         console.say(f"  = help: {help}")
-
-
-def _row(outcome: Outcome) -> dict[str, object]:
-    return {
-        "stage": outcome.stage,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "help": outcome.help,
-        "seconds": outcome.seconds,
-        "log": outcome.log,
-    }

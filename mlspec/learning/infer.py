@@ -1,4 +1,4 @@
-"""A module's raw outputs for the rows of a split."""
+"""A module's raw outputs for the rows of a split, and whether they are what a model gives."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlspec.errors import StageError
 from mlspec.learning.batches import Buckets, lengths, loader
 from mlspec.learning.rows import Rows
 from mlspec.runtime.preprocess import Preprocess
@@ -25,3 +26,20 @@ def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_si
             for position, row in enumerate(numbers):
                 found[row] = batch[position]
     return np.stack(found)
+
+
+def checked(outputs: np.ndarray[Any, Any], classes: int) -> None:
+    """Refuse outputs that are no logits [B, classes] (or values [B]), or no numbers."""
+    shape = f"[{len(outputs)}, {classes}]" if classes else f"[{len(outputs)}]"
+    right = outputs.ndim == 2 and outputs.shape[1] == classes if classes else outputs.size == len(outputs)
+    if not right:
+        raise StageError(
+            f"the model's forward gives the shape {list(outputs.shape)} for {len(outputs)} rows, not {shape}",
+            help="forward(**inputs) returns logits, one column for each label; or one number a row",
+        )
+    broken = int((~np.isfinite(outputs.reshape(len(outputs), -1))).any(axis=1).sum())
+    if broken:
+        raise StageError(
+            f"the model gives no finite number for {broken} of {len(outputs)} test rows",
+            help="training diverged, or an input has values beyond all others; see metrics/train.json and data.checks",
+        )

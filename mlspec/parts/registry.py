@@ -14,6 +14,7 @@ from mlspec.parts.model import part as model
 from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.protocol import Part
+from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
 
@@ -24,6 +25,7 @@ PARTS: tuple[Part, ...] = (
     track,
     evaluate,
     export,
+    test,
     package,
     registry,
     deploy,

@@ -87,8 +87,15 @@ def pretty_json(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """`value` as a Python literal."""
-    return repr(value)
+    """`value` as a Python literal, its strings in double quotes as formatters have them."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{python(k)}: {python(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(python(item) for item in value) + "]"
+    text = repr(value)
+    if isinstance(value, str) and text.startswith("'") and not {"'", '"'} & set(value):
+        return f'"{text[1:-1]}"'
+    return text
 
 
 def shell(value: object) -> str:

@@ -61,7 +61,7 @@ def with_header(path: str, body: str) -> str:
         header = f"# {GENERATED}\n# {ADVICE}\n"
     else:
         return body
-    if body.startswith("#!"):
+    if body.startswith(("#!", "# @")):  # an interpreter's line and Hydra's `# @package` count only at the top
         first, _, rest = body.partition("\n")
         return f"{first}\n{header}{rest}"
     return header + body

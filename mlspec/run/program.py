@@ -21,12 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from mlspec.diagnostics import Diagnostic, Span
-from mlspec.errors import MlspecError, SpecError, StageError
+from mlspec.diagnostics import render
+from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
 from mlspec.parts.protocol import Part
 from mlspec.parts.registry import PARTS
-from mlspec.source.document import Node
+from mlspec.run.failures import in_user_code
+from mlspec.run.overrides import checked, located, refused, tree
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.root import root_model, sections
@@ -42,36 +43,56 @@ def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Pa
     body = _body(stage, parts)
     if not (root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
+    checked(overrides)
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
-    sys.argv = [f"mlspec run {stage}", *overrides]
-
-    failures: list[MlspecError] = []
-
-    def task(config: DictConfig) -> float | None:
-        # Hydra would print words of its own over an exception, and end a sweep with it.
-        try:
-            return body(_job(config, root, parts))
-        except MlspecError as error:
-            failures.append(error)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                print(f"error: {error.message}", flush=True)
-            return None
-
+    sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
+    task = _Task(body, root, parts)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
     except (HydraException, OmegaConfBaseException) as error:
-        raise _override(error, root) from None
-    if failures:
-        raise failures[0]
+        raise refused(error, _values(root), root_model(parts)) from None
+    if task.failure is not None:
+        raise task.failure
+
+
+def _named(stage: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides with Hydra told the stage's name, beside the first: Hydra wants them in one row."""
+    first = next((i for i, o in enumerate(overrides) if not o.startswith("-") and "=" in o), len(overrides))
+    return [*overrides[:first], f"hydra.job.name={stage}", *overrides[first:]]
+
+
+class _Task:
+    """What Hydra calls, once or for each job of a sweep. It keeps the first failure: Hydra would print over it."""
+
+    def __init__(self, body: Body, root: Path, parts: Sequence[Part]) -> None:
+        self._body, self._root, self._parts = body, root, parts
+        self.failure: Exception | None = None
+
+    def __call__(self, config: DictConfig) -> float | None:
+        try:
+            return self._body(_job(config, self._root, self._parts))
+        except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
+            known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)
+            self.failure = self.failure or known or error
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                print(_said(known or error), flush=True)
+            return None
+
+
+def _said(error: Exception) -> str:
+    """A failed job of a sweep, which goes on with the next."""
+    if isinstance(error, SpecError):
+        return "\n".join(render(diagnostic) for diagnostic in error.diagnostics)
+    return f"error: {error}"
 
 
 def _body(stage: str, parts: Sequence[Part]) -> Body:
     programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
     if stage not in programs:
-        raise StageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
+        raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
     module, _, name = programs[stage].partition(":")
     try:
         body: Body = getattr(importlib.import_module(module), name)
@@ -87,12 +108,18 @@ def _job(config: DictConfig, root: Path, parts: Sequence[Part]) -> Job:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     values = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
-    artifacts = root / "artifacts"
-    mode = HydraConfig.get().mode
-    outputs = Path(HydraConfig.get().runtime.output_dir) if mode == RunMode.MULTIRUN else artifacts
-    outputs.mkdir(parents=True, exist_ok=True)
     validated = sections(_validated(values, parts))
-    return Job(root, artifacts, outputs, values, validated)
+    outputs = _outputs(root)
+    outputs.mkdir(parents=True, exist_ok=True)
+    return Job(root, root / "artifacts", outputs, values, validated)
+
+
+def _outputs(root: Path) -> Path:
+    """`artifacts/`; a job of a sweep has a folder of its own, Hydra's or W&B's (https://docs.wandb.ai/guides/sweeps)."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return Path(HydraConfig.get().runtime.output_dir)
+    sweep, run = os.environ.get("WANDB_SWEEP_ID"), os.environ.get("WANDB_RUN_ID")
+    return root / "multirun" / f"wandb-{sweep}" / run if sweep and run else root / "artifacts"
 
 
 def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
@@ -101,36 +128,11 @@ def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
     try:
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        findings = explain(error.errors(include_url=False), model, _tree(values))
-        raise SpecError([Diagnostic(f.code, f.message, "conf/", None, f.help) for f in findings]) from None
+        findings = explain(error.errors(include_url=False), model, tree(values))
+        raise SpecError(located(findings, list(HydraConfig.get().overrides.task))) from None
 
 
-def _tree(value: Any) -> Node:
-    from mlspec.source.document import Entry
-
-    nowhere = Span(1, 1, 2)
-    if isinstance(value, Mapping):
-        return Node(nowhere, {str(k): Entry(nowhere, _tree(v)) for k, v in value.items()})
-    if isinstance(value, list | tuple):
-        return Node(nowhere, tuple(_tree(v) for v in value))
-    return Node(nowhere, value)
-
-
-def _override(error: Exception, root: Path) -> MlspecError:
-    """Hydra's words, with the nearest key where one was mistyped."""
-    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if error.__cause__ is not None and "Could not override" in first:
-        rest = [line for line in rest if line.startswith("To append")]
-    word = first.split("'")[1] if first.count("'") >= 2 else ""
-    near = suggest(word, _keys(root), "") if word and "Could not override" in first else ""
-    return StageError(first, help="\n".join([*([near] if near.startswith("did you mean") else []), *rest[:3]]))
-
-
-def _keys(root: Path) -> list[str]:
-    from mlspec.parts.configure.part import _leaves
-
-    found: list[str] = []
-    for file in sorted((root / "conf").glob("*/default.yaml")):
-        values = OmegaConf.to_container(OmegaConf.load(file))
-        found += _leaves({file.parent.name: values})  # type: ignore[dict-item]
-    return found
+def _values(root: Path) -> dict[str, Any]:
+    """The configuration as `conf/` has it, without overrides."""
+    files = sorted((root / "conf").glob("*/default.yaml"))
+    return {file.parent.name: OmegaConf.to_container(OmegaConf.load(file)) for file in files}

@@ -11,6 +11,8 @@ from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step
 
+UP_TO_DATE = "up to date"
+
 
 class Watcher(Protocol):
     """Who is shown how a run goes."""
@@ -47,7 +49,7 @@ def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outco
     if any(outcome.status == "interrupted" for outcome in before.values()):
         return Outcome(name, "skipped", "the run was interrupted", "mlspec apply")
     if step.reason is None:
-        return Outcome(name, "cached", "up to date")
+        return Outcome(name, "cached", UP_TO_DATE)
     blocked = next((n for n in step.after if before[n].status in ("failed", "skipped")), None)
     if blocked is not None:
         what = "failed" if before[blocked].status == "failed" else "was skipped"

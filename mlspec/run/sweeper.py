@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from mlspec.errors import StageError
+from mlspec.run.hydra_text import Written, written
 
 Choice = dict[str, Any]
 
@@ -43,7 +44,7 @@ class SpecSweeper(Sweeper):
         results: list[tuple[Choice, float | None]] = []
         folder = Path(str(self.config.hydra.sweep.dir))
         for choice, tell in _choices(settings, lists):
-            overrides = [*fixed, *(f"{key}={_written(value)}" for key, value in choice.items())]
+            overrides = [*fixed, *(f"{key}={written(value)}" for key, value in choice.items())]
             (done,) = self.launcher.launch([overrides], initial_job_idx=len(results))
             value = done.return_value
             tell(value)
@@ -61,7 +62,7 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[A
     lists: dict[str, list[Any]] = {}
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         if override.is_sweep_override():
-            lists[override.get_key_element()] = list(override.sweep_string_iterator())
+            lists[override.get_key_element()] = [Written(v) for v in override.sweep_string_iterator()]
         else:
             fixed.append(str(override.input_line))
     return fixed, lists
@@ -117,13 +118,6 @@ def _asked(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
     return trial.suggest_float(key, parameter["min"], parameter["max"], log=parameter["log"])
 
 
-def _written(value: Any) -> str:
-    """A value in Hydra's override grammar."""
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-
-
 def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | None]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
@@ -131,6 +125,8 @@ def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | No
         writer = csv.writer(file)
         writer.writerow([*keys, metric])
         writer.writerows([*(choice.get(key, "") for key in keys), value] for choice, value in results)
-    if results:
+    if results and results[0][1] is not None:
         best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
         print(f"sweep: the best of {len(results)} is {best} with {metric} {results[0][1]}; all in {folder}/results.csv")
+    elif results:
+        print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlspec.source.document import Document, walk
 
-_IMPORT_KEYS = {"class", "datamodule", "source", "callable"}
+_IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
 
 
 @dataclass(frozen=True, slots=True)

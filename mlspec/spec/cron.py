@@ -6,8 +6,10 @@ import re
 from itertools import pairwise
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
+
+from mlspec.spec.types import shown
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -82,5 +84,5 @@ def _valid(text: str) -> str:
     return text
 
 
-Cron = Annotated[str, AfterValidator(_valid), Field(examples=["0 3 * * 1"])]
+Cron = Annotated[str, AfterValidator(_valid), shown(r"\S+(?: \S+){4}", "0 3 * * 1")]
 """When something runs, in UTC: minute, hour, day of the month, month, day of the week."""

@@ -10,6 +10,9 @@ from pydantic.json_schema import GenerateJsonSchema
 from mlspec.spec.root import HasSections, root_model
 
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[^{}]+\}$", "description": "A reference to another value"}
+_INSIDE = {"type": "string", "pattern": r"\$\{[^{}]+\}", "description": "Text with references to other values in it"}
+_BESIDE = ("default", "description", "examples", "deprecated")
+_NARROWING = ("pattern", "enum", "const", "minLength", "maxLength", "format")
 
 
 class _Generator(GenerateJsonSchema):
@@ -20,15 +23,18 @@ class _Generator(GenerateJsonSchema):
 
 
 def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
-    """The schema of a whole spec. Any scalar may also be a reference; a section may stand empty."""
+    """The schema of a whole spec. Any value may also be a reference; a section that needs no key may stand empty."""
     schema = root_model(parts).model_json_schema(by_alias=True, schema_generator=_Generator)
     properties = schema["properties"]
     sections = [name for name in properties if name != "environments"]
-    properties["environments"]["additionalProperties"] = {"type": "object", "propertyNames": {"enum": sections}}
+    definitions = schema.get("$defs", {})
+    empty = {f"#/$defs/{name}" for name, shape in definitions.items() if _all_optional(shape)}
     # Editors put the cursor's hover text on what `$ref` points to; `additionalProperties: false` catches every typo.
-    for definition in [schema, *schema.get("$defs", {}).values()]:
+    for definition in [schema, *definitions.values()]:
         for name, shape in definition.get("properties", {}).items():
-            definition["properties"][name] = _widened(shape)
+            definition["properties"][name] = _widened(shape, empty)
+    overlay = {"type": "object", "propertyNames": {"enum": sections}}
+    properties["environments"] = {**properties["environments"], "additionalProperties": overlay}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mlproject.yaml",
@@ -36,17 +42,30 @@ def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
     }
 
 
-def _widened(shape: dict[str, Any]) -> dict[str, Any]:
-    """`shape`, or a reference where it is a scalar that a string would not fit."""
-    if "anyOf" in shape:
-        scalar = any(member.get("type") in _SCALARS for member in shape["anyOf"])
-        return {**shape, "anyOf": [*shape["anyOf"], _REFERENCE]} if scalar else shape
-    constant = "const" in shape or "enum" in shape or shape.get("type") in _SCALARS
-    if not constant:
-        return shape
-    beside = ("default", "description", "examples", "deprecated")
-    inside = {key: value for key, value in shape.items() if key not in beside}
-    return {"anyOf": [inside, _REFERENCE], **{str(key): value for key, value in shape.items() if key in beside}}
+def _all_optional(shape: dict[str, Any]) -> bool:
+    return shape.get("type") == "object" and "properties" in shape and not shape.get("required")
 
 
-_SCALARS = ("integer", "number", "boolean")
+def _widened(shape: dict[str, Any], empty: set[str]) -> dict[str, Any]:
+    """`shape`, or a reference in its place, at every depth; or nothing where it is a section that may stand empty."""
+    about = {key: value for key, value in shape.items() if key in _BESIDE}
+    core = {key: value for key, value in shape.items() if key not in _BESIDE}
+    members = [_below(member, empty) for member in core.get("anyOf", [core])]
+    if any(_free(member) for member in members):
+        return {**about, **(members[0] if "anyOf" not in core else {"anyOf": members})}
+    if any(member.get("$ref") in empty for member in members) and {"type": "null"} not in members:
+        members.append({"type": "null"})
+    text = any(member.get("type") == "string" and "enum" not in member for member in members)
+    return {"anyOf": [*members, _INSIDE if text else _REFERENCE], **about}
+
+
+def _below(shape: dict[str, Any], empty: set[str]) -> dict[str, Any]:
+    inner = {key: shape[key] for key in ("items", "additionalProperties") if isinstance(shape.get(key), dict)}
+    return {**shape, **{key: _widened(value, empty) for key, value in inner.items()}}
+
+
+def _free(shape: dict[str, Any]) -> bool:
+    """Whether any text fits."""
+    if "$ref" in shape:
+        return False
+    return shape.get("type", "string") == "string" and not any(key in shape for key in _NARROWING)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
@@ -38,13 +39,19 @@ def _form(pattern: re.Pattern[str], what: str, example: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Size = Annotated[str, _form(_SIZE, "a size", "500MB"), Field(examples=["500MB", "1GiB"])]
+def shown(pattern: str, *examples: str) -> FieldInfo:
+    """What the JSON Schema says of a text: the form that an editor can check, and examples."""
+    found: FieldInfo = Field(json_schema_extra={"pattern": f"^(?:{pattern})$"}, examples=list(examples) or None)
+    return found
+
+
+Size = Annotated[str, _form(_SIZE, "a size", "500MB"), shown(_SIZE.pattern, "500MB", "1GiB")]
 """A number of bytes with its unit."""
 
-Duration = Annotated[str, _form(_DURATION, "a duration", "5m"), Field(examples=["30s", "5m", "1d"])]
+Duration = Annotated[str, _form(_DURATION, "a duration", "5m"), shown(_DURATION.pattern, "30s", "5m", "1d")]
 """A whole number of seconds, minutes, hours, days or weeks."""
 
-Bound = Annotated[str, _form(_BOUND, "a bound", ">= 0.9"), Field(examples=[">= 0.9", "< 0.01"])]
+Bound = Annotated[str, _form(_BOUND, "a bound", ">= 0.9"), shown(_BOUND.pattern, ">= 0.9", "< 0.01")]
 """A comparison with a number."""
 
 
@@ -82,12 +89,21 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMPORT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 
-Name = Annotated[str, _form(_NAME, "a name of small letters, digits, `-`, `_` and `.`", "cola-classifier")]
+Name = Annotated[
+    str,
+    _form(_NAME, "a name of small letters, digits, `-`, `_` and `.`", "cola-classifier"),
+    shown(_NAME.pattern),
+]
 """A name that is valid for images, functions, indices and folders alike."""
 
-Identifier = Annotated[str, _form(_IDENTIFIER, "an environment variable's name", "WANDB_API_KEY")]
+Identifier = Annotated[
+    str, _form(_IDENTIFIER, "an environment variable's name", "WANDB_API_KEY"), shown(_IDENTIFIER.pattern)
+]
+"""The name of an environment variable."""
 
-ImportPath = Annotated[str, _form(_IMPORT, "an import path", "src.model:CustomModel")]
+ImportPath = Annotated[
+    str, _form(_IMPORT, "an import path", "src.model:CustomModel"), shown(_IMPORT.pattern, "src.model:CustomModel")
+]
 """`module.path:attribute`; where it lies in the project, it is checked without importing it."""
 
 
@@ -105,7 +121,9 @@ def _inside(text: str) -> str:
     return text
 
 
-ProjectPath = Annotated[str, AfterValidator(_inside)]
+ProjectPath = Annotated[
+    str, AfterValidator(_inside), shown(r"(?![/~]|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+")
+]
 """A POSIX path relative to the project's folder."""
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
+import shutil
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import image, work
-from mlspec.parts.package.container import call, run, started
+from mlspec.parts.package.image import call, run, started
 from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.runtime import Predictor
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
+from tests.conftest import missing
 from tests.parts.targets import LAMBDA, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -103,6 +110,47 @@ def test_lambda_finds_its_handler(project: Path, docker: str) -> None:
     locked = ["--read-only", "--user", "993:990", "--workdir", function["WorkingDirectory"]]
     done = run([docker, "run", "--rm", *locked, TAG, "python", "-c", script])
     assert done.stdout.strip() in ("no", "yes"), done.stderr
+
+
+def test_lambdas_own_emulator_gets_an_answer(project: Path, docker: str) -> None:
+    """AWS's Runtime Interface Emulator in front of the production image, with a root as read-only as Lambda's."""
+    emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or shutil.which("aws-lambda-rie")
+    if not emulator:
+        missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
+    function = json.loads((project / "lambda" / "function.json").read_text())
+    config = function["ImageConfig"]
+    mounted = ["--volume", f"{emulator}:/rie:ro", "--entrypoint", "/rie", "--workdir", config["WorkingDirectory"]]
+    limits = ["--read-only", "--tmpfs", "/tmp", "--memory", f"{function['MemorySize']}m"]
+    command = [docker, "run", "--detach", "--publish", "127.0.0.1::8080", *mounted, *limits, TAG]
+    done = run([*command, *config["EntryPoint"], *config["Command"]])
+    container = done.stdout.strip()
+    try:
+        assert done.returncode == 0, done.stderr
+        port = int(run([docker, "port", container, "8080"]).stdout.strip().rpartition(":")[2])
+        path = "/2015-03-31/functions/function/invocations"
+        event = {
+            "version": "2.0",
+            "rawPath": "/predict",
+            "body": '{"sentence": "the cat ran"}',
+            "isBase64Encoded": False,
+        }
+        event["requestContext"] = {"stage": "$default", "http": {"method": "POST"}}
+        answer = patiently(lambda: call(port, "POST", path, json.dumps(event).encode()))
+        assert json.loads(answer["body"])["label"] in ("no", "yes")
+        assert (answer["statusCode"], answer["headers"]["X-Request-Id"][8]) == (200, "-")
+        assert call(port, "POST", path, b'{"sentence": 1}')[1]["code"] == "bad-row"
+    finally:
+        run([docker, "rm", "--force", container])
+
+
+def patiently(ask: Callable[[], tuple[int, Any]]) -> Any:
+    """The first answer: the emulator's port opens a moment after its container starts."""
+    for _ in range(100):
+        try:
+            return ask()[1]
+        except (OSError, http.client.HTTPException):
+            threading.Event().wait(0.1)
+    raise AssertionError("no answer")
 
 
 def test_sigterm_stops_the_container_at_once_and_well(project: Path, docker: str) -> None:

@@ -16,7 +16,8 @@ data:
   target: {column: label, type: class, labels: ["no", "yes"]}
 model: {type: text-classifier}
 """
-PACKAGE = "package: {docker: {}}\n"
+EXPORT = "train: {}\nexport: {onnx: {}}\n"
+PACKAGE = EXPORT + "package: {docker: {}}\n"
 REGISTRY = 'registry: {ecr: {repository: cola, region: eu-west-1, account: "123456789012"}}\n'
 LAMBDA = PACKAGE + REGISTRY + "deploy: {lambda: {}}\n"
 

@@ -28,6 +28,11 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
 
+_WORKFLOWS: Final = {
+    "test": "github/test.yaml.j2",
+    "train": "github/train.yaml.j2",
+    "release": "github/release.yaml.j2",
+}
 _TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
 """Sections whose secrets a training needs."""
 
@@ -50,10 +55,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         return
     github, prefix = ci.github, project.surroundings.prefix
     values = _values(project, github, stages)
-    names = ["test", "train"] + (["release"] if project.get(Package) else [])
-    for name in names:
-        file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
-        yield Artifact(f".github/workflows/{file}.yaml", f"github/{name}.yaml.j2", values, anchor="repository")
+    for name, template in _WORKFLOWS.items():
+        if name != "release" or project.get(Package):
+            file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
+            yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
 
 
 def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlspec.parts.configure.spec import Experiments, Parameter, Sweep
+from mlspec.parts.configure.values import refused
 from mlspec.parts.protocol import no_stages as stages
 from mlspec.parts.track.spec import TrackSpec
 from mlspec.parts.train.part import names_logged
@@ -48,6 +49,11 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
     if not _known(project, key):
         help = suggest(key, _leaves(project.values), "for example")
         yield Finding("sweep-unknown-key", at, f"`{key}` is not a key of this spec", help, on="key")
+    elif (unset := _unset(project.values, key)) is not None:
+        message = f"`{unset}` is not set, so `{key}` has nothing to vary"
+        yield Finding("sweep-unknown-key", at, message, f"add `{unset}` to the spec", on="key")
+    else:
+        yield from refused(project, key, parameter)
     ranged = parameter.min is not None or parameter.max is not None
     if (parameter.values is None) == (not ranged):
         message = f"`{key}` needs either `values` or `min` and `max`"
@@ -66,6 +72,17 @@ def _known(project: Project, key: str) -> bool:
     section, *rest = key.split(".")
     model = project.sections.get(section)
     return model is not None and bool(rest) and shape_at(type(model), tuple(rest)) is not None
+
+
+def _unset(values: Mapping[str, Plain], key: str) -> str | None:
+    """The nearest key above that the spec leaves out: Hydra overrides nothing below it."""
+    node: Plain = dict(values)
+    steps = key.split(".")
+    for index, step in enumerate(steps[:-1]):
+        node = node.get(step) if isinstance(node, dict) else None
+        if node is None:
+            return ".".join(steps[: index + 1])
+    return None
 
 
 def _leaves(values: Mapping[str, Plain], above: str = "") -> list[str]:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from mlspec.spec.types import shown
+
 WILDCARDS = "*?["
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -96,5 +98,9 @@ def _fault(message: str, help: str) -> PydanticCustomError:
     return PydanticCustomError("bad-format", "{what}", {"what": message, "help": help})
 
 
-Source = Annotated[str, AfterValidator(_checked)]
+Source = Annotated[
+    str,
+    AfterValidator(_checked),
+    shown(r"(?:https?|s3)://\S+|(?![/~]|[A-Za-z]:\\)(?!(?:.*/)?\.\.(?:/|$))(?!.*://)[^\\]*[^\\\s][^\\]*"),
+]
 """A path or glob in the project, an https:// or s3:// address, or a callable `module:function`."""

@@ -36,12 +36,14 @@ def stages(project: Project) -> Iterable[Stage]:
     if data is None:
         return
     if data.remotes:
+        alone = all(address.is_local_service(source) for source, _ in data.remotes.values())
         yield Stage(
             "fetch",
             "Fetch " + ", ".join(source for source, _ in data.remotes.values()),
             NAME,
             outputs=tuple(Output(path) for _, path in data.remotes.values()),
             params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),
+            needs=() if alone else ("network",),
         )
     keys = ("source", "deps", "format", "inputs", "target", "split", "checks")
     yield Stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import posixpath
 import re
 from typing import Annotated, Literal
@@ -27,7 +28,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 def _encoding(text: str) -> str:
     try:
-        b"".decode(text)
+        io.TextIOWrapper(io.BytesIO(), encoding=text)
     except (LookupError, ValueError):
         raise PydanticCustomError(
             "bad-format", "there is no text encoding of that name", {"help": "for example utf-8, latin-1 or cp1252"}

@@ -95,8 +95,7 @@ def _target(data: DataSpec, raw: Raw, labels: list[str]) -> Typed:
         return column, failures + raw.failure(name, "is missing", missing)
     words = _words(raw.table[name])
     index = _meanings(data.target, labels)
-    # `1.0` is what pandas writes for a 1 in a column that also has missing values.
-    found = [index.get(word, index.get(word.removesuffix(".0"))) if word is not None else None for word in words]
+    found = [None if word is None else index.get(word, index.get(_as_pandas_writes(word))) for word in words]
     missing = [row for row, word in enumerate(words) if word is None]
     unknown = [row for row, word in enumerate(words) if word is not None and found[row] is None]
     shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
@@ -112,7 +111,13 @@ def _meanings(target: Target, labels: list[str]) -> Mapping[str, int]:
     if any(label.isdigit() for label in labels):
         # Labels that are numbers themselves: a 1 in the data is the label "1", wherever that stands.
         return index
-    return {str(position): position for position in range(len(labels))} | index
+    positions = {str(position): position for position in range(len(labels))}
+    return positions | ({"false": 0, "true": 1} if len(labels) == 2 else {}) | index
+
+
+def _as_pandas_writes(word: str) -> str:
+    """What a csv of pandas means: `1.0` is a 1 in a column that also has missing values, `True` is true."""
+    return word.lower() if word in ("True", "False") else word.removesuffix(".0")
 
 
 def _words(column: pa.ChunkedArray) -> list[str | None]:

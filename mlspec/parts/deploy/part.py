@@ -36,7 +36,7 @@ def check(project: Project) -> Iterator[Finding]:
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
             message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
-            yield Finding("missing-section", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
+            yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from limits.rollout(deploy.rollout, deploy.lambda_)
     if deploy.iac != "none":
         yield Finding(
@@ -51,10 +51,10 @@ def check(project: Project) -> Iterator[Finding]:
 def _sections(project: Project) -> Iterator[Finding]:
     at, help = ("deploy", "lambda"), "add "
     if project.get(Package) is None:
-        yield Finding("missing-section", at, "a Lambda function runs an image, and there is no `package`",
+        yield Finding("section-needed", at, "a Lambda function runs an image, and there is no `package`",
                       help + "`package: {docker: {}}`", on="key")  # fmt: skip
     if project.get(Registry) is None:
-        yield Finding("missing-section", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
+        yield Finding("section-needed", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
                       help + "`registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
 
 

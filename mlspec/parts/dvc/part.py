@@ -24,12 +24,13 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     pure = [stage for stage in stages if not stage.effects]
     if not pure:
         return
-    yield Artifact("dvc.yaml", "dvc/dvc.yaml.j2", {"stages": [_stage(stage) for stage in pure], "plots": _plots(pure)})
+    described = [_stage(stage, project.values) for stage in pure]
+    yield Artifact("dvc.yaml", "dvc/dvc.yaml.j2", {"stages": described, "plots": _plots(pure)})
     data = project.get(DataSpec)
     values = {
         "core": not project.surroundings.dvc_core,
         "no_scm": not project.surroundings.git,
-        "remote": data.remote if data else None,
+        "remote": _remote(data.remote) if data and data.remote else None,
     }
     yield Artifact(".dvc/config", "dvc/config.j2", values, mode="block")
     yield Artifact(".dvc/.gitignore", "dvc/gitignore.j2")
@@ -37,13 +38,20 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".gitignore", "dvc/project_gitignore.j2", mode="block")
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
+def _remote(address: str) -> str:
+    """A path is relative to the project for a person, and to `.dvc/` for DVC."""
+    return address if "://" in address or address.startswith(("/", "~")) else f"../{address}"
+
+
+def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections that the spec does not name have no file to depend on."""
+    kept = {file: keys for file, keys in params(stage).items() if file.split("/")[1] in values}
     return {
         "name": stage.name,
-        "desc": stage.description,
+        "desc": literal(stage.description),
         "cmd": stage.command,
-        "deps": list(stage.inputs),
-        "params": params(stage),
+        "deps": [literal(path) for path in stage.inputs],
+        "params": kept,
         "outs": [_output(o) for o in stage.outputs if o.kind == "out"],
         "metrics": [_output(o) for o in stage.outputs if o.kind == "metric"],
         "plots": [_output(o) for o in stage.outputs if o.kind == "plot"],
@@ -71,6 +79,11 @@ def params(stage: Stage) -> dict[str, list[str]]:
     return found
 
 
+def literal(text: str) -> str:
+    """`${` in dvc.yaml is DVC's own templating: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#templating."""
+    return text.replace("${", "\\${")
+
+
 def _plots(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """Plots of several columns: a stage's own plot takes only one.
 
@@ -87,4 +100,4 @@ def _plots(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 def _output(output: Output) -> dict[str, Any]:
     options = {} if isinstance(output.plot.get("y"), list) else dict(output.plot)
     options |= {} if output.cache else {"cache": False}
-    return {"path": output.path, "options": options}
+    return {"path": literal(output.path), "options": options}

@@ -17,7 +17,7 @@ from torch import Tensor
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code, write_json, write_text
 from mlspec.learning.build import load_module
-from mlspec.learning.infer import logits
+from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.rows import load, schema
 from mlspec.parts.evaluate import calibration
@@ -51,23 +51,6 @@ def main(job: Job) -> None:
     write_json(job.outputs / "metrics" / "evaluate.json", report)
     for name, value in report["metrics"].items():
         print(f"{name} {'not defined' if value is None else f'{value:.4f}'}")
-
-
-def checked(outputs: np.ndarray[Any, Any], classes: int) -> None:
-    """Refuse outputs that are no logits [B, classes] (or values [B]), or no numbers."""
-    shape = f"[{len(outputs)}, {classes}]" if classes else f"[{len(outputs)}]"
-    right = outputs.ndim == 2 and outputs.shape[1] == classes if classes else outputs.size == len(outputs)
-    if not right:
-        raise StageError(
-            f"the model's forward gives the shape {list(outputs.shape)} for {len(outputs)} rows, not {shape}",
-            help="forward(**inputs) returns logits, one column for each label; or one number a row",
-        )
-    broken = int((~np.isfinite(outputs.reshape(len(outputs), -1))).any(axis=1).sum())
-    if broken:
-        raise StageError(
-            f"the model gives no finite number for {broken} of {len(outputs)} test rows",
-            help="training diverged, or an input has values beyond all others; see metrics/train.json and data.checks",
-        )
 
 
 def _classes(

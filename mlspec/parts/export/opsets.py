@@ -12,9 +12,6 @@ _SERVED: Final = {(1, 20): 21, (1, 21): 22, (1, 23): 23, (1, 24): 25, (1, 26): 2
 """The newest opset that ONNX Runtime reads, by the release that brought it; each as that release itself says when it
 refuses a newer one. What is promised: https://onnxruntime.ai/docs/reference/compatibility.html#onnx-opset-support"""
 
-SERVER: Final = "1.32.0"
-"""The release of ONNX Runtime in the serving image."""
-
 
 def newest(release: str) -> int:
     """The newest opset that a release of ONNX Runtime reads. A release older than all known is taken for the oldest."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.part import GATES
 from mlspec.parts.evaluate.spec import EvaluateSpec
-from mlspec.parts.export.opsets import EXPORTED, SERVER, newest
+from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.export.spec import ExportSpec
+from mlspec.parts.package.pins import ONNXRUNTIME
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
 from mlspec.spec.base import Finding
@@ -38,13 +39,13 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _opset(opset: int) -> Iterator[Finding]:
-    at = ("export", "onnx", "opset")
+    at, served = ("export", "onnx", "opset"), newest(ONNXRUNTIME)
     if opset not in EXPORTED:
         message = f"PyTorch's exporter writes the opsets {EXPORTED[0]} to {EXPORTED[-1]}, not {opset}"
         yield Finding("unfit-opset", at, message, f"leave the key out to use {EXPORTED[0]}, which every runtime reads")
-    elif opset > newest(SERVER):
-        message = f"ONNX Runtime {SERVER}, which serves the model, reads opsets up to {newest(SERVER)}, not {opset}"
-        yield Finding("unfit-opset", at, message, f"set it to {newest(SERVER)} or lower")
+    elif opset > served:
+        message = f"ONNX Runtime {ONNXRUNTIME}, which serves the model, reads opsets up to {served}, not {opset}"
+        yield Finding("unfit-opset", at, message, f"set it to {served} or lower")
 
 
 def stages(project: Project) -> Iterable[Stage]:

@@ -15,12 +15,11 @@ from torch import nn
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code, write_json
 from mlspec.learning.build import load_module
-from mlspec.learning.infer import logits
+from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.parts.evaluate.names import LOWER_IS_BETTER, Task
 from mlspec.parts.evaluate.spec import EvaluateSpec
-from mlspec.parts.evaluate.work import checked
 from mlspec.parts.export.graph import OUTPUT, write
 from mlspec.parts.export.lineage import lineage
 from mlspec.parts.export.proof import batches, compare, opened, ran, within

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
+from mlspec.spec.types import shown
 
 REPOSITORY = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 """A repository's name, as Amazon ECR's API has it (CreateRepository, repositoryName)."""
@@ -29,7 +30,7 @@ def _repository(name: str) -> str:
 class Ecr(SpecModel):
     """A repository in Amazon ECR."""
 
-    repository: Annotated[str, AfterValidator(_repository)] = Field(
+    repository: Annotated[str, AfterValidator(_repository), shown(REPOSITORY)] = Field(
         description="Name of the repository, one for each project", examples=["cola", "team/cola"]
     )
     region: str = Field(pattern=REGION, description="AWS region of the repository", examples=["eu-west-1"])

@@ -51,7 +51,7 @@ def _inputs(inputs: Mapping[str, str], redacted: Collection[str]) -> Json:
 def _group(properties: Json) -> Json:
     """An object with those fields; a dot in a column's name is part of the name."""
     dotted = any("." in name for name in properties)
-    return {"type": "object", **({"subobjects": False} if dotted else {}), "properties": properties}
+    return {"type": "object", **({"subobjects": "false"} if dotted else {}), "properties": properties}
 
 
 def _prediction(task: str) -> Json:

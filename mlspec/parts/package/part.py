@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.parts.deploy.spec import Deploy
+from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.package import pins
 from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.plan.artifact import Artifact
@@ -26,10 +27,13 @@ _PYTHON_IN_TAG = re.compile(r"(?:^|/)python:(3\.\d+)")
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Whether the pinned runtime can be installed on that Python and that base."""
+    """Whether there is a model to serve, and the pinned runtime can be installed on that Python and that base."""
     package = project.get(Package)
     if package is None:
         return
+    if project.get(ExportSpec) is None:
+        message = "an image serves an exported model, and there is no `export`"
+        yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
     docker = package.docker
     if docker.python not in pins.pythons():
         yield Finding(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from mlspec.parts.test.spec import FITS
+from mlspec.parts.test.spec import FITS, Perturbation
 
 Row = Mapping[str, Any]
 Pixels = np.ndarray[Any, np.dtype[np.float64]]
@@ -28,14 +28,19 @@ _NEAR: Final = {
 """Keys beside each other on a keyboard."""
 
 
-def disturbed(name: str, row: Row, index: int, inputs: Inputs, seed: int, strength: float) -> dict[str, Any]:
-    """`row` with every input that the disturbance fits disturbed. `inputs` as in schema.json, numbers with `std`."""
+def disturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: int, strength: float) -> dict[str, Any]:
+    """`row` with every input that the disturbance fits disturbed; of those that could go `missing`, one does.
+
+    `inputs` are those of schema.json, numbers with their spread in training as `std`.
+    """
     chance = random.Random(f"{seed}:{name}:{index}")
     changed = dict(row)
-    for column, described in inputs.items():
-        kind = described["type"]
-        if kind in FITS[name] and row[column] is not None:
-            changed[column] = _HOW[name, kind](row[column], chance, strength, described)
+    fitting = [c for c, described in inputs.items() if described["type"] in FITS[name] and row[c] is not None]
+    if name == "missing" and fitting:
+        fitting = [chance.choice(fitting)]
+    for column in fitting:
+        described = inputs[column]
+        changed[column] = _HOW[name, described["type"]](row[column], chance, strength, described)
     return changed
 
 

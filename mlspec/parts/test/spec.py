@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from mlspec.spec.base import SpecModel
 Perturbation = Literal[
     "typos", "case", "punctuation", "whitespace", "accents", "noise", "brightness", "shift", "missing"
 ]
-FITS: dict[str, tuple[InputType, ...]] = {
+FITS: dict[Perturbation, tuple[InputType, ...]] = {
     "typos": ("text",),
     "case": ("text",),
     "punctuation": ("text",),
@@ -26,11 +27,18 @@ FITS: dict[str, tuple[InputType, ...]] = {
 """The inputs that each perturbation disturbs."""
 
 
+def fitting(kinds: Collection[InputType]) -> list[Perturbation]:
+    """The perturbations of inputs of these kinds, but for `missing`: it takes away what the answer may hang on."""
+    return [name for name, wanted in FITS.items() if set(kinds) & set(wanted) and name != "missing"]
+
+
 class Robustness(SpecModel):
     """Small disturbances of the test rows, and how many answers must stay."""
 
     perturbations: list[Perturbation] = Field(
-        [], description="What to disturb; default: all that fit the inputs", examples=[["typos", "case"]]
+        [],
+        description="What to disturb; default: all that fit the inputs, but for `missing`",
+        examples=[["typos", "case"]],
     )
     min_agreement: float = Field(0.9, gt=0, le=1, description="Share of the answers that must stay, for each of them")
     strength: float = Field(1.0, gt=0, le=10, description="How much more than a slip of the pen")

@@ -22,6 +22,11 @@ from mlspec.run.outcome import Outcome
 from mlspec.run.process import follow
 
 LOGS = ".mlspec/logs"
+_OF_DVC = (
+    "To track the changes with git", "\tgit add ", "To enable auto staging", "\tdvc config core.autostage",
+    "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
+)  # fmt: skip
+"""Openings of lines that DVC has for a person at its own command line; they stay in the log."""
 
 
 class Dvc:
@@ -53,7 +58,12 @@ class Dvc:
         """Run the stage; its log is `.mlspec/logs/STAGE.log`."""
         log = self.root / LOGS / f"{stage.name}.log"
         start = time.monotonic()
-        code = follow(state.command(stage, force=force), self.root, log, watch)
+
+        def own(line: str) -> None:
+            if not line.startswith(_OF_DVC):
+                watch(line)
+
+        code = follow(state.command(stage, force=force), self.root, log, own)
         seconds = round(time.monotonic() - start, 3)
         if code == 0 and not stage.effects:
             state.remember(self.root)

@@ -83,6 +83,8 @@ def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
     locked = entry.get("params", {})
     for file, keys in params(stage).items():
         section = file.split("/")[1]
+        if not tree.exists(file):
+            continue  # a section that the spec does not name
         now, before = yaml(tree.text(file) or "") or {}, locked.get(file) or {}
         for key in keys or sorted({*now, *before}):
             new, old = _get(now, key), before.get(key, _ABSENT)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from mlspec.runtime.preprocess.image import Image
 from mlspec.runtime.preprocess.mixed import FILE
@@ -31,7 +32,7 @@ def fit(
     """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
 
     `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
-    `tokenizer.json` of a pretrained model; without one a WordPiece vocabulary of at most `vocab_size` is trained.
+    `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained.
     `names` are the model's text inputs.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,12 @@ def _spread(values: Sequence[float | None]) -> dict[str, float]:
     array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
     if not array.size:
         return {"mean": 0.0, "std": 1.0}
-    return {"mean": float(array.mean()), "std": float(array.std()) or 1.0}
+    return _scale(float(array.mean()), float(array.std()))
+
+
+def _scale(mean: float, std: float) -> dict[str, float]:
+    """Values that are all equal have a spread of mere rounding, and dividing by it would make noise large."""
+    return {"mean": mean, "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0}
 
 
 def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +80,7 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
         total, squares, count = total + pixels.sum(), squares + (pixels**2).sum(), count + pixels.size
     mean = total / max(count, 1)
     variance = max(squares / max(count, 1) - mean**2, 0.0)
-    return {"kind": "image", "input": name, **size, "mean": float(mean), "std": float(np.sqrt(variance)) or 1.0}
+    return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
 def _tokenizer(texts: Sequence[str], folder: Path, given: Path | None, vocab_size: int) -> int:
@@ -86,13 +92,41 @@ def _tokenizer(texts: Sequence[str], folder: Path, given: Path | None, vocab_siz
         pad = made.padding["pad_id"] if made.padding else None
         known = [made.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
         return pad if pad is not None else next((i for i in known if i is not None), 0)
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, no secret
-    made.normalizer = normalizers.BertNormalizer(lowercase=False)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False)
+    made = _trained(texts, vocab_size)
+    made.save(str(target))
+    return SPECIAL.index("[PAD]")
+
+
+def _trained(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+    """Byte pairs of characters, with `▁` where a word begins (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909).
+
+    Not WordPiece: its trainer numbers the letters in the order of a hash table, so that no two runs are equal. This one
+    sorts them, and only ties at its limit of the alphabet are left to chance: so the alphabet is chosen here.
+    """
+    made = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, no secret
+    made.normalizer = normalizers.Sequence(
+        [normalizers.BertNormalizer(lowercase=False), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    )
+    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    alphabet = _alphabet(texts, vocab_size // 2)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
     made.train_from_iterator(texts, trainer)
     # The trainer numbers the special tokens first, in their order.
     ids = {token: index for index, token in enumerate(SPECIAL)}
     made.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-    made.save(str(target))
-    return ids["[PAD]"]
+    return made
+
+
+def _alphabet(texts: Sequence[str], most: int) -> list[str]:
+    """The most frequent characters."""
+    counts: Counter[str] = Counter("▁")
+    for text in texts:
+        counts.update(text)
+    ordered = sorted((c for c in counts if not c.isspace()), key=lambda c: (c != "▁", -counts[c], c))
+    return ordered[:most]

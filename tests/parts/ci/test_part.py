@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mlspec.parts.ci import pins
-from tests.parts.targets import BASE, LAMBDA, PACKAGE, build, codes, files
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, build, codes, files
 
 FOLDER = ".github/workflows/mlspec-"
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -90,5 +90,5 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
 
 
 def test_an_arm_image_is_built_on_arm(tmp_path: Path) -> None:
-    release = jobs(tmp_path, "release", "package: {docker: {platform: linux/arm64}}\nci:\n")
+    release = jobs(tmp_path, "release", EXPORT + "package: {docker: {platform: linux/arm64}}\nci:\n")
     assert release["build"]["runs-on"] == "ubuntu-24.04-arm"

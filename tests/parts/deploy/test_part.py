@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.targets import LAMBDA, PACKAGE, REGISTRY, codes
+from tests.parts.targets import EXPORT, LAMBDA, PACKAGE, REGISTRY, codes
 
 CASES = [
-    ("deploy: {lambda: {}}", ["missing-section", "missing-section"]),
-    (PACKAGE + "deploy: {lambda: {}}", ["missing-section"]),
-    ("deploy: {rollout: {}}", ["missing-section"]),
+    ("deploy: {lambda: {}}", ["section-needed", "section-needed"]),
+    (PACKAGE + "deploy: {lambda: {}}", ["section-needed"]),
+    ("deploy: {rollout: {}}", ["section-needed"]),
     ("deploy: {iac: sam}", ["iac-not-rendered?"]),
     ("deploy:", []),
 ]
@@ -78,4 +78,4 @@ def test_rollouts(text: str, expected: list[str], tmp_path) -> None:
 )
 def test_what_lambda_asks_of_the_image(image: str, expected: list[str], tmp_path) -> None:
     assert codes(tmp_path, LAMBDA.replace("{docker: {}}", f"{{docker: {image}}}")) == expected
-    assert codes(tmp_path, f"package: {{docker: {image}}}\n") == []
+    assert codes(tmp_path, f"{EXPORT}package: {{docker: {image}}}\n") == []

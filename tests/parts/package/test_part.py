@@ -14,7 +14,7 @@ from mlspec.parts.package import pins, work
 from mlspec.parts.package.part import image_name
 from tests.bundles import text_bundle
 from tests.conftest import missing
-from tests.parts.targets import BASE, LAMBDA, PACKAGE, build, codes, files
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, build, codes, files
 
 HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {= x =} {% raw %} \ # %{x} <script> -->
   ::set-output:: *alias"""
@@ -38,7 +38,11 @@ HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {=
     ],
 )
 def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
-    assert codes(tmp_path, f"package: {{docker: {docker}}}\n") == expected
+    assert codes(tmp_path, f"{EXPORT}package: {{docker: {docker}}}\n") == expected
+
+
+def test_an_image_needs_an_exported_model(tmp_path: Path) -> None:
+    assert codes(tmp_path, "package: {docker: {}}\n") == ["section-needed"]
 
 
 def test_no_package_no_files(tmp_path: Path) -> None:

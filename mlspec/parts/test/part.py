@@ -1,0 +1,142 @@
+"""The test part: do the disturbances fit the inputs? The project's `tests/`, and the stages `robustness` and `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from mlspec.parts.data.spec import Check, DataSpec
+from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.parts.export.part import BUNDLE
+from mlspec.parts.export.spec import ExportSpec
+from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.test.spec import FITS, TestSpec
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Output, Stage
+from mlspec.spec.base import Finding
+from mlspec.spec.project import Project
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME = "test"
+SECTIONS = {"test": TestSpec}
+PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
+TEST, SCHEMA = "artifacts/data/test.parquet", "artifacts/data/schema.json"
+FILES = {
+    "tests/conftest.py": "tests/conftest.py.j2",
+    "tests/test_data.py": "tests/test_data.py.j2",
+    "tests/test_model.py": "tests/test_model.py.j2",
+    "tests/test_contract.py": "tests/test_contract.py.j2",
+}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What the section's model cannot see."""
+    options, data = project.get(TestSpec), project.get(DataSpec)
+    if options is None or data is None:
+        return
+    if "export" not in project.sections:
+        message = "the tests ask the bundle, and the spec has no `export` section"
+        yield Finding("section-needed", ("test",), message, "add `export:`; empty, it means all defaults", on="key")
+    if options.robustness is None:
+        return
+    kinds = {column.type for column in data.columns.values()}
+    for index, name in enumerate(options.robustness.perturbations):
+        if not kinds & set(FITS[name]):
+            fitting = [n for n, wanted in FITS.items() if kinds & set(wanted)]
+            message = f"`{name}` disturbs {_or(FITS[name])}, and there is no such input"
+            help = "for these inputs there are: " + ", ".join(f"`{n}`" for n in fitting)
+            yield Finding("unfit-perturbation", ("test", "robustness", "perturbations", index), message, help)
+
+
+def stages(project: Project) -> Iterable[Stage]:
+    """The stage `robustness` where the spec asks for it, and `test`."""
+    options = project.get(TestSpec)
+    if options is None:
+        return
+    if options.robustness is not None:
+        yield Stage(
+            "robustness",
+            "Disturb the test rows a little: do the answers stay?",
+            NAME,
+            inputs=(BUNDLE, TEST, SCHEMA, "artifacts/data/profile.json"),
+            outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
+            params=("test.robustness",),
+        )
+    yield Stage(
+        "test",
+        "Run the project's tests",
+        NAME,
+        inputs=(BUNDLE, TEST, SCHEMA, "artifacts/model/best.ckpt", "tests", *_code(project)),
+        outputs=(Output("artifacts/test/junit.xml"),),
+        params=("test.pytest",),
+    )
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """The tests of data, model and bundle, for the project's `tests/` folder."""
+    data = project.get(DataSpec)
+    if project.get(TestSpec) is None or data is None:
+        return
+    values = _values(project, data)
+    for path, template in FILES.items():
+        yield Artifact(path, template, values)
+    if values["code"]:
+        yield Artifact("tests/test_code.py", "tests/test_code.py.j2", values)
+
+
+def _values(project: Project, data: DataSpec) -> dict[str, Any]:
+    export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
+    onnx = export.onnx if export is not None else None
+    checks = {
+        name: kept
+        for name, check in data.checks.columns.items()
+        if name in data.columns and (kept := _kept(check, data.columns[name].type))
+    }
+    return {
+        "inputs": {name: column.type for name, column in data.columns.items()},
+        "target": data.target.column,
+        "labels": data.target.labels,
+        "task": data.task,
+        "checks": checks,
+        "quantized": onnx is not None and onnx.quantize == "int8",
+        "tolerance": onnx.tolerance if onnx is not None else 1e-4,
+        "metric": evaluate.names(data.task)[0],
+        "average": evaluate.average,
+        "threshold": evaluate.threshold,
+        "evaluated": "evaluate" in project.sections,
+        "code": _callables(project, data),
+    }
+
+
+def _kept(check: Check, kind: str) -> dict[str, Any]:
+    """What a check says of a column as it is in the parquet files, without what it leaves open."""
+    given = check.model_dump(by_alias=True)
+    said = {key: value for key, value in given.items() if value is not None and value is not False}  # 0 says something
+    if kind != "number":
+        said = {key: value for key, value in said.items() if key not in ("min", "max")}
+        said |= {"in": [str(value) for value in said["in"]]} if "in" in said else {}
+    return said
+
+
+def _callables(project: Project, data: DataSpec) -> dict[str, str]:
+    """The project's own functions and classes that the spec names."""
+    found = {"data.source": data.source} if data.kind == "callable" else {}
+    model = project.get(ModelSpec)
+    if isinstance(model, Custom):
+        found["model.class"] = model.class_
+        if model.datamodule is not None:
+            found["model.datamodule"] = model.datamodule
+    return found
+
+
+def _code(project: Project) -> Iterator[str]:
+    data = project.get(DataSpec)
+    paths = _callables(project, data).values() if data is not None else ()
+    files = (project.surroundings.path_of(path.partition(":")[0]) for path in paths)
+    yield from dict.fromkeys(file for file in files if file)
+
+
+def _or(kinds: Sequence[str]) -> str:
+    names = {"text": "texts", "number": "numbers", "category": "categories", "image": "images"}
+    return " or ".join(names[kind] for kind in kinds)

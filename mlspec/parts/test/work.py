@@ -1,0 +1,159 @@
+"""The stages `robustness` (disturbed rows through the bundle) and `test` (pytest on the project's tests)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from mlspec.errors import StageError
+from mlspec.job import Job, write_json
+from mlspec.parts.test.perturb import disturbed
+from mlspec.parts.test.spec import Robustness, TestSpec, fitting
+from mlspec.runtime import BundleError, Predictor
+
+SHOWN = 3
+NOTHING_RAN = 5
+"""pytest's exit code where it collected no test."""
+
+Answer = Mapping[str, Any]
+
+
+def robustness(job: Job) -> None:
+    """Run the stage `robustness`: how many answers stay when rows are disturbed a little."""
+    options = job.need(TestSpec).robustness or Robustness()
+    rows, inputs = _rows(job, options)
+    predictor = _predictor(job.inputs / "bundle")
+    before = predictor.predict(rows)
+    found: dict[str, dict[str, Any]] = {}
+    flipped: dict[str, list[str]] = {}
+    for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
+        changed = [disturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
+        numbers = [i for i, row in enumerate(rows) if changed[i] != row]
+        after = predictor.predict([changed[i] for i in numbers])
+        same = _same([before[i] for i in numbers], after, _spread(before) * options.tolerance)
+        agreement = sum(same) / len(same) if same else 1.0
+        found[name] = {"agreement": agreement, "rows": len(numbers)}
+        moved = [(i, answer) for i, answer, stays in zip(numbers, after, same, strict=True) if not stays]
+        flipped[name] = [_change(rows[i], changed[i], before[i], answer) for i, answer in moved[:SHOWN]]
+        print(f"{name}: {agreement:.1%} of {len(numbers)} answers stay")
+    low = [name for name, entry in found.items() if entry["agreement"] < options.min_agreement]
+    report = {"passed": not low, "min_agreement": options.min_agreement, "perturbations": found}
+    write_json(job.outputs / "metrics" / "robustness.json", report)
+    if low:
+        raise _refusal(low, found, flipped, options)
+
+
+def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The rows to disturb, and the inputs as schema.json has them, numbers with their spread in training."""
+    folder = job.inputs / "data"
+    inputs: dict[str, dict[str, Any]] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))["inputs"]
+    profile = json.loads((folder / "profile.json").read_text(encoding="utf-8"))["columns"]
+    described = {
+        name: {**entry, "std": profile[name].get("std", 1.0)} if entry["type"] == "number" else entry
+        for name, entry in inputs.items()
+    }
+    rows = pq.read_table(folder / "test.parquet", columns=list(inputs)).to_pylist()
+    if len(rows) > options.sample:
+        chosen = sorted(random.Random(options.seed).sample(range(len(rows)), options.sample))
+        rows = [rows[i] for i in chosen]
+    return rows, described
+
+
+def _predictor(bundle: Path) -> Predictor:
+    try:
+        return Predictor(bundle)
+    except BundleError as error:
+        raise StageError(f"the bundle cannot be served: {error}", help="mlspec apply --force export") from None
+
+
+def _spread(answers: Sequence[Answer]) -> float:
+    values = [answer["value"] for answer in answers if "value" in answer]
+    return float(np.std(values)) if values else 0.0
+
+
+def _same(before: Sequence[Answer], after: Sequence[Answer], allowed: float) -> list[bool]:
+    return [
+        a["label"] == b["label"] if "label" in a else abs(a["value"] - b["value"]) <= allowed
+        for a, b in zip(before, after, strict=True)
+    ]
+
+
+def _change(row: Mapping[str, Any], changed: Mapping[str, Any], before: Answer, after: Answer) -> str:
+    """`"good" to "godo": glad to sad`, with the inputs that differ."""
+    inputs = ", ".join(
+        f"{_short(row[name])} to {_short(changed[name])}"
+        for name in row
+        if row[name] != changed[name] and not isinstance(row[name], bytes)
+    )
+    answer = " to ".join(a["label"] if "label" in a else f"{a['value']:.4g}" for a in (before, after))
+    return f"{inputs}: {answer}" if inputs else answer
+
+
+def _short(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _refusal(
+    low: Sequence[str],
+    found: Mapping[str, Mapping[str, Any]],
+    flipped: Mapping[str, Sequence[str]],
+    options: Robustness,
+) -> StageError:
+    lines = []
+    for name in low:
+        lines.append(f"{name}: {found[name]['agreement']:.1%} of {found[name]['rows']} answers stay")
+        lines += [f"    {text}" for text in flipped[name]]
+    return StageError(
+        f"the model is not robust; needed are {options.min_agreement:.1%}:\n  " + "\n  ".join(lines),
+        help="train on such rows too, or lower test.robustness.min_agreement",
+    )
+
+
+def tests(job: Job) -> None:
+    """Run the stage `test`. Raises StageError naming the tests that failed."""
+    options = job.need(TestSpec).pytest
+    report = job.outputs / "test" / "junit.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    select = ["-m", options.select] if options.select else []
+    command = [sys.executable, "-m", "pytest", "tests", "-p", "no:cacheprovider", f"--junitxml={report}", *select]
+    # `tests` is an input of this stage: bytecode in it would change its digest.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PY_COLORS": "0"}
+    sys.stdout.flush()
+    done = subprocess.run([*command, *options.args], cwd=job.root, env=environment)
+    if not report.is_file():
+        raise StageError(f"pytest did not run (exit code {done.returncode})", help="the lines above say why")
+    failed, passed = _results(report)
+    if failed:
+        count = f"{len(failed)} tests fail" if len(failed) > 1 else "a test fails"
+        texts = "\n  ".join(failed)
+        raise StageError(f"{count}:\n  {texts}", help=f"run one alone: pytest {failed[0].split(': ')[0]}")
+    if done.returncode == NOTHING_RAN or not passed:
+        raise StageError("no test ran: all were skipped, or none was selected", help="see test.pytest.select")
+    if done.returncode:
+        raise StageError(f"pytest ended with exit code {done.returncode}", help="the lines above say why")
+
+
+def _results(report: Path) -> tuple[list[str], int]:
+    """The tests that failed, each with its first line, and how many passed."""
+    failed: list[str] = []
+    passed = 0
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now
+        trouble = next((e for e in case if e.tag in ("failure", "error")), None)
+        if trouble is not None:
+            name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+            failed.append(f"{name}: {(trouble.get('message') or '').strip().splitlines()[0][:200]}")
+        elif not any(e.tag == "skipped" for e in case):
+            passed += 1
+    return failed, passed

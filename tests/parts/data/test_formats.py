@@ -1,0 +1,224 @@
+"""Every kind of source gives the same rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mlspec.errors import StageError
+from tests.parts.data.project import csv, made, read, rows, table, write
+
+EXPECTED = sorted(
+    ({"sentence": s, "label": int(label == "yes")} for s, label in zip(*table().values(), strict=True)), key=repr
+)
+
+
+def parquet(contents: dict[str, Any] | pa.Table) -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(contents if isinstance(contents, pa.Table) else pa.table(contents), out)
+    return out.getvalue().to_pybytes()
+
+
+def jsonl(contents: dict[str, list[Any]]) -> str:
+    return "".join(
+        json.dumps(dict(zip(contents, row, strict=True))) + "\n" for row in zip(*contents.values(), strict=True)
+    )
+
+
+TABLE = table()
+WITHOUT_HEADER = {"type": "tsv", "columns": ["sentence", "label"]}
+SOURCES: dict[str, tuple[str, str | bytes, dict[str, Any]]] = {
+    "csv": ("a.csv", csv(), {}),
+    "csv-with-bom": ("a.csv", "\ufeff" + csv(), {}),
+    "csv-windows-lines": ("a.csv", csv().replace("\n", "\r\n"), {}),
+    "csv-semicolon": ("a.csv", csv(separator=";"), {"delimiter": ";"}),
+    "csv-utf-16": ("a.csv", csv().encode("utf-16"), {"encoding": "utf-16"}),
+    "csv-columns-renamed": ("a.csv", "x" + csv(), {"columns": ["sentence", "label"], "header": True}),
+    "tsv": ("a.tsv", csv(separator="\t"), {}),
+    "tsv-no-header": ("a.txt", csv(separator="\t", header=False), WITHOUT_HEADER),
+    "parquet": ("a.parquet", parquet(TABLE), {}),
+    "parquet-dictionaries": (
+        "a.parquet",
+        parquet(pa.table({k: pa.array(v).dictionary_encode() for k, v in TABLE.items()})),
+        {},
+    ),
+    "jsonl": ("a.jsonl", jsonl(TABLE), {}),
+    "jsonl-with-bom-and-blanks": ("a.ndjson", "\ufeff" + jsonl(TABLE).replace("\n", "\n\n"), {}),
+}
+
+
+@pytest.mark.parametrize(("name", "contents", "format"), SOURCES.values(), ids=SOURCES)
+def test_a_file(tmp_path: Path, name: str, contents: str | bytes, format: dict[str, Any]) -> None:
+    write(tmp_path, {f"data/{name}": contents})
+    assert rows(made(tmp_path, source=f"data/{name}", format=format)) == EXPECTED
+
+
+def test_a_glob_and_a_folder_read_all_files(tmp_path: Path) -> None:
+    lines = csv().splitlines()
+    write(tmp_path, {"data/p/1.csv": "\n".join(lines[:9]), "data/p/2.csv": "\n".join([lines[0], *lines[9:]])})
+    write(tmp_path, {"data/p/.hidden.csv": "nonsense", "data/p/1.csv.dvc": "outs: []"})
+    for source in ("data/p/*.csv", "data/p", "data/**/*.csv"):
+        assert rows(made(tmp_path, source=source, format={"type": "csv"})) == EXPECTED
+
+
+def test_a_project_whose_path_looks_like_a_glob(tmp_path: Path) -> None:
+    root = tmp_path / "a[1]" / "x=1"
+    write(root, {"data/a.parquet": parquet(TABLE)})
+    assert rows(made(root, source="data/a.parquet")) == EXPECTED
+
+
+def test_quotes_are_text_in_tsv_and_quotes_in_csv(tmp_path: Path) -> None:
+    head, *body = csv().splitlines()
+    write(tmp_path, {"a.csv": "\n".join([head, '"one, ""two""\nthree",yes', *body])})
+    write(tmp_path, {"a.tsv": csv(separator="\t") + '"open\tyes\n'})
+    assert 'one, "two"\nthree' in {row["sentence"] for row in rows(made(tmp_path, source="a.csv"))}
+    assert '"open' in {row["sentence"] for row in rows(made(tmp_path, source="a.tsv"))}
+
+
+def test_words_stay_words(tmp_path: Path) -> None:
+    """What looks like a number, a date or a missing value is none in a text, and 007 stays 007 in a category."""
+    sentences = ["2020-01-01", "007", "NA", "null", "true", "1e5", "None", "nan"] * 2
+    body = "".join(f"{s},00{i % 3},{'yes' if i % 2 else 'no'}\n" for i, s in enumerate(sentences))
+    write(tmp_path, {"a.csv": "sentence,code,label\n" + body})
+    made_of_csv = rows(made(tmp_path, source="a.csv", inputs={"sentence": "text", "code": "category"}))
+    assert sorted(row["sentence"] for row in made_of_csv) == sorted(sentences)
+    assert {row["code"] for row in made_of_csv} == {"000", "001", "002"}
+    dates = {"sentence": ["2020-01-01"] * 16, "label": TABLE["label"]}
+    write(tmp_path, {"a.jsonl": jsonl(dates)})
+    assert {row["sentence"] for row in rows(made(tmp_path, source="a.jsonl"))} == {"2020-01-01"}
+
+
+def test_missing_values(tmp_path: Path) -> None:
+    body = "".join(f"{['', 'NA', '3'][i % 3]},{['', 'NA', 'Bonn'][i % 3]},{['no', 'yes'][i % 2]}\n" for i in range(18))
+    write(tmp_path, {"a.csv": "age,city,label\n" + body})
+    inputs = {"age": "number", "city": "category"}
+    found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs))}
+    assert found == {(None, None), (3.0, "Bonn")}
+    found = {
+        row["city"] for row in rows(made(tmp_path, source="a.csv", inputs={"city": "category"}, format={"nulls": []}))
+    }
+    assert found == {None, "NA", "Bonn"}
+    assert read(tmp_path, "profile.json")["columns"]["city"]["missing"] > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "meanings"),
+    [
+        ([0, 1], ["no", "yes"], {}),
+        (["0", "1"], ["no", "yes"], {}),
+        ([0.0, 1.0], ["no", "yes"], {}),
+        (["no", "yes"], ["no", "yes"], {}),
+        ([False, True], ["true", "false"], {}),
+        ([False, True], ["no", "yes"], {}),
+        ([5, 1], ["5", "1"], {}),
+        ([-1, 1], ["no", "yes"], {"-1": "no", "1": "yes"}),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_what_means_a_label(tmp_path: Path, values: list[Any], labels: list[str], meanings: Any, ending: str) -> None:
+    contents = {"sentence": TABLE["sentence"], "label": [values[i % 2] for i in range(16)]}
+    separated = "sentence,label\n" + "".join(f"{s},{v}\n" for s, v in zip(*contents.values(), strict=True))
+    written = {"csv": separated, "jsonl": jsonl(contents), "parquet": parquet(contents)}
+    write(tmp_path, {f"a.{ending}": written[ending]})
+    target = {"column": "label", "labels": labels, "values": meanings}
+    found = rows(made(tmp_path, source=f"a.{ending}", target=target))
+    second = 0 if labels[0] == "true" else 1
+    assert {row["label"] for row in found if int(row["sentence"].split()[1]) % 2} == {second}
+    assert {row["label"] for row in found if not int(row["sentence"].split()[1]) % 2} == {1 - second}
+
+
+def test_labels_that_are_numbers_are_never_positions(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": "sentence,label\n" + "a,1\nb,2\n" * 8 + "c,0\n"})
+    with pytest.raises(StageError, match="is not one of: 2, 1: 1 row"):
+        made(tmp_path, source="a.csv", target={"column": "label", "labels": ["2", "1"]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import pyarrow as pa\ndef load(): return pa.table(ROWS)",
+        "import pandas as pd\ndef load(): return pd.DataFrame(ROWS)",
+        "def load(): return ROWS",
+        "def load(): return [dict(zip(ROWS, row)) for row in zip(*ROWS.values())]",
+        "def load(): yield from (dict(zip(ROWS, row)) for row in zip(*ROWS.values()))",
+        "from pathlib import Path\nclass load:\n  def __new__(cls): return ROWS",
+    ],
+    ids=["arrow", "pandas", "lists", "dicts", "generator", "class"],
+)
+def test_a_callable(tmp_path: Path, body: str, request: pytest.FixtureRequest) -> None:
+    if "pandas" in body:
+        pytest.importorskip("pandas")
+    module = f"rows_{request.node.callspec.id}"
+    write(tmp_path, {f"{module}.py": f"ROWS = {TABLE!r}\n{body}\n"})
+    assert rows(made(tmp_path, source=f"{module}:load")) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "def load():\n    x = 1\n    return 1 / 0",
+            r"raised ZeroDivisionError(.|\n)*rows_bad0.py:3 in load: return 1 / 0",
+        ),
+        ("def load(): return None", "gave no table"),
+        ("def load(): return [1, 2]", "gave no table"),
+        ("def load(): return {'sentence': ['a'], 'label': []}", "gave no table"),
+        ("def load(): return {'sentence': [], 'label': []}", "there are no rows"),
+        ("def load(): return {'text': ['a']}", "rows_bad5:load has no column `sentence`"),
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("def other(): pass", "has no attribute 'load'"),
+    ],
+)
+def test_a_callable_that_fails(tmp_path: Path, body: str, message: str, request: pytest.FixtureRequest) -> None:
+    module = f"rows_bad{_index(request)}"
+    write(tmp_path, {f"{module}.py": body})
+    with pytest.raises(StageError, match=message):
+        made(tmp_path, source=f"{module}:load")
+
+
+def _index(request: pytest.FixtureRequest) -> int:
+    return int(request.node.callspec.indices["body"])
+
+
+def test_files_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": csv(), "v.csv": "sentence,label\nv,yes\n", "t.csv": "label,sentence\nno,t\n"})
+    tables = made(tmp_path, source="a.csv", split={"valid": "v.csv", "test": "t.csv"})
+    assert {name: t.num_rows for name, t in tables.items()} == {"train": 16, "valid": 1, "test": 1}
+    assert tables["test"].to_pylist() == [{"label": 0, "sentence": "t"}]
+    tables = made(tmp_path, source="a.csv", split={"valid": "v.csv", "test": 0.25})
+    assert {name: t.num_rows for name, t in tables.items()} == {"train": 12, "valid": 1, "test": 4}
+
+
+def test_a_column_names_the_split(tmp_path: Path) -> None:
+    names = ["train", "training", "dev", "valid", "val", "test"]
+    write(tmp_path, {"a.csv": "sentence,label,part\n" + "".join(f"s{i},no,{n}\n" for i, n in enumerate(names))})
+    tables = made(tmp_path, source="a.csv", split={"column": "part"})
+    assert {n: [r["sentence"] for r in t.to_pylist()] for n, t in tables.items()} == {
+        "train": ["s0", "s1"], "valid": ["s2", "s3", "s4"], "test": ["s5"],
+    }  # fmt: skip
+
+
+def test_one_bad_number_in_one_of_two_files_is_told_by_its_line(tmp_path: Path) -> None:
+    write(tmp_path, {"p/1.csv": "age,label\n1,no\n2,yes\n", "p/2.csv": "age,label\n1,no\nold,yes\n"})
+    with pytest.raises(StageError, match=r"age is not a number: 1 row\n.*p/2.csv line 3: 'old'"):
+        made(tmp_path, source="p/*.csv", inputs={"age": "number"})
+
+
+def test_numbers(tmp_path: Path) -> None:
+    values = ["1", "2.5", "-3e2", "", "NA"] * 4
+    write(tmp_path, {"a.csv": "x,y\n" + "".join(f"{v},{i}\n" for i, v in enumerate(values))})
+    tables = made(tmp_path, source="a.csv", inputs={"x": "number"}, target={"column": "y", "type": "number"})
+    assert {t.schema.field("x").type for t in tables.values()} == {pa.float64()}
+    assert {row["x"] for row in rows(tables)} == {1.0, 2.5, -300.0, None}
+    assert read(tmp_path, "schema.json")["target"] == {"column": "y", "type": "number"}
+    described = read(tmp_path, "profile.json")["columns"]["y"]
+    y = np.array([row["y"] for row in tables["train"].to_pylist()])
+    assert described["mean"] == pytest.approx(y.mean())
+    assert sum(described["histogram"]["counts"]) == len(y)
+    assert described["quantiles"]["0.5"] == pytest.approx(np.median(y))

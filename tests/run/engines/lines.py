@@ -1,0 +1,92 @@
+"""A DVC project of toy stages, each a shell command that stands where `mlspec run NAME` would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlspec.parts.dvc import part
+from mlspec.plan.stage import Output, Stage
+from mlspec.render.quoting import hydra, yaml
+from mlspec.render.renderer import render
+from mlspec.source.surroundings import Surroundings
+from mlspec.spec.project import Project
+
+FIRST = Stage(
+    "first", "Make one thing of ${another}", "toy", ("raw",), (Output("out/first"),), ("alpha", "beta.rate", "absent")
+)
+SECOND = Stage(
+    "second",
+    "Then the next",
+    "toy",
+    ("out/first", "src"),
+    (Output("out/second.json", "metric", cache=False), Output("out/folder")),
+    ("beta",),
+)
+STAGES = (FIRST, SECOND)
+VALUES: dict[str, Any] = {
+    "alpha": {"text": "${x} on 1e5", "list": [1, 2], "none": None, "deep": {"er": 1.5}},
+    "beta": {"rate": 3e-5, "big": 1e22, "flag": True, "on": "on"},
+}
+IGNORED = "*.pyc\n/src/gen/\n!src/keep.pyc\n"
+MLSPEC = """#!{python}
+import pathlib, sys
+out = pathlib.Path("out"); out.mkdir(exist_ok=True)
+if sys.argv[2] == "first":
+    out.joinpath("first").write_text(pathlib.Path("raw/a.txt").read_text())
+else:
+    out.joinpath("second.json").write_text('{{"score": 1}}')
+    out.joinpath("folder").mkdir(exist_ok=True)
+    for name in "ab": out.joinpath("folder", name).write_text(name)
+"""
+
+
+@dataclass
+class Toys:
+    """A folder with such a project in it."""
+
+    root: Path
+
+    def write(self, values: Mapping[str, Any], *, git: bool = True) -> dict[str, str]:
+        """Render the DVC files and `conf/` of `values`; gives what was written."""
+        project = Project({}, Surroundings(git=git), values=values)
+        files = {file.path: file.text for file in render(part.artifacts(project, STAGES), {})}
+        files |= {f"conf/{name}/default.yaml": yaml(hydra(section)) + "\n" for name, section in values.items()}
+        files[".dvcignore"] += IGNORED
+        for path, text in files.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_text(text, encoding="utf-8")
+        return files
+
+    def dvc(self, *words: str, check: bool = True) -> str:
+        """Run DVC; its output."""
+        path = os.pathsep.join([str(self.root / "bin"), os.environ["PATH"]])
+        command = [sys.executable, "-m", "dvc", *words]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, env={**os.environ, "PATH": path})
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def git(self, *words: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        command = ["git", *identity, *words]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout
+
+
+def toys(root: Path) -> Toys:
+    """A project that has run once."""
+    for name, text in {"raw/a.txt": "a", "raw/sub/b.txt": "b", "raw/sub/c.pyc": "c", "src/m.py": "x = 1\n"}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    script = root / "bin" / "mlspec"
+    script.parent.mkdir()
+    script.write_text(MLSPEC.format(python=sys.executable))
+    script.chmod(0o755)
+    made = Toys(root)
+    made.git("init", "-q")
+    made.write(VALUES)
+    return made

@@ -1,0 +1,48 @@
+"""What is kept of runs survives kills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlspec.run.journal import Journal
+from mlspec.run.outcome import Outcome
+from mlspec.run.report.history import history
+
+
+def test_the_last_duration_of_a_stage_that_ran_is_the_estimate(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(["train"])
+    journal.outcome(Outcome("train", "ran", "never ran", seconds=2.5))
+    journal.outcome(Outcome("train", "ran", "forced", seconds=3.5))
+    journal.outcome(Outcome("train", "failed", "x", seconds=0.1))
+    journal.outcome(Outcome("train", "cached", "up to date"))
+    assert journal.durations() == {"train": 3.5}
+    assert journal.last()["train"]["status"] == "cached"
+
+
+def test_a_torn_row_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(["data", "train"])
+    journal.outcome(Outcome("data", "ran", seconds=1.0))
+    whole = journal.path.read_bytes()
+    for cut in range(1, 60):
+        journal.path.write_bytes(whole[:-cut])
+        again = Journal(tmp_path)
+        again.outcome(Outcome("train", "ran", seconds=2.0))
+        assert again.durations()["train"] == 2.0
+        assert again.path.read_bytes().endswith(b"\n")
+
+
+def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
+    assert Journal(tmp_path).rows() == []
+
+
+def test_the_report_reads_what_the_journal_writes(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(["data", "train"])
+    journal.outcome(Outcome("data", "ran", "never ran", seconds=1.0, log=".mlspec/logs/data.log"))
+    killed = history(tmp_path)
+    assert [(o.stage, o.status) for o in killed.outcomes] == [("data", "ran"), ("train", "interrupted")]
+    journal.outcome(Outcome("train", "failed", "no", "help", 2.0))
+    journal.end("failed")
+    assert [(o.stage, o.status) for o in history(tmp_path).outcomes] == [("data", "ran"), ("train", "failed")]

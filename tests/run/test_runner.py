@@ -1,0 +1,132 @@
+"""One stage after the other, with an engine of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlspec.plan.stage import Output, Stage
+from mlspec.run.engines.display import Display
+from mlspec.run.engines.protocol import Watch
+from mlspec.run.journal import Silent
+from mlspec.run.outcome import Outcome
+from mlspec.run.runner import run
+from mlspec.run.schedule import Selection, Step, schedule
+
+
+def stage(name: str, *inputs: str) -> Stage:
+    return Stage(name, name, "toy", inputs, (Output(f"{name}.out"),))
+
+
+LINE = (stage("data"), stage("train", "data.out"), stage("export", "train.out"), stage("lint"))
+
+
+@dataclass
+class Toy:
+    """Fails, lacks and stops where it is told to."""
+
+    reasons: dict[str, str | None] = field(
+        default_factory=lambda: dict.fromkeys(("data", "train", "export", "lint"), "x")
+    )
+    fails: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    stops: str = ""
+    calls: list[str] = field(default_factory=list)
+
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+        return {stage.name: self.reasons[stage.name] for stage in stages}
+
+    def lacks(self, stage: Stage) -> tuple[str, str] | None:
+        return ("it needs docker: no client", "install docker") if stage.name in self.missing else None
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        self.calls.append("prepare")
+
+    def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+        self.calls.append(stage.name)
+        if stage.name == self.stops:
+            raise KeyboardInterrupt
+        return Outcome(stage.name, "failed" if stage.name in self.fails else "ran", help="mend it")
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.started_: list[str] = []
+        self.ended_: list[str] = []
+        self.verdict = ""
+
+    def started(self, step: Step) -> None:
+        self.started_.append(step.stage.name)
+
+    def line(self, text: str) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        self.ended_.append(outcome.stage)
+
+    def end(self, status: str) -> None:
+        self.verdict = status
+
+
+def carried_out(engine: Toy) -> tuple[dict[str, Outcome], Told]:
+    told = Told()
+    steps = schedule(LINE, engine.status(LINE), Selection())
+    return {outcome.stage: outcome for outcome in run(steps, engine, told, told)}, told
+
+
+def test_every_stage_in_order() -> None:
+    engine = Toy()
+    outcomes, told = carried_out(engine)
+    assert engine.calls == ["prepare", "data", "train", "export", "lint"]
+    assert {o.status for o in outcomes.values()} == {"ran"}
+    assert outcomes["data"].reason == "x"
+    assert (told.started_, told.verdict) == (["data", "train", "export", "lint"], "done")
+
+
+def test_what_is_up_to_date_is_left_alone_and_nothing_is_made_ready() -> None:
+    engine = Toy(reasons=dict.fromkeys(("data", "train", "export", "lint")))
+    outcomes, _ = carried_out(engine)
+    assert engine.calls == []
+    assert {o.status for o in outcomes.values()} == {"cached"}
+
+
+def test_what_depends_on_a_failure_is_skipped_and_the_rest_runs() -> None:
+    engine = Toy(fails=("data",))
+    outcomes, told = carried_out(engine)
+    assert engine.calls == ["prepare", "data", "lint"]
+    assert (outcomes["train"].status, outcomes["train"].reason) == ("skipped", "data failed")
+    assert (outcomes["export"].status, outcomes["export"].reason) == ("skipped", "train was skipped")
+    assert told.verdict == "failed"
+
+
+def test_what_the_machine_lacks_skips_with_the_way_to_mend_it() -> None:
+    outcomes, told = carried_out(Toy(missing=("train",)))
+    assert (outcomes["train"].status, outcomes["train"].help) == ("skipped", "install docker")
+    assert outcomes["export"].help == "install docker"
+    assert told.verdict == "done"
+
+
+def test_an_interruption_is_an_outcome_and_ends_the_run() -> None:
+    engine = Toy(stops="train")
+    outcomes, told = carried_out(engine)
+    assert engine.calls == ["prepare", "data", "train"]
+    assert [outcomes[name].status for name in ("data", "train", "export", "lint")] == [
+        "ran", "interrupted", "skipped", "skipped",
+    ]  # fmt: skip
+    assert told.verdict == "interrupted"
+
+
+def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
+    engine = Toy(reasons={"data": "x", "train": None, "export": None, "lint": None})
+    outcomes, told = carried_out(engine)
+    assert engine.calls == ["prepare", "data"]
+    assert outcomes["train"].reason == "data changed nothing that it reads"
+    assert outcomes["export"].status == "cached"
+    assert told.started_ == ["data"]
+
+
+def test_a_dry_run_is_another_engine() -> None:
+    engine, told = Toy(), Told()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection()), Display(engine), told, told)
+    assert engine.calls == []
+    assert {o.status for o in outcomes} == {"skipped"}

@@ -1,0 +1,80 @@
+"""Which stages run, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlspec.errors import UsageError
+from mlspec.plan.stage import Output, Stage
+from mlspec.run.schedule import Selection, schedule
+
+
+def stage(name: str, *inputs: str) -> Stage:
+    return Stage(name, name, "toy", inputs, (Output(f"{name}.out"),))
+
+
+LINE = (
+    stage("data"),
+    stage("train", "data.out"),
+    stage("evaluate", "train.out", "data.out"),
+    stage("export", "train.out"),
+    stage("other"),
+)
+CURRENT = dict.fromkeys(("data", "train", "evaluate", "export", "other"))
+
+
+def reasons(**found: str) -> dict[str, str | None]:
+    return {**CURRENT, **found}
+
+
+ALL = Selection()
+
+
+def told(found: dict[str, str | None], selection: Selection = ALL) -> dict[str, str | None]:
+    return {step.stage.name: step.reason for step in schedule(LINE, found, selection).steps}
+
+
+def test_nothing_runs_where_all_is_up_to_date() -> None:
+    assert told(reasons()) == CURRENT
+    assert not schedule(LINE, reasons(), Selection()).due
+
+
+def test_what_comes_after_may_run_too() -> None:
+    assert told(reasons(train="never ran")) == reasons(train="never ran", evaluate="after train", export="after train")
+    steps = schedule(LINE, reasons(train="never ran"), Selection()).steps
+    assert {step.stage.name for step in steps if not step.certain} == {"evaluate", "export"}
+
+
+def test_a_reason_of_its_own_wins() -> None:
+    assert told(reasons(data="x", train="y"))["train"] == "y"
+
+
+def test_until_takes_all_that_the_stage_needs_and_no_more() -> None:
+    assert list(told(CURRENT, Selection(until="evaluate"))) == ["data", "train", "evaluate"]
+
+
+def test_only_takes_the_stage_alone() -> None:
+    assert told(reasons(data="x"), Selection(only=("train",))) == {"train": None}
+
+
+def test_force_runs_what_is_up_to_date() -> None:
+    assert told(reasons(), Selection(force=("export",))) == reasons(export="forced")
+
+
+@pytest.mark.parametrize(
+    ("selection", "help"),
+    [
+        (Selection(until="evaluat"), "did you mean `evaluate`?"),
+        (Selection(only=("xyz",)), "its stages are: `data`, `evaluate`, `export`, `other`, `train`"),
+        (Selection(force=("Train",)), "did you mean `train`?"),
+    ],
+)
+def test_a_stage_that_does_not_exist_is_named(selection: Selection, help: str) -> None:
+    with pytest.raises(UsageError, match="this project has no stage") as error:
+        schedule(LINE, reasons(), selection)
+    assert error.value.help == help
+
+
+def test_forcing_what_is_left_out_makes_no_sense() -> None:
+    with pytest.raises(UsageError, match="`export` is forced"):
+        schedule(LINE, reasons(), Selection(until="train", force=("export",)))

@@ -1,0 +1,114 @@
+"""The README's tour is true: every command in a `console` block runs, in order, and prints what stands below it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mlspec.cli.app import COMMANDS
+from tests.conftest import CHECKOUT
+
+README = CHECKOUT / "README.md"
+
+
+@dataclass
+class Command:
+    """One `$ ` line of a block, and the output that the README shows."""
+
+    text: str
+    output: list[str] = field(default_factory=list)
+
+
+def commands() -> list[Command]:
+    """The commands of all console blocks, in order."""
+    found: list[Command] = []
+    for block in re.findall(r"^```console\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Command(line[2:]))
+            else:
+                found[-1].output.append(line)
+    return found
+
+
+def like(lines: list[str]) -> str:
+    """A pattern for output: numbers, hashes and bars may differ, `...` stands for any lines."""
+    pattern = ""
+    for line in lines:
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*?"
+            continue
+        parts = re.split(r"(\d+(?:\.\d+)?| {2,})", line.rstrip())
+        pattern += "".join(
+            r"\d+(?:\.\d+)?" if p[:1].isdigit() else " +" if p[:2] == "  " else re.escape(p) for p in parts
+        )
+        pattern += r" *\n"
+    return pattern
+
+
+def test_the_two_commands_come_first() -> None:
+    assert [c.text for c in commands()][:2] == ["make demo", "make test"]
+
+
+def test_every_command_of_the_program_is_in_the_table() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`mlspec {name}" not in text] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in (README, CHECKOUT / "CONTRIBUTING.md", *(CHECKOUT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench"])
+def test_make_knows_its_targets(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_says_what_is_missing(tmp_path: Path) -> None:
+    """Without any Python, and with one that cannot make environments."""
+    lonely = tmp_path / "bin"
+    lonely.mkdir()
+    for tool in ("sh", "make", "test", "echo", "basename"):
+        (lonely / tool).symlink_to(f"/usr/bin/{tool}")
+    asked = ["make", "demo", f"VENV={tmp_path}/venv"]
+    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "apt install python3.11" in done.stdout
+    (lonely / "python3.11").write_text('#!/bin/sh\n[ "$2" = "" ]\n')
+    (lonely / "python3.11").chmod(0o755)
+    done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "apt install python3.11-venv" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_tour_prints_what_it_shows(tmp_path: Path) -> None:
+    folder = tmp_path
+    environment = {
+        **{k: v for k, v in os.environ.items() if k != "CI"},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(CHECKOUT),
+        "NO_COLOR": "1",
+    }
+    for command in commands():
+        if command.text.startswith(("make ", "pip ", "git clone")):
+            continue
+        if command.text.startswith("cd "):
+            folder /= command.text[3:]
+            continue
+        done = subprocess.run(
+            ["bash", "-c", command.text], cwd=folder, env=environment, stdout=-1, stderr=subprocess.STDOUT, text=True
+        )
+        shown = like(command.output)
+        assert re.fullmatch(shown, done.stdout), (
+            f"$ {command.text}\n{done.stdout}\n--- README shows ---\n{command.output}"
+        )
