@@ -68,7 +68,8 @@ def built(values: object, folder: Path) -> dict[str, RenderedFile]:
 def swapped(value: Any, text: str) -> Any:
     """`value` with the harmless text wherever `text` is: in keys, in values, in JSON inside strings."""
     if isinstance(value, dict):
-        return {swapped(key, text): swapped(item, text) for key, item in value.items()}
+        # Elasticsearch is told of names with dots in them.
+        return {swapped(key, text): swapped(item, text) for key, item in value.items() if key != "subobjects"}
     if isinstance(value, list | tuple):
         return [swapped(item, text) for item in value]
     if isinstance(value, str) and value.startswith(("{", "[")) and value != text:
@@ -119,8 +120,8 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RenderedFile
 def test_a_nasty_text_arrives_as_it_was(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
     files = built(spec(text), tmp_path)
     assert files.keys() == harmless.keys()
-    for path, file in files.items():
-        assert swapped(read(file), text) == swapped(read(harmless[path]), text), path
+    changed = [p for p, file in files.items() if swapped(read(file), text) != swapped(read(harmless[p]), text)]
+    assert changed == []
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)

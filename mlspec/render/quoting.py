@@ -21,13 +21,10 @@ _AMBIGUOUS = re.compile(
 
 
 class _Dumper(_BASE):  # type: ignore[misc, valid-type]
-    """Block style, lists indented below their key, and no aliases."""
+    """No aliases. Else as libyaml writes, so that the text is the same where PyYAML is without it."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        super().increase_indent(flow, False)
 
 
 def _string(dumper: Any, text: str) -> Any:
