@@ -97,7 +97,9 @@ def test_an_interrupted_run_saves_first(number: str, tmp_path: Path) -> None:
 def test_a_changed_setting_starts_anew(tmp_path: Path) -> None:
     project = made(tmp_path, "checkpoint: {every_steps: 1}")
     assert run(project, BATCHES + 4).returncode == -signal.SIGKILL
-    project.spec("seed: 1" if "seed: 1" in (tmp_path / "mlproject.yaml").read_text() else "max_epochs: 3", "max_epochs: 2")
+    project.spec(
+        "seed: 1" if "seed: 1" in (tmp_path / "mlproject.yaml").read_text() else "max_epochs: 3", "max_epochs: 2"
+    )
     again = run(project)
     assert again.returncode == 0
     assert "going on" not in again.stdout
