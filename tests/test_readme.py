@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
+import types
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from mlspec.cli.app import COMMANDS
+from mlspec.compiler import compile_project
+from mlspec.errors import SpecError
+from mlspec.parts.registry import PARTS
 from tests.conftest import CHECKOUT
 
 README = CHECKOUT / "README.md"
@@ -38,16 +44,19 @@ def commands() -> list[Command]:
 
 
 def like(lines: list[str]) -> str:
-    """A pattern for output: numbers, hashes and bars may differ, `...` stands for any lines."""
+    """A pattern for output: numbers, durations and gaps may differ; `...` stands for any lines."""
     pattern = ""
     for line in lines:
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
             continue
-        parts = re.split(r"(\d+(?:\.\d+)?| {2,})", line.rstrip())
-        pattern += "".join(
-            r"\d+(?:\.\d+)?" if p[:1].isdigit() else " +" if p[:2] == "  " else re.escape(p) for p in parts
-        )
+        for piece in re.split(r"(\d+(?:\.\d+)?(?:e-\d+)?(?: (?:s|min|h)\b)?| {2,})", line.rstrip()):
+            number = r"\d+(?:\.\d+)?(?:e-\d+)?"
+            duration = re.fullmatch(r".*\d (s|min|h)", piece)
+            if piece[:1].isdigit():
+                pattern += number + (" (?:s|min|h)" if duration else "")
+            else:
+                pattern += " +" if piece.startswith("  ") else re.escape(piece)
         pattern += r" *\n"
     return pattern
 
@@ -88,6 +97,26 @@ def test_make_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(asked, cwd=CHECKOUT, env={"PATH": str(lonely)}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "apt install python3.11-venv" in done.stdout
+
+
+def test_the_target_that_the_readme_adds_works(tmp_path: Path) -> None:
+    """Its template and its part, as they stand there, with one more part in the registry."""
+    text = README.read_text(encoding="utf-8")
+    (template,) = re.findall(r"```jinja\n(.*?)```", text, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "templates" / "badge").mkdir(parents=True)
+    (tmp_path / "templates" / "badge" / "badge.json.j2").write_text(textwrap.dedent(template))
+    badge = types.ModuleType("badge")
+    exec(textwrap.dedent(code), badge.__dict__)
+    minimal = (CHECKOUT / "specs" / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
+    spec = tmp_path / "mlproject.yaml"
+    spec.write_text(minimal + 'badge: {label: "say \\"hi\\""}\n')
+    files = {f.path: f.text for f in compile_project(spec, parts=(*PARTS, badge)).files}
+    assert json.loads(files["badge.json"]) == {"label": 'say "hi"', "message": "minimal"}
+    spec.write_text(minimal + 'badge: {label: " "}\n')
+    with pytest.raises(SpecError) as caught:
+        compile_project(spec, parts=(*PARTS, badge))
+    assert [d.code for d in caught.value.diagnostics] == ["empty-badge"]
 
 
 @pytest.mark.slow
