@@ -21,13 +21,10 @@ _AMBIGUOUS = re.compile(
 
 
 class _Dumper(_BASE):  # type: ignore[misc, valid-type]
-    """Block style, lists indented below their key, and no aliases."""
+    """No aliases. Else as libyaml writes, so that the text is the same where PyYAML is without it."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        super().increase_indent(flow, False)
 
 
 def _string(dumper: Any, text: str) -> Any:
@@ -132,9 +129,16 @@ def comment(value: object) -> str:
 
 
 def ini(value: object) -> str:
-    """`value` for a git-style configuration file, as DVC reads it: double quotes where needed."""
+    """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
+
+    There are no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
+    and `%(`, which configobj replaces, are for the spec's models to refuse.
+    """
     text = _one_line(str(value))
-    return text if re.fullmatch(r"[\w./:@-]+", text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if re.fullmatch(r"[\w./:@-]+", text):
+        return text
+    quote = "'" if '"' in text else '"'
+    return f"{quote}{text}{quote}"
 
 
 def _one_line(text: str) -> str:

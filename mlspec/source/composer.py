@@ -40,6 +40,8 @@ class _Open:
     inherited: set[str] = field(default_factory=set)
     """Keys that came in through `<<`: a key of the mapping's own may override them."""
     key: tuple[str, Span] | None = None
+    merging: bool = False
+    """Whether that key is `<<`, which means something only without quotes."""
     weight: int = 1
 
 
@@ -52,6 +54,7 @@ class Composer:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._root: Node | None = None
         self._documents = 0
+        self._plain = False
 
     def compose(self, text: str) -> Node:
         """The root of `text`. Raises Fault or yaml.YAMLError where reading cannot go on."""
@@ -75,6 +78,7 @@ class Composer:
                 value = done.entries if done.mapping else tuple(done.items)
                 self._add(Node(done.span, value), done.weight, done.anchor)
             case yaml.ScalarEvent():
+                self._plain = bool(event.implicit[0])
                 self._add(Node(_span(event), _value(event)), 1, event.anchor)
             case yaml.AliasEvent():
                 self._alias(event)
@@ -102,6 +106,7 @@ class Composer:
             top.items.append(node)
         elif top.key is None:
             top.key = self._key(node)
+            top.merging = node.value == "<<" and self._plain
         else:
             self._entry(top, node)
 
@@ -115,7 +120,7 @@ class Composer:
     def _entry(self, top: _Open, node: Node) -> None:
         assert top.key is not None
         (key, span), top.key = top.key, None
-        if key == "<<" and isinstance(node.value, dict):
+        if top.merging and isinstance(node.value, dict):
             inherited = {k: v for k, v in node.value.items() if k not in top.entries}
             top.entries |= inherited
             top.inherited |= inherited.keys()

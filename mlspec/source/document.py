@@ -84,9 +84,13 @@ class Document:
         help: str = "",
         severity: Literal["error", "warning"] = "error",
     ) -> Diagnostic:
-        """A fault of this file, with the line it stands on."""
+        """A fault of this file, with the line it stands on. What is quoted from the file cannot steer a terminal."""
         line = self.lines[span.line - 1] if span and span.line <= len(self.lines) else ""
-        return Diagnostic(code, message, self.path, span, help, line, severity)
+        return Diagnostic(code, _printable(message), self.path, span, _printable(help, "\n"), line, severity)
+
+
+def _printable(text: str, kept: str = "") -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else " " for c in text)
 
 
 def walk(node: Node, at: Location = ()) -> Iterator[tuple[Location, Node]]:

@@ -48,6 +48,14 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _remote(text: str) -> str:
+    if not text.strip() or not text.isprintable() or "%(" in text or ('"' in text and "'" in text):
+        # What DVC's configuration cannot hold: it knows no escapes, and `%(` is its own.
+        help = "for example s3://my-bucket/dvc"
+        raise PydanticCustomError("bad-format", "a remote is an address or a path, on one line", {"help": help})
+    return text
+
+
 InputType = Literal["text", "number", "category", "image"]
 
 
@@ -183,7 +191,7 @@ class DataSpec(SpecModel):
         default_factory=lambda: Checks(rows=None),
         description="What columns must satisfy, by name; `rows` speaks of the rows as a whole",
     )
-    remote: str | None = Field(
+    remote: Annotated[str, AfterValidator(_remote)] | None = Field(
         None, description="DVC remote for data and models", examples=["s3://my-bucket/dvc", "../dvc-storage"]
     )
     track: Literal["dvc", "git"] = Field("dvc", description="Who keeps the raw files: DVC, or git for small ones")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mlspec.parts.data.part import PARQUET, PROFILE, SCHEMA
 from mlspec.parts.data.spec import Check, DataSpec
+from mlspec.parts.evaluate.part import METRICS
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.export.spec import ExportSpec
@@ -21,7 +23,6 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "test"
 SECTIONS = {"test": TestSpec}
 PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
-TEST, SCHEMA = "artifacts/data/test.parquet", "artifacts/data/schema.json"
 FILES = {
     "tests/conftest.py": "tests/conftest.py.j2",
     "tests/test_data.py": "tests/test_data.py.j2",
@@ -59,7 +60,7 @@ def stages(project: Project) -> Iterable[Stage]:
             "robustness",
             "Disturb the test rows a little: do the answers stay?",
             NAME,
-            inputs=(BUNDLE, TEST, SCHEMA, "artifacts/data/profile.json"),
+            inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
             params=("test.robustness",),
         )
@@ -67,10 +68,19 @@ def stages(project: Project) -> Iterable[Stage]:
         "test",
         "Run the project's tests",
         NAME,
-        inputs=(BUNDLE, TEST, SCHEMA, "artifacts/model/best.ckpt", "tests", *_code(project)),
+        inputs=("tests", *_code(project), *_seen(project)),
         outputs=(Output("artifacts/test/junit.xml"),),
         params=("test.pytest",),
     )
+
+
+def _seen(project: Project) -> Iterator[str]:
+    """What the generated tests look at."""
+    yield BUNDLE
+    yield from PARQUET.values()
+    yield from (SCHEMA, PROFILE, "artifacts/model/best.ckpt", "artifacts/model/preprocess")
+    if "evaluate" in project.sections:
+        yield METRICS
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

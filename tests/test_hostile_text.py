@@ -1,0 +1,168 @@
+"""Text that is made to break out of its place: it is refused, or it arrives in every generated file as it was."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import configobj
+import pytest
+import yaml
+from omegaconf import OmegaConf
+from ruamel.yaml import YAML
+
+from mlspec.compiler import compile_project
+from mlspec.errors import SpecError
+from mlspec.render.renderer import RenderedFile
+
+NASTY = (
+    'a"; rm -rf / #', "b'; echo pwned; '", "c`id`$(id)", "d\nRUN echo pwned", "e\r\nkey: pwned", "f ${data.source} ${oc.env:HOME}",
+    "g ${x} \\${y} \\\\${z}", "h {{ github.token }} {= x =} {% raw %}", "i --> <script>pwned</script>", "j: k # l", "- m",
+    "& *n !!python/object", "o\u2028p\u2029q\x85r", "s\ttab", "t\\", "u\\\nRUN pwned", "%{ if v }", "w@{x} |> <<EOF", " around ",
+    "y\u202egpj.exe", "null", "true", "1e3", "0x1f", "12:30:45", "2026-01-01", "=", "<<", "~", "🦀 名前 é", "\u0301combining", "''",
+    '"""', "# comment", "%YAML 1.1", "---", "...", "@at", "[x", "{y", "?", "|", ">", "]", "}", ",", "%(home)s", "\ufeffmark",
+)  # fmt: skip
+PLAIN = "harmless"
+REFUSED = {"bad-format"}
+
+
+def spec(text: str) -> dict[str, Any]:
+    """A spec in which every free text is `text`, with `$` written so that it means itself; in keys it always does."""
+    literal = re.sub(r"(?<!\$)\$\{", "$${", text)
+    return {
+        "project": {"name": "cola", "description": literal, "authors": [literal, "x"], "license": literal},
+        "data": {
+            "source": "data/rows.csv",
+            "inputs": {text: "text"},
+            "target": {"column": "label", "labels": [literal, "other"]},
+            "checks": {text: {"not_null": True, "in": [literal]}},
+        },
+        "model": {"type": "text-classifier"},
+        "train": {"strategy": literal},
+        "experiments": {"fast": {"track.wandb.group": literal}},
+        "sweep": {"parameters": {"track.wandb.group": {"values": [literal, "x"]}}},
+        "track": {"wandb": {"project": literal, "entity": literal, "tags": [literal], "group": literal}},
+        "evaluate": {"slices": {text: {"by": "length", "bins": [1, 5]}}},
+        "export": None,
+        "test": {"pytest": {"select": literal, "args": [literal]}},
+        "package": {"docker": {"labels": {"org.example.note": literal}}},
+        "registry": {"ecr": {"repository": "cola", "region": "eu-west-1"}},
+        "deploy": {"lambda": {"environment": {"NOTE": literal}, "url": {"cors_origins": [literal]}}},
+        "ci": {"github": {"train_on": ["dispatch", "pull_request"]}},
+        "monitor": {"elasticsearch": {"redact": [literal]}},
+    }
+
+
+def built(values: object, folder: Path) -> dict[str, RenderedFile]:
+    """The files of a spec. JSON is YAML, and its escapes leave nothing to an emitter; but YAML has no surrogates."""
+    text = re.sub(r"\\u(d[89ab]..)\\u(d[c-f]..)", lambda m: json.loads(f'"{m[0]}"'), json.dumps(values))
+    (folder / "mlproject.yaml").write_text(text, encoding="utf-8")
+    return {file.path: file for file in compile_project(folder / "mlproject.yaml").files}
+
+
+def swapped(value: Any, text: str) -> Any:
+    """`value` with the harmless text wherever `text` is: in keys, in values, in JSON inside strings."""
+    if isinstance(value, dict):
+        # Elasticsearch is told of names with dots in them.
+        return {swapped(key, text): swapped(item, text) for key, item in value.items() if key != "subobjects"}
+    if isinstance(value, list | tuple):
+        return [swapped(item, text) for item in value]
+    if isinstance(value, str) and value.startswith(("{", "[")) and value != text:
+        try:
+            return swapped(json.loads(value), text)
+        except ValueError:
+            pass
+    return PLAIN if value == text else value
+
+
+def hydra(text: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+
+
+def python(text: str) -> Any:
+    """Every constant and the shape of the rest."""
+    nodes = list(ast.walk(ast.parse(text)))
+    return [node.value if isinstance(node, ast.Constant) else type(node).__name__ for node in nodes]
+
+
+def lines(text: str) -> Any:
+    """Each line; no format that is read line by line holds the free texts, but for comments and labels."""
+    return [line for line in text.splitlines() if not line.startswith(("#", "LABEL", '      "'))]
+
+
+READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
+    (r"conf/(?!config).*\.yaml", hydra),
+    (r".*\.ya?ml", lambda text: YAML(typ="safe", pure=True).load(text)),
+    (r".*\.ndjson", lambda text: [json.loads(line) for line in text.splitlines()]),
+    (r".*\.json", json.loads),
+    (r".*\.py", python),
+    (r"\.dvc/config", lambda text: configobj.ConfigObj(io.StringIO(text)).dict()),
+    (r".*", lines),
+)
+
+
+def read(file: RenderedFile) -> Any:
+    reader = next(reader for pattern, reader in READERS if re.fullmatch(pattern, file.path))
+    return reader(file.text)
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RenderedFile]:
+    return built(spec(PLAIN), tmp_path_factory.mktemp("harmless"))
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_a_nasty_text_arrives_as_it_was(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
+    files = built(spec(text), tmp_path)
+    assert files.keys() == harmless.keys()
+    changed = [p for p, file in files.items() if swapped(read(file), text) != swapped(read(harmless[p]), text)]
+    assert changed == []
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_yaml_means_the_same_to_readers_of_either_version(text: str, tmp_path: Path) -> None:
+    for file in built(spec(text), tmp_path).values():
+        if file.path.endswith(".yaml") and not file.path.startswith(".github"):
+            assert yaml.safe_load(file.text) == YAML(typ="safe", pure=True).load(file.text), file.path
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_a_label_stays_in_its_line(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
+    dockerfile = built(spec(text), tmp_path)["Dockerfile"].text
+    assert len(dockerfile.splitlines()) == len(harmless["Dockerfile"].text.splitlines())
+    label = re.search(r'"org\.example\.note"=("(?:[^"\\]|\\.)*")$', dockerfile, re.MULTILINE)
+    assert label
+    seen = re.sub(r"\\(.)", r"\1", label[1][1:-1])
+    assert seen == "".join(c if c.isprintable() else " " for c in text)
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_a_remote_is_refused_or_is_what_dvc_reads(text: str, tmp_path: Path) -> None:
+    values = spec(PLAIN)
+    values["data"]["remote"] = "/" + re.sub(r"(?<!\$)\$\{", "$${", text)
+    try:
+        config = built(values, tmp_path)[".dvc/config"].text
+    except SpecError as error:
+        assert {d.code for d in error.diagnostics} == REFUSED
+        return
+    assert configobj.ConfigObj(io.StringIO(config))['remote "mlspec"']["url"] == "/" + text
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_a_source_is_refused_or_is_what_dvc_reads(text: str, tmp_path: Path) -> None:
+    from dvc.parsing.context import Context
+
+    values = spec(PLAIN)
+    values["data"]["source"] = "data/" + re.sub(r"(?<!\$)\$\{", "$${", text) + ".csv"
+    try:
+        pipeline = built(values, tmp_path)["dvc.yaml"].text
+    except SpecError as error:
+        assert {d.code for d in error.diagnostics} <= {"bad-format", "import-not-found"}
+        return
+    deps = YAML(typ="safe", pure=True).load(pipeline)["stages"]["data"]["deps"]
+    assert "data/" + text + ".csv" in [Context().resolve_str(dep) for dep in deps] or set("*?[") & set(text)
