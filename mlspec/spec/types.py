@@ -3,8 +3,6 @@
 Each stays the text that the user wrote, so that generated files say the same; a function beside it gives the number.
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable
