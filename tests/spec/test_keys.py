@@ -108,8 +108,7 @@ def node(value: Any) -> Node:
 @settings(deadline=None, derandomize=True)
 @given(MAPPINGS, MAPPINGS, MAPPINGS)
 def test_overlays_can_be_taken_together(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> None:
-    """An environment and an experiment on top of it: either way of reading them is the same, when they only hold mappings
-    where the base does; a value in the way of a mapping is what the later one says."""
+    """An environment and an experiment on top of it mean the same in either grouping, but where a mapping is replaced."""
     left = overlay(overlay(node(a), node(b)), node(c)).plain()
     right = overlay(node(a), overlay(node(b), node(c))).plain()
     if not conflicting(a, b, c):
