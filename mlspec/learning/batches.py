@@ -47,7 +47,9 @@ class Buckets(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         """The batches that are left of the current epoch."""
         epoch, done = self.position()
-        yield from self.batches(epoch)[done:]
+        made = self.batches(epoch)
+        # At the end of an epoch Lightning still counts that one's batches.
+        yield from made[done if done < len(made) else 0 :]
 
     def batches(self, epoch: int) -> list[list[int]]:
         """This process's batches of one epoch. Every process has the same number of them."""

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 
 from mlspec.errors import StageError
 
 
-class Keep(pl.Callback):
-    """Saves the whole state every few seconds or steps, with the random generators', under one name, atomically."""
+class Keep(Checkpoint):
+    """Saves the whole state every few seconds or steps, with the random generators', under one name, atomically.
 
-    def __init__(self, path: Path, described: dict[str, Any], seconds: float, steps: int | None) -> None:
+    `anywhere=False` saves at the ends of epochs only: batches of a loader that is not ours cannot be left out again.
+    """
+
+    def __init__(
+        self, path: Path, described: dict[str, Any], seconds: float, steps: int | None, anywhere: bool = True
+    ) -> None:
         self.path = path
         self.described = described
         self.seconds, self.steps = seconds, steps
-        self._last = time.monotonic()
+        self.anywhere = anywhere
+        self.asked = False
+        self._time, self._step = time.monotonic(), 0
         self._random: dict[str, Any] = {}
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """Save when it is due. All processes decide alike, since saving is a thing they do together."""
-        due = time.monotonic() - self._last > self.seconds
+        """Save when it is due and the state is whole."""
+        # Lightning would skip the validation that follows a last batch, and gradients half added up are not saved.
+        whole = not trainer.is_last_batch and trainer.global_step > self._step and not _adding_up(trainer)
+        if whole and self.anywhere and self._due(trainer):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save when it is due, unless training ends here anyway."""
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if not last and self._due(trainer):
+            self._save(trainer)
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        if self.asked:
+            return True
         if self.steps is not None:
-            due = trainer.global_step % self.steps == 0
-        elif trainer.world_size > 1:
-            due = bool(trainer.strategy.broadcast(due))
-        if due:
-            partial = self.path.with_suffix(".part")
-            trainer.save_checkpoint(partial)
-            if trainer.is_global_zero:
-                partial.replace(self.path)
-            self._last = time.monotonic()
+            return trainer.global_step >= self._step + self.steps
+        due = time.monotonic() - self._time >= self.seconds
+        # All processes decide alike, since saving is a thing they do together.
+        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        partial = self.path.with_suffix(".part")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            partial.replace(self.path)
+        self._time, self._step = time.monotonic(), trainer.global_step
+        if self.asked:
+            raise KeyboardInterrupt
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -50,7 +79,10 @@ class Keep(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep the generators' state for the moment that training goes on."""
+        if trainer.is_global_zero:
+            print("train: going on where the interrupted run stopped", flush=True)
         self._random = checkpoint.get("random", {})
+        self._step = int(checkpoint.get("global_step", 0))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the generators back to where they stood."""
@@ -60,8 +92,41 @@ class Keep(pl.Callback):
             torch.cuda.set_rng_state(self._random["cuda"].cpu())
 
 
-class Curves(pl.Callback):
-    """One row of numbers an epoch, kept through a resume, and a plain line where no progress bar is."""
+def _adding_up(trainer: pl.Trainer) -> bool:
+    return trainer.fit_loop.epoch_loop.batch_progress.current.ready % trainer.accumulate_grad_batches != 0
+
+
+@contextmanager
+def interruptible(keep: Keep) -> Iterator[None]:
+    """Let a first Ctrl-C or SIGTERM save before it ends the run with KeyboardInterrupt; a second ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(*_: Any) -> None:
+        if keep.asked:
+            raise KeyboardInterrupt
+        keep.asked = True
+        print("train: saving, then ending; once more ends at once", flush=True)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield
+    except SystemExit:
+        # What Lightning makes of a KeyboardInterrupt.
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Curves(Checkpoint):
+    """One row of numbers an epoch, kept through a resume, and a plain line where no progress bar is.
+
+    A Checkpoint for its place in the order: after the module's own hooks, so that what those log is seen.
+    """
 
     def __init__(self, epochs: int, lines: bool) -> None:
         self.rows: list[dict[str, float]] = []
@@ -77,7 +142,8 @@ class Curves(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the epoch's numbers."""
-        numbers = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        found = {name: value for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
+        numbers = {name: float(value) for name, value in sorted(found.items()) if "/" in name}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **numbers, "learning_rate": rate}
         self.rows.append(row)
@@ -91,7 +157,7 @@ class Finite(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         """Look at the loss of each batch."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is not None and not math.isfinite(float(loss)):
             raise StageError(
                 f"the loss is {float(loss)} at step {trainer.global_step}",

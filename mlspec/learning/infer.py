@@ -1,4 +1,4 @@
-"""A module's raw outputs for the rows of a split."""
+"""A module's raw outputs for the rows of a split, and whether they are what a model gives."""
 
 from __future__ import annotations
 

@@ -58,6 +58,18 @@ class TabularNetwork(nn.Module):
             layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
             width = size
         self.body = nn.Sequential(*layers, nn.Linear(width, max(outputs, 1)))
+        if outputs == 0:
+            # Mean and spread of the target: the layers learn a number near 1 whatever the unit is.
+            self.register_buffer("shift", torch.zeros(()))
+            self.register_buffer("scale", torch.ones(()))
+            self.shift: Tensor
+            self.scale: Tensor
+
+    def learn_unit(self, targets: Tensor) -> None:
+        """Take mean and spread from the training targets [N]."""
+        self.shift.copy_(targets.double().mean())
+        spread = targets.double().std(correction=0)
+        self.scale.copy_(spread if spread > 0 else torch.ones(()))
 
     def forward(self, numbers: Tensor | None = None, categories: Tensor | None = None) -> Tensor:
         """`numbers` float32 [B, n], `categories` int64 [B, m] to logits [B, classes], or [B] for a number."""
@@ -65,7 +77,7 @@ class TabularNetwork(nn.Module):
         if categories is not None:
             parts += [embed(categories[:, index]) for index, embed in enumerate(self.embeddings)]
         found: Tensor = self.body(torch.cat(parts, dim=1))
-        return found.squeeze(1) if self.outputs == 0 else found
+        return found.squeeze(1) * self.scale + self.shift if self.outputs == 0 else found
 
 
 class TextNetwork(nn.Module):

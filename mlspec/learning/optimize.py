@@ -10,6 +10,9 @@ from torch import nn
 
 from mlspec.parts.train.spec import TrainSpec
 
+ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
+"""Shares of the highest rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""
+
 
 def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, Any]:
     """What Lightning's `configure_optimizers` gives back; `steps` is the number of optimizer steps of the whole run."""
@@ -23,20 +26,30 @@ def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, An
         made: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
     else:
         made = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
-    warmup = round(train.schedule.warmup * steps)
+    share = train.schedule.warmup or (0.3 if train.schedule.type == "one-cycle" else 0.0)
+    warmup = round(share * steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(made, lambda step: factor(train.schedule.type, step, warmup, steps))
     return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def factor(kind: str, step: int, warmup: int, steps: int) -> float:
     """What the learning rate is multiplied with at `step` of `steps`."""
+    if kind == "one-cycle" and step < warmup:
+        return _between(ONE_CYCLE_START, 1.0, step / warmup)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
     match kind:
+        case "one-cycle":
+            return _between(1.0, ONE_CYCLE_END, done)
         case "linear":
             return 1 - done
         case "cosine":
             return 0.5 * (1 + math.cos(math.pi * done))
         case _:
             return 1.0
+
+
+def _between(start: float, end: float, done: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))

@@ -34,7 +34,10 @@ class Rows:
 
 def schema(data: Path) -> dict[str, Any]:
     """`schema.json` of the data folder."""
-    found: dict[str, Any] = json.loads((data / "schema.json").read_text(encoding="utf-8"))
+    path = data / "schema.json"
+    if not path.exists():
+        raise StageError("there is no data yet", help="run the data stage first: mlspec apply --until data")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytorch_lightning as pl
 
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.learning import ranks
 from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
 from mlspec.parts.track.spec import TrackSpec, Wandb
@@ -24,15 +28,24 @@ WRONG = 200
 
 
 class Tracker:
-    """The run's logger, or nothing where the spec asks for none."""
+    """The run's logger, or nothing where the spec asks for none. Leaving it by an exception marks the run as failed."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, scratch: Path) -> None:
         section = job.get(TrackSpec)
+        self.job = job
         self.settings: Wandb | None = section.wandb if section else None
-        self.logger: Any = self._start(job) if self.settings and self.settings.mode != "disabled" else False
+        wanted = self.settings is not None and self.settings.mode != "disabled" and ranks.first()
+        self.logger: Any = self._start(scratch) if wanted else False
 
-    def _start(self, job: Job) -> Any:
-        settings = self.settings
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.logger:
+            self.logger.experiment.finish(exit_code=0 if kind is None else 1)
+
+    def _start(self, scratch: Path) -> Any:
+        settings, job = self.settings, self.job
         assert settings is not None
         try:
             import wandb
@@ -47,19 +60,26 @@ class Tracker:
             )
         folder = job.root / ".mlspec" / "wandb"
         folder.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("WANDB_SILENT", "true")
-        os.environ.setdefault("WANDB_DISABLE_GIT", "false")
-        run = wandb.init(
-            project=settings.project,
-            entity=settings.entity,
-            tags=settings.tags,
-            group=settings.group,
-            mode=settings.mode,
-            dir=str(folder),
-            name=job.need(ProjectInfo).name,
-            config={name: value for name, value in job.config.items() if name != "hydra"},
-            reinit="finish_previous",
-        )
+        try:
+            run = wandb.init(
+                id=_identity(scratch),
+                resume="allow" if settings.mode == "online" else None,
+                project=settings.project,
+                entity=settings.entity,
+                tags=settings.tags,
+                group=settings.group,
+                mode=settings.mode,
+                dir=str(folder),
+                name=job.need(ProjectInfo).name,
+                config={**{k: v for k, v in job.config.items() if k != "hydra"}, "lineage": lineage(job)},
+                reinit="finish_previous",
+                settings=wandb.Settings(silent=True, api_key=key if settings.mode == "online" else None),
+            )
+        except (wandb.errors.Error, OSError) as error:
+            raise StageError(
+                f"Weights & Biases cannot be reached: {str(error).splitlines()[0]}",
+                help="set track.wandb.mode to offline; `wandb sync` sends the run later",
+            ) from None
         return WandbLogger(experiment=run)
 
     def finish(
@@ -71,7 +91,7 @@ class Tracker:
         schema: Mapping[str, Any],
         outputs: Path,
     ) -> None:
-        """Add what is known at the end, and close the run."""
+        """Add what is known at the end."""
         if not self.logger or not trainer.is_global_zero:
             return
         import wandb
@@ -84,9 +104,34 @@ class Tracker:
             run.log({"valid/wrong": _wrong(wandb, chances, valid, schema)})
         if self.settings and self.settings.log_model:
             made = wandb.Artifact(f"{run.project}-model", type="model", metadata={"schema": dict(schema)})
-            made.add_dir(str(outputs / "model"))
+            made.add_file(str(outputs / "model" / "best.ckpt"))
+            made.add_dir(str(outputs / "model" / "preprocess"), name="preprocess")
             run.log_artifact(made)
-        run.finish()
+
+
+def _identity(scratch: Path) -> str:
+    """One id for a run and for its going on after a kill."""
+    path = scratch / "run-id"
+    if not path.exists():
+        scratch.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(4), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+def lineage(job: Job) -> dict[str, Any]:
+    """What the model comes from: the commit, the digests of the splits, and of `dvc.lock` where there is one."""
+    files = {f"data/{name}": job.inputs / "data" / name for name in ("train.parquet", "valid.parquet", "schema.json")}
+    files["dvc.lock"] = job.root / "dvc.lock"
+    digests = {n: hashlib.sha256(path.read_bytes()).hexdigest() for n, path in files.items() if path.is_file()}
+    return {"commit": _git(job.root, "rev-parse", "HEAD"), "changed": bool(_git(job.root, "status", "-s")), **digests}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _confusion(wandb: Any, chances: Any, rows: Rows, labels: list[str]) -> Any:

@@ -34,7 +34,8 @@ def secrets(root: Node) -> Iterator[tuple[Location, Node, str]]:
         if not isinstance(node.value, str) or not node.value:
             continue
         shape = _SHAPES.search(node.value)
-        named = location and isinstance(location[-1], str) and _NAMES.search(location[-1])
+        # Below `data` keys are names of columns, and a column may be called anything.
+        named = location[:1] != ("data",) and location and _NAMES.search(str(location[-1]))
         if shape:
             yield location, node, shape.group()
         elif named and not node.value.startswith("${"):

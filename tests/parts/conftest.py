@@ -11,7 +11,7 @@ import pytest
 from tests.parts import projects
 from tests.parts.projects import Applied
 
-_KINDS = {"text": projects.text, "numbers": projects.numbers, "images": projects.images}
+_KINDS = {"text": projects.text, "numbers": projects.numbers, "images": projects.images, "custom": projects.custom}
 
 
 @pytest.fixture(scope="session")

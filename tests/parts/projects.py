@@ -62,27 +62,7 @@ def text(root: Path, more: str = "") -> Applied:
     """Sentences that praise or complain; easy, so that a very small transformer learns it in a second."""
     draw = random.Random(3)
     good, bad = ["good", "great", "lovely", "fine"], ["bad", "awful", "poor", "sad"]
-    filler = [
-        "the",
-        "food",
-        "was",
-        "and",
-        "we",
-        "ate",
-        "some",
-        "more",
-        "of",
-        "it",
-        "with",
-        "friends",
-        "on",
-        "a",
-        "quiet",
-        "evening",
-        "by",
-        "the",
-        "sea",
-    ]
+    filler = ["the", "food", "was", "and", "we", "ate", "some", "more", "with", "friends", "by", "the", "sea"]
     lines = ["origin,label,sentence"]
     for number in range(240):
         label = number % 2
@@ -143,3 +123,43 @@ def images(root: Path, more: str = "") -> Applied:
         "train: {max_epochs: 6, batch_size: 16, learning_rate: 0.01}\n"
     )
     return written(root, {"mlproject.yaml": spec + more, **files})
+
+
+CUSTOM = """\
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+
+class Prices(pl.LightningModule):
+    def __init__(self, hidden: int, signature: dict):
+        super().__init__()
+        towns = len(signature["inputs"]["town"]["values"])
+        self.towns = nn.Embedding(towns + 1, 4)
+        self.body = nn.Sequential(nn.Linear(5, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, **inputs):
+        joined = torch.cat([inputs["numbers"], self.towns(inputs["categories"][:, 0])], dim=1)
+        return self.body(joined)[:, 0]
+
+    def training_step(self, batch, _):
+        inputs, targets = batch
+        return nn.functional.mse_loss(self(**inputs), targets)
+
+    def validation_step(self, batch, _):
+        inputs, targets = batch
+        self.log("valid/loss", nn.functional.mse_loss(self(**inputs), targets), batch_size=len(targets))
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=0.02)
+"""
+
+
+def custom(root: Path, more: str = "") -> Applied:
+    """The prices again, with a LightningModule of the project's own, whose forward takes any inputs."""
+    project = numbers(root, more)
+    project.spec(
+        "model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}",
+        'model: {class: "src.model:Prices", args: {hidden: 16}}',
+    )
+    return written(root, {"src/model.py": CUSTOM, "src/__init__.py": ""})

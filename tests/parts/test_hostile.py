@@ -17,7 +17,7 @@ TEXT = (
 PLAIN = TEXT.replace("$${", "${")
 SPEC = (
     BASE.replace("Is this English sentence grammatical?", json.dumps(TEXT))
-    + PACKAGE.replace("{}", "{labels: {" + json.dumps(TEXT) + ": " + json.dumps(TEXT) + "}}")
+    + PACKAGE.replace("docker: {}", "docker: {labels: {" + json.dumps(TEXT) + ": " + json.dumps(TEXT) + "}}")
     + REGISTRY
     + "deploy: {lambda: {environment: {NOTE: " + json.dumps(TEXT) + "}}}\n"
     + "ci: {github: {train_on: [pull_request]}}\nmonitor: {elasticsearch: {}, alerts: {silence: 1h}}\n"

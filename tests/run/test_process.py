@@ -56,8 +56,8 @@ def test_an_interruption_leaves_no_process_behind(
             found.append(int(line.split()[1]))
             raise Terminated
 
+    command = [sys.executable, "-c", PARENT.format(child=CHILD.format(more=deaf))]
     with pytest.raises(KeyboardInterrupt):
-        command = [sys.executable, "-c", PARENT.format(child=CHILD.format(more=deaf))]
         follow(command, tmp_path, tmp_path / "x.log", watch)
     assert not psutil.pid_exists(found[0]) or psutil.Process(found[0]).status() == psutil.STATUS_ZOMBIE
 

@@ -27,7 +27,10 @@ def reasons(**found: str) -> dict[str, str | None]:
     return {**CURRENT, **found}
 
 
-def told(found: dict[str, str | None], selection: Selection = Selection()) -> dict[str, str | None]:
+ALL = Selection()
+
+
+def told(found: dict[str, str | None], selection: Selection = ALL) -> dict[str, str | None]:
     return {step.stage.name: step.reason for step in schedule(LINE, found, selection).steps}
 
 

@@ -108,7 +108,7 @@ def node(value: Any) -> Node:
 @settings(deadline=None, derandomize=True)
 @given(MAPPINGS, MAPPINGS, MAPPINGS)
 def test_overlays_can_be_taken_together(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> None:
-    """An environment and an experiment on top of it mean the same in either grouping, but where a mapping is replaced."""
+    """An environment and an experiment on top of it mean the same in either grouping, if no mapping is replaced."""
     left = overlay(overlay(node(a), node(b)), node(c)).plain()
     right = overlay(node(a), overlay(node(b), node(c))).plain()
     if not conflicting(a, b, c):

@@ -91,6 +91,9 @@ def _path(text: str) -> str:
         )
     if not text.strip() or "\\" in text or not text.isprintable():
         raise _fault("a path is written with `/`, without control characters", "")
+    if folder(text).strip("./") == "":
+        # The whole project would be watched: with what the stages write, nothing would ever be up to date.
+        raise _fault("the data lies in a folder of its own", "for example `data/*.csv`")
     return usable(text)
 
 

@@ -20,8 +20,11 @@ TEXTUAL = ("csv", "tsv")
 def _callables(data: DataSpec, project: Project) -> Iterator[Finding]:
     for name, source in data.sources.items():
         if address.is_callable(source):
-            at = ("data", "split", name) if name else ("data", "source")
-            yield from _callable(source, at, project.surroundings.modules)
+            yield from _callable(source, _source_at(name), project.surroundings.modules)
+
+
+def _source_at(name: str) -> Location:
+    return ("data", "split", name) if name else ("data", "source")
 
 
 def _callable(source: str, at: Location, modules: Mapping[str, str | None]) -> Iterator[Finding]:
@@ -87,6 +90,12 @@ def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
         message = "an image folder gives one input, an image"
         help = "inputs: {image: image}; for more, name a csv file with a column of paths as the source"
         yield Finding("input-mismatch", ("data", "inputs"), message, help, on="key")
+    if data.holds_paths and data.written_as != "parquet" and data.format.images is None:
+        bare = [name for name, path in data.files.items() if "/" not in path]
+        for name in bare:
+            message = "the images of a table in the project's own folder could lie anywhere"
+            help = "put the table beside them, or add `format: {images: FOLDER}`"
+            yield Finding("input-mismatch", _source_at(name), message, help)
     model = project.values.get("model")
     if isinstance(model, dict) and "class" in model:
         # What the other kinds of models read is told by the model part.

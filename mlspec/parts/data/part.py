@@ -50,7 +50,7 @@ def stages(project: Project) -> Iterable[Stage]:
         "data",
         "Check, split and profile the data",
         NAME,
-        inputs=tuple(dict.fromkeys(_inputs(data, project))),
+        inputs=_outermost(_inputs(data, project)),
         outputs=(
             *(Output(path) for path in PARQUET.values()),
             Output(SCHEMA, cache=False),
@@ -58,6 +58,12 @@ def stages(project: Project) -> Iterable[Stage]:
         ),
         params=tuple(f"data.{key}" for key in keys),
     )
+
+
+def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
+    unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
+    return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:

@@ -65,7 +65,8 @@ def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
         return ()
     made = {output.path for s in stages for output in s.outputs}
     code = set(project.surroundings.files.values())
-    return tuple(path for path in stage.inputs if path not in made and path not in code and path != ".")
+    holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
+    return tuple(path for path in stage.inputs if path not in made and path not in holds_code)
 
 
 def params(stage: Stage) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from mlspec.parts.evaluate.names import DEFAULT, ClassMetric, NumberMetric, Task
@@ -33,6 +33,11 @@ class Slice(SpecModel):
     min_rows: int = Field(1, ge=1, description="Slices of fewer rows are left out")
 
 
+def _form(value: object) -> str:
+    """A union would complain of both of its kinds where only one is meant."""
+    return "list" if isinstance(value, list) else "mapping"
+
+
 class EvaluateSpec(SpecModel):
     """Evaluation on the test split: metrics, slices, and gates that stop the line."""
 
@@ -47,7 +52,9 @@ class EvaluateSpec(SpecModel):
         "(`recall[LABEL]`), of a slice (`accuracy@COLUMN=VALUE`, `*` for all), or of the calibration error (`ece`)",
         examples=[{"mcc": ">= 0.2", "recall[unacceptable]": ">= 0.5", "accuracy@origin=*": ">= 0.6"}],
     )
-    slices: list[str] | dict[str, Slice] = Field(
+    slices: Annotated[
+        Annotated[list[str], Tag("list")] | Annotated[dict[str, Slice], Tag("mapping")], Discriminator(_form)
+    ] = Field(
         [],
         description="Columns whose values cut the rows into slices, or slices by name",
         examples=[["origin"], {"length": {"column": "sentence", "by": "length", "bins": [20, 40]}}],

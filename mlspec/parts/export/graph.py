@@ -117,7 +117,8 @@ def refusal(error: Exception, root: Path) -> StageError:
     """The exporter's failure in a few lines: the reason, the operator or the line of the user's code, and advice."""
     chain = list(_chain(error))
     texts = "\n".join(str(e) for e in chain)
-    reason = next(line.strip() for line in str(chain[-1]).splitlines() if line.strip()) if str(chain[-1]) else ""
+    reasons = [line.strip(" -") for line in str(chain[-1]).splitlines() if line.strip()] or ["no reason given"]
+    reason = " ".join(reasons[:2]) if reasons[0].endswith(":") else reasons[0]
     lines = [f"the model cannot be exported: {type(chain[-1]).__name__}: {reason}"]
     node = _NAMES_A_NODE.search(texts)
     if node:

@@ -54,15 +54,15 @@ def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
         return
     for name, column in data.columns.items():
         if column.type not in reads:
-            message = f"a {model.type} cannot read `{name}`, which is {_a(column.type)}"
+            message = f"a `{model.type}` model cannot read `{name}`, which is {_a(column.type)}"
             help = f"it reads: {', '.join(reads)}; for other inputs write a `model.class` of your own"
             yield Finding("model-data-mismatch", ("data", "inputs", name), message, help, on="key")
     if model.type.endswith("classifier") and data.task == "regression":
-        message = f"a {model.type} cannot predict a number"
+        message = f"a `{model.type}` model cannot predict a number"
         yield Finding("model-data-mismatch", ("model", "type"), message, "use `type: tabular`, or a class target")
     most = 2 if isinstance(model, TextClassifier) else 1
     if reads != ("number", "category") and sum(c.type in reads for c in data.columns.values()) > most:
-        message = f"a {model.type} reads at most {most} input{'s' if most > 1 else ''}"
+        message = f"a `{model.type}` model reads at most {most} input{'s' if most > 1 else ''}"
         yield Finding("model-data-mismatch", ("data", "inputs"), message, on="key")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mlspec.parts.data.part import PARQUET, PROFILE, SCHEMA
 from mlspec.parts.data.spec import Check, DataSpec
+from mlspec.parts.evaluate.part import METRICS
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.export.spec import ExportSpec
@@ -21,8 +23,12 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "test"
 SECTIONS = {"test": TestSpec}
 PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
-TEST, SCHEMA = "artifacts/data/test.parquet", "artifacts/data/schema.json"
-FILES = ("conftest", "test_data", "test_model", "test_contract")
+FILES = {
+    "tests/conftest.py": "tests/conftest.py.j2",
+    "tests/test_data.py": "tests/test_data.py.j2",
+    "tests/test_model.py": "tests/test_model.py.j2",
+    "tests/test_contract.py": "tests/test_contract.py.j2",
+}
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -54,7 +60,7 @@ def stages(project: Project) -> Iterable[Stage]:
             "robustness",
             "Disturb the test rows a little: do the answers stay?",
             NAME,
-            inputs=(BUNDLE, TEST, SCHEMA, "artifacts/data/profile.json"),
+            inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
             params=("test.robustness",),
         )
@@ -62,10 +68,19 @@ def stages(project: Project) -> Iterable[Stage]:
         "test",
         "Run the project's tests",
         NAME,
-        inputs=(BUNDLE, TEST, SCHEMA, "artifacts/model/best.ckpt", "tests", *_code(project)),
+        inputs=("tests", *_code(project), *_seen(project)),
         outputs=(Output("artifacts/test/junit.xml"),),
         params=("test.pytest",),
     )
+
+
+def _seen(project: Project) -> Iterator[str]:
+    """What the generated tests look at."""
+    yield BUNDLE
+    yield from PARQUET.values()
+    yield from (SCHEMA, PROFILE, "artifacts/model/best.ckpt", "artifacts/model/preprocess")
+    if "evaluate" in project.sections:
+        yield METRICS
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -74,8 +89,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if project.get(TestSpec) is None or data is None:
         return
     values = _values(project, data)
-    for name in FILES:
-        yield Artifact(f"tests/{name}.py", f"tests/{name}.py.j2", values)
+    for path, template in FILES.items():
+        yield Artifact(path, template, values)
     if values["code"]:
         yield Artifact("tests/test_code.py", "tests/test_code.py.j2", values)
 

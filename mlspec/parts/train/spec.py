@@ -43,7 +43,9 @@ class Optimizer(SpecModel):
 class Schedule(SpecModel):
     """How the learning rate changes over the run."""
 
-    type: Literal["constant", "linear", "cosine"] = Field("constant", description="Shape after the warm-up")
+    type: Literal["constant", "linear", "cosine", "one-cycle"] = Field(
+        "constant", description="Shape after the warm-up; one-cycle rises for 0.3 of the steps unless warmup says more"
+    )
     warmup: Share = Field(0.0, description="Share of all steps over which the rate rises from zero")
 
 
@@ -51,6 +53,7 @@ class TrainSpec(SpecModel):
     """Training with PyTorch Lightning."""
 
     max_epochs: int = Field(10, ge=1, le=100_000, description="Most passes over the training data")
+    max_steps: int | None = Field(None, ge=1, description="Most steps of the optimizer, whatever max_epochs says")
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, on each device")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer", examples=[3e-5])
     optimizer: Optimizer = Field(Optimizer(), description="The optimizer")
@@ -62,11 +65,12 @@ class TrainSpec(SpecModel):
         "32-true", description="Lightning's `precision`"
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("auto", description="Lightning's `accelerator`")
-    devices: int | Literal["auto"] = Field("auto", description="Lightning's `devices`")
+    devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="Lightning's `devices`")
     strategy: str = Field("auto", description="Lightning's `strategy`", examples=["ddp"])
     workers: int = Field(0, ge=0, le=256, description="Processes that prepare batches; 0 is fastest for small rows")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of weights, order and dropout")
     deterministic: bool = Field(True, description="Use only deterministic algorithms, so that two runs are equal")
     max_time: Duration | None = Field(None, description="Stop after this time")
+    log_every: int = Field(10, ge=1, description="Steps between points of the curves in an experiment tracker")
     early_stopping: EarlyStopping | None = Field(None, description="Stop when the model gets no better")
     checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept")

@@ -35,18 +35,28 @@ def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, str | None]:
 
 
 def read_lock(text: str | None) -> Mapping[str, Entry]:
-    """The stages of a dvc.lock; none where there is no lock, or one that cannot be read."""
-    if not text:
-        return {}
-    found = yaml(text)
-    stages = found.get("stages") if isinstance(found, dict) else None
-    return {k: v for k, v in stages.items() if isinstance(v, dict)} if isinstance(stages, dict) else {}
+    """The stages of a dvc.lock; none where there is no lock, or one that is torn."""
+    return (_stages(text) if text else None) or {}
 
 
 def readable(text: str) -> bool:
-    """Whether a dvc.lock is whole."""
+    """Whether a dvc.lock is whole, as far as its text shows."""
+    return _stages(text) is not None
+
+
+def _stages(text: str) -> Mapping[str, Entry] | None:
+    """The stages of a dvc.lock, None where it is torn: DVC writes it in place, so a kill can cut it anywhere."""
     found = yaml(text)
-    return isinstance(found, dict) and isinstance(found.get("stages", {}), dict)
+    stages = found.get("stages", {}) if isinstance(found, dict) else None
+    whole = text.endswith("\n") and isinstance(stages, dict) and all(_whole(entry) for entry in stages.values())
+    return stages if whole else None
+
+
+def _whole(entry: Any) -> bool:
+    if not isinstance(entry, dict) or "cmd" not in entry or None in entry.values():
+        return False
+    rows = [row for key in ("deps", "outs") for row in entry.get(key, [])]
+    return all(isinstance(row, dict) and "path" in row and row.get("hash", "path") in row for row in rows)
 
 
 def yaml(text: str) -> Any:

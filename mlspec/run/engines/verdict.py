@@ -11,7 +11,7 @@ from mlspec.run.outcome import Outcome
 _ERROR = re.compile(r"^(?:\S+: )?error(?:\[[\w-]+\])?: (.+)$")
 _HELP = re.compile(r"^\s*= help: (.+)$")
 _BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
-_MISSING = re.compile(r"missing data '(.+?)'")
+_MISSING = re.compile(r"missing data '\w+': (.+)")
 
 
 def judge(stage: Stage, code: int, text: str, seconds: float, log: str) -> Outcome:
@@ -38,7 +38,7 @@ def _why(text: str, code: int) -> tuple[str, str]:
     if _BUSY.search(text):
         return "another DVC command is at work in this project", "wait until it has ended, then: mlspec apply"
     if missing := _MISSING.search(text):
-        return f"its input {missing[1]} is missing", "mlspec apply, which makes what can be made; or `dvc pull`"
+        return f"missing input: {missing[1]}", "mlspec apply, which makes what can be made; or `dvc pull`"
     lines = text.splitlines()
     for index, line in enumerate(lines):
         if found := _ERROR.match(line):

@@ -63,7 +63,12 @@ def _spread(values: Sequence[float | None]) -> dict[str, float]:
     array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
     if not array.size:
         return {"mean": 0.0, "std": 1.0}
-    return {"mean": float(array.mean()), "std": float(array.std()) or 1.0}
+    return _scale(float(array.mean()), float(array.std()))
+
+
+def _scale(mean: float, std: float) -> dict[str, float]:
+    """Values that are all equal have a spread of mere rounding, and dividing by it would make noise large."""
+    return {"mean": mean, "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0}
 
 
 def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
         total, squares, count = total + pixels.sum(), squares + (pixels**2).sum(), count + pixels.size
     mean = total / max(count, 1)
     variance = max(squares / max(count, 1) - mean**2, 0.0)
-    return {"kind": "image", "input": name, **size, "mean": float(mean), "std": float(np.sqrt(variance)) or 1.0}
+    return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
 def _tokenizer(texts: Sequence[str], folder: Path, given: Path | None, vocab_size: int) -> int:

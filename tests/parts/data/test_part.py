@@ -106,6 +106,8 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "pattern": (section(checks="{sentence: {matches: '['}}"), [("bad-format", "'['")]),
     "outside": (section(source="../a.csv"), [("path-outside-project", "../a.csv")]),
     "absolute": (section(split="{valid: /etc/passwd}"), [("path-outside-project", "/etc/passwd")]),
+    "root-glob": (section(source="'**/*.csv'"), [("bad-format", "'**/*.csv'")]),
+    "root": (section(source="./"), [("bad-format", "./")]),
     "http": (section(source="http://example.org/a.csv"), [("bad-format", "http://example.org/a.csv")]),
     "almost-local": (section(source="http://127.0.0.1.example.org/a.csv"), [("bad-format", "http://127.0.0.1.example.org/a.csv")]),
     "host-only": (section(source="https://example.org/"), [("bad-format", "https://example.org/")]),
@@ -121,6 +123,8 @@ def test_a_fault(tmp_path: Path, data: str, expected: list[tuple[str, str]]) -> 
 def test_what_only_a_custom_model_could_be_given(tmp_path: Path) -> None:
     data = section(inputs="{a: text, b: text, c: text}")
     assert found(tmp_path, data, "{class: 'src.data:Model'}")[0] == ("input-mismatch", "inputs")
+    data = section(source="a.csv", inputs="{image: image}")
+    assert found(tmp_path, data, "{type: image-classifier}") == [("input-mismatch", "a.csv")]
     data = section(source="data/img", inputs="{image: image}", target="{type: number}")
     assert ("conflicting-options", "number") in found(tmp_path, data, "{type: image-classifier}")
 
@@ -156,8 +160,9 @@ def stages(root: Path, data: str, model: str = "{type: text-classifier}") -> dic
     [
         (section(), ["data/a.csv"]),
         (section(source="data/p/*.csv"), ["data/p"]),
-        (section(source="'**/*.csv'"), ["."]),
         (section(source="src.data:load", deps="[data/raw]"), ["src/data.py", "data/raw"]),
+        (section(source="src.data:load", deps="[src, data/raw/, data/raw/a]"), ["src", "data/raw"]),
+        (section(source="data/p/*.csv", split="{valid: data/p/v/v.csv}"), ["data/p"]),
         (section(source="src.data:load", split="{test: data/t.csv}"), ["src/data.py", "data/t.csv"]),
         (section(source="json:loads"), []),
         (section(split="{valid: v.csv, test: v2.csv}"), ["data/a.csv", "v.csv", "v2.csv"]),
@@ -174,7 +179,6 @@ def test_what_the_data_stage_reads(tmp_path: Path, data: str, inputs: list[str])
         ({}, ["data/img"]),
         ({"source": "data/img/*/*.png"}, ["data/img"]),
         ({"source": "data/img/labels.csv"}, ["data/img"]),
-        ({"source": "labels.csv"}, ["labels.csv"]),
         ({"source": "data/labels.csv", "format": "{images: pictures}"}, ["data/labels.csv", "pictures"]),
     ],
 )

@@ -65,12 +65,15 @@ def same(project: Toys) -> None:
 
 
 NONE: dict[str, str | None] = {"first": None, "second": None}
+RATE, TEXT = "beta.rate changed 3e-05 → 0.0003", r"alpha.text changed \${x} on 1e5 → \${y} off"
+OUT = ("output out/first is missing", "input out/first is missing")
+TORN = "output out/second.json was changed"
 CASES: list[tuple[str, Change, dict[str, str | None]]] = [
     ("nothing", lambda _: None, NONE),
     ("touched", same, NONE),
-    ("a number", setting("beta", "rate", 3e-4), {"first": "beta.rate changed 3e-05 → 0.0003", "second": "beta.rate changed 3e-05 → 0.0003"}),
+    ("a number", setting("beta", "rate", 3e-4), {"first": RATE, "second": RATE}),
     ("another key", setting("beta", "big", 1), {"first": None, "second": "beta.big changed 1e+22 → 1"}),
-    ("a text", setting("alpha", "text", "${y} off"), {"first": r"alpha.text changed \${x} on 1e5 → \${y} off", "second": None}),
+    ("a text", setting("alpha", "text", "${y} off"), {"first": TEXT, "second": None}),
     ("a deep key", setting("alpha", "deep", {"er": 2.5}), {"first": "alpha.deep.er changed 1.5 → 2.5", "second": None}),
     ("a kind", setting("beta", "on", True), {"first": None, "second": "beta.on changed on → true"}),
     ("a new key", setting("alpha", "more", 1), {"first": "alpha.more is new", "second": None}),
@@ -82,8 +85,8 @@ CASES: list[tuple[str, Change, dict[str, str | None]]] = [
     ("an ignored folder", text("src/gen/x.py", "x"), NONE),
     ("an exception", text("src/keep.pyc", "x"), {"first": None, "second": "input src changed"}),
     ("an input gone", gone("raw"), {"first": "input raw is missing", "second": None}),
-    ("an output gone", gone("out/first"), {"first": "output out/first is missing", "second": "input out/first is missing"}),
-    ("an output torn", text("out/second.json", '{"sc'), {"first": None, "second": "output out/second.json was changed"}),
+    ("an output gone", gone("out/first"), dict(zip(NONE, OUT, strict=True))),
+    ("an output torn", text("out/second.json", '{"sc'), {"first": None, "second": TORN}),
     ("a folder's file gone", gone("out/folder/a"), {"first": None, "second": "output out/folder was changed"}),
     ("no lock", gone("dvc.lock"), {"first": "never ran", "second": "never ran"}),
 ]  # fmt: skip

@@ -23,7 +23,17 @@ WHOLE = "schema: '2.0'\nstages:\n  a:\n    cmd: mlspec run a\n"
 def test_a_torn_lock_is_taken_back_to_the_last_whole_one(tmp_path: Path) -> None:
     path = lock(tmp_path, WHOLE)
     remember(tmp_path)
-    for torn in ("", "schema: '2.0'\nstages:\n  a:\n    cmd: 'mls", "\0\0", "[]"):
+    rows = "    outs:\n    - path: out/a\n      hash: md5\n"
+    for torn in (
+        WHOLE[:-1],
+        WHOLE + "  b:\n",
+        WHOLE + "    outs:\n",
+        WHOLE + rows,
+        "",
+        "schema: '2.0'\nstages:\n  a:\n    cmd: 'mls",
+        "\0\0",
+        "[]",
+    ):
         path.write_text(torn)
         mend(tmp_path)
         assert path.read_text() == WHOLE
@@ -64,7 +74,17 @@ def test_writers_that_are_no_more_are_struck(tmp_path: Path) -> None:
 def test_a_torn_list_of_writers_is_removed(tmp_path: Path) -> None:
     busy = tmp_path / ".dvc" / "tmp" / "rwlock"
     busy.parent.mkdir(parents=True)
-    for torn in ("", '{"write": {"/p', "[]", '{"write": {"/a": {}}}'):
+    rows = "    outs:\n    - path: out/a\n      hash: md5\n"
+    for torn in (
+        WHOLE[:-1],
+        WHOLE + "  b:\n",
+        WHOLE + "    outs:\n",
+        WHOLE + rows,
+        "",
+        '{"write": {"/p',
+        "[]",
+        '{"write": {"/a": {}}}',
+    ):
         busy.write_text(torn)
         mend(tmp_path)
         assert not busy.exists()

@@ -1,0 +1,105 @@
+"""One training in several processes: starts one for each device, and ends them all when one fails.
+
+Lightning's own launcher calls the program again by its arguments, which are not a program here; it leaves the starting
+to others where LOCAL_RANK is set (https://lightning.ai/docs/pytorch/2.6.0/clouds/cluster.html).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mlspec.errors import MlspecError, StageError
+from mlspec.job import Job
+from mlspec.parts.train.spec import TrainSpec
+
+Body = Callable[[Job], float | None]
+
+
+def world(train: TrainSpec) -> int:
+    """How many processes are to be started for this training; 1 where it runs in this one."""
+    if "LOCAL_RANK" in os.environ or "spawn" in train.strategy or "fork" in train.strategy:
+        return 1
+    if train.devices != "auto":
+        return train.devices
+    import torch
+
+    return max(1, torch.cuda.device_count()) if train.accelerator in ("auto", "gpu") else 1
+
+
+def together(body: Body, job: Job, count: int) -> float | None:
+    """Run `body` in `count` processes and give what the first of them gives. Raises its StageError."""
+    context = get_context("spawn")
+    port = _free_port()
+    pipes: list[Connection] = []
+    processes = []
+    try:
+        for rank in range(count):
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_follow, args=(body, job, rank, count, port, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            pipes.append(ours)
+            processes.append(process)
+        return _collect(pipes)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _collect(pipes: list[Connection]) -> float | None:
+    result: float | None = None
+    waiting = list(pipes)
+    while waiting:
+        for pipe in wait(waiting):
+            assert isinstance(pipe, Connection)
+            rank = pipes.index(pipe)
+            try:
+                kind, value, help = pipe.recv()
+            except EOFError:
+                message = f"process {rank} of the training ended without a word"
+                raise StageError(message, help="it may have run out of memory: lower train.batch_size") from None
+            if kind == "error":
+                raise StageError(value, help=help)
+            if kind == "interrupt":
+                raise KeyboardInterrupt
+            result = value if rank == 0 else result
+            waiting.remove(pipe)
+    return result
+
+
+def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Connection) -> None:
+    os.environ |= {
+        "LOCAL_RANK": str(rank),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "NODE_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    answered: tuple[str, Any, str]
+    try:
+        answered = ("done", body(job), "")
+    except MlspecError as error:
+        answered = ("error", error.message, error.help)
+    except KeyboardInterrupt:
+        answered = ("interrupt", None, "")
+    answer.send(answered)
+
+
+def first() -> bool:
+    """Whether this is the process that writes files."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

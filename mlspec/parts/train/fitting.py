@@ -1,0 +1,146 @@
+"""One run of Lightning's Trainer as the `train` section asks for it, from where a killed one stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+
+from mlspec.errors import StageError
+from mlspec.job import Job, user_code
+from mlspec.learning import ranks
+from mlspec.learning.batches import Batch, Buckets, lengths, loader
+from mlspec.learning.build import custom
+from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible
+from mlspec.learning.rows import Rows, schema
+from mlspec.parts.evaluate.names import mode
+from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.spec import TrainSpec
+from mlspec.runtime.preprocess import Preprocess
+from mlspec.spec.types import duration_seconds
+
+
+class Fitting:
+    """A Trainer with its callbacks."""
+
+    def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
+        train = job.need(TrainSpec)
+        self.job, self.train = job, train
+        self.terminal = sys.stderr.isatty()
+        model = job.need(ModelSpec)
+        ours = not (isinstance(model, Custom) and model.datamodule)
+        save = train.checkpoint
+        self.keep = Keep(scratch / "resume.ckpt", kept, duration_seconds(save.every), save.every_steps, ours)
+        self.curves = Curves(train.max_epochs, lines=not self.terminal)
+        self.best = ModelCheckpoint(
+            scratch,
+            "best",
+            monitor=save.monitor,
+            mode=save.mode or mode(save.monitor),
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        with _refused():
+            self.trainer = self._trainer(scratch, logger)
+
+    def _trainer(self, scratch: Path, logger: Any) -> pl.Trainer:
+        train = self.train
+        return pl.Trainer(
+            default_root_dir=scratch,
+            max_epochs=train.max_epochs,
+            max_steps=train.max_steps or -1,
+            max_time=timedelta(seconds=duration_seconds(train.max_time)) if train.max_time else None,
+            accelerator=train.accelerator,
+            devices=train.devices,
+            strategy=train.strategy,
+            precision=train.precision,
+            gradient_clip_val=train.gradient_clip,
+            accumulate_grad_batches=train.accumulate,
+            deterministic="warn" if train.deterministic else False,
+            callbacks=self._callbacks(),
+            logger=logger,
+            enable_progress_bar=self.terminal and ranks.first(),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=train.log_every,
+            use_distributed_sampler=False,
+        )
+
+    def _callbacks(self) -> list[pl.Callback]:
+        # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
+        callbacks: list[pl.Callback] = [Finite(), self.curves, self.best, self.keep]
+        if self.terminal and ranks.first():
+            callbacks.append(TQDMProgressBar())
+        stop = self.train.early_stopping
+        if stop is not None:
+            way = stop.mode or mode(stop.monitor)
+            made = EarlyStopping(
+                stop.monitor, stop.min_delta, stop.patience, mode=way, check_finite=False, check_on_train_epoch_end=True
+            )
+            callbacks.append(made)
+        return callbacks
+
+    def fit(self, module: pl.LightningModule, rows: dict[str, Rows], preprocess: Preprocess) -> None:
+        """Train to the end."""
+        resume = str(self.keep.path) if self.keep.path.exists() else None
+        model = self.job.need(ModelSpec)
+        own = user_code(self.job.root, "training") if isinstance(model, Custom) else nullcontext()
+        with interruptible(self.keep), own, _refused(), _memory():
+            if isinstance(model, Custom) and model.datamodule is not None:
+                given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
+                self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
+                return
+            loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
+            self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+
+    def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
+        train, trainer = self.train, self.trainer
+        sampler = Buckets(
+            lengths(rows, preprocess), train.batch_size, train.seed, trainer.global_rank, trainer.world_size, shuffle
+        )
+        if shuffle:
+            progress = trainer.fit_loop.epoch_loop.batch_progress
+            sampler.position = lambda: (trainer.current_epoch, progress.current.ready)
+        return loader(rows, preprocess, sampler, train.workers)
+
+    def value(self) -> float | None:
+        """The best value of the sweep's metric over all epochs, or of what the checkpoint watches."""
+        sweep = self.job.config.get("sweep")
+        name = sweep.get("metric") if isinstance(sweep, dict) else None
+        if name:
+            found = [row[name] for row in self.curves.rows if name in row]
+            best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
+            return best(found) if found else None
+        return float(self.best.best_model_score) if self.best.best_model_score is not None else None
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except MisconfigurationException as error:
+        said = str(error).split(" HINT:")[0].strip()
+        help = "see accelerator, devices, strategy, precision and the monitors in the train section"
+        raise StageError(f"Lightning refuses these settings: {said}", help=help) from None
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    help = "lower train.batch_size (and raise train.accumulate), or model.max_length"
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise StageError("out of memory", help=help) from None
+    except RuntimeError as error:
+        # On a CPU torch has no exception of its own for it.
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise StageError("out of memory", help=help) from None

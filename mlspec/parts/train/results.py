@@ -1,0 +1,87 @@
+"""A finished run to the files that docs/architecture.md names: checkpoints, preprocessing, curves, metrics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlspec.errors import StageError
+from mlspec.job import Job, write_json, write_text
+from mlspec.learning import ranks
+from mlspec.parts.train.fitting import Fitting
+
+_RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "MixedPrecision")
+"""What only a run that goes on needs; two thirds of a checkpoint."""
+
+
+def write(job: Job, run: Fitting, scratch: Path) -> None:
+    """Write them all, in the one process that writes."""
+    if not Path(run.best.best_model_path).is_file():
+        raise StageError(
+            "training ended without a checkpoint",
+            help=f"is {run.train.checkpoint.monitor} logged in validation? see train.checkpoint.monitor",
+        )
+    # All processes have a part in saving.
+    run.trainer.save_checkpoint(scratch / "last.ckpt")
+    if not ranks.first():
+        return
+    folder = job.outputs / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    torch.save(_best(Path(run.best.best_model_path)), folder / "best.ckpt")
+    shutil.copyfile(scratch / "last.ckpt", folder / "last.ckpt")
+    shutil.copytree(
+        scratch / "preprocess", folder / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
+    )
+    write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
+    write_json(job.outputs / "metrics" / "train.json", _summary(run))
+
+
+def _best(path: Path) -> dict[str, Any]:
+    """The checkpoint to keep. It can be loaded with `weights_only=True`, which runs no code that a pickle holds."""
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # Objects among the user's hyperparameters. This run has just written the file itself.
+        found = torch.load(path, map_location="cpu", weights_only=False)
+        found = {key: found[key] for key in ("state_dict", "mlspec", "epoch", "global_step")}
+    return {key: value for key, value in found.items() if key not in _RESUMING}
+
+
+def _table(rows: list[dict[str, float]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    first, last = ["epoch", "step"], ["learning_rate"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*first, *(n for n in names if n not in (*first, *last)), *last], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _summary(run: Fitting) -> dict[str, Any]:
+    rows, watched = run.curves.rows, run.train.checkpoint.monitor
+    score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
+    best = next((row for row in rows if row.get(watched) == score), rows[-1])
+    return {
+        "epochs": len(rows),
+        "steps": int(run.trainer.global_step),
+        "best": {
+            "monitor": watched,
+            "value": _number(score),
+            "epoch": int(best["epoch"]),
+            "step": int(best["step"]),
+        },
+        "valid": {name: _number(value) for name, value in best.items() if name.startswith("valid/")},
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """JSON has no NaN: a metric that is not defined is null."""
+    return value if value is not None and math.isfinite(value) else None

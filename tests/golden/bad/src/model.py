@@ -1,0 +1,3 @@
+class Net:
+    def __init__(self, hidden):
+        self.hidden = hidden

@@ -1,0 +1,171 @@
+"""The stages `evaluate` and `gate` on trained projects."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlspec.errors import StageError
+from tests.parts.projects import Applied
+
+pq = pytest.importorskip("pyarrow.parquet")
+torch = pytest.importorskip("torch")
+
+from mlspec.learning.infer import checked  # noqa: E402
+from mlspec.parts.evaluate import calibration  # noqa: E402
+
+Trained = Callable[..., Applied]
+pytestmark = pytest.mark.slow
+
+
+def read(project: Applied, name: str) -> Any:
+    return json.loads((project.artifacts / "metrics" / f"{name}.json").read_text())
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_classification(trained: Trained) -> None:
+    project = trained(
+        "text",
+        "evaluate: {metrics: [accuracy, f1, auroc], slices: {origin: {}, "
+        "length: {column: sentence, by: length, bins: [20, 40]}}}\n",
+    )
+    project.run("evaluate")
+    found = read(project, "evaluate")
+    test = pq.read_table(project.artifacts / "data/test.parquet")
+    predicted = pq.read_table(project.artifacts / "evaluate/predictions.parquet")
+    assert found["rows"] == test.num_rows == predicted.num_rows
+    right = [a == b for a, b in zip(*(predicted[c].to_pylist() for c in ("actual", "predicted")), strict=True)]
+    assert found["metrics"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-5)
+    assert found["metrics"]["accuracy"] > 0.8
+    assert predicted["actual"].to_pylist() == [("sad", "glad")[i] for i in test["label"].to_pylist()]
+    assert list(found["per_class"]) == ["sad", "glad"]
+    assert found["per_class"]["sad"]["support"] == test["label"].to_pylist().count(0)
+    origins = test["origin"].to_pylist()
+    for origin in "abc":
+        chosen = [ok for ok, o in zip(right, origins, strict=True) if o == origin]
+        entry = found["slices"][f"origin={origin}"]
+        assert entry["rows"] == len(chosen)
+        assert entry["metrics"]["accuracy"] == pytest.approx(np.mean(chosen), abs=1e-5)
+    lengths = {name: entry["rows"] for name, entry in found["slices"].items() if name.startswith("length=")}
+    assert list(lengths) == ["length=<20", "length=20..40", "length=>=40"]
+    assert sum(lengths.values()) == test.num_rows
+    assert [tuple(r.values()) for r in rows(project.artifacts / "plots/confusion.csv")] == list(
+        zip(predicted["actual"].to_pylist(), predicted["predicted"].to_pylist(), strict=True)
+    )
+    table = rows(project.artifacts / "plots/calibration.csv")
+    assert sum(int(row["count"]) for row in table) == test.num_rows
+    assert 0 <= found["calibration"]["ece"] <= 1
+
+
+def test_two_runs_write_the_same(trained: Trained) -> None:
+    project = trained("text", "evaluate:\n")
+    project.run("evaluate")
+    files = ["metrics/evaluate.json", "plots/confusion.csv", "evaluate/predictions.parquet"]
+    first = [(project.artifacts / f).read_bytes() for f in files]
+    project.run("evaluate")
+    assert [(project.artifacts / f).read_bytes() for f in files] == first
+
+
+def test_a_number(trained: Trained) -> None:
+    project = trained("numbers", "evaluate: {metrics: [rmse, r2], slices: {size: {bins: [0]}, town: {}}}\n")
+    project.run("evaluate")
+    found = read(project, "evaluate")
+    assert found["task"] == "regression"
+    assert found["metrics"]["r2"] > 0.8
+    assert found["calibration"] is None
+    assert set(found["slices"]) == {
+        "size=<0", "size=>=0", "size=(missing)", "town=Bonn", "town=Ulm", "town=Hof", "town=(missing)",
+    }  # fmt: skip
+    pairs = rows(project.artifacts / "plots/fit.csv")
+    truth = pq.read_table(project.artifacts / "data/test.parquet")["price"].to_pylist()
+    assert [float(row["actual"]) for row in pairs] == truth
+
+
+def test_images_whose_labels_come_from_the_folders(trained: Trained) -> None:
+    project = trained("images", "evaluate: {metrics: [accuracy, f1, mcc, auroc, average_precision]}\n")
+    project.run("evaluate")
+    found = read(project, "evaluate")
+    assert list(found["per_class"]) == ["left", "right", "top"]
+    assert found["metrics"]["auroc"] > 0.9
+
+
+def test_a_slice_of_a_column_that_is_not_there(trained: Trained) -> None:
+    project = trained("text", "evaluate: {slices: [orgin]}\n")
+    with pytest.raises(StageError, match="no column `orgin`") as caught:
+        project.run("evaluate")
+    assert caught.value.help == "did you mean `origin`?"
+
+
+def test_gates_pass(trained: Trained) -> None:
+    project = trained(
+        "text",
+        'evaluate: {slices: [origin], gates: {mcc: ">= 0.2", "recall[sad]": "> 0.5", "accuracy@origin=*": ">= 0.5", '
+        'ece: "<= 0.5"}}\n',
+    )
+    project.run("evaluate", "gate")
+    found = read(project, "gates")
+    assert found["passed"] is True
+    assert [g["metric"] for g in found["gates"]] == ["mcc", "recall[sad]", "accuracy@origin=*", "ece"]
+    slices = {n: e["metrics"]["accuracy"] for n, e in read(project, "evaluate")["slices"].items()}
+    assert found["gates"][2]["value"] == min(slices.values())
+    assert slices[found["gates"][2]["slice"]] == min(slices.values())
+
+
+def test_a_missed_gate_stops_the_line_and_is_written_first(trained: Trained) -> None:
+    project = trained("numbers", 'evaluate: {gates: {r2: ">= 0.5", mae: "<= 0.001"}}\n')
+    project.run("evaluate")
+    with pytest.raises(StageError) as caught:
+        project.run("gate")
+    found = read(project, "gates")
+    assert found["passed"] is False
+    assert [g["passed"] for g in found["gates"]] == [True, False]
+    assert f"mae is {found['gates'][1]['value']:.4g}, needed <= 0.001" in caught.value.message
+    assert "r2" not in caught.value.message
+    assert "evaluate.gates" in caught.value.help
+
+
+def test_a_gate_on_a_slice_without_rows_says_so(trained: Trained) -> None:
+    project = trained("text", 'evaluate: {slices: [origin], gates: {"accuracy@origin=z": ">= 0.5"}}\n')
+    project.run("evaluate")
+    with pytest.raises(StageError, match="nothing measured"):
+        project.run("gate")
+
+
+def test_a_value_that_is_not_defined_misses_its_gate(trained: Trained) -> None:
+    project = trained("text", 'evaluate: {metrics: [auroc], gates: {auroc: ">= 0.1"}}\n')
+    project.run("evaluate")
+    path = project.artifacts / "metrics/evaluate.json"
+    found = json.loads(path.read_text())
+    found["metrics"]["auroc"] = None
+    path.write_text(json.dumps(found))
+    with pytest.raises(StageError, match="auroc is not defined"):
+        project.run("gate")
+
+
+def test_outputs_that_are_no_logits_are_refused() -> None:
+    checked(np.zeros((3, 2)), 2)
+    checked(np.zeros((3, 1)), 0)
+    with pytest.raises(StageError, match=r"shape \[3\] for 3 rows, not \[3, 2\]"):
+        checked(np.zeros(3), 2)
+    with pytest.raises(StageError, match="no finite number for 1 of 3"):
+        checked(np.array([[0, np.nan], [0, 0], [1, 1.0]]), 2)
+
+
+def test_calibration_by_hand() -> None:
+    sure = torch.tensor([0.55, 0.58, 0.95, 1.0])
+    right = torch.tensor([True, False, True, True])
+    low, high = calibration.table(sure, right, 10)
+    assert (low.count, low.accuracy) == (2, 0.5)
+    assert low.confidence == pytest.approx(0.565)
+    assert high.count == 2
+    assert calibration.error([low, high]) == pytest.approx((0.065 * 2 + 0.025 * 2) / 4)

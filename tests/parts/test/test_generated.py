@@ -1,0 +1,198 @@
+"""The tests that a project is given: they pass in an applied project, and a planted bug in each area fails one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.parts.export.test_work import flip_a_weight
+from tests.parts.projects import Applied, numbers
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("torch")
+
+Trained = Callable[..., Applied]
+pytestmark = pytest.mark.slow
+MORE = "evaluate: {gates: {%s}}\nexport:\ntest: {robustness: {min_agreement: 0.2}}\n"
+GATES = {"numbers": 'r2: "> 0.5"', "custom": 'r2: "> 0.5"', "text": 'mcc: "> 0.5"', "images": 'mcc: "> 0.5"'}
+
+
+def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, env=environment)
+
+
+def failed(project: Applied, *arguments: str) -> set[str]:
+    done = pytest_in(project, *arguments)
+    return set(re.findall(r"^(?:FAILED|ERROR) tests/\w+\.py::(\w+)", done.stdout, re.MULTILINE))
+
+
+def with_tests(project: Applied) -> Applied:
+    for file in project.build().files:
+        if file.path.startswith("tests/"):
+            path = project.root / file.path
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+    return project
+
+
+@pytest.fixture(scope="session")
+def _exported(_trained: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def get(kind: str) -> Path:
+        if kind not in made:
+            root = tmp_path_factory.mktemp("exported") / kind
+            shutil.copytree(_trained(kind), root)
+            spec = root / "mlproject.yaml"
+            spec.write_text(spec.read_text(encoding="utf-8") + MORE % GATES[kind], encoding="utf-8")
+            with_tests(Applied(root)).run("evaluate", "gate", "export")
+            made[kind] = root
+        return made[kind]
+
+    return get
+
+
+@pytest.fixture
+def exported(_exported: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Applied]:
+    """A copy of the exported project of a kind, with its tests."""
+
+    def copy(kind: str) -> Applied:
+        shutil.copytree(_exported(kind), tmp_path / kind)
+        return Applied(tmp_path / kind)
+
+    return copy
+
+
+Exported = Callable[[str], Applied]
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_they_pass(exported: Exported, kind: str) -> None:
+    done = pytest_in(exported(kind), "tests", "-W", "error::pytest.PytestUnknownMarkWarning")
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout.splitlines()[-1]
+
+
+def test_they_are_skipped_while_nothing_is_made(tmp_path: Path) -> None:
+    project = with_tests(numbers(tmp_path, MORE % GATES["numbers"]))
+    done = pytest_in(project, "tests")
+    assert done.returncode == 0
+    assert re.search(r"^\d+ skipped", done.stdout.splitlines()[-1])
+    assert "has not been made yet: mlspec apply" in done.stdout
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def flipped(table: pa.Table) -> pa.Table:
+    index = table.column_names.index("label")
+    return table.set_column(index, "label", pa.array([1 - v for v in table["label"].to_pylist()], pa.int64()))
+
+
+def test_flipped_labels_of_the_training_rows(exported: Exported) -> None:
+    project = exported("text")
+    rewrite(project.artifacts / "data/train.parquet", flipped)
+    assert "test_the_model_has_learned_from_these_targets" in failed(project, "tests/test_model.py")
+
+
+def test_flipped_labels_of_the_test_rows(exported: Exported) -> None:
+    project = exported("text")
+    rewrite(project.artifacts / "data/test.parquet", flipped)
+    assert failed(project, "tests") == {
+        "test_the_metric_is_what_the_evaluation_says",
+        "test_the_bundle_is_of_this_data",
+    }
+
+
+def test_a_parquet_file_cut_short(exported: Exported) -> None:
+    project = exported("numbers")
+    path = project.artifacts / "data/valid.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "test_every_split_has_rows_and_all_columns" in failed(project, "tests/test_data.py")
+
+
+def test_training_rows_in_the_test_split(exported: Exported) -> None:
+    project = exported("numbers")
+    train = pq.read_table(project.artifacts / "data/train.parquet")
+    rewrite(project.artifacts / "data/test.parquet", lambda table: train.slice(0, table.num_rows))
+    assert failed(project, "tests/test_data.py") == {"test_the_splits_do_not_share_rows"}
+
+
+def test_a_target_beyond_the_labels_and_a_lost_column(exported: Exported) -> None:
+    project = exported("text")
+    rewrite(
+        project.artifacts / "data/train.parquet",
+        lambda t: t.set_column(t.column_names.index("label"), "label", pa.array([7] * t.num_rows, pa.int64())),
+    )
+    rewrite(project.artifacts / "data/valid.parquet", lambda table: table.drop_columns(["sentence"]))
+    found = failed(project, "tests/test_data.py")
+    assert {"test_every_target_is_a_label", "test_every_split_has_rows_and_all_columns"} <= found
+
+
+def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
+    project = exported("numbers")
+    path = project.artifacts / "bundle/preprocess/preprocess.json"
+    path.write_text(path.read_text().replace('"mean": ', '"mean": 3'))
+    assert failed(project, "tests/test_contract.py") == {
+        "test_the_bundle_answers_as_the_trained_model",
+        "test_the_files_are_those_that_were_exported",
+    }
+
+
+def test_other_preprocessing_everywhere(exported: Exported) -> None:
+    project = exported("text")
+    for folder in ("model", "bundle"):
+        path = project.artifacts / folder / "preprocess/tokenizer.json"
+        tokenizer = json.loads(path.read_text())
+        vocabulary = tokenizer["model"]["vocab"]
+        turned = {token: max(vocabulary.values()) + 4 - number for token, number in vocabulary.items() if number > 3}
+        tokenizer["model"]["vocab"] = vocabulary | turned
+        path.write_text(json.dumps(tokenizer))
+    assert "test_the_metric_is_what_the_evaluation_says" in failed(project, "tests/test_model.py")
+
+
+def test_a_flipped_weight_in_the_graph(exported: Exported) -> None:
+    project = exported("numbers")
+    flip_a_weight(project.artifacts / "bundle/model.onnx")
+    assert failed(project, "tests/test_contract.py") == {
+        "test_the_bundle_answers_as_the_trained_model",
+        "test_the_files_are_those_that_were_exported",
+    }
+
+
+def test_a_model_that_looks_at_the_rows_beside(exported: Exported) -> None:
+    project = exported("custom")
+    path = project.root / "src/model.py"
+    text = path.read_text().replace("return self.body(joined)[:, 0]", "return self.body(joined - joined.mean(0))[:, 0]")
+    assert text != path.read_text()
+    path.write_text(text)
+    assert "test_a_row_is_answered_alone_as_in_a_batch" in failed(project, "tests/test_model.py")
+
+
+def test_a_model_that_cannot_learn(exported: Exported) -> None:
+    project = exported("custom")
+    path = project.root / "src/model.py"
+    text = path.read_text().replace(
+        "return self.body(joined)[:, 0]", "return self.body(joined * 0 + joined.detach())[:, 0] * 0"
+    )
+    path.write_text(text)
+    assert "test_the_model_can_learn" in failed(project, "tests/test_model.py")
+
+
+def test_code_that_cannot_be_imported(exported: Exported) -> None:
+    project = exported("custom")
+    (project.root / "src/model.py").write_text("import nothing_of_this_name\n")
+    assert "test_what_the_spec_names_can_be_imported_and_called" in failed(project, "tests/test_code.py")

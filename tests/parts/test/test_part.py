@@ -1,0 +1,120 @@
+"""Checks, stages and files of the test part."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlspec.compiler import compile_project
+from tests.parts.evaluate.test_part import CLASSES, NUMBERS, codes, said
+
+HOSTILE = "it's \"q\" \\ \n{= x =} {{ y }} '''"
+
+
+def files(folder: Path, spec: str) -> dict[str, str]:
+    path = folder / "mlproject.yaml"
+    path.write_text(spec, encoding="utf-8")
+    return {f.path: f.text for f in compile_project(path).files if f.path.startswith("tests/")}
+
+
+def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
+    spec = CLASSES + "export:\ntest: {robustness: {perturbations: [typos, brightness]}}\n"
+    (found,) = said(tmp_path, spec)
+    assert found.code == "unfit-perturbation"
+    assert found.message == "`brightness` disturbs images, and there is no such input"
+    assert found.help == "for these inputs there are: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
+    assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [noise, missing]}}\n") == []
+    assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
+
+
+def test_there_is_nothing_to_test_without_a_bundle(tmp_path: Path) -> None:
+    assert codes(tmp_path, CLASSES + "test:\n") == ["section-needed"]
+
+
+def test_stages(tmp_path: Path) -> None:
+    path = tmp_path / "mlproject.yaml"
+    path.write_text(CLASSES + "export:\ntest:\n")
+    plan = compile_project(path).plan
+    assert plan.stage("robustness") is None
+    stage = plan.stage("test")
+    assert stage is not None
+    assert {"artifacts/bundle", "tests"} <= set(stage.inputs)
+    path.write_text(CLASSES + "export:\ntest: {robustness: {}}\n")
+    stage = compile_project(path).plan.stage("robustness")
+    assert stage is not None
+    assert stage.params == ("test.robustness",)
+
+
+def test_files_only_where_the_section_is(tmp_path: Path) -> None:
+    assert files(tmp_path, CLASSES) == {}
+    made = files(tmp_path, CLASSES + "export:\ntest:\n")
+    assert set(made) == {f"tests/{n}.py" for n in ("conftest", "test_data", "test_model", "test_contract")}
+
+
+def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/data.py").write_text("def load():\n    return []\n")
+    spec = CLASSES.replace("data/cola.tsv\n  format: {columns: [origin, label, sentence]}", "src.data:load")
+    made = files(tmp_path, spec + "export:\ntest:\n")
+    assert '"data.source": "src.data:load"' in made["tests/test_code.py"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "evaluate: {average: macro}\nexport:\ntest:\n",
+        "export: {onnx: {quantize: int8}}\ntest:\n",
+    ],
+)
+@pytest.mark.parametrize("base", [CLASSES, NUMBERS])
+def test_the_files_are_as_a_person_would_write_them(tmp_path: Path, base: str, more: str) -> None:
+    checks = "  checks: {sentence: {not_null: true, max_length: 512, matches: '\\w.*'}}\n"
+    spec = base.replace("model:", checks + "model:") if base is CLASSES else base
+    for path, text in files(
+        tmp_path, spec + more.replace("average: macro", "" if base is NUMBERS else "average: macro")
+    ).items():
+        ast.parse(text)
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    select = "--select=E,F,W,I,B,UP,SIM,PT,RUF,C4,PIE"
+    for command in (
+        ["check", "--isolated", "--line-length=120", select],
+        ["format", "--isolated", "--line-length=120", "--diff"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "tests"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_hostile_values_stay_data(tmp_path: Path) -> None:
+    import json
+
+    name = json.dumps(HOSTILE)
+    spec = CLASSES.replace('"no"', name).replace("format: {columns: [origin, label, sentence]}", "format: {type: tsv}")
+    spec = spec.replace("{sentence: text}", f"{{{name}: text}}")
+    made = files(tmp_path, spec + "export:\ntest:\n")
+    tree = ast.parse(made["tests/test_data.py"])
+    values = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("INPUTS", "LABELS")
+    }
+    assert values == {"INPUTS": {HOSTILE: "text"}, "LABELS": [HOSTILE, "yes"]}
+
+
+def test_no_value_enters_without_a_filter() -> None:
+    folder = Path(__file__).resolve().parents[3] / "templates/tests"
+    for template in folder.glob("*.j2"):
+        for expression in re.findall(r"\{=(.*?)=\}", template.read_text()):
+            assert re.search(r"\| (python|json) $", expression) or expression.startswith(' "" if'), (
+                template,
+                expression,
+            )

@@ -1,0 +1,105 @@
+"""The stages `robustness` and `test`."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlspec.errors import StageError
+from tests.parts.projects import Applied
+
+pytest.importorskip("torch")
+Trained = Callable[..., Applied]
+pytestmark = pytest.mark.slow
+
+
+def report(project: Applied) -> Any:
+    return json.loads((project.artifacts / "metrics/robustness.json").read_text())
+
+
+def test_answers_that_stay(trained: Trained) -> None:
+    project = trained("images", "export:\ntest: {robustness: {min_agreement: 0.5, sample: 20}}\n")
+    project.run("export", "robustness")
+    found = report(project)
+    assert found["passed"] is True
+    assert found["min_agreement"] == 0.5
+    assert list(found["perturbations"]) == ["noise", "brightness", "shift"]
+    assert all(entry["rows"] <= 20 for entry in found["perturbations"].values())
+    first = (project.artifacts / "metrics/robustness.json").read_bytes()
+    project.run("robustness")
+    assert (project.artifacts / "metrics/robustness.json").read_bytes() == first
+
+
+def test_answers_that_do_not_stay_are_shown(trained: Trained) -> None:
+    project = trained("text", "export:\ntest: {robustness: {perturbations: [typos, whitespace], strength: 10}}\n")
+    project.run("export")
+    with pytest.raises(StageError) as caught:
+        project.run("robustness")
+    found = report(project)
+    assert found["passed"] is False
+    assert found["perturbations"]["typos"]["agreement"] < 0.9
+    assert found["perturbations"]["whitespace"]["agreement"] == 1.0
+    assert "typos: " in caught.value.message
+    assert "whitespace" not in caught.value.message
+    assert " to glad" in caught.value.message or " to sad" in caught.value.message
+
+
+def test_numbers_may_move_by_a_part_of_their_spread(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest: {robustness: {perturbations: [noise], tolerance: 0.5}}\n")
+    project.run("export", "robustness")
+    assert report(project)["perturbations"]["noise"]["agreement"] > 0.9
+    project.spec("tolerance: 0.5", "tolerance: 0.0001")
+    with pytest.raises(StageError, match="noise"):
+        project.run("robustness")
+
+
+def test_a_bundle_that_cannot_be_loaded(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest: {robustness: {}}\n")
+    project.run("export")
+    (project.artifacts / "bundle/model.onnx").write_bytes(b"")
+    with pytest.raises(StageError, match="cannot be served"):
+        project.run("robustness")
+
+
+def own_tests(project: Applied, text: str) -> None:
+    folder = project.root / "tests"
+    folder.mkdir(exist_ok=True)
+    (folder / "test_own.py").write_text(text)
+
+
+def test_the_projects_tests(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest:\n")
+    own_tests(project, "import pytest\ndef test_a(): pass\n@pytest.mark.skip\ndef test_b(): pass\n")
+    project.run("test")
+    cases = list(ElementTree.parse(project.artifacts / "test/junit.xml").iter("testcase"))
+    assert [case.get("name") for case in cases] == ["test_a", "test_b"]
+    assert not list((project.root / "tests").rglob("__pycache__"))
+
+
+def test_failing_tests_are_named(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest:\n")
+    own_tests(project, "def test_a(): assert 1 == 2, 'not so'\ndef test_b(): pass\ndef test_c(x): pass\n")
+    with pytest.raises(StageError, match="2 tests fail") as caught:
+        project.run("test")
+    assert "tests/test_own.py::test_a: AssertionError: not so" in caught.value.message
+    assert "tests/test_own.py::test_c" in caught.value.message
+    assert "test_b" not in caught.value.message
+    assert caught.value.help == "run one alone: pytest tests/test_own.py::test_a"
+
+
+def test_tests_that_cannot_be_collected(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest:\n")
+    own_tests(project, "import nothing_of_this_name\n")
+    with pytest.raises(StageError, match="a test fails"):
+        project.run("test")
+
+
+def test_selection_and_nothing_left_of_it(trained: Trained) -> None:
+    project = trained("numbers", "export:\ntest: {pytest: {select: 'not slow', args: [-q]}}\n")
+    own_tests(project, "import pytest\n@pytest.mark.slow\ndef test_a(): assert False\n")
+    with pytest.raises(StageError, match="no test ran"):
+        project.run("test")

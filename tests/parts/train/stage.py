@@ -1,0 +1,61 @@
+"""The stage `train` in a process of its own that a test ends by a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from tests.parts.projects import Applied
+
+# A server that has the heavy imports done, and forks: a run takes a second and not ten.
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["mlspec.parts.train.work"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code, negative for a signal, and what it said."""
+
+    code: int | None
+    said: str
+
+
+def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL) -> Ended:
+    """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number."""
+    log = project.root / "train.log"
+    process = _CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log)))
+    process.start()
+    process.join()
+    return Ended(process.exitcode, log.read_text(encoding="utf-8"))
+
+
+def _body(root: str, step: int, number: signal.Signals, log: str) -> None:
+    import pytorch_lightning as pl
+
+    from mlspec.errors import MlspecError
+
+    before = pl.LightningModule.on_before_optimizer_step
+    left = [step]
+
+    # A hook that every module has: all but the end of the killed run is real.
+    def end(module: pl.LightningModule, optimizer: object) -> None:
+        if module.global_step == left[0]:
+            left[0] = -1
+            os.kill(os.getpid(), number)
+        before(module, optimizer)  # type: ignore[arg-type]
+
+    pl.LightningModule.on_before_optimizer_step = end  # type: ignore[method-assign, assignment]
+    with Path(log).open("w", encoding="utf-8", buffering=1) as out:
+        os.dup2(out.fileno(), 2)
+        with contextlib.redirect_stdout(out):
+            try:
+                Applied(Path(root)).run("train")
+            except MlspecError as error:
+                print(error.message)
+                os._exit(4)
+            except KeyboardInterrupt:
+                os._exit(130)

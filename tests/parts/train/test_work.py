@@ -1,0 +1,162 @@
+"""The stage `train`, with its real body on tiny real projects."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mlspec.errors import StageError
+from tests.parts import projects
+from tests.parts.projects import Applied
+
+
+def weights(project: Applied, name: str = "best") -> dict[str, Any]:
+    found = torch.load(project.artifacts / "model" / f"{name}.ckpt", weights_only=True)
+    return dict(found["state_dict"])
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def curves(project: Applied) -> list[dict[str, str]]:
+    with (project.artifacts / "plots" / "train.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def metrics(project: Applied) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "numbers", "images"])
+def test_every_kind_of_model_learns(kind: str, tmp_path: Path) -> None:
+    project: Applied = getattr(projects, kind)(tmp_path)
+    project.run("data", "train")
+    found = metrics(project)
+    if kind == "numbers":
+        assert found["valid"]["valid/r2"] > 0.9
+    else:
+        assert found["valid"]["valid/accuracy"] > 0.9
+    rows = curves(project)
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(found["epochs"])]
+    assert {"train/loss", "valid/loss", "learning_rate"} <= set(rows[0])
+    assert float(rows[-1]["train/loss"]) < float(rows[0]["train/loss"])
+    assert not list((tmp_path / ".mlspec" / "scratch").glob("train-*"))
+
+
+def test_a_target_far_from_zero_is_learned(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(1)
+    sizes = torch.randn(200, generator=draw).tolist()
+    rows = "\n".join(f"{size:.4f},Bonn,{300_000 + 50_000 * size:.1f}" for size in sizes)
+    project = projects.numbers(tmp_path)
+    (tmp_path / "data" / "prices.csv").write_text(f"size,town,price\n{rows}\n", encoding="utf-8")
+    project.run("data", "train")
+    assert metrics(project)["valid"]["valid/r2"] > 0.9
+
+
+def test_a_seed_makes_two_runs_equal(tmp_path: Path) -> None:
+    one, other = projects.text(tmp_path / "one"), projects.text(tmp_path / "other")
+    for project in (one, other):
+        project.spec("dropout: 0", "dropout: 0.2")
+        project.spec("max_epochs: 8", "max_epochs: 2")
+        project.run("data", "train")
+    assert same(weights(one, "last"), weights(other, "last"))
+    assert curves(one) == curves(other)
+    other.spec("max_epochs: 2", "max_epochs: 2, seed: 43")
+    other.run("train")
+    assert not same(weights(one, "last"), weights(other, "last"))
+
+
+def test_training_stops_when_it_gets_no_better(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("max_epochs: 12", "max_epochs: 50, early_stopping: {monitor: valid/loss, patience: 1, min_delta: 0.5}")
+    project.run("data", "train")
+    assert metrics(project)["epochs"] < 10
+
+
+def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
+    project = projects.text(tmp_path)
+    project.spec("max_epochs: 8", "max_epochs: 3, checkpoint: {monitor: valid/loss, mode: max}")
+    value = project.run("data", "train")
+    rows = curves(project)
+    worst = max(rows, key=lambda row: float(row["valid/loss"]))
+    best = metrics(project)["best"]
+    assert best["epoch"] == int(worst["epoch"])
+    assert value == best["value"] == pytest.approx(float(worst["valid/loss"]))
+
+
+def test_a_sweep_is_told_its_own_metric(tmp_path: Path) -> None:
+    project = projects.text(
+        tmp_path,
+        "sweep: {metric: valid/mcc, goal: maximize, parameters: {train.learning_rate: {min: 0.001, max: 0.01}}}\n",
+    )
+    project.spec("max_epochs: 8", "max_epochs: 3")
+    value = project.run("data", "train")
+    assert value == max(float(row["valid/mcc"]) for row in curves(project))
+
+
+def test_the_training_loss_can_be_watched(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("max_epochs: 12", "max_epochs: 2, checkpoint: {monitor: train/loss}")
+    project.run("data", "train")
+    assert metrics(project)["best"]["monitor"] == "train/loss"
+
+
+def test_an_undefined_metric_is_null(tmp_path: Path) -> None:
+    project = projects.text(tmp_path, "evaluate: {metrics: [auroc]}\n")
+    project.spec("max_epochs: 8", "max_epochs: 1")
+    project.run("data")
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    path = project.artifacts / "data" / "valid.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.filter(pc.equal(table["label"], 1)), path)
+    project.run("train")
+    assert metrics(project)["valid"]["valid/auroc"] is None
+
+
+def test_a_loss_that_is_no_number_ends_with_advice(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("learning_rate: 0.02", "learning_rate: 10, optimizer: {type: sgd, momentum: 0.99}")
+    project.run("data")
+    with pytest.raises(StageError, match=r"the loss is (nan|inf)") as raised:
+        project.run("train")
+    assert "train.learning_rate" in raised.value.help
+
+
+def test_settings_that_lightning_refuses_end_with_its_reason(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("max_epochs: 12", "max_epochs: 1, accelerator: mps")
+    project.run("data")
+    with pytest.raises(StageError, match="Lightning refuses these settings"):
+        project.run("train")
+
+
+def test_without_data_the_way_on_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError) as raised:
+        projects.numbers(tmp_path).run("train")
+    assert "mlspec apply --until data" in raised.value.help
+
+
+def test_the_kept_checkpoint_holds_no_optimizer(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("max_epochs: 12", "max_epochs: 1")
+    project.run("data", "train")
+    best = torch.load(project.artifacts / "model" / "best.ckpt", weights_only=True)
+    assert "optimizer_states" not in best
+    assert "optimizer_states" in torch.load(project.artifacts / "model" / "last.ckpt", weights_only=True)
+
+
+def test_steps_can_be_limited(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path)
+    project.spec("max_epochs: 12", "max_epochs: 12, max_steps: 13, schedule: {type: one-cycle}")
+    project.run("data", "train")
+    assert metrics(project)["steps"] == 13
