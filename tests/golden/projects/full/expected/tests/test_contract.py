@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 import pytest
-
 from mlspec.runtime import BadRow
 
 pytestmark = pytest.mark.contract

@@ -80,7 +80,6 @@ def preprocess():
 def module(schema):
     """The trained model, fresh for each test: some tests train it."""
     import torch
-
     from mlspec.learning.build import load_module
 
     artifact("model/best.ckpt")
