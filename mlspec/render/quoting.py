@@ -129,11 +129,7 @@ def comment(value: object) -> str:
 
 
 def ini(value: object) -> str:
-<<<<<<< HEAD
     """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
-=======
-    """`value` for DVC's configuration, as configobj reads it: in quotes where needed, of a kind that it does not hold.
->>>>>>> fuzz
 
     There are no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
     and `%(`, which configobj replaces, are for the spec's models to refuse.
