@@ -1,6 +1,6 @@
 """What a build costs as the spec grows: 1000 experiments against 100, in time and memory.
 
-    python benchmarks/experiments.py [--rounds N]
+python benchmarks/experiments.py [--rounds N]
 """
 
 from __future__ import annotations

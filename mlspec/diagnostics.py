@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MAX_SHOWN = 100
 """Columns of a source line that are shown; a longer line is cut around its caret."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of one line: 1-based line and columns, `end` exclusive."""
 
     line: int
@@ -19,8 +17,7 @@ class Span:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One fault. `code` names the fault and never changes; `help` names the remedy; `source` is the line it is on."""
 
     code: str

@@ -40,7 +40,9 @@ Body = Callable[[Job], float | None]
 
 def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Part] = PARTS) -> None:
     """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for all that the user can mend."""
-    body = _body(stage, parts)
+    programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
+    if stage not in programs:
+        raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
     if not (root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
     checked(overrides)
@@ -48,7 +50,7 @@ def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Pa
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
     sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
-    task = _Task(body, root, parts)
+    task = _Task(programs[stage], root, parts)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
@@ -65,15 +67,19 @@ def _named(stage: str, overrides: Sequence[str]) -> list[str]:
 
 
 class _Task:
-    """What Hydra calls, once or for each job of a sweep. It keeps the first failure: Hydra would print over it."""
+    """What Hydra calls, once or for each job of a sweep. It keeps the first failure: Hydra would print over it.
 
-    def __init__(self, body: Body, root: Path, parts: Sequence[Part]) -> None:
-        self._body, self._root, self._parts = body, root, parts
+    The body is imported only then: it may take seconds, and a wrong override is told at once.
+    """
+
+    def __init__(self, program: str, root: Path, parts: Sequence[Part]) -> None:
+        self._program, self._root, self._parts = program, root, parts
         self.failure: Exception | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         try:
-            return self._body(_job(config, self._root, self._parts))
+            job = _job(config, self._root, self._parts)
+            return _body(self._program)(job)
         except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
             known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)
             self.failure = self.failure or known or error
@@ -89,18 +95,14 @@ def _said(error: Exception) -> str:
     return f"error: {error}"
 
 
-def _body(stage: str, parts: Sequence[Part]) -> Body:
-    programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
-    if stage not in programs:
-        raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
-    module, _, name = programs[stage].partition(":")
+def _body(program: str) -> Body:
+    module, _, name = program.partition(":")
     try:
         body: Body = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mlspec"):
             raise
-        message = f"the stage `{stage}` needs the package {error.name}"
-        raise StageError(message, help="pip install 'mlspec[train]'") from None
+        raise StageError(f"this stage needs the package {error.name}", help="pip install 'mlspec[train]'") from None
     return body
 
 

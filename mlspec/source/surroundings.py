@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlspec.errors import MlspecError
 from mlspec.source.document import Document, walk
 
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
@@ -55,7 +56,7 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
         modules=modules,
         files=files,
         templates=_templates(root),
-        folders=tuple(name[:-1] for name in named if name.endswith("/") and (root / name).is_dir()),
+        folders=tuple(name[:-1] for name in named if name.endswith("/") and _is_dir(root / name)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         named=tuple(named),
     )
@@ -84,10 +85,10 @@ def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], d
     files: dict[str, str] = {}
     for name in named:
         path = root.joinpath(*name.split("."))
-        file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
+        file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if _is_file(f)), None)
         if file is not None:
             files[name] = file.relative_to(root).as_posix()
-            found[name] = file.read_text(encoding="utf-8", errors="replace")
+            found[name] = _text(file)
         elif _installed(name.split(".")[0], root):
             found[name] = None
     return found, files
@@ -100,7 +101,10 @@ def _values(document: Document, keys: set[str]) -> set[str]:
 
 
 def _installed(package: str, root: Path) -> bool:
-    return not (root / package).exists() and importlib.util.find_spec(package) is not None
+    try:
+        return not (root / package).exists() and importlib.util.find_spec(package) is not None
+    except (OSError, ValueError, ImportError):
+        return False  # too long a name, or `__main__`, which has no spec
 
 
 def _templates(root: Path) -> dict[str, str]:
@@ -108,4 +112,26 @@ def _templates(root: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     files = sorted(f for f in folder.rglob("*.j2") if f.is_file())
-    return {f.relative_to(folder).as_posix(): f.read_text(encoding="utf-8", errors="replace") for f in files}
+    return {f.relative_to(folder).as_posix(): _text(f) for f in files}
+
+
+def _is_file(path: Path) -> bool:
+    """A name that no file system can hold is no file."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise MlspecError(f"{file} cannot be read: {error.strerror}") from None

@@ -1,6 +1,8 @@
-"""The base of every spec model, and what a check may say of a Project."""
+"""The base of every spec model, and what a check may say of a Project.
 
-from __future__ import annotations
+Modules with models do without `from __future__ import annotations`: pydantic would compile every annotation from its
+text again, and a build starts with hundreds of them.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

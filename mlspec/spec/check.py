@@ -154,7 +154,7 @@ class _Checker:
         self.seen.add(same)
         message = f"in {where}: {diagnostic.message}" if where else diagnostic.message
         self.found.append(
-            replace(diagnostic, message=hide(message, self.hidden), help=hide(diagnostic.help, self.hidden))
+            diagnostic._replace(message=hide(message, self.hidden), help=hide(diagnostic.help, self.hidden))
         )
 
     def diagnostics(self) -> list[Diagnostic]:

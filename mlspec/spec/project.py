@@ -1,7 +1,5 @@
 """The Project: a validated, completed, immutable spec, and the sections that no part owns."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar

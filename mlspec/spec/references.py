@@ -15,6 +15,7 @@ from mlspec.spec.base import dotted
 from mlspec.spec.names import suggest
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
+_POSITION = re.compile("[0-9]{1,9}")
 _ESCAPED = "$${"
 
 
@@ -70,11 +71,13 @@ class _Resolver:
         at: Location = ()
         steps = path.strip().split(".")
         for step in steps:
-            below = node.child(int(step) if step.isdigit() and isinstance(node.value, tuple) else step)
+            position = isinstance(node.value, tuple) and _POSITION.fullmatch(step)
+            below = node.child(int(step) if position else step)
             if below is None:
                 names = list(node.value) if isinstance(node.value, Mapping) else []
                 near = suggest(step, names, "there are")
-                self._fault("bad-reference", f"`${{{path}}}` refers to nothing in this spec", span, near)
+                written = path if len(path) <= 100 else path[:97] + "..."
+                self._fault("bad-reference", f"`${{{written}}}` refers to nothing in this spec", span, near)
                 return None
             node, at = below, (*at, step)
         return self.tree(node, at)

@@ -3,8 +3,6 @@
 Each stays the text that the user wrote, so that generated files say the same; a function beside it gives the number.
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable
@@ -16,13 +14,14 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)")
+# Digits are few enough for every number to be finite, and those of ASCII: the tools that read them know no others.
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) *(B|KB|MB|GB|KiB|MiB|GiB)")
 _SIZE_UNITS: Final = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
 }  # fmt: skip
-_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,9}) *(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_BOUND = re.compile(r"(>=|<=|==|>|<)\s*([-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?)")
+_BOUND = re.compile(r"(>=|<=|==|>|<) *([-+]?(?:\.[0-9]{1,20}|[0-9]{1,15}(?:\.[0-9]{0,20})?)(?:[eE][-+]?[0-9]{1,2})?)")
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
@@ -87,7 +86,7 @@ def holds(bound: str, value: float) -> bool:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMPORT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
+_IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 
 Name = Annotated[
     str,
@@ -107,6 +106,10 @@ ImportPath = Annotated[
 """`module.path:attribute`; where it lies in the project, it is checked without importing it."""
 
 
+MAX_FILE_NAME: Final = 255
+"""Bytes: what Linux, macOS and Windows have in common."""
+
+
 def _inside(text: str) -> str:
     """A path that stays in the project: relative, with no way up, in POSIX form."""
     parts = text.split("/")
@@ -118,7 +121,15 @@ def _inside(text: str) -> str:
         )
     if "\\" in text or any(ord(c) < 32 for c in text):
         raise PydanticCustomError("bad-format", "a path is written with `/`, without control characters", {"help": ""})
-    return text
+    return usable(text)
+
+
+def usable(path: str) -> str:
+    """`path`, where a file system can hold it. Raises the error of a validator."""
+    if len(path) > 1000 or any(len(name.encode()) > MAX_FILE_NAME for name in path.split("/")):
+        message = f"a file's name has at most {MAX_FILE_NAME} bytes"
+        raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
+    return path
 
 
 ProjectPath = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BEGIN = "# >>> mlspec >>>"
 END = "# <<< mlspec <<<"
@@ -12,8 +12,7 @@ class DamagedError(ValueError):
     """The markers do not come as one pair, so which lines are ours cannot be known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """A text around its block. `inner` is None where there is none; it always has plain newlines."""
 
     before: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mlspec.errors import ConflictError
 from mlspec.workspace.lock import Lock, dump
@@ -13,8 +13,7 @@ Action: TypeAlias = Literal["create", "update", "unchanged", "delete", "conflict
 SIGNS: dict[Action, str] = {"create": "+", "update": "~", "delete": "-", "conflict": "!", "keep": "=", "unchanged": " "}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One file: what is there, what would be, and why.
 
     `path` is relative to the project, POSIX; a file at the repository's root above it begins with `../`. `before` and

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mlspec.errors import MlspecError
 from mlspec.workspace.blocks import DamagedError, put, remove, split
@@ -21,8 +20,7 @@ Wish: TypeAlias = Literal["keep", "overwrite", ""]
 _DAMAGED = "the markers of mlspec's block are damaged"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """All that is known of one path. `ours` is the text there that a digest speaks of: in a block file, the block's."""
 
     key: Key
@@ -94,9 +92,9 @@ def _place(key: Key, path: str, want: RenderedFile | None, entry: Entry | None, 
     if text is None:
         return place
     try:
-        return replace(place, ours=split(text).inner if place.block else text)
+        return place._replace(ours=split(text).inner if place.block else text)
     except DamagedError:
-        return replace(place, damaged=True)
+        return place._replace(damaged=True)
 
 
 def _decide(place: _Place, wish: Wish) -> Change | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mlspec.errors import MlspecError
 from mlspec.workspace.roots import Key, Roots
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A file with its text, nothing, or something that is in the way (`reason` says what)."""
 
     kind: Literal["file", "missing", "blocked"]

@@ -23,8 +23,8 @@ def digest(data: bytes) -> str:
 def engine(package: Path = _PACKAGE) -> str:
     """Names this very mlspec: its version, its own files and templates, Python, and the packages it renders with.
 
-    Files by size and time, packages by the time of the folder they are installed into: which package manager ever
-    changes one of them changes that folder too.
+    Files by size and time, but for those of starter projects, which take no part in a build; packages by the time of
+    the folder they are installed into, which changes with whatever changes them.
     """
     facts: list[object] = [mlspec.__version__, sys.version]
     facts += sorted(_files(str(package)))
@@ -43,7 +43,7 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
+                if entry.name not in ("__pycache__", "init"):
                     yield from _files(entry.path)
             else:
                 facts = entry.stat()

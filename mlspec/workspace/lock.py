@@ -11,8 +11,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from mlspec.errors import MlspecError
 from mlspec.workspace.roots import LOCK, Key, Roots, fault
@@ -23,8 +23,7 @@ _MERGE = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file of ours. `sha256` is `digest` of the text last written: of a block, the lines inside the markers.
 
     `kept` marks a file that the user chose to keep as it is; `made` a file around a block that was not there before us.
@@ -38,11 +37,10 @@ class Entry:
     made: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """All files of ours, and the folders that were not there before us."""
 
-    entries: Mapping[Key, Entry] = field(default_factory=dict)
+    entries: Mapping[Key, Entry] = MappingProxyType({})
     folders: frozenset[Key] = frozenset()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Anchor: TypeAlias = Literal["project", "repository"]
 Key: TypeAlias = tuple[Anchor, str]
@@ -18,8 +17,7 @@ _FORBIDDEN = {".git", STATE}
 _OURS_ALONE = {LOCK, "mlproject.yaml"}
 
 
-@dataclass(frozen=True, slots=True)
-class Roots:
+class Roots(NamedTuple):
     """The project's folder and the git repository's root around it (the same folder where there is no git)."""
 
     project: Path

@@ -10,8 +10,8 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mlspec.diagnostics import Diagnostic, Span
 from mlspec.errors import MlspecError
@@ -28,8 +28,7 @@ from mlspec.workspace.writer import unfinished
 _NAME = "stamp.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is to be built: the spec with the digest of its bytes, and the environment laid over it."""
 
     spec: Path
@@ -37,8 +36,7 @@ class Question:
     environment: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A build that still holds: how many files it has, how many the user keeps, and what it warned of."""
 
     files: int
@@ -86,7 +84,7 @@ def remember(
         "outputs": [[*key, _digest(text), executable] for key, text, executable in texts],
         "files": len(ours),
         "kept": changes.count("keep"),
-        "warnings": [asdict(warning) for warning in warnings],
+        "warnings": warnings,
     }
     with suppress(OSError, MlspecError):
         path = os.path.join(make_state_folder(roots), _NAME)
@@ -116,6 +114,6 @@ def _digest(text: str | None) -> str | None:
     return None if text is None else digest(text.encode("utf-8", "surrogateescape"))
 
 
-def _warning(row: dict[str, object]) -> Diagnostic:
-    span = row.pop("span")
-    return Diagnostic(**row, span=Span(**span) if isinstance(span, dict) else None)  # type: ignore[arg-type]
+def _warning(row: Sequence[Any]) -> Diagnostic:
+    found = Diagnostic(*row)
+    return found._replace(span=Span(*found.span) if found.span else None)

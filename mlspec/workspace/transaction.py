@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlspec.workspace.disk import Disk
 from mlspec.workspace.fingerprint import digest
@@ -19,8 +19,7 @@ COMMIT = "commit.json"
 _OPEN_AT_ONCE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One file: SHA-256 of its bytes before and after; None where there is no file."""
 
     key: Key
@@ -28,8 +27,7 @@ class Move:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """All that a commit means. The new content of `moves[n]` lies in `new-n`; the old one is put aside as `old-n`."""
 
     moves: tuple[Move, ...]
@@ -77,8 +75,6 @@ class Transaction:
         disk = Disk(self._roots)
         for number, move in enumerate(self._record.moves):
             self._move(number, move, disk)
-        for folder in {os.path.dirname(self._roots.target(move.key)) for move in self._record.moves}:
-            _flush_folder(folder)
         for key in self._record.emptied:
             self._remove_folder(key)
 
@@ -96,7 +92,10 @@ class Transaction:
             self._remove_folder(key)
 
     def close(self) -> None:
-        """Forget the transaction. Raises OSError while it is still committed."""
+        """Forget the transaction. Raises OSError while it is still committed.
+
+        The moves need no flushing of their own: a file system with a journal keeps them before this removal.
+        """
         os.unlink(os.path.join(self._folder, COMMIT))
         discard(self._folder)
 

@@ -188,3 +188,22 @@ def test_what_is_missing_on_this_machine_is_skipped_with_the_way_to_get_it(proje
     assert done.returncode == 0
     assert "skipped data: it needs" in done.stderr
     assert "pip install 'mlspec[train]'" in done.stderr
+
+
+def test_the_commands_that_only_look(project: Line) -> None:
+    assert "data" in project.mlspec("graph")[1]
+    assert project.mlspec("graph", "--format", "mermaid")[1].startswith("flowchart LR")
+    assert project.json("graph")["stages"][0]["after"] == []
+    code, _, err = project.mlspec("logs")
+    assert (code, "no stage has run yet" in err) == (0, True)
+    code, _, err = project.mlspec("logs", "data")
+    assert (code, "there is no log of `data`" in err) == (2, True)
+    _, out, _ = project.mlspec("status")
+    assert "differ from the spec" in out
+    assert "stale       never ran" in out
+    code, _, err = project.mlspec("plan", "--until", "dat")
+    assert (code, "did you mean `data`?" in err) == (2, True)
+    project.mlspec("apply", "--yes")
+    assert project.json("logs", "data", "-n", "3")["lines"]
+    assert "files: up to date" in project.mlspec("status")[1]
+    assert not [p for p in project.root.iterdir() if p.name == "multirun"]

@@ -74,10 +74,14 @@ def test_a_given_tokenizer_is_used_with_its_padding(tmp_path: Path) -> None:
     assert batch["input_ids"].tolist() == [[3, 3, 2], [3, 1, 1]]
 
 
+LETTERS = " ".join(map(chr, range(0x3B1, 0x45F)))
+"""More letters than an alphabet of half the vocabulary holds, and all equally frequent."""
+
+
 def test_fitting_again_gives_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mlspec.runtime.preprocess.fit import fit; "
-        f"fit({{'sentence': {TEXTS!r}}}, {TEXT!r}, Path(sys.argv[1]), vocab_size=120)"
+        f"fit({{'sentence': {[*TEXTS, LETTERS]!r}}}, {TEXT!r}, Path(sys.argv[1]), vocab_size=120)"
     )
     for name in ("a", "b", "c"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True)

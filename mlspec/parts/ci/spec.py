@@ -1,7 +1,5 @@
 """Options of `ci`: the workflows that test, train and release."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Options of the sections `experiments` and `sweep`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel, StringConstraints

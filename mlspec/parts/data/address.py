@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.types import shown
+from mlspec.spec.types import shown, usable
 
 WILDCARDS = "*?["
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -65,7 +65,7 @@ def _checked(text: str) -> str:
     if is_remote(text):
         return _remote(text)
     if is_callable(text):
-        return text
+        return usable(text)
     if "://" in text:
         raise _fault("data comes from a path, https://, s3:// or a callable", "for example `data/raw.csv`")
     return _path(text)
@@ -94,7 +94,7 @@ def _path(text: str) -> str:
     if folder(text).strip("./") == "":
         # The whole project would be watched: with what the stages write, nothing would ever be up to date.
         raise _fault("the data lies in a folder of its own", "for example `data/*.csv`")
-    return text
+    return usable(text)
 
 
 def _fault(message: str, help: str) -> PydanticCustomError:

@@ -33,6 +33,19 @@ class Failure:
     places: Sequence[Place] = ()
 
 
+def merged(failures: Iterable[Failure]) -> list[Failure]:
+    """One Failure for each thing that is wrong, with the places of all files, each once.
+
+    A target's missing values are a fault of their own, and of a check that asks for them.
+    """
+    found: dict[tuple[str, str], dict[tuple[str, int], Place]] = {}
+    for failure in failures:
+        places = found.setdefault((failure.column, failure.what), {})
+        for place in failure.places:
+            places.setdefault(place[:2], place)
+    return [Failure(column, what, list(places.values())) for (column, what), places in found.items()]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One file's rows: `numbers` are their positions in the file, counted from 1."""
@@ -62,11 +75,8 @@ class Raw:
 
     @property
     def unread(self) -> list[Failure]:
-        """Rows that could not be read, of all files; one Failure for each thing that is wrong."""
-        found: dict[tuple[str, str], list[Place]] = {}
-        for failure in itertools.chain.from_iterable(piece.unread for piece in self.pieces):
-            found.setdefault((failure.column, failure.what), []).extend(failure.places)
-        return [Failure(column, what, places) for (column, what), places in found.items()]
+        """Rows that could not be read, of all files."""
+        return [failure for piece in self.pieces for failure in piece.unread]
 
     def failure(self, column: str, what: str, rows: Iterable[int]) -> list[Failure]:
         """One Failure about these rows of `table`, or none where there are no rows."""

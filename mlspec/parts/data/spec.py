@@ -1,7 +1,5 @@
 """Options of the `data` section."""
 
-from __future__ import annotations
-
 import io
 import posixpath
 import re

@@ -51,6 +51,10 @@ def _by_share(data: DataSpec, raw: Raw) -> dict[str, list[int]]:
     given = {name: getattr(data.split, name) for name in ("valid", "test")}
     shares = {name: float(share) for name, share in given.items() if not isinstance(share, str)}
     found: dict[str, list[int]] = {name: [] for name in SPLITS}
+    if sum(shares.values()) >= 1:
+        # The spec's check says so too; an override of a single run comes only here.
+        taken_by_both = f"validation and test take {sum(shares.values()):g} of the rows"
+        raise StageError(f"{taken_by_both}; none are left to train on", help="make data.split.valid and .test smaller")
     owed = dict.fromkeys(shares, 0.0)
     for units in _strata(data, raw):
         rest: Sequence[Unit] = sorted(units, key=lambda unit: _rank(data.split.seed, unit[0]))

@@ -13,7 +13,7 @@ from mlspec.job import Job, write_json
 from mlspec.parts.data import report
 from mlspec.parts.data.checks import checked
 from mlspec.parts.data.profile import profile
-from mlspec.parts.data.raw import Failure
+from mlspec.parts.data.raw import Failure, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
@@ -39,10 +39,8 @@ def main(job: Job) -> None:
 
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
-    # A target's missing values are a fault of their own, and of a check that asks for them.
-    told = list({(f.column, f.what, tuple(p[:2] for p in f.places)): f for f in failures}.values())
-    if told:
-        raise report.refusal(job, data, told)
+    if failures:
+        raise report.refusal(job, data, merged(failures))
 
 
 def _write(job: Job, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:

@@ -1,7 +1,5 @@
 """Options of `deploy`: the Lambda function, the rollout of a new version, and the infrastructure tool."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -14,13 +14,17 @@ from mlspec.spec.types import holds
 
 def main(job: Job) -> None:
     """Run the stage `gate`: write gates.json, and stop the line where a bound is missed."""
+    passed = job.outputs / "evaluate" / "passed.json"
+    passed.unlink(missing_ok=True)
     evaluation = json.loads((job.inputs / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
     gates = [_held(text, bound, evaluation) for text, bound in job.need(EvaluateSpec).gates.items()]
     missed = [g for g in gates if not g["passed"]]
     write_json(job.outputs / "metrics" / "gates.json", {"passed": not missed, "gates": gates})
     lines = [f"{g['metric']} is {_shown(g)}, {'needed' if g in missed else 'as needed'} {g['bound']}" for g in gates]
     print("\n".join(lines))
-    if missed:
+    if not missed:
+        write_json(passed, {"passed": True})
+    else:
         many = f"{len(missed)} of {len(gates)} gates are missed" if len(gates) > 1 else "the gate is missed"
         texts = "\n  ".join(line for line, g in zip(lines, gates, strict=True) if g in missed)
         raise StageError(

@@ -21,6 +21,8 @@ NAME = "evaluate"
 SECTIONS = {"evaluate": EvaluateSpec}
 PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.judge:main"}
 METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
+PASSED = "artifacts/evaluate/passed.json"
+"""Says only that the gates were passed: what follows them need not run again when a bound changes that still holds."""
 PREDICTIONS = "artifacts/evaluate/predictions.parquet"
 _PLOTS = "artifacts/plots"
 
@@ -64,7 +66,7 @@ def stages(project: Project) -> Iterable[Stage]:
             "Hold the metrics against their bounds",
             NAME,
             inputs=(METRICS,),
-            outputs=(Output(GATES, "metric", cache=False),),
+            outputs=(Output(GATES, "metric", cache=False), Output(PASSED, cache=False)),
             params=("evaluate.gates",),
         )
 

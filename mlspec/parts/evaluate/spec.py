@@ -1,7 +1,5 @@
 """Options of the `evaluate` section."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Annotated, Literal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.part import GATES
+from mlspec.parts.evaluate.part import PASSED
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.export.spec import ExportSpec
@@ -56,7 +56,7 @@ def stages(project: Project) -> Iterable[Stage]:
     inputs = ["model/best.ckpt", "model/preprocess", "data/test.parquet", "data/schema.json", "data/profile.json"]
     if options.onnx.quantize == "int8":
         inputs.append("data/train.parquet")
-    gates = [GATES] if evaluate is not None and evaluate.gates else []
+    gates = [PASSED] if evaluate is not None and evaluate.gates else []
     settings = ("evaluate.metrics", "evaluate.average", "evaluate.threshold") if evaluate is not None else ()
     yield Stage(
         "export",

@@ -1,7 +1,5 @@
 """Options of `registry`: where images are pushed to."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Options of the `model` section."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,17 +7,18 @@ from pydantic import AfterValidator, Discriminator, Field, RootModel, Tag
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
-from mlspec.spec.types import ImportPath
+from mlspec.spec.types import ImportPath, usable
 
 
 def _pretrained(text: str) -> str:
-    if text.startswith(("/", "~")) or ".." in text.split("/") or "://" in text or not text.strip() or "\\" in text:
+    outside = text.startswith(("/", "~")) or ".." in text.split("/") or "://" in text
+    if outside or not text.strip() or not text.isprintable() or "\\" in text:
         raise PydanticCustomError(
             "bad-format",
             "a pretrained model is a hub id (`owner/name`) or a folder in the project",
             {"help": "for example `google/bert_uncased_L-2_H-128_A-2`, or `models/minilm`"},
         )
-    return text
+    return usable(text)
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -1,7 +1,5 @@
 """Options of `monitor`: what is kept of every prediction, when it counts as drift, and what raises an alarm."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

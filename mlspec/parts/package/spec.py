@@ -1,7 +1,5 @@
 """Options of `package`: what the serving image is made of."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

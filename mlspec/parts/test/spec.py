@@ -1,7 +1,5 @@
 """Options of the `test` section."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Literal
 

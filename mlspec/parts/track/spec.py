@@ -1,7 +1,5 @@
 """Options of the `track` section."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -62,6 +62,20 @@ def test_what_a_check_and_the_target_both_want_is_told_once(tmp_path: Path) -> N
     assert message.count("label is missing") == 1
 
 
+def test_the_same_fault_in_several_files_is_told_together(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a/1.csv": "sentence,label\nx,maybe\n",
+            "a/2.csv": "sentence,label\nx,yes,\ny,no\n",
+            "v.csv": csv(2) + "x,so\n",
+        },
+    )
+    message, failed = refused(tmp_path, source="a/*.csv", split={"valid": "v.csv", "test": 0.1})
+    assert "label is not one of: no, yes: 2 rows\n      a/1.csv line 2: 'maybe'\n      v.csv line 4: 'so'" in message
+    assert len(failed) == 3
+
+
 def test_labels_are_checked_without_being_asked(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": "\n".join(BODY) + "\n"})
     message, failed = refused(tmp_path)
@@ -148,6 +162,12 @@ def test_lines_of_json(tmp_path: Path) -> None:
     assert [(f["problem"], f["line"]) for f in failed] == [
         ("are not JSON", "3"), ("are not a JSON object", "4"), ("is not one of: no, yes", "5"),
     ]  # fmt: skip
+
+
+def test_lines_of_json_without_the_column(tmp_path: Path) -> None:
+    write(tmp_path, {"data/rows.jsonl": '{"text": "a", "label": "no"}\n' * 8})
+    with pytest.raises(StageError, match=r"data/rows\.jsonl has no column `sentence`"):
+        made(tmp_path, source="data/rows.jsonl")
 
 
 def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ def test_a_class_with_one_row_is_trained_on() -> None:
     assert set(range(20, 28)) <= set(split(targets, valid=0.2, test=0.2)["train"])
 
 
+def test_shares_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(StageError, match=r"take 1\.4 of the rows; none are left to train on"):
+        split([0, 1] * 50, valid=0.9, test=0.5)
+
+
 @pytest.mark.parametrize("rows", [1, 2])
 def test_too_few_rows_are_refused(rows: int) -> None:
     with pytest.raises(StageError, match=r"leaves no rows for (valid|test): there (is 1|are 2) in all"):

@@ -114,6 +114,7 @@ def test_gates_pass(trained: Trained) -> None:
     )
     project.run("evaluate", "gate")
     found = read(project, "gates")
+    assert json.loads((project.artifacts / "evaluate/passed.json").read_text()) == {"passed": True}
     assert found["passed"] is True
     assert [g["metric"] for g in found["gates"]] == ["mcc", "recall[sad]", "accuracy@origin=*", "ece"]
     slices = {n: e["metrics"]["accuracy"] for n, e in read(project, "evaluate")["slices"].items()}
@@ -124,8 +125,11 @@ def test_gates_pass(trained: Trained) -> None:
 def test_a_missed_gate_stops_the_line_and_is_written_first(trained: Trained) -> None:
     project = trained("numbers", 'evaluate: {gates: {r2: ">= 0.5", mae: "<= 0.001"}}\n')
     project.run("evaluate")
+    passed = project.artifacts / "evaluate/passed.json"
+    passed.write_text("{}")
     with pytest.raises(StageError) as caught:
         project.run("gate")
+    assert not passed.exists()
     found = read(project, "gates")
     assert found["passed"] is False
     assert [g["passed"] for g in found["gates"]] == [True, False]

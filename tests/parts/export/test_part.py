@@ -65,10 +65,10 @@ def test_the_stage_stands_behind_the_gates(tmp_path: Path) -> None:
     path.write_text(CLASSES + 'evaluate: {gates: {mcc: ">= 0.1"}}\nexport: {onnx: {quantize: int8}}\n')
     stage = compile_project(path).plan.stage("export")
     assert stage is not None
-    assert "artifacts/metrics/gates.json" in stage.inputs
+    assert "artifacts/evaluate/passed.json" in stage.inputs
     assert "artifacts/data/train.parquet" in stage.inputs
     path.write_text(CLASSES + "export:\n")
     stage = compile_project(path).plan.stage("export")
     assert stage is not None
-    assert "artifacts/metrics/gates.json" not in stage.inputs
+    assert "artifacts/evaluate/passed.json" not in stage.inputs
     assert "artifacts/data/train.parquet" not in stage.inputs

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlspec.parts.data.spec import DataSpec, Target
 from mlspec.parts.dvc import part
 from mlspec.plan.stage import Output, Stage
 from mlspec.render.quoting import hydra, yaml
@@ -25,7 +26,17 @@ SECOND = Stage(
     "Then the next",
     "toy",
     ("out/first", "src"),
-    (Output("out/second.json", "metric", cache=False), Output("out/folder")),
+    (
+        Output("out/second.json", "metric", cache=False),
+        Output("out/folder"),
+        Output(
+            "out/curve.csv",
+            "plot",
+            cache=False,
+            plot={"x": "epoch", "y": ["train/loss", "valid/loss"], "title": "Loss"},
+        ),
+        Output("out/matrix.csv", "plot", cache=False, plot={"x": "actual", "y": "predicted", "template": "confusion"}),
+    ),
     ("beta",),
 )
 STAGES = (FIRST, SECOND)
@@ -38,9 +49,12 @@ MLSPEC = """#!{python}
 import pathlib, sys
 out = pathlib.Path("out"); out.mkdir(exist_ok=True)
 if sys.argv[2] == "first":
-    out.joinpath("first").write_text(pathlib.Path("raw/a.txt").read_text())
+    out.joinpath("first").write_text("made of " + pathlib.Path("raw/a.txt").read_text())
 else:
-    out.joinpath("second.json").write_text('{{"score": 1}}')
+    score = pathlib.Path("conf/beta/default.yaml").read_text().count("\\n")
+    out.joinpath("second.json").write_text('{{"score": %d}}' % score)
+    out.joinpath("curve.csv").write_text("epoch,train/loss,valid/loss\\n0,2,3\\n1,1,2\\n")
+    out.joinpath("matrix.csv").write_text("actual,predicted\\na,a\\nb,a\\n")
     out.joinpath("folder").mkdir(exist_ok=True)
     for name in "ab": out.joinpath("folder", name).write_text(name)
 """
@@ -52,9 +66,11 @@ class Toys:
 
     root: Path
 
-    def write(self, values: Mapping[str, Any], *, git: bool = True) -> dict[str, str]:
+    def write(self, values: Mapping[str, Any], *, git: bool = True, remote: str | None = None) -> dict[str, str]:
         """Render the DVC files and `conf/` of `values`; gives what was written."""
-        project = Project({}, Surroundings(git=git), values=values)
+        target = Target(column="y", type="number")
+        data = DataSpec(source="raw/a.txt", inputs={"x": "number"}, target=target, remote=remote)
+        project = Project({"data": data}, Surroundings(git=git), values=values)
         files = {file.path: file.text for file in render(part.artifacts(project, STAGES), {})}
         files |= {f"conf/{name}/default.yaml": yaml(hydra(section)) + "\n" for name, section in values.items()}
         files[".dvcignore"] += IGNORED

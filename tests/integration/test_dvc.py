@@ -1,0 +1,101 @@
+"""What we write for DVC works with DVC alone: no mlspec is at work here but its rendered files."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.run.engines.lines import VALUES, Toys, toys
+
+pytestmark = pytest.mark.slow
+
+
+def ran(said: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", said)
+
+
+def kept(root: Path) -> Toys:
+    """A project with a remote, run once, all of it in git and in the remote."""
+    made = toys(root)
+    made.write(VALUES, remote="../storage")
+    made.dvc("add", "-q", "raw")
+    assert ran(made.dvc("repro")) == ["first", "second"]
+    made.git("add", ".")
+    made.git("commit", "-qm", "one")
+    made.dvc("push")
+    return made
+
+
+def test_it_runs_once_and_one_setting_runs_only_what_depends_on_it(tmp_path: Path) -> None:
+    made = toys(tmp_path)
+    assert ran(made.dvc("repro")) == ["first", "second"]
+    assert ran(made.dvc("repro")) == []
+    assert "up to date" in made.dvc("status")
+    values = copy.deepcopy(VALUES)
+    values["beta"]["big"] = 1
+    made.write(values)
+    assert ran(made.dvc("repro")) == ["second"]
+    values["alpha"]["list"] = []
+    made.write(values)
+    assert ran(made.dvc("repro")) == ["first"]
+
+
+def test_a_clean_checkout_pulls_and_has_nothing_to_do(tmp_path: Path) -> None:
+    origin = kept(tmp_path / "origin")
+    assert (tmp_path / "storage" / "files").is_dir()
+    assert origin.git("status", "--porcelain") == ""
+    subprocess.run(["git", "clone", "-q", str(origin.root), str(tmp_path / "clone")], check=True)
+    clone = Toys(tmp_path / "clone")
+    assert not (clone.root / "raw").exists()
+    clone.dvc("pull")
+    assert ran(clone.dvc("repro")) == []
+    assert (clone.root / "raw" / "a.txt").read_text() == "a"
+    assert (clone.root / "out" / "folder" / "a").read_text() == "a"
+
+
+def test_raw_data_alone_is_enough_to_run_it_all_again(tmp_path: Path) -> None:
+    origin = kept(tmp_path / "origin")
+    subprocess.run(["git", "clone", "-q", str(origin.root), str(tmp_path / "clone")], check=True)
+    clone = Toys(tmp_path / "clone")
+    clone.dvc("pull", "raw.dvc")
+    assert ran(clone.dvc("repro")) == ["first", "second"]
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_metrics_and_plots_are_shown_as_dvc_users_expect(tmp_path: Path) -> None:
+    made = kept(tmp_path / "p")
+    values = copy.deepcopy(VALUES)
+    values["beta"] |= {"more": 1, "and": 2}
+    made.write(values, remote="../storage")
+    made.dvc("repro")
+    found = json.loads(made.dvc("metrics", "diff", "--json"))
+    assert found["out/second.json"]["score"]["diff"] == 2
+    assert "Loss" in (shown := json.loads(made.dvc("plots", "show", "--json"))["data"])
+    assert any("matrix.csv" in name for name in shown)
+    assert json.loads(made.dvc("params", "diff", "--json"))["conf/beta/default.yaml"]["more"]["new"] == 1
+
+
+def test_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    made = toys(tmp_path / "ml" / "project")
+    (made.root / ".git").rename(tmp_path / "not-this-one")
+    assert ran(made.dvc("repro")) == ["first", "second"]
+    assert "/first" in (made.root / "out" / ".gitignore").read_text()
+
+
+def test_without_git(tmp_path: Path) -> None:
+    made = toys(tmp_path)
+    (tmp_path / ".git").rename(tmp_path.parent / f"{tmp_path.name}-git")
+    made.write(VALUES, git=False)
+    assert ran(made.dvc("repro")) == ["first", "second"]
+    assert not (made.root / "out" / ".gitignore").exists()
+
+
+def test_what_looks_like_dvcs_templating_is_text(tmp_path: Path) -> None:
+    made = toys(tmp_path)
+    assert "Make one thing of ${another}" in made.dvc("stage", "list")

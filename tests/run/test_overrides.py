@@ -1,0 +1,73 @@
+"""What a command line gets wrong is said with its key, its place and the way on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.lines import SPEC, Line, line
+
+pytestmark = pytest.mark.slow
+WITH_TRAIN = SPEC + "train: {max_epochs: 2}\nexperiments: {fast: {train.max_epochs: 1}}\n"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    made = line(tmp_path_factory.mktemp("built"), WITH_TRAIN)
+    assert made.mlspec("build")[0] == 0
+    return made
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "said"),
+    [
+        ("train.max_epoch=1", 2, ["there is no `train.max_epoch` to override", "did you mean `train.max_epochs`?"]),
+        ("track.wandb.project=x", 2, ["there is no `track.wandb.project`", "it can be added: +track.wandb.project=x"]),
+        ("traim.max_epochs=1", 2, ["there is no `traim.max_epochs`", "did you mean `train.max_epochs`?"]),
+        ("nothing.like=it", 2, ["there is no `nothing.like`", "the sections are: `data`"]),
+        ("+train.max_epochs=1", 2, ["`train.max_epochs` is there already", "without the plus"]),
+        ("experiment=fats", 2, ["there is no experiment `fats`", "did you mean `fast`?"]),
+        ("+experiment=fast", 2, ["`experiment` is there already", "experiment=NAME"]),
+        ("train.max_epochs=[", 2, ["`train.max_epochs=[` cannot be read", "KEY=VALUE"]),
+        ("train.max_epochs=-3", 1, ["command line:1:18: error[out-of-range]", "train.max_epochs=-3\n   |                  ^^"]),
+        ("train.optimizer.type=adm", 1, ["command line:1:22: error[not-one-of]", "did you mean `adamw`?"]),
+        ("train.learning_rate=on", 1, ["command line:1:21: error[wrong-type]"]),
+        ("+train.momentun=1", 1, ["command line:1:2: error[unknown-key]"]),
+        ("~train.max_epochs", 0, []),
+    ],
+)  # fmt: skip
+def test_a_wrong_override(built: Line, override: str, code: int, said: list[str]) -> None:
+    words = ["--cfg", "job"] if code == 0 else []
+    found, out, err = built.mlspec("run", "data", *words, override)
+    assert found == code, out + err
+    for text in said:
+        assert text in err
+    assert "Traceback" not in out + err
+
+
+def test_an_unknown_stage(built: Line) -> None:
+    code, _, err = built.mlspec("run", "trian")
+    assert (code, "did you mean `train`?" in err) == (2, True)
+
+
+def test_before_the_first_build(tmp_path: Path) -> None:
+    code, _, err = line(tmp_path).mlspec("run", "data")
+    assert code == 4
+    assert "run `mlspec build` first" in err
+
+
+def test_what_hydra_offers_is_there(built: Line) -> None:
+    _, out, _ = built.mlspec("run", "data", "experiment=fast", "--cfg", "job", "--package", "train")
+    assert "max_epochs: 1" in out
+    assert "data is powered by Hydra" in built.mlspec("run", "data", "--help")[1]
+
+
+def test_a_conf_edited_by_hand_is_told_as_such(tmp_path: Path) -> None:
+    made = line(tmp_path, WITH_TRAIN)
+    made.mlspec("build")
+    conf = tmp_path / "conf" / "train" / "default.yaml"
+    conf.write_text(conf.read_text().replace("max_epochs: 2", "max_epochs: 0"))
+    code, _, err = made.mlspec("run", "data")
+    assert code == 1
+    assert "conf/train/default.yaml: error[out-of-range]" in err
