@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +112,9 @@ def _put(files: Mapping[str, bytes], folder: Path) -> None:
     """Write all files beside their places first, then bring them there; take back what was brought if that fails."""
     existed = next(above for above in (folder, *folder.parents) if above.exists())
     folder.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".mlspec-init-", dir=folder))
+    staged = folder / ".mlspec-init"
+    shutil.rmtree(staged, ignore_errors=True)  # of a start that was killed
+    staged.mkdir()
     made: list[Path] = []
     try:
         for path, content in files.items():

@@ -1,4 +1,4 @@
-"""The wheel, away from the checkout: it holds all it needs, and works with its four dependencies alone."""
+"""The wheel, away from the checkout: it holds all it needs, and works with its five dependencies alone."""
 
 from __future__ import annotations
 

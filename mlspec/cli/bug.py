@@ -11,7 +11,11 @@ from pathlib import Path
 
 import mlspec
 from mlspec.cli.console import Console
-from mlspec.errors import MlspecError
+from mlspec.errors import EXIT_BUG, MlspecError
+
+
+class _BugError(MlspecError):
+    exit_code = EXIT_BUG
 
 
 def report(console: Console, error: BaseException, arguments: Sequence[str]) -> Path:
@@ -32,5 +36,5 @@ def report(console: Console, error: BaseException, arguments: Sequence[str]) -> 
         sys.stderr.write(text)
         path = Path("(above)")
     message = f"this is a bug in mlspec: {type(error).__name__}: {error}"
-    console.failure(MlspecError(message, help=f"please report it with the contents of {path}"))
+    console.failure(_BugError(message, help=f"please report it with the contents of {path}"))
     return path
