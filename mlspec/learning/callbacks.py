@@ -71,6 +71,7 @@ class Keep(Checkpoint):
     ) -> None:
         """Add what is needed to build the model again, and where chance stood."""
         checkpoint["mlspec"] = self.described
+        checkpoint["position"] = position(trainer)
         checkpoint["random"] = {"cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             checkpoint["random"]["cuda"] = torch.cuda.get_rng_state()
@@ -92,8 +93,22 @@ class Keep(Checkpoint):
             torch.cuda.set_rng_state(self._random["cuda"].cpu())
 
 
+def position(trainer: pl.Trainer) -> tuple[int, int]:
+    """The epoch, and how many of its batches are done."""
+    return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
+
+
+def saved_position(path: Path) -> tuple[int, int]:
+    """Where the run stood that was saved in `path`; the start where there is none."""
+    if not path.exists():
+        return 0, 0
+    # A file of the project's own scratch folder, written by Keep; mapped, so that no weights are read.
+    found = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["position"]
+    return int(found[0]), int(found[1])
+
+
 def _adding_up(trainer: pl.Trainer) -> bool:
-    return trainer.fit_loop.epoch_loop.batch_progress.current.ready % trainer.accumulate_grad_batches != 0
+    return position(trainer)[1] % trainer.accumulate_grad_batches != 0
 
 
 @contextmanager

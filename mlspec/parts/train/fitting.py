@@ -19,7 +19,7 @@ from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
-from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible
+from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
 from mlspec.learning.rows import Rows, schema
 from mlspec.parts.evaluate.names import mode
 from mlspec.parts.model.spec import Custom, ModelSpec
@@ -107,8 +107,9 @@ class Fitting:
             lengths(rows, preprocess), train.batch_size, train.seed, trainer.global_rank, trainer.world_size, shuffle
         )
         if shuffle:
-            progress = trainer.fit_loop.epoch_loop.batch_progress
-            sampler.position = lambda: (trainer.current_epoch, progress.current.ready)
+            # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
+            start = saved_position(self.keep.path)
+            sampler.position = lambda: max(position(trainer), start)
         return loader(rows, preprocess, sampler, train.workers)
 
     def value(self) -> float | None:

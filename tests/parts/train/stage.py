@@ -34,8 +34,12 @@ def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKIL
 
 
 def _body(root: str, step: int, number: signal.Signals, log: str) -> None:
+    import multiprocessing
+
     import pytorch_lightning as pl
 
+    # Workers of a data loader are children of this process, as they are outside of tests, and end with it.
+    multiprocessing.set_start_method("fork", force=True)
     from mlspec.errors import MlspecError
 
     before = pl.LightningModule.on_before_optimizer_step
