@@ -19,6 +19,7 @@ from mlspec.compiler import Build, compile_project
 from mlspec.diagnostics import Diagnostic, render
 from mlspec.errors import SpecError
 from mlspec.explain import explanations
+from mlspec.source.reader import BREAK
 from tests.mutations import bases, damage, loaded, place
 
 SEEDS = 250
@@ -43,7 +44,7 @@ def attempt(path: Path, environment: str | None = None) -> Build | None:
     try:
         return compile_project(path, environment)
     except SpecError as error:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = BREAK.split(path.read_text(encoding="utf-8"))
         assert any(d.severity == "error" for d in error.diagnostics)
         for diagnostic in error.diagnostics:
             in_good_form(diagnostic, lines)

@@ -18,6 +18,8 @@ from mlspec.source.document import Document, Node
 from mlspec.source.secrets import mask
 
 MAX_BYTES = 1024 * 1024
+BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What the YAML parser counts as the end of a line, so that its places and our lines agree."""
 
 
 def read(path: Path, shown_as: str | None = None) -> Document:
@@ -52,7 +54,8 @@ def read(path: Path, shown_as: str | None = None) -> Document:
 def parse(raw: bytes, name: str = "mlproject.yaml") -> Document:
     """The Document of a file's bytes. Raises SpecError with every fault found, in file order."""
     text = _decode(raw, name)
-    lines = text.splitlines()
+    lines = BREAK.split(text)
+    lines = lines[:-1] if lines[-1] == "" else lines
     composer = Composer()
     faults: list[Fault] = []
     try:

@@ -23,6 +23,8 @@ from mlspec.spec.project import Project
 from mlspec.spec.references import resolve
 from mlspec.spec.root import HasSections, root_model, sections, sound_sections
 
+MESSAGE, HELP = 400, 1500
+"""Characters of a message and of its help: a value of the spec's may be as long as the file."""
 _OVERLAYS = ("environments", "experiments")
 _NEEDS_OTHERS = ("section-needed", "missing-section")
 
@@ -153,10 +155,14 @@ class _Checker:
             return  # a literal in place of a reference is told once, as a secret
         self.seen.add(same)
         message = f"in {where}: {diagnostic.message}" if where else diagnostic.message
-        self.found.append(
-            diagnostic._replace(message=hide(message, self.hidden), help=hide(diagnostic.help, self.hidden))
-        )
+        told = _brief(hide(message, self.hidden), MESSAGE)
+        self.found.append(diagnostic._replace(message=told, help=_brief(hide(diagnostic.help, self.hidden), HELP)))
 
     def diagnostics(self) -> list[Diagnostic]:
         """All that was found, in file order."""
         return in_file_order(self.found)
+
+
+def _brief(text: str, most: int) -> str:
+    """`text`, its middle left out where it is longer than `most`."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
