@@ -142,12 +142,12 @@ def encoded(text: str) -> bytes:
 
 
 def discard(folder: str) -> None:
-    """Remove a transaction's folder, as far as it can be removed; what commits it goes first."""
+    """Remove a transaction's folder, as far as it can be removed."""
     with suppress(OSError):
         if os.path.islink(folder) or not os.path.isdir(folder):
             os.unlink(folder)
             return
-        for name in sorted(os.listdir(folder), key=lambda name: name != COMMIT):
+        for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
         os.rmdir(os.path.dirname(folder))
