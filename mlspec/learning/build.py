@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,4 +98,10 @@ def load_module(model_folder: Path, schema: Mapping[str, Any], root: Path) -> nn
     path = model_folder / "best.ckpt"
     if not path.exists():
         raise StageError("there is no trained model", help="run the train stage first: mlspec apply --until train")
-    return rebuilt(torch.load(path, map_location="cpu", weights_only=True), schema, root)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise StageError(
+            f"{path.name} cannot be read: {str(error).splitlines()[0]}", help="train again: mlspec apply --force train"
+        ) from None
+    return rebuilt(checkpoint, schema, root)

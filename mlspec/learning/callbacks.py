@@ -84,9 +84,16 @@ class Keep(Checkpoint):
             print("train: going on where the interrupted run stopped", flush=True)
         self._random = checkpoint.get("random", {})
         self._step = int(checkpoint.get("global_step", 0))
+        if not self.anywhere:
+            # A loader that is not ours draws its order from the global generator, before training starts.
+            self._restore()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the generators back to where they stood."""
+        if self.anywhere:
+            self._restore()
+
+    def _restore(self) -> None:
         if "cpu" in self._random:
             torch.set_rng_state(self._random["cpu"].cpu())
         if "cuda" in self._random and torch.cuda.is_available():

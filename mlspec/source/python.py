@@ -62,15 +62,35 @@ def signature(definition: ast.ClassDef) -> Signature | None:
     return Signature((*positional, *keyword), tuple(required), arguments.kwarg is not None)
 
 
-def logged_names(definition: ast.ClassDef) -> frozenset[str]:
-    """The constant names that a LightningModule passes to `self.log`, and the keys of `self.log_dict` literals."""
+def logged_names(definition: ast.ClassDef) -> frozenset[str] | None:
+    """The names that a LightningModule passes to `self.log`, and the keys of its `self.log_dict`.
+
+    None where that cannot be told: a name or a mapping is computed, or it inherits from more than LightningModule.
+    """
+    if [_last(base) for base in definition.bases] != ["LightningModule"]:
+        return None
     names: set[str] = set()
     for node in ast.walk(definition):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
-        first = node.args[0]
-        if node.func.attr == "log" and isinstance(first, ast.Constant) and isinstance(first.value, str):
-            names.add(first.value)
-        elif node.func.attr == "log_dict" and isinstance(first, ast.Dict):
-            names.update(k.value for k in first.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
+        if node.func.attr not in ("log", "log_dict") or _last(node.func.value) != "self":
+            continue
+        found = _constants(node)
+        if found is None:
+            return None
+        names |= found
     return frozenset(names)
+
+
+def _constants(call: ast.Call) -> set[str] | None:
+    """The names that one call of `log` or `log_dict` logs; None where they are computed."""
+    given = next((k.value for k in call.keywords if k.arg in ("name", "dictionary")), None)
+    first = call.args[0] if call.args else given
+    keys = first.keys if isinstance(first, ast.Dict) else [first]
+    found = {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
+    return found if len(keys) == len(found) else None
+
+
+def _last(node: ast.expr) -> str:
+    """The last name of `a.b.C`, or `""`."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

@@ -1,0 +1,152 @@
+"""Models and data modules of the project's own."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlspec.errors import StageError
+from mlspec.learning.build import load_module
+from mlspec.learning.rows import schema
+from tests.parts import projects
+from tests.parts.projects import Applied
+from tests.parts.train.stage import run
+from tests.parts.train.test_work import metrics, same, weights
+
+MODEL = '''
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Small(pl.LightningModule):
+    """Reads the prepared numbers and categories."""
+
+    def __init__(self, hidden: int, signature: dict, rate: float = 0.02) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.inputs = list(signature["inputs"])
+        self.layers = nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, numbers, categories):
+        return self.layers(torch.cat([numbers, categories.float()], 1)).squeeze(1)
+
+    def training_step(self, batch, index):
+        inputs, targets = batch
+        loss = F.mse_loss(self(**inputs), targets)
+        self.log("train/loss", loss, on_epoch=True, on_step=False)
+        return loss
+
+    def validation_step(self, batch, index):
+        inputs, targets = batch
+        self.log("valid/error", F.mse_loss(self(**inputs), targets))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.hparams.rate)
+'''
+DATA = '''
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Doubles(pl.LightningDataModule):
+    """Numbers and their doubles; the order is drawn anew each epoch."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        numbers = torch.randn(rows, 1, generator=torch.Generator().manual_seed(1))
+        self.data = TensorDataset(numbers, 2 * numbers[:, 0])
+
+    def _loader(self, shuffle):
+        def collate(rows):
+            numbers = torch.stack([row[0] for row in rows])
+            zeros = torch.zeros(len(rows), 1, dtype=torch.int64)
+            return {"numbers": numbers, "categories": zeros}, torch.stack([row[1] for row in rows])
+
+        return DataLoader(self.data, batch_size=16, shuffle=shuffle, collate_fn=collate)
+
+    def train_dataloader(self):
+        return self._loader(True)
+
+    def val_dataloader(self):
+        return self._loader(False)
+'''
+
+
+def made(root: Path, model: str = MODEL, section: str = '{class: "src.model:Small", args: {hidden: 8}}') -> Applied:
+    project = projects.numbers(root)
+    (root / "src").mkdir()
+    (root / "src" / "model.py").write_text(model, encoding="utf-8")
+    (root / "src" / "data.py").write_text(DATA, encoding="utf-8")
+    project.spec("model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}", f"model: {section}")
+    project.spec("max_epochs: 12", "max_epochs: 4, checkpoint: {monitor: valid/error, every_steps: 2}")
+    project.run("data")
+    return project
+
+
+@pytest.mark.slow
+def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path) -> None:
+    project = made(tmp_path)
+    assert run(project).code == 0
+    found = metrics(project)
+    assert found["best"]["monitor"] == "valid/error"
+    module = load_module(project.artifacts / "model", schema(project.artifacts / "data"), project.root)
+    assert same(module.state_dict(), weights(project))
+    assert not module.training
+
+
+@pytest.mark.slow
+def test_a_data_module_of_the_projects_own_goes_on_at_the_last_whole_epoch(tmp_path: Path) -> None:
+    section = (
+        '{class: "src.model:Small", args: {hidden: 8}, datamodule: "src.data:Doubles", datamodule_args: {rows: 64}}'
+    )
+    whole, killed = made(tmp_path / "whole", section=section), made(tmp_path / "killed", section=section)
+    assert run(whole).code == 0
+    assert run(killed, step=10).code == -9
+    again = run(killed)
+    assert again.code == 0
+    assert "going on" in again.said
+    assert same(weights(whole, "last"), weights(killed, "last"))
+
+
+@pytest.mark.slow
+def test_an_error_in_the_projects_code_shows_the_projects_lines(tmp_path: Path) -> None:
+    wrong = MODEL.replace("loss = F.mse_loss(self(**inputs), targets)", "loss = self.undefined", 1)
+    project = made(tmp_path, wrong)
+    ended = run(project)
+    assert ended.code == 4
+    line = wrong.splitlines().index("        loss = self.undefined") + 1
+    assert "training raised AttributeError" in ended.said
+    assert f"src/model.py:{line} in training_step: loss = self.undefined" in ended.said
+    assert "site-packages" not in ended.said
+    assert "Traceback" not in ended.said
+
+
+@pytest.mark.slow
+def test_a_class_that_is_no_lightning_module_is_refused(tmp_path: Path) -> None:
+    project = made(tmp_path, "class Small:\n    def __init__(self, hidden):\n        pass\n")
+    ended = run(project)
+    assert ended.code == 4
+    assert "src.model:Small is no LightningModule" in ended.said
+
+
+@pytest.mark.slow
+def test_a_monitor_that_only_running_shows_to_be_missing(tmp_path: Path) -> None:
+    project = made(tmp_path, MODEL.replace('self.log("valid/error"', 'self.log("valid/" + "misses"'))
+    ended = run(project)
+    assert ended.code == 4
+    assert "valid/error" in ended.said
+    assert "Traceback" not in ended.said
+
+
+def test_objects_among_the_hyperparameters_are_not_unpickled(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    torch.save({"state_dict": {}, "hyper_parameters": {"x": Fraction(1, 2)}}, folder / "best.ckpt")
+    with pytest.raises(StageError, match="cannot be read"):
+        load_module(folder, {"inputs": {}, "target": {}}, tmp_path)
