@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 EXIT_OK = 0
 EXIT_SPEC = 1
 EXIT_USAGE = 2
-EXIT_CONFLICT = 3
+EXIT_CONFLICT = 3  # with files edited by hand, or with another mlspec at work
 EXIT_STAGE = 4
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130

@@ -122,9 +122,14 @@ def _decide_difference(place: _Place) -> Change:
     if place.entry is None:
         what = "holds a block that mlspec.lock does not know" if place.block else "is a file that mlspec did not make"
         return _change(place, "conflict", what)
-    if digest(place.ours or "") != place.entry.sha256:
+    if _edited(place):
         return _change(place, "conflict", "was edited by hand")
-    return _change(place, "update", "")
+    return _change(place, "update", "" if place.found.text else "was empty")
+
+
+def _edited(place: _Place) -> bool:
+    """Whether a text of the user's stands there. An empty file holds none: it is what a power cut may leave of ours."""
+    return bool(place.found.text) and place.entry is not None and digest(place.ours or "") != place.entry.sha256
 
 
 def _decide_leftover(place: _Place, wish: Wish) -> Change | None:
@@ -136,7 +141,7 @@ def _decide_leftover(place: _Place, wish: Wish) -> Change | None:
         return _change(place, "keep", "no longer generated, and left to you")
     if place.ours is None:
         return None
-    if wish == "overwrite" or digest(place.ours) == place.entry.sha256:
+    if wish == "overwrite" or not _edited(place):
         return _change(place, "delete", "no longer generated")
     return _change(place, "conflict", "is no longer generated, and was edited by hand")
 

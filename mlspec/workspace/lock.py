@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -55,14 +56,19 @@ def read_lock(roots: Roots) -> Lock:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+            plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            raw = file.read(_MAX_BYTES + 1) if plain else b""
     except FileNotFoundError:
         return Lock()
     except OSError as error:
         reason = "it is a link" if os.path.islink(path) else error.strerror
         raise _refused("", f"cannot be read: {reason}") from None
+    if not plain:
+        raise _refused("", "is not a file")
     if len(raw) > _MAX_BYTES:
         raise _refused("", "is over 64 MiB")
+    if not raw:
+        return Lock()  # what a power cut may leave of it; all files are then adopted or shown
     try:
         return parse(raw.decode("utf-8"))
     except UnicodeDecodeError:

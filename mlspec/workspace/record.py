@@ -7,7 +7,7 @@ import os
 
 from mlspec.errors import MlspecError
 from mlspec.workspace.roots import LOCK, STATE, Key, fault
-from mlspec.workspace.transaction import COMMIT, Move, Record
+from mlspec.workspace.transaction import COMMIT, Move, Record, encoded
 
 LOCK_KEY: Key = ("project", LOCK)
 
@@ -15,7 +15,7 @@ LOCK_KEY: Key = ("project", LOCK)
 def dump(record: Record) -> bytes:
     """The text of `commit.json`."""
     document = {
-        "moves": [[*move.key, move.before, move.after] for move in record.moves],
+        "moves": [[*move.key, move.before, move.after, move.mode] for move in record.moves],
         "made": record.made,
         "emptied": record.emptied,
     }
@@ -30,7 +30,7 @@ def read(folder: str) -> Record | None:
     try:
         with open(path, "rb") as file:
             document = json.load(file)
-        moves = tuple(Move(_key(row[:2]), _digest(row[2]), _digest(row[3])) for row in document["moves"])
+        moves = tuple(_move(row) for row in document["moves"])
         made, emptied = (tuple(_key(row) for row in document[name]) for name in ("made", "emptied"))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         raise MlspecError(
@@ -50,7 +50,12 @@ def _key(row: list[object]) -> Key:
     return key
 
 
-def _digest(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
+def _move(row: list[object]) -> Move:
+    before, after, mode = row[2:]
+    if not isinstance(before, str | None) or not isinstance(after, str | None) or not isinstance(mode, int | None):
         raise ValueError
-    return value
+    if mode is not None and not 0 <= mode <= 0o777:
+        raise ValueError
+    if after is not None:
+        encoded(after)
+    return Move(_key(row[:2]), before, after, mode)

@@ -1,13 +1,14 @@
-"""One all-or-nothing change of the tree: what is laid ready, the record that commits it, doing it and taking it back.
+"""One all-or-nothing change of the tree: the record that commits it, doing it and taking it back.
 
-Every step can be repeated: what is done is seen from the folder and the tree themselves, never from memory.
+The record holds every new content: flushing that one file makes the change safe, however many files it has. Every step
+can be repeated: what is done is seen from the tree itself, never from memory.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+import stat
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -16,19 +17,22 @@ from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.roots import Key, Roots
 
 COMMIT = "commit.json"
-_OPEN_AT_ONCE = 200
 
 
 class Move(NamedTuple):
-    """One file: SHA-256 of its bytes before and after; None where there is no file."""
+    """One file: the SHA-256 of its bytes before, and its text after; None where there is no file.
+
+    `mode` are the rights it is to have; None leaves them to the system, as for any new file.
+    """
 
     key: Key
     before: str | None
     after: str | None
+    mode: int | None = None
 
 
 class Record(NamedTuple):
-    """All that a commit means. The new content of `moves[n]` lies in `new-n`; the old one is put aside as `old-n`."""
+    """All that a commit means. While it is carried out, the old file of `moves[n]` is put aside as `old-n`."""
 
     moves: tuple[Move, ...]
     made: tuple[Key, ...]
@@ -37,25 +41,13 @@ class Record(NamedTuple):
     """Folders to remove if nothing is left in them, innermost first."""
 
 
-def lay(folder: str, contents: Iterable[tuple[int, bytes, int | None]]) -> None:
-    """Write each (number, content, mode) into `folder` as `new-N`, and onto the medium. Raises OSError."""
-    descriptors: list[int] = []
-    try:
-        for number, data, mode in contents:
-            descriptors.append(_create(os.path.join(folder, f"new-{number}"), data, mode))
-            if len(descriptors) == _OPEN_AT_ONCE:
-                _flush(descriptors)
-        _flush(descriptors)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
 def commit(folder: str, record: bytes) -> None:
     """The one step from the old tree to the new one. Raises OSError."""
     partial = os.path.join(folder, "commit.partial")
-    descriptors = [_create(partial, record, None)]
-    _flush(descriptors)
+    with open(partial, "xb") as file:
+        file.write(record)
+        file.flush()
+        os.fsync(file.fileno())
     os.rename(partial, os.path.join(folder, COMMIT))
     _flush_folder(folder)
 
@@ -82,19 +74,16 @@ class Transaction:
         """Make the tree old again, with the very files that were there. Raises OSError."""
         disk = Disk(self._roots)
         for number, move in reversed(list(enumerate(self._record.moves))):
-            place, new, old = self._paths(number, move)
-            done = move.after is not None and not os.path.lexists(new)
-            if done and disk.look(move.key).kind == "file" and _content(disk, move.key) == move.after:
-                _rename(place, new)
-            if os.path.lexists(old) and not os.path.lexists(place):
-                _rename(old, place)
+            if disk.look(move.key).kind != "blocked" and self._done(move, disk):
+                self._undo(move, self._path("old", number))
         for key in reversed(self._record.made):
             self._remove_folder(key)
 
     def close(self) -> None:
         """Forget the transaction. Raises OSError while it is still committed.
 
-        The moves need no flushing of their own: a file system with a journal keeps them before this removal.
+        The files are not flushed one by one, which would take longer than all else: should the power fail now, one of
+        them may be found empty, and an empty file counts as one to be written again.
         """
         os.unlink(os.path.join(self._folder, COMMIT))
         discard(self._folder)
@@ -113,58 +102,63 @@ class Transaction:
                 os.rmdir(self._roots.target(key))
 
     def _move(self, number: int, move: Move, disk: Disk) -> None:
-        place, new, old = self._paths(number, move)
-        if move.after is not None and not os.path.lexists(new):
-            return  # done before the kill
+        if self._done(move, disk):
+            return
         now = _content(disk, move.key)
-        if now not in (None, move.before) or (now is None and move.after is None):
+        if now not in (None, move.before):
             return  # edited since the commit: the edit stays, and the next build shows it
+        place, new = self._roots.target(move.key), self._path("new", number)
         if now is not None:
-            _put_aside(place, old)
+            _put_aside(place, self._path("old", number))
         if move.after is None:
             os.unlink(place)
         else:
+            _create(new, encoded(move.after), move.mode)
             _rename(new, place)
 
-    def _paths(self, number: int, move: Move) -> tuple[str, str, str]:
-        new, old = (os.path.join(self._folder, f"{kind}-{number}") for kind in ("new", "old"))
-        return self._roots.target(move.key), new, old
+    def _undo(self, move: Move, old: str) -> None:
+        place = self._roots.target(move.key)
+        if os.path.lexists(old):
+            _rename(old, place)
+        elif move.before is None and move.after is not None:
+            os.unlink(place)
+
+    def _done(self, move: Move, disk: Disk) -> bool:
+        now = _content(disk, move.key)
+        if move.after is None or now is None:
+            return move.after is now
+        if now != digest(encoded(move.after)):
+            return False
+        place = self._roots.target(move.key)
+        return move.mode is None or stat.S_IMODE(os.stat(place, follow_symlinks=False).st_mode) == move.mode
+
+    def _path(self, kind: str, number: int) -> str:
+        return os.path.join(self._folder, f"{kind}-{number}")
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a file's text as `Disk` reads it."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def discard(folder: str) -> None:
-    """Remove a transaction's folder, as far as it can be removed; what commits it goes first."""
+    """Remove a transaction's folder, as far as it can be removed."""
     with suppress(OSError):
         if os.path.islink(folder) or not os.path.isdir(folder):
             os.unlink(folder)
             return
-        for name in sorted(os.listdir(folder), key=lambda name: name != COMMIT):
+        for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
         os.rmdir(os.path.dirname(folder))
 
 
-def _create(path: str, data: bytes, mode: int | None) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
+def _create(path: str, data: bytes, mode: int | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "wb") as file:
         if mode is not None:
-            os.fchmod(descriptor, mode)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _flush(descriptors: list[int]) -> None:
-    """All of them onto the medium, and closed. Writing out is begun for all before any is waited for: twice as fast."""
-    if hasattr(os, "posix_fadvise"):
-        for descriptor in descriptors:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    while descriptors:
-        os.fsync(descriptors[-1])
-        os.close(descriptors.pop())
+            os.fchmod(file.fileno(), mode)
+        file.write(data)
 
 
 def _flush_folder(folder: str) -> None:
@@ -180,7 +174,7 @@ def _content(disk: Disk, key: Key) -> str | None:
     found = disk.look(key)
     if found.kind == "blocked":
         raise OSError(errno.EEXIST, found.reason, key[1])
-    return None if found.text is None else digest(found.text.encode("utf-8", "surrogateescape"))
+    return None if found.text is None else digest(encoded(found.text))
 
 
 def _put_aside(place: str, old: str) -> None:

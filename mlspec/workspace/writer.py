@@ -1,6 +1,6 @@
 """A ChangeSet onto the disk, all of it or nothing, whenever the process dies. The only door for generated files.
 
-First everything new is laid into `.mlspec/pending/ID/` and flushed. Then `commit.json` appears there: from that one
+All that is to happen is laid into `.mlspec/pending/ID/` and flushed. Then `commit.json` appears there: from that one
 rename on the new tree is the truth, and whoever comes next (`recover`) brings it about; before it, the old tree is.
 What is replaced or removed is put aside until the end, so that a failure (a missing right, a full disk) takes all back.
 A file that someone edits in between is left as they made it, and the next build shows the edit.
@@ -19,7 +19,7 @@ from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import dump
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.state import make_state_folder, pending_folder
-from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, lay
+from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, encoded
 
 _WHOLE = "all files are as they were; mend this and run `mlspec build` again"
 _HALF = "mend this and run `mlspec build` again: it first brings the files into one state"
@@ -39,7 +39,7 @@ def write(changeset: ChangeSet, roots: Roots) -> None:
     except OSError as error:
         raise _failed(error, roots) from None
     try:
-        record = _stage(changeset, roots, folder)
+        record = _stage(changeset, roots)
         commit(folder, records.dump(record))
     except OSError as error:
         discard(folder)
@@ -88,22 +88,17 @@ def _open_folder(roots: Roots) -> str:
     return folder
 
 
-def _stage(changeset: ChangeSet, roots: Roots, folder: str) -> Record:
-    """Lay every new content into `folder`. Raises MlspecError where the tree is no longer what was compared."""
+def _stage(changeset: ChangeSet, roots: Roots) -> Record:
+    """What is to happen. Raises MlspecError where the tree is no longer what was compared."""
     disk = Disk(roots)
     moves: list[Move] = []
-    contents: list[tuple[int, bytes, int | None]] = []
-    for number, change in enumerate(changeset.pending):
+    for change in changeset.pending:
         if disk.look(change.key).text != change.before:
             raise MlspecError(f"{change.path} was changed while mlspec was at work", help="run it again")
-        if change.after is not None:
-            contents.append((number, _bytes(change.after), _mode(change, roots)))
-        moves.append(Move(change.key, _digest(change.before), _digest(change.after)))
+        moves.append(Move(change.key, _digest(change.before), change.after, _mode(change, roots)))
     lock, new_lock = disk.look(records.LOCK_KEY).text, dump(changeset.lock)
     if lock != new_lock:
-        contents.append((len(moves), _bytes(new_lock), None))
-        moves.append(Move(records.LOCK_KEY, _digest(lock), _digest(new_lock)))
-    lay(folder, contents)
+        moves.append(Move(records.LOCK_KEY, _digest(lock), new_lock))
     made = {f for change in changeset.pending if change.after is not None for f in disk.missing_folders(change.key)}
     emptied = changeset.lock_before.folders - changeset.lock.folders
     return Record(tuple(moves), tuple(sorted(made)), tuple(sorted(emptied, reverse=True)))
@@ -152,8 +147,4 @@ def _failed(error: OSError, roots: Roots, help: str = _WHOLE) -> MlspecError:
 
 
 def _digest(text: str | None) -> str | None:
-    return None if text is None else digest(_bytes(text))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    return None if text is None else digest(encoded(text))

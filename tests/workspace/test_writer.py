@@ -120,7 +120,7 @@ def test_a_kill_before_any_change_leaves_the_old_tree_or_the_new_one(
         if not died:
             break
     assert seen == sorted(seen), "once committed, always committed"
-    assert (seen.count(0) > 5, seen.count(1) > 10) == (True, True)
+    assert (seen.count(0) > 3, seen.count(1) > 10) == (True, True)
 
 
 def test_a_kill_while_recovering_from_a_kill_changes_nothing_of_that(
@@ -235,11 +235,14 @@ def test_recovery_is_taken_back_where_a_folder_has_become_a_link(roots: Roots, p
 
 
 EVIL = [
-    '{"moves": [["project", "../evil", null, "0"]], "made": [], "emptied": []}',
-    '{"moves": [["project", ".git/hooks/pre-commit", null, "0"]], "made": [], "emptied": []}',
+    '{"moves": [["project", "../evil", null, "x", null]], "made": [], "emptied": []}',
+    '{"moves": [["project", ".git/hooks/pre-commit", null, "x", 511]], "made": [], "emptied": []}',
     '{"moves": [], "made": [["project", "/etc/evil"]], "emptied": []}',
     '{"moves": [], "made": [], "emptied": [["project", "../.."]]}',
-    '{"moves": [["root", "a", null, null]], "made": [], "emptied": []}',
+    '{"moves": [["root", "a", null, null, null]], "made": [], "emptied": []}',
+    '{"moves": [["project", "a", null, "x", 2541]], "made": [], "emptied": []}',
+    '{"moves": [["project", "a", null, "x", "755"]], "made": [], "emptied": []}',
+    '{"moves": [["project", "a", null, "\\ud800", null]], "made": [], "emptied": []}',
     '{"moves": [["project"]], "made": [], "emptied": []}',
     '{"moves": 1, "made": [], "emptied": []}',
     "[]",
@@ -253,11 +256,37 @@ def test_a_record_that_we_did_not_write_moves_nothing(roots: Roots, project: Pat
     folder = project / ".mlspec" / "pending" / "x"
     folder.mkdir(parents=True)
     (folder / "commit.json").write_text(text)
-    (folder / "new-0").write_text("evil")
     before = snapshot(tmp_path)
     with pytest.raises(MlspecError, match="a record that mlspec did not write"):
         recover(roots)
     assert snapshot(tmp_path) == before
+
+
+def test_a_link_among_our_own_state_is_not_written_through(roots: Roots, project: Path, tmp_path: Path) -> None:
+    folder = project / ".mlspec" / "pending" / "x"
+    folder.mkdir(parents=True)
+    (folder / "commit.json").write_text('{"moves": [["project", "a", null, "x", null]], "made": [], "emptied": []}')
+    (tmp_path / "precious").write_text("precious")
+    (folder / "new-0").symlink_to(tmp_path / "precious")
+    with pytest.raises(MlspecError):
+        recover(roots)
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not (project / "a").exists()
+
+
+def test_a_file_that_a_power_cut_left_empty_is_written_again(roots: Roots, project: Path) -> None:
+    old_project(project, roots)
+    for name in ("update.txt", "gone/deep/delete.txt", "mlspec.lock"):
+        (project / name).write_text("")
+    assert actions(changes(OLD, roots))["update.txt"] == "conflict", "without the lock it may be the user's"
+    (project / "mlspec.lock").unlink()
+    (project / "update.txt").unlink()
+    (project / "gone/deep/delete.txt").unlink()
+    build(OLD, roots)
+    (project / "update.txt").write_text("")
+    (project / "gone/deep/delete.txt").write_text("")
+    made = build(NEW, roots)
+    assert (actions(made)["update.txt"], actions(made)["gone/deep/delete.txt"]) == ("update", "delete")
 
 
 @pytest.mark.parametrize("place", [".mlspec", ".mlspec/pending", ".mlspec/pending/x"])
