@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,17 @@ def docker() -> str:
 def checkout() -> Path:
     """The root of this checkout."""
     return CHECKOUT
+
+
+@pytest.fixture(autouse=True)
+def own_modules() -> Iterator[None]:
+    """Each test imports the modules of its own project: what one test put on the path would win over a later one."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.partition(".")[0] == "src":
+            del sys.modules[name]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
