@@ -36,7 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "render": {"errors", "plan"},
     "job": {"errors"},
     "parts": {"spec", "plan", "source"},
-    "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "source", "spec"},
+    "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "shipping", "source", "spec"},
+    "shipping": {"errors", "job", "parts", "plan", "spec"},
     "learning": {"errors", "job", "parts", "runtime", "spec"},
     "runtime": set(),
     "compiler": COMPILER,
@@ -44,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "run": {"diagnostics", "errors", "source", "spec", "plan", "render", "parts", "job"},
     "starters": {"errors", "render", "spec"},
     "explain": set(),
-    "cli": COMPILER | {"compiler", "workspace", "run", "runtime", "job", "starters", "explain"},
+    "cli": COMPILER | {"compiler", "workspace", "run", "runtime", "shipping", "job", "starters", "explain"},
     "__main__": {"cli"},
 }
 """What each room may import besides itself. `parts` are the light modules of the parts, `bodies` the heavy ones."""

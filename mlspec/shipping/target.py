@@ -1,0 +1,56 @@
+"""Where to ship: an AWS account, or this machine's rehearsal of one. The clients for it, made once each.
+
+The control plane of either speaks AWS's own API; only the address, the credentials and the image registry differ.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+VARIABLE: Final = "MLSPEC_TARGET"
+"""`apply --target NAME` hands its choice to the stages' processes in this environment variable."""
+Kind = Literal["aws", "local"]
+
+
+def chosen() -> Kind:
+    """The target that this process ships to."""
+    return "local" if os.environ.get(VARIABLE) == "local" else "aws"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A control plane and an image registry.
+
+    `endpoint` is None for AWS itself. `registry` is the host that images are pushed to (`HOST[:PORT]`), "" for the one
+    that Amazon ECR names when it is asked for a token.
+    """
+
+    kind: Kind
+    region: str
+    endpoint: str | None = None
+    registry: str = ""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        key, secret = self.credentials or (None, None)
+        return boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=self.region)
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service. Throttled and dropped calls are repeated with growing pauses."""
+        from botocore.config import Config
+
+        if service not in self._clients:
+            retries = {"total_max_attempts": 8, "mode": "adaptive"}
+            config = Config(retries=retries, connect_timeout=10, read_timeout=60, user_agent_extra="mlspec")
+            self._clients[service] = self._session.client(service, endpoint_url=self.endpoint, config=config)
+        return self._clients[service]
