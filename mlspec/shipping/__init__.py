@@ -1,1 +1,1 @@
-"""What brings a bundle to its callers: image registry, Lambda function, rollout, rehearsal. Shared by the stages of several parts."""
+"""What brings a bundle to its callers: image registry, Lambda function, rollout, rehearsal. Stages' bodies use it."""
