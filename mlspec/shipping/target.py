@@ -20,6 +20,16 @@ def chosen() -> Kind:
     return "local" if os.environ.get(VARIABLE) == "local" else "aws"
 
 
+def current(region: str) -> Target:
+    """The target that this process ships to; of AWS, that region."""
+    if chosen() == "local":
+        import importlib
+
+        local: Target = importlib.import_module("mlspec.shipping.local").target()
+        return local
+    return Target("aws", region)
+
+
 @dataclass(frozen=True)
 class Target:
     """A control plane and an image registry.
