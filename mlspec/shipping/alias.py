@@ -64,5 +64,10 @@ def _alias(found: dict[str, Any]) -> Alias:
     weights = found.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
     other, weight = next(iter(weights.items()), (None, 0.0))
     return Alias(
-        found["Name"], found["FunctionVersion"], other, weight, found.get("Description", ""), found.get("RevisionId", "")
+        found["Name"],
+        found["FunctionVersion"],
+        other,
+        weight,
+        found.get("Description", ""),
+        found.get("RevisionId", ""),
     )
