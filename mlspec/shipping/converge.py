@@ -64,12 +64,16 @@ def differences(resource: str, wanted: Mapping[str, Any], found: Mapping[str, An
     return tuple(
         Change("~", resource, key, found.get(key), value)
         for key, value in wanted.items()
-        if _plain(found.get(key)) != _plain(value)
+        if not same(found.get(key), value)
     )
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two settings mean the same: AWS leaves empty ones out of some of its answers."""
+    return _plain({"": one}) == _plain({"": other})
+
+
 def _plain(value: Any) -> Any:
-    """Without empty members: AWS leaves some of them out of its answers."""
     if isinstance(value, Mapping):
         return {k: p for k, v in value.items() if (p := _plain(v)) not in (None, "", [], {})}
     if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from mlspec.errors import StageError
@@ -23,7 +24,7 @@ def steps(target: Target, ecr: Ecr, project: str, on_lambda: bool) -> list[Step]
     found = read(target, ecr.repository)
     if found is None:
         made = Change("+", resource(ecr.repository), new=settings.image_uri(ecr))
-        first = [Step((made,), lambda: client.create_repository(**wanted))]
+        first = [Step((made,), partial(client.create_repository, **wanted))]
     else:
         _owned(target, found, project)
         first = _settings(client, name, wanted, found)
@@ -65,11 +66,11 @@ def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[Step]:
     key = "imageTagMutability"
     if found.get(key) != wanted[key]:
         change = Change("~", what, key, found.get(key), wanted[key])
-        made.append(Step((change,), lambda: client.put_image_tag_mutability(**name, **{key: wanted[key]})))
+        made.append(Step((change,), partial(client.put_image_tag_mutability, **name, **{key: wanted[key]})))
     scan = wanted["imageScanningConfiguration"]
     if (found.get("imageScanningConfiguration") or {}).get("scanOnPush", False) != scan["scanOnPush"]:
         change = Change("~", what, "scanOnPush", not scan["scanOnPush"], scan["scanOnPush"])
-        act = lambda: client.put_image_scanning_configuration(**name, imageScanningConfiguration=scan)  # noqa: E731
+        act = partial(client.put_image_scanning_configuration, **name, imageScanningConfiguration=scan)
         made.append(Step((change,), act))
     _encryption(what, wanted["encryptionConfiguration"], found.get("encryptionConfiguration") or {})
     return made
@@ -90,7 +91,7 @@ def _encryption(what: str, wanted: Json, found: Json) -> None:
 def _lifecycle(client: Any, name: Json, ecr: Ecr) -> list[Step]:
     wanted = settings.lifecycle(ecr)
     text = _read(client.get_lifecycle_policy, name, "lifecyclePolicyText")
-    put = lambda: client.put_lifecycle_policy(**name, lifecyclePolicyText=json.dumps(wanted))  # noqa: E731
+    put = partial(client.put_lifecycle_policy, **name, lifecyclePolicyText=json.dumps(wanted))
     return _document(resource(ecr.repository), "lifecycle policy", "rules", text, wanted, put)
 
 
@@ -99,8 +100,8 @@ def _policy(client: Any, name: Json, wanted: Json | None) -> list[Step]:
     what = resource(name["repositoryName"])
     if wanted is None:
         gone = Change("-", what, "policy", old=_brief(text, "Statement"))
-        return [Step((gone,), lambda: client.delete_repository_policy(**name))] if text else []
-    put = lambda: client.set_repository_policy(**name, policyText=json.dumps(wanted))  # noqa: E731
+        return [Step((gone,), partial(client.delete_repository_policy, **name))] if text else []
+    put = partial(client.set_repository_policy, **name, policyText=json.dumps(wanted))
     return _document(what, "policy", "Statement", text, wanted, put)
 
 
