@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlspec.errors import StageError
-from mlspec.shipping.change import Change
+from mlspec.shipping.change import Change, told
 
 PROJECT: Final = "mlspec:project"
 """The tag that says whose a resource is."""
@@ -37,28 +37,6 @@ def changes(steps: Iterable[Step]) -> list[Change]:
     return [change for step in steps for change in step.changes]
 
 
-def told(change: Change) -> str:
-    """`~ lambda function cola MemorySize: 512 -> 1024`."""
-    name = f"{change.sign} {change.resource}" + (f" {change.setting}" if change.setting else "")
-    if change.old is None and change.new is None:
-        return name
-    old = f"{shown(change.old)} -> " if change.old is not None else ""
-    return f"{name}: {old}{shown(change.new)}"
-
-
-def shown(value: object) -> str:
-    """A setting's value on one line."""
-    if value is None:
-        return "none"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {shown(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, str):
-        return value if len(value) <= 100 else f"{value[:60]} ... {value[-30:]}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(shown(v) for v in value) + "]"
-    return str(value)
-
-
 def differences(resource: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Change, ...]:
     """A Change for each wanted setting that is otherwise there; a setting that is not wanted is not looked at."""
     return tuple(
@@ -70,7 +48,7 @@ def differences(resource: str, wanted: Mapping[str, Any], found: Mapping[str, An
 
 def same(one: Any, other: Any) -> bool:
     """Whether two settings mean the same: AWS leaves empty ones out of some of its answers."""
-    return _plain({"": one}) == _plain({"": other})
+    return bool(_plain({"": one}) == _plain({"": other}))
 
 
 def _plain(value: Any) -> Any:

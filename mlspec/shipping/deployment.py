@@ -30,7 +30,7 @@ def above(wanted: Wanted) -> list[Step]:
 
 
 def observed(wanted: Wanted) -> list[Change]:
-    """All that a deployment would change. Changes nothing."""
+    """All that a deployment would change. Changes nothing. An image that is still to be pushed has no digest yet."""
     name, options = wanted.function.name, wanted.function.options
     live = alias.read(wanted.target, name, options.alias)
     steps = below(wanted)

@@ -114,7 +114,7 @@ def _code(wanted: Wanted, found: Json) -> tuple[Change, ...]:
     what, want = resource(wanted.function.name), wanted.image.rpartition("@")[2]
     changes = differences(what, {"Architectures": wanted.input()["Architectures"]}, found["Configuration"])
     if digest(found) != want:
-        changes = (Change("~", what, "image", digest(found) or None, want), *changes)
+        changes = (Change("~", what, "image", digest(found) or None, want or "the one that is pushed then"), *changes)
     return changes
 
 

@@ -21,6 +21,7 @@ from mlspec.shipping.record import from_labels
 from mlspec.shipping.registry import Manifest, Registry
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Spec
+from mlspec.spec.project import ProjectInfo
 
 Say = Callable[[str], object]
 
@@ -43,12 +44,12 @@ class Built:
         return f"{commit[:12].removesuffix('-dirty')}{dirty}-{bundle[:8]}-{self.id.rpartition(':')[2][:8]}"
 
 
-def built(artifacts: Path) -> Built:
-    """What is to be pushed. Raises StageError where nothing was built."""
+def built(artifacts: Path) -> Built | None:
+    """What is to be pushed; None where nothing was built yet."""
     try:
         found = json.loads((artifacts / "image.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise StageError("there is no image to push", help="build it: mlspec apply --until image") from None
+        return None
     release, _ = from_labels(found.get("labels"))
     told = release.as_json() if release else {}
     return Built(found["image"], found["id"], found["platform"], found["size_bytes"], told)
@@ -56,8 +57,6 @@ def built(artifacts: Path) -> Built:
 
 def repository_steps(target: Target, ecr: Ecr, spec: Spec) -> list[Step]:
     """What makes the repository as the spec wants it."""
-    from mlspec.spec.project import ProjectInfo
-
     deploy = spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None
     return repository.steps(target, ecr, spec.need(ProjectInfo).name, on_lambda)
@@ -75,14 +74,26 @@ def _token(target: Target) -> str:
     return str(target.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"])
 
 
-def observed(target: Target, ecr: Ecr, built: Built) -> list[Change]:
-    """What a push would add to the registry."""
-    there = None
-    if target.registry or repository.read(target, ecr.repository):
-        there = registry_of(target, ecr).manifest(ecr.repository, built.tag)
-    if there is not None and is_it(there, built):
+def observed(target: Target, ecr: Ecr, built: Built | None) -> list[Change]:
+    """What a push would add to the registry; None where the image is still to be built."""
+    if built is None:
+        return [Change("+", f"image {ecr.repository}", new="once it is built")]
+    if digest_of(target, ecr.repository, built.tag):
         return []
     return [Change("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
+
+
+def digest_of(target: Target, name: str, tag: str) -> str:
+    """Digest of the image with that tag in the repository, as AWS knows it; "" where there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+    except ClientError as error:
+        if code_of(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            return ""
+        raise
+    return str(found["imageDetails"][0]["imageDigest"])
 
 
 def is_it(there: Manifest, built: Built) -> bool:
@@ -131,13 +142,13 @@ def _read_back(registry: Registry, name: str, built: Built) -> Manifest:
 
 def _make_known(target: Target, name: str, tag: str, image: Manifest) -> None:
     """The emulated control plane hears of an image that went to a registry beside it, as Amazon ECR would by itself."""
-    from botocore.exceptions import ClientError
-
-    try:
-        target.client("ecr").put_image(
-            repositoryName=name, imageManifest=image.text, imageManifestMediaType=image.media_type, imageTag=tag,
-            imageDigest=image.digest,
-        )  # fmt: skip
-    except ClientError as error:
-        if "AlreadyExists" not in code_of(error):
-            raise
+    client = target.client("ecr")
+    if client.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])["images"]:
+        return
+    client.put_image(
+        repositoryName=name,
+        imageManifest=image.text,
+        imageManifestMediaType=image.media_type,
+        imageTag=tag,
+        imageDigest=image.digest,
+    )

@@ -19,6 +19,7 @@ from mlspec.spec.project import Project
 NAME: Final = "deploy"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
 PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote:deploy"}
 
 _PLAIN: Final = "lambda/settings.json.j2"
 

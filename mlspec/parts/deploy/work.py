@@ -7,7 +7,7 @@ import sys
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
-from mlspec.shipping import address, deployment, releases
+from mlspec.shipping import address, alias, callers, deployment, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import told
@@ -28,6 +28,7 @@ def ship(job: Job, target: Target) -> None:
         raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
     with told():
         asked = wanted(target, job, record["image"]["digest"])
+        callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
         number, live = deployment.converge(asked, record["image"].get("tag", ""), _say)
         before = live.version if live else None
         deployment.keep(asked, number, before, say=_say, release=False)

@@ -20,6 +20,7 @@ from mlspec.spec.project import Project
 NAME: Final = "registry"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
 PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.images.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote:push"}
 check = no_check
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
 from mlspec.shipping import account, pushing, releases
@@ -20,6 +21,8 @@ def main(job: Job) -> None:
 def ship(job: Job, target: Target) -> None:
     """The same, to that target."""
     built = pushing.built(job.inputs)
+    if built is None:
+        raise StageError("there is no image to push", help="build it: mlspec apply --until image")
     with told():
         ecr = account.completed(target, job.need(Registry).ecr)
         carry_out(pushing.repository_steps(target, ecr, job), _say)
