@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Stages at once; DVC runs one at a time.")
+@click.option("--allow-breaking", is_flag=True, help="Deploy even what the live version's callers will notice.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
@@ -56,11 +57,22 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
         show(console, outlook)
         if conflict := outlook.changes.conflict():
             raise conflict
+        _compatible(outlook, allowed=bool(asked["allow_breaking"]) or dry)
         if not (dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
         doors = _display(console, outlook) if dry else _real(console, outlook, where.spec, env)
         return _carry_out(outlook, doors)
+
+
+def _compatible(outlook: Outlook, *, allowed: bool) -> None:
+    """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
+    from mlspec.shipping.callers import ALLOWED, broken
+
+    if allowed:
+        os.environ[ALLOWED] = "1"
+    elif outlook.remote.breaking:
+        raise broken(outlook.remote.breaking)
 
 
 def _terminated(*_: Any) -> None:

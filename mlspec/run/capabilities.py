@@ -34,6 +34,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "wandb": ("wandb>=0.18",),
     "sweep": ("optuna>=4",),
+    "aws": ("boto3>=1.40.60",),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to

@@ -11,7 +11,6 @@ from mlspec.parts.deploy import limits, settings
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
-from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.base import Finding
@@ -19,8 +18,8 @@ from mlspec.spec.project import Project
 
 NAME: Final = "deploy"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
-PROGRAMS: Final[dict[str, str]] = {}
-stages = no_stages
+PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote:deploy"}
 
 _PLAIN: Final = "lambda/settings.json.j2"
 
@@ -56,6 +55,22 @@ def _sections(project: Project) -> Iterator[Finding]:
     if project.get(Registry) is None:
         yield Finding("section-needed", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
                       help + "`registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
+
+
+def stages(project: Project) -> Iterator[Stage]:
+    """Deploying: it changes the account and nothing here but the record of it."""
+    deploy = project.get(Deploy)
+    if deploy is None or deploy.lambda_ is None or project.get(Package) is None or project.get(Registry) is None:
+        return
+    yield Stage(
+        name="deploy",
+        description="Bring the Lambda function to what the spec says, and the new version to its callers",
+        part=NAME,
+        inputs=("artifacts/release.json",),
+        params=("deploy",),
+        needs=("extra:aws",),
+        effects=True,
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlspec.parts.deploy.spec import FunctionUrl, Lambda
-from mlspec.parts.images.settings import account, arn, image_uri, partition
+from mlspec.parts.images.settings import account, arn, image_uri, partition, tags
 from mlspec.parts.images.spec import Ecr
 from mlspec.parts.package.spec import DockerImage
 from mlspec.spec.project import ProjectInfo
@@ -80,7 +80,7 @@ def create_function(function: Function) -> Json:
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": log_group(function)},
         "TracingConfig": {"Mode": "Active" if options.tracing else "PassThrough"},
         "Publish": True,
-        "Tags": {"project": function.info.name},
+        "Tags": tags(function.info.name),
     }
     if options.environment:
         made["Environment"] = {"Variables": {name: _written(value) for name, value in options.environment.items()}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pydantic import BaseModel
@@ -11,16 +11,33 @@ from mlspec.parts.ci.spec import Ci
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images import settings
 from mlspec.parts.images.spec import Registry
-from mlspec.parts.protocol import no_check, no_stages
+from mlspec.parts.package.spec import Package
+from mlspec.parts.protocol import no_check
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Stage
+from mlspec.plan.stage import Output, Stage
 from mlspec.spec.project import Project
 
 NAME: Final = "registry"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
-PROGRAMS: Final[dict[str, str]] = {}
+PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.images.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote:push"}
 check = no_check
-stages = no_stages
+
+
+def stages(project: Project) -> Iterator[Stage]:
+    """Pushing: it changes the registry and nothing here but the record of it."""
+    if project.get(Registry) is None or project.get(Package) is None:
+        return
+    yield Stage(
+        name="push",
+        description="Push the image to Amazon ECR and read its digest back",
+        part=NAME,
+        inputs=("artifacts/image.json",),
+        outputs=(Output("artifacts/release.json", cache=False),),
+        params=("registry",),
+        needs=("docker", "extra:aws"),
+        effects=True,
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

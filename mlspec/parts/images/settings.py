@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from mlspec.parts.images.spec import Ecr
 
 Json = dict[str, Any]
+KEEP: Final = "keep-"
+"""Opening of the tags that protect an image from the lifecycle: `keep-7` is on that of the function's version 7."""
 
 
 def account(ecr: Ecr) -> str:
@@ -32,6 +34,11 @@ def image_uri(ecr: Ecr) -> str:
     return f"{host(ecr)}/{ecr.repository}"
 
 
+def tags(project: str) -> dict[str, str]:
+    """Tags of all that is made for a project; what does not carry them is not mlspec's to change or remove."""
+    return {"mlspec:project": project, "mlspec:managed-by": "mlspec"}
+
+
 def create_repository(ecr: Ecr, project: str) -> Json:
     """Input of `aws ecr create-repository`."""
     encryption = {"encryptionType": "KMS", "kmsKey": ecr.kms_key} if ecr.kms_key else {"encryptionType": "AES256"}
@@ -40,17 +47,25 @@ def create_repository(ecr: Ecr, project: str) -> Json:
         "imageTagMutability": "IMMUTABLE" if ecr.immutable else "MUTABLE",
         "imageScanningConfiguration": {"scanOnPush": ecr.scan},
         "encryptionConfiguration": encryption,
-        "tags": [{"Key": "project", "Value": project}],
+        "tags": [{"Key": key, "Value": value} for key, value in tags(project).items()],
     }
 
 
 def lifecycle(ecr: Ecr) -> Json:
-    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go."""
+    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go.
+
+    What is live, and what one would go back to, has a tag of its own (KEEP). The first rule selects those tags and
+    never has enough images to expire one; and an image that a rule selects is out of reach of every rule after it
+    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html, "considerations").
+    """
     return {
         "rules": [
-            _rule(1, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
+            _rule(1, "what is live and what one goes back to stays",
+                  {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": "imageCountMoreThan",
+                   "countNumber": 1000}),
+            _rule(2, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
                                                          "countUnit": "days", "countNumber": 7}),
-            _rule(2, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
+            _rule(3, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
                                                              "countType": "imageCountMoreThan",
                                                              "countNumber": ecr.keep}),
         ]

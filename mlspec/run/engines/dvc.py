@@ -7,7 +7,7 @@ trusted. What a kill can tear is mended in `prepare`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlspec.plan.stage import Stage
@@ -22,6 +22,8 @@ from mlspec.run.outcome import Outcome
 from mlspec.run.process import follow
 
 LOGS = ".mlspec/logs"
+COMPARES = "compares, and acts on what differs"
+"""Why a stage with effects runs that nobody can look ahead for."""
 _OF_DVC = (
     "To track the changes with git", "\tgit add ", "To enable auto staging", "\tdvc config core.autostage",
     "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
@@ -30,17 +32,26 @@ _OF_DVC = (
 
 
 class Dvc:
-    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps."""
+    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps.
 
-    def __init__(self, root: Path, coming: Mapping[str, str | None] | None = None, raw: Sequence[str] = ()) -> None:
-        self.root = root
+    `observe` gives for a stage with effects why it would run, None where the world is as it wants it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        coming: Mapping[str, str | None] | None = None,
+        raw: Sequence[str] = (),
+        observe: Callable[[Stage], str | None] = lambda _: COMPARES,
+    ) -> None:
+        self.root, self._observe = root, observe
         self.raw = tuple(raw)
         self._coming = coming
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
-        """Why each stage would run. One with effects looks at the world when it runs, so it always does."""
+        """Why each stage would run."""
         pure = [stage for stage in stages if not stage.effects]
-        found: dict[str, str | None] = {stage.name: "compares, and acts on what differs" for stage in stages}
+        found = {stage.name: self._observe(stage) for stage in stages if stage.effects}
         return found | reasons(pure, Tree(self.root, self._coming))
 
     def lacks(self, stage: Stage) -> tuple[str, str] | None:

@@ -1,0 +1,40 @@
+"""`artifacts/release.json`: the last release that was made here, written by `push` and completed by `deploy`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlspec.errors import StageError
+from mlspec.job import write_json
+
+FILE = "release.json"
+
+
+def read(artifacts: Path) -> dict[str, Any] | None:
+    """The record; None where there is none. Raises StageError for one that is no record."""
+    path = artifacts / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise StageError(f"{path.name} is not a record of a release", help="remove it, then: mlspec apply")
+    return found
+
+
+def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]) -> None:
+    """Record what is in the registry now. The function's part stays as long as it is the same image."""
+    before = read(artifacts) or {}
+    same = (before.get("image") or {}).get("digest") == image["digest"]
+    function = before.get("function") if same else None
+    write_json(artifacts / FILE, {"release": dict(release), "image": dict(image), "function": function})
+
+
+def complete(artifacts: Path, function: Mapping[str, Any]) -> None:
+    """Record what runs it."""
+    write_json(artifacts / FILE, {**(read(artifacts) or {}), "function": dict(function)})

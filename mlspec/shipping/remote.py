@@ -1,0 +1,52 @@
+"""What `push` and `deploy` would change, for a plan: everything is looked at, nothing is touched."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlspec.parts.images.spec import Registry
+from mlspec.shipping import account, alias, callers, converge, deployment, pushing
+from mlspec.shipping.change import Change
+from mlspec.shipping.errors import told
+from mlspec.shipping.target import Target, current
+from mlspec.shipping.wanted import Spec, wanted
+
+
+def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
+    """What the stage `push` would change. Raises StageError where that cannot be seen."""
+    ecr = spec.need(Registry).ecr
+    with told():
+        target = target or _passing(ecr.region)
+        full = account.completed(target, ecr)
+        steps = pushing.repository_steps(target, full, spec)
+        return [*converge.changes(steps), *pushing.observed(target, full, pushing.built(artifacts))]
+
+
+def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
+    """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
+    ecr = spec.need(Registry).ecr
+    with told():
+        target = target or _passing(ecr.region)
+        built = pushing.built(artifacts)
+        digest = pushing.digest_of(target, ecr.repository, built.tag) if built else ""
+        asked = wanted(target, spec, digest)
+        live = alias.read(target, asked.function.name, asked.function.options.alias)
+        noticed = callers.notice(asked, live, _signature(artifacts))
+        broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
+        return [*deployment.observed(asked), *broken]
+
+
+def _passing(region: str) -> Target:
+    return replace(current(region), hasty=True)
+
+
+def _signature(artifacts: Path) -> dict[str, Any] | None:
+    """Of the bundle that is here."""
+    try:
+        found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
