@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from mlspec.errors import StageError
 
-POLICIES: Final = {"ecr": "ecr/push-policy.json"}
-"""Service to the generated policy that grants what mlspec calls of it; all others are in the one for deploying."""
-_DEPLOY_POLICY: Final = "lambda/deploy-policy.json"
+PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
+"""The generated policies: each grants every action that its stage or command calls."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _UNKNOWN: Final = frozenset(
@@ -39,8 +38,8 @@ def message_of(error: Any) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Run calls of AWS; what they raise becomes a StageError."""
+def told(policy: str) -> Iterator[None]:
+    """Run calls of AWS; what they raise becomes a StageError. `policy` is the file that grants them all."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError:
@@ -48,21 +47,15 @@ def told() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise refusal(code_of(error), message_of(error), str(error.operation_name), _service(error)) from None
+        raise refusal(code_of(error), message_of(error), str(error.operation_name), policy) from None
     except BotoCoreError as error:
         raise unreachable(error) from None
 
 
-def _service(error: Any) -> str:
-    """The service that was called, as far as the answer tells it: `ecr`, `lambda`, `iam`; "" where it does not."""
-    found = _NOT_ALLOWED.search(message_of(error))
-    return found["action"].partition(":")[0] if found else ""
-
-
-def refusal(code: str, message: str, operation: str, service: str = "") -> StageError:
+def refusal(code: str, message: str, operation: str, policy: str) -> StageError:
     """AWS's refusal of `operation` as a sentence and the next step."""
     if code in _DENIED or "not authorized to perform" in message:
-        return _denied(message, operation, service)
+        return _denied(message, operation, policy)
     if code in _EXPIRED or "token included in the request is expired" in message:
         return StageError("the AWS credentials have expired", help=f"{_LOGIN}; then: mlspec apply")
     if code == "RequestTimeTooSkewed" or "Signature not yet current" in message or "Signature expired" in message:
@@ -88,7 +81,7 @@ def refusal(code: str, message: str, operation: str, service: str = "") -> Stage
     return _limit(code, message, operation) or _key(code, message) or _other(code, message, operation)
 
 
-def _denied(message: str, operation: str, service: str) -> StageError:
+def _denied(message: str, operation: str, policy: str) -> StageError:
     found = _NOT_ALLOWED.search(message)
     action = found["action"] if found else operation
     on = f" on {found['on']}" if found and found["on"] else ""
@@ -97,8 +90,6 @@ def _denied(message: str, operation: str, service: str) -> StageError:
         return StageError(
             f"{kind} forbids {action}{on}", help="ask who administers the AWS account; no right can undo it"
         )
-    service = service or action.partition(":")[0]
-    policy = POLICIES.get(service, _DEPLOY_POLICY)
     help = f"{policy} has all the rights that this stage needs: attach it to the role or user that runs mlspec"
     return StageError(f"these credentials may not do {action}{on}", help=help)
 

@@ -10,7 +10,7 @@ from typing import Any
 from mlspec.parts.images.spec import Registry
 from mlspec.shipping import account, alias, callers, converge, deployment, pushing
 from mlspec.shipping.change import Change
-from mlspec.shipping.errors import told
+from mlspec.shipping.errors import DEPLOY, PUSH, told
 from mlspec.shipping.target import Target, current
 from mlspec.shipping.wanted import Spec, wanted
 
@@ -18,7 +18,7 @@ from mlspec.shipping.wanted import Spec, wanted
 def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
     """What the stage `push` would change. Raises StageError where that cannot be seen."""
     ecr = spec.need(Registry).ecr
-    with told():
+    with told(PUSH):
         target = target or _passing(ecr.region)
         full = account.completed(target, ecr)
         steps = pushing.repository_steps(target, full, spec)
@@ -28,7 +28,7 @@ def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Chan
 def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
     """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
     ecr = spec.need(Registry).ecr
-    with told():
+    with told(DEPLOY):
         target = target or _passing(ecr.region)
         built = pushing.built(artifacts)
         digest = pushing.digest_of(target, ecr.repository, built.tag) if built else ""

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.deploy import limits, settings
+from mlspec.parts.deploy import limits, rights, settings
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
@@ -80,5 +80,5 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         return
     function = settings.Function(project.info, deploy.lambda_, package.docker, registry.ecr)
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    for name, value in settings.files(function).items():
+    for name, value in {**settings.files(function), **rights.files(function)}.items():
         yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

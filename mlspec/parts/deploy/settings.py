@@ -50,7 +50,6 @@ def files(function: Function) -> dict[str, Json]:
     made = {
         "function": create_function(function),
         "log-group": {"logGroupName": log_group(function), "retentionInDays": function.options.log_retention},
-        "deploy-policy": deploy_policy(function),
     }
     if function.options.role is None:
         made |= {"role-trust": role_trust(), "role-policy": role_policy(function)}
@@ -138,17 +137,6 @@ def role_policy(function: Function) -> Json:
                            "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
                            "Resource": "*"})  # fmt: skip
     return _policy(statements)
-
-
-def deploy_policy(function: Function) -> Json:
-    """What the one who deploys may do: new code into this function, publish, move its alias, read its numbers."""
-    actions = ["GetAlias", "GetFunction", "GetFunctionConfiguration", "InvokeFunction", "ListVersionsByFunction",
-               "PublishVersion", "UpdateAlias", "UpdateFunctionCode"]  # fmt: skip
-    return _policy([
-        {"Sid": "Function", "Effect": "Allow", "Action": [f"lambda:{a}" for a in actions],
-         "Resource": [function.arn, f"{function.arn}:*"]},
-        {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
-    ])  # fmt: skip
 
 
 def _policy(statements: list[Json]) -> Json:

@@ -10,7 +10,7 @@ from mlspec.parts.images.spec import Registry
 from mlspec.shipping import address, alias, callers, deployment, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.converge import carry_out
-from mlspec.shipping.errors import told
+from mlspec.shipping.errors import DEPLOY, told
 from mlspec.shipping.switch import Published, roll_out
 from mlspec.shipping.target import Target, current
 from mlspec.shipping.wanted import Wanted, wanted
@@ -26,7 +26,7 @@ def ship(job: Job, target: Target) -> None:
     record = releases.read(job.inputs)
     if record is None or not record.get("image"):
         raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
-    with told():
+    with told(DEPLOY):
         asked = wanted(target, job, record["image"]["digest"])
         callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
         number, live = deployment.converge(asked, record["image"].get("tag", ""), _say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from mlspec.parts.images.spec import Ecr
@@ -105,18 +106,35 @@ def partition(ecr: Ecr) -> str:
     return arn(ecr, "", "").split(":")[1]
 
 
+_LOG_IN: Final[Json] = {
+    "Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"
+}  # fmt: skip
+_PULL: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "DescribeImages", "GetDownloadUrlForLayer")
+_PUSH: Final = ("CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
+_SETTLE: Final = ("CreateRepository", "DeleteRepositoryPolicy", "DescribeRepositories", "GetLifecyclePolicy",
+                  "GetRepositoryPolicy", "ListTagsForResource", "PutImageScanningConfiguration",
+                  "PutImageTagMutability", "PutLifecyclePolicy", "SetRepositoryPolicy", "TagResource")  # fmt: skip
+_KEEP: Final = (*_PULL, "BatchDeleteImage", "GetRepositoryPolicy", "ListImages", "PutImage")
+
+
 def push_policy(ecr: Ecr) -> Json:
-    """What the one who releases may do with images: log in, and push to this one repository."""
-    actions = ["BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload", "DescribeImages",
-               "GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]  # fmt: skip
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            {"Sid": "Push", "Effect": "Allow", "Action": [f"ecr:{a}" for a in actions],
-             "Resource": arn(ecr, "ecr", f"repository/{ecr.repository}")},
-        ],
-    }  # fmt: skip
+    """What the stage `push` may do: log in, settle this one repository, and push to it."""
+    statements = [_LOG_IN, repository_rights("Push", ecr, _PULL + _PUSH), repository_rights("Settle", ecr, _SETTLE)]
+    if ecr.kms_key:
+        use = ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"]
+        statements.append({"Sid": "Key", "Effect": "Allow", "Action": use, "Resource": ecr.kms_key})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def keep_rights(ecr: Ecr) -> list[Json]:
+    """What the stage `deploy` may do with images: read them, and tag those that are to be kept."""
+    return [_LOG_IN, repository_rights("Image", ecr, _KEEP)]
+
+
+def repository_rights(sid: str, ecr: Ecr, actions: Iterable[str]) -> Json:
+    """A statement that allows ECR's `actions` on this one repository."""
+    resource = arn(ecr, "ecr", f"repository/{ecr.repository}")
+    return {"Sid": sid, "Effect": "Allow", "Action": [f"ecr:{a}" for a in sorted(actions)], "Resource": resource}
 
 
 def github_trust(ecr: Ecr, repository: str, environment: str) -> Json:

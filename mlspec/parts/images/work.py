@@ -9,7 +9,7 @@ from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
 from mlspec.shipping import account, pushing, releases
 from mlspec.shipping.converge import carry_out
-from mlspec.shipping.errors import told
+from mlspec.shipping.errors import PUSH, told
 from mlspec.shipping.target import Target, current
 
 
@@ -23,7 +23,7 @@ def ship(job: Job, target: Target) -> None:
     built = pushing.built(job.inputs)
     if built is None:
         raise StageError("there is no image to push", help="build it: mlspec apply --until image")
-    with told():
+    with told(PUSH):
         ecr = account.completed(target, job.need(Registry).ecr)
         carry_out(pushing.repository_steps(target, ecr, job), _say)
         image = pushing.push(target, ecr, built, job.scratch, _say)
