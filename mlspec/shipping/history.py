@@ -83,7 +83,9 @@ class History:
         """All events, oldest first; none where nothing was ever written. Lines of somebody else's are passed over."""
         from botocore.exceptions import ClientError
 
-        client, found, token = self.target.client("logs"), [], {}
+        client = self.target.client("logs")
+        found: list[Event] = []
+        token: dict[str, str] = {}
         where = {"logGroupName": group(self.function), "logStreamName": STREAM, "startFromHead": True}
         while True:
             try:

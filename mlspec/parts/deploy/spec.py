@@ -103,7 +103,8 @@ class Rollout(SpecModel):
     min_requests: int = Field(100, ge=1, description="Calls of the new version that a step needs before it is judged")
     patience: Duration = Field("30m", description="How long a step may take to get that many calls")
     too_few: Literal["return", "promote"] = Field(
-        "return", description="What becomes of a step with too few calls: the old version comes back, or it counts as good"
+        "return",
+        description="What becomes of a step with too few calls: the old version comes back, or it counts as good",
     )
 
     def percents(self) -> tuple[float, ...]:

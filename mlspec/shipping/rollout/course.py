@@ -1,8 +1,8 @@
 """A published version takes over from the live one, in the steps of the spec, each judged before the next.
 
-The alias is the truth: its two versions, its weight and the moment in its description say where a rollout stands, whoever
-began it. One that was killed goes on from there; one that is stopped, fails or loses sight of its numbers gives all
-callers back to the old version, so that calls are never split with nobody watching.
+The alias is the truth: its two versions, its weight and the moment in its description say where a rollout stands,
+whoever began it. One that was killed goes on from there; one that is stopped, fails or loses sight of its numbers gives
+all callers back to the old version, so that calls are never split with nobody watching.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Course:
         if live is None:
             return self._first()
         if live.version == self.candidate:
-            return live if live.other is None else self._promote(live, "it was promoted already")
+            return live if live.other is None else self._back(live, f"version {live.version} is wanted")
         if live.other not in (None, self.candidate):
             live = self._back(live, f"version {self.candidate} is to be rolled out instead")
         if live.other is None:
@@ -194,9 +194,7 @@ _NEAR = 0.01
 _HURRY = 60.0
 """Seconds after which a rehearsal no longer waits for calls."""
 _AGAIN = "mlspec releases shows what happened; mend the model or the code, then: mlspec apply"
-_FEW = (
-    "lower deploy.rollout.min_requests, give it more patience, or let it pass with `too_few: promote`; then: mlspec apply"
-)
+_FEW = "lower deploy.rollout.min_requests, give it more patience, or let it pass with `too_few: promote`; then: mlspec apply"
 
 
 def remaining(percents: tuple[float, ...], reached: float) -> tuple[float, ...]:
