@@ -33,6 +33,8 @@ def told(change: Change) -> str:
         return f"{name}: breaking, {change.breaking}"
     if change.old is None and change.new is None:
         return name
+    if change.sign == "-":
+        return f"{name}: {shown(change.old)}"
     old = f"{shown(change.old)} -> " if change.old is not None else ""
     return f"{name}: {old}{shown(change.new)}"
 

@@ -19,6 +19,7 @@ from mlspec.shipping.target import Target
 from tests.parts.targets import BASE, PACKAGE
 
 REGISTRY = "127.0.0.1:5000"
+_PREFIXES = {"api.ecr": "ecr"}
 READS = ("Get", "List", "Describe", "Batch", "Head")
 SIGNATURE = {
     "version": 1,
@@ -40,6 +41,11 @@ class Calls:
         """Names of those that change something."""
         reads = (*READS,)
         return [f"{s}:{o}" for s, o, _ in self.made if not o.startswith(reads) or o == "BatchDeleteImage"]
+
+    def actions(self) -> set[str]:
+        """The rights that the calls take."""
+        made = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
+        return made - {"sts:GetCallerIdentity"}  # which nobody needs a right for
 
     def clear(self) -> None:
         self.made.clear()
@@ -64,6 +70,10 @@ class Shipped:
     root: Path
     target: Target
     docker: str
+
+    def files(self) -> tuple[Any, ...]:
+        """The generated files."""
+        return tuple(compile_project(self.root / "mlproject.yaml").files)
 
     def job(self) -> Job:
         project = compile_project(self.root / "mlproject.yaml").project
