@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
+from mlspec.parts.package.answers import TOLERANCE, Expected, difference
 from mlspec.shipping import address, alias, callers, deployment, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import DEPLOY, told
-from mlspec.shipping.switch import Published, roll_out
+from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
 from mlspec.shipping.target import Target, current
 from mlspec.shipping.wanted import Wanted, wanted
 
@@ -31,14 +35,33 @@ def ship(job: Job, target: Target) -> None:
         callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
         number, live = deployment.converge(asked, record["image"].get("tag", ""), _say)
         before = live.version if live else None
+        _note(asked, number, record)
         deployment.keep(asked, number, before, say=_say, release=False)
-        now = roll_out(Published(job, asked.target, asked.function, number, live))
+        now = roll_out(Published(job, asked.target, asked.function, number, _tests(job), _labels(job)))
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
             deployment.keep(asked, now.version, before, say=_say, release=True)
         releases.complete(job.outputs, _function(asked, now))
     _tell(asked, now)
+
+
+def _note(asked: Wanted, number: str, record: Mapping[str, Any]) -> None:
+    """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
+    events = history(asked.target, asked.function)
+    if not any(event.kind == "published" and event.version == number for event in events.read()):
+        image = record["image"]["digest"]
+        events.add("published", number, release={**(record.get("release") or {}), "image": image})
+
+
+def _tests(job: Job) -> Tests:
+    expected = Expected(job.inputs / "bundle")
+    return Tests(expected.rows, expected.answers, difference, TOLERANCE)
+
+
+def _labels(job: Job) -> list[str]:
+    found = json.loads((job.inputs / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    return list(found["output"].get("labels", ()))
 
 
 def _function(asked: Wanted, now: Alias) -> dict[str, str | None]:

@@ -45,10 +45,10 @@ class CloudWatch:
         minutes = max(1, -(-(int(time.time()) + 1 - start) // _MINUTE))
         queries = [*self._of_lambda(version, minutes * _MINUTE), *self._of_handler(version, minutes * _MINUTE)]
         found = self._ask(queries, start, start + minutes * _MINUTE)
-        counts = {name: int(sum(found[name])) for name in _COUNTS}
-        times = {name: max(found[name], default=None) for name in _TIMES}
+        calls, errors, throttles = (int(sum(found[name])) for name in _COUNTS)
+        p50, p95, p99 = (max(found[name], default=None) for name in _TIMES)
         labels = {label: int(sum(found[f"label{i}"])) for i, label in enumerate(self.labels)}
-        return Measured(**counts, **times, labels={name: n for name, n in labels.items() if n})
+        return Measured(calls, errors, throttles, p50, p95, p99, {name: n for name, n in labels.items() if n})
 
     def _of_lambda(self, version: str, period: int) -> Iterator[Query]:
         where = {"FunctionName": self.function, "Resource": f"{self.function}:{self.alias}"}

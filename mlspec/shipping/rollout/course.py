@@ -194,7 +194,7 @@ _NEAR = 0.01
 _HURRY = 60.0
 """Seconds after which a rehearsal no longer waits for calls."""
 _AGAIN = "mlspec releases shows what happened; mend the model or the code, then: mlspec apply"
-_FEW = "lower deploy.rollout.min_requests, give it more patience, or let it pass with `too_few: promote`; then: mlspec apply"
+_FEW = "lower deploy.rollout.min_requests, raise patience, or set `too_few: promote`; then: mlspec apply"
 
 
 def remaining(percents: tuple[float, ...], reached: float) -> tuple[float, ...]:
