@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy.spec import Deploy, Lambda
 from mlspec.parts.package import base, emulator, engine, image, work
-from mlspec.parts.package.container import READ_ONLY, running
+from mlspec.parts.package.container import READ_ONLY, Container, running
 from mlspec.parts.package.engine import Client
 from mlspec.parts.package.proof import prove
 from mlspec.parts.package.spec import DockerImage, Package
@@ -274,6 +276,7 @@ class Severed:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.building = False
+        self.ends: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -288,6 +291,7 @@ class Severed:
                 return
             other = socket.socket(socket.AF_UNIX)
             other.connect("/var/run/docker.sock")
+            self.ends += [one, other]
             for pair in ((one, other), (other, one)):
                 threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
@@ -296,12 +300,19 @@ class Severed:
             while data := source.recv(65536):
                 self.building = self.building or b"/build?" in data
                 if self.building and source.family == socket.AF_UNIX:
-                    break
+                    self.cut()
+                    return
                 to.sendall(data)
         except OSError:
             pass
-        for end in (source, to):
-            end.close()
+        to.close()
+
+    def cut(self) -> None:
+        """Close every connection, and take no new one."""
+        self.listener.close()
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 def test_the_engine_stops_in_the_middle_of_a_build(
@@ -315,7 +326,6 @@ def test_the_engine_stops_in_the_middle_of_a_build(
         patch.setenv("DOCKER_HOST", severed.address)
         image.main(job(project, DockerImage(labels={"another": "one"})))
     assert severed.building
-    severed.listener.close()
     assert "mlspec apply" in caught.value.help
     assert record(project) == before
     image.main(job(project, DockerImage()))
@@ -346,11 +356,13 @@ def test_compose_serves_it(project: Path, client: Client) -> None:
 
     try:
         compose("up", "--build", "--detach")
-        host, _, port = compose("port", "serve", "8080").rpartition(":")
-        with socket.create_connection((host, int(port)), 30) as connection:
-            connection.close()
-        status = client.ask("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", compose("ps", "--quiet", "serve"))
-        assert status == "true"
+        container = Container(client, compose("ps", "--quiet", "serve"), None)
+        assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
+        row = json.dumps({"sentence": "the cat ran"}).encode()
+        with urllib.request.urlopen(f"http://{compose('port', 'serve', '8080')}/v2/health/ready") as answer:
+            assert answer.status == 200
+        assert container.ask(8080, "POST", "/predict", row)[1]["label"] in ("no", "yes")
+        assert client.ask("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.id) == "true"
     finally:
         compose("down")
 

@@ -67,8 +67,9 @@ class Container:
         return int(said) * 1024 if said.isdigit() else None
 
     def killed(self) -> bool:
-        """Whether the kernel killed a process of it for want of memory."""
-        return bool(self._state().get("OOMKilled"))
+        """Whether the kernel killed a process of it for want of memory. Of one that Lambda's emulator had started,
+        only the emulator knows."""
+        return bool(self._state().get("OOMKilled")) or "exited with error: signal: killed" in self.logs()
 
     def logs(self) -> str:
         """The last that it wrote."""
@@ -89,7 +90,7 @@ class Container:
     def _fallen(self, said: str) -> StageError:
         """Why there was no answer."""
         state = self._state()
-        if state.get("OOMKilled"):
+        if self.killed():
             return self.out_of_memory()
         if state.get("Running"):
             return StageError(f"the image started and answers nothing within {_START_SECONDS} s", help=self.logs())
@@ -124,8 +125,7 @@ def _response(text: str) -> tuple[int, Any]:
     response = http.client.HTTPResponse(_Received(text.encode()))  # type: ignore[arg-type]
     try:
         response.begin()
-        body = response.read()
-        return response.status, json.loads(body)
+        return response.status, json.loads(response.read() or b"null")
     except (http.client.HTTPException, ValueError):
         raise StageError("the image answers what is not HTTP with JSON", help=text[:500]) from None
 

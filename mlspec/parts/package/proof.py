@@ -113,9 +113,9 @@ def _locked(docker: Client, image: str, expected: Expected, port: int, function:
 
 def _in_lambda(container: Container, expected: Expected, began: float) -> dict[str, Any]:
     _, answer = container.ask(emulator.PORT, "POST", emulator.PATH, expected.event())
+    first = time.monotonic() - began
     if container.killed():
         raise container.out_of_memory()
-    first = time.monotonic() - began
     try:
         apart = expected.compare_event("the image in Lambda's emulator", answer)
     except StageError:
