@@ -40,7 +40,7 @@ def spec_options(function: F) -> F:
 def target_option(function: F) -> F:
     """`--target NAME` for a command that ships, or asks where things were shipped to."""
 
-    def choose(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    def choose(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
         if value is not None:
             os.environ[TARGET] = value  # for this process and the stages below it alike
 

@@ -18,17 +18,17 @@ from mlspec.errors import EXIT_OK
 def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
     """List the published versions: when, from which commit, how good, and which one answers."""
     from mlspec.cli.shipped import commit, moment, numbers, shipped, standing
-    from mlspec.shipping.errors import told
+    from mlspec.shipping.errors import DEPLOY, told
     from mlspec.shipping.ledger import ledger
 
     console = Console(as_json=as_json)
-    with told():
+    with told(DEPLOY):
         asked = shipped(place(spec, env))
         found = ledger(asked.target, asked.function)
     shown = found.releases[:last]
     if as_json:
-        rows = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
-        console.document({"ok": True, "function": asked.function.name, "releases": rows})
+        made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
+        console.document({"ok": True, "function": asked.function.name, "releases": made})
         return EXIT_OK
     if not shown:
         console.say("nothing was released yet: mlspec apply")

@@ -21,16 +21,16 @@ from mlspec.errors import EXIT_OK, UsageError
 def command(version: str | None, spec: str | None, env: str | None, as_json: bool, why: str, yes: bool) -> int:
     """Send all calls to VERSION, by default to the one that was live before.
 
-    A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that was
-    taken back here; it waits for a new one.
+    A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
+    was taken back here; it waits for a new one.
     """
     from mlspec.cli.shipped import moment, shipped
-    from mlspec.shipping.errors import told
+    from mlspec.shipping.errors import DEPLOY, told
     from mlspec.shipping.ledger import ledger
     from mlspec.shipping.takeback import chosen, take_back
 
     console = Console(as_json=as_json)
-    with told():
+    with told(DEPLOY):
         asked = shipped(place(spec, env))
         found = ledger(asked.target, asked.function)
         number = chosen(found, version)

@@ -25,12 +25,12 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
     Commit, spec, data, configuration, run, metrics, bundle and image as they were when it was published.
     """
     from mlspec.cli.shipped import shipped
-    from mlspec.shipping.errors import told
+    from mlspec.shipping.errors import DEPLOY, told
     from mlspec.shipping.ledger import ledger
     from mlspec.shipping.origin import origin
 
     console = Console(as_json=as_json)
-    with told():
+    with told(DEPLOY):
         asked = shipped(place(spec, env))
         found = ledger(asked.target, asked.function)
         number = version or (found.live.version if found.live else "")

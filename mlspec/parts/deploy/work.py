@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +36,7 @@ def ship(job: Job, target: Target) -> None:
         before = live.version if live else None
         _note(asked, number, record)
         deployment.keep(asked, number, before, say=_say, release=False)
-        now = roll_out(Published(job, asked.target, asked.function, number, _tests(job), _labels(job)))
+        now = roll_out(Published(job, asked.target, asked.function, number, lambda: _tests(job)))
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
@@ -57,11 +56,6 @@ def _note(asked: Wanted, number: str, record: Mapping[str, Any]) -> None:
 def _tests(job: Job) -> Tests:
     expected = Expected(job.inputs / "bundle")
     return Tests(expected.rows, expected.answers, difference, TOLERANCE)
-
-
-def _labels(job: Job) -> list[str]:
-    found = json.loads((job.inputs / "bundle" / "signature.json").read_text(encoding="utf-8"))
-    return list(found["output"].get("labels", ()))
 
 
 def _function(asked: Wanted, now: Alias) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ class Published:
     target: Target
     function: Function
     version: str
-    tests: Tests
-    labels: Sequence[str]
+    tests: Callable[[], Tests]
+    """Loads the bundle: called where the strategy tries the version, and nowhere else."""
 
 
 def history(target: Target, function: Function) -> History:
@@ -89,7 +90,7 @@ def roll_out(published: Published) -> Alias:
     if plan.strategy != "all-at-once":
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
     _not_taken_back(events.read(), published.version, store.read())
-    check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
+    check = lambda version: published.tests().run(tools.prober, version)  # noqa: E731 - bound to what is known here
     return Course(plan, name, published.version, store, tools, events, check, _say).run()
 
 
@@ -117,8 +118,17 @@ def instruments(published: Published) -> Instruments:
     from mlspec.shipping.rollout import cloudwatch
 
     return cloudwatch.instruments(
-        published.target, published.function.name, published.function.options.alias, published.labels
+        published.target, published.function.name, published.function.options.alias, _labels(published.job)
     )
+
+
+def _labels(job: Job) -> list[str]:
+    """What the model answers with; nothing for a number, or where there is no bundle to ask."""
+    try:
+        found = json.loads((job.inputs / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    except OSError:
+        return []
+    return list(found["output"].get("labels", ()))
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -22,11 +23,10 @@ def test_a_good_version_goes_through_every_step_to_all_callers() -> None:
     assert world.wrote == [("1", "2", 0.1), ("1", "2", 0.5), ("2", None, 0.0)]
     assert world.time - START >= 600, "each step is watched for the interval"
     assert [kind for kind, _, _ in world.events] == ["started", "started", "step", "started", "step", "promoted"]
-    assert world.said == ["  checks   3 rows", "     10 %  299 calls, 0 errors, p95 20 ms  ok",
-                          "     50 %  1500 calls, 0 errors, p95 20 ms  ok"] or len(world.said) == 3  # fmt: skip
+    assert [line.split()[-1] for line in world.said] == ["rows", "ok", "ok"]
 
 
-@pytest.mark.parametrize("strategy, writes", [("all-at-once", 1), ("blue-green", 1), ("canary", 2), ("linear", 5)])
+@pytest.mark.parametrize(("strategy", "writes"), [("all-at-once", 1), ("blue-green", 1), ("canary", 2), ("linear", 5)])
 def test_each_strategy_ends_with_the_new_version_alone(strategy: str, writes: int) -> None:
     world = World(LIVE)
     ended = world.course(plan(strategy)).run()
@@ -34,7 +34,7 @@ def test_each_strategy_ends_with_the_new_version_alone(strategy: str, writes: in
 
 
 @pytest.mark.parametrize(
-    "fault, why",
+    ("fault", "why"),
     [
         (Behaviour(error_rate=0.2), "error_rate"),
         (Behaviour(p95_ms=900), "p95_ms is 900"),
@@ -51,8 +51,10 @@ def test_a_bad_version_gives_its_callers_back_and_says_which_number_decided(
         world.course(plan(strategy, abort_if=bounds)).run()
     assert why in refused.value.message
     assert "version 2 was taken back, 1 has all calls again" in refused.value.message
-    assert world.alias is not None and (world.alias.version, world.alias.other) == ("1", None)
-    assert world.events[-1][:2] == ("returned", "2") and why in world.events[-1][2]["why"]
+    assert world.alias is not None
+    assert (world.alias.version, world.alias.other) == ("1", None)
+    assert world.events[-1][:2] == ("returned", "2")
+    assert why in world.events[-1][2]["why"]
 
 
 def test_a_flood_of_errors_ends_the_step_before_the_sample_is_full() -> None:
@@ -78,14 +80,16 @@ def test_a_version_that_fails_its_checks_gets_no_traffic() -> None:
         world = World(LIVE)
         with pytest.raises(StageError, match="got no traffic: it answers"):
             world.course(plan(strategy), check=check).run()
-        assert world.wrote == [] and world.alias == LIVE
+        assert world.wrote == []
+        assert world.alias == LIVE
 
 
 def test_too_few_calls_bring_the_old_version_back_unless_the_spec_lets_them_pass() -> None:
     world = World(LIVE, rate=0.01)
     with pytest.raises(StageError, match=r"only \d+ of 100 calls in 30m"):
         world.course(plan()).run()
-    assert world.alias is not None and (world.alias.version, world.alias.other) == ("1", None)
+    assert world.alias is not None
+    assert (world.alias.version, world.alias.other) == ("1", None)
     assert 1800 <= world.time - START < 1900
     world = World(LIVE, rate=0.01)
     assert world.course(plan(too_few="promote")).run().version == "2"
@@ -108,8 +112,9 @@ def test_killed_after_any_write_the_next_apply_ends_with_one_version(strategy: s
         try:
             world.course(plan(strategy)).run()
         except StageError as error:
-            assert fault.error_rate, error  # noqa: PT017
-        assert not world.split and world.alias is not None
+            assert fault.error_rate, error
+        assert not world.split
+        assert world.alias is not None
         bad = fault.error_rate > 0 and before is not None and before.version == "1"
         assert world.alias.version == ("1" if bad else "2"), (deadline, before)
     assert deadline > 1
@@ -146,7 +151,7 @@ def test_stopped_by_hand_or_by_a_fault_nothing_stays_split(stop: type[BaseExcept
     def wait(seconds: float) -> None:
         raise stop
 
-    object.__setattr__(course.instruments, "wait", wait)
+    course.instruments = replace(course.instruments, wait=wait)
     with pytest.raises(stop):
         course.run()
     assert world.wrote == [("1", "2", 0.1), ("1", None, 0.0)]
@@ -161,7 +166,7 @@ def test_blind_it_goes_back() -> None:
         def read(self, version: str, since: float) -> None:
             raise StageError("the AWS credentials have expired", help="sign in")
 
-    object.__setattr__(course.instruments, "meter", Blind())
+    course.instruments = replace(course.instruments, meter=Blind())
     with pytest.raises(StageError, match="the numbers cannot be read: the AWS credentials have expired"):
         course.run()
     assert not world.split
@@ -177,17 +182,19 @@ def test_two_rollouts_at_once_the_second_stops() -> None:
         assert world.alias is not None
         world.alias = Alias("live", "9", revision="somebody else's")
 
-    object.__setattr__(course.instruments, "wait", meanwhile)
+    course.instruments = replace(course.instruments, wait=meanwhile)
     with pytest.raises(StageError, match="somebody else has moved the alias"):
         course.run()
-    assert world.alias is not None and world.alias.version == "9"
+    assert world.alias is not None
+    assert world.alias.version == "9"
 
 
 def test_the_first_version_ever_is_tried_and_gets_all_callers() -> None:
     tried: list[str] = []
     world = World(None)
     ended = world.course(plan(), check=lambda version: tried.append(version) or "fine").run()  # type: ignore[func-returns-value]
-    assert ended.version == "2" and tried == ["2"]
+    assert ended.version == "2"
+    assert tried == ["2"]
 
 
 def test_nothing_to_do_when_it_is_live_already() -> None:
@@ -196,6 +203,8 @@ def test_nothing_to_do_when_it_is_live_already() -> None:
     assert (world.wrote, world.events) == ([], [])
 
 
-@pytest.mark.parametrize("reached, left", [(0, (10, 50, 100)), (10, (10, 50, 100)), (20, (50, 100)), (50, (50, 100))])
+@pytest.mark.parametrize(
+    ("reached", "left"), [(0, (10, 50, 100)), (10, (10, 50, 100)), (20, (50, 100)), (50, (50, 100))]
+)
 def test_the_step_that_was_reached_is_judged_again(reached: float, left: tuple[float, ...]) -> None:
     assert remaining((10, 50, 100), reached) == left
