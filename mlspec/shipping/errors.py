@@ -33,8 +33,8 @@ def code_of(error: Any) -> str:
 
 
 def message_of(error: Any) -> str:
-    """What AWS says in a ClientError."""
-    return str(error.response.get("Error", {}).get("Message", ""))
+    """What AWS says in a ClientError, on one line."""
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:500]
 
 
 @contextmanager

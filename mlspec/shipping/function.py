@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -138,22 +138,37 @@ def _create(wanted: Wanted) -> None:
 
 def _configure(wanted: Wanted) -> None:
     name = wanted.function.name
-    config = settled(wanted.target, name)
+    config = idle(wanted.target, name)
     given = {key: value for key, value in wanted.input().items() if key in (*SETTINGS, "Environment")}
     given = {**_EMPTY, "Environment": {"Variables": {}}, **given}
     if not config.get("VpcConfig") and not given["VpcConfig"]["SubnetIds"]:
         del given["VpcConfig"]  # to leave a network takes rights that one without a network need not have
-    wanted.target.client("lambda").update_function_configuration(FunctionName=name, **given, **revision(config))
+    when_free(wanted.target, name, partial(wanted.target.client("lambda").update_function_configuration, **given))
     settled(wanted.target, name)
 
 
 def _update(wanted: Wanted) -> None:
-    name, given = wanted.function.name, wanted.input()
-    config = settled(wanted.target, name)
-    wanted.target.client("lambda").update_function_code(
-        FunctionName=name, ImageUri=wanted.image, Architectures=given["Architectures"], **revision(config)
-    )
-    settled(wanted.target, name)
+    call, given = wanted.target.client("lambda").update_function_code, wanted.input()
+    code = partial(call, ImageUri=wanted.image, Architectures=given["Architectures"])
+    when_free(wanted.target, wanted.function.name, code)
+    settled(wanted.target, wanted.function.name)
+
+
+def when_free(target: Target, name: str, call: Callable[..., Json]) -> Json:
+    """Change the function as soon as no other change of it is under way. Fails where somebody changes it meanwhile."""
+
+    def attempt() -> Json | None:
+        from botocore.exceptions import ClientError
+
+        config = idle(target, name)
+        try:
+            return call(FunctionName=name, **revision(config))
+        except ClientError as error:
+            if code_of(error) == "ResourceConflictException" and "in progress" in message_of(error):
+                return None
+            raise
+
+    return until(attempt, f"another change of {resource(name)} to end")
 
 
 def revision(config: Json) -> Json:
@@ -163,18 +178,22 @@ def revision(config: Json) -> Json:
 
 def settled(target: Target, name: str, qualifier: str = "") -> Json:
     """The configuration once Lambda has made it ready. Raises StageError with Lambda's reason where it cannot."""
-    which = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
-
-    def look() -> Json | None:
-        config: Json = target.client("lambda").get_function_configuration(**which)
-        if config.get("State") == "Pending" or config.get("LastUpdateStatus") == "InProgress":
-            return None
-        return config
-
-    config = until(look, f"{resource(name)} to become ready")
+    config = idle(target, name, qualifier)
     if config.get("State") == "Failed":
         raise failure(resource(name), config.get("StateReasonCode", ""), config.get("StateReason", ""))
     if config.get("LastUpdateStatus") == "Failed":
         code, reason = config.get("LastUpdateStatusReasonCode", ""), config.get("LastUpdateStatusReason", "")
         raise failure(resource(name), code, reason)
     return config
+
+
+def idle(target: Target, name: str, qualifier: str = "") -> Json:
+    """The configuration once Lambda has done with it, well or not: what failed before can be mended by a change."""
+    which = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
+
+    def look() -> Json | None:
+        config: Json = target.client("lambda").get_function_configuration(**which)
+        busy = config.get("State") == "Pending" or config.get("LastUpdateStatus") == "InProgress"
+        return None if busy else config
+
+    return until(look, f"{resource(name)} to become ready")

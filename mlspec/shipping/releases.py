@@ -35,6 +35,6 @@ def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]
     write_json(artifacts / FILE, {"release": dict(release), "image": dict(image), "function": function})
 
 
-def complete(artifacts: Path, function: Mapping[str, Any]) -> None:
-    """Record what runs it."""
-    write_json(artifacts / FILE, {**(read(artifacts) or {}), "function": dict(function)})
+def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
+    """Record what runs it; None where nothing does."""
+    write_json(artifacts / FILE, {**(read(artifacts) or {}), "function": dict(function) if function else None})

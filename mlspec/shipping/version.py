@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from mlspec.shipping.alias import Alias
-from mlspec.shipping.function import revision, settled
+from mlspec.shipping.function import settled, when_free
 from mlspec.shipping.target import Target
 
 Json = dict[str, Any]
@@ -51,10 +52,9 @@ def _network(config: Json) -> tuple[list[str], list[str]]:
 
 def publish(target: Target, name: str, description: str) -> str:
     """A new version of what the function is now, ready to be called. Fails where somebody has changed it meanwhile."""
-    config = settled(target, name)
-    made = target.client("lambda").publish_version(
-        FunctionName=name, CodeSha256=config["CodeSha256"], Description=description[:256], **revision(config)
-    )
+    code = settled(target, name)["CodeSha256"]
+    call = partial(target.client("lambda").publish_version, CodeSha256=code, Description=description[:256])
+    made = when_free(target, name, call)
     number = str(made["Version"])
     settled(target, name, number)
     return number

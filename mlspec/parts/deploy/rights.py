@@ -53,10 +53,10 @@ def deploy(function: Function) -> Json:
 
 def destroy(function: Function) -> Json:
     """Look at and remove what `deploy` and `push` made. Nobody needs these rights day by day."""
-    looks = ("DeleteAlias", "DeleteFunction", "DeleteFunctionUrlConfig", "GetAlias", "GetFunction",
-             "GetFunctionUrlConfig")  # fmt: skip
-    role = ("DeleteRole", "DeleteRolePolicy", "GetRole", "ListAttachedRolePolicies", "ListRolePolicies")
-    images = ("BatchDeleteImage", "DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
+    looks = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
+    role = ("DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "ListAttachedRolePolicies",
+            "ListRolePolicies")  # fmt: skip
+    images = ("DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
     return _policy([
         _on_function("Function", function, looks),
         *_own_role("Role", function, role),
@@ -78,10 +78,16 @@ def _own_role(sid: str, function: Function, actions: Iterable[str]) -> list[Json
 
 def _logs(function: Function, sid: str, actions: Iterable[str]) -> list[Json]:
     """Looking for a log group is a right on all of them."""
-    group = arn(function.ecr, "logs", f"log-group:{log_group(function)}")
+    named = (log_group(function), f"/mlspec/{function.name}")
+    groups = [arn(function.ecr, "logs", f"log-group:{name}") for name in named]
     every = arn(function.ecr, "logs", "log-group:*")
     return [
-        {"Sid": sid, "Effect": "Allow", "Action": [f"logs:{a}" for a in actions], "Resource": [group, f"{group}:*"]},
+        {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": [f"logs:{a}" for a in actions],
+            "Resource": [*groups, *(f"{group}:*" for group in groups)],
+        },
         {"Sid": "FindLogs", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": every},
     ]
 
