@@ -38,9 +38,9 @@ class Calls:
 
     @property
     def changing(self) -> list[str]:
-        """Names of those that change something."""
-        reads = (*READS,)
-        return [f"{s}:{o}" for s, o, _ in self.made if not o.startswith(reads) or o == "BatchDeleteImage"]
+        """Names of those that change something; what is written down in the history is told apart."""
+        acts = [(s, o) for s, o, p in self.made if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
+        return [f"{s}:{o}" for s, o in acts if not o.startswith(READS) or o == "BatchDeleteImage"]
 
     def actions(self) -> set[str]:
         """The rights that the calls take."""

@@ -97,7 +97,12 @@ def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run)
     assert code == 0
     assert json.loads(out) == {
         "ok": True,
-        "removed": [f"lambda function {name}", f"iam role {name}", f"log group /aws/lambda/{name}"],
+        "removed": [
+            f"lambda function {name}",
+            f"iam role {name}",
+            f"log group /aws/lambda/{name}",
+            f"log group /mlspec/{name}",
+        ],
         "left": [{"resource": f"ecr repository {name}", "why": "its images are kept; --images removes them too"}],
     }
     assert live.release["function"] is None
@@ -115,7 +120,7 @@ def test_destroy_leaves_what_others_made_and_goes_on_where_it_was(live: Shipped,
     code, out, _ = mlspec(live, "destroy", "--yes", "--json")
     assert code == 0
     found: dict[str, Any] = json.loads(out)
-    assert found["removed"] == [f"log group /aws/lambda/{name}"]
+    assert found["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
     assert found["left"][0] == {"resource": f"iam role {name}", "why": "mlspec did not make it"}
     client("iam").get_role(RoleName=name)
 
