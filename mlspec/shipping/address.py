@@ -41,7 +41,7 @@ def steps(wanted: Wanted) -> list[Step]:
     which = {"FunctionName": function.name, "Qualifier": function.options.alias}
     what = f"function url {function.name}:{function.options.alias}"
     found = read(wanted.target, function.name, function.options.alias)
-    given = settings.create_url(function) if function.options.url else None
+    given = settings.create_url(function)
     public = given is not None and given["AuthType"] == "NONE"
     if given is None:
         gone = Change("-", what, old=found["FunctionUrl"] if found else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlspec.shipping import address, alias, concurrency, function, logs, pins, role, version
+from mlspec.shipping import address, alias, api, concurrency, function, logs, pins, role, version
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, carry_out, changes
@@ -26,7 +26,7 @@ def below(wanted: Wanted) -> list[Step]:
 
 def above(wanted: Wanted) -> list[Step]:
     """What stands on the alias: the address and the copies that are always warm."""
-    return [*address.steps(wanted), *concurrency.provisioned(wanted)]
+    return [*address.steps(wanted), *api.steps(wanted), *concurrency.provisioned(wanted)]
 
 
 def observed(wanted: Wanted) -> list[Change]:
@@ -75,6 +75,15 @@ def keep(wanted: Wanted, *numbers: str | None, say: Say, release: bool) -> None:
     """Protect the images of these versions from the repository's lifecycle; with `release`, of these alone."""
     kept = {number: digest(wanted, number) for number in numbers if number is not None}
     carry_out(pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=release), say)
+
+
+def url(wanted: Wanted) -> str | None:
+    """Where callers reach it; None where it has no address."""
+    name, options = wanted.function.name, wanted.function.options
+    if found := address.read(wanted.target, name, options.alias):
+        return str(found["FunctionUrl"])
+    gateway = api.read(wanted.target, name, wanted.project)
+    return str(gateway["ApiEndpoint"]) if gateway else None
 
 
 def digest(wanted: Wanted, number: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mlspec.parts.deploy.settings import log_group
-from mlspec.shipping import address, alias, function, logs, repository, role, version
+from mlspec.shipping import address, alias, api, function, logs, repository, role, version
 from mlspec.shipping.converge import PROJECT, unpaired
 from mlspec.shipping.wanted import Wanted
 
@@ -25,7 +25,7 @@ class Found:
 
 def found(wanted: Wanted, *, images: bool) -> list[Found]:
     """All that there is, in the order in which it can be removed; after a half-done removal, what is left of it."""
-    looks = (_function, _role, _logs, partial(_repository, images=images))
+    looks = (_function, _api, _role, _logs, partial(_repository, images=images))
     return [resource for look in looks for resource in look(wanted)]
 
 
@@ -49,6 +49,14 @@ def _function(wanted: Wanted) -> list[Found]:
         parts.append(str(url["FunctionUrl"]))
     act = partial(target.client("lambda").delete_function, FunctionName=name)
     return [Found(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
+
+
+def _api(wanted: Wanted) -> list[Found]:
+    there = api.read(wanted.target, wanted.function.name, wanted.project)
+    if there is None:
+        return []
+    act = partial(wanted.target.client("apigatewayv2").delete_api, ApiId=there["ApiId"])
+    return [Found(api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
 
 
 def _role(wanted: Wanted) -> list[Found]:

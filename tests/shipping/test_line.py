@@ -262,3 +262,38 @@ def test_every_call_is_granted_by_the_generated_policies(shipped: Make) -> None:
         assert calls.actions() <= granted("lambda/deploy-policy.json")
         project.spec(old, new)
     assert {"lambda:AddPermission", "lambda:PutFunctionConcurrency", "iam:CreateRole", "ecr:PutImage"} <= made
+
+
+def test_an_http_api_calls_the_alias(shipped: Make) -> None:
+    project = shipped('{url: {type: http-api, cors_origins: ["https://example.org"]}}')
+    project.push()
+    project.deploy()
+    client, name = project.target.client("apigatewayv2"), project.root.name
+    (api,) = [api for api in client.get_apis()["Items"] if api["Name"] == name]
+    (integration,) = client.get_integrations(ApiId=api["ApiId"])["Items"]
+    (route,) = client.get_routes(ApiId=api["ApiId"])["Items"]
+    assert integration["IntegrationUri"].endswith(f":function:{name}:live")
+    assert (route["RouteKey"], route["AuthorizationType"]) == ("$default", "AWS_IAM")
+    assert route["Target"] == f"integrations/{integration['IntegrationId']}"
+    assert project.release["function"]["url"] == api["ApiEndpoint"]
+    which = {"FunctionName": name, "Qualifier": "live"}
+    assert f":{api['ApiId']}/*/*" in str(statements(project.target, which)["mlspec-api"]["Condition"])
+    assert changes(project) == []
+    client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
+    project.spec('cors_origins: ["https://example.org"]', "auth: none")
+    first, second = changes(project)
+    assert first == "+ http api NAME route: NONE"
+    assert second.startswith("~ http api NAME CorsConfiguration: ")
+    assert second.endswith("MaxAge: 3600} -> {}")
+    project.deploy()
+    assert changes(project) == []
+    project.spec("type: http-api, ", "")
+    assert [line.split(":")[0] for line in changes(project)] == [
+        "+ function url NAME",
+        "+ permission of NAME mlspec-url",
+        "+ permission of NAME mlspec-url-invoke",
+        "- http api NAME",
+    ]
+    project.deploy()
+    assert changes(project) == []
+    assert [api for api in client.get_apis()["Items"] if api["Name"] == name] == []

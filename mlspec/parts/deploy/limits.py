@@ -20,6 +20,10 @@ from mlspec.spec.types import SecretRef, bound_parts, size_bytes
 MAX_IMAGE: Final = "10GB"
 MAX_ENVIRONMENT: Final = 4096
 MAX_PAYLOAD: Final = 6 * 2**20
+MAX_API_SECONDS: Final = 30
+"""Integration timeout of an HTTP API, which cannot be raised (apigateway/latest/developerguide, http-api-quotas)."""
+USUAL_CONCURRENCY: Final = 900
+"""Of 1000 that a new account has in a region, 100 stay for functions that reserve none."""
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
 _RESERVED: Final = (
     "_HANDLER _X_AMZN_TRACE_ID AWS_DEFAULT_REGION AWS_REGION AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_NAME "
@@ -39,6 +43,12 @@ def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
     """The function's faults."""
     yield from _environment(function)
     yield from _concurrency(function)
+    if isinstance(function.url, FunctionUrl) and function.url.type == "http-api" and function.timeout > MAX_API_SECONDS:
+        message = f"an HTTP API waits {MAX_API_SECONDS} s for an answer, and the function may take {function.timeout} s"
+        help = (
+            f"`timeout: {MAX_API_SECONDS}` at most, or `type: function-url`, which waits as long as the function runs"
+        )
+        yield Finding("slow-for-http-api", (*_AT, "timeout"), message, help)
     if isinstance(function.url, FunctionUrl) and function.url.auth == "none":
         message = "anybody who knows the address may call the function, at your cost"
         yield Finding("public-url", (*_AT, "url", "auth"), message, "use `auth: iam`", severity="warning")
@@ -80,16 +90,29 @@ def _variable(at: Location, message: str, help: str) -> Finding:
 
 
 def _concurrency(function: Lambda) -> Iterator[Finding]:
-    found = function.concurrency
-    if found and found.reserved is not None and found.provisioned is not None and found.provisioned > found.reserved:
+    found, at = function.concurrency, (*_AT, "concurrency")
+    if found is None or found.reserved is None:
+        return
+    if found.provisioned is not None and found.provisioned > found.reserved:
         message = f"{found.provisioned} copies cannot be warm where at most {found.reserved} may run"
-        at = (*_AT, "concurrency", "provisioned")
-        yield Finding("concurrency-conflict", at, message, "provisioned is at most reserved")
+        yield Finding("concurrency-conflict", (*at, "provisioned"), message, "provisioned is at most reserved")
+    elif found.reserved == 0:
+        message = "with no copy reserved, every call is turned away"
+        yield Finding(
+            "concurrency-over-quota", (*at, "reserved"), message, "leave it out, or at least 1", severity="warning"
+        )
+    elif found.reserved > USUAL_CONCURRENCY:
+        message = (
+            f"an AWS account can reserve {USUAL_CONCURRENCY} copies until its quota is raised, not {found.reserved}"
+        )
+        help = "see the quota: aws lambda get-account-settings"
+        yield Finding("concurrency-over-quota", (*at, "reserved"), message, help, severity="warning")
 
 
 def rollout(plan: Rollout, function: Lambda | None) -> Iterator[Finding]:
     """The rollout's faults."""
     yield from _steps(plan)
+    yield from _warm(plan, function)
     bounds = plan.abort_if.given() if plan.abort_if else {}
     at = ("deploy", "rollout")
     if plan.strategy in ("canary", "linear") and not bounds:
@@ -99,6 +122,16 @@ def rollout(plan: Rollout, function: Lambda | None) -> Iterator[Finding]:
     timeout = (function.timeout if function else 900) * 1000
     for name, bound in bounds.items():
         yield from _bound(name, bound, plan, timeout)
+
+
+def _warm(plan: Rollout, function: Lambda | None) -> Iterator[Finding]:
+    """Lambda refuses to keep copies warm behind an alias while it splits the traffic."""
+    split = len(plan.percents()) > 1
+    if split and function is not None and function.concurrency and function.concurrency.provisioned:
+        message = f"Lambda keeps no copies warm while a {plan.strategy} rollout splits the traffic"
+        help = "use `strategy: blue-green`, or leave `provisioned` out"
+        at = (*_AT, "concurrency", "provisioned")
+        yield Finding("concurrency-conflict", at, message, help)
 
 
 def _steps(plan: Rollout) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mlspec.parts.deploy.settings import Function, log_group
+from mlspec.parts.deploy.settings import Function, create_api, log_group
 from mlspec.parts.images.settings import arn, keep_rights, repository_rights
 
 Json = dict[str, Any]
@@ -44,6 +44,7 @@ def deploy(function: Function) -> Json:
         *_own_role("Role", function, _ROLE),
         *_logs(function, "Logs", _LOGS),
         *keep_rights(function.ecr),
+        *_api(function, *(("DELETE", "PATCH", "POST", "TagResource") if create_api(function) else ())),
         {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
     ]
     if function.options.vpc:  # these actions know no resource
@@ -62,6 +63,7 @@ def destroy(function: Function) -> Json:
         _on_function("Function", function, looks),
         *_own_role("Role", function, role),
         *_logs(function, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
+        *_api(function, "DELETE"),
         repository_rights("Repository", function.ecr, images),
     ])  # fmt: skip
 
@@ -91,6 +93,14 @@ def _logs(function: Function, sid: str, actions: Iterable[str]) -> list[Json]:
         },
         {"Sid": "FindLogs", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": every},
     ]
+
+
+def _api(function: Function, *actions: str) -> list[Json]:
+    """API Gateway's rights are HTTP's methods, on paths. Looking is always needed: an API may be left to remove."""
+    region = arn(function.ecr, "apigateway", "").rpartition(":")[0].rpartition(":")[0]
+    resource = [f"{region}::/apis", f"{region}::/apis/*", f"{region}::/tags/*"]
+    allowed = [f"apigateway:{action}" for action in ("GET", *actions)]
+    return [{"Sid": "Api", "Effect": "Allow", "Action": allowed, "Resource": resource}]
 
 
 def _policy(statements: list[Json]) -> Json:

@@ -53,9 +53,8 @@ def files(function: Function) -> dict[str, Json]:
     }
     if function.options.role is None:
         made |= {"role-trust": role_trust(), "role-policy": role_policy(function)}
-    if function.options.url:
-        made["url"] = create_url(function)
-    return made
+    addresses = {"url": create_url(function), "api": create_api(function)}
+    return made | {name: value for name, value in addresses.items() if value is not None}
 
 
 def create_function(function: Function) -> Json:
@@ -92,22 +91,41 @@ def _written(value: str | SecretRef) -> str:
     return f"${{{value.env}}}" if isinstance(value, SecretRef) else value
 
 
-def create_url(function: Function) -> Json:
+def url(function: Function) -> FunctionUrl | None:
+    """The address that is wanted; None where there is to be none."""
+    wanted = function.options.url
+    return wanted if isinstance(wanted, FunctionUrl) else FunctionUrl() if wanted else None
+
+
+def create_url(function: Function) -> Json | None:
     """Input of `aws lambda create-function-url-config`; the address is the alias's, so that a rollout moves it."""
-    url = function.options.url if isinstance(function.options.url, FunctionUrl) else FunctionUrl()
+    wanted = url(function)
+    if wanted is None or wanted.type != "function-url":
+        return None
     made: Json = {
         "FunctionName": function.name,
         "Qualifier": function.options.alias,
-        "AuthType": "AWS_IAM" if url.auth == "iam" else "NONE",
+        "AuthType": "AWS_IAM" if wanted.auth == "iam" else "NONE",
     }
-    if url.cors_origins:
-        made["Cors"] = {
-            "AllowOrigins": url.cors_origins,
-            "AllowMethods": ["GET", "POST"],
-            "AllowHeaders": ["content-type"],
-            "MaxAge": 3600,
-        }
-    return made
+    return made | ({"Cors": _cors(wanted)} if wanted.cors_origins else {})
+
+
+def create_api(function: Function) -> Json | None:
+    """Input of `aws apigatewayv2 create-api`, whose one route calls the alias."""
+    wanted = url(function)
+    if wanted is None or wanted.type != "http-api":
+        return None
+    made: Json = {"Name": function.name, "ProtocolType": "HTTP", "Tags": tags(function.info.name)}
+    return made | ({"CorsConfiguration": _cors(wanted)} if wanted.cors_origins else {})
+
+
+def _cors(wanted: FunctionUrl) -> Json:
+    return {
+        "AllowOrigins": wanted.cors_origins,
+        "AllowMethods": ["GET", "POST"],
+        "AllowHeaders": ["content-type"],
+        "MaxAge": 3600,
+    }
 
 
 def log_group(function: Function) -> str:

@@ -12,11 +12,23 @@ Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 73
 """Days that CloudWatch Logs can keep a log group for (PutRetentionPolicy)."""
 
 
+_ORIGIN = r"\*|https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?"
+"""A web origin, as browsers send it: no path, no slash at its end (https://fetch.spec.whatwg.org/#origin-header)."""
+
+
 class FunctionUrl(SpecModel):
     """An HTTPS address of the function's own."""
 
+    type: Literal["function-url", "http-api"] = Field(
+        "function-url", description="Lambda's own address, or an HTTP API of Amazon API Gateway"
+    )
     auth: Literal["iam", "none"] = Field("iam", description="Who may call it: signed AWS requests, or anybody at all")
-    cors_origins: list[str] = Field([], description="Web origins that may call it from a browser", max_length=100)
+    cors_origins: list[Annotated[str, Field(pattern=f"^(?:{_ORIGIN})$", max_length=253)]] = Field(
+        [],
+        description="Web origins that may call it from a browser",
+        max_length=100,
+        examples=[["https://example.org"]],
+    )
 
 
 class Concurrency(SpecModel):
@@ -61,7 +73,8 @@ class Lambda(SpecModel):
     vpc: Vpc | None = Field(None, description="Private network that the function joins")
     role: str | None = Field(
         None,
-        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z_0-9+=,.@/-]+$",
+        max_length=600,
         description="ARN of a role that exists; when left out the role of lambda/role.json is used",
     )
     tracing: bool = Field(False, description="Trace calls with AWS X-Ray")

@@ -10,7 +10,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.answers import TOLERANCE, Expected, difference
-from mlspec.shipping import address, alias, callers, deployment, releases
+from mlspec.shipping import alias, callers, deployment, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import DEPLOY, told
@@ -59,8 +59,7 @@ def _tests(job: Job) -> Tests:
 
 
 def _function(asked: Wanted, now: Alias) -> dict[str, str | None]:
-    found = address.read(asked.target, asked.function.name, now.name)
-    url = found["FunctionUrl"] if found else None
+    url = deployment.url(asked)
     return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
 
 

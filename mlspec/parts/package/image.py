@@ -12,7 +12,7 @@ from typing import Any
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.deploy.spec import Deploy, Lambda
-from mlspec.parts.package import base, emulator, engine, limits
+from mlspec.parts.package import base, emulator, engine, lambda_zip, limits
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.proof import prove
 from mlspec.parts.package.spec import DockerImage, Package
@@ -28,9 +28,7 @@ def main(job: Job) -> None:
     package, deploy = job.need(Package), job.get(Deploy)
     function = deploy.lambda_ if deploy else None
     if package.zip is not None:
-        from mlspec.parts.package import function as zipped
-
-        write_json(job.outputs / _RECORD, zipped.record(job, package.zip, function))
+        write_json(job.outputs / _RECORD, lambda_zip.record(job, package.zip, function))
         return
     write_json(job.outputs / _RECORD, _image(job, package.docker, function))
 
