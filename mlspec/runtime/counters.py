@@ -57,6 +57,11 @@ class Counters:
             self._rows += rows
             self._labels.update(labels)
 
+    def labels(self) -> Counter[str]:
+        """How often each label has been predicted so far."""
+        with self._lock:
+            return self._labels.copy()
+
     def text(self) -> str:
         """Everything, in Prometheus' text format."""
         with self._lock:

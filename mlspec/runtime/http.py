@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -186,6 +187,17 @@ class _Connection(BaseHTTPRequestHandler):
                  "ms": round(seconds * 1000, 2)}  # fmt: skip
         sys.stdout.write(json.dumps(entry) + "\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def running(service: Service, limits: Limits = Limits()) -> Iterator[int]:
+    """The service on 127.0.0.1 while the context lasts. Gives its port; it writes no log."""
+    server = Server(("127.0.0.1", 0), service, limits, log=False)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
