@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.shipping.cloud import Shipped
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def mlspec(moto: str, tmp_path: Path) -> Run:
-    """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
-    aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
-    def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "mlspec", *arguments],
-            cwd=project.root,
-            env={**os.environ, **aws, **environment},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return run
+from tests.shipping.cloud import Run, Shipped
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def test_lines_of_somebody_else_are_passed_over(target: Target) -> None:
     history = History(target, "cola")
     history.add("published", "1")
     lines = [
-        {"timestamp": int(time.time() * 1000) + i, "message": text} for i, text in enumerate(["hello", "[1]", '{"a": 1}'])
+        {"timestamp": int(time.time() * 1000) + i, "message": text}
+        for i, text in enumerate(["hello", "[1]", '{"a": 1}'])
     ]
     target.client("logs").put_log_events(logGroupName="/mlspec/cola", logStreamName="releases", logEvents=lines)
     assert [event.version for event in history.read()] == ["1"]
