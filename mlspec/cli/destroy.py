@@ -55,15 +55,17 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
 
 
 def _wanted(project: Project) -> Wanted:
+    from mlspec.parts.deploy.settings import ecr_of
     from mlspec.parts.deploy.spec import Deploy
     from mlspec.parts.images.spec import Registry
     from mlspec.shipping.target import current
     from mlspec.shipping.wanted import wanted
 
-    deploy, registry = project.get(Deploy), project.get(Registry)
-    if deploy is None or deploy.lambda_ is None or registry is None:
+    deploy = project.get(Deploy)
+    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if ecr is None:
         raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return wanted(current(registry.ecr.region), project, "")
+    return wanted(current(ecr.region), project, "")
 
 
 def _show(console: Console, resources: list[Found]) -> None:
