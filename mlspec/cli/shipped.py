@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 def shipped(where: Place) -> Wanted:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
     from mlspec.compiler import compile_project
+    from mlspec.parts.deploy.settings import ecr_of
     from mlspec.parts.deploy.spec import Deploy
     from mlspec.parts.images.spec import Registry
     from mlspec.shipping.target import current
     from mlspec.shipping.wanted import wanted
 
     project = compile_project(where.spec, where.environment).project
-    deploy, registry = project.get(Deploy), project.get(Registry)
-    if deploy is None or deploy.lambda_ is None or registry is None:
+    deploy = project.get(Deploy)
+    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if ecr is None:
         raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return wanted(current(registry.ecr.region), project, "")
+    return wanted(current(ecr.region), project, "")
 
 
 def moment(seconds: float) -> str:

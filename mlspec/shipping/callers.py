@@ -37,7 +37,7 @@ def refuse(wanted: Wanted, live: Alias | None) -> None:
     """Raise StageError where the image would break the live version's callers, unless that is allowed."""
     if live is None or os.environ.get(ALLOWED) == "1":
         return
-    digest = wanted.image.rpartition("@")[2]
+    digest = wanted.digest
     if deployment.digest(wanted, live.version) == digest:
         return
     if found := notice(wanted, live, signature(wanted, digest)):

@@ -37,9 +37,8 @@ def observed(wanted: Wanted) -> list[Change]:
     settled = not any(change.resource == function.resource(name) for change in changes(steps))
     number = version.published(wanted.target, name, live) if settled else None
     made = [*changes(steps), *_version(name, number), *_move(options.alias, live, number)]
-    kept = {} if number is None or live is None else {number: digest(wanted, number)}
-    return [*made, *changes(pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=False)),
-            *changes(above(wanted))]  # fmt: skip
+    kept = [] if number is None or live is None else _kept(wanted, [number], release=False)
+    return [*made, *changes(kept), *changes(above(wanted))]
 
 
 def _version(name: str, number: str | None) -> list[Change]:
@@ -73,8 +72,15 @@ def converge(wanted: Wanted, release: str, say: Say) -> tuple[str, Alias | None]
 
 def keep(wanted: Wanted, *numbers: str | None, say: Say, release: bool) -> None:
     """Protect the images of these versions from the repository's lifecycle; with `release`, of these alone."""
-    kept = {number: digest(wanted, number) for number in numbers if number is not None}
-    carry_out(pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=release), say)
+    carry_out(_kept(wanted, [number for number in numbers if number is not None], release=release), say)
+
+
+def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
+    """A zip is Lambda's own to keep."""
+    if not wanted.image:
+        return []
+    kept = {number: digest(wanted, number) for number in numbers}
+    return pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=release)
 
 
 def url(wanted: Wanted) -> str | None:

@@ -16,8 +16,10 @@ from mlspec.shipping.waiting import until
 from mlspec.shipping.wanted import Wanted
 
 Json = dict[str, Any]
-SETTINGS: Final = ("Description", "Role", "MemorySize", "Timeout", "EphemeralStorage", "ImageConfig", "LoggingConfig",
-                   "TracingConfig", "VpcConfig")  # fmt: skip
+SETTINGS: Final = (
+    "Description", "Runtime", "Handler", "Role", "MemorySize", "Timeout", "EphemeralStorage", "ImageConfig",
+    "LoggingConfig", "TracingConfig", "VpcConfig",
+)  # fmt: skip
 """What UpdateFunctionConfiguration sets, but for the environment: its values are compared, and never shown."""
 _EMPTY: Final[Json] = {"Description": "", "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}}
 """How a setting is taken back that the spec does not name."""
@@ -55,13 +57,13 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
     """What makes the function as wanted, given what `read` found."""
     name, target = wanted.function.name, wanted.target
     if found is None:
-        made = Change("+", resource(name), new=wanted.image)
+        made = Change("+", resource(name), new=wanted.image or "a zip")
         return [Step((made,), partial(_create, wanted))]
     config = found["Configuration"]
     arn = wanted.function.arn
     ours(resource(name), found.get("Tags", {}), wanted.project,
          f"aws lambda tag-resource --resource {arn} --tags mlspec:project={wanted.project}")  # fmt: skip
-    _same_kind(name, config)
+    _same_kind(wanted, config)
     steps: list[Step] = []
     if changes := (*_settings(wanted, config), *_environment(wanted, config)):
         steps.append(Step(changes, partial(_configure, wanted)))
@@ -73,11 +75,13 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
     return steps
 
 
-def _same_kind(name: str, config: Json) -> None:
-    if config.get("PackageType", "Image") != "Image":
+def _same_kind(wanted: Wanted, config: Json) -> None:
+    kinds = {"Image": "an image", "Zip": "a zip file"}
+    is_, shall = config.get("PackageType", "Image"), wanted.input()["PackageType"]
+    if is_ != shall:
         raise StageError(
-            f"{resource(name)} is made of a zip file, and cannot be given an image",
-            help="set deploy.lambda.name to another name; remove this one with mlspec destroy",
+            f"{resource(wanted.function.name)} is made of {kinds[is_]}, and cannot be given {kinds[shall]}",
+            help="set deploy.lambda.name to another name, or remove this one: mlspec destroy",
         )
 
 
@@ -111,15 +115,20 @@ def _environment(wanted: Wanted, config: Json) -> tuple[Change, ...]:
 
 
 def _code(wanted: Wanted, found: Json) -> tuple[Change, ...]:
-    what, want = resource(wanted.function.name), wanted.image.rpartition("@")[2]
-    changes = differences(what, {"Architectures": wanted.input()["Architectures"]}, found["Configuration"])
-    if digest(found) != want:
-        changes = (Change("~", what, "image", digest(found) or None, want or "the one that is pushed then"), *changes)
+    what, config = resource(wanted.function.name), found["Configuration"]
+    changes = differences(what, {"Architectures": wanted.input()["Architectures"]}, config)
+    if wanted.archive is not None:
+        return (*differences(what, {"CodeSha256": wanted.archive.sha256}, config), *changes)
+    if not wanted.image:
+        return (Change("~", what, "code", new="the zip that is made then"), *changes)
+    if digest(found) != wanted.digest:
+        new = wanted.digest or "the one that is pushed then"
+        changes = (Change("~", what, "image", digest(found) or None, new), *changes)
     return changes
 
 
 def _create(wanted: Wanted) -> None:
-    client, given = wanted.target.client("lambda"), wanted.input()
+    client, given = wanted.target.client("lambda"), {**wanted.input(), "Code": wanted.code()}
 
     def attempt() -> Json | None:
         from botocore.exceptions import ClientError
@@ -149,7 +158,7 @@ def _configure(wanted: Wanted) -> None:
 
 def _update(wanted: Wanted) -> None:
     call, given = wanted.target.client("lambda").update_function_code, wanted.input()
-    code = partial(call, ImageUri=wanted.image, Architectures=given["Architectures"])
+    code = partial(call, **wanted.code(), Architectures=given["Architectures"])
     when_free(wanted.target, wanted.function.name, code)
     settled(wanted.target, wanted.function.name)
 

@@ -17,10 +17,10 @@ from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step
 from mlspec.shipping.docker import isolated
 from mlspec.shipping.errors import code_of
-from mlspec.shipping.record import from_labels
+from mlspec.shipping.record import file_digest, from_labels
 from mlspec.shipping.registry import Manifest, Registry
 from mlspec.shipping.target import Target
-from mlspec.shipping.wanted import Spec
+from mlspec.shipping.wanted import Archive, Spec
 from mlspec.spec.project import ProjectInfo
 
 Say = Callable[[str], object]
@@ -46,13 +46,42 @@ class Built:
 
 def built(artifacts: Path) -> Built | None:
     """What is to be pushed; None where nothing was built yet."""
+    found = record(artifacts)
+    if found is None or found.get("kind", "image") != "image":
+        return None
+    return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
+
+
+def zipped(artifacts: Path) -> tuple[Archive, Mapping[str, Any]] | None:
+    """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
+    too large to be handed over in a call, or is no longer the one that was tried."""
+    found = record(artifacts)
+    if found is None or found.get("kind") != "zip":
+        return None
+    path = artifacts.parent / found["file"]
+    if not found["direct"]:
+        message = f"the zip has {found['size_bytes'] / 2**20:.0f} MiB, and Lambda takes 50 MiB in a call"
+        help = "quantize the model (export.onnx.quantize), or ship an image: `package: {docker: {}}`"
+        raise StageError(message, help=help)
+    if not path.is_file() or file_digest(path) != found["sha256"]:
+        message = f"{found['file']} is no longer the one that was tried"
+        raise StageError(message, help="try it again: mlspec apply --force image")
+    return Archive(path, found["code_sha256"]), release_of(found)
+
+
+def record(artifacts: Path) -> dict[str, Any] | None:
+    """`image.json`; None where there is none."""
     try:
-        found = json.loads((artifacts / "image.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((artifacts / "image.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found
+
+
+def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What led to an image or zip, from its labels."""
     release, _ = from_labels(found.get("labels"))
-    told = release.as_json() if release else {}
-    return Built(found["image"], found["id"], found["platform"], found["size_bytes"], told)
+    return release.as_json() if release else {}
 
 
 def repository_steps(target: Target, ecr: Ecr, spec: Spec) -> list[Step]:

@@ -27,12 +27,14 @@ def read(artifacts: Path) -> dict[str, Any] | None:
     return found
 
 
-def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]) -> None:
-    """Record what is in the registry now. The function's part stays as long as it is the same image."""
+def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any] | None) -> None:
+    """Record what is in the registry now; a zip is in none. The function stays as long as it is the same image."""
     before = read(artifacts) or {}
-    same = (before.get("image") or {}).get("digest") == image["digest"]
+    same = image is not None and (before.get("image") or {}).get("digest") == image["digest"]
     function = before.get("function") if same else None
-    write_json(artifacts / FILE, {"release": dict(release), "image": dict(image), "function": function})
+    made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
+    if made != before:
+        write_json(artifacts / FILE, made)
 
 
 def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.parts.images.spec import Registry
+from mlspec.parts.package.spec import Package
 from mlspec.shipping import account, alias, callers, converge, deployment, pushing
 from mlspec.shipping.change import Change
 from mlspec.shipping.errors import DEPLOY, PUSH, told
 from mlspec.shipping.target import Target, current
-from mlspec.shipping.wanted import Spec, wanted
+from mlspec.shipping.wanted import Spec, place, wanted
 
 
 def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
@@ -27,9 +28,12 @@ def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Chan
 
 def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
     """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
-    ecr = spec.need(Registry).ecr
+    ecr, zipped = place(spec), spec.need(Package).zip is not None
     with told(DEPLOY):
         target = target or _passing(ecr.region)
+        if zipped:
+            found = pushing.zipped(artifacts)
+            return deployment.observed(wanted(target, spec, "", found[0] if found else None))
         built = pushing.built(artifacts)
         digest = pushing.digest_of(target, ecr.repository, built.tag) if built else ""
         asked = wanted(target, spec, digest)

@@ -90,7 +90,7 @@ def _logs(wanted: Wanted) -> list[Found]:
 
 def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
     client, name = wanted.target.client("ecr"), wanted.function.ecr.repository
-    there = repository.read(wanted.target, name)
+    there = repository.read(wanted.target, name) if name else None
     if there is None:
         return []
     left = _left(wanted, repository.tags_of(wanted.target, there))

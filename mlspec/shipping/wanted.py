@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from mlspec.errors import StageError
 from mlspec.parts.deploy import settings
 from mlspec.parts.deploy.settings import Function
 from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.images.spec import Registry
+from mlspec.parts.images.spec import Ecr, Registry
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import account
 from mlspec.shipping.target import Target
@@ -33,36 +34,66 @@ class Spec(Protocol):
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A zip with the function's code."""
+
+    path: Path
+    sha256: str
+    """In base64, as Lambda answers it."""
+
+
+@dataclass(frozen=True)
 class Wanted:
-    """A function as it is to be. `image` is its address by digest; `variables` has None for what is not set here."""
+    """A function as it is to be. `image` is its address by digest, "" where it runs the code of `archive`; `variables`
+    has None for what is not set here."""
 
     target: Target
     function: Function
     image: str
     variables: Mapping[str, str | None] = field(repr=False)
+    archive: Archive | None = None
 
     @property
     def project(self) -> str:
         """The project's name."""
         return self.function.info.name
 
+    @property
+    def digest(self) -> str:
+        """Digest of the image; "" where it is still to be pushed, and of a zip."""
+        return self.image.rpartition("@")[2]
+
     def input(self) -> dict[str, Any]:
-        """Input of CreateFunction: `lambda/function.json` with its placeholders filled."""
+        """Input of CreateFunction but for its code: `lambda/function.json` with its placeholders filled."""
         made = settings.create_function(self.function)
-        made["Code"] = {"ImageUri": self.image}
+        made.pop("Code", None)
         if self.variables:
             made["Environment"] = {"Variables": {name: value or "" for name, value in self.variables.items()}}
         return made | {"Publish": False}
 
+    def code(self) -> dict[str, Any]:
+        """The code, as CreateFunction and UpdateFunctionCode take it."""
+        return {"ZipFile": self.archive.path.read_bytes()} if self.archive else {"ImageUri": self.image}
 
-def wanted(target: Target, spec: Spec, digest: str) -> Wanted:
-    """What is wanted of the target for the image with that digest. Asks AWS whose account it is."""
-    ecr = account.completed(target, spec.need(Registry).ecr)
+
+def place(spec: Spec) -> Ecr:
+    """Where the spec ships to: its registry, or for a zip only the region."""
+    options = spec.need(Deploy).lambda_ if spec.get(Deploy) else None
+    registry = spec.get(Registry)
+    ecr = settings.ecr_of(options, registry) if options else registry.ecr if registry else None
+    assert ecr is not None, "a spec that ships nowhere has no stage that ships"
+    return ecr
+
+
+def wanted(target: Target, spec: Spec, digest: str, archive: Archive | None = None) -> Wanted:
+    """What is wanted of the target, for the image with that digest or for a zip. Asks AWS whose account it is."""
+    ecr = account.completed(target, place(spec))
     options = spec.need(Deploy).lambda_
     assert options is not None, "a spec without deploy.lambda has no stage that deploys"
-    function = Function(spec.need(ProjectInfo), options, spec.need(Package).docker, ecr)
-    image = f"{account.repository(target, ecr)}@{digest}"
-    return Wanted(target, function, image, _variables(options.environment))
+    package = spec.need(Package)
+    function = Function(spec.need(ProjectInfo), options, package, ecr)
+    image = "" if package.zip else f"{account.repository(target, ecr)}@{digest}"
+    return Wanted(target, function, image, _variables(options.environment), archive)
 
 
 def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:

@@ -43,7 +43,7 @@ def deploy(function: Function) -> Json:
         },
         *_own_role("Role", function, _ROLE),
         *_logs(function, "Logs", _LOGS),
-        *keep_rights(function.ecr),
+        *([] if function.package.zip else keep_rights(function.ecr)),
         *_api(function, *(("DELETE", "PATCH", "POST", "TagResource") if create_api(function) else ())),
         {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
     ]
@@ -64,7 +64,7 @@ def destroy(function: Function) -> Json:
         *_own_role("Role", function, role),
         *_logs(function, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
         *_api(function, "DELETE"),
-        repository_rights("Repository", function.ecr, images),
+        *([] if function.package.zip else [repository_rights("Repository", function.ecr, images)]),
     ])  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from mlspec.parts.deploy.spec import FunctionUrl, Lambda
 from mlspec.parts.images.settings import account, arn, image_uri, partition, tags
-from mlspec.parts.images.spec import Ecr
-from mlspec.parts.package.spec import DockerImage
+from mlspec.parts.images.spec import Ecr, Registry
+from mlspec.parts.package.spec import Package
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import SecretRef
 
@@ -26,8 +26,9 @@ class Function:
 
     info: ProjectInfo
     options: Lambda
-    docker: DockerImage
+    package: Package
     ecr: Ecr
+    """Its repository, account and region; of a zip, which needs no repository, only the last two."""
 
     @property
     def name(self) -> str:
@@ -45,6 +46,13 @@ class Function:
         return self.options.role or f"arn:{partition(self.ecr)}:iam::{account(self.ecr)}:role/{self.name}"
 
 
+def ecr_of(options: Lambda, registry: Registry | None) -> Ecr | None:
+    """Where the function is: the registry's account and region, or its own region. None where neither is known."""
+    if registry is not None:
+        return registry.ecr
+    return Ecr.model_construct(repository="", region=options.region) if options.region else None
+
+
 def files(function: Function) -> dict[str, Json]:
     """File name in `lambda/` to its content."""
     made = {
@@ -58,23 +66,17 @@ def files(function: Function) -> dict[str, Json]:
 
 
 def create_function(function: Function) -> Json:
-    """Input of `aws lambda create-function`."""
+    """Input of `aws lambda create-function`; of a zip, with `--zip-file fileb://artifacts/function.zip` beside it."""
     options = function.options
     made: Json = {
+        **_code(function),
         "FunctionName": function.name,
         "Description": function.info.description[:256],
-        "PackageType": "Image",
-        "Code": {"ImageUri": f"{image_uri(function.ecr)}@${{IMAGE_DIGEST}}"},
         "Role": function.role,
-        "Architectures": ["arm64" if function.docker.platform == "linux/arm64" else "x86_64"],
+        "Architectures": [function.package.architecture],
         "MemorySize": options.memory,
         "Timeout": options.timeout,
         "EphemeralStorage": {"Size": options.ephemeral_storage},
-        "ImageConfig": {
-            "EntryPoint": ["python", "-m", "awslambdaric"],
-            "Command": [HANDLER],
-            "WorkingDirectory": "/app",
-        },
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": log_group(function)},
         "TracingConfig": {"Mode": "Active" if options.tracing else "PassThrough"},
         "Publish": True,
@@ -85,6 +87,17 @@ def create_function(function: Function) -> Json:
     if options.vpc:
         made["VpcConfig"] = {"SubnetIds": options.vpc.subnets, "SecurityGroupIds": options.vpc.security_groups}
     return made
+
+
+def _code(function: Function) -> Json:
+    if function.package.zip is not None:
+        return {"PackageType": "Zip", "Runtime": f"python{function.package.zip.python}", "Handler": HANDLER}
+    entry = ["python", "-m", "awslambdaric"]
+    return {
+        "PackageType": "Image",
+        "Code": {"ImageUri": f"{image_uri(function.ecr)}@${{IMAGE_DIGEST}}"},
+        "ImageConfig": {"EntryPoint": entry, "Command": [HANDLER], "WorkingDirectory": "/app"},
+    }
 
 
 def _written(value: str | SecretRef) -> str:

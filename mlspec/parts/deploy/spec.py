@@ -1,11 +1,14 @@
 """Options of `deploy`: the Lambda function, the rollout of a new version, and the infrastructure tool."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from mlspec.parts.images.spec import REGION
 from mlspec.spec.base import SpecModel
-from mlspec.spec.types import Bound, Duration, SecretRef
+from mlspec.spec.types import Bound, Duration, SecretRef, shown
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
                     3653]  # fmt: skip
@@ -16,6 +19,13 @@ _ORIGIN = r"\*|https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5}
 """A web origin, as browsers send it: no path, no slash at its end (https://fetch.spec.whatwg.org/#origin-header)."""
 
 
+def _origin(text: str) -> str:
+    if re.fullmatch(_ORIGIN, text):
+        return text
+    message = "a web origin looks like `https://example.org`, with no path; `*` is any"
+    raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
+
+
 class FunctionUrl(SpecModel):
     """An HTTPS address of the function's own."""
 
@@ -23,7 +33,7 @@ class FunctionUrl(SpecModel):
         "function-url", description="Lambda's own address, or an HTTP API of Amazon API Gateway"
     )
     auth: Literal["iam", "none"] = Field("iam", description="Who may call it: signed AWS requests, or anybody at all")
-    cors_origins: list[Annotated[str, Field(pattern=f"^(?:{_ORIGIN})$", max_length=253)]] = Field(
+    cors_origins: list[Annotated[str, AfterValidator(_origin), shown(_ORIGIN), Field(max_length=253)]] = Field(
         [],
         description="Web origins that may call it from a browser",
         max_length=100,
@@ -54,6 +64,9 @@ class Lambda(SpecModel):
 
     name: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Name of the function; the project's name when left out"
+    )
+    region: str | None = Field(
+        None, pattern=REGION, description="AWS region; that of registry.ecr when left out", examples=["eu-west-1"]
     )
     memory: int = Field(1024, ge=128, le=10240, description="Memory in MB; the share of CPU grows with it (1769 = one)")
     timeout: int = Field(30, ge=1, le=900, description="Seconds that one answer may take")

@@ -40,8 +40,9 @@ def _on_lambda(project: Project) -> bool:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Pushing: it changes the registry and nothing here but the record of it."""
-    if project.get(Registry) is None or project.get(Package) is None:
+    """Pushing: it changes the registry and nothing here but the record of it. A zip is pushed nowhere."""
+    package = project.get(Package)
+    if project.get(Registry) is None or package is None or package.zip is not None:
         return
     yield Stage(
         name="push",
