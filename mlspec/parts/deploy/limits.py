@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from mlspec.parts.deploy.spec import FunctionUrl, Lambda, Rollout
-from mlspec.parts.package.spec import Package
+from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.source.document import Location
 from mlspec.spec.base import Finding
 from mlspec.spec.types import SecretRef, bound_parts, size_bytes
@@ -39,18 +39,22 @@ def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
         yield Finding("public-url", (*_AT, "url", "auth"), message, "use `auth: iam`", severity="warning")
     if package is None:
         return
-    docker = package.docker
+    if package.zip is None:
+        yield from _image(package.docker)
+    if function.architecture not in (None, package.architecture):
+        wanted = "package.zip.architecture" if package.zip else "package.docker.platform"
+        message = f"the function is to run on {function.architecture}, and it is packed for {package.architecture}"
+        help = f"leave `architecture` out, or change `{wanted}`"
+        yield Finding("architecture-mismatch", (*_AT, "architecture"), message, help)
+
+
+def _image(docker: DockerImage) -> Iterator[Finding]:
     if size_bytes(docker.max_size) > size_bytes(MAX_IMAGE):
         message = f"Lambda takes images up to {MAX_IMAGE}, and {docker.max_size} are allowed here"
         yield Finding("image-too-large", ("package", "docker", "max_size"), message, f"at most {MAX_IMAGE}")
     if size_bytes(docker.max_body) > MAX_PAYLOAD:
         message = f"Lambda takes requests up to 6 MiB, and {docker.max_body} are promised here"
         yield Finding("payload-too-large", ("package", "docker", "max_body"), message, "at most 6MiB")
-    built = "arm64" if docker.platform == "linux/arm64" else "x86_64"
-    if function.architecture not in (None, built):
-        message = f"the function is to run on {function.architecture}, and the image is built for {docker.platform}"
-        help = "leave `architecture` out, or change `package.docker.platform`"
-        yield Finding("architecture-mismatch", (*_AT, "architecture"), message, help)
 
 
 def _environment(function: Lambda) -> Iterator[Finding]:
