@@ -56,7 +56,7 @@ def look_ahead(where: Place, selection: Selection) -> Outlook:
     changes = compare(build.files, roots, read_lock(roots))
     coming = {change.path: change.after for change in changes.pending}
     remote = Remote(build.project, roots.project / "artifacts", PARTS)
-    engine = Dvc(roots.project, coming, raw(build.project, build.plan.stages), remote.reason)
+    engine = Dvc(roots.project, coming, raw(build.project, build.plan.stages), remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
     steps = schedule(build.plan.stages, reasons, selection)
     return Outlook(build, roots, changes, engine, Journal(roots.project), steps, remote)

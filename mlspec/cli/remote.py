@@ -6,16 +6,17 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mlspec.cli.console import Console
 from mlspec.errors import MlspecError
 from mlspec.parts.protocol import Part
-from mlspec.plan.stage import Stage
-from mlspec.run.engines.dvc import COMPARES
 from mlspec.shipping.change import Change, told
 from mlspec.spec.project import Project
 
+COMPARES = "compares, and acts on what differs"
+"""Why a stage with effects runs whose world cannot be looked at from here."""
 _COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 Look = Callable[[Project, Path], Sequence[Change]]
 
@@ -30,19 +31,21 @@ class Remote:
     seen: dict[str, list[Change]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
 
-    def reason(self, stage: Stage) -> str | None:
-        """Why the stage would run; None where nothing differs. Looks each time it is asked: the world moves."""
+    def looks(self) -> dict[str, Callable[[], str | None]]:
+        """For each stage that has an observer why it would run; None where nothing differs. Each looks when called, and
+        again the next time: the world moves."""
         found = {name: path for part in self.parts for name, path in getattr(part, "OBSERVERS", {}).items()}
-        if stage.name not in found:
-            return COMPARES
-        self.seen.pop(stage.name, None)
-        self.unseen.pop(stage.name, None)
+        return {name: partial(self._reason, name, path) for name, path in found.items()}
+
+    def _reason(self, stage: str, path: str) -> str | None:
+        self.seen.pop(stage, None)
+        self.unseen.pop(stage, None)
         try:
-            self.seen[stage.name] = list(_load(found[stage.name])(self.project, self.artifacts))
+            self.seen[stage] = list(_load(path)(self.project, self.artifacts))
         except MlspecError as error:
-            self.unseen[stage.name] = error.message
+            self.unseen[stage] = error.message
             return COMPARES
-        signs: Counter[str] = Counter(change.sign for change in self.seen[stage.name])
+        signs: Counter[str] = Counter(change.sign for change in self.seen[stage])
         return " ".join(f"{sign}{signs[sign]}" for sign in "+~-") if signs else None
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
-from mlspec.shipping import account, alias, callers, converge, deployment, pushing
+from mlspec.shipping import account, alias, callers, converge, deployment, pushing, releases
 from mlspec.shipping.change import Change
 from mlspec.shipping.errors import DEPLOY, PUSH, told
 from mlspec.shipping.target import Target, current
@@ -23,7 +23,8 @@ def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Chan
         target = target or _passing(ecr.region)
         full = account.completed(target, ecr)
         steps = pushing.repository_steps(target, full, spec)
-        return [*converge.changes(steps), *pushing.observed(target, full, pushing.built(artifacts))]
+        built = pushing.built(artifacts)
+        return [*converge.changes(steps), *pushing.observed(target, full, built), *_recorded(artifacts, built)]
 
 
 def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
@@ -41,6 +42,14 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
         noticed = callers.notice(asked, live, _signature(artifacts))
         broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
         return [*deployment.observed(asked), *broken]
+
+
+def _recorded(artifacts: Path, built: pushing.Built | None) -> list[Change]:
+    """Another machine may have pushed it: then only the record of it is missing here."""
+    image = (releases.read(artifacts) or {}).get("image") or {}
+    if built is None or image.get("tag") == built.tag:
+        return []
+    return [Change("+", "record artifacts/release.json", new=built.tag)]
 
 
 def _passing(region: str) -> Target:

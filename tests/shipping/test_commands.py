@@ -61,6 +61,27 @@ def test_without_aws_the_plan_says_so_in_one_line_and_goes_on(live: Shipped, mls
     ]
 
 
+def test_apply_changes_what_differs_and_then_has_nothing_to_do(live: Shipped, mlspec: Run) -> None:
+    live.spec("memory: 512", "memory: 1024")
+    code, out, err = mlspec(live, "apply", "--yes", "--only", "deploy")
+    assert code == 0, out + err
+    assert live.release["function"]["version"] == "2"
+    code, out, _ = mlspec(live, "apply", "--yes", "--only", "deploy", "--only", "push")
+    assert "Nothing to do: all files and 2 stages are up to date." in out
+    (live.artifacts / "release.json").unlink()
+    _, out, _ = mlspec(live, "plan", "--only", "push")
+    assert remote(out, live.root.name)[0].startswith("+ record artifacts/release.json")
+
+
+def test_a_failed_deployment_ends_in_a_sentence(live: Shipped, mlspec: Run) -> None:
+    live.spec("url: true", "environment: {TOKEN: {env: NOT_SET_HERE}}")
+    code, out, err = mlspec(live, "apply", "--yes", "--only", "deploy")
+    assert code == 4
+    assert "the function's variable TOKEN comes from NOT_SET_HERE, which is not set here" in err
+    assert "export NOT_SET_HERE=..." in err
+    assert "Traceback" not in out + err
+
+
 def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run) -> None:
     name, client = live.root.name, live.target.client
     code, out, err = mlspec(live, "destroy")

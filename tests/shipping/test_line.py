@@ -41,6 +41,7 @@ def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
         "+ ecr repository NAME lifecycle policy",
         "+ ecr repository NAME policy",
         "+ image NAME",
+        "+ record artifacts/release.json",
         "+ iam role NAME",
         "+ log group /aws/lambda/NAME",
         "+ lambda function NAME",
