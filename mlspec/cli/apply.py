@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import place, spec_options
+from mlspec.cli.options import place, spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Stages at once; DVC runs one at a time.")
+@target_option
+@click.option(
+    "--fault",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --target local: harm the new version, to see what becomes of it.",
+)
 @click.option("--allow-breaking", is_flag=True, help="Deploy even what the live version's callers will notice.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
@@ -39,6 +46,7 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     Shows first what it will do and why, and asks. Without a terminal it needs --yes, unless the environment variable CI
     is set. A run that was stopped or killed goes on where it was.
     """
+    from mlspec.cli import rehearsed
     from mlspec.cli.outlook import look_ahead, show
     from mlspec.run.schedule import Selection
     from mlspec.workspace.mutex import hold
@@ -52,6 +60,9 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     roots = find_roots(where.root)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
+        rehearsed.aim(roots.project)
+        if not dry:
+            rehearsed.start(asked["fault"])
         outlook = look_ahead(where, selection)
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)

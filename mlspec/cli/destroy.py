@@ -25,8 +25,9 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
     """Remove the function and all that was made for it.
 
     Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
-    halfway goes on where it was.
+    halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
     """
+    from mlspec.cli import rehearsed
     from mlspec.cli.shipped import shipped
     from mlspec.shipping import removal
     from mlspec.shipping.errors import DESTROY, told
@@ -35,6 +36,8 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
 
     where, console = place(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
+    if rehearsed.rehearsing():
+        return rehearsed.stop(console, roots.project)
     with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
         resources = removal.found(shipped(where), images=images)
         going = [resource for resource in resources if not resource.left]
@@ -76,6 +79,6 @@ def _forget(root: Path, resources: list[Found]) -> None:
     artifacts = root / "artifacts"
     gone = {resource.resource.partition(" ")[0] for resource in resources if not resource.left}
     if "ecr" in gone:
-        (artifacts / releases.FILE).unlink(missing_ok=True)
+        releases.file(artifacts).unlink(missing_ok=True)
     elif "lambda" in gone and releases.read(artifacts):
         releases.complete(artifacts, None)

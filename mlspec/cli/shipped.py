@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def shipped(where: Place) -> Wanted:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
+    from mlspec.cli.rehearsed import aim
     from mlspec.compiler import compile_project
     from mlspec.parts.deploy.settings import ecr_of
     from mlspec.parts.deploy.spec import Deploy
@@ -23,6 +24,7 @@ def shipped(where: Place) -> Wanted:
     from mlspec.shipping.target import current
     from mlspec.shipping.wanted import wanted
 
+    aim(where.root)
     project = compile_project(where.spec, where.environment).project
     deploy = project.get(Deploy)
     ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None

@@ -32,12 +32,15 @@ def ship(job: Job, target: Target) -> None:
         before = live.version if live else None
         _note(asked, number, digest or (archive.sha256 if archive else ""), job)
         deployment.keep(asked, number, before, say=_say, release=False)
-        now = roll_out(Published(job, asked.target, asked.function, number, lambda: _tests(job)))
+        try:
+            now = roll_out(Published(job, asked.target, asked.function, number, lambda: _tests(job)))
+        finally:
+            address = _settled(asked)
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
             deployment.keep(asked, now.version, before, say=_say, release=True)
-        releases.complete(job.outputs, _function(asked, now))
+        releases.complete(job.outputs, _function(asked, now, address))
     _say(f"{asked.function.name}:{now.name} is version {now.version}")
 
 
@@ -68,8 +71,17 @@ def _tests(job: Job) -> Tests:
     return Tests(expected.rows, expected.answers, difference, TOLERANCE)
 
 
-def _function(asked: Wanted, now: Alias) -> dict[str, str | None]:
-    url = deployment.url(asked)
+def _settled(asked: Wanted) -> str | None:
+    """Of a rehearsal, the containers that are needed now and no others; gives its address."""
+    if asked.target.kind == "aws":
+        return None
+    from mlspec.shipping.local.callers import settle
+
+    return settle(asked.target.region, asked.function.name, asked.function.options.alias)
+
+
+def _function(asked: Wanted, now: Alias, address: str | None) -> dict[str, str | None]:
+    url = address or deployment.url(asked)
     return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from mlspec.errors import StageError
 from mlspec.shipping.local.faults import Faults
 from mlspec.shipping.local.picker import ADMIN
+from mlspec.shipping.local.rehearsal import here
 from mlspec.shipping.rollout.measure import Instruments, Measured
 
 _CALLERS: Final = 8
@@ -85,6 +87,25 @@ class Endpoint:
             caller.start()
         for caller in callers:
             caller.join()
+
+
+FAULTS: Final = "MLSPEC_FAULTS"
+"""`apply --fault` reaches the stages' processes in this environment variable, as JSON."""
+
+
+def rehearsed(version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str) -> Instruments:
+    """What the rollout of that version sees through, with the faults that a person asked for."""
+    endpoint = Endpoint(here().endpoint(region, function, alias))
+    endpoint.harm(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
+    return instruments(endpoint, rows)
+
+
+def settle(region: str, function: str, alias: str) -> str:
+    """After a rollout: the alias's versions run, no others, and nothing is harmed any more. Gives the address."""
+    endpoint = Endpoint(here().endpoint(region, function, alias))
+    endpoint.harm("", Faults())
+    endpoint.settle()
+    return endpoint.address
 
 
 def instruments(endpoint: Endpoint, rows: Sequence[Mapping[str, Any]]) -> Instruments:

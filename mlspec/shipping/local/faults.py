@@ -1,4 +1,4 @@
-"""Faults that a person injects into the new version to see what the rollout does: `error_rate=0.2`, `latency_ms=500`."""
+"""Faults that a person injects into the new version to see what a rollout does: `error_rate=0.2`, `wrong=0.3`."""
 
 from __future__ import annotations
 

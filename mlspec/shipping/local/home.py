@@ -41,7 +41,7 @@ class Process:
 
         try:
             found = psutil.Process(self.pid)
-            return abs(found.create_time() - self.began) < 1 and found.status() != psutil.STATUS_ZOMBIE
+            return bool(abs(found.create_time() - self.began) < 1 and found.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 

@@ -93,7 +93,8 @@ def administer(service: Service, request: str, body: bytes) -> Answer:
         case "settle" | "split":
             split = service.settle() if parts.path == "settle" else service.split(fresh=True)
             return _json({"version": split.version, "other": split.other, "weight": split.weight})
-    return Answer(404, b"{}")
+        case _:
+            return Answer(404, b"{}")
 
 
 def _json(value: Any) -> Answer:

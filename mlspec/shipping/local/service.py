@@ -1,4 +1,4 @@
-"""The rehearsal's Lambda: the alias as the control plane has it, its versions as containers, and each call to one of them.
+"""The rehearsal's Lambda: the alias as the control plane has it, its versions as containers, calls to one of them.
 
 A call draws its version by the alias's weights, whoever moved it. A container that has ended is started again for the
 next call, as Lambda does, and the call that finds it gone is an error of its version.
@@ -135,7 +135,7 @@ class Service:
         with self._lock:
             container = self._running.get(version)
         if container is None or not self.containers.gone(container.id):
-            return f"the container does not answer: {error or type(error).__name__}"
+            return f"the container does not answer: {str(error) or type(error).__name__}"
         starved = self.containers.starved(container.id)
         with self._lock:
             self._running.pop(version, None)
