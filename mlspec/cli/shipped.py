@@ -42,7 +42,8 @@ def commit(release: Released) -> str:
     """The short commit; the image's tag begins with it where the history has no record."""
     known = str(release.release.get("commit") or "")
     dirty = "-dirty" if known.endswith("-dirty") else ""
-    return known[:7] + dirty if known else release.tag.partition("-")[0][:7] or "-"
+    tagged = release.tag.partition("-")[0]
+    return known[:7] + dirty if known else tagged if tagged == "uncommitted" else tagged[:7] or "-"
 
 
 def standing(release: Released) -> str:

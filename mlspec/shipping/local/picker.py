@@ -79,9 +79,9 @@ def handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
 
 def administer(service: Service, request: str, body: bytes) -> Answer:
-    """`numbers?version=&since=`, `invoke?version=`, `faults?version=`, `settle`, `split`."""
+    """`numbers?version=&since=`, `invoke?version=`, `faults?version=`, `settle`."""
     parts = urlsplit(request)
-    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    given = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     match parts.path:
         case "numbers":
             return _json(service.counts.since(given["version"], float(given["since"])))
@@ -90,9 +90,8 @@ def administer(service: Service, request: str, body: bytes) -> Answer:
         case "faults":
             service.harm(given["version"], Faults(**json.loads(body)))
             return _json({})
-        case "settle" | "split":
-            split = service.settle() if parts.path == "settle" else service.split(fresh=True)
-            return _json({"version": split.version, "other": split.other, "weight": split.weight})
+        case "settle":
+            return _json({"versions": service.settle()})
         case _:
             return Answer(404, b"{}")
 

@@ -65,7 +65,9 @@ class Plane:
             raise StageError(f"the control plane knows no version {version} of {self.function}")
         config, code = found["Configuration"], found.get("Code", {})
         variables = (config.get("Environment") or {}).get("Variables") or {}
-        return Sandbox(code.get("ImageUri", ""), int(config.get("MemorySize", 128)), dict(variables))
+        # Of an older version the emulator tells the newest address, but the digest that was resolved when it was made.
+        where, digest = code.get("ImageUri", "").partition("@")[0], code.get("ResolvedImageUri", "").rpartition("@")[2]
+        return Sandbox(f"{where}@{digest}", int(config.get("MemorySize", 128)), dict(variables))
 
     def _get(self, path: str) -> dict[str, Any] | None:
         headers = {"Authorization": _AUTHORIZATION.format(region=self.region)}

@@ -46,7 +46,9 @@ class Rehearsal:
                 "the rehearsal needs an emulated AWS, the package moto", help="pip install 'mlspec[local]'"
             )
         command = lambda port: python("moto.server", "-H", "127.0.0.1", "-p", str(port))  # noqa: E731
-        self.home.start(_PLANE, command, lambda port: _answers(f"127.0.0.1:{port}", "/moto-api/"))
+        # It then takes a function's image only where its own registry knows it, and answers with the true digest.
+        strict = {"MOTO_LAMBDA_STUB_ECR": "false"}
+        self.home.start(_PLANE, command, lambda port: _answers(f"127.0.0.1:{port}", "/moto-api/"), strict)
 
     def _registry(self) -> None:
         if not _answers(REGISTRY, "/v2/"):

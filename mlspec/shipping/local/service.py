@@ -60,14 +60,14 @@ class Service:
         with self._lock:
             self._faulty, self._served = (version, faults), 0
 
-    def split(self, *, fresh: bool = False) -> Split:
+    def split(self) -> Split:
         """The alias as it stands. Where the control plane is gone, as it stood last. Raises StageError without one."""
         with self._lock:
-            if fresh or time.monotonic() - self._read > _FRESH:
+            if time.monotonic() - self._read > _FRESH:
                 try:
                     self._split, self._read = self.plane.split(), time.monotonic()
                 except StageError:
-                    if fresh or self._split is None:
+                    if self._split is None:
                         raise
             if self._split is None:
                 raise StageError("nothing is deployed here yet", help="mlspec apply --target local")
@@ -87,17 +87,18 @@ class Service:
         """A request to one version, past the alias, counted for none."""
         return self._ask(version, "POST", "/predict", {"Content-Type": "application/json"}, body)
 
-    def settle(self) -> Split:
-        """Have the alias's versions running and no others. Raises StageError where one does not start."""
-        split = self.split(fresh=True)
-        for version in split.versions:
+    def settle(self) -> tuple[str, ...]:
+        """Have the alias's versions running and no others; gives them. Raises StageError where one does not start."""
+        found = self.plane.split()
+        versions = found.versions if found else ()
+        for version in versions:
             self._container(version)
         with self._lock:
-            idle = [c for v, c in self._running.items() if v not in split.versions]
-            self._running = {v: c for v, c in self._running.items() if v in split.versions}
+            idle = [c for v, c in self._running.items() if v not in versions]
+            self._running = {v: c for v, c in self._running.items() if v in versions}
         for container in idle:
             self.containers.remove(container.id)
-        return split
+        return versions
 
     def close(self) -> None:
         """End every container."""
