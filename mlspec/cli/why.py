@@ -56,6 +56,8 @@ def _lines(function: str, release: Released, known: Mapping[str, Any]) -> Iterat
     for name in ("commit", "spec", "data", "bundle", "run", "image"):
         yield f"  {name:8} {known.get(name) or 'not known'}"
     yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
+    if known.get("config"):
+        yield "Configuration"
     for section, values in (known.get("config") or {}).items():
         yield f"  {section:8} {_flat(values)}"
     if release.events:
@@ -71,4 +73,4 @@ def _flat(values: Any) -> str:
     if not isinstance(values, Mapping):
         return str(values)
     return ", ".join(f"{key} {_flat(v) if not isinstance(v, Mapping) else '{' + _flat(v) + '}'}"
-                     for key, v in values.items() if v not in (None, "", [], {}))  # fmt: skip
+                     for key, v in values.items() if v not in (None, False, "", [], {}))  # fmt: skip

@@ -6,6 +6,7 @@ import sys
 
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.parts.deploy import audience
 from mlspec.parts.package.answers import TOLERANCE, Expected, difference
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
@@ -33,7 +34,11 @@ def ship(job: Job, target: Target) -> None:
         _note(asked, number, digest or (archive.sha256 if archive else ""), job)
         deployment.keep(asked, number, before, say=_say, release=False)
         try:
-            now = roll_out(Published(job, asked.target, asked.function, number, lambda: _tests(job)))
+            now = roll_out(
+                Published(
+                    job, asked.target, asked.function, number, lambda: _tests(job), lambda: audience.rows(job.inputs)
+                )
+            )
         finally:
             address = _settled(asked)
         if live is None:

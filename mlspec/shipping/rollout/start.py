@@ -74,6 +74,8 @@ class Published:
     version: str
     tests: Callable[[], Tests]
     """Loads the bundle: called where the strategy tries the version, and nowhere else."""
+    audience: Callable[[], Sequence[Row]] = list
+    """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
 
 
 def history(target: Target, function: Function) -> History:
@@ -112,7 +114,7 @@ def instruments(published: Published) -> Instruments:
         from mlspec.shipping.local.callers import rehearsed
 
         where = (published.target.region, published.function.name, published.function.options.alias)
-        return rehearsed(published.version, published.tests().rows, *where)
+        return rehearsed(published.version, published.audience() or published.tests().rows, *where)
     from mlspec.shipping.rollout import cloudwatch
 
     return cloudwatch.instruments(
