@@ -1,0 +1,7 @@
+"""x"""
+
+from typing import Any
+
+
+def page(contract: Any) -> str:
+    return ""
