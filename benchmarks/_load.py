@@ -1,4 +1,4 @@
-"""Callers that ask as fast as they are answered, in one process of raw sockets: what they cost is taken from the server.
+"""Callers that ask as fast as they are answered, in one process of raw sockets: what it costs, the server lacks.
 
 python benchmarks/_load.py PORT PATH BODIES.json CLIENTS SECONDS
 """

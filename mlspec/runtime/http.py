@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlspec.runtime.errors import BundleError
-from mlspec.runtime.server import Limits, Server, bound, loop
+from mlspec.runtime.server import Limits, Server, bound, loop, more_files
 from mlspec.runtime.service import Service, load
 
 _USUAL = Limits()
@@ -78,6 +78,7 @@ def serve(bundle: Path, host: str, port: int, limits: Limits, told: Callable[[Se
     with bound(host, port) as sock:
         service = load(bundle)
         service.get_ready()
+        more_files()
         running = loop()
         try:
             return running.run_until_complete(_until_a_signal(service, sock, limits, told))

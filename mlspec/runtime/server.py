@@ -23,6 +23,7 @@ from mlspec.runtime.workers import Workers
 _LARGE: Final = 32 * 1024
 """Bytes of a body from which reading it leaves the loop to others meanwhile."""
 _TICK: Final = 0.5
+_SEND_BUFFER: Final = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,14 @@ class Server:
 
     async def listen(self, sock: socket.socket) -> None:
         """Take callers at a socket that is bound."""
+        self._socket = sock
         self._listening = await self._loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
 
     async def stop(self) -> bool:
         """Say `not ready`, accept no more, wait for what is under way. Whether all of it came to its end."""
         self.service.ready = False
+        await self._close_door()
         await asyncio.sleep(self.limits.lull if self._connections else 0)
-        self._listening.close()
         for connection in list(self._connections):
             connection.close_if_idle()
         drained = True
@@ -94,6 +96,17 @@ class Server:
         if self._log:
             self._log.close()
         return drained
+
+    async def _close_door(self) -> None:
+        """Listen no more, but take those who stand at the door: the system has told them already that they are in."""
+        there = []
+        with contextlib.suppress(OSError):
+            while True:
+                there.append(self._socket.accept()[0])
+        self._listening.close()
+        self._socket.close()
+        for one in there:
+            await self._loop.connect_accepted_socket(lambda: Connection(self), one)
 
     def _tick(self) -> None:
         self.now = time.monotonic()
@@ -160,11 +173,23 @@ def bound(host: str, port: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by every connection: what callers do not read may fill no more of the system's memory than this.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         made.bind((host, port))
     except BaseException:
         made.close()
         raise
     return made
+
+
+def more_files() -> None:
+    """Let the process have as many connections open as the system lets it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def loop() -> asyncio.AbstractEventLoop:

@@ -95,6 +95,7 @@ class Service:
         self.contract = promised
         self.counters = Counters(promised.name, promised.version)
         self.ready = True
+        self._described: Text | None = None
         name = promised.name
         self._routes: dict[str, dict[str, Route]] = {
             "/v2": {"GET": Service._server},
@@ -211,7 +212,9 @@ class Service:
     def _openapi(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
         from mlspec.runtime import openapi
 
-        return 200, openapi.document(self.contract)
+        if self._described is None:
+            self._described = Text(written(openapi.document(self.contract)).decode(), "application/json")
+        return 200, self._described
 
     def _docs(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
         from mlspec.runtime import docs_page

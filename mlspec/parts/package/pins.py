@@ -14,8 +14,8 @@ ONNXRUNTIME: Final = "1.32.0"
 NUMPY: Final[Mapping[str, str]] = {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5", "3.14": "2.5.5"}
 """NumPy's release for each Python version that the pinned ONNX Runtime has wheels for."""
 _RUNTIME: Final = {
-    "flatbuffers": "25.12.19", "onnxruntime": ONNXRUNTIME, "packaging": "26.3", "pillow": "13.0.0",
-    "protobuf": "7.36.2", "tokenizers": "0.23.3",
+    "flatbuffers": "25.12.19", "httptools": "0.9.0", "onnxruntime": ONNXRUNTIME, "orjson": "3.13.0",
+    "packaging": "26.3", "pillow": "13.0.0", "protobuf": "7.36.2", "tokenizers": "0.23.3", "uvloop": "0.23.0",
 }  # fmt: skip
 _LAMBDA: Final = {"awslambdaric": "4.2.2", "simplejson": "4.3.0", "snapshot-restore-py": "1.0.0"}
 
