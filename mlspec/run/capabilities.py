@@ -17,12 +17,14 @@ PATIENCE = 10
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": (
         "dvc>=3.60",
+        "httptools>=0.6.4",
         "hydra-core>=1.3.6",
         "numpy>=1.26",
         "omegaconf>=2.3",
         "onnx>=1.18",
         "onnxruntime>=1.20",
         "onnxscript>=0.5.4",
+        "orjson>=3.10",
         "pillow>=10",
         "pyarrow>=16",
         "pytest>=8",

@@ -10,7 +10,7 @@ from mlspec.runtime.aws_lambda import handler_for
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.prediction_mix import dimensions, lines
 from mlspec.runtime.service import Service
-from tests.runtime.served import ROW, YES, service
+from tests.runtime.served import ROW, YES, Rows, service
 
 BODY = json.dumps(ROW)
 JSON = {"Content-Type": "application/json"}
@@ -128,9 +128,9 @@ def test_a_failing_model_is_a_500_over_http_and_an_error_of_the_function_without
 
 
 def test_an_answer_larger_than_lambda_takes_is_refused() -> None:
-    class Wordy:
-        def predict(self, rows: Any) -> Any:
-            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in rows]
+    class Wordy(Rows):
+        def compute(self, prepared: Any, alone: bool = True) -> Any:
+            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in prepared]
 
     handler = handler_for(Service(Wordy(), Contract("cola", "1", {"sentence": "text"}, ("no", "yes"))))
     answer = handler(v2(body='{"sentence": "a"}'), None)
