@@ -41,19 +41,19 @@ def start(faults: tuple[str, ...]) -> None:
     here().start()
 
 
-def show(console: Console, artifacts: Path) -> None:
+def show(console: Console) -> None:
     """Where the rehearsal answers, and a line to try it with."""
     if not rehearsing():
         return
-    from mlspec.parts.package.sample import rows
     from mlspec.shipping.local.rehearsal import here
 
-    address = here().address
+    rehearsal = here()
+    address, example = rehearsal.address, rehearsal.home.state().get("example")
     if address is None:
         return
     console.out(f"endpoint: {address}/predict")
-    if (artifacts / "bundle" / "signature.json").is_file():
-        row = json.dumps(rows(artifacts / "bundle")[1], ensure_ascii=False)
+    if example is not None:
+        row = json.dumps(example, ensure_ascii=False)
         console.out(f"  curl -s {address}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}")
     console.out("  mlspec destroy --target local    ends it")
 

@@ -41,7 +41,7 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     if code == EXIT_INTERRUPTED:
         console.say("  = help: `mlspec apply` goes on from here")
     console.out(f"report: {shown}")
-    rehearsed.show(console, root / "artifacts")
+    rehearsed.show(console)
     return code
 
 

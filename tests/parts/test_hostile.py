@@ -50,7 +50,9 @@ def test_the_text_arrives_as_text(tmp_path: Path) -> None:
 def test_a_dockerfile_gets_no_new_instruction(tmp_path: Path) -> None:
     lines = files(tmp_path, "", SPEC)["Dockerfile"].splitlines()
     words = [line.split(" ")[0] for line in lines if line and not line.startswith((" ", "#"))]
-    stages = "FROM ENV WORKDIR RUN COPY RUN RUN FROM ENV WORKDIR COPY COPY COPY RUN FROM LABEL ARG ENV COPY COPY WORKDIR"
+    stages = (
+        "FROM ENV WORKDIR RUN COPY RUN RUN FROM ENV WORKDIR COPY COPY COPY RUN FROM LABEL ARG ENV COPY COPY WORKDIR"
+    )
     assert words == f"{stages} USER EXPOSE HEALTHCHECK CMD".split()
 
 

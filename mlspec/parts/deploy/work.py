@@ -40,7 +40,7 @@ def ship(job: Job, target: Target) -> None:
                 )
             )
         finally:
-            address = _settled(asked)
+            address = _settled(asked, job)
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
@@ -76,13 +76,14 @@ def _tests(job: Job) -> Tests:
     return Tests(expected.rows, expected.answers, difference, TOLERANCE)
 
 
-def _settled(asked: Wanted) -> str | None:
+def _settled(asked: Wanted, job: Job) -> str | None:
     """Of a rehearsal, the containers that are needed now and no others; gives its address."""
     if asked.target.kind == "aws":
         return None
     from mlspec.shipping.local.callers import settle
 
-    return settle(asked.target.region, asked.function.name, asked.function.options.alias)
+    example = next(iter(audience.rows(job.inputs) or _tests(job).rows), None)
+    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
 
 
 def _function(asked: Wanted, now: Alias, address: str | None) -> dict[str, str | None]:

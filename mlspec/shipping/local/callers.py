@@ -98,8 +98,10 @@ def rehearsed(version: str, rows: Sequence[Mapping[str, Any]], region: str, func
     return instruments(endpoint, rows)
 
 
-def settle(region: str, function: str, alias: str) -> str:
-    """After a rollout: the alias's versions run, no others, and nothing is harmed any more. Gives the address."""
+def settle(region: str, function: str, alias: str, example: Mapping[str, Any] | None) -> str:
+    """After a rollout: the alias's versions run, no others, and nothing is harmed any more. Gives the address; the
+    example is kept for who wants to try it."""
+    here().home.remember("example", example)
     endpoint = Endpoint(here().endpoint(region, function, alias))
     endpoint.harm("", Faults())
     endpoint.settle()

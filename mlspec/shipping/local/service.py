@@ -78,14 +78,14 @@ class Service:
         split = self.split()
         version = split.other if split.other and self.dice.random() < split.weight else split.version
         began = time.perf_counter()
-        answer = self._ask(version, method, path, headers, body)
+        answer = self._ask(version, self._faults(version), method, path, headers, body)
         ms = (time.perf_counter() - began) * 1000
         self.counts.add(version, Call(time.time(), ms, answer.status >= 500, labels(answer.body)))
         return answer
 
     def invoke(self, version: str, body: bytes) -> Answer:
-        """A request to one version, past the alias, counted for none."""
-        return self._ask(version, "POST", "/predict", {"Content-Type": "application/json"}, body)
+        """A request to one version, past the alias: counted for none, and harmed by no fault that a person injected."""
+        return self._ask(version, Faults(), "POST", "/predict", {"Content-Type": "application/json"}, body)
 
     def settle(self) -> tuple[str, ...]:
         """Have the alias's versions running and no others; gives them. Raises StageError where one does not start."""
@@ -105,10 +105,13 @@ class Service:
         for id in self.containers.left():
             self.containers.remove(id)
 
-    def _ask(self, version: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _faults(self, version: str) -> Faults:
         harmed, faults = self._faulty
-        if version != harmed:
-            faults = Faults()
+        return faults if version == harmed else Faults()
+
+    def _ask(
+        self, version: str, faults: Faults, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
         try:
             self._crash(version, faults)
             container = self._container(version)
