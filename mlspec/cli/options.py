@@ -13,6 +13,8 @@ from mlspec.diagnostics import Diagnostic
 from mlspec.errors import SpecError
 
 SPEC = "mlproject.yaml"
+ENGINES = ("dvc",)
+"""What `run/engines/choice.py` has; named here as well, so that `--help` need not import it."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -33,6 +35,13 @@ def spec_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def engine_option(function: F) -> F:
+    """`--engine NAME` for a command that runs stages, or tells why each would run; None where it is not given."""
+    return click.option("--engine", type=click.Choice(ENGINES), help="What carries the stages out. Default: dvc.")(
+        function
+    )
 
 
 def place(spec: str | None, env: str | None = None) -> Place:

@@ -9,7 +9,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.options import Place
 from mlspec.compiler import Build, compile_project
 from mlspec.parts.dvc.part import raw
-from mlspec.run.engines.dvc import Dvc
+from mlspec.run.engines.choice import ENGINES
 from mlspec.run.engines.protocol import Engine
 from mlspec.run.journal import Journal
 from mlspec.run.schedule import Schedule, Selection, Step, schedule
@@ -45,13 +45,13 @@ class Outlook:
         return not self.changes.changed and not self.schedule.due
 
 
-def look_ahead(where: Place, selection: Selection) -> Outlook:
+def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> Outlook:
     """The Outlook of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots))
     coming = {change.path: change.after for change in changes.pending}
-    engine = Dvc(roots.project, coming, raw(build.project, build.plan.stages))
+    engine = ENGINES[engine_name](roots.project, coming, raw(build.project, build.plan.stages))
     steps = schedule(build.plan.stages, engine.status(build.plan.stages), selection)
     return Outlook(build, roots, changes, engine, Journal(roots.project), steps)
 
