@@ -15,6 +15,8 @@ from mlspec.errors import SpecError
 SPEC = "mlproject.yaml"
 TARGET = "MLSPEC_TARGET"
 """What `shipping.target` reads; named here as well, so that `--help` need not import it."""
+ENGINES = ("dvc",)
+"""What `run/engines/choice.py` has; named here as well, so that `--help` need not import it."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,6 +53,13 @@ def target_option(function: F) -> F:
         expose_value=False,
         help="An AWS account, or its rehearsal on this machine. Default: aws.",
     )(function)
+
+
+def engine_option(function: F) -> F:
+    """`--engine NAME` for a command that runs stages, or tells why each would run; None where it is not given."""
+    return click.option("--engine", type=click.Choice(ENGINES), help="What carries the stages out. Default: dvc.")(
+        function
+    )
 
 
 def place(spec: str | None, env: str | None = None) -> Place:
