@@ -73,7 +73,8 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
         show(console, outlook)
         if conflict := outlook.changes.conflict():
             raise conflict
-        _compatible(outlook, allowed=bool(asked["allow_breaking"]) or dry)
+        if not dry:
+            _compatible(outlook, allowed=bool(asked["allow_breaking"]))
         if asked["jobs"] > 1:
             console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
         if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
