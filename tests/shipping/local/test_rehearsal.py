@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mlspec.parts.package import work as package
 from mlspec.shipping import remote
 from mlspec.shipping.local.faults import Faults
 from mlspec.shipping.local.rehearsal import Rehearsal, here
+from tests.bundles import text_bundle
 from tests.parts.targets import BASE, PACKAGE
 
 pytestmark = pytest.mark.slow
@@ -81,8 +83,20 @@ class Project:
         return found["function"]
 
 
+@pytest.fixture(scope="module")
+def packed(docker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its image built and proved."""
+    assert docker
+    root = tmp_path_factory.mktemp("packed")
+    (root / "mlproject.yaml").write_text(SPEC, encoding="utf-8")
+    text_bundle(root / "artifacts" / "bundle")
+    Project(root).build()
+    return root
+
+
 @pytest.fixture
-def project(docker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    shutil.copytree(packed, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("MLSPEC_TARGET", "local")
     monkeypatch.setenv("MLSPEC_LOCAL", str(tmp_path / ".mlspec" / "local"))
     yield Project(tmp_path)
