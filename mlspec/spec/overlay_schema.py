@@ -45,8 +45,8 @@ def dotted(schema: Mapping[str, Any], start: str) -> tuple[dict[str, Shape], dic
             if key.pointer not in found:
                 found.append(key.pointer)
     return (
-        {name: _either(pointers) for name, pointers in names.items()},
-        {f"^{pattern}$": _either(pointers) for pattern, pointers in patterns.items()},
+        {name: _either(schema, pointers) for name, pointers in names.items()},
+        {f"^{pattern}$": _either(schema, pointers) for pattern, pointers in patterns.items()},
     )
 
 
@@ -72,9 +72,11 @@ class _Key(NamedTuple):
     pointer: str
 
 
-def _either(pointers: Sequence[str]) -> Shape:
-    refs = [{"$ref": pointer} if pointer else {} for pointer in pointers]
-    return refs[0] if len(refs) == 1 else {"anyOf": refs}
+def _either(schema: Mapping[str, Any], pointers: Sequence[str]) -> Shape:
+    refs: list[Shape] = [{"$ref": pointer} if pointer else {} for pointer in pointers]
+    if len(refs) == 1:
+        return refs[0]
+    return {"anyOf": refs, "description": _at(schema, pointers[0]).get("description", "")}
 
 
 def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
