@@ -76,7 +76,10 @@ def _either(schema: Mapping[str, Any], pointers: Sequence[str]) -> Shape:
     refs: list[Shape] = [{"$ref": pointer} if pointer else {} for pointer in pointers]
     if len(refs) == 1:
         return refs[0]
-    return {"anyOf": refs, "description": _at(schema, pointers[0]).get("description", "")}
+    first = _at(schema, pointers[0])
+    while set(first) == {"$ref"}:
+        first = _at(schema, first["$ref"])
+    return {"anyOf": refs, "description": first.get("description", "")}
 
 
 def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
