@@ -71,17 +71,20 @@ class Expected:
 
 
 def difference(here: Answer, there: Any) -> float:
-    """How far two predictions lie apart: the largest gap of probabilities, or that of values relative to their size."""
+    """How far two predictions lie apart: the largest gap of probabilities, or that of values relative to their size.
+
+    Infinite where they are not of one kind, or where one holds what is no finite number.
+    """
     try:
         if "value" in here:
-            gap = abs(float(here["value"]) - float(there["value"]))
-            return gap / max(1.0, abs(float(here["value"])))
-        one, other = here["probabilities"], there["probabilities"]
-        if set(one) != set(other):
+            gaps = [abs(float(here["value"]) - float(there["value"])) / max(1.0, abs(float(here["value"])))]
+        elif set(here["probabilities"]) == set(there["probabilities"]):
+            gaps = [abs(float(p) - float(there["probabilities"][label])) for label, p in here["probabilities"].items()]
+        else:
             return math.inf
-        return max(abs(float(p) - float(other[label])) for label, p in one.items())
     except (KeyError, TypeError, ValueError):
         return math.inf
+    return max(gaps) if all(map(math.isfinite, gaps)) else math.inf
 
 
 def _shown(answer: Any) -> str:
