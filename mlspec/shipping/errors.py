@@ -140,7 +140,13 @@ _OFFLINE: Final = frozenset(
 
 
 def unreachable(error: Exception) -> StageError:
-    """What botocore raises before AWS has answered, as a sentence and the next step."""
+    """What botocore raises before AWS has answered, as a sentence and the next step. Its code says what kind it is:
+    whoever asks again at once learns no more."""
+    found = _unanswered(error)
+    return StageError(found.message, help=found.help, code="unreachable")
+
+
+def _unanswered(error: Exception) -> StageError:
     kind, text = type(error).__name__, str(error)
     if kind in ("NoCredentialsError", "PartialCredentialsError"):
         return StageError("there are no AWS credentials here", help=_LOGIN)
