@@ -9,36 +9,37 @@ from typing import TYPE_CHECKING
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import place, spec_options
+from mlspec.cli.options import place, spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from mlspec.shipping.removal import Found
-    from mlspec.shipping.wanted import Wanted
-    from mlspec.spec.project import Project
 
 
 @click.command()
 @spec_options
+@target_option
 @click.option("--images", is_flag=True, help="Remove the repository and all its images too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes: bool) -> int:
     """Remove the function and all that was made for it.
 
     Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
-    halfway goes on where it was.
+    halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
     """
-    from mlspec.compiler import compile_project
+    from mlspec.cli import rehearsed
+    from mlspec.cli.shipped import shipped
     from mlspec.shipping import removal
     from mlspec.shipping.errors import DESTROY, told
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
 
     where, console = place(spec, env), Console(as_json=as_json)
-    project = compile_project(where.spec, where.environment).project
     roots = find_roots(where.root)
+    if rehearsed.rehearsing():
+        return rehearsed.stop(console, roots.project)
     with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
-        resources = removal.found(_wanted(project), images=images)
+        resources = removal.found(shipped(where), images=images)
         going = [resource for resource in resources if not resource.left]
         _show(console, resources)
         if going and not yes and not _agreed(console):
@@ -52,20 +53,6 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
         left = [{"resource": r.resource, "why": r.left} for r in resources if r.left]
         console.document({"ok": True, "removed": [r.resource for r in going], "left": left})
     return EXIT_OK
-
-
-def _wanted(project: Project) -> Wanted:
-    from mlspec.parts.deploy.settings import ecr_of
-    from mlspec.parts.deploy.spec import Deploy
-    from mlspec.parts.images.spec import Registry
-    from mlspec.shipping.target import current
-    from mlspec.shipping.wanted import wanted
-
-    deploy = project.get(Deploy)
-    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
-    if ecr is None:
-        raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return wanted(current(ecr.region), project, "")
 
 
 def _show(console: Console, resources: list[Found]) -> None:
@@ -92,6 +79,6 @@ def _forget(root: Path, resources: list[Found]) -> None:
     artifacts = root / "artifacts"
     gone = {resource.resource.partition(" ")[0] for resource in resources if not resource.left}
     if "ecr" in gone:
-        (artifacts / releases.FILE).unlink(missing_ok=True)
+        releases.file(artifacts).unlink(missing_ok=True)
     elif "lambda" in gone and releases.read(artifacts):
         releases.complete(artifacts, None)

@@ -12,7 +12,7 @@ from mlspec.cli.remote import show as show_remote
 from mlspec.compiler import Build, compile_project
 from mlspec.parts.dvc.part import raw
 from mlspec.parts.registry import PARTS
-from mlspec.run.engines.dvc import Dvc
+from mlspec.run.engines.choice import ENGINES
 from mlspec.run.engines.protocol import Engine
 from mlspec.run.journal import Journal
 from mlspec.run.schedule import Schedule, Selection, Step, chosen, schedule
@@ -49,14 +49,14 @@ class Outlook:
         return not self.changes.changed and not self.schedule.due
 
 
-def look_ahead(where: Place, selection: Selection) -> Outlook:
+def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> Outlook:
     """The Outlook of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots))
     coming = {change.path: change.after for change in changes.pending}
     remote = Remote(build.project, roots.project / "artifacts", PARTS)
-    engine = Dvc(roots.project, coming, raw(build.project, build.plan.stages), remote.looks())
+    engine = ENGINES[engine_name](roots.project, coming, raw(build.project, build.plan.stages), remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
     steps = schedule(build.plan.stages, reasons, selection)
     return Outlook(build, roots, changes, engine, Journal(roots.project), steps, remote)

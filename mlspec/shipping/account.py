@@ -14,7 +14,9 @@ def completed(target: Target, ecr: Ecr) -> Ecr:
     if target.kind == "aws" and ecr.account not in (None, number):
         message = f"the credentials are for the AWS account {number}, and the spec names {ecr.account}"
         raise StageError(message, help="choose another profile (AWS_PROFILE), or correct registry.ecr.account")
-    return ecr.model_copy(update={"account": number})
+    # The emulator finds the image of a function only in a repository whose name has one part.
+    flat = {"repository": ecr.repository.replace("/", "-")} if target.kind == "local" else {}
+    return ecr.model_copy(update={"account": number, **flat})
 
 
 def repository(target: Target, ecr: Ecr) -> str:

@@ -9,13 +9,21 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import write_json
+from mlspec.shipping.target import chosen
 
 FILE = "release.json"
+_REHEARSED = "release.local.json"
+"""What was only rehearsed must not pass for released."""
+
+
+def file(artifacts: Path) -> Path:
+    """Where the record of the chosen target lies."""
+    return artifacts / (_REHEARSED if chosen() == "local" else FILE)
 
 
 def read(artifacts: Path) -> dict[str, Any] | None:
     """The record; None where there is none. Raises StageError for one that is no record."""
-    path = artifacts / FILE
+    path = file(artifacts)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -34,9 +42,9 @@ def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]
     function = before.get("function") if same else None
     made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
     if made != before:
-        write_json(artifacts / FILE, made)
+        write_json(file(artifacts), made)
 
 
 def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
     """Record what runs it; None where nothing does."""
-    write_json(artifacts / FILE, {**(read(artifacts) or {}), "function": dict(function) if function else None})
+    write_json(file(artifacts), {**(read(artifacts) or {}), "function": dict(function) if function else None})

@@ -41,7 +41,16 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = callers.notice(asked, live, _signature(artifacts))
         broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
-        return [*deployment.observed(asked), *broken]
+        return [*deployment.observed(asked), *broken, *_endpoint(target)]
+
+
+def _endpoint(target: Target) -> list[Change]:
+    """Of a rehearsal: what callers call may have been stopped."""
+    if target.kind == "aws":
+        return []
+    from mlspec.shipping.local.rehearsal import here
+
+    return [] if here().address else [Change("+", "endpoint on this machine")]
 
 
 def _recorded(artifacts: Path, built: pushing.Built | None) -> list[Change]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from mlspec.shipping.target import Target
 from tests.conftest import missing
-from tests.shipping.cloud import REGISTRY, Shipped, registry_runs, spec
+from tests.shipping.cloud import REGISTRY, Run, Shipped, registry_runs, spec
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +60,22 @@ def quiet() -> None:
     import logging
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture
+def mlspec(moto: str, tmp_path: Path) -> Run:
+    """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
+    aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+    def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlspec", *arguments],
+            cwd=project.root,
+            env={**os.environ, **aws, **environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run

@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.shipping.cloud import Shipped
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def mlspec(moto: str, tmp_path: Path) -> Run:
-    """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
-    aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
-    def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "mlspec", *arguments],
-            cwd=project.root,
-            env={**os.environ, **aws, **environment},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return run
+from tests.shipping.cloud import Run, Shipped
 
 
 @pytest.fixture
@@ -136,7 +112,12 @@ def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run)
     assert code == 0
     assert json.loads(out) == {
         "ok": True,
-        "removed": [f"lambda function {name}", f"iam role {name}", f"log group /aws/lambda/{name}"],
+        "removed": [
+            f"lambda function {name}",
+            f"iam role {name}",
+            f"log group /aws/lambda/{name}",
+            f"log group /mlspec/{name}",
+        ],
         "left": [{"resource": f"ecr repository {name}", "why": "its images are kept; --images removes them too"}],
     }
     assert live.release["function"] is None
@@ -154,7 +135,7 @@ def test_destroy_leaves_what_others_made_and_goes_on_where_it_was(live: Shipped,
     code, out, _ = mlspec(live, "destroy", "--yes", "--json")
     assert code == 0
     found: dict[str, Any] = json.loads(out)
-    assert found["removed"] == [f"log group /aws/lambda/{name}"]
+    assert found["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
     assert found["left"][0] == {"resource": f"iam role {name}", "why": "mlspec did not make it"}
     client("iam").get_role(RoleName=name)
 

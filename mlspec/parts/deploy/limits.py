@@ -5,6 +5,7 @@ Limits: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html;
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -32,6 +33,10 @@ _RESERVED: Final = (
 )
 _OURS: Final = frozenset({"MODEL_BUNDLE", "PATH", "PYTHONPATH", "HOME"})
 _AT: Final = ("deploy", "lambda")
+_MAX_PSI: Final = 10.0
+"""Shares of one in ten thousand that change places come to about this: nothing that is measured lies above."""
+_PSI_NOISE: Final = 8.0
+"""Four times the index of two equal samples of one call each, so that chance alone seldom crosses a bound."""
 
 
 def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
@@ -147,7 +152,7 @@ def _steps(plan: Rollout) -> Iterator[Finding]:
 def _bound(name: str, bound: str, plan: Rollout, timeout_ms: float) -> Iterator[Finding]:
     at = ("deploy", "rollout", "abort_if", name)
     sign, number = bound_parts(bound)
-    highest, unit = (1.0, "") if name.endswith("_rate") else (float(timeout_ms), " ms")
+    highest, unit = (1.0, "") if name.endswith("_rate") else (_MAX_PSI, "") if name == "psi" else (timeout_ms, " ms")
     if sign not in (">", ">="):
         message = f"`{bound}` ends the rollout when all is well"
         yield Finding("abort-bound", at, message, f'say from where on it is bad: "> {number:g}"')
@@ -164,4 +169,6 @@ def _needed(name: str, number: float) -> int:
     """Calls below which one single bad call crosses the bound, or a percentile is only the slowest call."""
     if name.endswith("_rate"):
         return int(-(-1 // number)) if number > 0 else 1
+    if name == "psi":  # of two samples of one distribution it is about 2 / n for two labels
+        return math.ceil(_PSI_NOISE / number) if number > 0 else 1
     return {"p50_ms": 2, "p95_ms": 20, "p99_ms": 100}[name]

@@ -7,8 +7,9 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.deploy import limits, rights, settings
-from mlspec.parts.deploy.spec import Deploy, Lambda
+from mlspec.parts.deploy.spec import Deploy, Lambda, Rollout
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
 from mlspec.plan.artifact import Artifact
@@ -37,6 +38,7 @@ def check(project: Project) -> Iterator[Finding]:
             message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from limits.rollout(deploy.rollout, deploy.lambda_)
+        yield from _labels(project, deploy.rollout)
     if deploy.iac != "none":
         yield Finding(
             "iac-not-rendered",
@@ -45,6 +47,13 @@ def check(project: Project) -> Iterator[Finding]:
             "use the settings in lambda/, ecr/ with the AWS command line; `iac: none` says that you know",
             severity="warning",
         )
+
+
+def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:
+    data = project.get(DataSpec)
+    if rollout.abort_if and rollout.abort_if.psi and data and data.task == "regression":
+        message = "`psi` compares how often each label is predicted, and this model predicts a number"
+        yield Finding("abort-bound", ("deploy", "rollout", "abort_if", "psi"), message, "leave it out", on="key")
 
 
 def _sections(project: Project, options: Lambda) -> Iterator[Finding]:

@@ -21,7 +21,8 @@ _FUNCTION: Final = (
     "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
 )  # fmt: skip
 _ROLE: Final = ("CreateRole", "GetRole", "GetRolePolicy", "PutRolePolicy", "TagRole", "UpdateAssumeRolePolicy")
-_LOGS: Final = ("CreateLogGroup", "ListTagsForResource", "PutRetentionPolicy", "TagResource")
+_LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsForResource", "PutLogEvents",
+                "PutRetentionPolicy", "TagResource")  # fmt: skip
 
 
 def files(function: Function) -> dict[str, Json]:

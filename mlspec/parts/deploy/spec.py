@@ -101,6 +101,11 @@ class AbortIf(SpecModel):
     p50_ms: Bound | None = Field(None, description="Median time of an answer in ms", examples=["> 100"])
     p95_ms: Bound | None = Field(None, description="95th percentile of the time in ms", examples=["> 300"])
     p99_ms: Bound | None = Field(None, description="99th percentile of the time in ms", examples=["> 500"])
+    psi: Bound | None = Field(
+        None,
+        description="Population stability index of its predicted labels against those of the live version",
+        examples=["> 0.25"],
+    )
 
     def given(self) -> dict[str, str]:
         """The bounds that are set, by name."""
@@ -122,6 +127,11 @@ class Rollout(SpecModel):
     interval: Duration = Field("5m", description="How long each step is watched")
     abort_if: AbortIf | None = Field(None, description="What ends the rollout and brings the old version back")
     min_requests: int = Field(100, ge=1, description="Calls of the new version that a step needs before it is judged")
+    patience: Duration = Field("30m", description="How long a step may take to get that many calls")
+    too_few: Literal["return", "promote"] = Field(
+        "return",
+        description="What becomes of a step with too few calls: the old version comes back, or it counts as good",
+    )
 
     def percents(self) -> tuple[float, ...]:
         """The steps that the strategy comes to."""

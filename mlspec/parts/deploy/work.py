@@ -6,12 +6,14 @@ import sys
 
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.parts.deploy import audience
+from mlspec.parts.package.answers import TOLERANCE, Expected, difference
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import DEPLOY, told
-from mlspec.shipping.switch import Published, roll_out
+from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
 from mlspec.shipping.target import Target, current
 from mlspec.shipping.wanted import Archive, Wanted, place, wanted
 
@@ -29,13 +31,21 @@ def ship(job: Job, target: Target) -> None:
         callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
         number, live = deployment.converge(asked, tag, _say)
         before = live.version if live else None
+        _note(asked, number, digest or (archive.sha256 if archive else ""), job)
         deployment.keep(asked, number, before, say=_say, release=False)
-        now = roll_out(Published(job, asked.target, asked.function, number, live))
+        try:
+            now = roll_out(
+                Published(
+                    job, asked.target, asked.function, number, lambda: _tests(job), lambda: audience.rows(job.inputs)
+                )
+            )
+        finally:
+            address = _settled(asked, job)
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
             deployment.keep(asked, now.version, before, say=_say, release=True)
-        releases.complete(job.outputs, _function(asked, now))
+        releases.complete(job.outputs, _function(asked, now, address))
     _say(f"{asked.function.name}:{now.name} is version {now.version}")
 
 
@@ -53,8 +63,31 @@ def _code(job: Job) -> tuple[str, str, Archive | None]:
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
-def _function(asked: Wanted, now: Alias) -> dict[str, str | None]:
-    url = deployment.url(asked)
+def _note(asked: Wanted, number: str, code: str, job: Job) -> None:
+    """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
+    events = history(asked.target, asked.function)
+    if not any(event.kind == "published" and event.version == number for event in events.read()):
+        record = (releases.read(job.inputs) or {}).get("release") or {}
+        events.add("published", number, release={**record, "image": code})
+
+
+def _tests(job: Job) -> Tests:
+    expected = Expected(job.inputs / "bundle")
+    return Tests(expected.rows, expected.answers, difference, TOLERANCE)
+
+
+def _settled(asked: Wanted, job: Job) -> str | None:
+    """Of a rehearsal, the containers that are needed now and no others; gives its address."""
+    if asked.target.kind == "aws":
+        return None
+    from mlspec.shipping.local.callers import settle
+
+    example = next(iter(audience.rows(job.inputs) or _tests(job).rows), None)
+    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
+
+
+def _function(asked: Wanted, now: Alias, address: str | None) -> dict[str, str | None]:
+    url = address or deployment.url(asked)
     return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
 
 
