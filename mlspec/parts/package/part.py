@@ -86,7 +86,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         return
     docker, on_lambda = package.docker, _on_lambda(project)
     python = package.zip.python if package.zip else docker.python
-    requirements = pins.requirements(python, on_lambda and package.zip is None, kinds(project))
+    in_image = package.zip is None
+    requirements = pins.requirements(python, on_lambda and in_image, kinds(project), server=in_image)
     yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
     if package.zip is not None:
         return

@@ -13,8 +13,10 @@ ONNXRUNTIME: Final = "1.32.0"
 """The ONNX Runtime that serves: an exported graph must be one that it can read."""
 NUMPY: Final[Mapping[str, str]] = {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5", "3.14": "2.5.5"}
 """NumPy's release for each Python version that the pinned ONNX Runtime has wheels for."""
-_RUNTIME: Final = {"onnxruntime": ONNXRUNTIME}
+_RUNTIME: Final = {"onnxruntime": ONNXRUNTIME, "orjson": "3.13.0"}
 """Without what it lists for its own tools and never imports to infer: flatbuffers, packaging, protobuf."""
+_SERVER: Final = {"httptools": "0.9.0", "uvloop": "0.23.0"}
+"""What the HTTP server imports, which an image has and a zip has not."""
 _INPUTS: Final[Mapping[str, Mapping[str, str]]] = {
     "text": {"tokenizers": "0.23.3"},
     "image": {"pillow": "13.0.0"},
@@ -36,9 +38,11 @@ def pythons() -> tuple[str, ...]:
     return tuple(NUMPY)
 
 
-def requirements(python: str, on_lambda: bool, inputs: Collection[str] = tuple(_INPUTS)) -> dict[str, str]:
+def requirements(
+    python: str, on_lambda: bool, inputs: Collection[str] = tuple(_INPUTS), *, server: bool = True
+) -> dict[str, str]:
     """Package to release, in alphabetical order: what the runtime imports for those kinds of input."""
-    found = {"numpy": NUMPY[python], **_RUNTIME, **(_LAMBDA if on_lambda else {})}
+    found = {"numpy": NUMPY[python], **_RUNTIME, **(_SERVER if server else {}), **(_LAMBDA if on_lambda else {})}
     for kind in inputs:
         found |= _INPUTS.get(kind, {})
     return dict(sorted(found.items()))

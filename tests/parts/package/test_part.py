@@ -92,7 +92,9 @@ def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
     [(("text",), {"tokenizers"}), (("image", "number"), {"pillow"}), (("number", "category"), set())],
 )
 def test_only_what_the_inputs_need_is_installed(inputs: tuple[str, ...], with_them: set[str]) -> None:
-    assert set(pins.requirements("3.13", False, inputs)) == {"numpy", "onnxruntime"} | with_them
+    runtime = {"numpy", "onnxruntime", "orjson"} | with_them
+    assert set(pins.requirements("3.13", False, inputs, server=False)) == runtime
+    assert set(pins.requirements("3.13", False, inputs)) == runtime | {"httptools", "uvloop"}
 
 
 @pytest.mark.parametrize(
