@@ -17,7 +17,7 @@ from mlspec.runtime.batching import Item, Job, Waiting
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Asked, Service
 
-BATCH: Final = 16
+BATCH: Final = 12
 """Most rows of one run; on a core more only add to the time that the first of them waits."""
 QUICK: Final = 0.0003
 """Seconds of a run below which handing it to a thread costs more than it frees the loop from."""
@@ -34,7 +34,7 @@ class Workers:
         self._service, self._count = service, count
         self._most_rows, self._longest_wait = most_rows, longest_wait
         self._waiting, self._free, self._scheduled = Waiting(), count, False
-        self._callbacks: dict[int, Callable[[Asked, Any], None]] = {}
+        self._callbacks: dict[Job, Callable[[Asked, Any], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
         self._row_seconds = self._run_seconds = self._rows = 0.0
@@ -54,7 +54,7 @@ class Workers:
             message = f"{waiting} rows are waiting already; try again in {after} s"
             raise RefusedError(503, "overloaded", message, headers={"Retry-After": after})
         job = Job.of(asked)
-        self._callbacks[id(job)] = done
+        self._callbacks[job] = done
         self._waiting.add(job)
         self._schedule()
         return job
@@ -62,7 +62,7 @@ class Workers:
     def forget(self, job: Job) -> None:
         """The caller has hung up."""
         job.gone = True
-        self._callbacks.pop(id(job), None)
+        self._callbacks.pop(job, None)
 
     def close(self) -> None:
         """Let the threads end, each after the run it is in."""
@@ -153,7 +153,7 @@ class Workers:
                 job.error = made
             else:
                 job.found[item.position] = made
-            if not job.left and (done := self._callbacks.pop(id(job), None)):
+            if not job.left and (done := self._callbacks.pop(job, None)):
                 done(job.asked, job.error or job.found)
 
 
