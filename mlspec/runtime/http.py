@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(bundle: Path, host: str, port: int, limits: Limits, told: Callable[[Service, str, int], None]) -> int:
     """Serve until a signal says stop; `told` learns where. Raises BundleError, and OSError for the address."""
     with bound(host, port) as sock:
-        service = load(bundle)
-        service.get_ready()
+        service = load(bundle, shared=True)
+        service.warm_up()
         more_files()
         running = loop()
         try:
