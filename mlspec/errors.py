@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 EXIT_OK = 0
 EXIT_SPEC = 1
 EXIT_USAGE = 2
-EXIT_CONFLICT = 3  # with files edited by hand, or with another mlspec at work
+EXIT_CONFLICT = 3  # with files edited by hand, with another mlspec at work, or of a saved plan with what is there now
 EXIT_STAGE = 4
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -45,7 +45,7 @@ class UsageError(MlspecError):
 
 
 class ConflictError(MlspecError):
-    """A generated file was edited by hand, or a file of the user's own stands in its place."""
+    """A generated file was edited by hand, a file of the user's stands in its place, or a saved plan is out of date."""
 
     exit_code = EXIT_CONFLICT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import place, spec_options
+from mlspec.cli.options import Place, engine_option, place, spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -25,42 +25,95 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("plan", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @spec_options
 @click.option("--until", metavar="STAGE", help="Run up to this stage: it and all it needs.")
 @click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Stages at once; DVC runs one at a time.")
+@engine_option
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, help="At most so many stages at once. DVC runs one, whatever N is."
+)
+@target_option
+@click.option(
+    "--fault",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --target local: harm the new version, to see what becomes of it.",
+)
+@click.option("--allow-breaking", is_flag=True, help="Deploy even what the live version's callers will notice.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
+def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None, **asked: Any) -> int:
     """Build, then run the stages that are not up to date.
 
     Shows first what it will do and why, and asks. Without a terminal it needs --yes, unless the environment variable CI
     is set. A run that was stopped or killed goes on where it was.
+
+    With PLAN, a file that `mlspec plan --out` saved, it does exactly that, unasked; where anything that the plan was
+    made from has changed since, it does nothing.
     """
-    from mlspec.cli.outlook import look_ahead, show
-    from mlspec.run.schedule import Selection
+    from mlspec.cli import rehearsed
+    from mlspec.cli.outlook import show
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
     from mlspec.workspace.writer import recover
 
-    where, console = place(spec, env), Console(as_json=as_json)
-    selection = Selection(asked["until"], asked["only"], asked["force"])
-    dry = bool(asked["dry_run"])
+    console, dry = Console(as_json=as_json), bool(asked["dry_run"])
+    where, look = _asked(spec, env, asked) if plan is None else _saved(spec, env, asked, plan)
     signal.signal(signal.SIGTERM, _terminated)
     roots = find_roots(where.root)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
-        outlook = look_ahead(where, selection)
+        rehearsed.aim(roots.project)
+        if not dry:
+            rehearsed.start(asked["fault"])
+        outlook = look()
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)
         if conflict := outlook.changes.conflict():
             raise conflict
-        if not (dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
+        if not dry:
+            _compatible(outlook, allowed=bool(asked["allow_breaking"]))
+        if asked["jobs"] > 1:
+            console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
+        if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
-        doors = _display(console, outlook) if dry else _real(console, outlook, where.spec, env)
+        doors = _display(console, outlook) if dry else _real(console, outlook, where)
         return _carry_out(outlook, doors)
+
+
+def _compatible(outlook: Outlook, *, allowed: bool) -> None:
+    """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
+    from mlspec.shipping.callers import ALLOWED, broken
+
+    if allowed:
+        os.environ[ALLOWED] = "1"
+    elif outlook.remote.breaking:
+        raise broken(outlook.remote.breaking)
+
+
+def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[Place, Callable[[], Outlook]]:
+    """The spec, and how to look at what its selection comes to."""
+    from mlspec.cli.outlook import look_ahead
+    from mlspec.run.schedule import Selection
+
+    where, selection = place(spec, env), Selection(asked["until"], asked["only"], asked["force"])
+    return where, lambda: look_ahead(where, selection, asked["engine"] or "dvc")
+
+
+def _saved(
+    spec: str | None, env: str | None, asked: Mapping[str, Any], file: Path
+) -> tuple[Place, Callable[[], Outlook]]:
+    """The spec of a saved plan, and how to see that it still holds."""
+    from mlspec.cli import saved
+
+    fixed = {"env": env, **{name: asked[name] for name in ("until", "only", "force", "engine")}}
+    if extra := next((name for name, value in fixed.items() if value), None):
+        raise UsageError(f"--{extra} is settled by the plan in {file}", help="give it to `mlspec plan --out FILE`")
+    plan, where = saved.again(file, spec)
+    return where, lambda: saved.hold(plan, where, file)
 
 
 def _terminated(*_: Any) -> None:
@@ -88,7 +141,7 @@ class _Doors:
     close: Callable[[Sequence[Outcome]], int]
 
 
-def _real(console: Console, outlook: Outlook, spec: Path, env: str | None) -> _Doors:
+def _real(console: Console, outlook: Outlook, where: Place) -> _Doors:
     from mlspec.cli.progress import Progress
     from mlspec.cli.summary import close
     from mlspec.run.report import write as write_report
@@ -96,7 +149,7 @@ def _real(console: Console, outlook: Outlook, spec: Path, env: str | None) -> _D
     from mlspec.workspace.writer import write
 
     build, roots = outlook.build, outlook.roots
-    question = stamp.ask(spec, env)
+    question = stamp.ask(where.spec, where.environment)
 
     def write_files() -> None:
         write(outlook.changes, roots)

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import place, spec_options
+from mlspec.cli.options import engine_option, place, spec_options, target_option
 from mlspec.errors import EXIT_OK
 
 
 @click.command()
 @spec_options
+@target_option
 @click.option("--until", metavar="STAGE", help="Plan up to this stage: it and all it needs.")
 @click.option("--only", multiple=True, metavar="STAGE", help="Plan this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
-def command(
-    spec: str | None, env: str | None, as_json: bool, until: str | None, only: tuple[str, ...], force: tuple[str, ...]
-) -> int:
-    """Show what apply would do, and why. Changes nothing."""
+@engine_option
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Save the plan, for `mlspec apply FILE`.")
+def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
+    """Show what apply would do, and why. Changes nothing.
+
+    `mlspec apply FILE` does a saved plan exactly as it was shown: where anything that it was made from has changed
+    since, nothing is done.
+    """
+    from mlspec.cli import rehearsed
     from mlspec.cli.outlook import look_ahead, show, to_json
     from mlspec.run.schedule import Selection
 
-    console = Console(as_json=as_json)
-    outlook = look_ahead(place(spec, env), Selection(until, only, force))
+    console, out = Console(as_json=as_json), asked["out"]
+    where, selection = place(spec, env), Selection(asked["until"], asked["only"], asked["force"])
+    engine = asked["engine"] or "dvc"
+    rehearsed.aim(where.root)
+    outlook = look_ahead(where, selection, engine)
+    conflict = outlook.changes.conflict()
+    if out is not None and conflict is None:
+        from mlspec.cli.saved import keep
+
+        keep(outlook, where, selection, engine, out)
     console.diagnostics(outlook.build.warnings)
     if as_json:
-        console.document({"ok": not outlook.changes.conflicts, **to_json(outlook)})
+        saved = str(out) if out is not None and conflict is None else None
+        console.document({"ok": conflict is None, **to_json(outlook), "saved": saved})
     show(console, outlook)
-    if conflict := outlook.changes.conflict():
+    if conflict is not None:
         console.say(f"{console.paint('conflict', 'red')}: {conflict.message}")
         return conflict.exit_code
+    if out is not None:
+        console.say(f"saved; to do exactly this: mlspec apply {out}")
     return EXIT_OK

@@ -36,6 +36,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "wandb": ("wandb>=0.18",),
     "sweep": ("optuna>=4",),
+    "aws": ("boto3>=1.40.60",),
+    "local": ("boto3>=1.40.60", "moto[server]>=5.1", "psutil>=5.9"),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to
@@ -143,7 +145,7 @@ def _extra(name: str, extra: str) -> Capability:
 def _package(name: str, requirement: str) -> Capability:
     package, _, oldest = requirement.partition(">=")
     try:
-        version = importlib.metadata.version(package)
+        version = importlib.metadata.version(package.partition("[")[0])
     except importlib.metadata.PackageNotFoundError:
         return Capability(name, False, "not installed", _install(package, requirement))
     if oldest and _numbers(version) < _numbers(oldest):

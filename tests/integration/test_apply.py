@@ -63,6 +63,17 @@ def test_it_does_not_go_ahead_unasked(project: Line) -> None:
     assert project.mlspec("apply", environment={"CI": "1"})[0] == 0
 
 
+def test_a_saved_plan_is_done_unasked_and_once(project: Line) -> None:
+    assert project.mlspec("plan", "--out", "p.json")[0] == 0
+    code, _, err = project.mlspec("apply", "p.json")
+    assert code == 0, err
+    assert "1 ran" in err
+    assert project.reasons() == {"data": None}
+    code, _, err = project.mlspec("apply", "p.json")
+    assert code == 3
+    assert "the plan in p.json no longer holds" in err
+
+
 def test_a_dry_run_leaves_no_mark(project: Line) -> None:
     code, out, err = project.mlspec("apply", "--dry-run")
     assert code == 0

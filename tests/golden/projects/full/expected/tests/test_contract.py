@@ -46,9 +46,14 @@ def over_http(bundle, predictor, rows):
 
 
 def in_lambda(bundle, predictor, rows):
-    context = {"stage": "$default", "http": {"method": "POST", "path": "/predict"}}
-    event = {"version": "2.0", "rawPath": "/predict", "headers": {"content-type": "application/json"},
-             "requestContext": context, "body": as_json(rows), "isBase64Encoded": False}
+    event = {
+        "version": "2.0",
+        "rawPath": "/predict",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/predict"}},
+        "body": as_json(rows),
+        "isBase64Encoded": False,
+    }
     answer = make_handler(bundle)(event, None)
     assert answer["statusCode"] == 200, answer["body"]
     return json.loads(answer["body"])
