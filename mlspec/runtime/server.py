@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Final
 
 from mlspec.runtime.access_log import AccessLog
+from mlspec.runtime.batching import Job
 from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
 from mlspec.runtime.service import Answer, Asked, Request, Service
@@ -66,7 +68,7 @@ class Server:
         self._workers = Workers(service, cores(), limits.rows, limits.wait)
         self._readers = ThreadPoolExecutor(1, "reader")
         self._empty = asyncio.Event()
-        self._asked: dict[Connection, Any] = {}
+        self._asked: dict[Connection, Job] = {}
         self._tick()
 
     async def listen(self, sock: socket.socket) -> None:
@@ -128,8 +130,13 @@ class Server:
         job = self._asked.pop(connection, None)
         if job is not None:
             self._workers.forget(job)
+            self.service.drop(job.asked)
         if not self._connections:
             self._empty.set()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call it once everyone else has had a turn."""
+        self._loop.call_soon(call)
 
     def ask(self, connection: Connection, request: Request) -> Answer | None:
         """The answer, or None where `connection.answer` will get it."""
@@ -140,6 +147,10 @@ class Server:
         return None
 
     def _was_read(self, connection: Connection, request: Request, asked: Answer | Asked) -> None:
+        if connection not in self._connections:
+            if isinstance(asked, Asked):
+                self.service.drop(asked)
+            return
         answer = self._go_on(connection, request, asked)
         if answer is not None:
             connection.answer(answer)

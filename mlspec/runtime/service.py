@@ -152,6 +152,10 @@ class Service:
         said = "the model failed on this request; the server's log has the reason"
         return self._ended(asked, 500, {"error": said, "code": "model-failed"})
 
+    def drop(self, asked: Asked) -> None:
+        """Nobody waits for this answer any more: counted as 499, as nginx does."""
+        self._ended(asked, 499, None)
+
     def refuse(self, error: RefusedError) -> Answer:
         """The answer to a request that did not even get to a route; it is counted like any other."""
         self.counters.began()

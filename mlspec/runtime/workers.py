@@ -129,6 +129,8 @@ class Workers:
         found: Sequence[Any]
         try:
             found = compute([item.prepared for item in items], alone)
+            if len(found) != len(items):
+                raise ArithmeticError(f"the model gave {len(found)} answers for {len(items)} rows")
         except Exception as error:  # noqa: BLE001 - whatever the model raises is that row's answer
             found = [error] if len(items) == 1 else [self._run([item], alone)[1][0] for item in items]
         return items, found, time.perf_counter() - began

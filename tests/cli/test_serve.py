@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import text_bundle
+from tests.conftest import missing
 
 SPEC = """\
 project: {name: cola}
@@ -56,6 +58,8 @@ def test_a_port_that_is_taken_is_said_so(project: Path) -> None:
 
 
 def test_the_line_that_it_prints_works_and_ctrl_c_ends_it(project: Path) -> None:
+    if shutil.which("curl") is None:
+        missing("the program curl")
     text_bundle(project / "artifacts" / "bundle")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
