@@ -80,15 +80,11 @@ class Server:
         """Say `not ready`, accept no more, wait for what is under way. Whether all of it came to its end."""
         self.service.ready = False
         await self._close_door()
-        await asyncio.sleep(self.limits.lull if self._connections else 0)
+        await self._emptied(self.limits.lull)
         for connection in list(self._connections):
             connection.close_if_idle()
-        drained = True
-        try:
-            if self._connections:
-                self._empty.clear()
-                await asyncio.wait_for(self._empty.wait(), self.limits.grace)
-        except TimeoutError:
+        drained = await self._emptied(self.limits.grace)
+        if not drained:
             drained = not any(connection.busy for connection in self._connections)
             for connection in list(self._connections):
                 connection.abort()
@@ -98,6 +94,14 @@ class Server:
         if self._log:
             self._log.close()
         return drained
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Whether all connections end within that time."""
+        if self._connections:
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), seconds)
+        return not self._connections
 
     async def _close_door(self) -> None:
         """Listen no more, but take those who stand at the door: the system has told them already that they are in."""
@@ -115,8 +119,6 @@ class Server:
         self.date = f"Date: {formatdate(usegmt=True)}\r\n"
         for connection in list(self._connections):
             connection.tick(self.now, self.limits)
-            if not self.service.ready:
-                connection.close_if_idle()
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def add(self, connection: Connection) -> bool:
