@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from mlspec.runtime.batching import Item, Job, Waiting
 from mlspec.runtime.rows import RefusedError
@@ -37,8 +37,8 @@ class Workers:
         self._callbacks: dict[Job, Callable[[Asked, Any], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
-        self._row_seconds = self._run_seconds = self._rows = 0.0
-        self._gathered, self._timer = False, cast("asyncio.TimerHandle | None", None)
+        self._row_seconds = self._run_seconds = self._gather_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._lone = {True: 0.0, False: 0.0}
         self._lone_runs = 0
         service.counters.waiting = lambda: len(self._waiting)
@@ -95,19 +95,18 @@ class Workers:
                 self._work.put((items, alone))
 
     def _better_wait(self) -> bool:
-        """Whether to let callers come back that were answered together a moment ago: at most a tenth of a run's time.
+        """Whether to let callers come back that were answered together a moment ago: a tenth of their run at most.
 
         Without it the first of them would be computed alone, and the others wait for that; a single caller never waits.
         """
-        if self._gathered or self._rows < 1.5 or len(self._waiting) >= BATCH:
-            self._gathered = False
+        if len(self._waiting) >= BATCH or self._loop.time() >= self._gather_until:
             return False
         if self._timer is None:
-            self._timer = self._loop.call_later(min(_MOST_GATHERING, self._run_seconds / 10), self._gather)
+            self._timer = self._loop.call_at(self._gather_until, self._gathered)
         return True
 
-    def _gather(self) -> None:
-        self._timer, self._gathered = None, True
+    def _gathered(self) -> None:
+        self._timer, self._gather_until = None, 0.0
         self._dispatch()
 
     def _prefers_all_cores(self) -> bool:
@@ -142,7 +141,8 @@ class Workers:
 
     def _finished(self, items: list[Item], found: Sequence[Any], seconds: float, lone: bool | None) -> None:
         self._service.counters.ran(len(items))
-        self._rows = _average(self._rows, len(items))
+        if len(items) > 1:
+            self._gather_until = self._loop.time() + min(_MOST_GATHERING, seconds / 10)
         self._row_seconds = _average(self._row_seconds, seconds / len(items))
         self._run_seconds = _average(self._run_seconds, seconds)
         if lone is not None:
