@@ -25,6 +25,8 @@ _MOST_TARGET = 8 * 1024
 _MOST_HEADERS = 100
 _AHEAD = 4
 """Requests of one connection that are read before the first of them is answered."""
+_AT_ONCE: Final = 16
+"""Requests of one connection that are answered in a row before others get their turn."""
 _STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -174,7 +176,9 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Begin the next request, and the one after where the answer was there at once."""
-        while self._requests and not (self.busy or self._stuck or self._closing):
+        for _ in range(_AT_ONCE):
+            if not self._requests or self.busy or self._stuck or self._closing:
+                break
             self._current = self._requests.popleft()
             self.busy = True
             answer = self._server.ask(self, self._current[0])
@@ -182,7 +186,9 @@ class Connection(asyncio.Protocol):
                 self._write(answer)
         if self.busy or self._closing or self._stuck:
             return
-        if self._refused:
+        if self._requests:
+            self._server.later(self._advance)
+        elif self._refused:
             self._refuse(self._refused)
         elif self._ended:
             self._transport.close()

@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(bundle: Path, host: str, port: int, limits: Limits, told: Callable[[Service, str, int], None]) -> int:
     """Serve until a signal says stop; `told` learns where. Raises BundleError, and OSError for the address."""
     with bound(host, port) as sock:
-        service = load(bundle)
-        service.get_ready()
+        service = load(bundle, shared=True)
+        service.warm_up()
         more_files()
         running = loop()
         try:
@@ -89,14 +89,17 @@ def serve(bundle: Path, host: str, port: int, limits: Limits, told: Callable[[Se
 async def _until_a_signal(
     service: Service, sock: socket.socket, limits: Limits, told: Callable[[Service, str, int], None]
 ) -> int:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping, here = asyncio.Event(), asyncio.get_running_loop()
+    numbers = () if sys.platform == "win32" else (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        here.add_signal_handler(number, stopping.set)
     server = Server(service, limits)
     host, port = sock.getsockname()[:2]
     await server.listen(sock)
     told(service, host, port)
     await stopping.wait()
+    for number in numbers:  # whoever asks a second time does not want to wait
+        here.remove_signal_handler(number)
     return 0 if await server.stop() else 1
 
 

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Final
 
 from mlspec.runtime.access_log import AccessLog
+from mlspec.runtime.batching import Job
 from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
 from mlspec.runtime.service import Answer, Asked, Request, Service
@@ -66,7 +68,7 @@ class Server:
         self._workers = Workers(service, cores(), limits.rows, limits.wait)
         self._readers = ThreadPoolExecutor(1, "reader")
         self._empty = asyncio.Event()
-        self._asked: dict[Connection, Any] = {}
+        self._asked: dict[Connection, Job] = {}
         self._tick()
 
     async def listen(self, sock: socket.socket) -> None:
@@ -78,15 +80,11 @@ class Server:
         """Say `not ready`, accept no more, wait for what is under way. Whether all of it came to its end."""
         self.service.ready = False
         await self._close_door()
-        await asyncio.sleep(self.limits.lull if self._connections else 0)
+        await self._emptied(self.limits.lull)
         for connection in list(self._connections):
             connection.close_if_idle()
-        drained = True
-        try:
-            if self._connections:
-                self._empty.clear()
-                await asyncio.wait_for(self._empty.wait(), self.limits.grace)
-        except TimeoutError:
+        drained = await self._emptied(self.limits.grace)
+        if not drained:
             drained = not any(connection.busy for connection in self._connections)
             for connection in list(self._connections):
                 connection.abort()
@@ -96,6 +94,14 @@ class Server:
         if self._log:
             self._log.close()
         return drained
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Whether all connections end within that time."""
+        if self._connections:
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), seconds)
+        return not self._connections
 
     async def _close_door(self) -> None:
         """Listen no more, but take those who stand at the door: the system has told them already that they are in."""
@@ -113,8 +119,6 @@ class Server:
         self.date = f"Date: {formatdate(usegmt=True)}\r\n"
         for connection in list(self._connections):
             connection.tick(self.now, self.limits)
-            if not self.service.ready:
-                connection.close_if_idle()
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def add(self, connection: Connection) -> bool:
@@ -128,8 +132,13 @@ class Server:
         job = self._asked.pop(connection, None)
         if job is not None:
             self._workers.forget(job)
+            self.service.drop(job.asked)
         if not self._connections:
             self._empty.set()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call it once everyone else has had a turn."""
+        self._loop.call_soon(call)
 
     def ask(self, connection: Connection, request: Request) -> Answer | None:
         """The answer, or None where `connection.answer` will get it."""
@@ -140,6 +149,10 @@ class Server:
         return None
 
     def _was_read(self, connection: Connection, request: Request, asked: Answer | Asked) -> None:
+        if connection not in self._connections:
+            if isinstance(asked, Asked):
+                self.service.drop(asked)
+            return
         answer = self._go_on(connection, request, asked)
         if answer is not None:
             connection.answer(answer)

@@ -152,6 +152,10 @@ class Service:
         said = "the model failed on this request; the server's log has the reason"
         return self._ended(asked, 500, {"error": said, "code": "model-failed"})
 
+    def drop(self, asked: Asked) -> None:
+        """Nobody waits for this answer any more: counted as 499, as nginx does."""
+        self._ended(asked, 499, None)
+
     def refuse(self, error: RefusedError) -> Answer:
         """The answer to a request that did not even get to a route; it is counted like any other."""
         self.counters.began()
@@ -242,11 +246,8 @@ class Service:
             fault = {"row": error.index, "input": error.input, "problem": error.message}
             raise RefusedError(422, "bad-row", str(error), [fault]) from None
 
-    def get_ready(self) -> None:
-        """Make the model fit for several callers, and run it once each way: the first run of all is slow."""
-        split = getattr(self.model, "split", None)
-        if split:
-            split()
+    def warm_up(self) -> None:
+        """Run the model once each way: the first run of all is slow."""
         row = dict.fromkeys(self.contract.inputs)
         with contextlib.suppress(BadRow, ArithmeticError):  # an image cannot be null, and then nothing is warmed
             prepared = [item for _, item in self.model.prepare([row])]
@@ -260,9 +261,11 @@ class Service:
         return predictions
 
 
-def load(bundle: Path) -> Service:
-    """The service over the bundle in that folder. Raises BundleError."""
+def load(bundle: Path, *, shared: bool = False) -> Service:
+    """The service over the bundle in that folder, `shared` by callers that ask at the same time. Raises BundleError."""
     predictor = Predictor(bundle)
+    if shared:
+        predictor.split()
     return Service(predictor, contract.of(predictor.signature))
 
 

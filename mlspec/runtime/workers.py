@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from mlspec.runtime.batching import Item, Job, Waiting
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Asked, Service
 
-BATCH: Final = 16
+BATCH: Final = 12
 """Most rows of one run; on a core more only add to the time that the first of them waits."""
 QUICK: Final = 0.0003
 """Seconds of a run below which handing it to a thread costs more than it frees the loop from."""
@@ -34,11 +34,11 @@ class Workers:
         self._service, self._count = service, count
         self._most_rows, self._longest_wait = most_rows, longest_wait
         self._waiting, self._free, self._scheduled = Waiting(), count, False
-        self._callbacks: dict[int, Callable[[Asked, Any], None]] = {}
+        self._callbacks: dict[Job, Callable[[Asked, Any], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
-        self._row_seconds = self._run_seconds = self._rows = 0.0
-        self._gathered, self._timer = False, cast("asyncio.TimerHandle | None", None)
+        self._row_seconds = self._run_seconds = self._gather_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._lone = {True: 0.0, False: 0.0}
         self._lone_runs = 0
         service.counters.waiting = lambda: len(self._waiting)
@@ -54,7 +54,7 @@ class Workers:
             message = f"{waiting} rows are waiting already; try again in {after} s"
             raise RefusedError(503, "overloaded", message, headers={"Retry-After": after})
         job = Job.of(asked)
-        self._callbacks[id(job)] = done
+        self._callbacks[job] = done
         self._waiting.add(job)
         self._schedule()
         return job
@@ -62,7 +62,7 @@ class Workers:
     def forget(self, job: Job) -> None:
         """The caller has hung up."""
         job.gone = True
-        self._callbacks.pop(id(job), None)
+        self._callbacks.pop(job, None)
 
     def close(self) -> None:
         """Let the threads end, each after the run it is in."""
@@ -95,19 +95,18 @@ class Workers:
                 self._work.put((items, alone))
 
     def _better_wait(self) -> bool:
-        """Whether to let callers come back that were answered together a moment ago: at most a tenth of a run's time.
+        """Whether to let callers come back that were answered together a moment ago: a tenth of their run at most.
 
         Without it the first of them would be computed alone, and the others wait for that; a single caller never waits.
         """
-        if self._gathered or self._rows < 1.5 or len(self._waiting) >= BATCH:
-            self._gathered = False
+        if len(self._waiting) >= BATCH or self._loop.time() >= self._gather_until:
             return False
         if self._timer is None:
-            self._timer = self._loop.call_later(min(_MOST_GATHERING, self._run_seconds / 10), self._gather)
+            self._timer = self._loop.call_at(self._gather_until, self._gathered)
         return True
 
-    def _gather(self) -> None:
-        self._timer, self._gathered = None, True
+    def _gathered(self) -> None:
+        self._timer, self._gather_until = None, 0.0
         self._dispatch()
 
     def _prefers_all_cores(self) -> bool:
@@ -129,6 +128,8 @@ class Workers:
         found: Sequence[Any]
         try:
             found = compute([item.prepared for item in items], alone)
+            if len(found) != len(items):
+                raise ArithmeticError(f"the model gave {len(found)} answers for {len(items)} rows")
         except Exception as error:  # noqa: BLE001 - whatever the model raises is that row's answer
             found = [error] if len(items) == 1 else [self._run([item], alone)[1][0] for item in items]
         return items, found, time.perf_counter() - began
@@ -140,7 +141,8 @@ class Workers:
 
     def _finished(self, items: list[Item], found: Sequence[Any], seconds: float, lone: bool | None) -> None:
         self._service.counters.ran(len(items))
-        self._rows = _average(self._rows, len(items))
+        if len(items) > 1:
+            self._gather_until = self._loop.time() + min(_MOST_GATHERING, seconds / 10)
         self._row_seconds = _average(self._row_seconds, seconds / len(items))
         self._run_seconds = _average(self._run_seconds, seconds)
         if lone is not None:
@@ -153,7 +155,7 @@ class Workers:
                 job.error = made
             else:
                 job.found[item.position] = made
-            if not job.left and (done := self._callbacks.pop(id(job), None)):
+            if not job.left and (done := self._callbacks.pop(job, None)):
                 done(job.asked, job.error or job.found)
 
 

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,8 @@ from mlspec.runtime.aws_lambda import handler_for
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.prediction_mix import dimensions, lines
 from mlspec.runtime.service import Service
+from tests.bundles import text_bundle
+from tests.conftest import CHECKOUT
 from tests.runtime.served import ROW, YES, Rows, service
 
 BODY = json.dumps(ROW)
@@ -164,3 +170,27 @@ def test_a_line_has_no_more_than_a_hundred_metrics() -> None:
     made = list(lines({f"label {n}": n for n in range(1, 151)}, {"FunctionName": "f", "ExecutedVersion": "1"}, 1.0))
     found = [json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Metrics"] for line in made]
     assert [len(metrics) for metrics in found] == [100, 50]
+
+
+def test_a_cold_start_says_what_it_cost(tmp_path: Path) -> None:
+    code = "from mlspec.runtime.aws_lambda import make_handler; make_handler()"
+    told = {
+        "AWS_LAMBDA_FUNCTION_NAME": "cola",
+        "AWS_LAMBDA_FUNCTION_VERSION": "12",
+        "MODEL_BUNDLE": str(text_bundle(tmp_path / "bundle")),
+    }
+    environment = {**os.environ, **told, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    line = json.loads(done.stdout)
+    assert set(line["cold_start"]) == {"import_ms", "load_ms", "first_run_ms"}
+    assert min(line["cold_start"].values()) > 0
+    assert (line["FunctionName"], line["ExecutedVersion"]) == ("cola", "12")
+
+
+def test_a_function_loads_no_server(tmp_path: Path) -> None:
+    code = (
+        "import sys, mlspec.runtime.aws_lambda; print({'asyncio', 'httptools', 'uvloop', 'torch'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import re
-import resource
 import select
-import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +21,7 @@ from mlspec.runtime.http import Background
 from mlspec.runtime.server import Limits
 from mlspec.runtime.service import Service, load
 from tests.bundles import text_bundle
-from tests.conftest import CHECKOUT
+from tests.runtime.callers import ask, readable, sent, status, until
 from tests.runtime.served import ROW, YES, Rows, Yes, service
 
 BODY = json.dumps(ROW)
@@ -44,17 +38,6 @@ def server(bundle: Path) -> Iterator[Background]:
     made = Background(load(bundle), Limits(lull=0))
     yield made
     made.stop()
-
-
-def ask(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        with contextlib.suppress(ConnectionError):  # a refusal may come before the last byte is sent
-            connection.request("POST", path, body, headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
 
 
 def infer(**changes: object) -> bytes:
@@ -109,18 +92,6 @@ class Held(Rows):
         return [YES for _ in prepared]
 
 
-def sent(port: int, row: object) -> socket.socket:
-    """A connection on which a request has been sent."""
-    body = json.dumps(row).encode()
-    made = socket.create_connection(("127.0.0.1", port), timeout=20)
-    made.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-    return made
-
-
-def status(connection: socket.socket) -> int:
-    return int(connection.recv(65536).split()[1])
-
-
 def waiting(server: Background) -> int:
     text = server.server.service.answer(_metrics()).body.decode()
     (found,) = re.findall(r"^mlspec_queue_rows\{.*\} (\d+)$", text, re.MULTILINE)
@@ -131,17 +102,6 @@ def _metrics() -> Any:
     from mlspec.runtime.service import Request
 
     return Request("GET", "/metrics")
-
-
-def readable(connection: socket.socket) -> bool:
-    return bool(select.select([connection], [], [], 0)[0])
-
-
-def until(true: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_beyond_what_can_wait_callers_are_sent_away_and_those_taken_are_answered() -> None:
@@ -183,7 +143,34 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     held.go.set()
     assert status(first) == 200
     assert {"sentence": "gone", "age": 1} not in held.seen
+    text = server.server.service.answer(_metrics()).body.decode()
+    assert re.search(r'^mlspec_requests_total\{.*status="499"\} 1$', text, re.MULTILINE)
+    assert re.search(r"^mlspec_requests_in_flight\{.*\} 1$", text, re.MULTILINE)  # the one that asks for this
     first.close()
+    assert server.stop()
+
+
+def test_more_callers_than_there_is_room_for() -> None:
+    server = Background(service(), Limits(connections=2, lull=0))
+    with ExitStack() as open_ones:
+        for _ in "ab":
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        until(lambda: len(server.server._connections) == 2)
+        third = open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        assert b" 503 " in third.recv(65536)
+    until(lambda: not server.server._connections)
+    assert ask(server.port, BODY.encode())[0] == 200
+    assert server.stop()
+
+
+def test_a_model_that_forgets_rows_answers_nobody_wrongly(capsys: pytest.CaptureFixture[str]) -> None:
+    class Short(Yes):
+        def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
+            return super().compute(prepared, alone)[1:]
+
+    server = Background(Service(Short(), service().contract), Limits(lull=0))
+    assert ask(server.port, BODY.encode())[0] == 500
+    assert "0 answers for 1 rows" in capsys.readouterr().err
     assert server.stop()
 
 
@@ -242,78 +229,3 @@ def test_bodies_on_their_way_have_a_bound_all_together() -> None:
     until(lambda: server.server.held == 0)
     assert ask(server.port, BODY.encode())[0] == 200
     assert server.stop()
-
-
-@pytest.fixture
-def process(bundle: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The server as a program of its own, and its port."""
-    command = [sys.executable, "-m", "mlspec.runtime.http", "--bundle", str(bundle), "--port", "0"]
-    with (tmp_path / "log").open("w") as log:
-        made = subprocess.Popen(command, stdout=log, text=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
-    try:
-        until(lambda: (tmp_path / "log").read_text().endswith("}\n"))
-        yield made, json.loads((tmp_path / "log").read_text())["port"]
-    finally:
-        made.kill()
-        made.wait()
-
-
-def test_a_thousand_callers_that_never_read(process: tuple[subprocess.Popen[str], int]) -> None:
-    server, port = process
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 1200:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    ahead = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200
-    before = memory(server.pid)
-    with ExitStack() as callers:
-        for _ in range(1000):
-            caller = callers.enter_context(socket.socket())
-            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            caller.connect(("127.0.0.1", port))
-            caller.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                caller.send(ahead)
-        for _ in range(20):
-            assert ask(port, GOOD)[0] == 200
-        # Their 200,000 answers would take a gigabyte.
-        assert memory(server.pid) - before < 200_000_000
-    assert ask(port, GOOD)[0] == 200
-
-
-def memory(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def test_a_stop_under_load_loses_no_request_that_was_accepted(process: tuple[subprocess.Popen[str], int]) -> None:
-    server, port = process
-    lost: list[str] = []
-    answered = [0] * 16
-
-    def caller(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        while True:
-            try:
-                connection.connect()
-            except OSError:
-                return  # no longer accepted: the server has stopped
-            while connection.sock is not None:
-                try:
-                    connection.request("POST", "/predict", GOOD)
-                    response = connection.getresponse()
-                    response.read()
-                    answered[number] += 1
-                    if response.status != 200:
-                        lost.append(str(response.status))
-                except OSError as error:
-                    lost.append(repr(error))
-                    return
-
-    threads = [threading.Thread(target=caller, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    until(lambda: min(answered) > 5)
-    server.send_signal(signal.SIGTERM)
-    for thread in threads:
-        thread.join(30)
-    assert server.wait(20) == 0
-    assert lost == []

@@ -185,6 +185,23 @@ def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
         ask(server, "GET", "/v2/health/live")
 
 
+def test_a_request_on_its_way_while_the_server_stops_is_answered() -> None:
+    server = Background(service(), Limits(lull=20))
+    connection = connect(server)
+    connection.request("GET", "/v2/health/ready")
+    assert json.loads(connection.getresponse().read()) == {"ready": True}
+    stopper = threading.Thread(target=server.stop)
+    stopper.start()
+    while server.server.service.ready:
+        pass
+    connection.request("POST", "/predict", json.dumps(ROW))
+    response = connection.getresponse()
+    assert (response.status, response.headers["Connection"]) == (200, "close")
+    connection.close()
+    stopper.join(10)
+    assert not stopper.is_alive()
+
+
 def test_stopping_does_not_wait_for_ever() -> None:
     slow = Slow()
     server = Background(Service(slow, service().contract), Limits(grace=0, lull=0))

@@ -1,0 +1,90 @@
+"""The description of the service, held against what the service does; and the page, in a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlspec.runtime import openapi
+from mlspec.runtime.contract import Contract
+from mlspec.runtime.docs_page import curl, page
+from mlspec.runtime.http import running
+from mlspec.runtime.service import Request, Service, load
+from tests.bundles import text_bundle
+from tests.conftest import missing
+from tests.runtime import bundles
+from tests.runtime.served import service
+
+jsonschema = pytest.importorskip("jsonschema")
+
+
+def valid(document: Any, name: str, value: Any) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+@pytest.fixture(params=["classes", "numbers"])
+def described(request: pytest.FixtureRequest, tmp_path: Path) -> Service:
+    made = bundles.tabular(tmp_path) if request.param == "classes" else bundles.text(tmp_path, ["the cat", "a dog"])
+    return load(made)
+
+
+def test_every_example_is_taken_and_every_answer_is_as_described(described: Service) -> None:
+    document = json.loads(described.answer(Request("GET", "/openapi.json")).body)
+    posts = {path: way["post"] for path, way in document["paths"].items() if "post" in way}
+    for path, given in zip(posts, ("Prediction", "InferResponse"), strict=True):
+        sample = posts[path]["requestBody"]["content"]["application/json"]["example"]
+        answer = described.answer(Request("POST", path, {}, json.dumps(sample).encode()))
+        assert answer.status == 200
+        assert valid(document, given, json.loads(answer.body))
+        assert valid(document, {"Prediction": "Row", "InferResponse": "InferRequest"}[given], sample)
+        refused = described.answer(Request("POST", path, {}, b"[{}]"))
+        assert str(refused.status) in posts[path]["responses"]
+        assert valid(document, "Refusal", json.loads(refused.body))
+
+
+def test_every_path_that_is_described_exists() -> None:
+    asked = service()
+    for path, way in openapi.document(asked.contract)["paths"].items():
+        assert asked.answer(Request(next(iter(way)).upper(), path)).status not in (404, 405), path
+
+
+def test_a_name_cannot_break_out_of_the_page() -> None:
+    made = page(Contract("a<script>", "</title>", {"<b>'\"": "text"}, ("</pre>", "&")))
+    assert "<b>" not in made
+    assert made.count("<script>") == made.count("</script>") == 1
+    assert made.count("</title>") == made.count("</style>") == 1
+
+
+def test_the_line_for_a_shell_is_one_word_of_json() -> None:
+    import shlex
+
+    words = shlex.split(curl(Contract("m", "1", {"it's": "text", "n": "number"}), "http://h"))
+    assert json.loads(words[-1]) == {"it's": "Some text.", "n": 1.5}
+
+
+@pytest.mark.browser
+def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        missing("the program chromium")
+    with running(load(text_bundle(tmp_path / "bundle"))) as port, playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab, asked, wrong = browser.new_page(), [], []
+        tab.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
+        tab.on("pageerror", lambda error: wrong.append(error))
+        tab.goto(f"http://127.0.0.1:{port}/docs")
+        assert f"curl http://127.0.0.1:{port}/predict" in tab.text_content("#curl")
+        tab.click("button")
+        tab.wait_for_selector("#answer:not(:empty)")
+        assert set(json.loads(tab.text_content("#answer"))) == {"label", "score", "probabilities"}
+        tab.fill("textarea", "{")
+        tab.click("button")
+        tab.wait_for_function("document.getElementById('state').textContent.startsWith('400')")
+        assert (asked, wrong) == (["/docs", "/predict", "/predict"], [])
+        browser.close()
