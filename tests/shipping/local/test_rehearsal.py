@@ -138,7 +138,9 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
 
     capsys.readouterr()
     project.ship()
-    assert "25 %  " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "version 2 was taken back before (error_rate" in said
+    assert "25 %  " in said
     assert {ask() for _ in range(8)} == {(200, "2")}
 
     kill(here(), "endpoint")
