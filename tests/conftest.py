@@ -38,12 +38,20 @@ def checkout() -> Path:
     return CHECKOUT
 
 
+def _handed() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("MLSPEC_")}
+
+
 @pytest.fixture(autouse=True)
 def own_modules() -> Iterator[None]:
-    """Each test imports the modules of its own project: what one test put on the path would win over a later one."""
-    path, modules = list(sys.path), set(sys.modules)
+    """Each test imports the modules of its own project, and hands its own choices to the stages: what one test put on the
+    path would win over a later one, and the command line hands `--target` on in the environment."""
+    path, modules, handed = list(sys.path), set(sys.modules), _handed()
     yield
     sys.path[:] = path
+    for name in _handed().keys() - handed.keys():
+        del os.environ[name]
+    os.environ.update(handed)
     for name in set(sys.modules) - modules:
         if name.partition(".")[0] == "src":
             del sys.modules[name]

@@ -95,7 +95,7 @@ def spec(text: str) -> dict[str, Any]:
         "test": {"pytest": {"select": literal, "args": [literal]}},
         "package": {"docker": {"labels": {"org.example.note": literal}}},
         "registry": {"ecr": {"repository": "cola", "region": "eu-west-1"}},
-        "deploy": {"lambda": {"environment": {"NOTE": literal}, "url": {"cors_origins": [literal]}}},
+        "deploy": {"lambda": {"environment": {"NOTE": literal}}},
         "ci": {"github": {"train_on": ["dispatch", "pull_request"]}},
         "monitor": {"elasticsearch": {"redact": [literal]}},
     }

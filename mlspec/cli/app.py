@@ -25,13 +25,17 @@ COMMANDS: dict[str, str] = {
     "report": "Write the HTML report.",
     "run": "Run one stage with Hydra overrides.",
     "serve": "Answer requests with the exported model.",
+    "releases": "List the versions that were shipped.",
+    "why": "Show everything that led to a version.",
+    "rollback": "Send all calls to an earlier version.",
+    "destroy": "Remove what mlspec made in the account.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
     "explain": "Explain an error code, with examples.",
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""
-_LASTING = {"init", "apply", "run", "report", "serve"}
+_LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 """Commands that run others' code, or for long."""
 
 

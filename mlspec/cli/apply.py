@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import Place, engine_option, place, spec_options
+from mlspec.cli.options import Place, engine_option, place, spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ if TYPE_CHECKING:
     metavar="N",
     help="Stages at once, at most; DVC runs one at a time.",
 )
+@target_option
+@click.option(
+    "--fault",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --target local: harm the new version, to see what becomes of it.",
+)
+@click.option("--allow-breaking", is_flag=True, help="Deploy even what the live version's callers will notice.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None, **asked: Any) -> int:
@@ -49,6 +57,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     With PLAN, a file that `mlspec plan --out` saved, it does exactly that, unasked; where anything that the plan was
     made from has changed since, it does nothing.
     """
+    from mlspec.cli import rehearsed
     from mlspec.cli.outlook import show
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
@@ -60,11 +69,16 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     roots = find_roots(where.root)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
+        rehearsed.aim(roots.project)
+        if not dry:
+            rehearsed.start(asked["fault"])
         outlook = look()
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)
         if conflict := outlook.changes.conflict():
             raise conflict
+        if not dry:
+            _compatible(outlook, allowed=bool(asked["allow_breaking"]))
         if asked["jobs"] > 1:
             console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
         if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
@@ -72,6 +86,16 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
             return EXIT_OK
         doors = _display(console, outlook) if dry else _real(console, outlook, where)
         return _carry_out(outlook, doors)
+
+
+def _compatible(outlook: Outlook, *, allowed: bool) -> None:
+    """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
+    from mlspec.shipping.callers import ALLOWED, broken
+
+    if allowed:
+        os.environ[ALLOWED] = "1"
+    elif outlook.remote.breaking:
+        raise broken(outlook.remote.breaking)
 
 
 def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[Place, Callable[[], Outlook]]:

@@ -13,6 +13,8 @@ from mlspec.diagnostics import Diagnostic
 from mlspec.errors import SpecError, UsageError
 
 SPEC = "mlproject.yaml"
+TARGET = "MLSPEC_TARGET"
+"""What `shipping.target` reads; named here as well, so that `--help` need not import it."""
 ENGINES = ("dvc",)
 """What `run/engines/choice.py` has; named here as well, so that `--help` need not import it."""
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +37,22 @@ def spec_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def target_option(function: F) -> F:
+    """`--target NAME` for a command that ships, or asks where things were shipped to."""
+
+    def choose(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            os.environ[TARGET] = value  # for this process and the stages below it alike
+
+    return click.option(
+        "--target",
+        type=click.Choice(["aws", "local"]),
+        callback=choose,
+        expose_value=False,
+        help="An AWS account, or its rehearsal on this machine. Default: aws.",
+    )(function)
 
 
 def engine_option(function: F) -> F:

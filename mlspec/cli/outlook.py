@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import Place
+from mlspec.cli.remote import Remote
+from mlspec.cli.remote import show as show_remote
 from mlspec.compiler import Build, compile_project
 from mlspec.parts.dvc.part import raw
+from mlspec.parts.registry import PARTS
 from mlspec.run.engines.choice import ENGINES
 from mlspec.run.engines.protocol import Engine
 from mlspec.run.journal import Journal
-from mlspec.run.schedule import Schedule, Selection, Step, schedule
+from mlspec.run.schedule import Schedule, Selection, Step, chosen, schedule
 from mlspec.workspace.changes import SIGNS, ChangeSet
 from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
@@ -33,6 +36,7 @@ class Outlook:
     engine: Engine
     journal: Journal
     schedule: Schedule
+    remote: Remote
 
     @property
     def estimates(self) -> Mapping[str, float]:
@@ -51,9 +55,11 @@ def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> 
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots))
     coming = {change.path: change.after for change in changes.pending}
-    engine = ENGINES[engine_name](roots.project, coming, raw(build.project, build.plan.stages))
-    steps = schedule(build.plan.stages, engine.status(build.plan.stages), selection)
-    return Outlook(build, roots, changes, engine, Journal(roots.project), steps)
+    remote = Remote(build.project, roots.project / "artifacts", PARTS)
+    engine = ENGINES[engine_name](roots.project, coming, raw(build.project, build.plan.stages), remote.looks())
+    reasons = engine.status(chosen(build.plan.stages, selection))
+    steps = schedule(build.plan.stages, reasons, selection)
+    return Outlook(build, roots, changes, engine, Journal(roots.project), steps, remote)
 
 
 def show(console: Console, outlook: Outlook) -> None:
@@ -73,6 +79,7 @@ def show(console: Console, outlook: Outlook) -> None:
         for step in outlook.schedule.steps:
             console.out(f"  {_line(console, outlook, step, width)}")
         console.out()
+    show_remote(console, outlook.remote)
     console.out(summary(outlook))
 
 
@@ -118,7 +125,7 @@ def to_json(outlook: Outlook) -> dict[str, object]:
         }
         for step in outlook.schedule.steps
     ]
-    return {"summary": outlook.changes.summary(), "files": files, "stages": stages}
+    return {"summary": outlook.changes.summary(), "files": files, "stages": stages, "remote": outlook.remote.to_json()}
 
 
 def duration(seconds: float) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, place, spec_options
+from mlspec.cli.options import engine_option, place, spec_options, target_option
 from mlspec.errors import EXIT_OK
 
 
 @click.command()
 @spec_options
+@target_option
 @click.option("--until", metavar="STAGE", help="Plan up to this stage: it and all it needs.")
 @click.option("--only", multiple=True, metavar="STAGE", help="Plan this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
@@ -25,12 +26,14 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     `mlspec apply FILE` does a saved plan exactly as it was shown: where anything that it was made from has changed
     since, nothing is done.
     """
+    from mlspec.cli import rehearsed
     from mlspec.cli.outlook import look_ahead, show, to_json
     from mlspec.run.schedule import Selection
 
     console, out = Console(as_json=as_json), asked["out"]
     where, selection = place(spec, env), Selection(asked["until"], asked["only"], asked["force"])
     engine = asked["engine"] or "dvc"
+    rehearsed.aim(where.root)
     outlook = look_ahead(where, selection, engine)
     conflict = outlook.changes.conflict()
     if out is not None and conflict is None:

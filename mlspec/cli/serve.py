@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
+from mlspec.cli.console import Console
 from mlspec.cli.options import place
 from mlspec.errors import StageError
+
+if TYPE_CHECKING:
+    from mlspec.runtime.service import Service
 
 
 @click.command()
 @click.option("--spec", metavar="FILE", help="The spec. Default: mlproject.yaml here or in a folder above.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 def command(spec: str | None, host: str, port: int) -> int:
     """Answer requests with the exported model, as the image does. Ctrl-C ends it."""
     bundle = place(spec).root / "artifacts" / "bundle"
     if not (bundle / "model.onnx").is_file():
         raise StageError("there is no exported model", help="run the line up to it: mlspec apply --until export")
+    return _serve(bundle, host, port)
+
+
+def _serve(bundle: Path, host: str, port: int) -> int:
     try:
-        from mlspec.runtime.http import main
+        from mlspec.runtime.errors import BundleError
+        from mlspec.runtime.http import serve
+        from mlspec.runtime.server import Limits
     except ModuleNotFoundError as error:
         raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
-    return main(["--bundle", str(bundle), "--host", host, "--port", str(port)])
+    try:
+        return serve(bundle, host, port, Limits(), _told)
+    except BundleError as error:
+        raise StageError(str(error), help="make it again: mlspec apply --force export") from None
+    except OSError as error:
+        help = "choose another port: mlspec serve --port 0 takes any free one"
+        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+
+
+def _told(service: Service, host: str, port: int) -> None:
+    """Where it is, and a line to try it with."""
+    from mlspec.runtime.docs_page import curl
+
+    console = Console()
+    shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    origin = f"http://{shown}:{port}"
+    console.say(f"{service.contract.name} answers at {origin} (documentation: {origin}/docs; Ctrl-C ends it)")
+    console.say(f"\n  {curl(service.contract, origin)}\n")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from mlspec.cli import rehearsed
 from mlspec.cli.console import Console
 from mlspec.cli.outlook import Outlook, duration, to_json
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
@@ -40,6 +41,7 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     if code == EXIT_INTERRUPTED:
         console.say("  = help: `mlspec apply` goes on from here")
     console.out(f"report: {shown}")
+    rehearsed.show(console)
     return code
 
 

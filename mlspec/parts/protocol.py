@@ -1,6 +1,8 @@
 """What a part is: a module (`parts/NAME/part.py`) with these six names. Light: it imports no heavy library.
 
 The heavy bodies of its stages live beside it in `work.py`, named in PROGRAMS, and run in a process of their own.
+A part may have OBSERVERS too: stage name to the import path of a function `(project, artifacts) -> list[Change]` that
+says what a stage with effects would change; `plan` and `apply` call it, and only they.
 """
 
 from __future__ import annotations

@@ -17,12 +17,14 @@ PATIENCE = 10
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": (
         "dvc>=3.60",
+        "httptools>=0.6.4",
         "hydra-core>=1.3.6",
         "numpy>=1.26",
         "omegaconf>=2.3",
         "onnx>=1.18",
         "onnxruntime>=1.20",
         "onnxscript>=0.5.4",
+        "orjson>=3.10",
         "pillow>=10",
         "pyarrow>=16",
         "pytest>=8",
@@ -34,6 +36,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "wandb": ("wandb>=0.18",),
     "sweep": ("optuna>=4",),
+    "aws": ("boto3>=1.40.60",),
+    "local": ("boto3>=1.40.60", "moto[server]>=5.1", "psutil>=5.9"),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to
@@ -141,7 +145,7 @@ def _extra(name: str, extra: str) -> Capability:
 def _package(name: str, requirement: str) -> Capability:
     package, _, oldest = requirement.partition(">=")
     try:
-        version = importlib.metadata.version(package)
+        version = importlib.metadata.version(package.partition("[")[0])
     except importlib.metadata.PackageNotFoundError:
         return Capability(name, False, "not installed", _install(package, requirement))
     if oldest and _numbers(version) < _numbers(oldest):

@@ -49,12 +49,12 @@ class Schedule:
 
 def schedule(stages: Sequence[Stage], reasons: Mapping[str, str | None], selection: Selection) -> Schedule:
     """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
-    chosen = _chosen(stages, selection)
-    names = {stage.name for stage in chosen}
+    kept = chosen(stages, selection)
+    names = {stage.name for stage in kept}
     needs = upstream(stages)
     steps: list[Step] = []
     due: set[str] = set()
-    for stage in chosen:
+    for stage in kept:
         after = tuple(name for name in needs[stage.name] if name in names)
         step = _step(stage, reasons.get(stage.name), after, [n for n in after if n in due], selection.force)
         steps.append(step)
@@ -71,7 +71,8 @@ def _step(stage: Stage, reason: str | None, after: tuple[str, ...], moved: Seque
     return Step(stage, reason, after)
 
 
-def _chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
+def chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
+    """The stages that are asked for, in order. Raises UsageError for one that does not exist."""
     names = [stage.name for stage in stages]
     until = [selection.until] if selection.until is not None else []
     for name in (*until, *selection.only, *selection.force):

@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from mlspec.runtime import prediction_mix
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Answer, Request, Service, load, refusal
 
@@ -23,17 +26,28 @@ Handle = Callable[[Any, object], Any]
 
 def make_handler(bundle: Path | None = None) -> Handle:
     """The handler over the bundle in that folder (MODEL_BUNDLE where none is given). Loads the model: call it once."""
-    return handler_for(load(bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle"))))
+    service = load(bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle")))
+    return handler_for(service, prediction_mix.dimensions(os.environ))
 
 
-def handler_for(service: Service) -> Handle:
+def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle:
     """The handler over `service`.
 
     Every event gets an answer, a malformed one too; only a direct invocation on which the model itself fails raises, so
-    that Lambda counts it as an error of the function.
+    that Lambda counts it as an error of the function. Where `of` names the function and its version, each invocation
+    also writes down which labels it gave, so that a rollout can compare the answers of one version alone.
     """
 
     def handle(event: Any, context: object) -> Any:
+        before = service.counters.labels() if of else None
+        try:
+            return answered(event, context)
+        finally:
+            if of and before is not None:
+                for line in prediction_mix.lines(service.counters.labels() - before, of, time.time()):
+                    sys.stdout.write(line + "\n")
+
+    def answered(event: Any, context: object) -> Any:
         request_id = getattr(context, "aws_request_id", "")
         if isinstance(event, Mapping):
             if is_warm_up(event):

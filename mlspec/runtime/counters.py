@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -13,18 +14,27 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(slots=True)
-class _Histogram:
-    counts: list[int] = field(default_factory=lambda: [0] * len(BUCKETS))
-    total: int = 0
-    seconds: float = 0.0
+SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Upper bounds of the histogram of batches, in rows."""
 
-    def add(self, seconds: float) -> None:
-        self.total += 1
-        self.seconds += seconds
-        for index, bound in enumerate(BUCKETS):
-            if seconds <= bound:
-                self.counts[index] += 1
+
+class _Histogram:
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds, self.counts, self.sum = bounds, [0] * (len(bounds) + 1), 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:
+        """Cumulative, as the format wants it."""
+        total = list(accumulate(self.counts))
+        for bound, count in zip((*map(_bound, self.bounds), "+Inf"), total, strict=True):
+            yield _line(f"{name}_bucket", (*labels, ("le", bound)), count)
+        yield _line(f"{name}_sum", labels, self.sum)
+        yield _line(f"{name}_count", labels, total[-1])
 
 
 class Counters:
@@ -38,6 +48,9 @@ class Counters:
         self._labels: Counter[str] = Counter()
         self._rows = 0
         self._in_flight = 0
+        self._batches = _Histogram(SIZES)
+        self.waiting: Callable[[], int] | None = None
+        """Where requests queue: how many rows wait now."""
 
     def began(self) -> None:
         """A request came in."""
@@ -49,13 +62,26 @@ class Counters:
         with self._lock:
             self._in_flight -= 1
             self._requests[route, status] += 1
-            self._latency.setdefault(route, _Histogram()).add(seconds)
+            histogram = self._latency.get(route)
+            if histogram is None:
+                histogram = self._latency[route] = _Histogram(BUCKETS)
+            histogram.add(seconds)
 
     def predicted(self, labels: Iterable[str], rows: int) -> None:
         """The model has answered for that many rows."""
         with self._lock:
             self._rows += rows
             self._labels.update(labels)
+
+    def ran(self, rows: int) -> None:
+        """The model has run once, over that many rows together."""
+        with self._lock:
+            self._batches.add(rows)
+
+    def labels(self) -> Counter[str]:
+        """How often each label has been predicted so far."""
+        with self._lock:
+            return self._labels.copy()
 
     def text(self) -> str:
         """Everything, in Prometheus' text format."""
@@ -73,20 +99,21 @@ class Counters:
             yield _line("mlspec_requests_total", (*model, ("route", route), ("status", str(status))), count)
         yield from _head("mlspec_request_seconds", "histogram", "Time from the whole request read to its answer.")
         for route, histogram in sorted(self._latency.items()):
-            yield from self._histogram((*model, ("route", route)), histogram)
+            yield from histogram.lines("mlspec_request_seconds", (*model, ("route", route)))
+        if self.waiting is not None:
+            yield from _head("mlspec_queue_rows", "gauge", "Rows that wait for the model.")
+            yield _line("mlspec_queue_rows", model, self.waiting())
+            yield from _head("mlspec_batch_rows", "histogram", "Rows that went through the model together.")
+            yield from self._batches.lines("mlspec_batch_rows", model)
         yield from _head("mlspec_rows_total", "counter", "Rows predicted.")
         yield _line("mlspec_rows_total", model, self._rows)
         yield from _head("mlspec_predictions_total", "counter", "Rows predicted, by label.")
         for label, count in sorted(self._labels.items()):
             yield _line("mlspec_predictions_total", (*model, ("label", label)), count)
 
-    def _histogram(self, labels: Sequence[tuple[str, str]], histogram: _Histogram) -> Iterator[str]:
-        name = "mlspec_request_seconds"
-        for bound, count in zip(BUCKETS, histogram.counts, strict=True):
-            yield _line(f"{name}_bucket", (*labels, ("le", str(bound))), count)
-        yield _line(f"{name}_bucket", (*labels, ("le", "+Inf")), histogram.total)
-        yield _line(f"{name}_sum", labels, histogram.seconds)
-        yield _line(f"{name}_count", labels, histogram.total)
+
+def _bound(value: float) -> str:
+    return f"{value:g}"
 
 
 def _head(name: str, kind: str, help: str) -> Iterator[str]:

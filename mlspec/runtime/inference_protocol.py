@@ -68,7 +68,7 @@ def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]],
     """The response for those predictions: the outputs asked for, all of them where none are named."""
     known = {output.name: output for output in contract.outputs}
     outputs = []
-    for name in _asked(request, list(known)):
+    for name in outputs_of(request, contract):
         output = known[name]
         data = [_value(p, name, contract) for p in predictions]
         flat = [x for row in data for x in row] if output.shape else data
@@ -79,7 +79,9 @@ def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]],
     return made | ({"id": request["id"]} if isinstance(request.get("id"), str) else {})
 
 
-def _asked(request: Mapping[str, Any], known: list[str]) -> list[str]:
+def outputs_of(request: Mapping[str, Any], contract: Contract) -> list[str]:
+    """Names of the outputs that are asked for. Raises RefusedError 422."""
+    known = [output.name for output in contract.outputs]
     wanted = request.get("outputs") or []
     if not isinstance(wanted, list) or not all(isinstance(w, dict) and w.get("name") in known for w in wanted):
         raise RefusedError(422, "bad-tensor", f"`outputs` may name {', '.join(f'`{n}`' for n in known)}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import itertools
+import os
 import re
 import sys
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +18,24 @@ from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.errors import BadRow
-from mlspec.runtime.predictor import Predictor
-from mlspec.runtime.rows import RefusedError, parse, rows
+from mlspec.runtime.json_text import parse, written
+from mlspec.runtime.predictor import BATCH, Predictor
+from mlspec.runtime.rows import RefusedError, rows
 
 MAX_ROWS: Final = 1024
 """Rows that one request may have."""
+_PROCESS, _NUMBERS = os.urandom(8).hex(), itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Predicts(Protocol):
-    """The model: `mlspec.runtime.Predictor`."""
+    """The model in two steps, so that rows of several requests can be computed together: `mlspec.runtime.Predictor`."""
 
-    def predict(self, rows: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, Any]]:
-        """One prediction a row."""
+    def prepare(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[int, Any]]:
+        """Each row's length and what the model computes with. Raises BadRow."""
+
+    def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
+        """One prediction for each, from one run; `alone` when nobody else needs the cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,34 @@ class Answer:
     headers: Mapping[str, str]
 
 
-Route = Callable[["Service", Request], "tuple[int, Any]"]
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is not JSON."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a route wants of the model: rows, prepared, and how their predictions become the body."""
+
+    rows: Sequence[tuple[int, Any]]
+    write: Callable[[Sequence[Mapping[str, Any]]], Any]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request whose rows wait for the model, and how its answer will be written."""
+
+    request: Request
+    began: float
+    headers: dict[str, str]
+    work: Work
+
+
+_NOTHING: Final = Work((), lambda _: None)
+Route = Callable[["Service", Request], "tuple[int, Any] | Work"]
 
 
 class Service:
@@ -62,6 +95,7 @@ class Service:
         self.contract = promised
         self.counters = Counters(promised.name, promised.version)
         self.ready = True
+        self._described: Text | None = None
         name = promised.name
         self._routes: dict[str, dict[str, Route]] = {
             "/v2": {"GET": Service._server},
@@ -72,33 +106,75 @@ class Service:
             f"/v2/models/{name}/infer": {"POST": Service._infer},
             "/predict": {"POST": Service._predict},
             "/metrics": {"GET": Service._metrics},
+            "/openapi.json": {"GET": Service._openapi},
+            "/docs": {"GET": Service._docs},
         }
 
     def answer(self, request: Request) -> Answer:
         """The answer to `request`; never raises."""
-        began = time.perf_counter()
-        self.counters.began()
-        asked = request.headers.get("x-request-id", "")
-        headers = {"X-Request-Id": asked if _REQUEST_ID.fullmatch(asked) else str(uuid.uuid4())}
+        asked = self.begin(request)
+        if isinstance(asked, Answer):
+            return asked
         try:
-            status, value = self._route(request)(self, request)
-        except RefusedError as error:
-            status, value = error.status, refusal(error)
-            if status == 405:
-                headers["Allow"] = ", ".join(_with_head(self._routes[request.path]))
-        except Exception:  # noqa: BLE001 - the caller gets a clean 500, the log the whole story
-            traceback.print_exc(file=sys.stderr)
-            status, value = 500, {"error": "the model failed on this request; the server's log has the reason",
-                                  "code": "model-failed"}  # fmt: skip
-        route = request.path if request.path in self._routes else "other"
-        self.counters.ended(route, status, time.perf_counter() - began)
-        return _written(status, value, headers)
+            predictions = self._compute(asked.work.rows)
+        except Exception as error:  # noqa: BLE001 - the caller gets a clean 500, the log the whole story
+            return self.fail(asked, error)
+        return self.finish(asked, predictions)
+
+    def begin(self, request: Request) -> Answer | Asked:
+        """Everything about `request` but the model's part: an answer where it has none. Never raises."""
+        asked = Asked(request, time.perf_counter(), _headers(request), _NOTHING)
+        self.counters.began()
+        try:
+            made = self._route(request)(self, request)
+            if not isinstance(made, Work):
+                return self._ended(asked, *made)
+            asked.work = made
+            return asked
+        except Exception as error:  # noqa: BLE001
+            return self.fail(asked, error)
+
+    def finish(self, asked: Asked, predictions: Sequence[Mapping[str, Any]]) -> Answer:
+        """The answer, once the model has given its part. Never raises."""
+        try:
+            value = asked.work.write(predictions)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(asked, error)
+        self._count(predictions)
+        return self._ended(asked, 200, value)
+
+    def fail(self, asked: Asked, error: BaseException) -> Answer:
+        """The answer to a request that is refused, or on which the model fails."""
+        if isinstance(error, RefusedError):
+            asked.headers |= error.headers
+            return self._ended(asked, error.status, refusal(error))
+        traceback.print_exception(error, file=sys.stderr)
+        said = "the model failed on this request; the server's log has the reason"
+        return self._ended(asked, 500, {"error": said, "code": "model-failed"})
 
     def refuse(self, error: RefusedError) -> Answer:
         """The answer to a request that did not even get to a route; it is counted like any other."""
         self.counters.began()
-        self.counters.ended("other", error.status, 0.0)
-        return _written(error.status, refusal(error), {"X-Request-Id": str(uuid.uuid4())})
+        request = Request("", "")
+        return self.fail(Asked(request, time.perf_counter(), _headers(request), _NOTHING), error)
+
+    def _ended(self, asked: Asked, status: int, value: Any) -> Answer:
+        path = asked.request.path
+        self.counters.ended(path if path in self._routes else "other", status, time.perf_counter() - asked.began)
+        return _written(status, value, asked.headers)
+
+    def _compute(self, rows: Sequence[tuple[int, Any]]) -> list[Mapping[str, Any]]:
+        """Predictions in the order of `rows`, computed in batches of like length."""
+        order = sorted(range(len(rows)), key=lambda i: rows[i][0])
+        found: list[Mapping[str, Any]] = [{}] * len(rows)
+        for start in range(0, len(order), BATCH):
+            some = order[start : start + BATCH]
+            for position, made in zip(some, self.model.compute([rows[i][1] for i in some]), strict=True):
+                found[position] = made
+        return found
+
+    def _count(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+        self.counters.predicted([p["label"] for p in predictions if "label" in p], len(predictions))
 
     def _route(self, request: Request) -> Route:
         methods = self._routes.get(request.path)
@@ -106,7 +182,8 @@ class Service:
             raise self._unknown(request.path)
         method = "GET" if request.method == "HEAD" and "GET" in methods else request.method
         if method not in methods:
-            raise RefusedError(405, "method-not-allowed", f"{request.path} answers {', '.join(_with_head(methods))}")
+            known = ", ".join(_with_head(methods))
+            raise RefusedError(405, "method-not-allowed", f"{request.path} answers {known}", headers={"Allow": known})
         if method == "POST":
             _must_be_json(request.headers.get("content-type", ""))
         return methods[method]
@@ -130,27 +207,56 @@ class Service:
         return 200, inference_protocol.metadata(self.contract)
 
     def _metrics(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
-        return 200, self.counters.text()
+        return 200, Text(self.counters.text(), counters.CONTENT_TYPE)
 
-    def _infer(self, request: Request) -> tuple[int, Any]:
+    def _openapi(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+        from mlspec.runtime import openapi
+
+        if self._described is None:
+            self._described = Text(written(openapi.document(self.contract)).decode(), "application/json")
+        return 200, self._described
+
+    def _docs(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+        from mlspec.runtime import docs_page
+
+        return 200, Text(docs_page.page(self.contract), "text/html; charset=utf-8")
+
+    def _infer(self, request: Request) -> Work:
         asked = parse(request.body)
         columns = inference_protocol.columns_to_rows(asked, self.contract)
-        return 200, inference_protocol.answer(asked, self.predict(columns), self.contract)
+        inference_protocol.outputs_of(asked, self.contract)
+        return Work(self._prepared(columns), lambda made: inference_protocol.answer(asked, made, self.contract))
 
-    def _predict(self, request: Request) -> tuple[int, Any]:
+    def _predict(self, request: Request) -> Work:
         """An object is one row and gets one prediction; a list gets a list."""
         value = parse(request.body)
-        return 200, self.predict(value) if isinstance(value, list) else self.predict([value])[0]
+        if isinstance(value, list):
+            return Work(self._prepared(value), lambda made: made)
+        return Work(self._prepared([value]), lambda made: made[0])
 
-    def predict(self, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Checked, predicted and counted. Raises RefusedError for rows that do not fit the contract."""
+    def _prepared(self, values: Sequence[Any]) -> Sequence[tuple[int, Any]]:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
-            predictions = self.model.predict(checked)
+            return self.model.prepare(checked)
         except BadRow as error:
             fault = {"row": error.index, "input": error.input, "problem": error.message}
             raise RefusedError(422, "bad-row", str(error), [fault]) from None
-        self.counters.predicted([p["label"] for p in predictions if "label" in p], len(predictions))
+
+    def get_ready(self) -> None:
+        """Make the model fit for several callers, and run it once each way: the first run of all is slow."""
+        split = getattr(self.model, "split", None)
+        if split:
+            split()
+        row = dict.fromkeys(self.contract.inputs)
+        with contextlib.suppress(BadRow, ArithmeticError):  # an image cannot be null, and then nothing is warmed
+            prepared = [item for _, item in self.model.prepare([row])]
+            for alone in (True, False):
+                self.model.compute(prepared, alone)
+
+    def predict(self, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """Checked, predicted and counted. Raises RefusedError for rows that do not fit the contract."""
+        predictions = self._compute(self._prepared(values))
+        self._count(predictions)
         return predictions
 
 
@@ -176,8 +282,14 @@ def _with_head(methods: Mapping[str, Route]) -> list[str]:
     return ["GET", "HEAD"] if "GET" in methods else list(methods)
 
 
+def _headers(request: Request) -> dict[str, str]:
+    asked = request.headers.get("x-request-id", "")
+    return {"X-Request-Id": asked if asked and _REQUEST_ID.fullmatch(asked) else f"{_PROCESS}-{next(_NUMBERS):x}"}
+
+
 def _written(status: int, value: Any, headers: dict[str, str]) -> Answer:
-    if isinstance(value, str):
-        return Answer(status, value.encode(), headers | {"Content-Type": counters.CONTENT_TYPE})
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Answer(status, text.encode("utf-8", "backslashreplace"), headers | {"Content-Type": "application/json"})
+    if isinstance(value, Text):
+        headers["Content-Type"] = value.kind
+        return Answer(status, value.text.encode(), headers)
+    headers["Content-Type"] = "application/json"
+    return Answer(status, written(value), headers)

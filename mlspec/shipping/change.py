@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,3 +24,29 @@ class Change:
     old: object = None
     new: object = None
     breaking: str = ""
+
+
+def told(change: Change) -> str:
+    """`~ lambda function cola MemorySize: 512 -> 1024`."""
+    name = f"{change.sign} {change.resource}" + (f" {change.setting}" if change.setting else "")
+    if change.breaking:
+        return f"{name}: breaking, {change.breaking}"
+    if change.old is None and change.new is None:
+        return name
+    if change.sign == "-":
+        return f"{name}: {shown(change.old)}"
+    old = f"{shown(change.old)} -> " if change.old is not None else ""
+    return f"{name}: {old}{shown(change.new)}"
+
+
+def shown(value: object) -> str:
+    """A setting's value on one line."""
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {shown(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, str):
+        return value if len(value) <= 100 else f"{value[:60]} ... {value[-30:]}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(shown(v) for v in value) + "]"
+    return str(value)

@@ -20,6 +20,15 @@ def chosen() -> Kind:
     return "local" if os.environ.get(VARIABLE) == "local" else "aws"
 
 
+def current(region: str) -> Target:
+    """The target that this process ships to; of AWS, that region."""
+    if chosen() == "local":
+        from mlspec.shipping.local.rehearsal import here
+
+        return here().target(region)
+    return Target("aws", region)
+
+
 @dataclass(frozen=True)
 class Target:
     """A control plane and an image registry.
@@ -33,6 +42,8 @@ class Target:
     endpoint: str | None = None
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
+    hasty: bool = False
+    """For a look in passing: who does not answer at once is not waited for."""
 
     @cached_property
     def _session(self) -> Any:
@@ -50,7 +61,8 @@ class Target:
         from botocore.config import Config
 
         if service not in self._clients:
-            retries = {"total_max_attempts": 8, "mode": "adaptive"}
-            config = Config(retries=retries, connect_timeout=10, read_timeout=60, user_agent_extra="mlspec")
+            tries, connect, read = (2, 3, 10) if self.hasty else (8, 10, 60)
+            retries = {"total_max_attempts": tries, "mode": "standard" if self.hasty else "adaptive"}
+            config = Config(retries=retries, connect_timeout=connect, read_timeout=read, user_agent_extra="mlspec")
             self._clients[service] = self._session.client(service, endpoint_url=self.endpoint, config=config)
         return self._clients[service]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlspec.errors import MlspecError
+from mlspec.source import bases
 from mlspec.source.document import Document, walk
 
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
@@ -32,6 +33,8 @@ class Surroundings:
     """Pretrained models of the spec that are folders in the project."""
     dvc_core: bool = False
     """Whether the user's own part of `.dvc/config` has a `[core]` section: a second one would be an error of DVC's."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Base images of the Dockerfile, each with the digest that it is held to."""
     named: tuple[str, ...] = ()
     """Every module, and with a `/` behind it every folder, that the spec names, found or not."""
 
@@ -58,6 +61,7 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
         templates=_templates(root),
         folders=tuple(name[:-1] for name in named if name.endswith("/") and _is_dir(root / name)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
+        bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
         named=tuple(named),
     )
 

@@ -34,13 +34,15 @@ def explain(errors: Iterable[ErrorDetails], shape: Shape, root: Node) -> list[Fi
     """The Findings for pydantic's errors about the values in `root`, whose models are `shape`.
 
     A value that may be one of several kinds gets an error for each; it is told once, in the words of the kind that it
-    came closest to.
+    came closest to. One whose inside was looked at was no wrong kind of value.
     """
     findings: dict[Location, list[Finding]] = {}
     for error in errors:
         found = _explain(error, shape, root)
         findings.setdefault(found.at, []).append(found)
-    return [finding for same in findings.values() for finding in _closest(same)]
+    deeper = {at[:length] for at in findings for length in range(len(at))}
+    told = [finding for same in findings.values() for finding in _closest(same)]
+    return [finding for finding in told if not (finding.code == "wrong-type" and finding.at in deeper)]
 
 
 def _closest(same: list[Finding]) -> list[Finding]:

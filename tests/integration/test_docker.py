@@ -1,25 +1,32 @@
-"""The serving image, really built and really asked."""
+"""The serving image, really built, really proved, and really asked."""
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
+import tarfile
 import threading
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.package import image, work
-from mlspec.parts.package.image import call, run, started
+from mlspec.parts.deploy.spec import Deploy, Lambda
+from mlspec.parts.package import base, emulator, engine, image, work
+from mlspec.parts.package.container import READ_ONLY, Container, running
+from mlspec.parts.package.engine import Client
+from mlspec.parts.package.proof import prove
 from mlspec.parts.package.spec import DockerImage, Package
-from mlspec.runtime import Predictor
+from mlspec.shipping.record import from_labels, labels, release_record
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
 from tests.conftest import missing
@@ -33,48 +40,116 @@ project: {name: mlspec-test-image, description: 'A "hostile" $(touch x) `y` $${H
 data: {source: data/cola.csv, inputs: {sentence: text}, target: {labels: ["no", "yes"]}}
 model: {type: text-classifier}
 """
+SECRET = "hunter2-do-not-ship"
+FUNCTION = Lambda(memory=256)
+REGISTRY = "127.0.0.1:5000"
 
 
-def job(root: Path, docker: DockerImage) -> Job:
-    sections = {"project": ProjectInfo(name=TAG), "package": Package(docker=docker)}
+def job(root: Path, docker: DockerImage, function: Lambda = FUNCTION) -> Job:
+    deploy = Deploy.model_validate({"lambda": function})
+    sections = {"project": ProjectInfo(name=TAG), "package": Package(docker=docker), "deploy": deploy}
     return Job(root, root / "artifacts", root / "artifacts", {}, sections)
 
 
 @pytest.fixture(scope="module")
-def project(docker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose image is built."""
+def client(docker: str) -> Client:
+    """The client that builds."""
+    return engine.client()
+
+
+@pytest.fixture(scope="module")
+def project(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose image is built and proved, with secrets lying about in it."""
+    if emulator.find() is None:
+        missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
     root = tmp_path_factory.mktemp("project")
     write(root, LAMBDA, BASE)
     text_bundle(root / "artifacts" / "bundle", TAG)
+    secrets = (".env", "credentials", ".git/config", "artifacts/bundle/.env", "artifacts/bundle/preprocess/id.pem",
+               "src/settings.py", "lambda/.env", "artifacts/image.json")  # fmt: skip
     work.main(job(root, DockerImage()))
+    for name in secrets:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(SECRET)
     image.main(job(root, DockerImage()))
+    for name in secrets[3:5]:
+        (root / name).unlink()
     return root
 
 
-def test_the_stage_leaves_what_it_measured(project: Path) -> None:
-    found = json.loads((project / "artifacts" / "image.json").read_text())
-    assert found["image"] == TAG
-    assert found["id"].startswith("sha256:")
+def record(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((project / "artifacts" / "image.json").read_text())
+    return found
+
+
+def derived(client: Client, folder: Path, text: str) -> str:
+    """An image on top of the project's."""
+    return engine.build(client, folder, f"FROM {TAG}\nUSER 0\n{text}\nUSER 10001:10001\n", "linux/amd64", {}, {})
+
+
+def test_the_stage_leaves_what_it_proved(project: Path) -> None:
+    found = record(project)
+    assert (found["kind"], found["image"], found["id"][:7]) == ("image", TAG, "sha256:")
     assert 100_000_000 < found["size_bytes"] <= found["max_size_bytes"]
+    proof = found["proof"]
+    assert (proof["architecture"], proof["network"], proof["http"]["writes"]) == ("amd64", "none", [])
+    assert proof["http"]["difference"] < 1e-6
+    assert proof["locked"]["emulator"] is True
+    assert proof["locked"]["memory_mb"] == 256
+    assert 10_000_000 < proof["locked"]["peak"] < 256_000_000
 
 
-def test_the_image_answers_as_the_bundle_does(project: Path, docker: str) -> None:
-    row = {"sentence": "the cat ran"}
-    with started(docker, TAG, 8080) as port:
-        status, answer = call(port, "POST", "/predict", json.dumps(row).encode())
-        _, model = call(port, "GET", f"/v2/models/{TAG}")
-    here = Predictor(project / "artifacts" / "bundle").predict([row])[0]
-    assert status == 200
-    assert answer["label"] == here["label"]
-    assert answer["probabilities"] == pytest.approx(here["probabilities"])
-    assert model["inputs"] == [{"name": "sentence", "datatype": "BYTES", "shape": [-1]}]
+def test_the_labels_say_what_led_to_it(project: Path, client: Client) -> None:
+    found = client.inspect(TAG)["Config"]["Labels"]
+    release, signature = from_labels(found)
+    assert release is not None
+    assert release.bundle
+    assert found["org.opencontainers.image.version"] == release.bundle[:12]
+    assert signature == json.loads((project / "artifacts" / "bundle" / "signature.json").read_text())
+    assert found["org.opencontainers.image.description"].startswith('A "hostile" $(touch x) `y` ${HOME}')
+    assert found["org.opencontainers.image.base.name"] == "python:3.11-slim-bookworm"
 
 
-def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, docker: str) -> None:
-    config = image.inspect(docker, TAG)["Config"]
+def test_a_second_run_builds_and_proves_nothing_anew(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("artifacts/bundle/.env", "artifacts/bundle/preprocess/id.pem"):
+        (project / name).unlink(missing_ok=True)
+    image.main(job(project, DockerImage()))
+    before = record(project)
+    image.main(job(project, DockerImage()))
+    assert record(project) == before
+    assert "the same image was proved before" in capfd.readouterr().out
+
+
+def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path: Path) -> None:
+    """In another folder, at another time, with another umask, and with nothing from the cache."""
+    image.main(job(project, DockerImage()))
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(project, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(".git"))
+    for file in (copy / "artifacts").rglob("*"):
+        file.chmod(0o700)
+    made, _, _ = image.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
+    assert client.inspect(made)["RootFS"]["Layers"] == record(project)["layers"]
+
+
+def test_no_secret_is_in_any_layer(project: Path, client: Client, tmp_path: Path) -> None:
+    client.ask("save", "--output", str(tmp_path / "image.tar"), TAG)
+    names = []
+    with tarfile.open(tmp_path / "image.tar") as outer:
+        for member in outer:
+            data = outer.extractfile(member)
+            raw = data.read() if data else b""
+            assert SECRET.encode() not in raw, member.name
+            if member.name.endswith(".tar"):
+                with tarfile.open(fileobj=outer.extractfile(member)) as layer:
+                    names += [name for name in layer.getnames() if name.startswith("app/")]
+    assert "app/bundle/model.onnx" in names
+    assert not [n for n in names if n.endswith((".env", ".pem")) or "/.git" in n]
+
+
+def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, client: Client) -> None:
+    config = client.inspect(TAG)["Config"]
     assert config["User"] == "10001:10001"
     assert config["Healthcheck"]["Test"][0] == "CMD"
-    assert config["Labels"]["org.opencontainers.image.description"].startswith('A "hostile" $(touch x) `y` ${HOME}')
     script = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if u.find_spec(n)])"
     asked = [
         "torch",
@@ -87,85 +162,212 @@ def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, d
         "awslambdaric",
         "handler",
     ]
-    said = run([docker, "run", "--rm", "--read-only", TAG, "python", "-c", script, *asked]).stdout
-    assert said.strip() == "['onnxruntime', 'awslambdaric', 'handler']"
-    writable = run([docker, "run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u"]).stdout.split()
-    assert writable == ["10001"]
+    said = client.ask("run", "--rm", "--read-only", TAG, "python", "-c", script, *asked)
+    assert said == "['onnxruntime', 'awslambdaric', 'handler']"
+    assert client.ask("run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u") == "10001"
+    assert client.ask("run", "--rm", TAG, "sh", "-c", "find /app/bundle -type f ! -perm 0444") == ""
 
 
-def test_the_health_check_of_the_image_passes_in_it(project: Path, docker: str) -> None:
-    check = image.inspect(docker, TAG)["Config"]["Healthcheck"]["Test"][1:]
-    with started(docker, TAG, 8080):
-        container = run([docker, "ps", "--quiet", "--latest"]).stdout.strip()
-        assert run([docker, "exec", container, *check]).returncode == 0
-    assert run([docker, "run", "--rm", TAG, *check]).returncode != 0
+def test_the_health_check_of_the_image_passes_in_it(project: Path, client: Client) -> None:
+    check = client.inspect(TAG)["Config"]["Healthcheck"]["Test"][1:]
+    with running(client, TAG, READ_ONLY) as container:
+        assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
+        assert client.run("exec", container.id, *check).returncode == 0
+    assert client.run("run", "--rm", TAG, *check).returncode != 0
 
 
-def test_lambda_finds_its_handler(project: Path, docker: str) -> None:
-    function = json.loads((project / "lambda" / "function.json").read_text())["ImageConfig"]
-    script = (
-        "from awslambdaric.bootstrap import _get_handler;"
-        f"print(_get_handler({function['Command'][0]!r})({{'sentence': 'a cat'}}, None)['label'])"
-    )
-    locked = ["--read-only", "--user", "993:990", "--workdir", function["WorkingDirectory"]]
-    done = run([docker, "run", "--rm", *locked, TAG, "python", "-c", script])
-    assert done.stdout.strip() in ("no", "yes"), done.stderr
+def test_sigterm_stops_the_container_at_once_and_well(project: Path, client: Client) -> None:
+    with running(client, TAG, READ_ONLY) as container:
+        assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
+        client.ask("stop", "--time", "30", container.id)
+        assert client.ask("inspect", "--format", "{{.State.ExitCode}}", container.id) == "0"
 
 
-def test_lambdas_own_emulator_gets_an_answer(project: Path, docker: str) -> None:
-    """AWS's Runtime Interface Emulator in front of the production image, with a root as read-only as Lambda's."""
-    emulator = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or shutil.which("aws-lambda-rie")
-    if not emulator:
-        missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
-    function = json.loads((project / "lambda" / "function.json").read_text())
-    config = function["ImageConfig"]
-    mounted = ["--volume", f"{emulator}:/rie:ro", "--entrypoint", "/rie", "--workdir", config["WorkingDirectory"]]
-    limits = ["--read-only", "--tmpfs", "/tmp", "--memory", f"{function['MemorySize']}m"]
-    command = [docker, "run", "--detach", "--publish", "127.0.0.1::8080", *mounted, *limits, TAG]
-    done = run([*command, *config["EntryPoint"], *config["Command"]])
-    container = done.stdout.strip()
-    try:
-        assert done.returncode == 0, done.stderr
-        port = int(run([docker, "port", container, "8080"]).stdout.strip().rpartition(":")[2])
-        path = "/2015-03-31/functions/function/invocations"
-        event = {
-            "version": "2.0",
-            "rawPath": "/predict",
-            "body": '{"sentence": "the cat ran"}',
-            "isBase64Encoded": False,
-        }
-        event["requestContext"] = {"stage": "$default", "http": {"method": "POST"}}
-        answer = patiently(lambda: call(port, "POST", path, json.dumps(event).encode()))
-        assert json.loads(answer["body"])["label"] in ("no", "yes")
-        assert (answer["statusCode"], answer["headers"]["X-Request-Id"][8]) == (200, "-")
-        assert call(port, "POST", path, b'{"sentence": 1}')[1]["code"] == "bad-row"
-    finally:
-        run([docker, "rm", "--force", container])
-
-
-def patiently(ask: Callable[[], tuple[int, Any]]) -> Any:
-    """The first answer: the emulator's port opens a moment after its container starts."""
-    for _ in range(100):
-        try:
-            return ask()[1]
-        except (OSError, http.client.HTTPException):
-            threading.Event().wait(0.1)
-    raise AssertionError("no answer")
-
-
-def test_sigterm_stops_the_container_at_once_and_well(project: Path, docker: str) -> None:
-    container = run([docker, "run", "--detach", "--publish", "127.0.0.1::8080", TAG]).stdout.strip()
-    try:
-        logs = subprocess.Popen([docker, "logs", "--follow", container], stdout=subprocess.PIPE, text=True)
-        assert logs.stdout is not None
-        assert "serving" in logs.stdout.readline()
-        run([docker, "stop", "--time", "30", container])
-        logs.wait(30)
-        assert run([docker, "inspect", "--format", "{{.State.ExitCode}}", container]).stdout.strip() == "0"
-    finally:
-        run([docker, "rm", "--force", container])
-
-
-def test_an_image_over_its_size_is_refused(project: Path, docker: str) -> None:
+def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, client: Client) -> None:
+    before = client.inspect(TAG)["Id"]
     with pytest.raises(StageError, match=r"max_size is 10MB"):
-        image.main(job(project, DockerImage(max_size="10MB")))
+        image.main(job(project, DockerImage(max_size="10MB", labels={"a": "b"})))
+    assert client.inspect(TAG)["Id"] == before
+    assert record(project)["max_size_bytes"] != 10_000_000
+
+
+def test_another_bundle_in_the_image_is_found_out(project: Path, client: Client, tmp_path: Path) -> None:
+    bundle = text_bundle(tmp_path / "bundle", TAG)
+    preprocess = json.loads((bundle / "preprocess" / "preprocess.json").read_text())
+    preprocess["members"][0]["max_length"] = 3
+    (bundle / "preprocess" / "preprocess.json").write_text(json.dumps(preprocess))
+    made = derived(client, tmp_path, "COPY bundle/ /app/bundle/")
+    with pytest.raises(StageError, match=r"answers otherwise than the bundle.* apart, at most 0.001 is allowed"):
+        prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('CMD ["python", "-c", "raise SystemExit(7)"]', r"ends as it starts, with exit code 7"),
+        ('CMD ["no-such-program"]', r"does not start: .*no-such-program"),
+        ("RUN rm /app/bundle/model.onnx", r"ends as it starts, with exit code 1"),
+        ("RUN rm /app/handler.py", r"in Lambda's emulator fails: .*No module named 'handler'"),
+        (
+            "RUN rm -r /app/__pycache__ && echo 'x = b\"x\" * 400_000_000' > /app/handler.py",
+            r"needs more than the 256 MB of memory that it gets",
+        ),
+        ("RUN chmod 0777 /opt && sed -i '1i open(\"/opt/x\", \"w\")' /app/mlspec/__init__.py && rm -r /app/mlspec/__pycache__",
+         r"the image writes outside of /tmp: /opt/x"),
+    ],
+    ids=["crashes", "no-program", "no-model", "no-handler", "memory", "writes"],
+)  # fmt: skip
+def test_an_image_that_cannot_serve_is_refused(
+    text: str, message: str, project: Path, client: Client, tmp_path: Path
+) -> None:
+    made = derived(client, tmp_path, text)
+    with pytest.raises(StageError, match=message):
+        prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+
+
+def test_without_the_emulator_it_is_said_and_recorded(
+    project: Path, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(emulator.VARIABLE, "")
+    if shutil.which("aws-lambda-rie"):
+        monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    made = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
+    assert made["locked"]["emulator"] is False
+    assert "NOT PROVED" in capsys.readouterr().out
+
+
+@pytest.fixture
+def registry(client: Client) -> Iterator[str]:
+    """A base image in a registry: it alone gives digests."""
+    name = f"{REGISTRY}/mlspec-test-base:3.11"
+    client.ask("tag", "python:3.11-slim-bookworm", name)
+    done = client.run("push", "--quiet", name)
+    client.run("image", "rm", name)
+    if done.returncode:
+        missing(f"an image registry on {REGISTRY}")
+    yield name
+    client.run("image", "rm", name)
+
+
+def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, client: Client, tmp_path: Path) -> None:
+    text = LAMBDA.replace("docker: {}", f"docker: {{base: '{registry}'}}")
+    write(tmp_path, text, BASE)
+    text_bundle(tmp_path / "artifacts" / "bundle", TAG)
+    wanted = DockerImage(base=registry)
+    work.main(job(tmp_path, wanted))
+    made, stood, marks = image.build(client, job(tmp_path, wanted), wanted)
+    digest = stood.partition("@")[2]
+    assert f"{registry}@{digest}" in (tmp_path / "Dockerfile.lock").read_text()
+    assert marks["org.opencontainers.image.base.digest"] == digest
+    dockerfile = next(f for f in compile_project(tmp_path / "mlproject.yaml").files if f.path == "Dockerfile").text
+    assert dockerfile.count(f"FROM {registry}@{digest} AS") == 3
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    assert image.build(client, job(tmp_path, wanted), wanted)[:2] == (made, stood)
+
+
+def test_a_base_that_is_not_there(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"the base image 127.0.0.1:5000/none:1 cannot be had: there is no such base"):
+        base.lookup(client, f"{REGISTRY}/none:1", "linux/amd64")
+
+
+class Severed:
+    """A way to the engine that is cut once a few bytes of a build have come back."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.building = False
+        self.ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            other = socket.socket(socket.AF_UNIX)
+            other.connect("/var/run/docker.sock")
+            self.ends += [one, other]
+            for pair in ((one, other), (other, one)):
+                threading.Thread(target=self._pass, args=pair, daemon=True).start()
+
+    def _pass(self, source: socket.socket, to: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self.building = self.building or b"/build?" in data
+                if self.building and source.family == socket.AF_UNIX:
+                    self.cut()
+                    return
+                to.sendall(data)
+        except OSError:
+            pass
+        to.close()
+
+    def cut(self) -> None:
+        """Close every connection, and take no new one."""
+        self.listener.close()
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_engine_stops_in_the_middle_of_a_build(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not Path("/var/run/docker.sock").exists():
+        missing("an engine on /var/run/docker.sock")
+    severed = Severed()
+    before = record(project)
+    with monkeypatch.context() as patch, pytest.raises(StageError, match=r"does not answer, or stopped") as caught:
+        patch.setenv("DOCKER_HOST", severed.address)
+        image.main(job(project, DockerImage(labels={"another": "one"})))
+    assert severed.building
+    assert "mlspec apply" in caught.value.help
+    assert record(project) == before
+    image.main(job(project, DockerImage()))
+
+
+def test_an_engine_that_does_not_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(StageError, match=r"does not answer"):
+        image.main(job(project, DockerImage()))
+
+
+def test_compose_serves_it(project: Path, client: Client) -> None:
+    """The generated file as it is, but for the port: another one may be taken here."""
+    command = [client.path, "compose"] if client.run("compose", "version").returncode == 0 else ["docker-compose"]
+    if len(command) == 1 and shutil.which("docker-compose") is None:
+        missing("docker compose, or docker-compose")
+    text = (project / "compose.yaml").read_text()
+    (project / "compose.yaml").write_text(text.replace("127.0.0.1:8080:8080", "127.0.0.1::8080"))
+    if len(command) == 1:
+        (project / "docker-compose.yml").write_text((project / "compose.yaml").read_text())
+
+    def compose(*words: str) -> str:
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"}
+        environment["PATH"] = f"{Path(client.path).parent}:{environment['PATH']}"
+        done = subprocess.run([*command, *words], cwd=project, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    try:
+        compose("up", "--build", "--detach")
+        container = Container(client, compose("ps", "--quiet", "serve"), None)
+        assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
+        row = json.dumps({"sentence": "the cat ran"}).encode()
+        with urllib.request.urlopen(f"http://{compose('port', 'serve', '8080')}/v2/health/ready") as answer:
+            assert answer.status == 200
+        assert container.ask(8080, "POST", "/predict", row)[1]["label"] in ("no", "yes")
+        assert client.ask("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.id) == "true"
+    finally:
+        compose("down")
+
+
+def test_a_commit_in_the_record_is_in_the_labels(project: Path) -> None:
+    release = release_record(project, project / "artifacts")
+    made = labels(release, {})
+    assert from_labels(made)[0] == release

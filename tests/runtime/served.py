@@ -9,9 +9,16 @@ from mlspec.runtime.contract import Contract
 from mlspec.runtime.service import Service
 
 
-class Yes:
-    def predict(self, rows: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, Any]]:
-        return [self._one(row) for row in rows]
+class Rows:
+    """A model that computes with the rows as they are."""
+
+    def prepare(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[int, Any]]:
+        return [(1, row) for row in rows]
+
+
+class Yes(Rows):
+    def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
+        return [self._one(row) for row in prepared]
 
     def _one(self, row: Mapping[str, object]) -> Mapping[str, Any]:
         if row["sentence"] == "fail":

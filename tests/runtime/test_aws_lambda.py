@@ -8,8 +8,9 @@ import pytest
 
 from mlspec.runtime.aws_lambda import handler_for
 from mlspec.runtime.contract import Contract
+from mlspec.runtime.prediction_mix import dimensions, lines
 from mlspec.runtime.service import Service
-from tests.runtime.served import ROW, YES, service
+from tests.runtime.served import ROW, YES, Rows, service
 
 BODY = json.dumps(ROW)
 JSON = {"Content-Type": "application/json"}
@@ -127,10 +128,39 @@ def test_a_failing_model_is_a_500_over_http_and_an_error_of_the_function_without
 
 
 def test_an_answer_larger_than_lambda_takes_is_refused() -> None:
-    class Wordy:
-        def predict(self, rows: Any) -> Any:
-            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in rows]
+    class Wordy(Rows):
+        def compute(self, prepared: Any, alone: bool = True) -> Any:
+            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in prepared]
 
     handler = handler_for(Service(Wordy(), Contract("cola", "1", {"sentence": "text"}, ("no", "yes"))))
     answer = handler(v2(body='{"sentence": "a"}'), None)
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (413, "answer-too-large")
+
+
+def test_each_invocation_writes_the_labels_it_gave(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"AWS_LAMBDA_FUNCTION_NAME": "cola", "AWS_LAMBDA_FUNCTION_VERSION": "12", "HOME": "/"}
+    handler = handler_for(service(), dimensions(told))
+    handler([ROW, ROW, {"sentence": "no", "age": 1}], Context())
+    handler(v2(), Context())
+    handler(v2(body="{"), Context())
+    handler({"warmup": True}, Context())
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["Predictions.yes"], first["Predictions.no"]) == (2, 1)
+    assert (second["FunctionName"], second["ExecutedVersion"], second["Predictions.yes"]) == ("cola", "12", 1)
+    assert "Predictions.no" not in second
+    (described,) = first["_aws"]["CloudWatchMetrics"]
+    assert (described["Namespace"], described["Dimensions"]) == ("mlspec", [["FunctionName", "ExecutedVersion"]])
+    assert all(first[metric["Name"]] for metric in described["Metrics"])
+    assert first["_aws"]["Timestamp"] > 1.7e12
+
+
+def test_outside_of_lambda_no_such_line_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dimensions({"HOME": "/"}) is None
+    handle(ROW)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_has_no_more_than_a_hundred_metrics() -> None:
+    made = list(lines({f"label {n}": n for n in range(1, 151)}, {"FunctionName": "f", "ExecutedVersion": "1"}, 1.0))
+    found = [json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Metrics"] for line in made]
+    assert [len(metrics) for metrics in found] == [100, 50]

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from mlspec.runtime.http import Limits, Server
+from mlspec.runtime.http import Background
+from mlspec.runtime.server import Limits
 from mlspec.runtime.service import Service
-from tests.runtime.served import ROW, YES, service
+from tests.runtime.served import ROW, YES, Rows, service
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server(("127.0.0.1", 0), service(), Limits(body=2000), log=False)
-    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+def server() -> Iterator[Background]:
+    made = Background(service(), Limits(body=2000, lull=0))
     yield made
     made.stop()
 
 
-def connect(server: Server) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+def connect(server: Background) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
 
 
 def ask(
-    server: Server, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    server: Background, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, Any]:
     connection = connect(server)
     connection.request(method, path, body, dict(headers or {}))
@@ -37,21 +37,21 @@ def ask(
     return response, json.loads(text) if text else None
 
 
-def raw(server: Server, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as connection:
+def raw(server: Background, data: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_a_prediction_and_its_headers(server: Server) -> None:
+def test_a_prediction_and_its_headers(server: Background) -> None:
     response, body = ask(server, "POST", "/predict?x=1", json.dumps(ROW).encode(), {"X-Request-Id": "r1"})
     assert (response.status, body) == (200, YES)
     assert response.headers["X-Request-Id"] == "r1"
     assert response.headers["Content-Type"] == "application/json"
 
 
-def test_one_connection_takes_many_requests(server: Server) -> None:
+def test_one_connection_takes_many_requests(server: Background) -> None:
     connection = connect(server)
     for _ in range(3):
         connection.request("POST", "/predict", json.dumps(ROW))
@@ -59,19 +59,19 @@ def test_one_connection_takes_many_requests(server: Server) -> None:
     connection.close()
 
 
-def test_head_has_no_body(server: Server) -> None:
+def test_head_has_no_body(server: Background) -> None:
     response, body = ask(server, "HEAD", "/v2/health/live")
     assert (response.status, body) == (200, None)
 
 
-def test_too_large_a_body_is_refused_before_it_is_read(server: Server) -> None:
+def test_too_large_a_body_is_refused_before_it_is_read(server: Background) -> None:
     said = raw(server, b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2001\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 413 ")
     assert b'"code":"too-large"' in said
     assert b"Connection: close" in said
 
 
-def test_too_large_a_body_is_not_asked_for(server: Server) -> None:
+def test_too_large_a_body_is_not_asked_for(server: Background) -> None:
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     assert raw(server, head % 9_000_000).startswith(b"HTTP/1.1 413 ")
     assert raw(server, head % 10).startswith(b"HTTP/1.1 100 ")
@@ -80,27 +80,71 @@ def test_too_large_a_body_is_not_asked_for(server: Server) -> None:
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
-        (b"POST /predict HTTP/1.1\r\nHost: x\r\n\r\n", 411, "length-required"),
-        (b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, "length-required"),
-        (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, "bad-length"),
-        (b"POST /predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad-length"),
+        (b"POST /predict HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad-json"),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, "bad-http"),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nab", 400, "bad-http"),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad-http"),
         (b"POST /predict HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}", 400, "cut-short"),
-        (b"BREW /predict HTTP/1.1\r\n\r\n", 405, "method-not-allowed"),
+        (b"PUT /predict HTTP/1.1\r\n\r\n", 405, "method-not-allowed"),
+        (b"BREW /predict HTTP/1.1\r\n\r\n", 400, "bad-http"),
+        (b"GET / HTTP/1.1\r\na: " + b"b" * 70_000 + b"\r\n\r\n", 431, "bad-http"),
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, "bad-http"),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431, "bad-http"),
         (b"nonsense\r\n\r\n", 400, "bad-http"),
     ],
 )
-def test_what_is_not_proper_http_gets_a_proper_answer(server: Server, data: bytes, status: int, code: str) -> None:
+def test_what_is_not_proper_http_gets_a_proper_answer(server: Background, data: bytes, status: int, code: str) -> None:
     said = raw(server, data)
     assert f'"code":"{code}"'.encode() in said
-    if not said.startswith(b"{"):  # HTTP/0.9 has no status line
-        assert said.startswith(b"HTTP/1.1 %d " % status)
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+
+
+def post(body: bytes, more: bytes = b"") -> bytes:
+    return b"POST /predict HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s" % (more, len(body), body)
+
+
+def test_requests_sent_ahead_are_answered_in_order(server: Background) -> None:
+    rows = [{"sentence": "why" if n % 3 else "no", "age": n} for n in range(20)]
+    said = raw(server, b"".join(post(json.dumps(row).encode()) for row in rows))
+    answers = [json.loads(part.split(b"\r\n\r\n")[1])["label"] for part in said.split(b"HTTP/1.1 200 OK")[1:]]
+    assert answers == ["yes" if n % 3 else "no" for n in range(20)]
+
+
+def test_a_body_in_chunks(server: Background) -> None:
+    body = json.dumps(ROW).encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:5], body[5:])) + b"0\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert raw(server, head + chunks).endswith(json.dumps(YES, separators=(",", ":")).encode())
+    too_much = b"%x\r\n%s\r\n" % (3000, b" " * 3000)
+    assert raw(server, head + too_much).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_byte_at_a_time(server: Background) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in post(json.dumps(ROW).encode(), b"Connection: close\r\n"):
+            connection.sendall(bytes([byte]))
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_old_callers_say_whether_they_stay(server: Background) -> None:
+    assert b"Connection: close" in raw(server, b"GET /v2 HTTP/1.0\r\n\r\n")
+    assert b"Connection: keep-alive" in raw(server, b"GET /v2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+
+
+def test_another_protocol_is_not_taken_up(server: Background) -> None:
+    said = raw(server, b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nrest")
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in said
+
+
+def test_a_target_with_its_host(server: Background) -> None:
+    assert raw(server, b"GET http://here/v2/health/live HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
 def test_one_log_line_a_request_without_what_was_sent(capsys: pytest.CaptureFixture[str]) -> None:
-    logged = Server(("127.0.0.1", 0), service(), Limits())
-    threading.Thread(target=logged.serve_forever, args=(0.01,), daemon=True).start()
+    logged = Background(service(), Limits(lull=0), log=True)
     ask(logged, "POST", "/predict?token=abc", json.dumps(ROW).encode())
     logged.stop()
     line = capsys.readouterr().out
@@ -110,22 +154,21 @@ def test_one_log_line_a_request_without_what_was_sent(capsys: pytest.CaptureFixt
     assert "why" not in line
 
 
-class Slow:
+class Slow(Rows):
     """Answers when it is told to."""
 
     def __init__(self) -> None:
         self.asked, self.go = threading.Event(), threading.Event()
 
-    def predict(self, rows: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, Any]]:
+    def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
         self.asked.set()
         assert self.go.wait(10)
-        return [YES for _ in rows]
+        return [YES for _ in prepared]
 
 
 def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
     slow = Slow()
-    server = Server(("127.0.0.1", 0), Service(slow, service().contract), Limits(), log=False)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    server = Background(Service(slow, service().contract), Limits(lull=0))
     answers: list[int] = []
     body = json.dumps(ROW).encode()
     caller = threading.Thread(target=lambda: answers.append(ask(server, "POST", "/predict", body)[0].status))
@@ -144,9 +187,10 @@ def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
 
 def test_stopping_does_not_wait_for_ever() -> None:
     slow = Slow()
-    server = Server(("127.0.0.1", 0), Service(slow, service().contract), Limits(grace=0), log=False)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    threading.Thread(target=lambda: ask(server, "POST", "/predict", json.dumps(ROW).encode()), daemon=True).start()
+    server = Background(Service(slow, service().contract), Limits(grace=0, lull=0))
+    connection = connect(server)
+    connection.request("POST", "/predict", json.dumps(ROW))
     assert slow.asked.wait(10)
     assert server.stop() is False
+    connection.close()
     slow.go.set()

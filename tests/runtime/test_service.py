@@ -8,7 +8,7 @@ import pytest
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.service import MAX_ROWS, Request, Service
-from tests.runtime.served import ROW, YES, service
+from tests.runtime.served import ROW, YES, Rows, service
 
 
 def ask(path: str, body: object = None, method: str | None = None, **headers: str) -> tuple[int, Any]:
@@ -90,7 +90,7 @@ def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
     ("body", "status", "code", "said"),
     [
         (b"{", 400, "bad-json", "Expecting"),
-        (b"", 400, "bad-json", "Expecting value"),
+        (b"", 400, "bad-json", "the body is empty"),
         (b"\xff", 400, "bad-json", "not UTF-8"),
         (b'{"sentence": "a", "sentence": "b", "age": 1}', 400, "bad-json", "'sentence' comes twice"),
         (b'{"sentence": "a", "age": NaN}', 400, "bad-json", "NaN is not a JSON value"),
@@ -170,9 +170,9 @@ def test_a_label_cannot_break_out_of_the_metrics() -> None:
 
 
 def test_a_regression_answers_with_a_value() -> None:
-    class Price:
-        def predict(self, rows: Any) -> Any:
-            return [{"value": 2.5} for _ in rows]
+    class Price(Rows):
+        def compute(self, prepared: Any, alone: bool = True) -> Any:
+            return [{"value": 2.5} for _ in prepared]
 
     prices = Service(Price(), Contract("price", "1", {"size": "number", "photo": "image"}))
     row = {"size": 3, "photo": "aGk="}
@@ -182,9 +182,12 @@ def test_a_regression_answers_with_a_value() -> None:
 
 
 def test_what_only_preprocessing_can_see_is_refused_by_name_too() -> None:
-    class Photo:
-        def predict(self, rows: Any) -> Any:
+    class Photo(Rows):
+        def prepare(self, rows: Any) -> Any:
             raise BadRow(1, "photo", "is not base64")
+
+        def compute(self, prepared: Any, alone: bool = True) -> Any:
+            raise AssertionError
 
     photos = Service(Photo(), Contract("photo", "1", {"photo": "image"}))
     answer = photos.answer(Request("POST", "/predict", {}, b'[{"photo": "a"}, {"photo": "b"}]'))

@@ -53,10 +53,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     ci = project.get(Ci)
     if ci is None:
         return
-    github, prefix = ci.github, project.surroundings.prefix
+    github, prefix, package = ci.github, project.surroundings.prefix, project.get(Package)
     values = _values(project, github, stages)
     for name, template in _WORKFLOWS.items():
-        if name != "release" or project.get(Package):
+        if name != "release" or (package is not None and package.zip is None):
             file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
             yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
 

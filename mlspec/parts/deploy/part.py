@@ -7,11 +7,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.deploy import limits, settings
-from mlspec.parts.deploy.spec import Deploy
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.deploy import limits, rights, settings
+from mlspec.parts.deploy.spec import Deploy, Lambda, Rollout
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
-from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.base import Finding
@@ -19,8 +19,8 @@ from mlspec.spec.project import Project
 
 NAME: Final = "deploy"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
-PROGRAMS: Final[dict[str, str]] = {}
-stages = no_stages
+PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote:deploy"}
 
 _PLAIN: Final = "lambda/settings.json.j2"
 
@@ -31,13 +31,14 @@ def check(project: Project) -> Iterator[Finding]:
     if deploy is None:
         return
     if deploy.lambda_ is not None:
-        yield from _sections(project)
+        yield from _sections(project, deploy.lambda_)
         yield from limits.check(deploy.lambda_, project.get(Package))
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
             message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from limits.rollout(deploy.rollout, deploy.lambda_)
+        yield from _labels(project, deploy.rollout)
     if deploy.iac != "none":
         yield Finding(
             "iac-not-rendered",
@@ -48,22 +49,60 @@ def check(project: Project) -> Iterator[Finding]:
         )
 
 
-def _sections(project: Project) -> Iterator[Finding]:
-    at, help = ("deploy", "lambda"), "add "
-    if project.get(Package) is None:
+def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:
+    data = project.get(DataSpec)
+    if rollout.abort_if and rollout.abort_if.psi and data and data.task == "regression":
+        message = "`psi` compares how often each label is predicted, and this model predicts a number"
+        yield Finding("abort-bound", ("deploy", "rollout", "abort_if", "psi"), message, "leave it out", on="key")
+
+
+def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
+    at, package, registry = ("deploy", "lambda"), project.get(Package), project.get(Registry)
+    if package is None:
         yield Finding("section-needed", at, "a Lambda function runs an image, and there is no `package`",
-                      help + "`package: {docker: {}}`", on="key")  # fmt: skip
-    if project.get(Registry) is None:
+                      "add `package: {docker: {}}`", on="key")  # fmt: skip
+    if registry is None and (package is None or package.zip is None):
         yield Finding("section-needed", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
-                      help + "`registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
+                      "add `registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
+    elif registry is None and options.region is None:
+        yield Finding("section-needed", at, "nothing says in which AWS region the function is to be",
+                      "add `region: eu-west-1`", on="key")  # fmt: skip
+    if registry is not None and options.region not in (None, registry.ecr.region):
+        message = f"the function is to be in {options.region}, and Lambda pulls images only from its own region"
+        yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use the registry's")
+
+
+def _function(project: Project) -> settings.Function | None:
+    """All that the function follows from; None where something of it is missing."""
+    deploy, package = project.get(Deploy), project.get(Package)
+    if deploy is None or deploy.lambda_ is None or package is None:
+        return None
+    ecr = settings.ecr_of(deploy.lambda_, project.get(Registry))
+    return settings.Function(project.info, deploy.lambda_, package, ecr) if ecr else None
+
+
+def stages(project: Project) -> Iterator[Stage]:
+    """Deploying: it changes the account and nothing here but the record of it."""
+    function = _function(project)
+    if function is None:
+        return
+    zipped = function.package.zip is not None
+    yield Stage(
+        name="deploy",
+        description="Bring the Lambda function to what the spec says, and the new version to its callers",
+        part=NAME,
+        inputs=("artifacts/image.json", "artifacts/function.zip") if zipped else ("artifacts/release.json",),
+        params=("deploy",),
+        needs=("extra:aws",),
+        effects=True,
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """The handler, and one JSON file for each AWS command."""
-    deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
-    if deploy is None or deploy.lambda_ is None or package is None or registry is None:
+    function = _function(project)
+    if function is None:
         return
-    function = settings.Function(project.info, deploy.lambda_, package.docker, registry.ecr)
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    for name, value in settings.files(function).items():
+    for name, value in {**settings.files(function), **rights.files(function)}.items():
         yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

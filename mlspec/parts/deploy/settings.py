@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlspec.parts.deploy.spec import FunctionUrl, Lambda
-from mlspec.parts.images.settings import account, arn, image_uri, partition
-from mlspec.parts.images.spec import Ecr
-from mlspec.parts.package.spec import DockerImage
+from mlspec.parts.images.settings import account, arn, image_uri, partition, tags
+from mlspec.parts.images.spec import Ecr, Registry
+from mlspec.parts.package.spec import Package
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import SecretRef
 
@@ -26,8 +26,9 @@ class Function:
 
     info: ProjectInfo
     options: Lambda
-    docker: DockerImage
+    package: Package
     ecr: Ecr
+    """Its repository, account and region; of a zip, which needs no repository, only the last two."""
 
     @property
     def name(self) -> str:
@@ -45,42 +46,41 @@ class Function:
         return self.options.role or f"arn:{partition(self.ecr)}:iam::{account(self.ecr)}:role/{self.name}"
 
 
+def ecr_of(options: Lambda, registry: Registry | None) -> Ecr | None:
+    """Where the function is: the registry's account and region, or its own region. None where neither is known."""
+    if registry is not None:
+        return registry.ecr
+    return Ecr.model_construct(repository="", region=options.region) if options.region else None
+
+
 def files(function: Function) -> dict[str, Json]:
     """File name in `lambda/` to its content."""
     made = {
         "function": create_function(function),
         "log-group": {"logGroupName": log_group(function), "retentionInDays": function.options.log_retention},
-        "deploy-policy": deploy_policy(function),
     }
     if function.options.role is None:
         made |= {"role-trust": role_trust(), "role-policy": role_policy(function)}
-    if function.options.url:
-        made["url"] = create_url(function)
-    return made
+    addresses = {"url": create_url(function), "api": create_api(function)}
+    return made | {name: value for name, value in addresses.items() if value is not None}
 
 
 def create_function(function: Function) -> Json:
-    """Input of `aws lambda create-function`."""
+    """Input of `aws lambda create-function`; of a zip, with `--zip-file fileb://artifacts/function.zip` beside it."""
     options = function.options
     made: Json = {
+        **_code(function),
         "FunctionName": function.name,
         "Description": function.info.description[:256],
-        "PackageType": "Image",
-        "Code": {"ImageUri": f"{image_uri(function.ecr)}@${{IMAGE_DIGEST}}"},
         "Role": function.role,
-        "Architectures": ["arm64" if function.docker.platform == "linux/arm64" else "x86_64"],
+        "Architectures": [function.package.architecture],
         "MemorySize": options.memory,
         "Timeout": options.timeout,
         "EphemeralStorage": {"Size": options.ephemeral_storage},
-        "ImageConfig": {
-            "EntryPoint": ["python", "-m", "awslambdaric"],
-            "Command": [HANDLER],
-            "WorkingDirectory": "/app",
-        },
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": log_group(function)},
         "TracingConfig": {"Mode": "Active" if options.tracing else "PassThrough"},
         "Publish": True,
-        "Tags": {"project": function.info.name},
+        "Tags": tags(function.info.name),
     }
     if options.environment:
         made["Environment"] = {"Variables": {name: _written(value) for name, value in options.environment.items()}}
@@ -89,26 +89,56 @@ def create_function(function: Function) -> Json:
     return made
 
 
+def _code(function: Function) -> Json:
+    if function.package.zip is not None:
+        return {"PackageType": "Zip", "Runtime": f"python{function.package.zip.python}", "Handler": HANDLER}
+    entry = ["python", "-m", "awslambdaric"]
+    return {
+        "PackageType": "Image",
+        "Code": {"ImageUri": f"{image_uri(function.ecr)}@${{IMAGE_DIGEST}}"},
+        "ImageConfig": {"EntryPoint": entry, "Command": [HANDLER], "WorkingDirectory": "/app"},
+    }
+
+
 def _written(value: str | SecretRef) -> str:
     return f"${{{value.env}}}" if isinstance(value, SecretRef) else value
 
 
-def create_url(function: Function) -> Json:
+def url(function: Function) -> FunctionUrl | None:
+    """The address that is wanted; None where there is to be none."""
+    wanted = function.options.url
+    return wanted if isinstance(wanted, FunctionUrl) else FunctionUrl() if wanted else None
+
+
+def create_url(function: Function) -> Json | None:
     """Input of `aws lambda create-function-url-config`; the address is the alias's, so that a rollout moves it."""
-    url = function.options.url if isinstance(function.options.url, FunctionUrl) else FunctionUrl()
+    wanted = url(function)
+    if wanted is None or wanted.type != "function-url":
+        return None
     made: Json = {
         "FunctionName": function.name,
         "Qualifier": function.options.alias,
-        "AuthType": "AWS_IAM" if url.auth == "iam" else "NONE",
+        "AuthType": "AWS_IAM" if wanted.auth == "iam" else "NONE",
     }
-    if url.cors_origins:
-        made["Cors"] = {
-            "AllowOrigins": url.cors_origins,
-            "AllowMethods": ["GET", "POST"],
-            "AllowHeaders": ["content-type"],
-            "MaxAge": 3600,
-        }
-    return made
+    return made | ({"Cors": _cors(wanted)} if wanted.cors_origins else {})
+
+
+def create_api(function: Function) -> Json | None:
+    """Input of `aws apigatewayv2 create-api`, whose one route calls the alias."""
+    wanted = url(function)
+    if wanted is None or wanted.type != "http-api":
+        return None
+    made: Json = {"Name": function.name, "ProtocolType": "HTTP", "Tags": tags(function.info.name)}
+    return made | ({"CorsConfiguration": _cors(wanted)} if wanted.cors_origins else {})
+
+
+def _cors(wanted: FunctionUrl) -> Json:
+    return {
+        "AllowOrigins": wanted.cors_origins,
+        "AllowMethods": ["GET", "POST"],
+        "AllowHeaders": ["content-type"],
+        "MaxAge": 3600,
+    }
 
 
 def log_group(function: Function) -> str:
@@ -138,17 +168,6 @@ def role_policy(function: Function) -> Json:
                            "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
                            "Resource": "*"})  # fmt: skip
     return _policy(statements)
-
-
-def deploy_policy(function: Function) -> Json:
-    """What the one who deploys may do: new code into this function, publish, move its alias, read its numbers."""
-    actions = ["GetAlias", "GetFunction", "GetFunctionConfiguration", "InvokeFunction", "ListVersionsByFunction",
-               "PublishVersion", "UpdateAlias", "UpdateFunctionCode"]  # fmt: skip
-    return _policy([
-        {"Sid": "Function", "Effect": "Allow", "Action": [f"lambda:{a}" for a in actions],
-         "Resource": [function.arn, f"{function.arn}:*"]},
-        {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
-    ])  # fmt: skip
 
 
 def _policy(statements: list[Json]) -> Json:

@@ -1,22 +1,44 @@
 """Options of `deploy`: the Lambda function, the rollout of a new version, and the infrastructure tool."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from mlspec.parts.images.spec import REGION
 from mlspec.spec.base import SpecModel
-from mlspec.spec.types import Bound, Duration, SecretRef
+from mlspec.spec.types import Bound, Duration, SecretRef, shown
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
                     3653]  # fmt: skip
 """Days that CloudWatch Logs can keep a log group for (PutRetentionPolicy)."""
 
 
+_ORIGIN = r"\*|https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?"
+"""A web origin, as browsers send it: no path, no slash at its end (https://fetch.spec.whatwg.org/#origin-header)."""
+
+
+def _origin(text: str) -> str:
+    if re.fullmatch(_ORIGIN, text):
+        return text
+    message = "a web origin looks like `https://example.org`, with no path; `*` is any"
+    raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
+
+
 class FunctionUrl(SpecModel):
     """An HTTPS address of the function's own."""
 
+    type: Literal["function-url", "http-api"] = Field(
+        "function-url", description="Lambda's own address, or an HTTP API of Amazon API Gateway"
+    )
     auth: Literal["iam", "none"] = Field("iam", description="Who may call it: signed AWS requests, or anybody at all")
-    cors_origins: list[str] = Field([], description="Web origins that may call it from a browser", max_length=100)
+    cors_origins: list[Annotated[str, AfterValidator(_origin), shown(_ORIGIN), Field(max_length=253)]] = Field(
+        [],
+        description="Web origins that may call it from a browser",
+        max_length=100,
+        examples=[["https://example.org"]],
+    )
 
 
 class Concurrency(SpecModel):
@@ -43,6 +65,9 @@ class Lambda(SpecModel):
     name: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Name of the function; the project's name when left out"
     )
+    region: str | None = Field(
+        None, pattern=REGION, description="AWS region; that of registry.ecr when left out", examples=["eu-west-1"]
+    )
     memory: int = Field(1024, ge=128, le=10240, description="Memory in MB; the share of CPU grows with it (1769 = one)")
     timeout: int = Field(30, ge=1, le=900, description="Seconds that one answer may take")
     ephemeral_storage: int = Field(512, ge=512, le=10240, description="Size of /tmp in MB, the only place to write")
@@ -61,7 +86,8 @@ class Lambda(SpecModel):
     vpc: Vpc | None = Field(None, description="Private network that the function joins")
     role: str | None = Field(
         None,
-        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z_0-9+=,.@/-]+$",
+        max_length=600,
         description="ARN of a role that exists; when left out the role of lambda/role.json is used",
     )
     tracing: bool = Field(False, description="Trace calls with AWS X-Ray")
@@ -75,6 +101,11 @@ class AbortIf(SpecModel):
     p50_ms: Bound | None = Field(None, description="Median time of an answer in ms", examples=["> 100"])
     p95_ms: Bound | None = Field(None, description="95th percentile of the time in ms", examples=["> 300"])
     p99_ms: Bound | None = Field(None, description="99th percentile of the time in ms", examples=["> 500"])
+    psi: Bound | None = Field(
+        None,
+        description="Population stability index of its predicted labels against those of the live version",
+        examples=["> 0.25"],
+    )
 
     def given(self) -> dict[str, str]:
         """The bounds that are set, by name."""
@@ -96,6 +127,11 @@ class Rollout(SpecModel):
     interval: Duration = Field("5m", description="How long each step is watched")
     abort_if: AbortIf | None = Field(None, description="What ends the rollout and brings the old version back")
     min_requests: int = Field(100, ge=1, description="Calls of the new version that a step needs before it is judged")
+    patience: Duration = Field("30m", description="How long a step may take to get that many calls")
+    too_few: Literal["return", "promote"] = Field(
+        "return",
+        description="What becomes of a step with too few calls: the old version comes back, or it counts as good",
+    )
 
     def percents(self) -> tuple[float, ...]:
         """The steps that the strategy comes to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pydantic import BaseModel
@@ -11,16 +11,49 @@ from mlspec.parts.ci.spec import Ci
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images import settings
 from mlspec.parts.images.spec import Registry
-from mlspec.parts.protocol import no_check, no_stages
+from mlspec.parts.package.spec import Package
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Stage
+from mlspec.plan.stage import Output, Stage
+from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
 NAME: Final = "registry"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
-PROGRAMS: Final[dict[str, str]] = {}
-check = no_check
-stages = no_stages
+PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.images.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote:push"}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What Amazon ECR refuses on the day."""
+    registry = project.get(Registry)
+    if registry is None:
+        return
+    ecr, at = registry.ecr, ("registry", "ecr")
+    if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
+        message = f"the key is in {region}, and a repository in {ecr.region} needs one of its own region"
+        yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
+
+
+def _on_lambda(project: Project) -> bool:
+    deploy = project.get(Deploy)
+    return deploy is not None and deploy.lambda_ is not None
+
+
+def stages(project: Project) -> Iterator[Stage]:
+    """Pushing: it changes the registry and nothing here but the record of it. A zip is pushed nowhere."""
+    package = project.get(Package)
+    if project.get(Registry) is None or package is None or package.zip is not None:
+        return
+    yield Stage(
+        name="push",
+        description="Push the image to Amazon ECR and read its digest back",
+        part=NAME,
+        inputs=("artifacts/image.json",),
+        outputs=(Output("artifacts/release.json", cache=False),),
+        params=("registry",),
+        needs=("docker", "extra:aws"),
+        effects=True,
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -28,14 +61,14 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     registry = project.get(Registry)
     if registry is None:
         return
-    deploy, ci = project.get(Deploy), project.get(Ci)
+    ci = project.get(Ci)
     ecr = registry.ecr
     files = {
         "repository": settings.create_repository(ecr, project.info.name),
         "lifecycle-policy": settings.lifecycle(ecr),
         "push-policy": settings.push_policy(ecr),
     }
-    policy = settings.repository_policy(ecr, deploy is not None and deploy.lambda_ is not None)
+    policy = settings.repository_policy(ecr, _on_lambda(project))
     if policy:
         files["repository-policy"] = policy
     if ci is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from mlspec.parts.images.spec import Ecr
 
 Json = dict[str, Any]
+KEEP: Final = "keep-"
+"""Opening of the tags that protect an image from the lifecycle: `keep-7` is on that of the function's version 7."""
 
 
 def account(ecr: Ecr) -> str:
@@ -32,6 +35,11 @@ def image_uri(ecr: Ecr) -> str:
     return f"{host(ecr)}/{ecr.repository}"
 
 
+def tags(project: str) -> dict[str, str]:
+    """Tags of all that is made for a project; what does not carry them is not mlspec's to change or remove."""
+    return {"mlspec:project": project, "mlspec:managed-by": "mlspec"}
+
+
 def create_repository(ecr: Ecr, project: str) -> Json:
     """Input of `aws ecr create-repository`."""
     encryption = {"encryptionType": "KMS", "kmsKey": ecr.kms_key} if ecr.kms_key else {"encryptionType": "AES256"}
@@ -40,17 +48,25 @@ def create_repository(ecr: Ecr, project: str) -> Json:
         "imageTagMutability": "IMMUTABLE" if ecr.immutable else "MUTABLE",
         "imageScanningConfiguration": {"scanOnPush": ecr.scan},
         "encryptionConfiguration": encryption,
-        "tags": [{"Key": "project", "Value": project}],
+        "tags": [{"Key": key, "Value": value} for key, value in tags(project).items()],
     }
 
 
 def lifecycle(ecr: Ecr) -> Json:
-    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go."""
+    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go.
+
+    What is live, and what one would go back to, has a tag of its own (KEEP). The first rule selects those tags and
+    never has enough images to expire one; and an image that a rule selects is out of reach of every rule after it
+    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html, "considerations").
+    """
     return {
         "rules": [
-            _rule(1, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
+            _rule(1, "what is live and what one goes back to stays",
+                  {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": "imageCountMoreThan",
+                   "countNumber": 1000}),
+            _rule(2, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
                                                          "countUnit": "days", "countNumber": 7}),
-            _rule(2, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
+            _rule(3, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
                                                              "countType": "imageCountMoreThan",
                                                              "countNumber": ecr.keep}),
         ]
@@ -90,18 +106,35 @@ def partition(ecr: Ecr) -> str:
     return arn(ecr, "", "").split(":")[1]
 
 
+_LOG_IN: Final[Json] = {
+    "Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"
+}  # fmt: skip
+_PULL: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "DescribeImages", "GetDownloadUrlForLayer")
+_PUSH: Final = ("CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
+_SETTLE: Final = ("CreateRepository", "DeleteRepositoryPolicy", "DescribeRepositories", "GetLifecyclePolicy",
+                  "GetRepositoryPolicy", "ListTagsForResource", "PutImageScanningConfiguration",
+                  "PutImageTagMutability", "PutLifecyclePolicy", "SetRepositoryPolicy", "TagResource")  # fmt: skip
+_KEEP: Final = (*_PULL, "BatchDeleteImage", "GetRepositoryPolicy", "ListImages", "PutImage")
+
+
 def push_policy(ecr: Ecr) -> Json:
-    """What the one who releases may do with images: log in, and push to this one repository."""
-    actions = ["BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload", "DescribeImages",
-               "GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]  # fmt: skip
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            {"Sid": "Push", "Effect": "Allow", "Action": [f"ecr:{a}" for a in actions],
-             "Resource": arn(ecr, "ecr", f"repository/{ecr.repository}")},
-        ],
-    }  # fmt: skip
+    """What the stage `push` may do: log in, settle this one repository, and push to it."""
+    statements = [_LOG_IN, repository_rights("Push", ecr, _PULL + _PUSH), repository_rights("Settle", ecr, _SETTLE)]
+    if ecr.kms_key:
+        use = ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"]
+        statements.append({"Sid": "Key", "Effect": "Allow", "Action": use, "Resource": ecr.kms_key})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def keep_rights(ecr: Ecr) -> list[Json]:
+    """What the stage `deploy` may do with images: read them, and tag those that are to be kept."""
+    return [_LOG_IN, repository_rights("Image", ecr, _KEEP)]
+
+
+def repository_rights(sid: str, ecr: Ecr, actions: Iterable[str]) -> Json:
+    """A statement that allows ECR's `actions` on this one repository."""
+    resource = arn(ecr, "ecr", f"repository/{ecr.repository}")
+    return {"Sid": sid, "Effect": "Allow", "Action": [f"ecr:{a}" for a in sorted(actions)], "Resource": resource}
 
 
 def github_trust(ecr: Ecr, repository: str, environment: str) -> Json:

@@ -48,11 +48,14 @@ class Ecr(SpecModel):
     )
     kms_key: str | None = Field(
         None,
-        pattern=r"^arn:aws[a-z-]*:kms:.+$",
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+$",
+        max_length=2048,
         description="ARN of the KMS key that encrypts it; AWS's own by default",
     )
     pull_accounts: list[Annotated[str, Field(pattern=ACCOUNT)]] = Field(
-        [], description="Other AWS accounts that may pull from it"
+        [],
+        description="Other AWS accounts that may pull from it; a repository's policy has 10240 characters",
+        max_length=200,
     )
 
 

@@ -1,4 +1,4 @@
-"""`package` to a Dockerfile, its requirements, a compose file, and the stages that fill and build the image."""
+"""`package` to a Dockerfile, its requirements, a compose file, and the stages that make and prove what is shipped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.export.spec import ExportSpec
-from mlspec.parts.package import pins
+from mlspec.parts.package import limits, pins
 from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
+from mlspec.source.bases import pinned
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 from mlspec.spec.types import size_bytes
@@ -22,83 +24,85 @@ NAME: Final = "package"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"package": Package}
 PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec.parts.package.image:main"}
 
-_AT = ("package", "docker")
-_PYTHON_IN_TAG = re.compile(r"(?:^|/)python:(3\.\d+)")
+_REQUIREMENTS: Final = "requirements-serve.txt"
+_HANDLER: Final = "lambda/handler.py"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Whether there is a model to serve, and the pinned runtime can be installed on that Python and that base."""
+    """Whether there is a model to serve, and what is asked for can be made of the pinned runtime."""
     package = project.get(Package)
     if package is None:
         return
     if project.get(ExportSpec) is None:
         message = "an image serves an exported model, and there is no `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
-    docker = package.docker
-    if docker.python not in pins.pythons():
-        yield Finding(
-            "no-runtime-wheel",
-            (*_AT, "python"),
-            f"onnxruntime {pins.ONNXRUNTIME}, which serves the model, has no wheel for Python {docker.python}",
-            f"choose one of {', '.join(pins.pythons())}",
-        )
-    found = _PYTHON_IN_TAG.search(docker.base)
-    if found and found[1] != docker.python:
-        message = f"the base image has Python {found[1]}, and `package.docker.python` is {docker.python}"
-        yield Finding("unfit-base-image", (*_AT, "base"), message, "give both the same version")
-    elif "alpine" in docker.base:
-        message = "Alpine has musl, and the wheels of onnxruntime need glibc"
-        yield Finding("unfit-base-image", (*_AT, "base"), message, f"for example `{_default_base(docker)}`")
+    if package.zip is None:
+        yield from limits.image(package.docker)
+        return
+    given = project.given.get("package")
+    if isinstance(given, dict) and "docker" in given:
+        message = "a zip takes the place of the image, and both are asked for"
+        yield Finding("conflicting-options", ("package", "docker"), message, "remove one of them", on="key")
+    if not _on_lambda(project):
+        message = "a zip is for Lambda, and there is no `deploy.lambda`"
+        yield Finding("section-needed", ("package", "zip"), message, "add `deploy: {lambda: {}}`", on="key")
+    yield from limits.archive(package.zip)
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Filling the build context is a function of files; building is not: it leaves an image in Docker."""
-    if project.get(Package) is None:
-        return
-    yield Stage(
-        name="package",
-        description="Put the serving code beside the bundle, ready for docker build",
-        part=NAME,
-        inputs=("artifacts/bundle",),
-        outputs=(Output("artifacts/image"),),
-        params=("package",),
-    )
-    yield Stage(
-        name="image",
-        description="Build the serving image, start it, ask it for a prediction",
-        part=NAME,
-        inputs=("artifacts/bundle", "artifacts/image", "Dockerfile", "requirements-serve.txt"),
-        outputs=(Output("artifacts/image.json", cache=False),),
-        params=("package",),
-        needs=("docker",),
-        effects=True,
-    )
-
-
-def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """Dockerfile, requirements, compose file, and the lines of .dockerignore."""
+    """Filling is a function of files; building an image is not: it leaves it in Docker. Either is tried out."""
     package = project.get(Package)
     if package is None:
         return
-    docker = package.docker
-    deploy = project.get(Deploy)
-    on_lambda = deploy is not None and deploy.lambda_ is not None
+    on_lambda = (_HANDLER,) if _on_lambda(project) else ()
+    zipped = package.zip is not None
+    yield Stage(
+        name="package",
+        description="Put serving code, packages and bundle into a zip for Lambda" if zipped
+        else "Put the serving code beside the bundle, ready for docker build",
+        part=NAME,
+        inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda) if zipped else ())),
+        outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
+        params=("package",),
+    )  # fmt: skip
+    made = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
+    yield Stage(
+        name="image",
+        description="Start the zip's content as Lambda does, and hold its answers against the bundle's" if zipped
+        else "Build the serving image, start it locked down, and hold its answers against the bundle's",
+        part=NAME,
+        inputs=("artifacts/bundle", *made),
+        outputs=(Output("artifacts/image.json", cache=False),),
+        params=("package", *(("deploy",) if on_lambda else ())),
+        needs=() if zipped else ("docker",),
+        effects=True,
+    )  # fmt: skip
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """Requirements; and for an image the Dockerfile, the compose file, and the lines of .dockerignore."""
+    package = project.get(Package)
+    if package is None:
+        return
+    docker, on_lambda = package.docker, _on_lambda(project)
+    python = package.zip.python if package.zip else docker.python
+    in_image = package.zip is None
+    requirements = pins.requirements(python, on_lambda and in_image, kinds(project), server=in_image)
+    yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
+    if package.zip is not None:
+        return
     values = {
         "name": project.info.name,
         "tag": image_name(project.info.name),
-        "base": docker.base or _default_base(docker),
+        "base": pinned(docker.base or limits.default_base(docker), project.surroundings.bases),
         "labels": _labels(project, docker),
         "docker": docker,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
+        "unused": pins.UNUSED,
+        "epoch": pins.EPOCH,
     }
-    requirements = pins.requirements(docker.python, on_lambda)
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
-    yield Artifact(
-        "requirements-serve.txt",
-        "docker/requirements-serve.txt.j2",
-        {"python": docker.python, "requirements": requirements},
-    )
     yield Artifact(".dockerignore", "docker/dockerignore.j2", values, mode="block")
     yield Artifact("compose.yaml", "docker/compose.yaml.j2", values)
 
@@ -108,8 +112,14 @@ def image_name(name: str) -> str:
     return re.sub(r"[._-]*$", "", re.sub(r"[.]{2,}|_{3,}|[._-]*[.][._-]+|[._-]+[.][._-]*", "-", name))
 
 
-def _default_base(docker: DockerImage) -> str:
-    return f"python:{docker.python}-slim-bookworm"
+def kinds(project: Project) -> tuple[str, ...]:
+    """The kinds of input that the model has, in alphabetical order."""
+    return tuple(sorted({column.type for column in project.need(DataSpec).columns.values()}))
+
+
+def _on_lambda(project: Project) -> bool:
+    deploy = project.get(Deploy)
+    return deploy is not None and deploy.lambda_ is not None
 
 
 def _labels(project: Project, docker: DockerImage) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Options of `package`: what the serving image is made of."""
+"""Options of `package`: what the serving image is made of, or the zip that takes its place."""
 
 from typing import Literal
 
@@ -18,7 +18,8 @@ class DockerImage(SpecModel):
         "",
         pattern=r"^[a-z0-9]?[A-Za-z0-9._/:@-]*$",
         max_length=300,
-        description="Base image; python:VERSION-slim-bookworm when left out. It must bring that Python and glibc",
+        description="Base image; python:VERSION-slim-bookworm when left out. It must bring that Python and glibc. "
+        "Without a digest it is held to the one it had at the first build, which Dockerfile.lock keeps",
         examples=["python:3.11-slim-bookworm@sha256:0123..."],
     )
     platform: Literal["linux/amd64", "linux/arm64"] = Field(
@@ -31,7 +32,27 @@ class DockerImage(SpecModel):
     labels: dict[str, str] = Field({}, description="More labels of the image, by name")
 
 
+class LambdaZip(SpecModel):
+    """Settings of a zip file for AWS Lambda, made and tried without Docker."""
+
+    python: str = Field(
+        "3.12", pattern=r"^3\.[0-9]{1,2}$", description="Python version of Lambda's runtime", examples=["3.12", "3.13"]
+    )
+    architecture: Literal["x86_64", "arm64"] = Field("x86_64", description="Processor of the function")
+    max_size: Size = Field(
+        "250MiB", description="The zip must not be larger, unpacked; Lambda takes 250 MiB", examples=["150MB"]
+    )
+
+
 class Package(SpecModel):
-    """The serving image that a bundle is put in."""
+    """The serving image that a bundle is put in, or a zip file for Lambda instead."""
 
     docker: DockerImage = Field(default_factory=DockerImage, description="The image and its Dockerfile")
+    zip: LambdaZip | None = Field(None, description="A zip file for Lambda in place of an image, with no Docker at all")
+
+    @property
+    def architecture(self) -> Literal["x86_64", "arm64"]:
+        """The processor, by Lambda's name for it."""
+        if self.zip is not None:
+            return self.zip.architecture
+        return "arm64" if self.docker.platform == "linux/arm64" else "x86_64"

@@ -1,6 +1,6 @@
-"""The stage `package`: the serving code, out of the installed mlspec, into `artifacts/image/` for `docker build`.
+"""The stage `package`: the serving code, out of the installed mlspec, into `artifacts/image/` or into the zip.
 
-The code is copied and not installed, so that the image holds exactly what this mlspec tested the bundle with, needs no
+The code is copied and not installed, so that what ships holds exactly what this mlspec tested the bundle with, needs no
 package index for it, and has no compiler in it.
 """
 
@@ -12,18 +12,34 @@ from pathlib import Path
 import mlspec
 from mlspec.errors import StageError
 from mlspec.job import Job, write_text
+from mlspec.parts.package.spec import Package
 
-_ABOUT = '"""The serving part of mlspec; the compiler is not in this image."""\n\n__version__ = "{version}"\n'
+_ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__version__ = "{version}"\n'
 
 
 def main(job: Job) -> None:
-    """Replace `artifacts/image/` by the serving code. The bundle must be there and complete: it goes in beside it."""
+    """Replace `artifacts/image/` by the serving code, or `artifacts/function.zip` by all that a function needs.
+
+    The bundle must be there and complete: it goes in beside the code.
+    """
     bundle = job.inputs / "bundle"
     lacking = [name for name in ("model.onnx", "signature.json", "preprocess") if not (bundle / name).exists()]
     if lacking:
         raise StageError(f"the bundle has no {', '.join(lacking)}", help="run `mlspec run export` first")
-    fill(job.outputs / "image", job.scratch)
-    print(f"serving code of mlspec {mlspec.__version__} is in {job.outputs / 'image'}")
+    package = job.get(Package)
+    if package is None or package.zip is None:
+        fill(job.outputs / "image", job.scratch)
+        print(f"serving code of mlspec {mlspec.__version__} is in {job.outputs / 'image'}")
+        return
+    from mlspec.parts.package import archive
+
+    fill(job.scratch / "code", job.scratch)
+    handler, requirements = job.root / "lambda" / "handler.py", job.root / "requirements-serve.txt"
+    for file in (handler, requirements):
+        if not file.is_file():
+            raise StageError(f"there is no {file.relative_to(job.root)}", help="mlspec build    writes it")
+    zipped = job.outputs / "function.zip"
+    archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
 
 
 def fill(folder: Path, scratch: Path) -> None:

@@ -7,11 +7,11 @@ trusted. What a kill can tear is mended in `prepare`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlspec.plan.stage import Stage
-from mlspec.run.engines import state
+from mlspec.run.engines import effects, state
 from mlspec.run.engines.machine import lacks
 from mlspec.run.engines.protocol import Watch
 from mlspec.run.engines.raw import keep
@@ -30,18 +30,33 @@ _OF_DVC = (
 
 
 class Dvc:
-    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps."""
+    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps.
 
-    def __init__(self, root: Path, coming: Mapping[str, str | None] | None = None, raw: Sequence[str] = ()) -> None:
-        self.root = root
+    `observe` looks at the world for a stage with effects: it gives why the stage would run, None where all is as it is
+    wanted. Of one that nobody can look ahead for, its files decide.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        coming: Mapping[str, str | None] | None = None,
+        raw: Sequence[str] = (),
+        observe: Mapping[str, Callable[[], str | None]] | None = None,
+    ) -> None:
+        self.root, self._observe = root, observe or {}
         self.raw = tuple(raw)
         self._coming = coming
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
-        """Why each stage would run. One with effects looks at the world when it runs, so it always does."""
+        """Why each stage would run."""
         pure = [stage for stage in stages if not stage.effects]
-        found: dict[str, str | None] = {stage.name: "compares, and acts on what differs" for stage in stages}
-        return found | reasons(pure, Tree(self.root, self._coming))
+        tree = Tree(self.root, self._coming)
+        found = {stage.name: self._look(stage, tree) for stage in stages if stage.effects}
+        return found | reasons(pure, tree)
+
+    def _look(self, stage: Stage, tree: Tree) -> str | None:
+        look = self._observe.get(stage.name)
+        return look() if look else effects.reason(stage, tree)
 
     def lacks(self, stage: Stage) -> tuple[str, str] | None:
         """What this machine lacks for the stage, and what mends it."""
@@ -67,5 +82,7 @@ class Dvc:
         seconds = round(time.monotonic() - start, 3)
         if code == 0 and not stage.effects:
             state.remember(self.root)
+        if code == 0 and stage.effects:
+            effects.remember(self.root, stage)
         shown = log.relative_to(self.root).as_posix()
         return judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)

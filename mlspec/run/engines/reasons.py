@@ -27,11 +27,15 @@ def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, str | None]:
     locked = read_lock(tree.text(LOCK))
     found: dict[str, str | None] = {}
     for stage in stages:
-        entry = locked.get(stage.name)
-        changes = list(_changes(stage, entry, tree)) if entry else ["never ran"]
-        found[stage.name] = _sentence(changes) if changes else None
+        found[stage.name] = why(stage, locked.get(stage.name), tree)
     tree.remember()
     return found
+
+
+def why(stage: Stage, entry: Entry | None, tree: Tree) -> str | None:
+    """Why one stage would run whose last run left `entry`."""
+    changes = list(_changes(stage, entry, tree)) if entry else ["never ran"]
+    return _sentence(changes) if changes else None
 
 
 def read_lock(text: str | None) -> Mapping[str, Entry]:

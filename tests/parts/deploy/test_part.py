@@ -30,6 +30,15 @@ FUNCTION = [
     (f"{{environment: {{AB: {'x ' * 2048}}}}}", ["bad-environment"]),
     ("{environment: {AB: {env: SECRET}}}", []),
     ("{concurrency: {reserved: 1, provisioned: 2}}", ["concurrency-conflict"]),
+    ("{concurrency: {reserved: 901}}", ["concurrency-over-quota?"]),
+    ("{concurrency: {reserved: 900}}", []),
+    ("{concurrency: {reserved: 0}}", ["concurrency-over-quota?"]),
+    ("{timeout: 31, url: {type: http-api}}", ["slow-for-http-api"]),
+    ("{timeout: 31, url: {type: function-url}}", []),
+    ("{timeout: 30, url: {type: http-api}}", []),
+    ('{url: {cors_origins: ["https://example.org:8443", "*", "https://*.example.org"]}}', []),
+    ('{url: {cors_origins: ["https://example.org/"]}}', ["bad-format"]),
+    ('{url: {cors_origins: ["example.org"]}}', ["bad-format"]),
     ("{url: {auth: none}}", ["public-url?"]),
     ("{url: true}", []),
     ("{role: admin}", ["bad-format"]),
@@ -55,6 +64,13 @@ ROLLOUT = [
     ('{min_requests: 19, abort_if: {p95_ms: "> 300"}}', ["rollout-few-requests?"]),
     ("{interval: soon}", ["bad-format"]),
 ]
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("canary", ["concurrency-conflict"]), ("blue-green", [])])
+def test_warm_copies_and_split_traffic(strategy: str, expected: list[str], tmp_path) -> None:
+    rollout = f'{{strategy: {strategy}, abort_if: {{error_rate: "> 0.1"}}}}'
+    text = f"deploy: {{lambda: {{concurrency: {{provisioned: 1}}}}, rollout: {rollout}}}\n"
+    assert codes(tmp_path, PACKAGE + REGISTRY + text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)

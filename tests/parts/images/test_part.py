@@ -20,6 +20,8 @@ from tests.parts.targets import REGISTRY, codes, files
         ("{repository: cola, region: eu-west-1, account: 123456789012}", "wrong-type"),
         ("{repository: cola, region: eu-west-1, keep: 1}", "out-of-range"),
         ("{region: eu-west-1}", "missing-key"),
+        ('{repository: cola, region: eu-west-1, kms_key: "arn:aws:kms:us-east-1:123456789012:key/a"}', "key-elsewhere"),
+        ('{repository: cola, region: eu-west-1, kms_key: "arn:aws:kms:eu-west-1:1:key/a"}', "bad-format"),
     ],
 )
 def test_faults(ecr: str, code: str, tmp_path: Path) -> None:

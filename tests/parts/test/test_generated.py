@@ -148,6 +148,7 @@ def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
     path.write_text(path.read_text().replace('"mean": ', '"mean": 3'))
     assert failed(project, "tests/test_contract.py") == {
         "test_the_bundle_answers_as_the_trained_model",
+        "test_every_way_in_gives_the_answers_of_the_trained_model",
         "test_the_files_are_those_that_were_exported",
     }
 
@@ -169,6 +170,7 @@ def test_a_flipped_weight_in_the_graph(exported: Exported) -> None:
     flip_a_weight(project.artifacts / "bundle/model.onnx")
     assert failed(project, "tests/test_contract.py") == {
         "test_the_bundle_answers_as_the_trained_model",
+        "test_every_way_in_gives_the_answers_of_the_trained_model",
         "test_the_files_are_those_that_were_exported",
     }
 

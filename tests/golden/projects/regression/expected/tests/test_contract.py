@@ -2,12 +2,17 @@
 # a hand edit here is kept, but the next build will stop and show it.
 """The bundle, as serving loads it: does it answer as the trained model does, and as its signature promises?"""
 
+import base64
 import hashlib
+import http.client
 import json
 
 import numpy as np
 import pytest
 from mlspec.runtime import BadRow
+from mlspec.runtime.aws_lambda import make_handler
+from mlspec.runtime.http import running
+from mlspec.runtime.service import load
 
 pytestmark = pytest.mark.contract
 
@@ -17,6 +22,52 @@ TOLERANCE = 0.0001
 def same(one, other):
     """Whether two sets of raw outputs agree."""
     return np.abs(one - other).max() <= TOLERANCE * max(1.0, np.abs(other).max())
+
+
+def as_json(rows):
+    """The rows as a caller sends them; bytes travel as base64."""
+    return json.dumps(rows, default=lambda value: base64.b64encode(value).decode())
+
+
+def in_python(bundle, predictor, rows):
+    return predictor.predict(rows)
+
+
+def over_http(bundle, predictor, rows):
+    with running(load(bundle)) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/predict", as_json(rows), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+    assert response.status == 200, text
+    return json.loads(text)
+
+
+def in_lambda(bundle, predictor, rows):
+    event = {
+        "version": "2.0",
+        "rawPath": "/predict",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/predict"}},
+        "body": as_json(rows),
+        "isBase64Encoded": False,
+    }
+    answer = make_handler(bundle)(event, None)
+    assert answer["statusCode"] == 200, answer["body"]
+    return json.loads(answer["body"])
+
+
+def numbers(answers):
+    """Answers as an array: a row of probabilities each, or of one value."""
+    return np.array([list(a["probabilities"].values()) if "label" in a else [a["value"]] for a in answers])
+
+
+def of_the_trained_model(module, preprocess, rows):
+    torch = pytest.importorskip("torch")
+    arrays = preprocess.collate(preprocess.features(rows))
+    with torch.inference_mode():
+        return module(**{name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
 
 
 def test_the_signature_is_that_of_the_data(predictor, schema):
@@ -44,11 +95,15 @@ def test_the_profile_is_that_of_the_training_data(bundle, profile):
 
 
 def test_the_bundle_answers_as_the_trained_model(predictor, module, preprocess, rows):
-    torch = pytest.importorskip("torch")
-    arrays = preprocess.collate(preprocess.features(rows))
-    with torch.inference_mode():
-        expected = module(**{name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
-    assert same(predictor.logits(rows), expected)
+    assert same(predictor.logits(rows), of_the_trained_model(module, preprocess, rows))
+
+
+@pytest.mark.parametrize("way", [in_python, over_http, in_lambda])
+def test_every_way_in_gives_the_answers_of_the_trained_model(way, bundle, predictor, module, preprocess, rows):
+    answers = way(bundle, predictor, rows)
+    expected = predictor.answers(of_the_trained_model(module, preprocess, rows))
+    assert len(answers) == len(rows)
+    assert same(numbers(answers), numbers(expected))
 
 
 def test_many_rows_are_answered_as_each_alone(predictor, rows):

@@ -1,0 +1,73 @@
+"""`--target local` on the command line: the rehearsal is found, started where that is asked, and its endpoint shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import TARGET
+from mlspec.errors import EXIT_OK, UsageError
+
+FOLDER = "MLSPEC_LOCAL"
+FAULTS = "MLSPEC_FAULTS"
+"""What `shipping.local` reads; named here as well, so that no command imports it that does not need it."""
+
+
+def rehearsing() -> bool:
+    """Whether this process ships to the rehearsal."""
+    return os.environ.get(TARGET) == "local"
+
+
+def aim(root: Path) -> None:
+    """Let everything below this process find the rehearsal of the project in `root`."""
+    if rehearsing():
+        os.environ[FOLDER] = str(root / ".mlspec" / "local")
+
+
+def start(faults: tuple[str, ...]) -> None:
+    """Start what does not run. Raises UsageError for faults without a rehearsal."""
+    if not rehearsing():
+        if faults:
+            raise UsageError("faults are for the rehearsal alone", help="add --target local")
+        return
+    from mlspec.shipping.local.faults import Faults
+    from mlspec.shipping.local.rehearsal import here
+
+    os.environ[FAULTS] = json.dumps(Faults.parse(faults).as_json())
+    here().start()
+
+
+def show(console: Console) -> None:
+    """Where the rehearsal answers, and a line to try it with."""
+    if not rehearsing():
+        return
+    from mlspec.shipping.local.rehearsal import here
+
+    rehearsal = here()
+    address, example = rehearsal.address, rehearsal.home.state().get("example")
+    if address is None:
+        return
+    console.out(f"endpoint: {address}/predict")
+    if example is not None:
+        row = json.dumps(example, ensure_ascii=False)
+        console.out(f"  curl -s {address}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}")
+    console.out("  mlspec destroy --target local    ends it")
+
+
+def stop(console: Console, root: Path) -> int:
+    """End the rehearsal, and forget it."""
+    from mlspec.shipping import releases
+    from mlspec.shipping.local.rehearsal import here
+
+    aim(root)
+    ended = here().stop()
+    shutil.rmtree(root / ".mlspec" / "local", ignore_errors=True)
+    releases.file(root / "artifacts").unlink(missing_ok=True)
+    if console.as_json:
+        console.document({"ok": True, "removed": ended, "left": []})
+    console.say(f"ended: {', '.join(ended)}" if ended else "the rehearsal was not running")
+    return EXIT_OK

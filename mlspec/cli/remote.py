@@ -1,0 +1,85 @@
+"""What stages with effects would change out there, asked of the parts' observers and shown as part of a plan."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from mlspec.cli.console import Console
+from mlspec.errors import MlspecError
+from mlspec.parts.protocol import Part
+from mlspec.shipping.change import Change, told
+from mlspec.spec.project import Project
+
+COMPARES = "compares, and acts on what differs"
+"""Why a stage with effects runs whose world cannot be looked at from here."""
+_COLOURS = {"+": "green", "~": "yellow", "-": "red"}
+Look = Callable[[Project, Path], Sequence[Change]]
+
+
+@dataclass
+class Remote:
+    """What was seen, by stage: its changes, or in `unseen` why it could not be looked at."""
+
+    project: Project
+    artifacts: Path
+    parts: Sequence[Part]
+    seen: dict[str, list[Change]] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
+
+    def looks(self) -> dict[str, Callable[[], str | None]]:
+        """For each stage that has an observer why it would run; None where nothing differs. Each looks when called, and
+        again the next time: the world moves."""
+        found = {name: path for part in self.parts for name, path in getattr(part, "OBSERVERS", {}).items()}
+        return {name: partial(self._reason, name, path) for name, path in found.items()}
+
+    def _reason(self, stage: str, path: str) -> str | None:
+        self.seen.pop(stage, None)
+        self.unseen.pop(stage, None)
+        try:
+            self.seen[stage] = list(_load(path)(self.project, self.artifacts))
+        except MlspecError as error:
+            self.unseen[stage] = error.message
+            return COMPARES
+        signs: Counter[str] = Counter(change.sign for change in self.seen[stage])
+        return " ".join(f"{sign}{signs[sign]}" for sign in "+~-") if signs else None
+
+    @property
+    def changes(self) -> list[Change]:
+        """All that would change, in the order of the stages."""
+        return [change for found in self.seen.values() for change in found]
+
+    @property
+    def breaking(self) -> list[str]:
+        """What callers would notice."""
+        return [change.breaking for change in self.changes if change.breaking]
+
+    def to_json(self) -> dict[str, object]:
+        """The stable JSON shape."""
+        rows = [{"stage": stage, **asdict(change)} for stage, found in self.seen.items() for change in found]
+        return {"changes": rows, "unseen": dict(self.unseen)}
+
+
+def _load(path: str) -> Look:
+    module, _, name = path.partition(":")
+    look: Look = getattr(importlib.import_module(module), name)
+    return look
+
+
+def show(console: Console, remote: Remote) -> None:
+    """The section `Remote`: changes with + ~ -, and in one line for each reason what could not be looked at."""
+    if not remote.changes and not remote.unseen:
+        return
+    console.out("Remote")
+    for change in remote.changes:
+        colour = "red" if change.breaking else _COLOURS[change.sign]
+        first, rest = told(change)[0], told(change)[1:]
+        console.out(f"  {console.paint(first, colour, stream='out')}{rest}")
+    for why in dict.fromkeys(remote.unseen.values()):
+        stages = " and ".join(stage for stage, reason in remote.unseen.items() if reason == why)
+        console.out(f"    {stages} cannot be looked at from here: {why}")
+    console.out()

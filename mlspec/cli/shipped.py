@@ -1,0 +1,57 @@
+"""What the commands that look at releases have in common: the spec's function, where it is, its ledger as lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlspec.cli.options import Place
+from mlspec.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlspec.shipping.ledger import Released
+    from mlspec.shipping.wanted import Wanted
+
+
+def shipped(where: Place) -> Wanted:
+    """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
+    from mlspec.cli.rehearsed import aim
+    from mlspec.compiler import compile_project
+    from mlspec.parts.deploy.settings import ecr_of
+    from mlspec.parts.deploy.spec import Deploy
+    from mlspec.parts.images.spec import Registry
+    from mlspec.shipping.target import current
+    from mlspec.shipping.wanted import wanted
+
+    aim(where.root)
+    project = compile_project(where.spec, where.environment).project
+    deploy = project.get(Deploy)
+    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if ecr is None:
+        raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
+    return wanted(current(ecr.region), project, "")
+
+
+def moment(seconds: float) -> str:
+    """A time as people of all time zones read it alike."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def commit(release: Released) -> str:
+    """The short commit; the image's tag begins with it where the history has no record."""
+    known = str(release.release.get("commit") or "")
+    dirty = "-dirty" if known.endswith("-dirty") else ""
+    tagged = release.tag.partition("-")[0]
+    return known[:7] + dirty if known else tagged if tagged == "uncommitted" else tagged[:7] or "-"
+
+
+def standing(release: Released) -> str:
+    """Its state as a word, with its share of the calls while they are split."""
+    return f"{release.percent:g} %" if release.state == "splitting" else release.state
+
+
+def numbers(metrics: Mapping[str, Any], most: int = 2) -> str:
+    """The first metrics as `accuracy 0.975`."""
+    known = [(name, value) for name, value in metrics.items() if isinstance(value, int | float)]
+    return ", ".join(f"{name} {value:.3g}" for name, value in known[:most])

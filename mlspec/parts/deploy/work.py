@@ -1,0 +1,96 @@
+"""The stage `deploy`: the function as the spec wants it, a published version of it, and the callers sent there."""
+
+from __future__ import annotations
+
+import sys
+
+from mlspec.errors import StageError
+from mlspec.job import Job
+from mlspec.parts.deploy import audience
+from mlspec.parts.package.answers import TOLERANCE, Expected, difference
+from mlspec.parts.package.spec import Package
+from mlspec.shipping import alias, callers, deployment, pushing, releases
+from mlspec.shipping.alias import Alias
+from mlspec.shipping.converge import carry_out
+from mlspec.shipping.errors import DEPLOY, told
+from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
+from mlspec.shipping.target import Target, current
+from mlspec.shipping.wanted import Archive, Wanted, place, wanted
+
+
+def main(job: Job) -> None:
+    """Read what is there, change what differs, publish, roll out; complete `artifacts/release.json`."""
+    ship(job, current(place(job).region))
+
+
+def ship(job: Job, target: Target) -> None:
+    """The same, to that target."""
+    tag, digest, archive = _code(job)
+    with told(DEPLOY):
+        asked = wanted(target, job, digest, archive)
+        callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
+        number, live = deployment.converge(asked, tag, _say)
+        before = live.version if live else None
+        _note(asked, number, digest or (archive.sha256 if archive else ""), job)
+        deployment.keep(asked, number, before, say=_say, release=False)
+        try:
+            now = roll_out(
+                Published(
+                    job, asked.target, asked.function, number, lambda: _tests(job), lambda: audience.rows(job.inputs)
+                )
+            )
+        finally:
+            address = _settled(asked, job)
+        if live is None:
+            carry_out(deployment.above(asked), _say)
+        if before is not None and before != now.version:
+            deployment.keep(asked, now.version, before, say=_say, release=True)
+        releases.complete(job.outputs, _function(asked, now, address))
+    _say(f"{asked.function.name}:{now.name} is version {now.version}")
+
+
+def _code(job: Job) -> tuple[str, str, Archive | None]:
+    """What the version is called, the digest of its image, and its zip where it has one."""
+    if job.need(Package).zip is not None:
+        found = pushing.zipped(job.inputs)
+        if found is None:
+            raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
+        releases.pushed(job.outputs, found[1], None)
+        return str(found[1].get("commit") or "")[:12], "", found[0]
+    record = releases.read(job.inputs)
+    if record is None or not record.get("image"):
+        raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
+    return record["image"].get("tag", ""), record["image"]["digest"], None
+
+
+def _note(asked: Wanted, number: str, code: str, job: Job) -> None:
+    """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
+    events = history(asked.target, asked.function)
+    if not any(event.kind == "published" and event.version == number for event in events.read()):
+        record = (releases.read(job.inputs) or {}).get("release") or {}
+        events.add("published", number, release={**record, "image": code})
+
+
+def _tests(job: Job) -> Tests:
+    expected = Expected(job.inputs / "bundle")
+    return Tests(expected.rows, expected.answers, difference, TOLERANCE)
+
+
+def _settled(asked: Wanted, job: Job) -> str | None:
+    """Of a rehearsal, the containers that are needed now and no others; gives its address."""
+    if asked.target.kind == "aws":
+        return None
+    from mlspec.shipping.local.callers import settle
+
+    example = next(iter(audience.rows(job.inputs) or _tests(job).rows), None)
+    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
+
+
+def _function(asked: Wanted, now: Alias, address: str | None) -> dict[str, str | None]:
+    url = address or deployment.url(asked)
+    return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,35 @@
+"""The stage `push`: the repository as the spec wants it, and the image in it."""
+
+from __future__ import annotations
+
+import sys
+
+from mlspec.errors import StageError
+from mlspec.job import Job
+from mlspec.parts.images.spec import Registry
+from mlspec.shipping import account, pushing, releases
+from mlspec.shipping.converge import carry_out
+from mlspec.shipping.errors import PUSH, told
+from mlspec.shipping.target import Target, current
+
+
+def main(job: Job) -> None:
+    """Converge the repository, push what is not there yet, write `artifacts/release.json`."""
+    ship(job, current(job.need(Registry).ecr.region))
+
+
+def ship(job: Job, target: Target) -> None:
+    """The same, to that target."""
+    built = pushing.built(job.inputs)
+    if built is None:
+        raise StageError("there is no image to push", help="build it: mlspec apply --until image")
+    with told(PUSH):
+        ecr = account.completed(target, job.need(Registry).ecr)
+        carry_out(pushing.repository_steps(target, ecr, job), _say)
+        image = pushing.push(target, ecr, built, job.scratch, _say)
+    releases.pushed(job.outputs, built.release, image)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

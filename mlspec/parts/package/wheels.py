@@ -1,0 +1,61 @@
+"""Pinned wheels for another machine's Python into a folder, by pip: nothing is built, nothing is run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from mlspec.errors import StageError
+from mlspec.parts.package.engine import failure
+
+_GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)
+"""Minor releases of glibc 2 that wheels are built for and Amazon Linux 2023, with 2.34, runs."""
+_MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+def install(requirements: Mapping[str, str], folder: Path, python: str, architecture: str) -> None:
+    """Put the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
+    machine = _MACHINES[architecture]
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    command += ["--target", str(folder), "--no-deps", "--no-compile", "--only-binary", ":all:"]
+    command += ["--implementation", "cp", "--python-version", python]
+    command += [word for name in platforms for word in ("--platform", name)]
+    command += [f"{name}=={release}" for name, release in requirements.items()]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if "No module named pip" in done.stderr:
+        raise StageError("this Python has no pip, which gets the packages", help=f"{sys.executable} -m ensurepip")
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
+        raise failure("the packages cannot be had", "\n".join(errors))
+
+
+@cache
+def interpreter(python: str) -> Path | None:
+    """A Python of that version on this machine: this one, one on PATH, pyenv's or uv's."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
+        return Path(sys.executable)
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    places = [shutil.which(f"python{python}"), *sorted(pyenv.glob(f"{python}.*/bin/python{python}"))]
+    places += sorted((home / ".local" / "share" / "uv" / "python").glob(f"cpython-{python}.*/bin/python{python}"))
+    for place in places:
+        if place is not None and _version(place) == python:
+            return Path(place)
+    return None
+
+
+def _version(program: str | Path) -> str:
+    """What a program says of itself; a shim of pyenv's may stand for a Python that is not there."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([program, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,54 @@
+"""What a stage with effects last ran on, kept in `.mlspec/effects.json` in the shape that dvc.lock has: DVC knows
+nothing of these stages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlspec.parts.dvc.part import params
+from mlspec.plan.stage import Stage
+from mlspec.run.engines.reasons import Entry, why, yaml
+from mlspec.run.engines.tree import Tree
+
+_FILE = ".mlspec/effects.json"
+
+
+def reason(stage: Stage, tree: Tree) -> str | None:
+    """Why the stage would run, as far as its files tell; None where nothing of them has changed."""
+    return why(stage, _recall(tree.root).get(stage.name), tree)
+
+
+def remember(root: Path, stage: Stage) -> None:
+    """Keep what the stage ran on. Where that cannot be, it runs again."""
+    file, tree = root / _FILE, Tree(root)
+    found = {**_recall(root), stage.name: _entry(stage, tree)}
+    partial = file.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        partial.write_text(json.dumps(found), encoding="utf-8")
+        partial.replace(file)
+
+
+def _recall(root: Path) -> Mapping[str, Entry]:
+    try:
+        found = json.loads((root / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())
+    return found if whole else {}
+
+
+def _entry(stage: Stage, tree: Tree) -> dict[str, Any]:
+    values = {file: yaml(tree.text(file) or "") or {} for file in params(stage) if tree.exists(file)}
+    outputs = [output.path for output in stage.outputs]
+    return {
+        "cmd": stage.command,
+        "params": values,
+        "deps": [{"path": path, "md5": tree.digest(path)} for path in stage.inputs],
+        "outs": [{"path": path, "md5": tree.digest(path)} for path in outputs],
+    }

@@ -1,0 +1,67 @@
+"""JSON text to values and back, strictly: UTF-8, no repeated key, no NaN, nothing nested without end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import orjson
+
+from mlspec.runtime.rows import RefusedError
+
+
+def parse(body: bytes) -> Any:
+    """The value of `body`. Raises RefusedError 400 that says what is wrong.
+
+    The fast reader keeps the last of two equal keys in silence. Each key needs a colon: where there are no more colons
+    than keys, none came twice; where there are (a colon in a text, say), the strict reader decides.
+    """
+    try:
+        value = orjson.loads(body)
+        if _keys(value) == body.count(b":"):
+            return value
+    except (orjson.JSONDecodeError, RecursionError):
+        pass  # the strict reader knows why
+    return _strictly(body)
+
+
+def _keys(value: Any) -> int:
+    """How many keys the objects in `value` have together."""
+    if isinstance(value, dict):
+        return len(value) + sum([_keys(v) for v in value.values() if isinstance(v, dict | list)])
+    if isinstance(value, list):
+        return sum([_keys(v) for v in value if isinstance(v, dict | list)])
+    return 0
+
+
+def _strictly(body: bytes) -> Any:
+    if not body:
+        raise RefusedError(400, "bad-json", "the body is empty; send a JSON value")
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise RefusedError(400, "bad-json", "the body is not UTF-8") from None
+    except RecursionError:
+        raise RefusedError(400, "bad-json", "the body is nested too deeply") from None
+    except ValueError as error:
+        raise RefusedError(400, "bad-json", f"the body is not JSON: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def written(value: Any) -> bytes:
+    """The text of an answer. What a caller sent may hold half of a surrogate pair, and then comes back escaped."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,98 @@
+"""A function and all around it, in the order in which it is made: what would change, and the change itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlspec.shipping import address, alias, api, concurrency, function, logs, pins, role, version
+from mlspec.shipping.alias import Alias
+from mlspec.shipping.change import Change
+from mlspec.shipping.converge import Step, carry_out, changes
+from mlspec.shipping.wanted import Wanted, complete
+
+Say = Callable[[str], object]
+
+
+def below(wanted: Wanted) -> list[Step]:
+    """The function, and what it needs to run. Nothing here is seen by callers before a version is published."""
+    found = function.read(wanted.target, wanted.function.name)
+    return [
+        *role.steps(wanted),
+        *logs.steps(wanted),
+        *function.steps(wanted, found),
+        *concurrency.reserved(wanted, found),
+    ]
+
+
+def above(wanted: Wanted) -> list[Step]:
+    """What stands on the alias: the address and the copies that are always warm."""
+    return [*address.steps(wanted), *api.steps(wanted), *concurrency.provisioned(wanted)]
+
+
+def observed(wanted: Wanted) -> list[Change]:
+    """All that a deployment would change. Changes nothing. An image that is still to be pushed has no digest yet."""
+    name, options = wanted.function.name, wanted.function.options
+    live = alias.read(wanted.target, name, options.alias)
+    steps = below(wanted)
+    settled = not any(change.resource == function.resource(name) for change in changes(steps))
+    number = version.published(wanted.target, name, live) if settled else None
+    made = [*changes(steps), *_version(name, number), *_move(options.alias, live, number)]
+    kept = [] if number is None or live is None else _kept(wanted, [number], release=False)
+    return [*made, *changes(kept), *changes(above(wanted))]
+
+
+def _version(name: str, number: str | None) -> list[Change]:
+    return [Change("+", f"lambda version of {name}", new="what the function is then")] if number is None else []
+
+
+def _move(name: str, live: Alias | None, number: str | None) -> list[Change]:
+    what, new = f"lambda alias {name}", number or "the new version"
+    if live is None:
+        return [Change("+", what, new=new)]
+    if live.version == number and live.other is None:
+        return []
+    old = live.version if live.other is None else {live.version: 1 - live.weight, live.other: live.weight}
+    return [Change("~", what, "version", old, new)]
+
+
+def converge(wanted: Wanted, release: str, say: Say) -> tuple[str, Alias | None]:
+    """Make the function as wanted and publish it. Gives the version that holds it and the alias as it stands."""
+    complete(wanted)
+    name = wanted.function.name
+    carry_out(below(wanted), say)
+    live = alias.read(wanted.target, name, wanted.function.options.alias)
+    number = version.published(wanted.target, name, live)
+    if number is None:
+        number = version.publish(wanted.target, name, release)
+        say(f"+ lambda version {number} of {name}")
+    if live is not None:
+        carry_out(above(wanted), say)
+    return number, live
+
+
+def keep(wanted: Wanted, *numbers: str | None, say: Say, release: bool) -> None:
+    """Protect the images of these versions from the repository's lifecycle; with `release`, of these alone."""
+    carry_out(_kept(wanted, [number for number in numbers if number is not None], release=release), say)
+
+
+def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
+    """A zip is Lambda's own to keep."""
+    if not wanted.image:
+        return []
+    kept = {number: digest(wanted, number) for number in numbers}
+    return pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=release)
+
+
+def url(wanted: Wanted) -> str | None:
+    """Where callers reach it; None where it has no address."""
+    name, options = wanted.function.name, wanted.function.options
+    if found := address.read(wanted.target, name, options.alias):
+        return str(found["FunctionUrl"])
+    gateway = api.read(wanted.target, name, wanted.project)
+    return str(gateway["ApiEndpoint"]) if gateway else None
+
+
+def digest(wanted: Wanted, number: str) -> str:
+    """Digest of the image that a version runs."""
+    found = function.read(wanted.target, wanted.function.name, number)
+    return function.digest(found) if found else ""

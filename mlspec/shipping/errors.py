@@ -1,0 +1,162 @@
+"""What AWS answers when it refuses, as a sentence and the next step. Nothing else in mlspec reads AWS's error codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from mlspec.errors import StageError
+
+PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
+"""The generated policies: each grants every action that its stage or command calls."""
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_UNKNOWN: Final = frozenset(
+    {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+     "IncompleteSignature", "MissingAuthenticationToken", "AuthFailure"}
+)  # fmt: skip
+_THROTTLED: Final = frozenset(
+    {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "Throttled", "SlowDown",
+     "RequestThrottled", "ProvisionedThroughputExceededException"}
+)  # fmt: skip
+_BUSY: Final = frozenset({"ResourceConflictException", "PreconditionFailedException", "ConflictException",
+                          "ConcurrentModification", "ConcurrentModificationException"})  # fmt: skip
+_LOGIN: Final = "`aws sso login`, `aws configure`, or AWS_PROFILE for another profile"
+_NOT_ALLOWED: Final = re.compile(r"not authorized to perform:? (?P<action>[\w-]+:\w+)(?:.*?on resource:? (?P<on>\S+))?")
+
+
+def code_of(error: Any) -> str:
+    """The error code of a botocore ClientError: `ResourceNotFoundException`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: Any) -> str:
+    """What AWS says in a ClientError, on one line."""
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:500]
+
+
+@contextmanager
+def told(policy: str) -> Iterator[None]:
+    """Run calls of AWS; what they raise becomes a StageError. `policy` is the file that grants them all."""
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ModuleNotFoundError:
+        raise StageError("shipping to AWS needs the package boto3", help="pip install 'mlspec[aws]'") from None
+    try:
+        yield
+    except ClientError as error:
+        raise refusal(code_of(error), message_of(error), str(error.operation_name), policy) from None
+    except BotoCoreError as error:
+        raise unreachable(error) from None
+
+
+def refusal(code: str, message: str, operation: str, policy: str) -> StageError:
+    """AWS's refusal of `operation` as a sentence and the next step."""
+    if code in _DENIED or "not authorized to perform" in message:
+        return _denied(message, operation, policy)
+    if code in _EXPIRED or "token included in the request is expired" in message:
+        return StageError("the AWS credentials have expired", help=f"{_LOGIN}; then: mlspec apply")
+    if code == "RequestTimeTooSkewed" or "Signature not yet current" in message or "Signature expired" in message:
+        return StageError(
+            "AWS refuses the request because this machine's clock is wrong",
+            help="set it: sudo timedatectl set-ntp true",
+        )
+    if code == "OptInRequired" or (code in _UNKNOWN and "security token included" in message):
+        return StageError(
+            "AWS does not know these credentials, or the region is not enabled for the account",
+            help=f"{_LOGIN}; or enable the region: aws account enable-region --region-name REGION",
+        )
+    if code in _UNKNOWN:
+        return StageError(f"AWS does not accept these credentials ({code})", help=_LOGIN)
+    if code in _THROTTLED or "Rate exceeded" in message:
+        message = f"AWS still turns {operation} away for want of capacity, after several tries"
+        return StageError(message, help="wait a minute, then: mlspec apply; it goes on where it was")
+    if code in _BUSY:
+        return StageError(
+            f"{operation}: something else is changing the same resource ({message})",
+            help="wait until the other change has ended, then: mlspec apply",
+        )
+    return _limit(code, message, operation) or _key(code, message) or _other(code, message, operation)
+
+
+def _denied(message: str, operation: str, policy: str) -> StageError:
+    found = _NOT_ALLOWED.search(message)
+    action = found["action"] if found else operation
+    on = f" on {found['on']}" if found and found["on"] else ""
+    if "explicit deny" in message:
+        kind = "a policy of the organization" if "service control policy" in message else "a policy"
+        return StageError(
+            f"{kind} forbids {action}{on}", help="ask who administers the AWS account; no right can undo it"
+        )
+    help = f"{policy} has all the rights that this stage needs: attach it to the role or user that runs mlspec"
+    return StageError(f"these credentials may not do {action}{on}", help=help)
+
+
+def _limit(code: str, message: str, operation: str) -> StageError | None:
+    if not re.search(r"Limit|Quota|StorageExceeded|TooMany", code):
+        return None
+    help = "raise the quota (console: Service Quotas), or remove what is no longer needed: mlspec destroy"
+    if code == "CodeStorageExceededException":
+        help = "delete old versions: aws lambda delete-function --function-name NAME --qualifier VERSION"
+    return StageError(f"{operation}: the account has reached a limit of AWS: {message}", help=help)
+
+
+def _key(code: str, message: str) -> StageError | None:
+    if "KMS" not in code and "kms" not in message.lower():
+        return None
+    help = "enable the key, and let these credentials use it (kms:CreateGrant, kms:DescribeKey, kms:RetireGrant)"
+    return StageError(f"the KMS key cannot be used: {message or code}", help=help)
+
+
+_KNOWN: Final = (
+    (r"manifest.*media type|image index|unsupported.*manifest", "Lambda does not take this kind of image: {message}",
+     "build it without attestations (docker build --provenance=false), then: mlspec apply"),
+    (r"[Ss]ource image .* (does not exist|is not valid)|Image.* (does not exist|not found)",
+     "Lambda does not find the image: {message}", "push it again: mlspec apply --force push"),
+    (r"Lambda does not have permission to access the ECR image", "Lambda may not pull the image",
+     "its repository needs the policy of ecr/repository-policy.json: mlspec apply --force push"),
+    (r"architecture", "the image and the function are of different processors: {message}",
+     "let package.docker.platform and deploy.lambda.architecture agree"),
+    (r"UnreservedConcurrentExecution", "AWS keeps 100 concurrent executions for all other functions: {message}",
+     "lower deploy.lambda.concurrency.reserved, or raise the account's quota of concurrent executions"),
+    (r"role defined for the function cannot be assumed", "Lambda cannot take the function's role",
+     "it must trust lambda.amazonaws.com, as lambda/role-trust.json does"),
+)  # fmt: skip
+
+
+def _other(code: str, message: str, operation: str) -> StageError:
+    for pattern, said, help in _KNOWN:
+        if re.search(pattern, message):
+            return StageError(said.format(message=message), help=help)
+    return StageError(f"AWS refuses {operation}: {message or code}", help=f"AWS's code for it is {code}")
+
+
+_OFFLINE: Final = frozenset(
+    {"EndpointConnectionError", "ConnectTimeoutError", "ConnectionError", "ProxyConnectionError", "ReadTimeoutError",
+     "ConnectionClosedError", "HTTPClientError"}
+)  # fmt: skip
+
+
+def unreachable(error: Exception) -> StageError:
+    """What botocore raises before AWS has answered, as a sentence and the next step."""
+    kind, text = type(error).__name__, str(error)
+    if kind in ("NoCredentialsError", "PartialCredentialsError"):
+        return StageError("there are no AWS credentials here", help=_LOGIN)
+    if kind == "ProfileNotFound":
+        return StageError(text, help="aws configure list-profiles shows those there are")
+    if "SSO" in kind or kind in ("UnauthorizedSSOTokenError", "TokenRetrievalError", "LoginRefreshRequired"):
+        return StageError("the AWS sign-in has expired", help="aws sso login, then: mlspec apply")
+    if kind == "CredentialRetrievalError":
+        return StageError(f"the AWS credentials cannot be had: {text}", help=_LOGIN)
+    if kind == "SSLError":
+        return StageError(
+            f"the connection to AWS is not trusted: {text}",
+            help="behind a company's proxy, set AWS_CA_BUNDLE to its CA",
+        )
+    if kind in _OFFLINE:
+        return StageError(
+            f"AWS cannot be reached: {text}", help="check the network and the region's name, then: mlspec apply"
+        )
+    return StageError(f"the call of AWS failed: {text}", help="")

@@ -1,0 +1,92 @@
+"""Versions of the function as containers: locked down as Lambda does it, with its memory, started once each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from mlspec.errors import StageError
+from mlspec.shipping.docker import Docker
+from mlspec.shipping.local.plane import Sandbox
+
+LABEL: Final = "io.mlspec.rehearsal"
+"""Names the rehearsal's folder, so that what a kill left behind is found again."""
+VERSION: Final = "io.mlspec.version"
+_LOCKED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running version, answering HTTP on a port of 127.0.0.1."""
+
+    id: str
+    version: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The containers of one rehearsal."""
+
+    docker: Docker
+    owner: str
+
+    def start(self, version: str, sandbox: Sandbox, ready: Callable[[int], bool], patience: float = 60.0) -> Container:
+        """A container of the version, once it answers. Raises StageError with its last words where it does not."""
+        port = self._port(sandbox.image)
+        memory = (f"--memory={sandbox.memory}m", f"--memory-swap={sandbox.memory}m")
+        variables = [f"--env={name}={value}" for name, value in sandbox.variables.items()]
+        labels = (f"--label={LABEL}={self.owner}", f"--label={VERSION}={version}")
+        done = self.docker.run(
+            "run", "--detach", *_LOCKED, *memory, *variables, *labels, f"--publish=127.0.0.1::{port}", sandbox.image
+        )
+        if done.returncode:
+            raise StageError(f"version {version} does not start", help=done.stderr.strip()[-500:])
+        id = done.stdout.strip().splitlines()[-1]
+        end = time.monotonic() + patience
+        while (published := self.port(id, port)) is None or not ready(published):
+            if self.gone(id) or time.monotonic() > end:
+                words = self._last_words(id)
+                self.remove(id)
+                raise StageError(f"version {version} ends as it starts", help=words)
+            time.sleep(0.05)
+        return Container(id, version, published)
+
+    def _port(self, image: str) -> int:
+        """The port that the image says it listens on. An image that is not here is pulled."""
+        if (
+            self.docker.run("image", "inspect", image).returncode
+            and (done := self.docker.run("pull", image)).returncode
+        ):
+            raise StageError(f"docker cannot pull {image}", help=done.stderr.strip()[-500:])
+        exposed = self.docker.inspect(image)["Config"].get("ExposedPorts") or {"8080/tcp": {}}
+        return int(next(iter(exposed)).partition("/")[0])
+
+    def port(self, id: str, inner: int) -> int | None:
+        """Where it is reached from here; None where it no longer runs."""
+        said = self.docker.run("port", id, str(inner)).stdout.strip().splitlines()
+        number = said[0].rpartition(":")[2] if said else ""
+        return int(number) if number.isdigit() else None
+
+    def gone(self, id: str) -> bool:
+        """Whether it has ended."""
+        return self.docker.run("inspect", "--format", "{{.State.Running}}", id).stdout.strip() != "true"
+
+    def starved(self, id: str) -> bool:
+        """Whether the kernel ended it for want of memory."""
+        return self.docker.run("inspect", "--format", "{{.State.OOMKilled}}", id).stdout.strip() == "true"
+
+    def remove(self, id: str) -> None:
+        """End it at once, and remove it."""
+        self.docker.run("rm", "--force", "--volumes", id)
+
+    def left(self) -> list[str]:
+        """All containers of this rehearsal, whoever started them."""
+        return self.docker.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.owner}").stdout.split()
+
+    def _last_words(self, id: str) -> str:
+        starved = "it needs more memory than deploy.lambda.memory; " if self.starved(id) else ""
+        done = self.docker.run("logs", "--tail", "5", id)
+        return starved + (done.stdout + done.stderr).strip()[-500:]

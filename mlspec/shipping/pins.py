@@ -1,0 +1,65 @@
+"""Tags that keep an image from expiring while a version that runs it is live, or is what one would go back to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from mlspec.parts.images.settings import KEEP
+from mlspec.shipping.change import Change
+from mlspec.shipping.converge import Step
+from mlspec.shipping.errors import code_of
+from mlspec.shipping.target import Target
+
+
+def steps(target: Target, repository: str, kept: Mapping[str, str], *, release: bool) -> list[Step]:
+    """What puts the tag `keep-VERSION` on each image of `kept`: version to digest.
+
+    With `release` the tags of all other versions go; an image that keeps another tag stays.
+    """
+    client, made = target.client("ecr"), []
+    there = _tags(client, repository)
+    for version, digest in kept.items():
+        if (tag := KEEP + version) not in there and digest:
+            change = Change("+", f"ecr tag {tag}", new=digest)
+            made.append(Step((change,), partial(_put, client, repository, digest, tag)))
+    gone = [tag for tag in there if tag.startswith(KEEP) and tag.removeprefix(KEEP) not in kept] if release else []
+    for tag in gone:
+        change = Change("-", f"ecr tag {tag}", old=there[tag])
+        made.append(Step((change,), partial(_remove, client, repository, tag)))
+    return made
+
+
+def _tags(client: Any, repository: str) -> dict[str, str]:
+    """Tag to digest of every tagged image; none where there is no repository."""
+    from botocore.exceptions import ClientError
+
+    pages = client.get_paginator("list_images").paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+    try:
+        return {found["imageTag"]: found["imageDigest"] for page in pages for found in page["imageIds"]}
+    except ClientError as error:
+        if code_of(error) == "RepositoryNotFoundException":
+            return {}
+        raise
+
+
+def _put(client: Any, repository: str, digest: str, tag: str) -> None:
+    """One more tag for an image: its own manifest, put again under that name."""
+    from botocore.exceptions import ClientError
+
+    found = client.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
+    if not found:
+        return  # it is live and gone from the registry: Lambda keeps its own copy, and there is nothing to protect
+    manifest = {"imageManifest": found[0]["imageManifest"]}
+    if found[0].get("imageManifestMediaType"):
+        manifest["imageManifestMediaType"] = found[0]["imageManifestMediaType"]
+    try:
+        client.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **manifest)
+    except ClientError as error:
+        if code_of(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+            raise
+
+
+def _remove(client: Any, repository: str, tag: str) -> None:
+    client.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": tag}])

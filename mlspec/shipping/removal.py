@@ -1,0 +1,102 @@
+"""What mlspec made for a project and tagged, and the calls that remove it. What carries no such tag is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mlspec.parts.deploy.settings import log_group
+from mlspec.shipping import address, alias, api, function, logs, repository, role, version
+from mlspec.shipping.converge import PROJECT, unpaired
+from mlspec.shipping.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Found:
+    """One resource. `left` says why it stays, "" where it is to go."""
+
+    resource: str
+    detail: str
+    act: Callable[[], object]
+    left: str = ""
+
+
+def found(wanted: Wanted, *, images: bool) -> list[Found]:
+    """All that there is, in the order in which it can be removed; after a half-done removal, what is left of it."""
+    looks = (_function, _api, _role, _logs, partial(_repository, images=images))
+    return [resource for look in looks for resource in look(wanted)]
+
+
+def _left(wanted: Wanted, tags: dict[str, str]) -> str:
+    owner = tags.get(PROJECT)
+    if owner == wanted.project:
+        return ""
+    return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
+
+
+def _function(wanted: Wanted) -> list[Found]:
+    target, name, live = wanted.target, wanted.function.name, wanted.function.options.alias
+    there = function.read(target, name)
+    if there is None:
+        return []
+    count = len(version.versions(target, name)) - 1
+    parts = [f"{count} version{'s' if count != 1 else ''}"]
+    if alias.read(target, name, live):
+        parts.append(f"alias {live}")
+    if url := address.read(target, name, live):
+        parts.append(str(url["FunctionUrl"]))
+    act = partial(target.client("lambda").delete_function, FunctionName=name)
+    return [Found(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
+
+
+def _api(wanted: Wanted) -> list[Found]:
+    there = api.read(wanted.target, wanted.function.name, wanted.project)
+    if there is None:
+        return []
+    act = partial(wanted.target.client("apigatewayv2").delete_api, ApiId=there["ApiId"])
+    return [Found(api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
+
+
+def _role(wanted: Wanted) -> list[Found]:
+    name = wanted.function.name
+    there = role.read(wanted.target, name) if wanted.function.options.role is None else None
+    if there is None:
+        return []
+    left = _left(wanted, unpaired(there.get("Tags", [])))
+    return [Found(role.resource(name), "", partial(_delete_role, wanted.target.client("iam"), name), left)]
+
+
+def _delete_role(client: Any, name: str) -> None:
+    """AWS deletes only a role that nothing is attached to."""
+    for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
+        client.delete_role_policy(RoleName=name, PolicyName=policy)
+    for policy in client.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        client.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+    client.delete_role(RoleName=name)
+
+
+def _logs(wanted: Wanted) -> list[Found]:
+    client, made = wanted.target.client("logs"), []
+    for name in (log_group(wanted.function), f"/mlspec/{wanted.function.name}"):
+        there = logs.read(wanted.target, name)
+        if there is not None:
+            left = _left(wanted, client.list_tags_for_resource(resourceArn=logs.arn_of(there))["tags"])
+            act = partial(client.delete_log_group, logGroupName=name)
+            made.append(Found(logs.resource(name), f"{there.get('storedBytes', 0)} bytes", act, left))
+    return made
+
+
+def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
+    client, name = wanted.target.client("ecr"), wanted.function.ecr.repository
+    there = repository.read(wanted.target, name) if name else None
+    if there is None:
+        return []
+    left = _left(wanted, repository.tags_of(wanted.target, there))
+    pages = client.get_paginator("list_images").paginate(repositoryName=name)
+    count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
+    if not images:
+        left = left or "its images are kept; --images removes them too"
+    act = partial(client.delete_repository, repositoryName=name, force=True)
+    return [Found(repository.resource(name), f"{count} image{'s' if count != 1 else ''}", act, left)]

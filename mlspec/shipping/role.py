@@ -1,0 +1,116 @@
+"""The role that the function runs as: who may take it and what it may do, as there against `lambda/role-*.json`.
+
+Rights that somebody else has attached to it are left as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+from mlspec.parts.deploy import settings
+from mlspec.parts.images.settings import tags
+from mlspec.shipping.change import Change
+from mlspec.shipping.converge import Step, differences, ours, pairs, unpaired
+from mlspec.shipping.errors import code_of
+from mlspec.shipping.target import Target
+from mlspec.shipping.wanted import Wanted
+
+Json = dict[str, Any]
+POLICY = "mlspec"
+"""Name of the inline policy."""
+
+
+def resource(name: str) -> str:
+    """What a person calls it."""
+    return f"iam role {name}"
+
+
+def read(target: Target, name: str) -> Json | None:
+    """The role with its `AssumeRolePolicyDocument` and `Tags`; None where there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found: Json = target.client("iam").get_role(RoleName=name)["Role"]
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return None
+        raise
+    return found
+
+
+def steps(wanted: Wanted) -> list[Step]:
+    """What makes the role as wanted; nothing where the spec names one that exists."""
+    if wanted.function.options.role is not None:
+        return []
+    client, name = wanted.target.client("iam"), wanted.function.name
+    trust, rights = settings.role_trust(), settings.role_policy(wanted.function)
+    found = read(wanted.target, name)
+    if found is None:
+        made = Change("+", resource(name), new=_brief(rights))
+        return [Step((made,), partial(_create, client, wanted, trust, rights))]
+    given = unpaired(found.get("Tags", []))
+    command = f"aws iam tag-role --role-name {name} --tags Key=mlspec:project,Value={wanted.project}"
+    ours(resource(name), given, wanted.project, command)
+    steps: list[Step] = []
+    if changes := differences(resource(name), tags(wanted.project), given):
+        steps.append(Step(changes, partial(client.tag_role, RoleName=name, Tags=pairs(tags(wanted.project)))))
+    if (there := _document(found["AssumeRolePolicyDocument"])) != trust:
+        change = Change("~", resource(name), "trust", _principals(there), _principals(trust))
+        document = json.dumps(trust)
+        steps.append(Step((change,), partial(client.update_assume_role_policy, RoleName=name, PolicyDocument=document)))
+    if (granted := _rights(client, name)) != rights:
+        change = Change("~" if granted else "+", resource(name), "rights", _brief(granted), _brief(rights))
+        steps.append(Step((change,), partial(_grant, client, name, rights)))
+    return steps
+
+
+def _create(client: Any, wanted: Wanted, trust: Json, rights: Json) -> None:
+    name = wanted.function.name
+    client.create_role(
+        RoleName=name,
+        AssumeRolePolicyDocument=json.dumps(trust),
+        Description=f"Runs the Lambda function {name}",
+        Tags=pairs(tags(wanted.project)),
+    )
+    _grant(client, name, rights)
+
+
+def _grant(client: Any, name: str, rights: Json) -> None:
+    client.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(rights))
+
+
+def _rights(client: Any, name: str) -> Json | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        return _document(client.get_role_policy(RoleName=name, PolicyName=POLICY)["PolicyDocument"])
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+def _document(found: Json | str) -> Json:
+    """botocore decodes a policy's document; what other tools have written may be percent-encoded text."""
+    document: Json = json.loads(unquote(found)) if isinstance(found, str) else found
+    return document
+
+
+def _brief(policy: Mapping[str, Any] | None) -> list[str] | None:
+    if policy is None:
+        return None
+    actions = [s["Action"] if isinstance(s["Action"], list) else [s["Action"]] for s in _statements(policy)]
+    return sorted({action for found in actions for action in found})
+
+
+def _principals(policy: Mapping[str, Any]) -> list[str]:
+    return sorted(str(s.get("Principal")) for s in _statements(policy))
+
+
+def _statements(policy: Mapping[str, Any]) -> list[Json]:
+    found = policy.get("Statement", [])
+    return found if isinstance(found, list) else [found]

@@ -1,0 +1,136 @@
+"""A published version to its rollout: the strategy of the spec, and the eyes and hands of the target."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlspec.errors import StageError
+from mlspec.job import Job
+from mlspec.parts.deploy.settings import Function
+from mlspec.parts.deploy.spec import Deploy, Rollout
+from mlspec.parts.images.settings import tags
+from mlspec.shipping import alias
+from mlspec.shipping.alias import Alias
+from mlspec.shipping.history import Event, History
+from mlspec.shipping.rollout.course import Course
+from mlspec.shipping.rollout.measure import Instruments, Prober
+from mlspec.shipping.target import Target
+
+Row = Mapping[str, Any]
+Apart = Callable[[Row, Any], float]
+"""The bundle's answer and the version's to how far they lie apart."""
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Rows, the bundle's own answers to them, and how far an answer may be off."""
+
+    rows: Sequence[Row]
+    answers: Sequence[Row]
+    apart: Apart
+    tolerance: float
+
+    def run(self, prober: Prober, version: str) -> str:
+        """Put every row to the version; gives what was seen. Raises StageError for the first wrong answer."""
+        worst = 0.0
+        for row, expected in zip(self.rows, self.answers, strict=True):
+            found = prober.invoke(version, row)
+            gap = self.apart(expected, found)
+            if not gap <= self.tolerance:
+                message = f"it answers {str(found)[:200]} to {str(row)[:200]}, and the bundle {str(expected)[:200]}"
+                raise StageError(message, help="the image does not hold the bundle that is here: mlspec apply")
+            worst = max(worst, gap)
+        return f"{len(self.rows)} rows answered as by the bundle, at most {worst:.2g} apart"
+
+
+@dataclass(frozen=True)
+class Aliased:
+    """The alias of one function, as a rollout's store."""
+
+    target: Target
+    function: str
+    name: str
+
+    def read(self) -> Alias | None:
+        """As it stands."""
+        return alias.read(self.target, self.function, self.name)
+
+    def write(self, moved: Alias) -> Alias:
+        """As it stands then."""
+        return alias.write(self.target, self.function, moved)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that is ready to take over, and what led to it."""
+
+    job: Job
+    target: Target
+    function: Function
+    version: str
+    tests: Callable[[], Tests]
+    """Loads the bundle: called where the strategy tries the version, and nowhere else."""
+    audience: Callable[[], Sequence[Row]] = list
+    """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
+
+
+def history(target: Target, function: Function) -> History:
+    """The function's history."""
+    return History(target, function.name, tags(function.info.name))
+
+
+def roll_out(published: Published) -> Alias:
+    """Let the version take over as `deploy.rollout` says. Gives the alias then; StageError where it was taken back."""
+    target, function, plan = published.target, published.function, published.job.need(Deploy).rollout or Rollout()
+    tools = instruments(published)
+    name = function.options.alias
+    store, events = Aliased(target, function.name, name), history(target, function)
+    if plan.strategy != "all-at-once":
+        _say(f"version {published.version} of {function.name}: {plan.strategy}")
+    _not_taken_back(events.read(), published.version, store.read())
+    check = lambda version: published.tests().run(tools.prober, version)  # noqa: E731 - bound to what is known here
+    return Course(plan, name, published.version, store, tools, events, check, _say).run()
+
+
+def _not_taken_back(events: Sequence[Event], version: str, live: Alias | None) -> None:
+    """What a person has taken back does not come again by itself, say with tonight's scheduled apply."""
+    if live is None or version in (live.version, live.other):
+        return
+    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
+    if last is not None and last.kind == "rollback" and last.before == version:
+        raise StageError(
+            f"version {version} was rolled back by hand to {last.version}",
+            help=f"apply a change: that makes a new version; or bring this one back: mlspec rollback {version}",
+        )
+
+
+def instruments(published: Published) -> Instruments:
+    """What the target has to see through."""
+    if published.target.kind == "local":
+        from mlspec.shipping.local.callers import rehearsed
+
+        where = (published.target.region, published.function.name, published.function.options.alias)
+        return rehearsed(published.version, published.audience() or published.tests().rows, *where)
+    from mlspec.shipping.rollout import cloudwatch
+
+    return cloudwatch.instruments(
+        published.target, published.function.name, published.function.options.alias, _labels(published.job)
+    )
+
+
+def _labels(job: Job) -> list[str]:
+    """What the model answers with; nothing for a number, or where there is no bundle to ask."""
+    try:
+        found = json.loads((job.inputs / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    except OSError:
+        return []
+    return list(found["output"].get("labels", ()))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,43 @@
+"""All callers to another version, in one switch, on a person's word."""
+
+from __future__ import annotations
+
+from mlspec.errors import StageError
+from mlspec.parts.deploy.settings import Function
+from mlspec.parts.images.settings import tags
+from mlspec.shipping import alias
+from mlspec.shipping.alias import Alias
+from mlspec.shipping.history import History
+from mlspec.shipping.ledger import Ledger
+from mlspec.shipping.target import Target
+
+
+def chosen(found: Ledger, wanted: str | None) -> str:
+    """The version to go back to. Raises StageError where there is none, or it is live already."""
+    if found.live is None:
+        raise StageError("nothing is deployed, so there is nothing to go back from", help="mlspec apply deploys it")
+    if wanted is None:
+        if found.live.other is not None:  # a rollout stands in the middle: back is where it came from
+            return found.live.version
+        if found.previous is None:
+            message = f"version {found.live.version} is live, and none was before it"
+            raise StageError(message, help="mlspec releases shows what there is")
+        return found.previous.version
+    if found.find(wanted) is None:
+        known = ", ".join(release.version for release in found.releases[:10])
+        raise StageError(f"there is no version {wanted}", help=f"there are {known}")
+    if found.live.version == wanted and found.live.other is None:
+        raise StageError(f"version {wanted} is live already")
+    return wanted
+
+
+def take_back(target: Target, function: Function, found: Ledger, version: str, why: str) -> Alias:
+    """Switch, and write it down."""
+    live = found.live
+    assert live is not None, "a version was chosen, so there is an alias"
+    text = f"mlspec: version {version} by hand"
+    moved = alias.write(target, function.name, Alias(live.name, version, description=text, revision=live.revision))
+    left = live.other if live.other not in (None, version) else live.version
+    events = History(target, function.name, tags(function.info.name))
+    events.add("rollback", version, before=left, percent=100.0, why=why)
+    return moved

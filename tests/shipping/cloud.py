@@ -1,0 +1,135 @@
+"""An emulated AWS beside a real image registry, and a project that ships to them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlspec.compiler import compile_project
+from mlspec.job import Job
+from mlspec.parts.deploy import work as deploying
+from mlspec.parts.images import work as pushing
+from mlspec.shipping.record import Release, labels
+from mlspec.shipping.target import Target
+from tests.parts.targets import BASE, PACKAGE
+
+Run = Callable[..., tuple[int, str, str]]
+"""The program in a project's folder: exit code, stdout, stderr."""
+REGISTRY = "127.0.0.1:5000"
+_PREFIXES = {"api.ecr": "ecr"}
+READS = ("Get", "List", "Describe", "Batch", "Head")
+SIGNATURE = {
+    "version": 1,
+    "name": "cola",
+    "task": "classification",
+    "inputs": [{"name": "sentence", "type": "text"}],
+    "output": {"labels": ["no", "yes"]},
+}
+
+
+@dataclass
+class Calls:
+    """Every call that a target's clients make, as they are made."""
+
+    made: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def changing(self) -> list[str]:
+        """Names of those that change something; what is written down in the history is told apart."""
+        acts = [(s, o) for s, o, p in self.made if not str(p.get("logGroupName", "")).startswith("/mlspec/")]
+        return [f"{s}:{o}" for s, o in acts if not o.startswith(READS) or o == "BatchDeleteImage"]
+
+    def actions(self) -> set[str]:
+        """The rights that the calls take."""
+        made = {f"{_PREFIXES.get(s, s)}:{o}" for s, o, _ in self.made}
+        return made - {"sts:GetCallerIdentity"}  # which nobody needs a right for
+
+    def clear(self) -> None:
+        self.made.clear()
+
+
+def watched(target: Target, services: tuple[str, ...] = ("ecr", "iam", "lambda", "logs", "sts")) -> Calls:
+    """Listen to all calls of a target."""
+    calls = Calls()
+
+    def heard(params: dict[str, Any], model: Any, **_: Any) -> None:
+        calls.made.append((model.service_model.endpoint_prefix, model.name, params))
+
+    for service in services:
+        target.client(service).meta.events.register("provide-client-params.*.*", heard)
+    return calls
+
+
+@dataclass
+class Shipped:
+    """A project in a folder, with an image that was built for it."""
+
+    root: Path
+    target: Target
+    docker: str
+
+    def files(self) -> tuple[Any, ...]:
+        """The generated files."""
+        return tuple(compile_project(self.root / "mlproject.yaml").files)
+
+    def job(self) -> Job:
+        project = compile_project(self.root / "mlproject.yaml").project
+        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def release(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.artifacts / "release.json").read_text())
+        return found
+
+    def spec(self, old: str, new: str) -> None:
+        path = self.root / "mlproject.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def image(self, content: str, signature: dict[str, Any] = SIGNATURE) -> None:
+        """Build an image with that content, as the stage `image` leaves it."""
+        folder = self.root / "context"
+        folder.mkdir(exist_ok=True)
+        (folder / "content").write_text(content)
+        (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
+        found = labels(Release(commit="a" * 40, bundle=content.encode().hex().ljust(64, "0")), signature)
+        flags = [f"--label={name}={value}" for name, value in found.items()]
+        tag = f"mlspec-test-{self.root.name.lower()}"
+        command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
+        subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
+        done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
+        known = json.loads(done.stdout)[0]
+        record = {"image": tag, "id": known["Id"], "platform": "linux/amd64", "size_bytes": known["Size"],
+                  "max_size_bytes": 10**9, "labels": found}  # fmt: skip
+        self.artifacts.mkdir(exist_ok=True)
+        (self.artifacts / "image.json").write_text(json.dumps(record))
+
+    def push(self) -> None:
+        pushing.ship(self.job(), self.target)
+
+    def deploy(self) -> None:
+        deploying.ship(self.job(), self.target)
+
+
+def spec(name: str, function: str = "{}", more: str = "") -> str:
+    registry = f"registry: {{ecr: {{repository: {name}, region: eu-west-1}}}}\n"
+    return BASE.replace("name: cola", f"name: {name}") + PACKAGE + registry + f"deploy: {{lambda: {function}}}\n" + more
+
+
+def registry_runs() -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{REGISTRY}/v2/", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

@@ -1,0 +1,131 @@
+"""`plan`, `apply` and `destroy` of what lies in an account, as a person calls them; AWS is emulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.shipping.cloud import Run, Shipped
+
+
+@pytest.fixture
+def live(shipped: Callable[..., Shipped]) -> Shipped:
+    """A project that is deployed."""
+    project = shipped("{memory: 512, url: true}")
+    project.push()
+    project.deploy()
+    return project
+
+
+def remote(text: str, name: str) -> list[str]:
+    """The lines of the section `Remote`."""
+    section = text.partition("\nRemote\n")[2].partition("\n\n")[0]
+    return [line.strip().replace(name, "NAME") for line in section.splitlines()]
+
+
+def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> None:
+    code, out, _ = mlspec(live, "plan", "--only", "deploy", "--only", "push")
+    assert (code, remote(out, live.root.name)) == (0, [])
+    assert "push    up to date" in out
+    live.spec("memory: 512", "memory: 1024")
+    code, out, _ = mlspec(live, "plan", "--only", "deploy")
+    assert remote(out, live.root.name) == [
+        "~ lambda function NAME MemorySize: 512 -> 1024",
+        "+ lambda version of NAME: what the function is then",
+        "~ lambda alias live version: 1 -> the new version",
+    ]
+    assert "> deploy  +1 ~2" in out
+    found = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
+    assert found["unseen"] == {}
+    assert {k: v for k, v in found["changes"][0].items() if k != "resource"} == {
+        "stage": "deploy", "sign": "~", "setting": "MemorySize", "old": 512, "new": 1024, "breaking": "",
+    }  # fmt: skip
+
+
+def test_without_aws_the_plan_says_so_in_one_line_and_goes_on(live: Shipped, mlspec: Run, tmp_path: Path) -> None:
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    code, out, _ = mlspec(live, "plan", **nowhere)
+    assert code == 0
+    (line,) = remote(out, live.root.name)
+    assert line.startswith("push and deploy cannot be looked at from here: AWS cannot be reached")
+    assert "> deploy" in out
+    none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}  # fmt: skip
+    _, out, _ = mlspec(live, "plan", **none)
+    assert remote(out, live.root.name) == [
+        "push and deploy cannot be looked at from here: there are no AWS credentials here"
+    ]
+
+
+def test_apply_changes_what_differs_and_then_has_nothing_to_do(live: Shipped, mlspec: Run) -> None:
+    live.spec("memory: 512", "memory: 1024")
+    code, out, err = mlspec(live, "apply", "--yes", "--only", "deploy")
+    assert code == 0, out + err
+    assert live.release["function"]["version"] == "2"
+    code, out, _ = mlspec(live, "apply", "--yes", "--only", "deploy", "--only", "push")
+    assert "Nothing to do: all files and 2 stages are up to date." in out
+    (live.artifacts / "release.json").unlink()
+    _, out, _ = mlspec(live, "plan", "--only", "push")
+    assert remote(out, live.root.name)[0].startswith("+ record artifacts/release.json")
+
+
+def test_a_failed_deployment_ends_in_a_sentence(live: Shipped, mlspec: Run) -> None:
+    live.spec("url: true", "environment: {TOKEN: {env: NOT_SET_HERE}}")
+    code, out, err = mlspec(live, "apply", "--yes", "--only", "deploy")
+    assert code == 4
+    assert "the function's variable TOKEN comes from NOT_SET_HERE, which is not set here" in err
+    assert "export NOT_SET_HERE=..." in err
+    assert "Traceback" not in out + err
+
+
+def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run) -> None:
+    name, client = live.root.name, live.target.client
+    code, out, err = mlspec(live, "destroy")
+    assert code == 2
+    assert "nobody here to ask" in err
+    assert f"- lambda function {name} (1 version, alias live, https://" in out
+    assert f"ecr repository {name} (1 image) stays: its images are kept" in out
+    client("lambda").get_function(FunctionName=name)
+    code, out, _ = mlspec(live, "destroy", "--yes", "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "ok": True,
+        "removed": [
+            f"lambda function {name}",
+            f"iam role {name}",
+            f"log group /aws/lambda/{name}",
+            f"log group /mlspec/{name}",
+        ],
+        "left": [{"resource": f"ecr repository {name}", "why": "its images are kept; --images removes them too"}],
+    }
+    assert live.release["function"] is None
+    code, out, _ = mlspec(live, "destroy", "--yes", "--images")
+    assert f"- ecr repository {name} (1 image)" in out
+    assert not (live.artifacts / "release.json").exists()
+    code, out, _ = mlspec(live, "destroy", "--yes", "--images")
+    assert (code, out) == (0, "Nothing to remove.\n")
+
+
+def test_destroy_leaves_what_others_made_and_goes_on_where_it_was(live: Shipped, mlspec: Run) -> None:
+    name, client = live.root.name, live.target.client
+    client("iam").untag_role(RoleName=name, TagKeys=["mlspec:project"])
+    client("lambda").delete_function(FunctionName=name)
+    code, out, _ = mlspec(live, "destroy", "--yes", "--json")
+    assert code == 0
+    found: dict[str, Any] = json.loads(out)
+    assert found["removed"] == [f"log group /aws/lambda/{name}", f"log group /mlspec/{name}"]
+    assert found["left"][0] == {"resource": f"iam role {name}", "why": "mlspec did not make it"}
+    client("iam").get_role(RoleName=name)
+
+
+def test_destroy_where_nothing_is_shipped(tmp_path: Path, mlspec: Run, shipped: Callable[..., Shipped]) -> None:
+    project = shipped()
+    spec = project.root / "mlproject.yaml"
+    spec.write_text(spec.read_text().partition("deploy:")[0])
+    code, _, err = mlspec(project, "destroy")
+    assert code == 2
+    assert "this project ships nothing" in err

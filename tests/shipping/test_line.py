@@ -1,0 +1,300 @@
+"""Push and deploy against an emulated AWS and a real registry: from nothing, again, after a change, after drift."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlspec.errors import StageError
+from mlspec.shipping import remote
+from mlspec.shipping.address import statements
+from mlspec.shipping.change import told
+from tests.shipping.cloud import SIGNATURE, Shipped, watched
+
+Make = Callable[..., Shipped]
+
+
+def changes(project: Shipped) -> list[str]:
+    """What a plan shows."""
+    job = project.job()
+    found = [
+        *remote.push(job, project.artifacts, project.target),
+        *remote.deploy(job, project.artifacts, project.target),
+    ]
+    return [told(change).replace(project.root.name, "NAME") for change in found]
+
+
+def config(project: Shipped, qualifier: str = "live") -> dict[str, Any]:
+    found = project.target.client("lambda").get_function_configuration(
+        FunctionName=project.root.name, Qualifier=qualifier
+    )
+    return dict(found)
+
+
+def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
+    project = shipped("{url: true, memory: 512}")
+    assert [line.split(":")[0] for line in changes(project)] == [
+        "+ ecr repository NAME",
+        "+ ecr repository NAME lifecycle policy",
+        "+ ecr repository NAME policy",
+        "+ image NAME",
+        "+ record artifacts/release.json",
+        "+ iam role NAME",
+        "+ log group /aws/lambda/NAME",
+        "+ lambda function NAME",
+        "+ lambda version of NAME",
+        "+ lambda alias live",
+        "+ function url NAME",
+    ]
+    project.push()
+    project.deploy()
+    client, name = project.target.client("lambda"), project.root.name
+    assert config(project)["MemorySize"] == 512
+    assert config(project)["CodeSha256"] == project.release["image"]["digest"].removeprefix("sha256:")
+    url = client.get_function_url_config(FunctionName=name, Qualifier="live")["FunctionUrl"]
+    assert project.release["function"] == {"name": name, "version": "1", "alias": "live", "url": url}
+    assert project.release["release"]["commit"] == "a" * 40
+    calls = watched(project.target)
+    assert changes(project) == []
+    project.push()
+    project.deploy()
+    assert calls.changing == []
+    assert project.release["function"]["version"] == "1"
+
+
+def test_a_change_of_the_spec_changes_that_and_publishes(shipped: Make) -> None:
+    project = shipped("{memory: 512}")
+    project.push()
+    project.deploy()
+    project.spec("memory: 512", "memory: 1024, timeout: 60")
+    assert changes(project) == [
+        "~ lambda function NAME MemorySize: 512 -> 1024",
+        "~ lambda function NAME Timeout: 30 -> 60",
+        "+ lambda version of NAME: what the function is then",
+        "~ lambda alias live version: 1 -> the new version",
+    ]
+    calls = watched(project.target)
+    project.push()
+    project.deploy()
+    assert [call.partition(":")[2] for call in calls.changing] == [
+        "UpdateFunctionConfiguration",
+        "PublishVersion",
+        "PutImage",
+        "UpdateAlias",
+    ]
+    assert (config(project)["MemorySize"], config(project)["Version"]) == (1024, "2")
+    assert config(project, "1")["MemorySize"] == 512
+    assert changes(project) == []
+
+
+def test_a_new_image_is_a_new_version_and_both_are_kept(shipped: Make) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    first = project.release["image"]["digest"]
+    for content in ("two", "three"):
+        project.image(content)
+        project.push()
+        project.deploy()
+    assert config(project)["Version"] == "3"
+    images = project.target.client("ecr").describe_images(repositoryName=project.root.name)["imageDetails"]
+    kept = {tag: image["imageDigest"] for image in images for tag in image["imageTags"] if tag.startswith("keep-")}
+    assert kept.keys() == {"keep-2", "keep-3"}
+    assert kept["keep-3"] == project.release["image"]["digest"]
+    assert first not in kept.values()
+    assert len([tag for image in images for tag in image["imageTags"]]) == 5
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "shown"),
+    [
+        (
+            lambda clients, name: clients("lambda").update_function_configuration(FunctionName=name, MemorySize=3008),
+            "~ lambda function NAME MemorySize: 3008 -> 1024",
+        ),
+        (
+            lambda clients, name: clients("lambda").put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=1
+            ),
+            "- lambda function NAME reserved concurrency: 1",
+        ),
+        (
+            lambda clients, name: clients("logs").put_retention_policy(
+                logGroupName=f"/aws/lambda/{name}", retentionInDays=7
+            ),
+            "~ log group /aws/lambda/NAME retentionInDays: 7 -> 30",
+        ),
+        (
+            lambda clients, name: clients("iam").put_role_policy(
+                RoleName=name,
+                PolicyName="mlspec",
+                PolicyDocument=json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+                    }
+                ),
+            ),
+            "~ iam role NAME rights: [s3:*] -> [logs:CreateLogStream, logs:PutLogEvents]",
+        ),
+        (
+            lambda clients, name: clients("ecr").put_image_tag_mutability(
+                repositoryName=name, imageTagMutability="MUTABLE"
+            ),
+            "~ ecr repository NAME imageTagMutability: MUTABLE -> IMMUTABLE",
+        ),
+        (
+            lambda clients, name: clients("ecr").put_image_scanning_configuration(
+                repositoryName=name, imageScanningConfiguration={"scanOnPush": False}
+            ),
+            "~ ecr repository NAME scanOnPush: False -> True",
+        ),
+        (
+            lambda clients, name: clients("lambda").create_function_url_config(
+                FunctionName=name, Qualifier="live", AuthType="NONE"
+            ),
+            "- function url NAME:live: ",
+        ),
+    ],
+)
+def test_what_was_done_by_hand_is_seen_and_taken_back(shipped: Make, by_hand: Any, shown: str) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    by_hand(project.target.client, project.root.name)
+    assert shown in (changes(project) or [""])[0]
+    project.push()
+    project.deploy()
+    assert changes(project) == []
+
+
+def test_secrets_are_taken_from_here_and_shown_nowhere(
+    shipped: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = shipped("{environment: {TOKEN: {env: SERVICE_TOKEN}, LEVEL: info}}")
+    project.push()
+    with pytest.raises(StageError, match="SERVICE_TOKEN, which is not set"):
+        project.deploy()
+    monkeypatch.setenv("SERVICE_TOKEN", "hunter2-first")
+    project.deploy()
+    monkeypatch.setenv("SERVICE_TOKEN", "hunter2-second")
+    assert changes(project)[0] == "~ lambda function NAME variable TOKEN"
+    project.deploy()
+    assert config(project)["Environment"]["Variables"] == {"TOKEN": "hunter2-second", "LEVEL": "info"}
+    monkeypatch.delenv("SERVICE_TOKEN")
+    assert changes(project) == []
+    written = "".join(file.read_text() for file in project.artifacts.glob("*.json"))
+    said = capsys.readouterr()
+    assert "hunter2" not in written + said.out + said.err
+
+
+def test_a_variable_that_the_spec_no_longer_names_goes(shipped: Make) -> None:
+    project = shipped("{environment: {LEVEL: info}}")
+    project.push()
+    project.deploy()
+    project.spec("{environment: {LEVEL: info}}", "{}")
+    assert "- lambda function NAME variable LEVEL" in changes(project)
+    project.deploy()
+    assert "Environment" not in config(project)
+
+
+def test_an_address_for_anybody_has_both_rights_and_loses_both(shipped: Make) -> None:
+    project = shipped("{url: {auth: none}}")
+    project.push()
+    project.deploy()
+    which = {"FunctionName": project.root.name, "Qualifier": "live"}
+    found = statements(project.target, which).values()
+    assert {s["Action"] for s in found} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert changes(project) == []
+    project.spec("auth: none", "auth: iam")
+    assert [line[0] for line in changes(project)] == ["~", "-", "-"]
+    project.deploy()
+    assert statements(project.target, which) == {}
+
+
+def test_what_others_made_is_not_touched(shipped: Make) -> None:
+    project = shipped()
+    project.target.client("iam").create_role(RoleName=project.root.name, AssumeRolePolicyDocument="{}")
+    project.push()
+    with pytest.raises(StageError, match=r"iam role .* already, and mlspec did not make it") as failure:
+        project.deploy()
+    assert "aws iam tag-role" in failure.value.help
+
+
+def test_a_breaking_signature_is_named_and_refused(shipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    new = {**SIGNATURE, "inputs": [{"name": "text", "type": "text"}]}
+    project.image("other", new)
+    bundle = project.artifacts / "bundle"
+    bundle.mkdir()
+    (bundle / "signature.json").write_text(json.dumps(new))
+    assert "~ signature of NAME: breaking, the input `sentence` is called `text` now" in changes(project)
+    project.push()
+    with pytest.raises(StageError, match="breaks those who call the live one") as failure:
+        project.deploy()
+    assert "--allow-breaking" in failure.value.help
+    assert config(project)["Version"] == "1"
+    monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
+    project.deploy()
+    assert config(project)["Version"] == "2"
+
+
+def test_every_call_is_granted_by_the_generated_policies(shipped: Make) -> None:
+    project = shipped("{url: {auth: none}, environment: {LEVEL: info}, concurrency: {reserved: 2}}")
+    files = {f.path: json.loads(f.text) for f in project.files() if f.path.endswith("-policy.json")}
+
+    def granted(path: str) -> set[str]:
+        found = [s["Action"] for s in files[path]["Statement"]]
+        return {a for action in found for a in ([action] if isinstance(action, str) else action)}
+
+    calls = watched(project.target)
+    project.push()
+    made = calls.actions()
+    assert made <= granted("ecr/push-policy.json")
+    for old, new in (("LEVEL: info", "LEVEL: debug"), ("reserved: 2", "reserved: 3"), ("none}", "iam}")):
+        calls.clear()
+        project.deploy()
+        made |= calls.actions()
+        assert calls.actions() <= granted("lambda/deploy-policy.json")
+        project.spec(old, new)
+    assert {"lambda:AddPermission", "lambda:PutFunctionConcurrency", "iam:CreateRole", "ecr:PutImage"} <= made
+
+
+def test_an_http_api_calls_the_alias(shipped: Make) -> None:
+    project = shipped('{url: {type: http-api, cors_origins: ["https://example.org"]}}')
+    project.push()
+    project.deploy()
+    client, name = project.target.client("apigatewayv2"), project.root.name
+    (api,) = [api for api in client.get_apis()["Items"] if api["Name"] == name]
+    (integration,) = client.get_integrations(ApiId=api["ApiId"])["Items"]
+    (route,) = client.get_routes(ApiId=api["ApiId"])["Items"]
+    assert integration["IntegrationUri"].endswith(f":function:{name}:live")
+    assert (route["RouteKey"], route["AuthorizationType"]) == ("$default", "AWS_IAM")
+    assert route["Target"] == f"integrations/{integration['IntegrationId']}"
+    assert project.release["function"]["url"] == api["ApiEndpoint"]
+    which = {"FunctionName": name, "Qualifier": "live"}
+    assert f":{api['ApiId']}/*/*" in str(statements(project.target, which)["mlspec-api"]["Condition"])
+    assert changes(project) == []
+    client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
+    project.spec('cors_origins: ["https://example.org"]', "auth: none")
+    first, second = changes(project)
+    assert first == "+ http api NAME route: NONE"
+    assert second.startswith("~ http api NAME CorsConfiguration: ")
+    assert second.endswith("MaxAge: 3600} -> {}")
+    project.deploy()
+    assert changes(project) == []
+    project.spec("type: http-api, ", "")
+    assert [line.split(":")[0] for line in changes(project)] == [
+        "+ function url NAME",
+        "+ permission of NAME mlspec-url",
+        "+ permission of NAME mlspec-url-invoke",
+        "- http api NAME",
+    ]
+    project.deploy()
+    assert changes(project) == []
+    assert [api for api in client.get_apis()["Items"] if api["Name"] == name] == []

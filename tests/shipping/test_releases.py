@@ -1,0 +1,136 @@
+"""`releases`, `why` and `rollback` as a person calls them; AWS is emulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from mlspec.errors import StageError
+from mlspec.shipping import alias
+from mlspec.shipping.alias import Alias
+from mlspec.shipping.ledger import ledger
+from mlspec.shipping.origin import origin
+from mlspec.shipping.wanted import wanted
+from tests.shipping.cloud import Run, Shipped
+
+
+@pytest.fixture
+def three(shipped: Callable[..., Shipped]) -> Shipped:
+    """A function with three versions, the third live."""
+    project = shipped()
+    project.push()
+    project.deploy()
+    for content in ("two", "three"):
+        project.image(content)
+        project.push()
+        project.deploy()
+    return project
+
+
+def listed(mlspec: Run, project: Shipped) -> dict[str, str]:
+    code, out, err = mlspec(project, "releases", "--json")
+    assert code == 0, err
+    return {release["version"]: release["state"] for release in json.loads(out)["releases"]}
+
+
+def live(project: Shipped) -> Alias:
+    found = alias.read(project.target, project.root.name, "live")
+    assert found is not None
+    return found
+
+
+def test_releases_are_listed_newest_first_with_what_became_of_them(three: Shipped, mlspec: Run) -> None:
+    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "older"}
+    code, out, _ = mlspec(three, "releases", "--last", "2")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == f"{three.root.name}:live"
+    assert lines[1].split()[:2] == ["3", "live"]
+    assert lines[2].split()[:2] == ["2", "previous"]
+    assert lines[3].strip() == "and 1 older: --last 3"
+
+
+def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Shipped, mlspec: Run) -> None:
+    code, out, _ = mlspec(three, "why")
+    assert code == 0
+    assert out.startswith(f"{three.root.name} version 3, live, published 20")
+    assert f"  image    {three.release['image']['digest']}" in out
+    assert "published" in out.partition("History")[2]
+    found = json.loads(mlspec(three, "why", "1", "--json")[1])
+    assert (found["version"], found["state"]) == ("1", "older")
+    assert found["bundle"].startswith(b"one".hex())
+    assert [event["kind"] for event in found["events"]] == ["published", "promoted"]
+    code, _, err = mlspec(three, "why", "9")
+    assert code == 2
+    assert "there is no version 9" in err
+    assert "there are 3, 2, 1" in err
+
+
+def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: Run) -> None:
+    three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
+    asked = wanted(three.target, three.job(), "")
+    release = ledger(asked.target, asked.function).find("2")
+    assert release is not None
+    found = origin(asked, release)
+    assert found["bundle"].startswith(b"two".hex())
+    assert found["commit"] == "a" * 40
+    assert found["image"].startswith("sha256:")
+    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "waiting"}
+
+
+def test_rollback_switches_back_and_apply_does_not_undo_it(three: Shipped, mlspec: Run) -> None:
+    code, _, err = mlspec(three, "rollback", CI="")
+    assert code == 2
+    assert "nobody here to ask" in err
+    code, out, err = mlspec(three, "rollback", "--yes", "--why", "it is slow in the shop")
+    assert code == 0
+    assert "3 -> 2" in out
+    assert "version 2 has all calls" in err
+    assert live(three).version == "2"
+    assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
+    assert "it is slow in the shop" in mlspec(three, "why")[1]
+    with pytest.raises(StageError, match="version 3 was rolled back by hand to 2"):
+        three.deploy()
+    assert live(three).version == "2"
+    assert mlspec(three, "rollback", "3", "--yes")[0] == 0
+    assert live(three).version == "3"
+    three.deploy()
+
+
+def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) -> None:
+    assert mlspec(three, "rollback", "1", "--yes")[0] == 0
+    three.image("four")
+    three.push()
+    three.deploy()
+    assert live(three).version == "4"
+
+
+def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: Run) -> None:
+    now = live(three)
+    alias.write(three.target, three.root.name, Alias("live", "2", "3", 0.1, revision=now.revision))
+    assert listed(mlspec, three) == {"3": "splitting", "2": "splitting", "1": "previous"}
+    assert " 10 % " in mlspec(three, "releases")[1]
+    assert mlspec(three, "rollback", "--yes")[0] == 0
+    assert (live(three).version, live(three).other) == ("2", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("3", "version 3 is live already"), ("9", "there is no version 9"), ("x", "there is no version x")],
+)
+def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: str, said: str) -> None:
+    code, _, err = mlspec(three, "rollback", asked, "--yes")
+    assert code == 4
+    assert said in err
+    assert live(three).version == "3"
+
+
+def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped], mlspec: Run) -> None:
+    project = shipped()
+    assert "nothing was released yet" in mlspec(project, "releases")[2]
+    assert "nothing was released yet" in mlspec(project, "why")[2]
+    code, _, err = mlspec(project, "rollback", "--yes")
+    assert code == 4
+    assert "nothing is deployed" in err

@@ -1,0 +1,98 @@
+"""A function made of a zip: no registry, no Docker; AWS is emulated."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mlspec.errors import StageError
+from mlspec.shipping import remote
+from mlspec.shipping.change import told
+from mlspec.shipping.record import Release, labels
+from mlspec.shipping.target import Target
+from tests.parts.targets import BASE, EXPORT, codes, files
+from tests.shipping.cloud import SIGNATURE, Shipped, watched
+
+SPEC = BASE + EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1, memory: 512, url: true}}\n"
+
+
+def zipped(project: Shipped, content: str, **changes: object) -> None:
+    """A zip as the stage `image` leaves it."""
+    project.artifacts.mkdir(exist_ok=True)
+    path = project.artifacts / "function.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("handler.py", content)
+    digest = hashlib.sha256(path.read_bytes())
+    record = {"kind": "zip", "file": "artifacts/function.zip", "sha256": digest.hexdigest(), "direct": True,
+              "code_sha256": base64.b64encode(digest.digest()).decode(), "size_bytes": path.stat().st_size,
+              "labels": labels(Release(commit="b" * 40), SIGNATURE), **changes}  # fmt: skip
+    (project.artifacts / "image.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def project(target: Target, tmp_path: Path) -> Shipped:
+    (tmp_path / "mlproject.yaml").write_text(SPEC)
+    return Shipped(tmp_path, target, "no docker")
+
+
+def changes(project: Shipped) -> list[str]:
+    return [told(change) for change in remote.deploy(project.job(), project.artifacts, project.target)]
+
+
+def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
+    assert changes(project)[2] == "+ lambda function cola: a zip"
+    with pytest.raises(StageError, match="there is no zip to deploy"):
+        project.deploy()
+    zipped(project, "one")
+    project.deploy()
+    found = project.target.client("lambda").get_function_configuration(FunctionName="cola", Qualifier="live")
+    assert (found["Runtime"], found["Handler"], found["MemorySize"]) == ("python3.12", "handler.handle", 512)
+    assert project.release["image"] is None
+    assert project.release["release"]["commit"] == "b" * 40
+    assert project.release["function"]["version"] == "1"
+    calls = watched(project.target)
+    assert changes(project) == []
+    project.deploy()
+    assert calls.changing == []
+    zipped(project, "two")
+    assert changes(project)[0].startswith("~ lambda function cola CodeSha256: ")
+    project.deploy()
+    assert project.release["function"]["version"] == "2"
+    assert changes(project) == []
+    assert not [call for call in calls.made if call[0].endswith("ecr")]
+
+
+def test_a_zip_that_is_too_large_or_no_longer_the_same(project: Shipped) -> None:
+    zipped(project, "one", direct=False, size_bytes=60 * 2**20)
+    with pytest.raises(StageError, match="has 60 MiB, and Lambda takes 50 MiB") as failure:
+        project.deploy()
+    assert "package: {docker: {}}" in failure.value.help
+    zipped(project, "one", sha256="0" * 64)
+    with pytest.raises(StageError, match="no longer the one that was tried"):
+        project.deploy()
+
+
+def test_an_image_cannot_become_a_zip(project: Shipped) -> None:
+    zipped(project, "one")
+    project.deploy()
+    spec = SPEC.replace("{zip: {}}", "{docker: {}}") + "registry: {ecr: {repository: cola, region: eu-west-1}}\n"
+    (project.root / "mlproject.yaml").write_text(spec)
+    with pytest.raises(StageError, match="is made of a zip file, and cannot be given an image"):
+        changes(project)
+
+
+def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
+    base = EXPORT + "package: {zip: {}}\n"
+    assert codes(tmp_path, base + "deploy: {lambda: {}}\n") == ["section-needed"]
+    assert codes(tmp_path, base + "deploy: {lambda: {region: eu-west-1}}\n") == []
+    elsewhere = "registry: {ecr: {repository: cola, region: us-east-1}}\ndeploy: {lambda: {region: eu-west-1}}\n"
+    assert codes(tmp_path, EXPORT + "package: {docker: {}}\n" + elsewhere) == ["conflicting-options"]
+    made = files(tmp_path, base + "deploy: {lambda: {region: eu-west-1}}\n")
+    function = json.loads(made["lambda/function.json"])
+    assert function["PackageType"] == "Zip"
+    assert "ecr:" not in made["lambda/deploy-policy.json"]
