@@ -117,7 +117,5 @@ def told(proof: Mapping[str, Any]) -> str:
     way = "in Lambda's emulator" if locked.get("emulator") else "with a read-only root"
     bound = f" of {locked['memory_mb']} MB" if locked["memory_mb"] else ""
     took = f", took {locked['peak'] / 2**20:.0f} MB{bound}" if locked["peak"] else ""
-    return (
-        f"proved with no network: answers as the bundle does over HTTP ({http['seconds']} s from its start) and {way} "
-        + (f"({locked['seconds']} s{took})")
-    )
+    first = f"proved with no network: answers as the bundle does over HTTP ({http['seconds']} s from its start)"
+    return f"{first} and {way} ({locked['seconds']} s{took})"
