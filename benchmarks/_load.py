@@ -69,6 +69,7 @@ def load(port: int, path: str, bodies: list[str], clients: int, seconds: float) 
                 number += 1
     took.sort()
     return {
+        "answers": number - clients,
         "rate": len(took) / (now - counted_from),
         "p50": statistics.median(took) * 1000,
         "p99": took[int(len(took) * 0.99)] * 1000,

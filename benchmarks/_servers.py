@@ -105,9 +105,22 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def cpu(session: int) -> float:
+    """Seconds of processor that all processes of a session have used so far."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            values = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(values[3]) == session:
+            ticks += int(values[11]) + int(values[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def started(contender: Contender, bundle: Path, cache: Path, row: dict[str, Any]) -> Iterator[int]:
-    """The server, once it answers; ended with all its children."""
+def started(contender: Contender, bundle: Path, cache: Path, row: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """Port and session of the server, once it answers; ended with all its children."""
     port = free_port()
     told = {"BUNDLE": str(bundle), "PORT": str(port), "PYTHONPATH": f"{HERE.parent}:{HERE / '_peers'}",
             "BENTOML_DO_NOT_TRACK": "True", **contender.settings}  # fmt: skip
@@ -118,7 +131,7 @@ def started(contender: Contender, bundle: Path, cache: Path, row: dict[str, Any]
         )
         try:
             wait(contender, port, row, process, Path(folder, "log"))
-            yield port
+            yield port, process.pid
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import _models
-from _servers import CORES, HERE, Contender, contenders, started
+from _servers import CORES, HERE, Contender, contenders, cpu, started
 from text_training import sentences
 
 from mlspec.runtime import Predictor
@@ -101,6 +101,8 @@ class Found:
     """Milliseconds, the median of one caller."""
     many: list[float] = field(default_factory=list)
     """Answers a second, to CLIENTS callers."""
+    cpu: list[float] = field(default_factory=list)
+    """Milliseconds of processor for one of these: what else runs on the machine changes it least."""
 
 
 def measure(
@@ -115,10 +117,13 @@ def measure(
     found, alone = {c.name: Found() for c, _ in everyone}, Found()
     for _ in range(options.rounds):
         for contender, of in everyone:
-            with started(contender, of, options.cache, rows[0]) as port:
+            with started(contender, of, options.cache, rows[0]) as (port, session):
                 load(port, contender, rows, 8, 1)
                 found[contender.name].one.append(load(port, contender, rows, 1, options.seconds)["p50"])
-                found[contender.name].many.append(load(port, contender, rows, CLIENTS, options.seconds)["rate"])
+                before = cpu(session)
+                loaded = load(port, contender, rows, CLIENTS, options.seconds)
+                found[contender.name].many.append(loaded["rate"])
+                found[contender.name].cpu.append((cpu(session) - before) / loaded["answers"] * 1000)
             if contender.name == "mlspec":
                 milliseconds, most = in_process(bundle, rows, options.seconds * 2)
                 alone.one.append(milliseconds)
@@ -129,9 +134,10 @@ def measure(
 def told(title: str, found: dict[str, Found], alone: Found) -> tuple[float, float]:
     """Print the medians; give the best peer's."""
     print(f"{title}; medians of {len(alone.one)} interleaved rounds")
-    print(f"  {'':20} {'1 caller':>10} {f'{CLIENTS} callers':>12}")
+    print(f"  {'':20} {'1 caller':>10} {f'{CLIENTS} callers':>12} {'CPU each':>10}")
     for name, one in {**found, "in process, best": alone}.items():
-        print(f"  {name:20} {statistics.median(one.one):7.2f} ms {statistics.median(one.many):10.0f}/s", flush=True)
+        times = f"{statistics.median(one.one):7.2f} ms {statistics.median(one.many):10.0f}/s"
+        print(f"  {name:20} {times} {statistics.median(one.cpu) if one.cpu else math.nan:7.2f} ms", flush=True)
     peers = [one for name, one in found.items() if not name.startswith("mlspec")]
     if not peers:
         return math.nan, math.nan
