@@ -1,4 +1,4 @@
-"""A bundle made by hand: real preprocessing, and a graph of five nodes in place of a trained model."""
+"""A bundle made by hand: real preprocessing, and a graph of a few nodes in place of a trained model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def text_bundle(folder: Path, name: str = "cola") -> Path:
 
 
 def _graph() -> onnx.ModelProto:
-    """Logits that rise and fall with the mean token id."""
+    """Logits that rise and fall with the mean token id; padding changes nothing, as in any sound model."""
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "L"]) for n in ("input_ids", "attention_mask")]
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", 2])
     weights = numpy_helper.from_array(np.array([[-0.1, 0.1]], dtype=np.float32), "weights")
@@ -42,7 +42,10 @@ def _graph() -> onnx.ModelProto:
     nodes = [
         helper.make_node("Mul", ["input_ids", "attention_mask"], ["masked"]),
         helper.make_node("Cast", ["masked"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["floats", "axes"], ["mean"], keepdims=1),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["floats", "axes"], ["total"], keepdims=1),
+        helper.make_node("ReduceSum", ["mask", "axes"], ["count"], keepdims=1),
+        helper.make_node("Div", ["total", "count"], ["mean"]),
         helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
     ]
     graph = helper.make_graph(nodes, "tiny", inputs, [output], [weights, axes])

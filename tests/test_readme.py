@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mlspec.cli.app import COMMANDS
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
 from mlspec.parts.registry import PARTS
+from mlspec.shipping.local.home import Home
+from mlspec.shipping.local.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
 
 README = CHECKOUT / "README.md"
@@ -119,9 +122,18 @@ def test_the_target_that_the_readme_adds_works(tmp_path: Path) -> None:
     assert [d.code for d in caught.value.diagnostics] == ["empty-badge"]
 
 
+@pytest.fixture
+def tour(tmp_path: Path) -> Iterator[Path]:
+    """A folder for the tour; a rehearsal that a failure has left there is ended."""
+    yield tmp_path
+    for home in tmp_path.glob("*/.mlspec/local"):
+        Rehearsal(Home(home)).stop()
+
+
 @pytest.mark.slow
-def test_the_tour_prints_what_it_shows(tmp_path: Path) -> None:
-    folder = tmp_path
+def test_the_tour_prints_what_it_shows(tour: Path, docker: str) -> None:
+    assert docker
+    folder = tour
     environment = {
         **{k: v for k, v in os.environ.items() if k != "CI"},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
 @engine_option
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, help="At most so many stages at once. DVC runs one, whatever N is."
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Stages at once, at most; DVC runs one at a time.",
 )
 @target_option
 @click.option(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from mlspec.diagnostics import Diagnostic
-from mlspec.errors import SpecError
+from mlspec.errors import SpecError, UsageError
 
 SPEC = "mlproject.yaml"
 TARGET = "MLSPEC_TARGET"
@@ -63,9 +63,14 @@ def engine_option(function: F) -> F:
 
 
 def place(spec: str | None, env: str | None = None) -> Place:
-    """Where the spec is. Raises SpecError when there is none."""
+    """Where the spec is. Raises SpecError when there is none, UsageError for a pipe or a terminal."""
     if spec is not None:
         path = Path(os.path.abspath(spec))  # noqa: PTH100 - `..` must go, links must stay
+        if _stream(path):
+            raise UsageError(
+                f"the spec cannot come from {spec}: its folder is the project's, and that is no folder for one",
+                help="write it to a file in the project's folder, and name that with --spec FILE",
+            )
         return Place(path, path.parent, env)
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -74,3 +79,9 @@ def place(spec: str | None, env: str | None = None) -> Place:
     message = f"there is no {SPEC} here or in a folder above"
     help = "start a project with `mlspec init`, or name the file with --spec FILE"
     raise SpecError([Diagnostic("missing-file", message, SPEC, None, help)])
+
+
+def _stream(path: Path) -> bool:
+    """Whether it is a pipe, a device, or a file that only this process sees under that name."""
+    private = path.parent in (Path("/dev"), Path("/dev/fd")) or path.is_relative_to("/proc")
+    return private or (path.exists() and not path.is_file() and not path.is_dir())

@@ -30,6 +30,8 @@ class Remote:
     parts: Sequence[Part]
     seen: dict[str, list[Change]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
+    _dark: str = ""
+    """Why nothing out there can be seen: what was waited for once is not waited for again."""
 
     def looks(self) -> dict[str, Callable[[], str | None]]:
         """For each stage that has an observer why it would run; None where nothing differs. Each looks when called, and
@@ -40,10 +42,14 @@ class Remote:
     def _reason(self, stage: str, path: str) -> str | None:
         self.seen.pop(stage, None)
         self.unseen.pop(stage, None)
+        if self._dark:
+            self.unseen[stage] = self._dark
+            return COMPARES
         try:
             self.seen[stage] = list(_load(path)(self.project, self.artifacts))
         except MlspecError as error:
             self.unseen[stage] = error.message
+            self._dark = error.message if error.code == "unreachable" else ""
             return COMPARES
         signs: Counter[str] = Counter(change.sign for change in self.seen[stage])
         return " ".join(f"{sign}{signs[sign]}" for sign in "+~-") if signs else None

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 import mlspec
-from mlspec.cli.options import SPEC, Place, place
+from mlspec.cli.options import SPEC, TARGET, Place, place
 from mlspec.cli.outlook import Outlook, look_ahead, to_json
 from mlspec.errors import ConflictError, UsageError
 from mlspec.run.engines.tree import Tree
@@ -65,6 +65,7 @@ class SavedPlan(_Closed):
     spec_sha256: str
     environment: _Name | None
     engine: Literal["dvc"]
+    target: Literal["aws", "local"]
     until: _Name | None
     only: tuple[_Name, ...]
     force: tuple[_Name, ...]
@@ -96,6 +97,8 @@ def again(file: Path, spec: str | None) -> tuple[SavedPlan, Place]:
     plan = _read(file)
     if plan.mlspec != mlspec.__version__:
         raise _stale(file, plan, [f"mlspec {plan.mlspec} made it, and this is {mlspec.__version__}"])
+    if os.environ.setdefault(TARGET, plan.target) != plan.target:  # as `--target` does: for the stages below as well
+        raise UsageError(f"the plan in {file} is one for --target {plan.target}", help="leave --target out")
     where = place(spec or (None if plan.spec == SPEC else plan.spec), plan.environment)
     if where.spec.name != plan.spec:
         raise UsageError(f"the plan in {file} is one of {plan.spec}", help="name that file with --spec FILE")
@@ -128,6 +131,7 @@ def _plan(outlook: Outlook, where: Place, selection: Selection, engine: str) -> 
         spec_sha256=_spec_digest(where),
         environment=where.environment,
         engine=cast("Literal['dvc']", engine),
+        target="local" if os.environ.get(TARGET) == "local" else "aws",
         until=selection.until,
         only=selection.only,
         force=selection.force,

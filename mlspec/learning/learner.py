@@ -19,13 +19,13 @@ class Learner(pl.LightningModule):
     """Trains a network on batches `(inputs, targets)`; logs `train/loss`, `valid/loss` and `valid/METRIC`."""
 
     def __init__(
-        self, network: nn.Module, task: Task, metrics: list[str], train: TrainSpec, weights: Tensor | None
+        self, network: nn.Module, task: Task, metrics: Scores, train: TrainSpec, weights: Tensor | None
     ) -> None:
         super().__init__()
         self.network = network
         self.settings = train
         self.loss = nn.CrossEntropyLoss(weight=weights) if task == "classification" else nn.MSELoss()
-        self.metrics = Scores(metrics, task)
+        self.metrics = metrics
         # Sum and count of the epoch's losses. Lightning's own mean starts anew where a killed run goes on.
         self.register_buffer("running", torch.zeros(2))
         self.running: Tensor

@@ -195,9 +195,11 @@ class Scores(torchmetrics.Metric):
 
     full_state_update = False
 
-    def __init__(self, names: Iterable[str], task: Task) -> None:
+    def __init__(
+        self, names: Iterable[str], task: Task, *, average: Average | None = None, threshold: float = 0.5
+    ) -> None:
         super().__init__()
-        self.names, self.task = tuple(names), task
+        self.names, self.task, self.average, self.threshold = tuple(names), task, average, threshold
         self.add_state("outputs", default=[], dist_reduce_fx="cat")
         self.add_state("targets", default=[], dist_reduce_fx="cat")
         self.outputs: list[Tensor]
@@ -212,5 +214,5 @@ class Scores(torchmetrics.Metric):
         """Each metric by name; NaN where it is not defined."""
         # On the CPU: not every accelerator has float64.
         outputs, targets = (dim_zero_cat(found).cpu() for found in (self.outputs, self.targets))
-        found = scores(self.task, self.names, outputs, targets)
+        found = scores(self.task, self.names, outputs, targets, average=self.average, threshold=self.threshold)
         return {name: math.nan if value is None else value for name, value in found.items()}

@@ -113,12 +113,14 @@ def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
 
 def _packages(wanted: Mapping[str, str]) -> Iterator[Check]:
     """The packages of every extra; those of an extra that is wanted are required."""
+    reasons: dict[str, str] = {}  # a package of several extras is one package
     for extra, requirements in EXTRAS.items():
-        why = wanted.get(f"extra:{extra}", "")
         for requirement in requirements:
-            found = probe(f"package:{requirement}")
-            package = Capability(requirement.partition(">=")[0], found.present, found.detail, found.mend)
-            yield Check("packages", package, bool(why), why)
+            reasons[requirement] = reasons.get(requirement) or wanted.get(f"extra:{extra}", "")
+    for requirement, why in reasons.items():
+        found = probe(f"package:{requirement}")
+        package = Capability(requirement.partition(">=")[0], found.present, found.detail, found.mend)
+        yield Check("packages", package, bool(why), why)
     for name in wanted:
         if name.startswith("package:"):
             yield Check("packages", probe(name), True, wanted[name])

@@ -113,7 +113,7 @@ def _key(code: str, message: str) -> StageError | None:
 _KNOWN: Final = (
     (r"manifest.*media type|image index|unsupported.*manifest", "Lambda does not take this kind of image: {message}",
      "build it without attestations (docker build --provenance=false), then: mlspec apply"),
-    (r"[Ss]ource image .* (does not exist|is not valid)|Image.* (does not exist|not found)",
+    (r"source image .* (does not exist|is not valid)|Image.* (does not exist|not found)",
      "Lambda does not find the image: {message}", "push it again: mlspec apply --force push"),
     (r"Lambda does not have permission to access the ECR image", "Lambda may not pull the image",
      "its repository needs the policy of ecr/repository-policy.json: mlspec apply --force push"),
@@ -128,7 +128,7 @@ _KNOWN: Final = (
 
 def _other(code: str, message: str, operation: str) -> StageError:
     for pattern, said, help in _KNOWN:
-        if re.search(pattern, message):
+        if re.search(pattern, message, re.IGNORECASE):
             return StageError(said.format(message=message), help=help)
     return StageError(f"AWS refuses {operation}: {message or code}", help=f"AWS's code for it is {code}")
 
@@ -140,7 +140,13 @@ _OFFLINE: Final = frozenset(
 
 
 def unreachable(error: Exception) -> StageError:
-    """What botocore raises before AWS has answered, as a sentence and the next step."""
+    """What botocore raises before AWS has answered, as a sentence and the next step. Its code says what kind it is:
+    whoever asks again at once learns no more."""
+    found = _unanswered(error)
+    return StageError(found.message, help=found.help, code="unreachable")
+
+
+def _unanswered(error: Exception) -> StageError:
     kind, text = type(error).__name__, str(error)
     if kind in ("NoCredentialsError", "PartialCredentialsError"):
         return StageError("there are no AWS credentials here", help=_LOGIN)

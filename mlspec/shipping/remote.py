@@ -36,7 +36,8 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
             found = pushing.zipped(artifacts)
             return deployment.observed(wanted(target, spec, "", found[0] if found else None))
         built = pushing.built(artifacts)
-        digest = pushing.digest_of(target, ecr.repository, built.tag) if built else ""
+        repository = account.completed(target, ecr).repository
+        digest = pushing.digest_of(target, repository, built.tag) if built else ""
         asked = wanted(target, spec, digest)
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = callers.notice(asked, live, _signature(artifacts))

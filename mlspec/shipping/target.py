@@ -61,7 +61,7 @@ class Target:
         from botocore.config import Config
 
         if service not in self._clients:
-            tries, connect, read = (2, 3, 10) if self.hasty else (8, 10, 60)
+            tries, connect, read = (2, 2, 4) if self.hasty else (8, 10, 60)
             retries = {"total_max_attempts": tries, "mode": "standard" if self.hasty else "adaptive"}
             config = Config(retries=retries, connect_timeout=connect, read_timeout=read, user_agent_extra="mlspec")
             self._clients[service] = self._session.client(service, endpoint_url=self.endpoint, config=config)

@@ -109,9 +109,15 @@ def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
         )
     if mark is None:
         return Fault("yaml-syntax", str(error), None, "")
-    opened = getattr(error, "context_mark", None)
-    if mark.line >= len(lines) and opened is not None and opened.line < len(lines):
-        mark = opened  # what is open at the end of the file is best shown where it was opened
+    opened, doing = getattr(error, "context_mark", None), getattr(error, "context", None) or ""
+    if opened is not None and opened.line < len(lines):
+        if "simple key" in doing and opened.line < mark.line:
+            span = Span(opened.line + 1, opened.column + 1, opened.column + 2)
+            return Fault(
+                "yaml-syntax", "this is no key with a value", span, "a key needs a colon behind it: `key: value`"
+            )
+        if mark.line >= len(lines) or ("flow" in doing and opened.line < mark.line):
+            mark = opened  # what is left open is found out further down, and best shown where it was opened
     line = min(mark.line, max(len(lines) - 1, 0))
     source = lines[line] if lines else ""
     column = mark.column if line == mark.line else len(source)
@@ -132,7 +138,7 @@ def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
 
 def _hint(problem: str) -> str:
     if "mapping values" in problem:
-        return "a value that holds `: ` needs quotes; or this line is indented wrongly"
+        return "a value that holds `: ` needs quotes; nothing can stand below a key that has a value on its own line"
     if "expected <block end>" in problem or "block" in problem:
         return "the indentation does not match the lines above"
     if "cannot start any token" in problem:

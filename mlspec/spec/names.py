@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_MOST = 20
+_WIDE = 300
+"""Characters of names in a help line: more are not read."""
+
 
 def closest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was most likely meant to be, or None."""
@@ -22,4 +26,7 @@ def suggest(word: str, choices: Iterable[str], what: str = "known") -> str:
         return f"did you mean `{near}`?"
     if not options:
         return ""
-    return f"{what}: " + ", ".join(f"`{c}`" for c in sorted(options)[:20]) + (", ..." if len(options) > 20 else "")
+    shown = [f"`{option}`" for option in sorted(options)[:_MOST]]
+    while len(shown) > 1 and len(", ".join(shown)) > _WIDE:
+        shown.pop()
+    return f"{what}: " + ", ".join(shown) + (", ..." if len(options) > len(shown) else "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from mlspec.spec.overlay_schema import dotted, overlay, partials
 from mlspec.spec.root import HasSections, root_model
 
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[^{}]+\}$", "description": "A reference to another value"}
@@ -25,21 +26,43 @@ class _Generator(GenerateJsonSchema):
 def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
     """The schema of a whole spec. Any value may also be a reference; a section that needs no key may stand empty."""
     schema = root_model(parts).model_json_schema(by_alias=True, schema_generator=_Generator)
-    properties = schema["properties"]
-    sections = [name for name in properties if name != "environments"]
     definitions = schema.get("$defs", {})
     empty = {f"#/$defs/{name}" for name, shape in definitions.items() if _all_optional(shape)}
     # Editors put the cursor's hover text on what `$ref` points to; `additionalProperties: false` catches every typo.
     for definition in [schema, *definitions.values()]:
         for name, shape in definition.get("properties", {}).items():
             definition["properties"][name] = _widened(shape, empty)
-    overlay = {"type": "object", "propertyNames": {"enum": sections}}
-    properties["environments"] = {**properties["environments"], "additionalProperties": overlay}
+    _lay_over(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mlproject.yaml",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+def _lay_over(schema: dict[str, Any]) -> None:
+    """Say what may stand in an environment and in an experiment: any sections, with any of their keys."""
+    properties, definitions = schema["properties"], schema["$defs"]
+    laid = [name for name in properties if name not in ("environments", "experiments")]
+    definitions |= partials(definitions)
+    if "Experiments" in definitions:
+        definitions["experiment"] = overlay(properties, definitions, laid)
+        names, patterns = dotted(schema, "#/$defs/experiment")
+        definitions["experiment"]["properties"] |= names
+        definitions["experiment"]["patternProperties"] = patterns
+        (pattern,) = definitions["Experiments"]["patternProperties"]
+        definitions["Experiments"] |= {
+            "patternProperties": {pattern: _laid("experiment")},
+            "additionalProperties": False,
+        }
+        laid.append("experiments")
+    definitions["environment"] = overlay(properties, definitions, laid)
+    about = {key: value for key, value in properties["environments"].items() if key in _BESIDE}
+    properties["environments"] = {**about, "type": "object", "additionalProperties": _laid("environment")}
+
+
+def _laid(name: str) -> dict[str, Any]:
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _REFERENCE]}
 
 
 def _all_optional(shape: dict[str, Any]) -> bool:

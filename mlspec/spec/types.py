@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -27,15 +27,17 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 }  # fmt: skip
 
 
-def _form(pattern: re.Pattern[str], what: str, example: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if pattern.fullmatch(text):
-            return text
-        raise PydanticCustomError(
-            "bad-format", "{what} looks like {example}", {"what": what, "example": f"`{example}`", "help": ""}
-        )
+def _form(pattern: re.Pattern[str], what: str, example: str, bare: str = "") -> BeforeValidator:
+    """Text of that form. A number is no text, but says what was meant: `bare` is the help, with the number as `{}`."""
 
-    return AfterValidator(check)
+    def check(value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number or isinstance(value, str)) or (isinstance(value, str) and pattern.fullmatch(value)):
+            return value
+        context = {"what": what, "example": f"`{example}`", "help": bare.format(value) if number else ""}
+        raise PydanticCustomError("bad-format", "{what} looks like {example}", context)
+
+    return BeforeValidator(check)
 
 
 def shown(pattern: str, *examples: str) -> FieldInfo:
@@ -44,13 +46,21 @@ def shown(pattern: str, *examples: str) -> FieldInfo:
     return found
 
 
-Size = Annotated[str, _form(_SIZE, "a size", "500MB"), shown(_SIZE.pattern, "500MB", "1GiB")]
+Size = Annotated[str, _form(_SIZE, "a size", "500MB", "give the unit: {}MB"), shown(_SIZE.pattern, "500MB", "1GiB")]
 """A number of bytes with its unit."""
 
-Duration = Annotated[str, _form(_DURATION, "a duration", "5m"), shown(_DURATION.pattern, "30s", "5m", "1d")]
+Duration = Annotated[
+    str,
+    _form(_DURATION, "a duration", "5m", "give the unit: {0}s, {0}m or {0}h"),
+    shown(_DURATION.pattern, "30s", "5m", "1d"),
+]
 """A whole number of seconds, minutes, hours, days or weeks."""
 
-Bound = Annotated[str, _form(_BOUND, "a bound", ">= 0.9"), shown(_BOUND.pattern, ">= 0.9", "< 0.01")]
+Bound = Annotated[
+    str,
+    _form(_BOUND, "a bound", ">= 0.9", 'say which way, in quotes: ">= {0}" or "<= {0}"'),
+    shown(_BOUND.pattern, ">= 0.9", "< 0.01"),
+]
 """A comparison with a number."""
 
 

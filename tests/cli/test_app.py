@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.app import COMMANDS, main
+from tests.conftest import CHECKOUT
 
 
 def mlspec(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +50,19 @@ def test_no_spec_is_said_kindly(tmp_path: Path) -> None:
     done = mlspec("show", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no mlproject.yaml here or in a folder above" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pipe", "/dev/null"])
+@pytest.mark.parametrize("command", ["build", "show", "plan"])
+def test_a_spec_that_is_no_file_is_refused_before_it_is_read(tmp_path: Path, name: str, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (CHECKOUT / "specs/minimal/mlproject.yaml").open() as given:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlspec", command, "--spec", name],
+            cwd=tmp_path, stdin=given, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert f"the spec cannot come from {name}" in done.stderr
 
 
 def test_json_puts_one_document_on_stdout_also_for_errors(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ ROWS = "a,label\n" + "".join(f"{i},{'yes' if i % 2 else 'no'}\n" for i in range(
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLSPEC_TARGET", "aws")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/rows.csv").write_text(ROWS)
     spec = SPEC.replace('"src.rows:load"', "data/rows.csv") + "environments: {big: {data: {split: {valid: 0.2}}}}\n"
@@ -98,6 +99,17 @@ def test_what_is_settled_is_not_asked_again(
 ) -> None:
     assert main(["plan", "--out", "p.json"]) == 0
     assert f"--{option} is settled by the plan" in refused(capsys, "p.json", *words, code=2)
+
+
+def test_it_carries_its_target(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSPEC_TARGET", "local")
+    assert main(["plan", "--out", "p.json"]) == 0
+    monkeypatch.setenv("MLSPEC_TARGET", "aws")
+    assert "is one for --target local" in refused(capsys, "p.json", code=2)
+    monkeypatch.setenv("MLSPEC_TARGET", "")
+    monkeypatch.delenv("MLSPEC_TARGET")
+    assert main(["apply", "p.json", "--dry-run"]) == 0
+    assert os.environ["MLSPEC_TARGET"] == "local"
 
 
 def _edited(root: Path, **changes: object) -> str:

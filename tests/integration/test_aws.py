@@ -120,6 +120,7 @@ def test_moto_takes_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("MOTO_LAMBDA_STUB_ECR", "true")  # no image is pushed here
     made = files(tmp_path, LAMBDA.replace("{lambda: {}}", "{lambda: {url: true}}"))
     with mock_aws():
         ecr, iam, client = (boto3.client(name, region_name="eu-west-1") for name in ("ecr", "iam", "lambda"))

@@ -33,13 +33,14 @@ from tests.conftest import missing
 from tests.parts.targets import LAMBDA, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
-TAG = "mlspec-test-image"
+TAG = f"mlspec-test-{os.environ.get('PYTEST_XDIST_WORKER', 'image')}"
+"""Its own for each of the processes that tests run in."""
 BASE = """\
 mlspec: 1
-project: {name: mlspec-test-image, description: 'A "hostile" $(touch x) `y` $${HOME} \\ \\n description'}
+project: {name: NAME, description: 'A "hostile" $(touch x) `y` $${HOME} \\ \\n description'}
 data: {source: data/cola.csv, inputs: {sentence: text}, target: {labels: ["no", "yes"]}}
 model: {type: text-classifier}
-"""
+""".replace("NAME", TAG)
 SECRET = "hunter2-do-not-ship"
 FUNCTION = Lambda(memory=256)
 REGISTRY = "127.0.0.1:5000"
@@ -239,7 +240,7 @@ def test_without_the_emulator_it_is_said_and_recorded(
 @pytest.fixture
 def registry(client: Client) -> Iterator[str]:
     """A base image in a registry: it alone gives digests."""
-    name = f"{REGISTRY}/mlspec-test-base:3.11"
+    name = f"{REGISTRY}/{TAG}-base:3.11"
     client.ask("tag", "python:3.11-slim-bookworm", name)
     done = client.run("push", "--quiet", name)
     client.run("image", "rm", name)

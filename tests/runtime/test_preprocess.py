@@ -45,6 +45,13 @@ def test_texts_are_padded_to_the_longest_of_the_batch(tmp_path: Path) -> None:
     assert {array.dtype for array in batch.values()} == {np.dtype(np.int64)}
 
 
+def test_capitals_count_unless_they_are_not_to(tmp_path: Path) -> None:
+    for lowercase in (False, True):
+        made = text(tmp_path / str(lowercase), vocab_size=200, lowercase=lowercase)
+        small, large = (made.features([{"sentence": words}])[0] for words in ("ärzte über", "ÄRZTE ÜBER"))
+        assert (repr(small) == repr(large)) is lowercase
+
+
 def test_long_texts_are_cut(tmp_path: Path) -> None:
     made = text(tmp_path, max_length=8)
     (feature,) = made.features([{"sentence": "cat " * 100}])

@@ -83,6 +83,11 @@ class Shipped:
         return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
 
     @property
+    def tag(self) -> str:
+        """What Docker calls its image."""
+        return f"mlspec-test-{self.root.name.lower()}"
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
@@ -105,7 +110,7 @@ class Shipped:
         (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
         found = labels(Release(commit="a" * 40, bundle=content.encode().hex().ljust(64, "0")), signature)
         flags = [f"--label={name}={value}" for name, value in found.items()]
-        tag = f"mlspec-test-{self.root.name.lower()}"
+        tag = self.tag
         command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
         subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
         done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)

@@ -37,10 +37,11 @@ def target(moto: str) -> Target:
 
 
 @pytest.fixture
-def shipped(target: Target, docker: str, tmp_path: Path) -> Callable[..., Shipped]:
+def shipped(target: Target, docker: str, tmp_path: Path) -> Iterator[Callable[..., Shipped]]:
     """A project with a first image, its name its own: the registry keeps what was pushed."""
     if not registry_runs():
         missing(f"an image registry on {REGISTRY}")
+    tags: list[str] = []
 
     def make(function: str = "{}", more: str = "") -> Shipped:
         name = f"t{uuid.uuid4().hex[:10]}"
@@ -48,10 +49,13 @@ def shipped(target: Target, docker: str, tmp_path: Path) -> Callable[..., Shippe
         root.mkdir()
         (root / "mlproject.yaml").write_text(spec(name, function, more))
         made = Shipped(root, target, docker)
+        tags.append(made.tag)
         made.image("one")
         return made
 
-    return make
+    yield make
+    if tags:
+        subprocess.run([docker, "image", "rm", "--force", *tags], capture_output=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
@@ -310,3 +311,46 @@ def test_a_function_that_somebody_else_changes_meanwhile(shipped: Make) -> None:
         project.deploy()
     project.deploy()
     assert project.release["function"]["version"] == "2"
+
+
+def test_another_account_than_the_spec_names_is_refused(shipped: Make) -> None:
+    project = shipped()
+    project.spec("region: eu-west-1}}", 'region: eu-west-1, account: "210987654321"}}')
+    with pytest.raises(StageError, match="are for the AWS account 123456789012, and the spec names 210987654321"):
+        project.push()
+
+
+def test_variables_that_are_too_long_together(shipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = shipped("{environment: {TOKEN: {env: SERVICE_TOKEN}}}")
+    project.push()
+    monkeypatch.setenv("SERVICE_TOKEN", "x" * 4092)
+    with pytest.raises(StageError, match="take 4097 bytes, and Lambda allows 4096"):
+        project.deploy()
+
+
+def test_a_kill_at_any_call_leaves_what_the_next_apply_goes_on_from(shipped: Make) -> None:
+    """The process ends before each changing call in turn, as if it were killed there."""
+    project = shipped("{url: {auth: none}}")
+    project.push()
+    kills = ["CreateRole", "PutRolePolicy", "CreateLogGroup", "PutRetentionPolicy", "CreateFunction", "PublishVersion",
+             "PutImage", "CreateAlias", "CreateFunctionUrlConfig", "AddPermission"]  # fmt: skip
+    services = {"Role": "iam", "Log": "logs", "Retention": "logs", "Image": "ecr"}
+    left: list[str] = []
+
+    def killed(model: Any, **_: Any) -> None:
+        if left and model.name == left[0]:
+            left.pop(0)
+            raise KeyboardInterrupt
+
+    for name in kills:
+        service = next((s for word, s in services.items() if word in name), "lambda")
+        project.target.client(service).meta.events.register(f"before-call.*.{name}", killed)
+    for name in kills:
+        left[:] = [name]
+        with pytest.raises(KeyboardInterrupt):
+            project.deploy()
+    project.deploy()
+    assert project.release["function"]["version"] == "1"
+    calls = watched(project.target)
+    project.deploy()
+    assert calls.changing == []

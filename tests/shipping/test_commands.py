@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,22 @@ def test_without_aws_the_plan_says_so_in_one_line_and_goes_on(live: Shipped, mls
     assert remote(out, live.root.name) == [
         "push and deploy cannot be looked at from here: there are no AWS credentials here"
     ]
+
+
+def test_a_network_that_never_answers_does_not_hold_up_the_plan(live: Shipped, mlspec: Run) -> None:
+    """Whoever listens here takes the connection and stays silent; it is asked twice, and not once for each stage."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code, out, _ = mlspec(live, "plan", AWS_ENDPOINT_URL=address)
+        silent.settimeout(0)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+    assert code == 0
+    assert remote(out, live.root.name)[0].startswith("push and deploy cannot be looked at from here: AWS cannot be")
+    assert asked == 2
 
 
 def test_apply_changes_what_differs_and_then_has_nothing_to_do(live: Shipped, mlspec: Run) -> None:

@@ -135,3 +135,17 @@ def test_any_yaml_like_text_is_read_or_refused(text: str) -> None:
         parse(text.encode())
     except SpecError as error:
         assert error.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: {b: 1, c: 2\nd: 3\n", (1, 4)),
+        ("a: [1, 2\nd: 3\n", (1, 4)),
+        ("a: {b: 1 c: 2}\nd: 3\n", (1, 11)),
+        ("a:\n  x: 1\n  b\n  c: 1\n", (3, 3)),
+        ("a:\n  x: 1\n  b 1\n  c: 1\n", (3, 3)),
+    ],
+)
+def test_what_is_left_open_is_shown_where_it_was_opened(text: str, place: tuple[int, int]) -> None:
+    assert faults(text) == [("yaml-syntax", *place)]

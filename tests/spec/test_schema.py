@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,115 @@ def test_faults_that_an_editor_can_mark(changes: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(values(**changes))
 
 
+OVERLAYS_GOOD: list[dict[str, Any]] = [
+    {},
+    {"train": {"max_epochs": 2}},
+    {"train": None},
+    {"train": "${train}"},
+    {"train": {"max_epochs": "${train.seed}", "schedule": None}},
+    {"model": {"max_length": 64}},
+    {"model": {"class": "src.model:Mine", "args": {"hidden": 3}}},
+    {"data": {"source": "data/more.csv"}},
+    {"data": {"inputs": {}}},
+    {"data": {"inputs": {"sentence": {"channels": 3}}, "split": {"valid": 0.3}}},
+    {"track": {"wandb": {"mode": "online"}}},
+    {"monitor": {"elasticsearch": {"retention": "7d"}}},
+    {"deploy": {"lambda": {"memory": 4096, "environment": {"A": "b"}}, "rollout": {"steps": [50, 100]}}},
+    {"sweep": {"trials": 3}},
+    {"evaluate": {"gates": {"mcc": ">= 0.4"}}},
+    {"registry": {"ecr": {"region": "us-east-1"}}},
+]
+OVERLAYS_BAD: list[dict[str, Any]] = [
+    {"trian": {}},
+    {"train": {"max_epoch": 1}},
+    {"train": {"max_epochs": 0}},
+    {"train": {"max_epochs": "many"}},
+    {"train": 3},
+    {"model": {"dropout": 2}},
+    {"model": {"claas": "src.model:Mine"}},
+    {"model": {"type": "resnet"}},
+    {"data": {"source": "../rows.csv"}},
+    {"data": {"inputs": {"sentence": {"chanels": 3}}}},
+    {"data": {"inputs": {"sentence": "words"}}},
+    {"track": {"wandb": {"api_key": "a literal"}}},
+    {"monitor": {"elasticsearch": {"retention": "a month"}}},
+    {"deploy": {"lambda": {"memory": 1}}},
+    {"deploy": {"rollout": {"steps": [0]}}},
+    {"sweep": {"parameters": {"train.seed": {"minimum": 3}}}},
+    {"evaluate": {"gates": {"mcc": "0.4"}}},
+    {"environments": {}},
+]
+DOTTED_GOOD: list[dict[str, Any]] = [
+    {"train.max_epochs": 1, "train": {"batch_size": 4}},
+    {"train.max_epochs": "${train.seed}"},
+    {"data.checks.sentence.max_length": 100},
+    {"data.inputs.sentence": "text"},
+    {"model.args.hidden.deep": [1]},
+    {"deploy.lambda": {"memory": 2048}},
+    {"deploy.lambda.environment.KEY": {"env": "KEY"}},
+    {"evaluate.gates.mcc": ">= 0.4"},
+]
+DOTTED_BAD: list[dict[str, Any]] = [
+    {"train.max_epoch": 1},
+    {"train.max_epochs": 0},
+    {"trian.max_epochs": 1},
+    {"data.checks.sentence.max_lenght": 100},
+    {"data.checks.sentence.max_length": -1},
+    {"data.inputs.sentence": "words"},
+    {"deploy.lambda": {"memori": 2048}},
+    {"evaluate.gates.mcc": "0.4"},
+    {"experiments": {}},
+]
+
+
+@pytest.mark.parametrize("laid", OVERLAYS_GOOD, ids=str)
+def test_an_overlay_names_what_it_likes(laid: dict[str, Any]) -> None:
+    VALIDATOR.validate(values(environments={"prod": laid}, experiments={"fast": laid}))
+
+
+@pytest.mark.parametrize("laid", OVERLAYS_BAD, ids=str)
+def test_an_overlay_is_held_to_the_sections(laid: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid(values(environments={"prod": laid}))
+    assert not VALIDATOR.is_valid(values(experiments={"fast": laid}))
+
+
+@pytest.mark.parametrize("laid", DOTTED_GOOD, ids=str)
+def test_an_experiment_may_reach_into_sections(laid: dict[str, Any]) -> None:
+    VALIDATOR.validate(values(experiments={"fast": laid}))
+    assert not VALIDATOR.is_valid(values(environments={"prod": laid}))
+
+
+@pytest.mark.parametrize("laid", DOTTED_BAD, ids=str)
+def test_what_it_reaches_for_is_held_to_the_sections(laid: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid(values(experiments={"fast": laid}))
+
+
+def test_experiments_have_names_and_overlays_are_mappings() -> None:
+    assert not VALIDATOR.is_valid(values(experiments={"very fast": {}}))
+    assert not VALIDATOR.is_valid(values(experiments={"fast": None}))
+    assert not VALIDATOR.is_valid(values(environments={"prod": None}))
+    VALIDATOR.validate(values(environments={"prod": {"experiments": {"fast": {"train.max_epochs": 1}}}}))
+
+
+def test_what_may_be_laid_over_is_not_said_twice() -> None:
+    """The schema is read by editors at every key: pointers keep it near the size of the sections alone."""
+    laid = {name: shape for name, shape in SCHEMA["$defs"].items() if name[0].islower() or name.startswith("Partial")}
+    assert len(json.dumps(laid)) < 0.6 * len(json.dumps({n: s for n, s in SCHEMA["$defs"].items() if n not in laid}))
+
+
+def resolved(pointer: str) -> Any:
+    found: Any = SCHEMA
+    for step in pointer.removeprefix("#/").split("/"):
+        found = found[int(step) if isinstance(found, list) else step]
+    return found
+
+
 def described(shape: Any, at: str = "") -> Iterator[tuple[str, bool]]:
     """Every key of the schema, and whether something is said of it."""
     if isinstance(shape, dict):
         for name, inner in shape.get("properties", {}).items():
+            while set(inner) == {"$ref"}:  # a key of an overlay is described where the section has it
+                inner = resolved(inner["$ref"])
             yield f"{at}/{name}", bool(inner.get("description"))
         for name, inner in shape.get("$defs", {}).items():
             yield f"{at}#{name}", bool(inner.get("description"))

@@ -57,10 +57,9 @@ def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
     if package.zip is None:
         yield from _image(package.docker)
     if function.architecture not in (None, package.architecture):
-        what = "the zip" if package.zip else "the image"
-        message = f"the function is to run on {function.architecture}, and {what} is built for {package.architecture}"
-        key = "package.zip.architecture" if package.zip else "package.docker.platform"
-        help = f"leave `architecture` out, or change `{key}`"
+        wanted = "package.zip.architecture" if package.zip else "package.docker.platform"
+        message = f"the function is to run on {function.architecture}, and it is packed for {package.architecture}"
+        help = f"leave `architecture` out, or change `{wanted}`"
         yield Finding("architecture-mismatch", (*_AT, "architecture"), message, help)
 
 

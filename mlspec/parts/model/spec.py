@@ -46,6 +46,7 @@ class TextClassifier(ModelSpec):
     hidden: int = Field(128, ge=8, le=4096, description="Width of a model from scratch")
     heads: int = Field(4, ge=1, le=64, description="Attention heads of a model from scratch")
     vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary of a model from scratch")
+    lowercase: bool = Field(False, description="Whether a model from scratch reads capitals as small letters")
 
 
 class ImageClassifier(ModelSpec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,59 +15,61 @@ _HELP: Final = "`mlspec apply --force package` makes it anew; a Dockerfile edite
 TOLERANCE: Final = 1e-3
 """How far a probability may be off, and a value relative to its size: another ONNX Runtime rounds otherwise."""
 Answer = Mapping[str, Any]
-Call = Callable[[str, str, bytes], tuple[int, Any]]
-"""Method, path and body of a request to its status and JSON."""
 
 
 class Expected:
-    """The bundle's own answers to a few rows that stand for all."""
+    """The bundle's own answers to a few rows that stand for all.
+
+    Each row goes alone, here and there: in a batch a model that minds its padding may answer otherwise, and which rows
+    share a batch is the server's choice.
+    """
 
     def __init__(self, bundle: Path) -> None:
         from mlspec.runtime import Predictor
 
+        predictor = Predictor(bundle, threads=1)
         self.rows: list[Row] = rows(bundle)
-        self.answers: list[Answer] = list(Predictor(bundle, threads=1).predict(self.rows))
+        self.answers: list[Answer] = [predictor.predict([row])[0] for row in self.rows]
 
-    @property
-    def body(self) -> bytes:
-        """The request for them."""
-        return json.dumps(self.rows).encode()
+    def bodies(self) -> list[bytes]:
+        """A request for each row."""
+        return [json.dumps(row).encode() for row in self.rows]
 
-    def event(self) -> bytes:
-        """The same as Lambda gets it from a function URL (payload format 2.0)."""
-        made = {
+    def events(self) -> list[bytes]:
+        """The same as Lambda gets them from a function URL (payload format 2.0)."""
+        frame = {
             "version": "2.0",
             "rawPath": "/predict",
             "headers": {"content-type": "application/json"},
             "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/predict"}},
-            "body": json.dumps(self.rows),
             "isBase64Encoded": False,
         }
-        return json.dumps(made).encode()
+        return [json.dumps({**frame, "body": json.dumps(row)}).encode() for row in self.rows]
 
-    def compare(self, who: str, status: int, found: Any) -> float:
-        """The largest difference of `found`, the answer over HTTP. Raises StageError where it is too large."""
+    def compare(self, who: str, found: Sequence[tuple[int, Any]]) -> float:
+        """The largest difference of `found`, status and answer to each row. Raises StageError where it is too large."""
+        return max(self._one(who, *each) for each in zip(self.rows, self.answers, found, strict=True))
+
+    def compare_events(self, who: str, found: Sequence[Any]) -> float:
+        """The same for what Lambda gives back: envelopes with status and body, or the error of the function."""
+        for answer in found:
+            if not isinstance(answer, dict) or "statusCode" not in answer:
+                said = answer.get("errorMessage") if isinstance(answer, dict) else answer
+                raise StageError(f"{who} fails: {str(said)[:300]}", help="the log above has its reason")
+        return self.compare(who, [(int(answer["statusCode"]), json.loads(answer["body"])) for answer in found])
+
+    def _one(self, who: str, row: Row, expected: Answer, found: tuple[int, Any]) -> float:
+        status, answer = found
+        asked = str(row)[:200]
         if status != 200:
-            said = found.get("error") if isinstance(found, dict) else found
-            raise StageError(f"{who} answers {status} to {self.body.decode()[:300]}", help=str(said))
-        if not isinstance(found, list) or len(found) != len(self.answers):
-            raise StageError(f"{who} answers {str(found)[:300]} to {len(self.answers)} rows", help=_HELP)
-        apart = [difference(here, there) for here, there in zip(self.answers, found, strict=True)]
-        worst = max(range(len(apart)), key=apart.__getitem__)
-        if not apart[worst] <= TOLERANCE:
-            message = (
-                f"{who} answers otherwise than the bundle: {_shown(found[worst])} to {str(self.rows[worst])[:200]}, "
-                f"and the bundle {_shown(self.answers[worst])}"
-            )
-            raise StageError(f"{message}; {apart[worst]:.2g} apart, at most {TOLERANCE:g} is allowed", help=_HELP)
-        return apart[worst]
-
-    def compare_event(self, who: str, found: Any) -> float:
-        """The same for what Lambda gives back: an envelope with status and body, or the error of the function."""
-        if not isinstance(found, dict) or "statusCode" not in found:
-            said = found.get("errorMessage") if isinstance(found, dict) else found
-            raise StageError(f"{who} fails: {str(said)[:300]}", help="the log above has its reason")
-        return self.compare(who, int(found["statusCode"]), json.loads(found["body"]))
+            said = answer.get("error") if isinstance(answer, dict) else answer
+            raise StageError(f"{who} answers {status} to {asked}", help=str(said))
+        gap = difference(expected, answer)
+        if gap > TOLERANCE:
+            message = f"{who} answers otherwise than the bundle: {_shown(answer)} to {asked}, and the bundle "
+            message += f"{_shown(expected)}; {gap:.2g} apart, at most {TOLERANCE:g} is allowed"
+            raise StageError(message, help=_HELP)
+        return gap
 
 
 def difference(here: Answer, there: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,10 +56,11 @@ class Container:
         """Status and JSON of one request to the server in it. Raises StageError where no answer comes."""
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+        began = time.monotonic()
         command = ("exec", "-i", self.id, "python", "-S", "-c", _ASK, str(port), str(_START_SECONDS))
         done = self.docker.run(*command, given=request)
         if done.returncode or not done.stdout:
-            raise self._fallen(done.stderr)
+            raise self._fallen(done.stderr, began + _START_SECONDS)
         return _response(done.stdout)
 
     def peak(self) -> int | None:
@@ -87,9 +89,13 @@ class Container:
         message = f"the image needs more than the {self.memory} MB of memory that it gets"
         return StageError(message, help="raise deploy.lambda.memory, or quantize the model (export.onnx.quantize)")
 
-    def _fallen(self, said: str) -> StageError:
-        """Why there was no answer."""
+    def _fallen(self, said: str, end: float) -> StageError:
+        """Why there was no answer. Before `end` nobody has lost patience: what asked was ended with the container, and
+        the engine may yet take a moment to say so."""
         state = self._state()
+        while state.get("Running") and time.monotonic() < end:
+            time.sleep(0.1)
+            state = self._state()
         if self.killed():
             return self.out_of_memory()
         if state.get("Running"):

@@ -40,6 +40,7 @@ def _image(job: Job, wanted: DockerImage, function: Lambda | None) -> dict[str, 
     before = _proved(job.outputs / _RECORD, image, asked)
     if before is None:
         proof = prove(docker, image, job.inputs / "bundle", wanted, function)
+        sys.stdout.write(told(proof) + "\n")
     else:
         proof = before
         sys.stdout.write("the same image was proved before\n")
@@ -108,3 +109,13 @@ def _proved(record: Path, image: str, asked: str) -> dict[str, Any] | None:
         return {name: value for name, value in found["proof"].items() if name != "asked"} if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def told(proof: Mapping[str, Any]) -> str:
+    """What was proved, in a line."""
+    http, locked = proof["http"], proof["locked"]
+    way = "in Lambda's emulator" if locked.get("emulator") else "with a read-only root"
+    bound = f" of {locked['memory_mb']} MB" if locked["memory_mb"] else ""
+    took = f", took {locked['peak'] / 2**20:.0f} MB{bound}" if locked["peak"] else ""
+    first = f"proved with no network: answers as the bundle does over HTTP ({http['seconds']} s from its start)"
+    return f"{first} and {way} ({locked['seconds']} s{took})"

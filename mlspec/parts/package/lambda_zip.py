@@ -81,13 +81,13 @@ def _tried(
     expected, binary = Expected(bundle), emulator.find()
     before = _listing(task)
     if binary is None:
-        asked = without_emulator(program, task, HANDLER, expected.event())
+        asked = without_emulator(program, task, HANDLER, expected.events())
         made = _not_proved(f"AWS's Lambda emulator is not on this machine; {emulator.HELP}")
     else:
         client = _client(wanted, scratch)
-        asked = through_emulator(binary, program, task, client, HANDLER, expected.event())
+        asked = through_emulator(binary, program, task, client, HANDLER, expected.events())
         made = {"emulator": True}
-    apart = expected.compare_event("the zip", asked.answer)
+    apart = expected.compare_events("the zip", asked.answers)
     written = sorted({name for name, _ in _listing(task) ^ before})
     if written:
         help = "Lambda's code folder is read-only; only /tmp can be written to"

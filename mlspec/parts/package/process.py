@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,9 @@ _CALL: Final = (
     + """\
 import importlib, json
 module, _, name = sys.argv[3].rpartition(".")
-answer = getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
-sys.stdout.write("\\n" + json.dumps(answer))
+handle = getattr(importlib.import_module(module), name)
+answers = [handle(event, None) for event in json.load(sys.stdin)]
+sys.stdout.write("\\n" + json.dumps(answers))
 sys.stdout.flush()
 peak = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 sys.stdout.write("\\n" + peak[0])
@@ -68,27 +69,30 @@ sys.stdout.write("\\n" + peak[0])
 class Asked:
     """What came of it."""
 
-    answer: Any
+    answers: list[Any]
+    """One for each event."""
     seconds: float
-    """From the start of the process to the answer."""
+    """From the start of the process to the first answer, or to the end where it was called directly."""
     peak: int | None
     """Most bytes of memory that it had; None where that cannot be told."""
 
 
-def without_emulator(program: Path, task: Path, handler: str, event: bytes) -> Asked:
+def without_emulator(program: Path, task: Path, handler: str, events: Sequence[bytes]) -> Asked:
     """Import the handler and call it. Raises StageError where it fails."""
-    began = time.monotonic()
+    began, given = time.monotonic(), b"[" + b",".join(events) + b"]"
     with tempfile.TemporaryDirectory(prefix="mlspec-") as home:
         command = [str(program), "-I", "-S", "-c", _CALL, str(task), "", handler]
-        done = subprocess.run(command, input=event, capture_output=True, env=_environment(home, task))
+        done = subprocess.run(command, input=given, capture_output=True, env=_environment(home, task))
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if done.returncode or len(lines) < 2:
         raise _fallen(done.stderr.decode("utf-8", "replace"))
     return Asked(json.loads(lines[-2]), time.monotonic() - began, int(lines[-1]) * 1024)
 
 
-def through_emulator(binary: Path, program: Path, task: Path, client: Path, handler: str, event: bytes) -> Asked:
-    """Start the handler as Lambda's runtime does, with `client` (awslambdaric) beside it, and send it one event."""
+def through_emulator(
+    binary: Path, program: Path, task: Path, client: Path, handler: str, events: Sequence[bytes]
+) -> Asked:
+    """Start the handler as Lambda's runtime does, with `client` (awslambdaric) beside it, and send it each event."""
     door, inner = _free_ports()
     address = f"http://127.0.0.1:{door}{emulator.PATH}"
     own = [str(binary), "--runtime-interface-emulator-address", f"127.0.0.1:{door}",
@@ -98,13 +102,17 @@ def through_emulator(binary: Path, program: Path, task: Path, client: Path, hand
         log = Path(home) / "log"
         began = time.monotonic()
         with _started(command, home, task, log) as process:
-            status, answer = _ask(process, address, event, log)
-            seconds, peak = time.monotonic() - began, _peak(process.pid)
-        text = log.read_text(encoding="utf-8", errors="replace")
-        if status != 200 or (isinstance(answer, dict) and "errorMessage" in answer):
-            sys.stdout.write(text)
-            raise _fallen(text, answer)
-        return Asked(answer, seconds, peak)
+            answers: list[Any] = []
+            seconds = 0.0
+            for event in events:
+                status, answer = _ask(process, address, event, log)
+                if status != 200 or (isinstance(answer, dict) and "errorMessage" in answer):
+                    text = log.read_text(encoding="utf-8", errors="replace")
+                    sys.stdout.write(text)
+                    raise _fallen(text, answer)
+                answers.append(answer)
+                seconds = seconds or time.monotonic() - began
+            return Asked(answers, seconds, _peak(process.pid))
 
 
 @contextmanager

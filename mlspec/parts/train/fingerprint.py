@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlspec.job import Job
+from mlspec.parts.evaluate.names import MEASURED
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 
 _DATA = ("train.parquet", "valid.parquet", "schema.json")
@@ -17,8 +18,8 @@ def fingerprint(job: Job) -> str:
     """What a resumed run must have in common with the one that was killed: settings, data, and the user's code."""
     digest = hashlib.sha256()
     evaluated = job.config.get("evaluate")
-    metrics = evaluated.get("metrics") if isinstance(evaluated, dict) else None
-    said = [job.config.get("model"), job.config.get("train"), metrics, str(job.outputs)]
+    measured = [evaluated.get(key) for key in MEASURED] if isinstance(evaluated, dict) else None
+    said = [job.config.get("model"), job.config.get("train"), measured, str(job.outputs)]
     digest.update(json.dumps(said, sort_keys=True).encode())
     for path in _files(job):
         if path.is_file():

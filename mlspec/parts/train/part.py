@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.names import logged
+from mlspec.parts.evaluate.names import MEASURED, logged
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.train.spec import TrainSpec
@@ -94,6 +94,6 @@ def stages(project: Project) -> Iterable[Stage]:
                 CURVES, "plot", cache=False, plot={"x": "epoch", "y": ["train/loss", "valid/loss"], "title": "Loss"}
             ),
         ),
-        params=("model", "train", *(("evaluate.metrics",) if "evaluate" in project.values else ())),
+        params=("model", "train", *(f"evaluate.{key}" for key in MEASURED if "evaluate" in project.values)),
         needs=needs,
     )

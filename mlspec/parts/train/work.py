@@ -16,12 +16,14 @@ from mlspec.job import Job
 from mlspec.learning import ranks
 from mlspec.learning.build import network, outputs
 from mlspec.learning.learner import Learner
+from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.learning.tracking import Tracker
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.names import DEFAULT
+from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
@@ -80,12 +82,16 @@ def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tupl
     task = job.need(DataSpec).task
     if isinstance(made, TabularNetwork) and task == "regression":
         made.learn_unit(torch.from_numpy(rows.targets))
-    evaluated = job.config.get("evaluate")
-    names = list(DEFAULT[task])
-    if isinstance(evaluated, dict):
-        names += [name for name in evaluated.get("metrics") or [] if name not in names]
+    evaluate = job.get(EvaluateSpec) or EvaluateSpec()
+    # As the stage `evaluate` computes them: valid/f1 is the f1 that a gate will ask for.
+    metrics = Scores(
+        dict.fromkeys([*DEFAULT[task], *evaluate.metrics]),
+        task,
+        average=evaluate.average,
+        threshold=evaluate.threshold,
+    )
     weights = _balanced(rows, outputs(described)) if train.class_weights == "balanced" else None
-    return Learner(made, task, names, train, weights), kept
+    return Learner(made, task, metrics, train, weights), kept
 
 
 def _balanced(rows: Rows, classes: int) -> torch.Tensor:

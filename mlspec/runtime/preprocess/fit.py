@@ -28,12 +28,13 @@ def fit(
     names: Sequence[str] = ("input_ids", "attention_mask"),
     max_length: int = 128,
     vocab_size: int = 8000,
+    lowercase: bool = False,
 ) -> None:
     """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
 
     `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
-    `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained.
-    `names` are the model's text inputs.
+    `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained,
+    of small letters with `lowercase`. `names` are the model's text inputs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_type: dict[str, list[str]] = {}
@@ -44,7 +45,8 @@ def fit(
         texts = by_type["text"]
         if len(texts) > 2:
             raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
-        pad = _tokenizer([v for n in texts for v in columns[n] if v is not None], folder, tokenizer, vocab_size)
+        values = [v for n in texts for v in columns[n] if v is not None]
+        pad = _given(folder, tokenizer) if tokenizer else _learned(values, folder, vocab_size, lowercase)
         members.append({"kind": "text", "inputs": texts, "names": list(names), "max_length": max_length, "pad": pad})
     if "number" in by_type or "category" in by_type:
         members.append(
@@ -55,8 +57,7 @@ def fit(
             }
         )
     members += [_image(name, columns[name], inputs[name]) for name in by_type.get("image", [])[:1]]
-    text = json.dumps({"version": 1, "members": members}, indent=2, ensure_ascii=False)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+    _write(folder / FILE, members)
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float]:
@@ -83,30 +84,37 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
     return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
-def _tokenizer(texts: Sequence[str], folder: Path, given: Path | None, vocab_size: int) -> int:
-    """Put `tokenizer.json` into the folder and return the id that pads."""
+def _write(path: Path, members: Sequence[Mapping[str, Any]]) -> None:
+    text = json.dumps({"version": 1, "members": members}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _given(folder: Path, given: Path) -> int:
+    """Put a `tokenizer.json` that there is into the folder and return the id that pads."""
     target = folder / TOKENIZER
-    if given is not None:
-        shutil.copyfile(given, target)
-        made = Tokenizer.from_file(str(target))
-        pad = made.padding["pad_id"] if made.padding else None
-        known = [made.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
-        return pad if pad is not None else next((i for i in known if i is not None), 0)
-    made = _trained(texts, vocab_size)
-    made.save(str(target))
+    shutil.copyfile(given, target)
+    made = Tokenizer.from_file(str(target))
+    pad = made.padding["pad_id"] if made.padding else None
+    known = [made.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
+    return pad if pad is not None else next((i for i in known if i is not None), 0)
+
+
+def _learned(texts: Sequence[str], folder: Path, vocab_size: int, lowercase: bool) -> int:
+    """Put one that is learned from the texts into the folder and return the id that pads."""
+    read = [text.lower() for text in texts] if lowercase else texts
+    _trained(read, vocab_size, lowercase).save(str(folder / TOKENIZER))
     return SPECIAL.index("[PAD]")
 
 
-def _trained(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def _trained(texts: Sequence[str], vocab_size: int, lowercase: bool) -> Tokenizer:
     """Byte pairs of characters, with `▁` where a word begins (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909).
 
     Not WordPiece: its trainer numbers the letters in the order of a hash table, so that no two runs are equal. This one
     sorts them, and only ties at its limit of the alphabet are left to chance: so the alphabet is chosen here.
     """
     made = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, no secret
-    made.normalizer = normalizers.Sequence(
-        [normalizers.BertNormalizer(lowercase=False), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-    )
+    cleaned = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
+    made.normalizer = normalizers.Sequence([cleaned, normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
     made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     alphabet = _alphabet(texts, vocab_size // 2)
     trainer = trainers.BpeTrainer(

@@ -89,8 +89,9 @@ class Service:
 
     def settle(self) -> tuple[str, ...]:
         """Have the alias's versions running and no others; gives them. Raises StageError where one does not start."""
-        found = self.plane.split()
-        versions = found.versions if found else ()
+        with self._lock:
+            self._split, self._read = self.plane.split(), time.monotonic()
+            versions = self._split.versions if self._split else ()
         for version in versions:
             self._container(version)
         with self._lock:

@@ -100,6 +100,9 @@ def _not_taken_back(events: Sequence[Event], version: str, live: Alias | None) -
     """What a person has taken back does not come again by itself, say with tonight's scheduled apply."""
     if live is None or version in (live.version, live.other):
         return
+    own = [event for event in events if event.version == version]
+    if own and own[-1].kind == "returned" and own[-1].why:
+        _say(f"version {version} was taken back before ({own[-1].why}); it is tried again")
     last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
     if last is not None and last.kind == "rollback" and last.before == version:
         raise StageError(

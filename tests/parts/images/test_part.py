@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +48,38 @@ def test_other_partitions_of_aws(tmp_path: Path) -> None:
     made = files(tmp_path, REGISTRY.replace("eu-west-1", "cn-north-1"))
     resource = json.loads(made["ecr/push-policy.json"])["Statement"][1]["Resource"]
     assert resource == "arn:aws-cn:ecr:cn-north-1:123456789012:repository/cola"
+
+
+def expired(rules: list[dict[str, Any]], images: list[tuple[int, set[str]]]) -> set[int]:
+    """What ECR's evaluator would expire of images by (age in days, tags), as its documentation has it: what a rule
+    selects is out of reach of every later one; a pattern list selects an image that has a tag for each pattern."""
+    reached: set[int] = set()
+    gone: set[int] = set()
+    for rule in sorted(rules, key=lambda r: int(r["rulePriority"])):
+        wanted = rule["selection"]
+        chosen = [
+            (age, n)
+            for n, (age, tags) in enumerate(images)
+            if n not in reached
+            and (
+                not tags
+                if wanted["tagStatus"] == "untagged"
+                else tags and all(any(fnmatch(tag, p) for tag in tags) for p in wanted["tagPatternList"])
+            )
+        ]
+        reached |= {n for _, n in chosen}
+        if wanted["countType"] == "imageCountMoreThan":
+            gone |= {n for _, n in sorted(chosen)[wanted["countNumber"] :]}
+        else:
+            gone |= {n for age, n in chosen if age > wanted["countNumber"]}
+    return gone
+
+
+def test_what_is_live_never_expires(tmp_path: Path) -> None:
+    made = files(tmp_path, REGISTRY.replace("}}", ", keep: 2}}"))
+    rules = json.loads(made["ecr/lifecycle-policy.json"])["rules"]
+    images = [(9, set()), (1, set()), (400, {"a-1", "keep-7"}), (300, {"b-1", "keep-8"}), (30, {"c"}), (20, {"d"}),
+              (10, {"e"})]  # fmt: skip
+    assert expired(rules, images) == {0, 4}
+    bare = [(age, {tag for tag in tags if not tag.startswith("keep-")}) for age, tags in images]
+    assert {2, 3} <= expired(rules, bare)

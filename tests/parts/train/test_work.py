@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mlspec.errors import StageError
+from mlspec.parts.train.fingerprint import fingerprint
 from tests.parts import projects
 from tests.parts.projects import Applied
 
@@ -160,3 +161,24 @@ def test_steps_can_be_limited(tmp_path: Path) -> None:
     project.spec("max_epochs: 12", "max_epochs: 12, max_steps: 13, schedule: {type: one-cycle}")
     project.run("data", "train")
     assert metrics(project)["steps"] == 13
+
+
+def test_a_metric_means_in_training_what_it_means_in_evaluation(tmp_path: Path) -> None:
+    names = ["f1", "precision", "recall", "accuracy", "mcc"]
+    project = projects.text(tmp_path, f"evaluate: {{metrics: {names}, average: weighted, threshold: 0.45}}\n")
+    project.spec("max_epochs: 8", "max_epochs: 1")
+    project.run("data")
+    (project.artifacts / "data/test.parquet").write_bytes((project.artifacts / "data/valid.parquet").read_bytes())
+    project.run("train", "evaluate")
+    evaluated = json.loads((project.artifacts / "metrics/evaluate.json").read_text(encoding="utf-8"))["metrics"]
+    assert {name: metrics(project)["valid"][f"valid/{name}"] for name in names} == pytest.approx(evaluated)
+    assert evaluated["recall"] == evaluated["accuracy"]  # so it is with the average `weighted`
+
+
+def test_what_a_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
+    project = projects.text(tmp_path, "evaluate: {average: macro}\n")
+    train = next(stage for stage in project.build().plan.stages if stage.name == "train")
+    assert {"evaluate.metrics", "evaluate.average", "evaluate.threshold"} <= set(train.params)
+    before = fingerprint(project.job())
+    project.spec("average: macro", "average: micro")
+    assert fingerprint(project.job()) != before

@@ -1,0 +1,41 @@
+"""Values with a form of their own: a bare number says what was meant, and is answered with what to write."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from mlspec.spec.names import suggest
+from mlspec.spec.types import Bound, Duration, Size
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "help"),
+    [
+        (Bound, 0.9, 'say which way, in quotes: ">= 0.9" or "<= 0.9"'),
+        (Size, 500, "give the unit: 500MB"),
+        (Duration, 5, "give the unit: 5s, 5m or 5h"),
+        (Bound, "0.9", ""),
+    ],
+)
+def test_a_bare_number_is_told_what_it_lacks(shape: object, value: object, help: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(shape).validate_python(value)
+    (fault,) = caught.value.errors()
+    assert fault["type"] == "bad-format"
+    assert fault["ctx"]["help"] == help
+
+
+@pytest.mark.parametrize("value", [True, None, ["> 1"], {}])
+def test_what_is_no_number_is_of_the_wrong_type(value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Bound).validate_python(value)
+    assert caught.value.errors()[0]["type"] == "string_type"
+
+
+def test_a_help_line_names_no_more_than_is_read() -> None:
+    names = [f"data.checks.a_long_name_of_a_column.{number}" for number in range(50)]
+    line = suggest("xyzzy", names, "for example")
+    assert len(line) < 350
+    assert line.endswith(", ...")
+    assert suggest("xyzzy", ["a", "b"]) == "known: `a`, `b`"
