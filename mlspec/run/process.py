@@ -19,6 +19,9 @@ _POLL = 0.1
 GRACE = 10.0
 """Seconds that an interrupted process has to end by itself, and again after it was asked to."""
 
+GRACE_OUTSIDE = 60.0
+"""The same for one that changes the world outside: to give callers back takes several calls over a network."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: to us alone, where a Ctrl-C reaches every process of the terminal."""
@@ -30,10 +33,13 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **(extra or {})}
 
 
-def follow(command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None]) -> int:
+def follow(
+    command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None], *, runs_itself: bool = False
+) -> int:
     """Run `command` in `folder` to its end; gives its exit code. `watch` gets each line, and `""` while it is quiet.
 
-    On KeyboardInterrupt the process and all below it are ended before it goes on up.
+    On KeyboardInterrupt the process and all below it are ended before it goes on up. `runs_itself` says that the
+    command is the stage's own program, and not one that waits for it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
@@ -53,22 +59,27 @@ def follow(command: Sequence[str], folder: Path, log: Path, watch: Callable[[str
                     watch(line)
                 _wait(process, _POLL)
         except KeyboardInterrupt as interrupt:
-            end(process, at_once=isinstance(interrupt, Terminated))
+            end(process, at_once=isinstance(interrupt, Terminated), runs_itself=runs_itself)
             raise
         for line in lines.new(rest=True):
             watch(line)
     return process.returncode
 
 
-def end(process: subprocess.Popen[bytes], *, at_once: bool = False) -> None:
+def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself: bool = False) -> None:
     """End `process` and all below it: wait, unless `at_once`; then ask; then insist.
 
-    DVC only waits for its command, so those below are asked: the stage program saves what it has and goes.
+    DVC only waits for its command, so those below are asked: the stage program saves what it has and goes. A program
+    that runs itself is asked first: what it has begun in the world outside, it brings back.
     """
     import psutil  # comes with DVC
 
     if not at_once and _wait(process, GRACE):
         return
+    if runs_itself:
+        process.terminate()
+        if _wait(process, GRACE_OUTSIDE):
+            return
     try:
         below = psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:

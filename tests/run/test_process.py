@@ -81,6 +81,24 @@ def test_a_terminal_interrupt_is_left_to_reach_the_child_itself(tmp_path: Path) 
     assert last_lines(tmp_path / "x.log", 1) == ["saved"]
 
 
+def test_a_program_that_runs_itself_is_asked_before_it_is_killed(tmp_path: Path) -> None:
+    """SIGTERM comes to the runner alone; the program brings back what it has begun outside."""
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n    print('brought back', flush=True); sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, stop)\nprint('ready', flush=True)\n"
+        "while True: time.sleep(1)"
+    )
+
+    def watch(line: str) -> None:
+        if line == "ready":
+            raise Terminated
+
+    with pytest.raises(KeyboardInterrupt):
+        follow([sys.executable, "-c", code], tmp_path, tmp_path / "x.log", watch, runs_itself=True)
+    assert last_lines(tmp_path / "x.log", 1) == ["brought back"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_child_does_not_outlive_a_killed_runner(tmp_path: Path) -> None:
     log = tmp_path / "x.log"

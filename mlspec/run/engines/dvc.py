@@ -78,7 +78,7 @@ class Dvc:
             if not line.startswith(_OF_DVC):
                 watch(line)
 
-        code = follow(state.command(stage, force=force), self.root, log, own)
+        code = follow(state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
         seconds = round(time.monotonic() - start, 3)
         if code == 0 and not stage.effects:
             state.remember(self.root)
