@@ -34,7 +34,7 @@ HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {=
         ("{port: 80}", ["out-of-range"]),
         ("{user: 0}", ["out-of-range"]),
         ("{platform: linux/386}", ["not-one-of"]),
-        ("{max_size: 500}", ["wrong-type"]),
+        ("{max_size: 500}", ["bad-format"]),
     ],
 )
 def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
