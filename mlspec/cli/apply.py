@@ -71,7 +71,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
         recover(roots)
         rehearsed.aim(roots.project)
         if not dry:
-            rehearsed.start(asked["fault"])
+            rehearsed.start(asked["fault"], where)
         outlook = look()
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)

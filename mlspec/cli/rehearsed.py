@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import TARGET
+from mlspec.cli.options import TARGET, Place
 from mlspec.errors import EXIT_OK, UsageError
 
 FOLDER = "MLSPEC_LOCAL"
@@ -28,15 +28,21 @@ def aim(root: Path) -> None:
         os.environ[FOLDER] = str(root / ".mlspec" / "local")
 
 
-def start(faults: tuple[str, ...]) -> None:
-    """Start what does not run. Raises UsageError for faults without a rehearsal."""
+def start(faults: tuple[str, ...], where: Place) -> None:
+    """Start what does not run. Raises UsageError for faults without a rehearsal, and where there is none to be had."""
     if not rehearsing():
         if faults:
             raise UsageError("faults are for the rehearsal alone", help="add --target local")
         return
+    from mlspec.cli.shipped import shipping
+    from mlspec.parts.package.spec import Package
     from mlspec.shipping.local.faults import Faults
     from mlspec.shipping.local.rehearsal import here
 
+    package = shipping(where)[0].get(Package)
+    if package is not None and package.zip is not None:
+        help = "use `package: {docker: {}}`; a zip is proved by the stage `image` as it is"
+        raise UsageError("the rehearsal runs images, and `package` makes a zip", help=help)
     os.environ[FAULTS] = json.dumps(Faults.parse(faults).as_json())
     here().start()
 

@@ -12,25 +12,33 @@ from mlspec.errors import UsageError
 if TYPE_CHECKING:
     from mlspec.shipping.ledger import Released
     from mlspec.shipping.wanted import Wanted
+    from mlspec.spec.project import Project
 
 
 def shipped(where: Place) -> Wanted:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
     from mlspec.cli.rehearsed import aim
-    from mlspec.compiler import compile_project
-    from mlspec.parts.deploy.settings import ecr_of
-    from mlspec.parts.deploy.spec import Deploy
-    from mlspec.parts.images.spec import Registry
     from mlspec.shipping.target import current
     from mlspec.shipping.wanted import wanted
 
     aim(where.root)
+    project, region = shipping(where)
+    return wanted(current(region), project, "")
+
+
+def shipping(where: Place) -> tuple[Project, str]:
+    """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
+    from mlspec.compiler import compile_project
+    from mlspec.parts.deploy.settings import ecr_of
+    from mlspec.parts.deploy.spec import Deploy
+    from mlspec.parts.images.spec import Registry
+
     project = compile_project(where.spec, where.environment).project
     deploy = project.get(Deploy)
     ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
     if ecr is None:
         raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return wanted(current(ecr.region), project, "")
+    return project, ecr.region
 
 
 def moment(seconds: float) -> str:

@@ -1,0 +1,43 @@
+"""What `--target local` refuses before anything is started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.parts.targets import BASE, EXPORT, LAMBDA
+
+ZIP = EXPORT + 'package: {zip: {python: "3.12"}}\ndeploy: {lambda: {region: eu-west-1}}\n'
+
+
+def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
+    (folder / "mlproject.yaml").write_text(BASE + text, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSPEC_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "mlspec", "apply", "--yes", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("", ["--target", "local"], "this project ships nothing"),
+        (ZIP, ["--target", "local"], "the rehearsal runs images, and `package` makes a zip"),
+        (LAMBDA, ["--fault", "error_rate=0.1"], "faults are for the rehearsal alone"),
+        (LAMBDA, ["--target", "local", "--fault", "speed=3"], "there is no fault `speed`"),
+        (LAMBDA, ["--target", "moon"], "'moon' is not one of"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_said_and_nothing_is_started(
+    text: str, arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    code, err = apply(tmp_path, text, *arguments)
+    assert code == 2, err
+    assert said in err
+    assert not (tmp_path / ".mlspec" / "local").exists()
