@@ -21,7 +21,7 @@ _OCI: Final = "org.opencontainers.image."
 _SECTIONS: Final = ("data", "model", "train", "export")
 _MOST: Final = 64_000
 """Bytes of one label: it is an argument of `docker build`, and Linux bears 128 KiB in each."""
-_OWN: Final = (":(exclude)artifacts", ":(exclude)dvc.lock", ":(exclude)Dockerfile.lock")
+_OWN: Final = ("artifacts", "dvc.lock", "Dockerfile.lock", "mlspec.lock")
 """What the line itself writes as it runs: it is made from the commit, and says nothing of what the commit lacks."""
 
 
@@ -121,8 +121,19 @@ def read_commit(root: Path) -> Commit | None:
     head = (_git(root, "show", "--no-patch", "--format=%H %ct", "HEAD") or "").split()
     if len(head) != 2:
         return None
-    dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *_OWN))
+    passed_over = (f":(exclude,literal){path}" for path in (*_OWN, *_generated(root)))
+    dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *passed_over))
     return Commit(head[0], dirty, int(head[1]), web_address(_git(root, "remote", "get-url", "origin") or ""))
+
+
+def _generated(root: Path) -> list[str]:
+    """The files that follow from the spec alone: with another `--env` than they were committed with, they differ."""
+    rows = _json(root / "mlspec.lock").get("files")
+    return [
+        str(row.get("path"))
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict) and row.get("mode") == "file" and not row.get("kept")
+    ]
 
 
 def web_address(remote: str) -> str | None:

@@ -72,6 +72,23 @@ def test_what_the_line_writes_makes_no_commit_dirty_and_an_edit_does(project: Pa
     assert (release_record(project, project / "artifacts").commit or "").endswith("-dirty")
 
 
+def test_files_generated_for_another_environment_make_no_commit_dirty_and_kept_ones_do(project: Path) -> None:
+    made, kept = project / "conf[1].yaml", project / "dvc.yaml"
+    rows = [{"path": made.name, "mode": "file"}, {"path": kept.name, "mode": "file", "kept": True}, None]
+    (project / "mlspec.lock").write_text(json.dumps({"version": 1, "files": rows}))
+    for file in (made, kept):
+        file.write_text("memory: 640\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "built")
+    made.write_text("memory: 4096\n")
+    (project / "mlspec.lock").write_text(json.dumps({"version": 1, "files": [*rows, None]}))
+    assert (found := read_commit(project)) is not None
+    assert not found.dirty
+    kept.write_text("memory: 4096\n")
+    assert (found := read_commit(project)) is not None
+    assert found.dirty
+
+
 def test_without_git_and_without_a_bundle_it_is_empty(tmp_path: Path) -> None:
     assert release_record(tmp_path, tmp_path / "artifacts") == Release()
 
