@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell has what it puts into the background ignore Ctrl-C, and all that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 REQUIRED = os.environ.get("MLSPEC_REQUIRE_ENGINES") == "1"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +36,31 @@ def docker() -> str:
     if not client or subprocess.run([client, "info"], capture_output=True).returncode:
         missing("a Docker engine")
     return str(client)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser, from where Debian puts it: one a process, since Playwright bears no second."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        missing("headless Chromium")
+    if importlib.util.find_spec("playwright") is None:
+        missing("the package playwright")
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

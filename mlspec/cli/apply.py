@@ -45,7 +45,12 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="With --target local: harm the new version, to see what becomes of it.",
 )
-@click.option("--allow-breaking", is_flag=True, help="Deploy even what the live version's callers will notice.")
+@click.option(
+    "--allow-breaking",
+    is_flag=True,
+    envvar="MLSPEC_ALLOW_BREAKING",
+    help="Deploy even what the live version's callers will notice.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None, **asked: Any) -> int:

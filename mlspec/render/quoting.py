@@ -28,9 +28,8 @@ class _Dumper(_BASE):  # type: ignore[misc, valid-type]
 
 
 def _string(dumper: Any, text: str) -> Any:
-    style = "|" if "\n" in text and text.isprintable() else None
-    if _AMBIGUOUS.fullmatch(text):
-        style = "'"
+    broken = text.splitlines() not in ([text], [])
+    style = '"' if broken else "'" if _AMBIGUOUS.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -29,6 +29,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "pyarrow>=16",
         "pytest>=8",
         "pytorch-lightning>=2.5",
+        "ruamel.yaml>=0.18",
         "tokenizers>=0.20",
         "torch>=2.9",
         "torchmetrics>=1.6",
@@ -36,8 +37,15 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "wandb": ("wandb>=0.18",),
     "sweep": ("optuna>=4",),
-    "aws": ("boto3>=1.40.60",),
-    "local": ("boto3>=1.40.60", "moto[server]>=5.1", "psutil>=5.9"),
+    "aws": ("boto3>=1.40.60", "hydra-core>=1.3.6", "omegaconf>=2.3", "psutil>=5.9", "ruamel.yaml>=0.18"),
+    "local": (
+        "boto3>=1.40.60",
+        "hydra-core>=1.3.6",
+        "moto[server]>=5.1",
+        "omegaconf>=2.3",
+        "psutil>=5.9",
+        "ruamel.yaml>=0.18",
+    ),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to

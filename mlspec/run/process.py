@@ -72,7 +72,7 @@ def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself:
     DVC only waits for its command, so those below are asked: the stage program saves what it has and goes. A program
     that runs itself is asked first: what it has begun in the world outside, it brings back.
     """
-    import psutil  # comes with DVC
+    import psutil
 
     if not at_once and _wait(process, GRACE):
         return

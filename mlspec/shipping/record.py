@@ -21,8 +21,8 @@ _OCI: Final = "org.opencontainers.image."
 _SECTIONS: Final = ("data", "model", "train", "export")
 _MOST: Final = 64_000
 """Bytes of one label: it is an argument of `docker build`, and Linux bears 128 KiB in each."""
-_OWN: Final = ("artifacts", "dvc.lock", "Dockerfile.lock", "mlspec.lock")
-"""What the line itself writes as it runs: it is made from the commit, and says nothing of what the commit lacks."""
+_OWN: Final = ("artifacts", "dvc.lock", ".dvc/config", "Dockerfile.lock", "mlspec.lock")
+"""What the line itself writes as it runs, and where data is kept: it says nothing of what the commit lacks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from ruamel.yaml import YAML
@@ -44,6 +44,8 @@ def test_yaml_reads_back(value: object) -> None:
 
 
 @given(VALUES)
+@example("\n")
+@example({"key": ["a\nb", " \n"]})
 def test_flow_is_one_line(value: object) -> None:
     written = quoting.flow(value)
     assert pyyaml.safe_load(written) == value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from mlspec.runtime.docs_page import curl, page
 from mlspec.runtime.http import running
 from mlspec.runtime.service import Request, Service, load
 from tests.bundles import text_bundle
-from tests.conftest import missing
 from tests.runtime import bundles
 from tests.runtime.served import service
 
@@ -68,14 +66,10 @@ def test_the_line_for_a_shell_is_one_word_of_json() -> None:
 
 
 @pytest.mark.browser
-def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        missing("the program chromium")
-    with running(load(text_bundle(tmp_path / "bundle"))) as port, playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab, asked, wrong = browser.new_page(), [], []
+def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path, chromium: Any) -> None:
+    with running(load(text_bundle(tmp_path / "bundle"))) as port:
+        context = chromium.new_context()
+        tab, asked, wrong = context.new_page(), [], []
         tab.on("request", lambda request: asked.append(request.url.partition(f":{port}")[2]))
         tab.on("pageerror", lambda error: wrong.append(error))
         tab.goto(f"http://127.0.0.1:{port}/docs")
@@ -87,4 +81,4 @@ def test_the_page_asks_for_a_prediction_and_loads_nothing_else(tmp_path: Path) -
         tab.click("button")
         tab.wait_for_function("document.getElementById('state').textContent.startsWith('400')")
         assert (asked, wrong) == (["/docs", "/predict", "/predict"], [])
-        browser.close()
+        context.close()

@@ -66,6 +66,12 @@ def watched(target: Target, services: tuple[str, ...] = ("ecr", "iam", "lambda",
     return calls
 
 
+EXAMPLES = [
+    {"row": {"sentence": "home"}, "answer": {"label": "yes", "score": 0.9, "probabilities": {"no": 0.1, "yes": 0.9}}}
+]
+"""What the model answered when it was packed."""
+
+
 @dataclass
 class Shipped:
     """A project in a folder, with an image that was built for it."""
@@ -116,7 +122,7 @@ class Shipped:
         done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
         known = json.loads(done.stdout)[0]
         record = {"image": tag, "id": known["Id"], "platform": "linux/amd64", "size_bytes": known["Size"],
-                  "max_size_bytes": 10**9, "labels": found}  # fmt: skip
+                  "max_size_bytes": 10**9, "labels": found, "proof": {"examples": EXAMPLES}}  # fmt: skip
         self.artifacts.mkdir(exist_ok=True)
         (self.artifacts / "image.json").write_text(json.dumps(record))
 

@@ -298,3 +298,14 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
     project.deploy()
     assert changes(project) == []
     assert [api for api in client.get_apis()["Items"] if api["Name"] == name] == []
+
+
+def test_without_what_the_model_is_to_answer_nothing_is_deployed(shipped: Make) -> None:
+    project = shipped("{memory: 512}")
+    project.push()
+    record = json.loads((project.artifacts / "image.json").read_text())
+    (project.artifacts / "image.json").write_text(json.dumps({**record, "proof": {}}))
+    with pytest.raises(StageError, match="nothing here says what the model is to answer"):
+        project.deploy()
+    there = project.target.client("lambda").list_functions()["Functions"]
+    assert project.root.name not in {function["FunctionName"] for function in there}

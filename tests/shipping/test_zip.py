@@ -16,7 +16,7 @@ from mlspec.shipping.change import told
 from mlspec.shipping.record import Release, labels
 from mlspec.shipping.target import Target
 from tests.parts.targets import BASE, EXPORT, codes, files
-from tests.shipping.cloud import SIGNATURE, Shipped, watched
+from tests.shipping.cloud import EXAMPLES, SIGNATURE, Shipped, watched
 
 SPEC = BASE + EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1, memory: 512, url: true}}\n"
 
@@ -30,7 +30,7 @@ def zipped(project: Shipped, content: str, **changes: object) -> None:
     digest = hashlib.sha256(path.read_bytes())
     record = {"kind": "zip", "file": "artifacts/function.zip", "sha256": digest.hexdigest(), "direct": True,
               "code_sha256": base64.b64encode(digest.digest()).decode(), "size_bytes": path.stat().st_size,
-              "labels": labels(Release(commit="b" * 40), SIGNATURE), **changes}  # fmt: skip
+              "labels": labels(Release(commit="b" * 40), SIGNATURE), "proof": {"examples": EXAMPLES}, **changes}  # fmt: skip
     (project.artifacts / "image.json").write_text(json.dumps(record))
 
 

@@ -8,11 +8,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 import mlspec
-from mlspec.parts.ci import pins
+from mlspec.parts.ci import pins, release
 from mlspec.parts.ci.spec import Ci, Github
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.images.settings import host
-from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.spec import Package
 from mlspec.parts.protocol import no_stages
@@ -20,8 +18,8 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.base import Finding
 from mlspec.spec.cron import shortest_gap
+from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.types import size_bytes
 
 NAME: Final = "ci"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
@@ -42,10 +40,15 @@ def check(project: Project) -> Iterator[Finding]:
     ci = project.get(Ci)
     if ci is None:
         return
-    schedule, at = ci.github.schedule, ("ci", "github", "schedule")
+    schedule, at = ci.github.schedule, ("ci", "github")
     if schedule is not None and shortest_gap(schedule) < 5:
         message = "GitHub runs a schedule every five minutes at most"
-        yield Finding("schedule-too-often", at, message, "for example `*/5 * * * *`; a training wants far fewer")
+        help = "for example `*/5 * * * *`; a training wants far fewer"
+        yield Finding("schedule-too-often", (*at, "schedule"), message, help)
+    chosen, known = ci.github.env, project.given.get("environments")
+    if chosen is not None and isinstance(known, Mapping) and chosen not in known:
+        help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
+        yield Finding("no-such-environment", (*at, "env"), f"the spec has no environment `{chosen}`", help)
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -56,13 +59,13 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     github, prefix, package = ci.github, project.surroundings.prefix, project.get(Package)
     values = _values(project, github, stages)
     for name, template in _WORKFLOWS.items():
-        if name != "release" or (package is not None and package.zip is None):
+        if name != "release" or package is not None:
             file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
             yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
 
 
 def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
-    data, package, registry = project.get(DataSpec), project.get(Package), project.get(Registry)
+    data, package = project.get(DataSpec), project.get(Package)
     prefix = project.surroundings.prefix
     return {
         "github": github,
@@ -77,13 +80,11 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
         "secrets": sorted(_secrets({name: project.values.get(name) for name in _TRAINING})),
-        "docker": package.docker if package else None,
-        "max_size": size_bytes(package.docker.max_size) if package else 0,
         "tag": image_name(project.info.name),
         "build_runner": _build_runner(github, package),
-        "ecr": registry.ecr if registry else None,
-        "host": host(registry.ecr) if registry else "",
         "names_metrics": any(o.kind == "metric" for stage in stages for o in stage.outputs),
+        "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
+        **release.values(project, github, stages),
     }
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.cron import Cron
-from mlspec.spec.types import Identifier
+from mlspec.spec.types import Identifier, Name
 
 Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./*-]*$")]
 
@@ -27,6 +27,9 @@ class Github(SpecModel):
         pattern=r"^[A-Za-z0-9_-]{1,100}$",
         description="GitHub environment that releases run in; its rules say who may",
     )
+    env: Name | None = Field(
+        None, description="Environment of this spec that releases are made with, as `--env` takes it", examples=["prod"]
+    )
     repository: str = Field(
         "",
         pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$",
@@ -34,7 +37,7 @@ class Github(SpecModel):
         examples=["octo-org/cola"],
     )
     role_variable: Identifier = Field(
-        "AWS_ROLE_ARN", description="GitHub variable with the ARN of the role that pushes images"
+        "AWS_ROLE_ARN", description="GitHub variable with the ARN of the role that pushes and deploys"
     )
     data_role_variable: Identifier = Field(
         "AWS_DATA_ROLE_ARN", description="GitHub variable with the ARN of the role that reads and writes the DVC remote"

@@ -7,9 +7,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.parts.ci.spec import Ci
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.deploy import limits, rights, settings
 from mlspec.parts.deploy.spec import Deploy, Lambda, Rollout
+from mlspec.parts.images.settings import github_trust
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
 from mlspec.plan.artifact import Artifact
@@ -91,7 +93,7 @@ def stages(project: Project) -> Iterator[Stage]:
         name="deploy",
         description="Bring the Lambda function to what the spec says, and the new version to its callers",
         part=NAME,
-        inputs=("artifacts/image.json", "artifacts/function.zip") if zipped else ("artifacts/release.json",),
+        inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
         params=("deploy",),
         needs=("extra:aws",),
         effects=True,
@@ -104,5 +106,9 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if function is None:
         return
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    for name, value in {**settings.files(function), **rights.files(function)}.items():
+    made = {**settings.files(function), **rights.files(function)}
+    ci = project.get(Ci)
+    if ci is not None and project.get(Registry) is None:  # with a registry, it lies beside the right to push
+        made["github-trust"] = github_trust(function.ecr, ci.github.repository, ci.github.environment)
+    for name, value in made.items():
         yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

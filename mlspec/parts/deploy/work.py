@@ -7,7 +7,7 @@ import sys
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import audience
-from mlspec.parts.package.answers import TOLERANCE, Expected, difference
+from mlspec.parts.package.difference import TOLERANCE, difference
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
 from mlspec.shipping.alias import Alias
@@ -26,6 +26,7 @@ def main(job: Job) -> None:
 def ship(job: Job, target: Target) -> None:
     """The same, to that target."""
     tag, digest, archive = _code(job)
+    tests = _tests(job)
     with told(DEPLOY):
         asked = wanted(target, job, digest, archive)
         callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
@@ -35,9 +36,7 @@ def ship(job: Job, target: Target) -> None:
         deployment.keep(asked, number, before, say=_say, release=False)
         try:
             now = roll_out(
-                Published(
-                    job, asked.target, asked.function, number, lambda: _tests(job), lambda: audience.rows(job.inputs)
-                )
+                Published(job, asked.target, asked.function, number, tests, lambda: audience.rows(job.inputs))
             )
         finally:
             address = _settled(asked, job)
@@ -72,8 +71,11 @@ def _note(asked: Wanted, number: str, code: str, job: Job) -> None:
 
 
 def _tests(job: Job) -> Tests:
-    expected = Expected(job.inputs / "bundle")
-    return Tests(expected.rows, expected.answers, difference, TOLERANCE)
+    examples = ((pushing.record(job.inputs) or {}).get("proof") or {}).get("examples")
+    if not examples:
+        message = "nothing here says what the model is to answer: artifacts/image.json has no examples"
+        raise StageError(message, help="build and try it again: mlspec apply --force image")
+    return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
 
 
 def _settled(asked: Wanted, job: Job) -> str | None:

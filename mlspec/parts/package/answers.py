@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlspec.errors import StageError
+from mlspec.parts.package.difference import TOLERANCE, Answer, difference
 from mlspec.parts.package.sample import Row, rows
 
 _HELP: Final = "`mlspec apply --force package` makes it anew; a Dockerfile edited by hand may copy another bundle"
-TOLERANCE: Final = 1e-3
-"""How far a probability may be off, and a value relative to its size: another ONNX Runtime rounds otherwise."""
-Answer = Mapping[str, Any]
 
 
 class Expected:
@@ -30,6 +28,10 @@ class Expected:
         predictor = Predictor(bundle, threads=1)
         self.rows: list[Row] = rows(bundle)
         self.answers: list[Answer] = [predictor.predict([row])[0] for row in self.rows]
+
+    def examples(self) -> list[dict[str, object]]:
+        """The rows and the answers as JSON: what a version is tried with where the bundle is not."""
+        return [{"row": row, "answer": answer} for row, answer in zip(self.rows, self.answers, strict=True)]
 
     def bodies(self) -> list[bytes]:
         """A request for each row."""
@@ -70,23 +72,6 @@ class Expected:
             message += f"{_shown(expected)}; {gap:.2g} apart, at most {TOLERANCE:g} is allowed"
             raise StageError(message, help=_HELP)
         return gap
-
-
-def difference(here: Answer, there: Any) -> float:
-    """How far two predictions lie apart: the largest gap of probabilities, or that of values relative to their size.
-
-    Infinite where they are not of one kind, or where one holds what is no finite number.
-    """
-    try:
-        if "value" in here:
-            gaps = [abs(float(here["value"]) - float(there["value"])) / max(1.0, abs(float(here["value"])))]
-        elif set(here["probabilities"]) == set(there["probabilities"]):
-            gaps = [abs(float(p) - float(there["probabilities"][label])) for label, p in here["probabilities"].items()]
-        else:
-            return math.inf
-    except (KeyError, TypeError, ValueError):
-        return math.inf
-    return max(gaps) if all(map(math.isfinite, gaps)) else math.inf
 
 
 def _shown(answer: Any) -> str:

@@ -105,7 +105,7 @@ def _proved(record: Path, image: str, asked: str) -> dict[str, Any] | None:
     """The proof of the same image under the same demands, if the last run got that far."""
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
-        same = found["id"] == image and found["proof"]["asked"] == asked
+        same = found["id"] == image and found["proof"]["asked"] == asked and found["proof"]["examples"]
         return {name: value for name, value in found["proof"].items() if name != "asked"} if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -65,21 +65,24 @@ def prove(file: Path, bundle: Path, wanted: LambdaZip, function: Lambda | None, 
         if size > size_bytes(wanted.max_size):
             message = f"the zip's content has {size / 2**20:.0f} MiB, and package.zip.max_size is {wanted.max_size}"
             raise StageError(message, help="mlspec run package    makes it anew")
-        made: dict[str, Any] = {"size": {"bytes": size, "max_bytes": size_bytes(wanted.max_size)}}
+        expected = Expected(bundle)
+        made: dict[str, Any] = {
+            "size": {"bytes": size, "max_bytes": size_bytes(wanted.max_size)},
+            "examples": expected.examples(),
+        }
         program, why = _program(wanted)
         if program is None:
             return made | _not_proved(why)
         with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
             task = Path(folder) / "task"
             archive.extractall(task)
-            return made | _tried(task, program, bundle, wanted, function, scratch)
+            return made | _tried(task, program, expected, wanted, function, scratch)
 
 
 def _tried(
-    task: Path, program: Path, bundle: Path, wanted: LambdaZip, function: Lambda | None, scratch: Path
+    task: Path, program: Path, expected: Expected, wanted: LambdaZip, function: Lambda | None, scratch: Path
 ) -> dict[str, Any]:
-    expected, binary = Expected(bundle), emulator.find()
-    before = _listing(task)
+    binary, before = emulator.find(), _listing(task)
     if binary is None:
         asked = without_emulator(program, task, HANDLER, expected.events())
         made = _not_proved(f"AWS's Lambda emulator is not on this machine; {emulator.HELP}")

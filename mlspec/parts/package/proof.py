@@ -41,6 +41,7 @@ def prove(docker: Client, image: str, bundle: Path, wanted: DockerImage, functio
         "http": _http(docker, image, expected, wanted.port),
     }
     made["locked"] = _locked(docker, image, expected, wanted.port, function)
+    made["examples"] = expected.examples()
     return made
 
 

@@ -7,15 +7,16 @@ import functools
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import Capability, probe
 
-_ALWAYS = ("extra:train",)
-"""DVC, Hydra, and what the bodies of the local stages import."""
+_USUAL = ("extra:train",)
+"""DVC, Hydra, and what the bodies of the local stages import: what a stage needs that names no extra."""
 _NOT_ASKED = frozenset({"network"})
 """Whether an address can be reached is seen by reaching for it: the stage itself says it best."""
 
 
 def lacks(stage: Stage) -> tuple[str, str] | None:
     """The first thing that is missing, and what mends it."""
-    for need in (*_ALWAYS, *stage.needs):
+    usual = () if any(need.startswith("extra:") for need in stage.needs) else _USUAL
+    for need in (*usual, *stage.needs):
         if need in _NOT_ASKED:
             continue
         found = _probed(need)

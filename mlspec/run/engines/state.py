@@ -67,7 +67,7 @@ def _living(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _runs(info: dict[str, Any]) -> bool:
-    import psutil  # comes with DVC
+    import psutil
 
     try:
         return any("dvc" in word for word in psutil.Process(int(info["pid"])).cmdline())

@@ -27,7 +27,7 @@ Apart = Callable[[Row, Any], float]
 
 @dataclass(frozen=True)
 class Tests:
-    """Rows, the bundle's own answers to them, and how far an answer may be off."""
+    """Rows, the bundle's own answers to them from when it was packed, and how far an answer may be off."""
 
     rows: Sequence[Row]
     answers: Sequence[Row]
@@ -72,7 +72,7 @@ class Published:
     target: Target
     function: Function
     version: str
-    tests: Callable[[], Tests]
+    tests: Tests
     """Loads the bundle: called where the strategy tries the version, and nowhere else."""
     audience: Callable[[], Sequence[Row]] = list
     """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
@@ -92,7 +92,7 @@ def roll_out(published: Published) -> Alias:
     if plan.strategy != "all-at-once":
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
     _not_taken_back(events.read(), published.version, store.read())
-    check = lambda version: published.tests().run(tools.prober, version)  # noqa: E731 - bound to what is known here
+    check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
     return Course(plan, name, published.version, store, tools, events, check, _say).run()
 
 
@@ -117,7 +117,7 @@ def instruments(published: Published) -> Instruments:
         from mlspec.shipping.local.callers import rehearsed
 
         where = (published.target.region, published.function.name, published.function.options.alias)
-        return rehearsed(published.version, published.audience() or published.tests().rows, *where)
+        return rehearsed(published.version, published.audience() or published.tests.rows, *where)
     from mlspec.shipping.rollout import cloudwatch
 
     return cloudwatch.instruments(

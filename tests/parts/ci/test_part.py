@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
 
 from mlspec.parts.ci import pins
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, build, codes, files
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files
 
 FOLDER = ".github/workflows/mlspec-"
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -56,10 +57,63 @@ def jobs(folder: Path, name: str, text: str, base: str = BASE) -> dict[str, dict
 def test_only_who_needs_a_role_may_ask_for_one(tmp_path: Path) -> None:
     release = jobs(tmp_path, "release", LAMBDA + "ci:\n")
     assert release["build"]["permissions"] == {"contents": "read"}
-    assert release["push"]["permissions"] == {"id-token": "write"}
-    assert release["push"]["environment"] == "production"
+    assert release["ship"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert release["ship"]["environment"] == "production"
     assert "id-token" in jobs(tmp_path, "train", "ci:\n", REMOTE)["train"]["permissions"]
     assert jobs(tmp_path, "train", "ci:\n")["train"]["permissions"] == {"contents": "read"}
+
+
+def script(job: dict[str, object], name: str) -> dict[str, object]:
+    (found,) = [s for s in cast("list[dict[str, object]]", job["steps"]) if s.get("name") == name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shipped", "name", "asked"),
+    [
+        (PACKAGE + REGISTRY, "Push", "--only push --yes"),
+        (LAMBDA, "Push and deploy", "--only push --only deploy --yes --env prod"),
+        (
+            EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n",
+            "Deploy",
+            "--only deploy --yes --env prod",
+        ),
+    ],
+)
+def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, asked: str, tmp_path: Path) -> None:
+    env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in asked else "ci:\n"
+    release = jobs(tmp_path, "release", shipped + env)
+    assert script(release["ship"], name)["run"] == f"mlspec apply {asked}"
+    assert "mlspec[aws]==" in str(script(release["ship"], "Install")["env"])
+    assert "requirements.txt" not in str(script(release["ship"], "Install")["run"])
+
+
+def test_without_a_place_to_ship_to_a_release_is_only_tried(tmp_path: Path) -> None:
+    assert set(jobs(tmp_path, "release", PACKAGE + "ci:\n")) == {"build"}
+
+
+def test_the_job_that_ships_outlasts_the_rollout(tmp_path: Path) -> None:
+    rollout = "{lambda: {}, rollout: {strategy: canary, steps: [10, 50, 100], interval: 20m, patience: 45m}}"
+    ship = jobs(tmp_path, "release", LAMBDA.replace("{lambda: {}}", rollout) + "ci:\n")["ship"]
+    assert ship["timeout-minutes"] == 30 + 3 * 45
+    assert f"'role-duration-seconds': {(30 + 3 * 45) * 60}" in str(ship["steps"])
+    assert "role-duration" not in str(jobs(tmp_path, "release", LAMBDA + "ci:\n")["ship"])
+
+
+def test_a_zip_has_a_role_for_its_release_too(tmp_path: Path) -> None:
+    made = files(tmp_path, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\nci:\n")
+    assert "repo:${GITHUB_REPOSITORY}:environment:production" in made["lambda/github-trust.json"]
+    assert "lambda/github-trust.json" in made[FOLDER + "release.yaml"]
+    assert "lambda/github-trust.json" not in files(tmp_path, LAMBDA + "ci:\n")
+
+
+def test_the_functions_own_secrets_reach_only_the_step_that_deploys(tmp_path: Path) -> None:
+    text = LAMBDA.replace("{lambda: {}}", "{lambda: {environment: {KEY: {env: THE_KEY}}}}") + "ci:\n"
+    release = jobs(tmp_path, "release", text)
+    assert (
+        cast("dict[str, str]", script(release["ship"], "Push and deploy")["env"])["THE_KEY"] == "${{ secrets.THE_KEY }}"
+    )
+    assert str(release).count("THE_KEY") == 2
 
 
 def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.parts.package.answers import Expected, difference
+from mlspec.parts.package.answers import Expected
+from mlspec.parts.package.difference import difference
 from mlspec.parts.package.sample import rows
 from mlspec.runtime import Predictor
 from tests.bundles import text_bundle
