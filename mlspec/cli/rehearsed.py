@@ -35,14 +35,10 @@ def start(faults: tuple[str, ...], where: Place) -> None:
             raise UsageError("faults are for the rehearsal alone", help="add --target local")
         return
     from mlspec.cli.shipped import shipping
-    from mlspec.parts.package.spec import Package
     from mlspec.shipping.local.faults import Faults
     from mlspec.shipping.local.rehearsal import here
 
-    package = shipping(where)[0].get(Package)
-    if package is not None and package.zip is not None:
-        help = "use `package: {docker: {}}`; a zip is proved by the stage `image` as it is"
-        raise UsageError("the rehearsal runs images, and `package` makes a zip", help=help)
+    shipping(where)
     os.environ[FAULTS] = json.dumps(Faults.parse(faults).as_json())
     here().start()
 

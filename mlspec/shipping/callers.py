@@ -10,6 +10,7 @@ from mlspec.errors import StageError
 from mlspec.shipping import deployment, pushing
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.compatibility import breaking
+from mlspec.shipping.history import History
 from mlspec.shipping.record import from_labels
 from mlspec.shipping.wanted import Wanted
 
@@ -19,28 +20,37 @@ ALLOWED: Final = "MLSPEC_ALLOW_BREAKING"
 
 def notice(wanted: Wanted, live: Alias | None, new: Mapping[str, Any] | None) -> list[str]:
     """What breaks between the live version's signature and `new`; nothing where one of the two is not known."""
-    if live is None or new is None:
+    if live is None or new is None or _runs_it(live, wanted):
         return []
-    before = signature(wanted, deployment.digest(wanted, live.version))
+    before = of_version(wanted, live.version)
     return breaking(before, new) if before is not None else []
 
 
-def signature(wanted: Wanted, digest: str) -> dict[str, Any] | None:
+def _runs_it(live: Alias, wanted: Wanted) -> bool:
+    return bool(wanted.digest) and deployment.digest(wanted, live.version) == wanted.digest
+
+
+def of_version(wanted: Wanted, number: str) -> dict[str, Any] | None:
+    """The signature of a published version: in the labels of its image, or of a zip in the function's history."""
+    if digest := deployment.digest(wanted, number):
+        return of_image(wanted, digest)
+    events = History(wanted.target, wanted.function.name).read()
+    noted = [event.signature for event in events if event.kind == "published" and event.version == number]
+    return dict(noted[-1]) if noted and noted[-1] else None
+
+
+def of_image(wanted: Wanted, digest: str) -> dict[str, Any] | None:
     """The signature that an image in the registry carries in its labels."""
-    if not digest:
-        return None
     ecr = wanted.function.ecr
     return from_labels(pushing.registry_of(wanted.target, ecr).labels(ecr.repository, digest))[1]
 
 
-def refuse(wanted: Wanted, live: Alias | None) -> None:
-    """Raise StageError where the image would break the live version's callers, unless that is allowed."""
-    if live is None or os.environ.get(ALLOWED) == "1":
+def refuse(wanted: Wanted, live: Alias | None, packed: Mapping[str, Any] | None) -> None:
+    """Raise StageError where the new version would break the live one's callers, unless that is allowed. `packed` is
+    the signature of the zip, which has no label to carry it."""
+    if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, wanted):
         return
-    digest = wanted.digest
-    if deployment.digest(wanted, live.version) == digest:
-        return
-    if found := notice(wanted, live, signature(wanted, digest)):
+    if found := notice(wanted, live, of_image(wanted, wanted.digest) if wanted.digest else packed):
         raise broken(found)
 
 

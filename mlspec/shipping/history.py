@@ -34,6 +34,8 @@ class Event:
     """What it was judged by."""
     release: Mapping[str, Any] = field(default_factory=dict)
     """Of a published version: everything that led to it."""
+    signature: Mapping[str, Any] = field(default_factory=dict)
+    """Of a published version made of a zip: what it takes and gives."""
 
     def as_json(self) -> dict[str, Any]:
         """What is known of it."""

@@ -78,6 +78,11 @@ def record(artifacts: Path) -> dict[str, Any] | None:
     return found
 
 
+def signature(artifacts: Path) -> dict[str, Any] | None:
+    """The signature of what was packed here; None where that is not known."""
+    return from_labels((record(artifacts) or {}).get("labels"))[1]
+
+
 def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """What led to an image or zip, from its labels."""
     release, _ = from_labels(found.get("labels"))

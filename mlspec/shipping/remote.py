@@ -34,11 +34,11 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
         target = target or _passing(ecr.region)
         if zipped:
             found = pushing.zipped(artifacts)
-            return deployment.observed(wanted(target, spec, "", found[0] if found else None))
-        built = pushing.built(artifacts)
-        repository = account.completed(target, ecr).repository
-        digest = pushing.digest_of(target, repository, built.tag) if built else ""
-        asked = wanted(target, spec, digest)
+            asked = wanted(target, spec, "", found[0] if found else None)
+        else:
+            built = pushing.built(artifacts)
+            repository = account.completed(target, ecr).repository
+            asked = wanted(target, spec, pushing.digest_of(target, repository, built.tag) if built else "")
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = callers.notice(asked, live, _signature(artifacts))
         broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
@@ -67,9 +67,9 @@ def _passing(region: str) -> Target:
 
 
 def _signature(artifacts: Path) -> dict[str, Any] | None:
-    """Of the bundle that is here."""
+    """Of the bundle that is here, or else of what was packed of it."""
     try:
         found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        return pushing.signature(artifacts)
     return found

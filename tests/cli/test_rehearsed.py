@@ -28,7 +28,6 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
     ("text", "arguments", "said"),
     [
         ("", ["--target", "local"], "this project ships nothing"),
-        (ZIP, ["--target", "local"], "the rehearsal runs images, and `package` makes a zip"),
         (LAMBDA, ["--fault", "error_rate=0.1"], "faults are for the rehearsal alone"),
         (LAMBDA, ["--target", "local", "--fault", "speed=3"], "there is no fault `speed`"),
         (LAMBDA, ["--target", "moon"], "'moon' is not one of"),

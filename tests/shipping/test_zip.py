@@ -96,3 +96,21 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
     function = json.loads(made["lambda/function.json"])
     assert function["PackageType"] == "Zip"
     assert "ecr:" not in made["lambda/deploy-policy.json"]
+
+
+def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
+    project: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zipped(project, "one")
+    project.deploy()
+    new = {**SIGNATURE, "inputs": [*SIGNATURE["inputs"], {"name": "author", "type": "text"}]}
+    zipped(project, "two", labels=labels(Release(commit="c" * 40), new))
+    assert [line for line in changes(project) if "author" in line]
+    with pytest.raises(StageError, match=r"breaks those who call the live one: .*author") as refused:
+        project.deploy()
+    assert refused.value.help.endswith("mlspec apply --allow-breaking")
+    live = project.target.client("lambda").get_alias(FunctionName="cola", Name="live")
+    assert live["FunctionVersion"] == "1"
+    monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
+    project.deploy()
+    assert project.release["function"]["version"] == "2"

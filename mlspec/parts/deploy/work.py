@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import Job
@@ -29,10 +31,12 @@ def ship(job: Job, target: Target) -> None:
     tests = _tests(job)
     with told(DEPLOY):
         asked = wanted(target, job, digest, archive)
-        callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias))
+        _keep(asked)
+        packed = None if asked.archive is None else pushing.signature(job.inputs)
+        callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
         number, live = deployment.converge(asked, tag, _say)
         before = live.version if live else None
-        _note(asked, number, digest or (archive.sha256 if archive else ""), job)
+        _note(asked, number, digest or (archive.sha256 if archive else ""), packed, job)
         deployment.keep(asked, number, before, say=_say, release=False)
         try:
             now = roll_out(
@@ -62,12 +66,20 @@ def _code(job: Job) -> tuple[str, str, Archive | None]:
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
-def _note(asked: Wanted, number: str, code: str, job: Job) -> None:
+def _keep(asked: Wanted) -> None:
+    """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
+    if asked.target.kind == "local" and asked.archive is not None:
+        from mlspec.shipping.local.rehearsal import here
+
+        here().keep(asked.archive.path, asked.archive.sha256)
+
+
+def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         record = (releases.read(job.inputs) or {}).get("release") or {}
-        events.add("published", number, release={**record, "image": code})
+        events.add("published", number, release={**record, "image": code}, signature=packed or {})
 
 
 def _tests(job: Job) -> Tests:

@@ -1,6 +1,6 @@
 """The rehearsal's endpoint: callers' requests to the alias's versions, and under /_mlspec/ what a rollout asks.
 
-python -m mlspec.shipping.local.picker PORT ENDPOINT REGION FUNCTION ALIAS OWNER
+python -m mlspec.shipping.local.picker PORT ENDPOINT REGION FUNCTION ALIAS OWNER ZIPS
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,8 +29,9 @@ _PASSED_ON: Final = ("content-type", "accept", "x-request-id")
 
 def main(arguments: list[str]) -> None:
     """Serve until SIGTERM; the containers go with it."""
-    port, endpoint, region, function, alias, owner = arguments
-    service = Service(Plane(endpoint, region, function, alias), Containers(Docker(found(), dict(os.environ)), owner))
+    port, endpoint, region, function, alias, owner, zips = arguments
+    containers = Containers(Docker(found(), dict(os.environ)), owner, Path(zips))
+    service = Service(Plane(endpoint, region, function, alias), containers)
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler(service))
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

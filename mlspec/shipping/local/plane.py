@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -33,11 +34,16 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What a version runs: the image's address by digest, memory in MB, environment variables."""
+    """What a version runs: the image's address by digest, memory in MB, environment variables.
+
+    Of a zip, `image` is a Python to run it in, `code` its digest in hexadecimal, and `handler` what is called.
+    """
 
     image: str
     memory: int
     variables: dict[str, str] = field(default_factory=dict, repr=False)
+    code: str = ""
+    handler: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,14 @@ class Plane:
         if found is None:
             raise StageError(f"the control plane knows no version {version} of {self.function}")
         config, code = found["Configuration"], found.get("Code", {})
-        variables = (config.get("Environment") or {}).get("Variables") or {}
+        variables = dict((config.get("Environment") or {}).get("Variables") or {})
+        memory = int(config.get("MemorySize", 128))
+        if config.get("PackageType") == "Zip":
+            image = f"python:{config['Runtime'].removeprefix('python')}-slim-bookworm"
+            return Sandbox(image, memory, variables, code_of(config["CodeSha256"]), config["Handler"])
         # Of an older version the emulator tells the newest address, but the digest that was resolved when it was made.
         where, digest = code.get("ImageUri", "").partition("@")[0], code.get("ResolvedImageUri", "").rpartition("@")[2]
-        return Sandbox(f"{where}@{digest}", int(config.get("MemorySize", 128)), dict(variables))
+        return Sandbox(f"{where}@{digest}", memory, variables)
 
     def _get(self, path: str) -> dict[str, Any] | None:
         headers = {"Authorization": _AUTHORIZATION.format(region=self.region)}
@@ -82,6 +92,11 @@ class Plane:
             raise StageError(f"the control plane answers {error.code} to {path}") from None
         except (OSError, ValueError) as error:
             raise StageError(f"the control plane does not answer: {error}", help=AGAIN) from None
+
+
+def code_of(sha256: str) -> str:
+    """Lambda's digest of a zip, which is in base64, in hexadecimal: the name of a folder."""
+    return base64.b64decode(sha256).hex()
 
 
 AGAIN: Final = "mlspec apply --target local    starts it again"

@@ -6,8 +6,10 @@ import hashlib
 import http.client
 import importlib.util
 import os
+import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from mlspec.errors import StageError
 from mlspec.shipping.docker import Docker, found
 from mlspec.shipping.local.containers import Containers
 from mlspec.shipping.local.home import FOLDER, Home, python
+from mlspec.shipping.local.plane import code_of
 from mlspec.shipping.target import Target
 
 REGISTRY: Final = "127.0.0.1:5000"
@@ -71,9 +74,25 @@ class Rehearsal:
         if self.home.state().get("serves") != wanted:
             self.home.end(_ENDPOINT)
             self.home.remember("serves", wanted)
-        command = lambda port: python("mlspec.shipping.local.picker", str(port), *wanted, self.owner)  # noqa: E731
+        given = (*wanted, self.owner, str(self.zips))
+        command = lambda port: python("mlspec.shipping.local.picker", str(port), *given)  # noqa: E731
         process = self.home.start(_ENDPOINT, command, lambda port: _answers(f"127.0.0.1:{port}", "/_mlspec/"))
         return f"http://127.0.0.1:{process.port}"
+
+    @property
+    def zips(self) -> Path:
+        """The unpacked zips, each in a folder called after its digest."""
+        return self.home.folder / "zips"
+
+    def keep(self, file: Path, sha256: str) -> None:
+        """Keep a zip for its version to run: the control plane gives no code back. `sha256` is in base64."""
+        folder = self.zips / code_of(sha256)
+        if folder.is_dir():
+            return
+        self.zips.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.zips) as made, zipfile.ZipFile(file) as archive:
+            archive.extractall(Path(made) / "task")
+            (Path(made) / "task").rename(folder)
 
     @property
     def address(self) -> str | None:

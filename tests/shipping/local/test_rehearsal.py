@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import platform
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,9 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import work as deploy
 from mlspec.parts.images import work as images
-from mlspec.parts.package import image
+from mlspec.parts.package import image, pins
 from mlspec.parts.package import work as package
+from mlspec.parts.package.spec import LambdaZip, Package
 from mlspec.shipping import remote
 from mlspec.shipping.local.faults import Faults
 from mlspec.shipping.local.rehearsal import Rehearsal, here
@@ -36,6 +39,8 @@ registry: {{ecr: {{repository: team/rehearsed, region: eu-west-1}}}}
 deploy: {{lambda: {{memory: 512}}, rollout: {ROLLOUT}}}
 """
 ROW = {"sentence": "the cat sat"}
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
 @dataclass
@@ -46,8 +51,16 @@ class Project:
 
     def job(self) -> Job:
         made = compile_project(self.root / "mlproject.yaml").project
-        artifacts = self.root / "artifacts"
-        return Job(self.root, artifacts, artifacts, made.values, made.sections)
+        artifacts, sections = self.root / "artifacts", dict(made.sections)
+        if made.need(Package).zip is not None:
+            sections["package"] = Package(zip=LambdaZip(python=PYTHON, architecture=ARCHITECTURE))
+        return Job(self.root, artifacts, artifacts, made.values, sections)
+
+    def zip(self) -> None:
+        """From now on its package is a zip, of the Python that runs here."""
+        spec = self.root / "mlproject.yaml"
+        text = spec.read_text(encoding="utf-8").replace("{docker: {}}", "{zip: {}}")
+        spec.write_text(text.replace("{memory: 512}", "{memory: 512, region: eu-west-1}"), encoding="utf-8")
 
     def build(self) -> None:
         """The files and the image."""
@@ -55,6 +68,9 @@ class Project:
             path = self.root / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text, encoding="utf-8")
+        if self.job().need(Package).zip is not None:
+            exact = pins.requirements(PYTHON, False, ("text",))
+            (self.root / "requirements-serve.txt").write_text("".join(f"{n}=={r}\n" for n, r in exact.items()))
         package.main(self.job())
         image.main(self.job())
 
@@ -62,8 +78,10 @@ class Project:
         """Start what does not run, push, deploy, roll out."""
         os.environ["MLSPEC_FAULTS"] = json.dumps(Faults(**faults).as_json())
         here().start()
-        images.main(self.job())
-        deploy.main(self.job())
+        job = self.job()
+        if job.need(Package).zip is None:
+            images.main(job)
+        deploy.main(job)
 
     def due(self) -> list[str]:
         """What another apply would change."""
@@ -169,3 +187,20 @@ def test_a_bad_version_never_gets_all_callers(project: Project, faults: dict[str
     with pytest.raises(StageError, match=why):
         project.ship(**faults)
     assert ask() == (200, "1")
+
+
+def test_a_zip_is_rehearsed_too(project: Project) -> None:
+    """Its own code in a container as Lambda has it, before callers, through a canary and back."""
+    project.zip()
+    project.build()
+    project.ship()
+    assert ask() == (200, "1")
+    assert [change for change in project.due() if "endpoint" in change or "function" in change] == []
+
+    project.memory(512, 640)
+    with pytest.raises(StageError, match="version 2 was taken back, 1 has all calls again: error_rate"):
+        project.ship(error_rate=0.5)
+    assert {ask() for _ in range(8)} == {(200, "1")}
+    project.ship()
+    assert project.release["version"] == "2"
+    assert {ask() for _ in range(4)} == {(200, "2")}
