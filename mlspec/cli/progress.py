@@ -60,7 +60,8 @@ class Progress:
         self._console.say(f"{self._place(outcome.stage)} {status}{seconds}{reason}")
 
     def _place(self, name: str) -> str:
-        return f"[{self._names.index(name) + 1}/{len(self._names)}] {name:{self._width}}"
+        last = str(len(self._names))
+        return f"[{self._names.index(name) + 1:{len(last)}}/{last}] {name:{self._width}}"
 
 
 class Quiet:

@@ -36,6 +36,9 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
         if outcome.status == "failed":
             _failure(console, outcome, root)
     _skipped(console, outcomes)
+    for outcome in outcomes:
+        for warning in outcome.warnings:
+            console.say(f"{console.paint('warning', 'yellow', 'bold')}: {outcome.stage}: {warning}")
     if found - {"cached"}:
         console.say(_counts(outcomes))
     if code == EXIT_INTERRUPTED:

@@ -13,7 +13,8 @@ class Outcome:
     """The end of one stage in one run of the line.
 
     `reason` says why it ran, was skipped or failed, as a sentence part; `help` the command that mends or goes on;
-    `log` the path of its log relative to the project; `seconds` is wall-clock time.
+    `log` the path of its log relative to the project; `seconds` is wall-clock time. `warnings` are what the stage has
+    to say although it went well: lines of its log that begin with `warning: `, without that word.
     """
 
     stage: str
@@ -22,3 +23,4 @@ class Outcome:
     help: str = ""
     seconds: float = 0.0
     log: str | None = None
+    warnings: tuple[str, ...] = ()

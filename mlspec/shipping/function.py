@@ -57,7 +57,8 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
     """What makes the function as wanted, given what `read` found."""
     name, target = wanted.function.name, wanted.target
     if found is None:
-        made = Change("+", resource(name), new=wanted.image or "a zip")
+        code = wanted.image if wanted.digest else "the image once it is pushed" if wanted.image else "a zip"
+        made = Change("+", resource(name), new=code)
         return [Step((made,), partial(_create, wanted))]
     config = found["Configuration"]
     arn = wanted.function.arn

@@ -104,7 +104,7 @@ def _locked(docker: Client, image: str, expected: Expected, port: int, function:
         if function is None:
             return made
         why = "AWS's Lambda emulator is not on this machine"
-        sys.stdout.write(f"NOT PROVED: that the image answers in Lambda. {why}; {emulator.HELP}\n")
+        sys.stdout.write(f"warning: not proved that the image answers in Lambda: {why}; {emulator.HELP}\n")
         return made | {"emulator": False, "why": why}
     options = (*READ_ONLY, "--user", _LAMBDA_USER, "--volume", f"{binary}:/aws-lambda-rie:ro", "--workdir", "/app",
                "--entrypoint", "/aws-lambda-rie", *environment(function))  # fmt: skip

@@ -61,3 +61,9 @@ def test_a_log_comes_to_an_outcome(code: int, text: str, status: str, reason: st
     found = judge(TRAIN, code, text, 1.5, ".mlspec/logs/train.log")
     assert (found.status, found.reason, found.help) == (status, reason, help)
     assert (found.seconds, found.log) == (1.5, ".mlspec/logs/train.log")
+
+
+def test_what_a_stage_has_to_say_although_it_went_well() -> None:
+    said = "warning: not proved: no emulator\nwarning: not proved: no emulator\nuser.py:1: UserWarning: no\n"
+    assert judge(TRAIN, 0, RUNNING + said, 1.0, "log").warnings == ("not proved: no emulator",)
+    assert judge(TRAIN, 0, "Stage 'train' didn't change, skipping\n" + said, 1.0, "log").warnings == ()
