@@ -22,6 +22,11 @@ def rehearsing() -> bool:
     return os.environ.get(TARGET) == "local"
 
 
+def option() -> str:
+    """What a command needs to speak of the same target, with a space before it; "" for an account."""
+    return " --target local" if rehearsing() else ""
+
+
 def aim(root: Path) -> None:
     """Let everything below this process find the rehearsal of the project in `root`."""
     if rehearsing():

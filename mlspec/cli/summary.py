@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from mlspec.run.outcome import Outcome, Status
 from mlspec.run.process import last_lines
 
 _TAIL = 15
+_OURS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
 _WORDS: dict[Status, str] = {
     "ran": "ran",
     "cached": "up to date",
@@ -32,9 +34,10 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     code = EXIT_INTERRUPTED if "interrupted" in found else EXIT_STAGE if "failed" in found else EXIT_OK
     if console.as_json:
         console.document({**_document(outlook, outcomes, code), "report": shown})
+    options = _options(outlook)
     for outcome in outcomes:
         if outcome.status == "failed":
-            _failure(console, outcome, root)
+            _failure(console, outcome, root, options)
     _skipped(console, outcomes)
     for outcome in outcomes:
         for warning in outcome.warnings:
@@ -42,7 +45,7 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     if found - {"cached"}:
         console.say(_counts(outcomes))
     if code == EXIT_INTERRUPTED:
-        console.say("  = help: `mlspec apply` goes on from here")
+        console.say(f"  = help: `mlspec apply{options}` goes on from here")
     console.out(f"report: {shown}")
     rehearsed.show(console)
     return code
@@ -67,7 +70,13 @@ def _counts(outcomes: Sequence[Outcome]) -> str:
     return f"{told} ({duration(sum(outcome.seconds for outcome in outcomes))})"
 
 
-def _failure(console: Console, outcome: Outcome, root: Path) -> None:
+def _options(outlook: Outlook) -> str:
+    """What a command needs to speak of the same run: another target or environment would be another one."""
+    environment = outlook.build.project.environment
+    return f"{f' --env {environment}' if environment else ''}{rehearsed.option()}"
+
+
+def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> None:
     console.say()
     console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
     if outcome.log:
@@ -75,8 +84,9 @@ def _failure(console: Console, outcome: Outcome, root: Path) -> None:
             console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
     if outcome.help:
-        console.say(f"  = help: {outcome.help}")
-    console.say("  = go on: mlspec apply")
+        help = _OURS.sub(lambda found: found[0] + options, outcome.help)
+        console.say(f"  = help: {help}")
+    console.say(f"  = go on: mlspec apply{options}")
 
 
 def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:

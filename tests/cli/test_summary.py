@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,17 +17,34 @@ from mlspec.run.schedule import Schedule, Step
 from mlspec.workspace.roots import Roots
 
 
-class Seen:
+def seen(root: Path, environment: str | None = None) -> Any:
     """As much of an Outlook as the summary reads."""
-
-    def __init__(self, root: Path) -> None:
-        self.roots = Roots(root, root)
+    return SimpleNamespace(
+        roots=Roots(root, root), build=SimpleNamespace(project=SimpleNamespace(environment=environment))
+    )
 
 
 def test_what_was_not_proved_is_said_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [Outcome("package", "ran", seconds=1.0), Outcome("image", "ran", seconds=2.0, warnings=("not proved",))]
-    assert close(Console(), cast("Any", Seen(tmp_path)), outcomes, tmp_path / "report.html") == 0
+    assert close(Console(), seen(tmp_path), outcomes, tmp_path / "report.html") == 0
     assert capsys.readouterr().err.splitlines() == ["warning: image: not proved", "2 ran (3.0 s)"]
+
+
+def test_the_way_on_has_the_same_target_and_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    help = "mlspec releases shows what happened; mend it, then: mlspec apply --force image"
+    failed = [Outcome("deploy", "failed", "no", help)]
+    close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
+    said = capsys.readouterr().err
+    assert f"= help: {help}\n" in said
+    assert "= go on: mlspec apply\n" in said
+    monkeypatch.setenv("MLSPEC_TARGET", "local")
+    monkeypatch.setenv("MLSPEC_LOCAL", str(tmp_path))
+    close(Console(), seen(tmp_path, "prod"), failed, tmp_path / "report.html")
+    said, same = capsys.readouterr().err, "--env prod --target local"
+    assert f"mlspec releases {same} shows what happened; mend it, then: mlspec apply {same} --force image" in said
+    assert f"= go on: mlspec apply {same}\n" in said
 
 
 def test_the_numbers_of_stages_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
