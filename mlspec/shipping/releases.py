@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import write_json
+from mlspec.shipping.history import Event
 from mlspec.shipping.target import chosen
 
 FILE = "release.json"
@@ -41,6 +42,8 @@ def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]
     same = image is not None and (before.get("image") or {}).get("digest") == image["digest"]
     function = before.get("function") if same else None
     made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
+    if same and "rollout" in before:
+        made["rollout"] = before["rollout"]
     if made != before:
         write_json(file(artifacts), made)
 
@@ -48,3 +51,11 @@ def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any]
 def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
     """Record what runs it; None where nothing does."""
     write_json(file(artifacts), {**(read(artifacts) or {}), "function": dict(function) if function else None})
+
+
+def rolled_out(artifacts: Path, events: Sequence[Event]) -> None:
+    """Record how a version came to its callers, or was taken back."""
+    before = read(artifacts) or {}
+    made = {**before, "rollout": [event.as_json() for event in events if event.kind != "published"]}
+    if made != before:
+        write_json(file(artifacts), made)

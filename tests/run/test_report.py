@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -114,6 +115,7 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
         "mistakes",
         "robustness",
         "export",
+        "shipping",
         "data",
         "spec",
         "lineage",
@@ -132,6 +134,7 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
         ("evaluate/predictions.parquet", "mistakes"),
         ("metrics/robustness.json", "robustness"),
         ("metrics/export.json", "export"),
+        ("image.json", "shipping"),
         ("data/profile.json", "data"),
     ],
 )
@@ -175,6 +178,34 @@ def test_metrics_of_another_shape_are_never_an_error(name: str, value: object, t
     line = lines.text(tmp_path)
     line.json(f"metrics/{name}.json", value)
     Page(write(line))
+
+
+def test_what_was_shipped_and_what_became_of_it(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    words = Page(write(line)).words
+    assert "359 MB, at most 500 MB" in words
+    assert "69 MB of memory of 512 MB" in words
+    assert "taken back: version 7 has all calls" in words
+    assert "49 of 149 calls" in words
+    assert "A rehearsal" not in words
+    line.json("release.local.json", {"function": {"name": "cola", "version": "1", "alias": "live"}})
+    os.utime(line.artifacts / "release.json", (1, 1))
+    words = Page(write(line)).words
+    assert "A rehearsal on this machine" in words
+    assert "cola, version 1" in words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], 3, {"image": 3, "function": [], "rollout": {"a": 1}}, {"release": {"commit": 3}, "rollout": [3, {}, {"kind": []},
+     {"kind": "step", "time": "x", "percent": "NaN", "why": {}}, {"kind": "returned", "time": 1e300}]}],
+)  # fmt: skip
+def test_records_of_another_shape_are_never_an_error(value: object, tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    line.json("release.json", value)
+    assert "shipping" in Page(write(line)).sections
+    line.json("image.json", {"id": 3, "size_bytes": "x", "proof": {"http": 3, "locked": {"rows": "x", "peak": []}}})
+    assert "shipping" in Page(write(line)).sections
 
 
 def test_a_missed_gate_is_the_headline_with_its_number_and_bound(tmp_path: Path) -> None:
@@ -241,6 +272,7 @@ def test_words_from_the_data_are_words(words: str, tmp_path: Path) -> None:
     line = lines.text(tmp_path / "hostile", [words], (words, "acceptable"))
     line.json("metrics/robustness.json", {"passed": True, "perturbations": {words: {"agreement": 0.9, "rows": 3}}})
     line.json("bundle/lineage.json", {words: words})
+    lines.shipped(line, words)
     page = Page(write(line))
     tags = {tag for tag, _ in page.tags}
     assert tags <= {tag for tag, _ in calm.tags}

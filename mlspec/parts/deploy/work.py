@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -44,6 +45,7 @@ def ship(job: Job, target: Target) -> None:
             )
         finally:
             address = _settled(asked, job)
+            _told(asked, number, job)
         if live is None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
@@ -80,6 +82,15 @@ def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | Non
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         record = (releases.read(job.inputs) or {}).get("release") or {}
         events.add("published", number, release={**record, "image": code}, signature=packed or {})
+
+
+def _told(asked: Wanted, number: str, job: Job) -> None:
+    """Keep what became of the version for the report, which decides nothing: it may be missing."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with contextlib.suppress(BotoCoreError, ClientError, StageError):
+        events = history(asked.target, asked.function).read()
+        releases.rolled_out(job.outputs, [event for event in events if event.version == number])
 
 
 def _tests(job: Job) -> Tests:

@@ -13,6 +13,7 @@ from pathlib import Path
 from mlspec.run.report.examples import Example, examples
 from mlspec.run.report.files import csv_rows, json_file, mapping, numbers, real, sequence, whole
 from mlspec.run.report.profile import Profile, profile
+from mlspec.run.report.shipping import Shipped, shipped
 
 POINTS = 2000
 """Points of the scatter plot; of more rows, every n-th is drawn."""
@@ -129,6 +130,7 @@ class Results:
     fit: Fit | None
     labels: tuple[str, ...]
     lineage: Mapping[str, object]
+    shipped: Shipped
 
 
 def collect(artifacts: Path) -> Results:
@@ -146,6 +148,7 @@ def collect(artifacts: Path) -> Results:
         fit=_fit(artifacts / "plots/fit.csv"),
         labels=labels,
         lineage=json_file(artifacts / "bundle/lineage.json"),
+        shipped=shipped(artifacts),
     )
 
 

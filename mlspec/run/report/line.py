@@ -107,7 +107,7 @@ def _timings(plan: Plan, by: Mapping[str, Outcome], before: Mapping[str, float])
                 stage.description,
                 state,
                 _WORDS[state],
-                outcome.reason if outcome else "",
+                outcome.reason if outcome and outcome.reason != _WORDS[state] else "",
                 DASH if now is None else seconds(now),
                 DASH if last is None else seconds(last),
                 100 * (now or 0.0) / longest,

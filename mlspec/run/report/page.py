@@ -17,7 +17,7 @@ import jinja2
 from mlspec.plan.plan import Plan
 from mlspec.render.environment import templates_folder
 from mlspec.run.outcome import Outcome
-from mlspec.run.report import dataview, line, numerals, scores, settings
+from mlspec.run.report import dataview, line, numerals, scores, settings, shipping
 from mlspec.run.report.charts import reliability, scatter
 from mlspec.run.report.collect import Results
 from mlspec.run.report.curves import panels
@@ -67,6 +67,7 @@ def page(
         verdict=verdict(outcomes, results.gates),
         tiles=tiles(results, plan, outcomes),
         troubles=line.troubles(outcomes, root),
+        warnings=[(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings],
         sections=[_marked(section, unfinished) for section in found],
         digest=digest,
     )
@@ -89,6 +90,8 @@ def sections(
     exported = scores.export(results.export, _tolerance(project))
     if exported:
         yield Section("export", "Exported model", exported, half=True)
+    if packed := shipping.view(results.shipped):
+        yield Section("shipping", "Shipped" if results.shipped.release else "Packed", packed)
     if results.profile:
         yield Section("data", "Data", dataview.view(results.profile))
     yield Section("spec", "Spec", {"sections": settings.sections(project)})
@@ -141,6 +144,7 @@ _MADE_BY = {
     "mistakes": "evaluate",
     "robustness": "robustness",
     "export": "export",
+    "shipping": "image",
     "data": "data",
 }
 
