@@ -109,13 +109,20 @@ def isolated(scratch: Path) -> Iterator[Docker]:
         yield Docker(client, environment)
 
 
+def clients() -> list[str]:
+    """Every docker program on this machine, those on PATH first. Raises StageError where there is none."""
+    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"])
+    there = [path for folder in folders if (path := shutil.which("docker", path=folder))]
+    if not there:
+        raise StageError(
+            "there is no docker on this machine", help="install Docker: https://docs.docker.com/get-docker"
+        )
+    return there
+
+
 def found() -> str:
     """A client that the engine answers to: a new one and an old engine may not speak with each other."""
-    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"])
-    clients = [path for folder in folders if (path := shutil.which("docker", path=folder))]
-    if not clients:
-        raise StageError("there is no docker here", help="install Docker: https://docs.docker.com/get-docker")
-    for client in clients:
+    for client in clients():
         if _say(client, "version", "--format", "{{.Server.Version}}"):
             return client
     raise StageError("the Docker engine does not answer", help="start it, then: mlspec apply")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlspec.errors import StageError
+from mlspec.shipping.docker import clients
 
 _AGAIN: Final = "then: mlspec apply, which goes on from what is built already"
 _FAILURES: Final = (
@@ -90,12 +90,7 @@ class Client:
 
 def client() -> Client:
     """The client on this machine that has BuildKit. Raises StageError where there is none."""
-    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"])
-    found = [path for folder in folders if (path := shutil.which("docker", path=folder))]
-    if not found:
-        raise StageError(
-            "there is no docker on this machine", help="install Docker: https://docs.docker.com/get-docker"
-        )
+    found = clients()
     for path in found:
         if Client(path, True).run("buildx", "version").returncode == 0:
             return Client(path, True)
