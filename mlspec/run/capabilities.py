@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 PATIENCE = 10
 """Seconds that a program may take to say its version: an engine that is starting up answers late."""
@@ -74,8 +75,9 @@ class Capability:
 def probe(name: str) -> Capability:
     """Look for one capability of this machine. Never raises for what is absent.
 
-    Names: `docker` (client and engine), `buildkit`; a program (`git`, `terraform`, …); `extra:train`; `package:torch`;
-    `env:NAME` (set or not; the value is never read into the answer); `python`. Raises ValueError for an unknown prefix.
+    Names: `docker` (client and engine), `buildkit`, `lambda emulator`, `python`; a program (`git`, `terraform`, …);
+    `extra:train`; `package:torch`; `env:NAME` (set or not; the value is never read into the answer). Raises ValueError
+    for an unknown prefix.
     """
     kind, colon, rest = name.partition(":")
     if colon:
@@ -92,13 +94,15 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def _docker(name: str) -> Capability:
-    """The engine answers to the client: `docker version` prints the server's version only then."""
-    if shutil.which("docker") is None:
+    """The engine answers to a client: `docker version` prints the server's version only then."""
+    said = ""
+    for client in _docker_clients():
+        code, said = _say(client, "version", "--format", "{{.Server.Version}}")
+        if code == 0 and said:
+            return Capability(name, True, f"engine {said}")
+    if not _docker_clients():
         return Capability(name, False, "no docker client", "install Docker: https://docs.docker.com/engine/install/")
-    code, text = _say("docker", "version", "--format", "{{.Server.Version}}")
-    if code == 0 and text:
-        return Capability(name, True, f"engine {text}")
-    if "permission denied" in text.lower():
+    if "permission denied" in said.lower():
         return Capability(
             name, False, "no permission to use the engine", "sudo usermod -aG docker $USER, then log in again"
         )
@@ -106,22 +110,41 @@ def _docker(name: str) -> Capability:
     return Capability(name, False, "the engine does not answer", start)
 
 
+def _docker_clients() -> list[str]:
+    """Every client on PATH: a build takes the first that has BuildKit."""
+    folders = dict.fromkeys(os.environ.get("PATH", "").split(os.pathsep))
+    return [path for folder in folders if (path := shutil.which("docker", path=folder))]
+
+
 def _buildkit(name: str) -> Capability:
     """BuildKit came with the client until version 23, and needs the buildx plug-in from then on."""
-    if shutil.which("docker") is None:
+    clients = _docker_clients()
+    if not clients:
         return _docker(name)
-    _, client = _say("docker", "version", "--format", "{{.Client.Version}}")
-    if (_numbers(client) or (0,))[0] in range(18, 23):
-        return Capability(name, True, f"client {client}")
-    code, text = _say("docker", "buildx", "version")
-    if code == 0:
-        return Capability(name, True, text.splitlines()[0])
+    for client in clients:
+        code, text = _say(client, "buildx", "version")
+        if code == 0:
+            return Capability(name, True, text.splitlines()[0])
+    for client in clients:
+        _, version = _say(client, "version", "--format", "{{.Client.Version}}")
+        if (_numbers(version) or (0,))[0] in range(18, 23):
+            return Capability(name, True, f"client {version}")
     return Capability(
         name,
         False,
-        "the docker client has no buildx",
+        "no docker client here has buildx",
         "install docker-buildx-plugin: https://docs.docker.com/build/install-buildx/",
     )
+
+
+def _emulator(name: str) -> Capability:
+    """AWS's emulator of Lambda, with which an image or zip is tried before it is shipped."""
+    path = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or shutil.which("aws-lambda-rie")
+    if path and Path(path).is_file():
+        return Capability(name, True, path)
+    page = "https://github.com/aws/aws-lambda-runtime-interface-emulator/releases"
+    mend = f"get aws-lambda-rie from {page} and put it on PATH"
+    return Capability(name, False, "absent: nothing can be tried the way Lambda runs it", mend)
 
 
 def _python(name: str) -> Capability:
@@ -191,4 +214,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 _KINDS: Mapping[str, Callable[[str, str], Capability]] = {"extra": _extra, "package": _package, "env": _variable}
-_SPECIAL: Mapping[str, Callable[[str], Capability]] = {"docker": _docker, "buildkit": _buildkit, "python": _python}
+_SPECIAL: Mapping[str, Callable[[str], Capability]] = {
+    "docker": _docker,
+    "buildkit": _buildkit,
+    "python": _python,
+    "lambda emulator": _emulator,
+}

@@ -61,7 +61,7 @@ def examine(root: Path, project: Project | None, plan: Plan | None) -> tuple[Che
     return (
         *_machine(root),
         *_packages(wanted),
-        *_programs(wanted),
+        *_programs(wanted, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
         *(Check("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
     )
@@ -95,8 +95,6 @@ def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
         ("package.docker", "docker"),
         ("package.docker", "buildkit"),
         ("ci", "git"),
-        ("registry.ecr", "aws"),
-        ("deploy", "aws"),
     ):
         if _at(values, key) is not None:
             wanted.setdefault(capability, key)
@@ -126,8 +124,8 @@ def _packages(wanted: Mapping[str, str]) -> Iterator[Check]:
             yield Check("packages", probe(name), True, wanted[name])
 
 
-def _programs(wanted: Mapping[str, str]) -> Iterator[Check]:
-    usual = ("git", "docker", "buildkit")
+def _programs(wanted: Mapping[str, str], *, on_lambda: bool) -> Iterator[Check]:
+    usual = ["git", "docker", "buildkit", *(["lambda emulator"] if on_lambda else [])]
     others = [name for name in wanted if name not in usual and ":" not in name]
     for name in (*usual, *others):
         yield Check("programs", probe(name), name in wanted, wanted.get(name, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -125,13 +126,36 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     )
     checks = examine(tmp_path, spec, Plan((), (Stage("probe", "Probe", "x", needs=("some-program",)),)))
     required = {check.capability.name for check in checks if check.required}
-    assert {"torch", "wandb", "dvc-s3", "docker", "buildkit", "terraform", "aws", "some-program"} <= required
+    assert {"torch", "wandb", "dvc-s3", "docker", "buildkit", "terraform", "some-program"} <= required
     assert "optuna" not in required
     assert "git" not in required
     assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required
     assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
     assert found(checks, "some-program").why == "stage probe"
     assert "export ELASTIC_API_KEY=..." in mends(checks)
+
+
+def test_what_deploys_is_told_of_the_emulator_and_may_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("MLSPEC_LAMBDA_EMULATOR", raising=False)
+    plan = Plan((), (Stage("deploy", "Deploy", "x", needs=("extra:aws",)),))
+    checks = examine(tmp_path, project(), plan)
+    assert not found(checks, "lambda emulator").capability.present
+    assert not found(checks, "lambda emulator").fault
+    assert "aws-lambda-rie" in found(checks, "lambda emulator").capability.mend
+    assert found(checks, "boto3").required
+    program(tmp_path / "bin", "aws-lambda-rie", "true")
+    assert found(examine(tmp_path, project(), plan), "lambda emulator").capability.present
+    assert "lambda emulator" not in {c.capability.name for c in examine(tmp_path, project(), Plan((), ()))}
+
+
+def test_buildkit_is_that_of_any_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "new", "docker", 'case "$1" in version) echo 28.1.0;; *) exit 1;; esac')
+    program(tmp_path / "old", "docker", 'case "$1" in version) echo 20.10.24;; *) exit 1;; esac')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'new'}{os.pathsep}{tmp_path / 'old'}{os.pathsep}/bin")
+    assert probe("buildkit").detail == "client 20.10.24"
 
 
 @pytest.mark.parametrize(
