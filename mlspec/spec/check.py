@@ -42,6 +42,7 @@ def check(
     checker = _Checker(document, surroundings, parts)
     checker.secrets()
     environments = _named(document.root, "environments")
+    checker.overlays_in_overlays(environments)
     _must_exist(environment, environments)
     base = without(document.root, *_OVERLAYS)
     project = checker.project(_with(base, environments.get(environment or "")), document.root, environment)
@@ -95,6 +96,15 @@ class _Checker:
             help = "name the environment variable that holds it: {env: NAME}; and revoke this one if it was ever shared"
             message = f"`{dotted(location)}` looks like a secret, and a spec is shared"
             self._add(self.document, Finding("literal-secret", location, message, help))
+
+    def overlays_in_overlays(self, environments: Mapping[str, Node]) -> None:
+        """Environments inside of an environment: nothing would ever choose them."""
+        for name, patch in environments.items():
+            if patch.child("environments") is not None:
+                at = ("environments", name, "environments")
+                message = f"`{dotted(at)}` is not a key of the spec"
+                help = "an environment is laid over the spec, and has none of its own; put them side by side"
+                self._add(self.document, Finding("unknown-key", at, message, help, on="key"))
 
     def project(self, merged: Node, whole: Node, environment: str | None) -> Project | None:
         """The Project of the chosen values, with `experiments` and `environments` as the file has them."""
