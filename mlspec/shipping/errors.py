@@ -111,6 +111,11 @@ def _key(code: str, message: str) -> StageError | None:
 
 
 _KNOWN: Final = (
+    (r"specified bucket does not exist", "the S3 bucket that the zip goes by does not exist",
+     "make it in the function's region (aws s3 mb s3://NAME --region REGION), or correct package.zip.bucket"),
+    (r"s3 location constraint|bucket.* in (?:a different|the same) region|PermanentRedirect",
+     "the S3 bucket that the zip goes by is in another region: {message}",
+     "name one of the function's own region in package.zip.bucket"),
     (r"manifest.*media type|image index|unsupported.*manifest", "Lambda does not take this kind of image: {message}",
      "build it without attestations (docker build --provenance=false), then: mlspec apply"),
     (r"source image .* (does not exist|is not valid)|Image.* (does not exist|not found)",

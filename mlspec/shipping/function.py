@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from mlspec.errors import StageError
+from mlspec.shipping import handover
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, differences, ours
 from mlspec.shipping.errors import code_of, message_of
@@ -129,21 +130,22 @@ def _code(wanted: Wanted, found: Json) -> tuple[Change, ...]:
 
 
 def _create(wanted: Wanted) -> None:
-    client, given = wanted.target.client("lambda"), {**wanted.input(), "Code": wanted.code()}
+    client = wanted.target.client("lambda")
 
     def attempt() -> Json | None:
         from botocore.exceptions import ClientError
 
         try:
-            made: Json = client.create_function(**given)
+            made: Json = client.create_function(**wanted.input(), Code=code)
         except ClientError as error:
             if "cannot be assumed by Lambda" in message_of(error):
                 return None
             raise
         return made
 
-    until(attempt, "Lambda to know the function's role", seconds=_ROLE_SECONDS)
-    settled(wanted.target, wanted.function.name)
+    with handover.code(wanted) as code:
+        until(attempt, "Lambda to know the function's role", seconds=_ROLE_SECONDS)
+        settled(wanted.target, wanted.function.name)
 
 
 def _configure(wanted: Wanted) -> None:
@@ -159,9 +161,10 @@ def _configure(wanted: Wanted) -> None:
 
 def _update(wanted: Wanted) -> None:
     call, given = wanted.target.client("lambda").update_function_code, wanted.input()
-    code = partial(call, **wanted.code(), Architectures=given["Architectures"])
-    when_free(wanted.target, wanted.function.name, code)
-    settled(wanted.target, wanted.function.name)
+    with handover.code(wanted) as code:
+        change = partial(call, **code, Architectures=given["Architectures"])
+        when_free(wanted.target, wanted.function.name, change)
+        settled(wanted.target, wanted.function.name)
 
 
 def when_free(target: Target, name: str, call: Callable[..., Json]) -> Json:

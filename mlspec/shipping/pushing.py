@@ -12,6 +12,7 @@ from typing import Any
 from mlspec.errors import StageError
 from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images.spec import Ecr
+from mlspec.parts.package.spec import Package
 from mlspec.shipping import account, repository
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step
@@ -19,7 +20,7 @@ from mlspec.shipping.docker import isolated
 from mlspec.shipping.errors import code_of
 from mlspec.shipping.record import file_digest, from_labels
 from mlspec.shipping.registry import Manifest, Registry
-from mlspec.shipping.target import Target
+from mlspec.shipping.target import Target, chosen
 from mlspec.shipping.wanted import Archive, Spec
 from mlspec.spec.project import ProjectInfo
 
@@ -52,21 +53,22 @@ def built(artifacts: Path) -> Built | None:
     return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
 
 
-def zipped(artifacts: Path) -> tuple[Archive, Mapping[str, Any]] | None:
+def zipped(artifacts: Path, spec: Spec) -> tuple[Archive, Mapping[str, Any]] | None:
     """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
-    too large to be handed over in a call, or is no longer the one that was tried."""
+    too large to be handed over in a call, with no bucket to go by, or is no longer the one that was tried."""
     found = record(artifacts)
     if found is None or found.get("kind") != "zip":
         return None
     path = artifacts.parent / found["file"]
-    if not found["direct"]:
+    wanted = spec.need(Package).zip
+    if not (found["direct"] or (wanted and wanted.bucket) or chosen() == "local"):
         message = f"the zip has {found['size_bytes'] / 2**20:.0f} MiB, and Lambda takes 50 MiB in a call"
-        help = "quantize the model (export.onnx.quantize), or ship an image: `package: {docker: {}}`"
+        help = "name an S3 bucket for it to go by (package.zip.bucket), or ship an image: `package: {docker: {}}`"
         raise StageError(message, help=help)
     if not path.is_file() or file_digest(path) != found["sha256"]:
         message = f"{found['file']} is no longer the one that was tried"
         raise StageError(message, help="try it again: mlspec apply --force image")
-    return Archive(path, found["code_sha256"]), release_of(found)
+    return Archive(path, found["code_sha256"], bool(found["direct"]) or chosen() == "local"), release_of(found)
 
 
 def record(artifacts: Path) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
     with told(DEPLOY):
         target = target or _passing(ecr.region)
         if zipped:
-            found = pushing.zipped(artifacts)
+            found = pushing.zipped(artifacts, spec)
             asked = wanted(target, spec, "", found[0] if found else None)
         else:
             built = pushing.built(artifacts)

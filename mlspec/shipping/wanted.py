@@ -40,6 +40,8 @@ class Archive:
     path: Path
     sha256: str
     """In base64, as Lambda answers it."""
+    direct: bool = True
+    """Whether it is small enough for the call itself."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,6 @@ class Wanted:
         if self.variables:
             made["Environment"] = {"Variables": {name: value or "" for name, value in self.variables.items()}}
         return made | {"Publish": False}
-
-    def code(self) -> dict[str, Any]:
-        """The code, as CreateFunction and UpdateFunctionCode take it."""
-        return {"ZipFile": self.archive.path.read_bytes()} if self.archive else {"ImageUri": self.image}
 
 
 def place(spec: Spec) -> Ecr:

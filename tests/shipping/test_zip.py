@@ -71,7 +71,7 @@ def test_a_zip_that_is_too_large_or_no_longer_the_same(project: Shipped) -> None
     zipped(project, "one", direct=False, size_bytes=60 * 2**20)
     with pytest.raises(StageError, match="has 60 MiB, and Lambda takes 50 MiB") as failure:
         project.deploy()
-    assert "package: {docker: {}}" in failure.value.help
+    assert "package.zip.bucket" in failure.value.help
     zipped(project, "one", sha256="0" * 64)
     with pytest.raises(StageError, match="no longer the one that was tried"):
         project.deploy()
@@ -114,3 +114,39 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
     monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
     project.deploy()
     assert project.release["function"]["version"] == "2"
+
+
+BUCKET = SPEC.replace("{zip: {}}", "{zip: {bucket: my-zips}}")
+
+
+def test_a_zip_too_large_for_a_call_goes_by_way_of_a_bucket_and_leaves_it_empty(project: Shipped) -> None:
+    (project.root / "mlproject.yaml").write_text(BUCKET)
+    zipped(project, "large", direct=False, size_bytes=60 * 2**20)
+    with pytest.raises(StageError, match="the S3 bucket that the zip goes by does not exist") as failure:
+        project.deploy()
+    assert "aws s3 mb" in failure.value.help
+    s3 = project.target.client("s3")
+    s3.create_bucket(Bucket="my-zips", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    try:
+        calls = watched(project.target, ("lambda", "s3"))
+        project.deploy()
+        (made,) = [given for _, name, given in calls.made if name == "CreateFunction"]
+        assert made["Code"] == {"S3Bucket": "my-zips", "S3Key": "mlspec/cola/function.zip"}
+        assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")
+        assert changes(project) == []
+        zipped(project, "larger", direct=False, size_bytes=70 * 2**20)
+        project.deploy()
+        (made,) = [given for _, name, given in calls.made if name == "UpdateFunctionCode"]
+        assert made["S3Key"] == "mlspec/cola/function.zip"
+        assert project.release["function"]["version"] == "2"
+        assert "Contents" not in s3.list_objects_v2(Bucket="my-zips")
+    finally:
+        s3.delete_bucket(Bucket="my-zips")
+
+
+def test_only_who_ships_by_a_bucket_may_write_to_it(tmp_path: Path) -> None:
+    assert "s3:" not in files(tmp_path, SPEC.removeprefix(BASE))["lambda/deploy-policy.json"]
+    policy = json.loads(files(tmp_path, BUCKET.removeprefix(BASE))["lambda/deploy-policy.json"])
+    (rights,) = [s for s in policy["Statement"] if s["Sid"] == "Zip"]
+    assert rights["Resource"] == "arn:aws:s3:::my-zips/mlspec/cola/*"
+    assert codes(tmp_path, BUCKET.removeprefix(BASE).replace("my-zips", "My_Zips")) == ["bad-format"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mlspec.parts.deploy.settings import Function, create_api, log_group
-from mlspec.parts.images.settings import arn, keep_rights, repository_rights
+from mlspec.parts.images.settings import arn, keep_rights, partition, repository_rights
 
 Json = dict[str, Any]
 _FUNCTION: Final = (
@@ -44,6 +44,7 @@ def deploy(function: Function) -> Json:
         *_own_role("Role", function, _ROLE),
         *_logs(function, "Logs", _LOGS),
         *([] if function.package.zip else keep_rights(function.ecr)),
+        *_by_bucket(function),
         *_api(function, *(("DELETE", "PATCH", "POST", "TagResource") if create_api(function) else ())),
         {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
     ]
@@ -93,6 +94,16 @@ def _logs(function: Function, sid: str, actions: Iterable[str]) -> list[Json]:
         },
         {"Sid": "FindLogs", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": every},
     ]
+
+
+def _by_bucket(function: Function) -> list[Json]:
+    """A large zip is put into a bucket, taken from there by Lambda with the caller's rights, and removed."""
+    zipped = function.package.zip
+    if zipped is None or zipped.bucket is None:
+        return []
+    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    resource = f"arn:{partition(function.ecr)}:s3:::{zipped.bucket}/mlspec/{function.name}/*"
+    return [{"Sid": "Zip", "Effect": "Allow", "Action": actions, "Resource": resource}]
 
 
 def _api(function: Function, *actions: str) -> list[Json]:

@@ -57,7 +57,7 @@ def ship(job: Job, target: Target) -> None:
 def _code(job: Job) -> tuple[str, str, Archive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        found = pushing.zipped(job.inputs)
+        found = pushing.zipped(job.inputs, job)
         if found is None:
             raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
         releases.pushed(job.outputs, found[1], None)

@@ -47,8 +47,9 @@ def make(
     shutil.rmtree(scratch)
     packed = to.stat().st_size
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
-    if packed > limits.MAX_DIRECT:
-        sys.stdout.write("over 50 MiB: Lambda takes it from S3 only, not in the request itself\n")
+    if packed > limits.MAX_DIRECT and wanted.bucket is None:
+        sys.stdout.write("warning: it is over 50 MiB, which Lambda takes only by way of S3: name a bucket of yours in "
+                         "package.zip.bucket\n")  # fmt: skip
 
 
 def read_requirements(file: Path) -> dict[str, str]:

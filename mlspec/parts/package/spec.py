@@ -42,6 +42,12 @@ class LambdaZip(SpecModel):
     max_size: Size = Field(
         "250MiB", description="The zip must not be larger, unpacked; Lambda takes 250 MiB", examples=["150MB"]
     )
+    bucket: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="S3 bucket of yours, in the function's region, by way of which a zip over 50 MiB goes to Lambda",
+        examples=["my-team-artifacts"],
+    )
 
 
 class Package(SpecModel):
