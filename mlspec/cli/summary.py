@@ -80,8 +80,10 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     console.say()
     console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
     if outcome.log:
+        told = {f"error: {outcome.reason}", f"= help: {outcome.help}"}
         for line in last_lines(root / outcome.log, _TAIL):
-            console.say(f"  | {line}")
+            if line.strip() not in told:  # what stands above and below need not stand here too
+                console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
     if outcome.help:
         help = _OURS.sub(lambda found: found[0] + options, outcome.help)

@@ -47,6 +47,19 @@ def test_the_way_on_has_the_same_target_and_environment(
     assert f"= go on: mlspec apply {same}\n" in said
 
 
+def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deploy.log").write_text("version 2: canary\nerror: it was bad\n  = help: mend it\n")
+    failed = [Outcome("deploy", "failed", "it was bad", "mend it", log="deploy.log")]
+    close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
+    assert capsys.readouterr().err.splitlines()[1:6] == [
+        "error: deploy failed: it was bad",
+        "  | version 2: canary",
+        "  = log: deploy.log (mlspec logs deploy)",
+        "  = help: mend it",
+        "  = go on: mlspec apply",
+    ]
+
+
 def test_the_numbers_of_stages_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [Step(Stage(f"s{n}", "", "part"), "never ran", certain=True) for n in range(10)]
     progress = Progress(Console(), Schedule(tuple(steps)), {})
