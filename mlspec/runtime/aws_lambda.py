@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from mlspec.runtime import prediction_mix
 from mlspec.runtime.rows import RefusedError
-from mlspec.runtime.service import Answer, Request, Service, load, refusal
+from mlspec.runtime.service import Answer, Request, Service, load
 
 MAX_ANSWER: Final = 6 * 1024 * 1024 - 64 * 1024
 """Bytes of an answer: Lambda's limit for a synchronous invocation is 6 MB, and the envelope needs some of it."""
@@ -112,7 +112,7 @@ def _direct(service: Service, event: Any) -> Any:
             return list(service.predict(event))
         return service.predict([event])[0]
     except RefusedError as error:
-        return refusal(error)
+        return error.body()
 
 
 def _is_v2(event: Event) -> bool:

@@ -14,6 +14,13 @@ from mlspec.runtime.rows import RefusedError
 _NUMBERS = {"FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"}
 
 
+def versioned(contract: Contract) -> dict[str, str]:
+    """The paths that name the one version there is, each to the path without it: the protocol has `/versions/V` as an
+    option in all of a model's paths (https://github.com/open-inference/open-inference-protocol, REST)."""
+    model = f"/v2/models/{contract.name}"
+    return {f"{model}/versions/{contract.version}{rest}": f"{model}{rest}" for rest in ("", "/ready", "/infer")}
+
+
 def metadata(contract: Contract) -> dict[str, object]:
     """What `GET /v2/models/NAME` answers."""
     return {

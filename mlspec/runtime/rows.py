@@ -26,6 +26,11 @@ class RefusedError(Exception):
         self.status, self.code, self.message, self.details = status, code, message, tuple(details)
         self.headers = headers or {}
 
+    def body(self) -> dict[str, object]:
+        """What the answer says is wrong with the request."""
+        made: dict[str, object] = {"error": self.message, "code": self.code}
+        return made | ({"details": list(self.details)} if self.details else {})
+
 
 def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
     """The rows in `value`, each checked against the contract. Raises RefusedError 422 that lists every fault."""

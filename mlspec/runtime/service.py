@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -96,6 +96,7 @@ class Service:
         self.counters = Counters(promised.name, promised.version)
         self.ready = True
         self._described: Text | None = None
+        self._versioned = inference_protocol.versioned(promised)
         name = promised.name
         self._routes: dict[str, dict[str, Route]] = {
             "/v2": {"GET": Service._server},
@@ -123,6 +124,8 @@ class Service:
 
     def begin(self, request: Request) -> Answer | Asked:
         """Everything about `request` but the model's part: an answer where it has none. Never raises."""
+        if plain := self._versioned.get(request.path):
+            request = replace(request, path=plain)
         asked = Asked(request, time.perf_counter(), _headers(request), _NOTHING)
         self.counters.began()
         try:
@@ -147,7 +150,7 @@ class Service:
         """The answer to a request that is refused, or on which the model fails."""
         if isinstance(error, RefusedError):
             asked.headers |= error.headers
-            return self._ended(asked, error.status, refusal(error))
+            return self._ended(asked, error.status, error.body())
         traceback.print_exception(error, file=sys.stderr)
         said = "the model failed on this request; the server's log has the reason"
         return self._ended(asked, 500, {"error": said, "code": "model-failed"})
@@ -196,6 +199,8 @@ class Service:
         parts = path.split("/")
         if parts[:3] == ["", "v2", "models"] and len(parts) > 3 and parts[3] != self.contract.name:
             return RefusedError(404, "unknown-model", f"the model here is `{self.contract.name}`")
+        if parts[4:5] == ["versions"]:
+            return RefusedError(404, "unknown-version", f"the version here is `{self.contract.version}`")
         return RefusedError(404, "unknown-path", f"there is nothing here; the paths are {', '.join(self._routes)}")
 
     def _server(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002 - a route's signature
@@ -267,12 +272,6 @@ def load(bundle: Path, *, shared: bool = False) -> Service:
     if shared:
         predictor.split()
     return Service(predictor, contract.of(predictor.signature))
-
-
-def refusal(error: RefusedError) -> dict[str, object]:
-    """The body that says what is wrong with a request."""
-    made: dict[str, object] = {"error": error.message, "code": error.code}
-    return made | ({"details": list(error.details)} if error.details else {})
 
 
 def _must_be_json(content_type: str) -> None:

@@ -30,6 +30,18 @@ def test_health_and_metadata() -> None:
     assert model["outputs"][2] == {"name": "probabilities", "datatype": "FP64", "shape": [-1, 2]}
 
 
+def test_a_client_may_name_the_version() -> None:
+    assert ask("/v2/models/cola/versions/7") == ask("/v2/models/cola")
+    assert ask("/v2/models/cola/versions/7/ready") == (200, {"ready": True})
+    tensors = {"inputs": [SENTENCES, AGES]}
+    assert ask("/v2/models/cola/versions/7/infer", tensors) == ask("/v2/models/cola/infer", tensors)
+    status, refusal = ask("/v2/models/cola/versions/8/infer", tensors)
+    assert (status, refusal) == (404, {"error": "the version here is `7`", "code": "unknown-version"})
+    served = service()
+    served.answer(Request("GET", "/v2/models/cola/versions/7"))
+    assert 'route="/v2/models/cola"' in served.counters.text()
+
+
 def test_a_service_that_stops_says_so() -> None:
     stopping = service()
     stopping.ready = False
