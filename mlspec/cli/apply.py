@@ -64,6 +64,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     """
     from mlspec.cli import rehearsed
     from mlspec.cli.outlook import show
+    from mlspec.cli.target import aim
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
     from mlspec.workspace.writer import recover
@@ -74,7 +75,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     roots = find_roots(where.root)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
-        rehearsed.aim(roots.project)
+        aim(roots.project)
         if not dry:
             rehearsed.start(asked["fault"], where)
         outlook = look()

@@ -29,6 +29,7 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
     """
     from mlspec.cli import rehearsed
     from mlspec.cli.shipped import shipped
+    from mlspec.cli.target import rehearsing
     from mlspec.shipping import removal
     from mlspec.shipping.errors import DESTROY, told
     from mlspec.workspace.mutex import hold
@@ -36,7 +37,7 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
 
     where, console = place(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
-    if rehearsed.rehearsing():
+    if rehearsing():
         return rehearsed.stop(console, roots.project)
     with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
         resources = removal.found(shipped(where), images=images)

@@ -14,7 +14,7 @@ from mlspec.errors import SpecError, UsageError
 
 SPEC = "mlproject.yaml"
 TARGET = "MLSPEC_TARGET"
-"""What `shipping.target` reads; named here as well, so that `--help` need not import it."""
+"""What `shipping.choice` reads; named here as well, so that `--help` need not import it."""
 ENGINES = ("dvc",)
 """What `run/engines/choice.py` has; named here as well, so that `--help` need not import it."""
 F = TypeVar("F", bound=Callable[..., Any])

@@ -26,14 +26,14 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     `mlspec apply FILE` does a saved plan exactly as it was shown: where anything that it was made from has changed
     since, nothing is done.
     """
-    from mlspec.cli import rehearsed
     from mlspec.cli.outlook import look_ahead, show, to_json
+    from mlspec.cli.target import aim
     from mlspec.run.schedule import Selection
 
     console, out = Console(as_json=as_json), asked["out"]
     where, selection = place(spec, env), Selection(asked["until"], asked["only"], asked["force"])
     engine = asked["engine"] or "dvc"
-    rehearsed.aim(where.root)
+    aim(where.root)
     outlook = look_ahead(where, selection, engine)
     conflict = outlook.changes.conflict()
     if out is not None and conflict is None:

@@ -9,28 +9,13 @@ import shutil
 from pathlib import Path
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import TARGET, Place
+from mlspec.cli.options import Place
+from mlspec.cli.shipped import shipping
+from mlspec.cli.target import aim, rehearsing
 from mlspec.errors import EXIT_OK, UsageError
 
-FOLDER = "MLSPEC_LOCAL"
 FAULTS = "MLSPEC_FAULTS"
 """What `shipping.local` reads; named here as well, so that no command imports it that does not need it."""
-
-
-def rehearsing() -> bool:
-    """Whether this process ships to the rehearsal."""
-    return os.environ.get(TARGET) == "local"
-
-
-def option() -> str:
-    """What a command needs to speak of the same target, with a space before it; "" for an account."""
-    return " --target local" if rehearsing() else ""
-
-
-def aim(root: Path) -> None:
-    """Let everything below this process find the rehearsal of the project in `root`."""
-    if rehearsing():
-        os.environ[FOLDER] = str(root / ".mlspec" / "local")
 
 
 def start(faults: tuple[str, ...], where: Place) -> None:
@@ -39,7 +24,6 @@ def start(faults: tuple[str, ...], where: Place) -> None:
         if faults:
             raise UsageError("faults are for the rehearsal alone", help="add --target local")
         return
-    from mlspec.cli.shipped import shipping
     from mlspec.shipping.local.faults import Faults
     from mlspec.shipping.local.rehearsal import here
 

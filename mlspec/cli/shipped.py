@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlspec.cli.options import Place
+from mlspec.cli.target import aim
 from mlspec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 def shipped(where: Place) -> Wanted:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
-    from mlspec.cli.rehearsed import aim
-    from mlspec.shipping.target import current
+    from mlspec.shipping.choice import current
     from mlspec.shipping.wanted import wanted
 
     aim(where.root)

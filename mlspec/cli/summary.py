@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from mlspec.cli import rehearsed
+from mlspec.cli import rehearsed, target
 from mlspec.cli.console import Console
 from mlspec.cli.outlook import Outlook, duration, to_json
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
@@ -73,7 +73,7 @@ def _counts(outcomes: Sequence[Outcome]) -> str:
 def _options(outlook: Outlook) -> str:
     """What a command needs to speak of the same run: another target or environment would be another one."""
     environment = outlook.build.project.environment
-    return f"{f' --env {environment}' if environment else ''}{rehearsed.option()}"
+    return f"{f' --env {environment}' if environment else ''}{target.option()}"
 
 
 def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> None:

@@ -15,12 +15,13 @@ from mlspec.parts.images.spec import Ecr
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import account, repository
 from mlspec.shipping.change import Change
+from mlspec.shipping.choice import chosen
 from mlspec.shipping.converge import Step
 from mlspec.shipping.docker import isolated
 from mlspec.shipping.errors import code_of
 from mlspec.shipping.record import file_digest, from_labels
 from mlspec.shipping.registry import Manifest, Registry
-from mlspec.shipping.target import Target, chosen
+from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Archive, Spec
 from mlspec.spec.project import ProjectInfo
 

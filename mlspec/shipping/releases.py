@@ -9,8 +9,8 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import write_json
+from mlspec.shipping.choice import chosen
 from mlspec.shipping.history import Event
-from mlspec.shipping.target import chosen
 
 FILE = "release.json"
 _REHEARSED = "release.local.json"

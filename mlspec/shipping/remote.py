@@ -11,8 +11,9 @@ from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import account, alias, callers, converge, deployment, pushing, releases
 from mlspec.shipping.change import Change
+from mlspec.shipping.choice import current
 from mlspec.shipping.errors import DEPLOY, PUSH, told
-from mlspec.shipping.target import Target, current
+from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Spec, place, wanted
 
 

@@ -5,28 +5,11 @@ The control plane of either speaks AWS's own API; only the address, the credenti
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-VARIABLE: Final = "MLSPEC_TARGET"
-"""`apply --target NAME` hands its choice to the stages' processes in this environment variable."""
 Kind = Literal["aws", "local"]
-
-
-def chosen() -> Kind:
-    """The target that this process ships to."""
-    return "local" if os.environ.get(VARIABLE) == "local" else "aws"
-
-
-def current(region: str) -> Target:
-    """The target that this process ships to; of AWS, that region."""
-    if chosen() == "local":
-        from mlspec.shipping.local.rehearsal import here
-
-        return here().target(region)
-    return Target("aws", region)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from mlspec.parts.package.difference import TOLERANCE, difference
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
 from mlspec.shipping.alias import Alias
+from mlspec.shipping.choice import current
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import DEPLOY, told
 from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
-from mlspec.shipping.target import Target, current
+from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Archive, Wanted, place, wanted
 
 

@@ -8,9 +8,10 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
 from mlspec.shipping import account, pushing, releases
+from mlspec.shipping.choice import current
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.errors import PUSH, told
-from mlspec.shipping.target import Target, current
+from mlspec.shipping.target import Target
 
 
 def main(job: Job) -> None:

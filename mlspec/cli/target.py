@@ -1,0 +1,27 @@
+"""The target that a command was given: whether it is the rehearsal, and what others need to know to mean the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlspec.cli.options import TARGET
+
+FOLDER = "MLSPEC_LOCAL"
+"""What `shipping.local` reads; named here as well, so that no command imports it that does not need it."""
+
+
+def rehearsing() -> bool:
+    """Whether this process ships to the rehearsal."""
+    return os.environ.get(TARGET) == "local"
+
+
+def option() -> str:
+    """What a command needs to speak of the same target, with a space before it; "" for an account."""
+    return " --target local" if rehearsing() else ""
+
+
+def aim(root: Path) -> None:
+    """Let everything below this process find the rehearsal of the project in `root`."""
+    if rehearsing():
+        os.environ[FOLDER] = str(root / ".mlspec" / "local")

@@ -1,0 +1,25 @@
+"""Which target this process ships to: `apply --target NAME` hands its choice to the stages' processes."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from mlspec.shipping.target import Kind, Target
+
+VARIABLE: Final = "MLSPEC_TARGET"
+"""The environment variable that the choice is handed on in."""
+
+
+def chosen() -> Kind:
+    """The kind of target that this process ships to."""
+    return "local" if os.environ.get(VARIABLE) == "local" else "aws"
+
+
+def current(region: str) -> Target:
+    """The target that this process ships to; of AWS, that region. Raises StageError where no rehearsal runs."""
+    if chosen() == "local":
+        from mlspec.shipping.local.rehearsal import here
+
+        return here().target(region)
+    return Target("aws", region)
