@@ -113,8 +113,11 @@ class _Checker:
         return self._validated(Node(merged.span, entries), environment, "")
 
     def overlaid(self, merged: Node, where: str) -> None:
-        """Check a variant of the spec; only what is new about it is reported."""
-        self._validated(merged, None, where)
+        """Check a variant of the spec, which keeps its environments; only what is new about it is reported."""
+        whole = self.document.root.value
+        kept = {"environments": whole["environments"]} if isinstance(whole, Mapping) and "environments" in whole else {}
+        entries = {**merged.value, **kept} if isinstance(merged.value, Mapping) else kept
+        self._validated(Node(merged.span, entries), None, where)
 
     def _validated(self, root: Node, environment: str | None, where: str) -> Project | None:
         resolved, faults = resolve(root)

@@ -45,7 +45,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "GitHub runs a schedule every five minutes at most"
         help = "for example `*/5 * * * *`; a training wants far fewer"
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
-    chosen, known = ci.github.env, project.given.get("environments")
+    chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
         yield Finding("no-such-environment", (*at, "env"), f"the spec has no environment `{chosen}`", help)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.cron import Cron
-from mlspec.spec.types import Identifier, Name
+from mlspec.spec.types import Identifier
 
 Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./*-]*$")]
 
@@ -27,8 +27,11 @@ class Github(SpecModel):
         pattern=r"^[A-Za-z0-9_-]{1,100}$",
         description="GitHub environment that releases run in; its rules say who may",
     )
-    env: Name | None = Field(
-        None, description="Environment of this spec that releases are made with, as `--env` takes it", examples=["prod"]
+    env: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        description="Environment of this spec that releases are made with, as `--env` takes it",
+        examples=["prod"],
     )
     repository: str = Field(
         "",

@@ -23,6 +23,8 @@ REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
         ("{train_on: [merge]}", "not-one-of"),
         ("{timeout: 361}", "out-of-range"),
         ("{repository: nothing}", "bad-format"),
+        ("{env: 'a; b'}", "bad-format"),
+        ("{env: staging}", "no-such-environment"),
         ("{runner: 'x\"y'}", "bad-format"),
     ],
 )
