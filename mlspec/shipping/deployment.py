@@ -8,6 +8,8 @@ from mlspec.shipping import address, alias, api, concurrency, function, logs, pi
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, carry_out, changes
+from mlspec.shipping.history import History
+from mlspec.shipping.takeback import taken_back
 from mlspec.shipping.wanted import Wanted, complete
 
 Say = Callable[[str], object]
@@ -36,7 +38,7 @@ def observed(wanted: Wanted) -> list[Change]:
     steps = below(wanted)
     settled = not any(change.resource == function.resource(name) for change in changes(steps))
     number = version.published(wanted.target, name, live) if settled else None
-    made = [*changes(steps), *_version(name, number), *_move(options.alias, live, number)]
+    made = [*changes(steps), *_version(name, number), *_move(wanted, live, number)]
     kept = [] if number is None or live is None else _kept(wanted, [number], release=False)
     return [*made, *changes(kept), *changes(above(wanted))]
 
@@ -45,12 +47,15 @@ def _version(name: str, number: str | None) -> list[Change]:
     return [Change("+", f"lambda version of {name}", new="what the function is then")] if number is None else []
 
 
-def _move(name: str, live: Alias | None, number: str | None) -> list[Change]:
-    what, new = f"lambda alias {name}", number or "the new version"
+def _move(wanted: Wanted, live: Alias | None, number: str | None) -> list[Change]:
+    what, new = f"lambda alias {wanted.function.options.alias}", number or "the new version"
     if live is None:
         return [Change("+", what, new=new)]
     if live.version == number and live.other is None:
         return []
+    if number not in (None, live.other):
+        back = taken_back(History(wanted.target, wanted.function.name).read(), new)
+        new += f", which will be refused: it was rolled back by hand to {back.version}" if back else ""
     old = live.version if live.other is None else {live.version: 1 - live.weight, live.other: live.weight}
     return [Change("~", what, "version", old, new)]
 

@@ -82,8 +82,17 @@ def record(artifacts: Path) -> dict[str, Any] | None:
 
 
 def signature(artifacts: Path) -> dict[str, Any] | None:
-    """The signature of what was packed here; None where that is not known."""
-    return from_labels((record(artifacts) or {}).get("labels"))[1]
+    """The signature of what was packed here, or of the bundle beside it; None where neither is known."""
+    return from_labels((record(artifacts) or {}).get("labels"))[1] or bundled(artifacts)
+
+
+def bundled(artifacts: Path) -> dict[str, Any] | None:
+    """The signature of the bundle that is here."""
+    try:
+        found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def release_of(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mlspec.parts.images.spec import Registry
 from mlspec.parts.package.spec import Package
@@ -41,7 +39,7 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
             repository = account.completed(target, ecr).repository
             asked = wanted(target, spec, pushing.digest_of(target, repository, built.tag) if built else "")
         live = alias.read(target, asked.function.name, asked.function.options.alias)
-        noticed = callers.notice(asked, live, _signature(artifacts))
+        noticed = callers.notice(asked, live, pushing.bundled(artifacts) or pushing.signature(artifacts))
         broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
         return [*deployment.observed(asked), *broken, *_endpoint(target)]
 
@@ -65,12 +63,3 @@ def _recorded(artifacts: Path, built: pushing.Built | None) -> list[Change]:
 
 def _passing(region: str) -> Target:
     return replace(current(region), hasty=True)
-
-
-def _signature(artifacts: Path) -> dict[str, Any] | None:
-    """Of the bundle that is here, or else of what was packed of it."""
-    try:
-        found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return pushing.signature(artifacts)
-    return found

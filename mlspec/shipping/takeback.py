@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlspec.errors import StageError
 from mlspec.parts.deploy.settings import Function
 from mlspec.parts.images.settings import tags
 from mlspec.shipping import alias
 from mlspec.shipping.alias import Alias
-from mlspec.shipping.history import History
+from mlspec.shipping.history import Event, History
 from mlspec.shipping.ledger import Ledger
 from mlspec.shipping.target import Target
 
@@ -29,6 +31,12 @@ def chosen(found: Ledger, wanted: str | None) -> str:
     if found.live.version == wanted and found.live.other is None:
         raise StageError(f"version {wanted} is live already")
     return wanted
+
+
+def taken_back(events: Sequence[Event], version: str) -> Event | None:
+    """The rollback by which a person took that version back; None where it has come again since, or never went."""
+    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
+    return last if last is not None and last.kind == "rollback" and last.before == version else None
 
 
 def take_back(target: Target, function: Function, found: Ledger, version: str, why: str) -> Alias:

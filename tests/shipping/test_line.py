@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlspec.errors import StageError
+from mlspec.parts.package.difference import difference
 from mlspec.shipping import remote
 from mlspec.shipping.address import statements
 from mlspec.shipping.change import told
+from mlspec.shipping.rollout import start
+from mlspec.shipping.rollout.cloudwatch import CloudWatch
+from mlspec.shipping.wanted import wanted
 from tests.shipping.cloud import SIGNATURE, Shipped, watched
 
 Make = Callable[..., Shipped]
@@ -309,3 +314,15 @@ def test_without_what_the_model_is_to_answer_nothing_is_deployed(shipped: Make) 
         project.deploy()
     there = project.target.client("lambda").list_functions()["Functions"]
     assert project.root.name not in {function["FunctionName"] for function in there}
+
+
+def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(shipped: Make) -> None:
+    project = shipped("{memory: 512}")
+    assert not (project.artifacts / "bundle").exists()
+    job = project.job()
+    function = wanted(project.target, job, "").function
+    tests = start.Tests([], [], difference, 0.0)
+    published = start.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
+    meter = start.instruments(published).meter
+    assert isinstance(meter, CloudWatch)
+    assert list(meter.labels) == ["no", "yes"]

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.shipping import alias
+from mlspec.shipping import alias, remote
 from mlspec.shipping.alias import Alias
+from mlspec.shipping.change import told
 from mlspec.shipping.ledger import ledger
 from mlspec.shipping.origin import origin
 from mlspec.shipping.wanted import wanted
@@ -94,6 +95,8 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(three: Shipped, mlspe
     with pytest.raises(StageError, match="version 3 was rolled back by hand to 2"):
         three.deploy()
     assert live(three).version == "2"
+    (move,) = [told(c) for c in remote.deploy(three.job(), three.artifacts, three.target) if "alias" in c.resource]
+    assert move.endswith("2 -> 3, which will be refused: it was rolled back by hand to 2")
     assert mlspec(three, "rollback", "3", "--yes")[0] == 0
     assert live(three).version == "3"
     three.deploy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from mlspec.job import Job
 from mlspec.parts.deploy.settings import Function
 from mlspec.parts.deploy.spec import Deploy, Rollout
 from mlspec.parts.images.settings import tags
-from mlspec.shipping import alias
+from mlspec.shipping import alias, pushing
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.history import Event, History
 from mlspec.shipping.rollout.course import Course
 from mlspec.shipping.rollout.measure import Instruments, Prober
+from mlspec.shipping.takeback import taken_back
 from mlspec.shipping.target import Target
 
 Row = Mapping[str, Any]
@@ -103,10 +103,9 @@ def _not_taken_back(events: Sequence[Event], version: str, live: Alias | None) -
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
         _say(f"version {version} was taken back before ({own[-1].why}); it is tried again")
-    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
-    if last is not None and last.kind == "rollback" and last.before == version:
+    if back := taken_back(events, version):
         raise StageError(
-            f"version {version} was rolled back by hand to {last.version}",
+            f"version {version} was rolled back by hand to {back.version}",
             help=f"apply a change: that makes a new version; or bring this one back: mlspec rollback {version}",
         )
 
@@ -126,12 +125,9 @@ def instruments(published: Published) -> Instruments:
 
 
 def _labels(job: Job) -> list[str]:
-    """What the model answers with; nothing for a number, or where there is no bundle to ask."""
-    try:
-        found = json.loads((job.inputs / "bundle" / "signature.json").read_text(encoding="utf-8"))
-    except OSError:
-        return []
-    return list(found["output"].get("labels", ()))
+    """What the model answers with; nothing for a number."""
+    found = pushing.signature(job.inputs) or {}
+    return list(found.get("output", {}).get("labels", ()))
 
 
 def _say(line: str) -> None:
