@@ -139,10 +139,11 @@ class Course:
     def _afterwards(self, live: Alias, before: str) -> None:
         """All callers are with the new version: the numbers may still bring the old one back, want of calls may not."""
         since, tools = self._since(live), self.instruments
+        alone = without_the_mix(self.plan)  # nobody calls the old version any more
         end = since + (0 if tools.hurry else duration_seconds(self.plan.interval))
         while True:
             new = tools.meter.read(self.candidate, since)
-            verdict = judge(self.plan, new, Measured())
+            verdict = judge(alone, new, Measured())
             if verdict.ruling == "bad":
                 self.say(f"    100 %  {verdict.why}")
                 self._back(replace(live, version=before), verdict.why, 100.0, asdict(new))
@@ -195,6 +196,12 @@ _HURRY = 60.0
 """Seconds after which a rehearsal no longer waits for calls."""
 _AGAIN = "mlspec releases shows what happened; mend the model or the code, then: mlspec apply"
 _FEW = "lower deploy.rollout.min_requests, raise patience, or set `too_few: promote`; then: mlspec apply"
+
+
+def without_the_mix(plan: Rollout) -> Rollout:
+    """The same without the bound that compares two versions."""
+    bounds = plan.abort_if
+    return plan.model_copy(update={"abort_if": bounds.model_copy(update={"psi": None})}) if bounds else plan
 
 
 def remaining(percents: tuple[float, ...], reached: float) -> tuple[float, ...]:

@@ -25,21 +25,20 @@ class Verdict:
 def judge(plan: Rollout, new: Measured, old: Measured) -> Verdict:
     """Whether the new version may have more traffic. `old` is the live version over the same time.
 
-    A bound is held against at least `plan.min_requests` calls. Failures are the exception: once there are so many that
-    even flawless calls up to that number could not mend the rate, no more callers are sent there to make sure.
+    A bound is held against at least `plan.min_requests` calls, and one that cannot be held against so many yet is not
+    good. Failures are the exception: once there are so many that even flawless calls up to that number could not mend
+    the rate, no more callers are sent there to make sure.
     """
+    unsure = "" if new.calls >= plan.min_requests else f"{new.calls} of {plan.min_requests} calls"
     for name, bound in plan.abort_if.given().items() if plan.abort_if else ():
-        value = _value(name, new, old)
-        if value is None:
-            continue
-        enough = _sample(name, new, old) >= plan.min_requests
+        value, sample = _value(name, new, old), _sample(name, new, old)
+        enough = value is not None and sample >= plan.min_requests
         if not enough:
             value = _at_best(name, new, plan.min_requests)
+            unsure = unsure or f"{min(sample, plan.min_requests)} of {plan.min_requests} calls to judge {name} by"
         if value is not None and holds(bound, value):
             return Verdict("bad", _sentence(name, value, bound, new, at_best=not enough))
-    if new.calls < plan.min_requests:
-        return Verdict("too few", f"{new.calls} of {plan.min_requests} calls")
-    return Verdict("good", ", ".join(_shown(plan, new, old)))
+    return Verdict("too few", unsure) if unsure else Verdict("good", ", ".join(_shown(plan, new, old)))
 
 
 def stability(new: Mapping[str, int], old: Mapping[str, int]) -> float:
@@ -74,11 +73,13 @@ def _value(name: str, new: Measured, old: Measured) -> float | None:
 
 
 def _sample(name: str, new: Measured, old: Measured) -> int:
-    """How many calls stand behind the number."""
+    """How many calls stand behind the number; of the mix, at the version that has fewer."""
     if name == "throttle_rate":
         return new.calls + new.throttles
     if name == "psi":
         return min(sum(new.labels.values()), sum(old.labels.values()))
+    if name.endswith("_ms") and getattr(new, name) is None:
+        return 0
     return new.calls
 
 

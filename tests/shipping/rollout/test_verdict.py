@@ -43,7 +43,9 @@ def ruled(new: Measured, old: Measured = OLD, **bounds: str) -> tuple[str, str]:
         (Measured(10, 0, 0, 5.0, 900.0, 900.0), {"p95_ms": "> 300"}, "too few", "10 of 100 calls"),
         (Measured(100, labels={"no": 98, "yes": 2}), {"psi": "> 0.25"}, "bad", "psi is"),
         (Measured(100, labels={"no": 52, "yes": 48}), {"psi": "> 0.25"}, "good", "psi 0.00"),
-        (Measured(100), {"psi": "> 0.25"}, "good", "100 calls"),
+        (Measured(100), {"psi": "> 0.25"}, "too few", "0 of 100 calls to judge psi by"),
+        (Measured(100), {"p95_ms": "> 300"}, "too few", "0 of 100 calls to judge p95_ms by"),
+        (Measured(100, 3, labels={"no": 9}), {"psi": "> 1", "error_rate": "> 0.02"}, "bad", "error_rate is 0.03"),
         (Measured(100, 0), {}, "good", "100 calls, 0 errors"),
     ],
 )
@@ -55,7 +57,8 @@ def test_the_ruling_and_its_number(new: Measured, bounds: dict[str, str], ruling
 
 def test_an_old_version_with_few_calls_says_nothing_of_the_mix() -> None:
     old = Measured(20, labels={"no": 20})
-    assert ruled(Measured(100, labels={"yes": 100}), old, psi="> 0.25")[0] == "good"
+    found = ruled(Measured(100, labels={"yes": 100}), old, psi="> 0.25")
+    assert found == ("too few", "20 of 100 calls to judge psi by")
 
 
 def test_without_bounds_only_the_number_of_calls_counts() -> None:
