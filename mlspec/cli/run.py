@@ -25,10 +25,14 @@ def command(stage: str, overrides: tuple[str, ...]) -> int:
 
     where = place(None)
     signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     die_with_parent()
     execute(stage, overrides, where.root)
     return 0
 
 
 def _stop(*_: Any) -> None:
+    """The first word to stop is enough: what is being brought back must not be broken off by whoever asks again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -19,8 +19,12 @@ _POLL = 0.1
 GRACE = 10.0
 """Seconds that an interrupted process has to end by itself, and again after it was asked to."""
 
+GRACE_ASKED = 1.0
+"""Seconds after which one that runs itself is asked all the same: only a terminal's Ctrl-C reaches it too. It bears to
+be asked twice, and whoever cancels a job waits no ten seconds."""
+
 GRACE_OUTSIDE = 60.0
-"""The same for one that changes the world outside: to give callers back takes several calls over a network."""
+"""Seconds for one that changes the world outside: to give callers back takes several calls over a network."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -74,7 +78,7 @@ def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself:
     """
     import psutil
 
-    if not at_once and _wait(process, GRACE):
+    if not at_once and _wait(process, GRACE_ASKED if runs_itself else GRACE):
         return
     if runs_itself:
         process.terminate()

@@ -99,6 +99,42 @@ def test_a_program_that_runs_itself_is_asked_before_it_is_killed(tmp_path: Path)
     assert last_lines(tmp_path / "x.log", 1) == ["brought back"]
 
 
+def test_a_program_that_runs_itself_is_asked_too_where_the_interrupt_came_to_us_alone(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """As where a job is cancelled: there is no terminal to tell the program."""
+    from mlspec.run import process
+
+    grace, process.GRACE = process.GRACE, 120.0
+    request.addfinalizer(lambda: setattr(process, "GRACE", grace))
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n    print('brought back', flush=True); sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, stop)\nprint('ready', flush=True)\n"
+        "time.sleep(60)\nprint('nobody asked', flush=True)"
+    )
+
+    def watch(line: str) -> None:
+        if line == "ready":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow([sys.executable, "-c", code], tmp_path, tmp_path / "x.log", watch, runs_itself=True)
+    assert last_lines(tmp_path / "x.log", 1) == ["brought back"]
+
+
+def test_a_stage_is_stopped_by_the_first_word_and_not_broken_off_by_the_second(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, time\n"
+        "from mlspec.cli import run\n"
+        "signal.signal(signal.SIGTERM, run._stop)\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
+        "except KeyboardInterrupt:\n    os.kill(os.getpid(), signal.SIGTERM); print('brought back', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "brought back\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_child_does_not_outlive_a_killed_runner(tmp_path: Path) -> None:
     log = tmp_path / "x.log"

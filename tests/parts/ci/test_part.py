@@ -85,7 +85,7 @@ def script(job: dict[str, object], name: str) -> dict[str, object]:
 def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, asked: str, tmp_path: Path) -> None:
     env = "ci: {github: {env: prod}}\nenvironments: {prod: {}}\n" if "prod" in asked else "ci:\n"
     release = jobs(tmp_path, "release", shipped + env)
-    assert script(release["ship"], name)["run"] == f"mlspec apply {asked}"
+    assert script(release["ship"], name)["run"] == f"exec mlspec apply {asked}"
     assert "mlspec[aws]==" in str(script(release["ship"], "Install")["env"])
     assert "requirements.txt" not in str(script(release["ship"], "Install")["run"])
 
