@@ -64,6 +64,8 @@ def follow(
                 _wait(process, _POLL)
         except KeyboardInterrupt as interrupt:
             end(process, at_once=isinstance(interrupt, Terminated), runs_itself=runs_itself)
+            for line in lines.new(rest=True):  # how it ended
+                watch(line)
             raise
         for line in lines.new(rest=True):
             watch(line)

@@ -12,6 +12,8 @@ from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step
 
 UP_TO_DATE = "up to date"
+_STOPPED = "stopped: "
+"""Opening of the line in which a stage says how it left the world when it was told to stop."""
 
 
 class Watcher(Protocol):
@@ -62,11 +64,18 @@ def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outco
 
 
 def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
+    left = "it was stopped"
+
+    def heard(line: str) -> None:
+        nonlocal left
+        left = line.removeprefix(_STOPPED) if line.startswith(_STOPPED) else left
+        watcher.line(line)
+
     watcher.started(step)
     try:
-        outcome = engine.run(step.stage, watcher.line, force=step.forced)
+        outcome = engine.run(step.stage, heard, force=step.forced)
     except KeyboardInterrupt:
-        return Outcome(step.stage.name, "interrupted", "it was stopped", "mlspec apply")
+        return Outcome(step.stage.name, "interrupted", left, "mlspec apply")
     return replace(outcome, reason=outcome.reason or step.reason or "")
 
 

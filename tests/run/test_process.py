@@ -90,13 +90,17 @@ def test_a_program_that_runs_itself_is_asked_before_it_is_killed(tmp_path: Path)
         "while True: time.sleep(1)"
     )
 
+    seen: list[str] = []
+
     def watch(line: str) -> None:
+        seen.append(line)
         if line == "ready":
             raise Terminated
 
     with pytest.raises(KeyboardInterrupt):
         follow([sys.executable, "-c", code], tmp_path, tmp_path / "x.log", watch, runs_itself=True)
     assert last_lines(tmp_path / "x.log", 1) == ["brought back"]
+    assert seen[-1] == "brought back"
 
 
 def test_a_program_that_runs_itself_is_asked_too_where_the_interrupt_came_to_us_alone(

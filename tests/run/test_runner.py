@@ -31,6 +31,7 @@ class Toy:
     fails: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stops: str = ""
+    says: tuple[str, ...] = ()
     calls: list[str] = field(default_factory=list)
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
@@ -45,6 +46,8 @@ class Toy:
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         self.calls.append(stage.name)
         if stage.name == self.stops:
+            for line in self.says:
+                watch(line)
             raise KeyboardInterrupt
         return Outcome(stage.name, "failed" if stage.name in self.fails else "ran", help="mend it")
 
@@ -114,6 +117,12 @@ def test_an_interruption_is_an_outcome_and_ends_the_run() -> None:
         "ran", "interrupted", "skipped", "skipped",
     ]  # fmt: skip
     assert told.verdict == "interrupted"
+
+
+def test_an_interrupted_stage_says_how_it_left_the_world() -> None:
+    assert carried_out(Toy(stops="train"))[0]["train"].reason == "it was stopped"
+    says = ("epoch 3", "stopped: all calls go to version 4 again", "")
+    assert carried_out(Toy(stops="train", says=says))[0]["train"].reason == "all calls go to version 4 again"
 
 
 def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
