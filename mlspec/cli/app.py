@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -35,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""
+_OF_THE_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 """Commands that run others' code, or for long."""
 
@@ -94,7 +96,17 @@ def _hasten(arguments: Sequence[str]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    console = Console(as_json="--json" in arguments)
+    try:
+        code = _outcome(Console(as_json="--json" in arguments), arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return code
+
+
+def _outcome(console: Console, arguments: Sequence[str]) -> int:
     try:
         code = group.main(list(arguments), prog_name="mlspec", standalone_mode=False)
         sys.stdout.flush()
@@ -112,15 +124,24 @@ def _run(arguments: Sequence[str]) -> int:
         console.say("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        raise
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            return _refused(console, error)
         from mlspec.cli.bug import report
 
         report(console, error, arguments)
         return EXIT_BUG
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _refused(console: Console, error: OSError) -> int:
+    """The disk is full, or somebody may not write there: no fault of ours."""
+    where = f"{error.filename}: " if error.filename else ""
+    help = "make room there, or give yourself the right to write, then run it again"
+    failure = MlspecError(f"{where}{error.strerror}", help=help)
+    console.failure(failure)
+    return failure.exit_code
 
 
 def _usage(console: Console, error: click.ClickException) -> int:

@@ -12,7 +12,11 @@ from mlspec.run.parent import die_with_parent
 
 
 @click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["--help"]}
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["-h", "--help"],
+    }
 )
 @click.argument("stage")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)

@@ -14,6 +14,7 @@ from mlspec.errors import EXIT_OK
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Show what is current and what is stale. Changes nothing."""
     from mlspec.cli.outlook import duration, look_ahead, to_json
+    from mlspec.cli.remote import COMPARES
     from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
@@ -31,6 +32,8 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
         row = last.get(name)
         failed = row is not None and row.get("status") in ("failed", "interrupted")
         word, colour = ("up to date", "green") if step.reason is None else ("stale", "yellow")
+        if step.reason == COMPARES:
+            word, colour = "not seen", "dim"  # only `plan` looks at what is out there
         mark = console.paint(f"{word:10}", colour, stream="out")
         details = [step.reason or "", f"last took {duration(took[name])}" if name in took else ""]
         details.append(f"the last run {row['status']}: {row.get('reason')}" if row and failed and step.reason else "")

@@ -99,3 +99,29 @@ def test_explain_lists_and_explains(capsys: pytest.CaptureFixture[str]) -> None:
     assert "## Wrong" in capsys.readouterr().out
     assert main(["explain", "out-of-rang"]) == 2
     assert "did you mean `out-of-range`?" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_before_an_error_is_no_traceback(tmp_path: Path) -> None:
+    wrong = "".join(f"key{n}: {n}\n" for n in range(400))
+    (tmp_path / "mlproject.yaml").write_text(f"mlspec: 1\n{wrong}")
+    done = subprocess.run(
+        f"{sys.executable} -m mlspec build --json | head -n 1", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_is_no_bug_of_ours(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m mlspec schema > /dev/full", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "error: No space left on device" in done.stderr
+    assert "make room" in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_run_has_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-h"]) == 0
+    assert "Hydra OVERRIDES" in capsys.readouterr().out

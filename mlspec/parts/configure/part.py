@@ -45,7 +45,9 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -> Iterator[Finding]:
-    at = ("sweep", "parameters", key)
+    at, section = ("sweep", "parameters", key), key.partition(".")[0]
+    if section in project.given and section not in project.sections:
+        return  # it has faults of its own, which are told: of its keys nothing can be said
     if not _known(project, key):
         help = suggest(key, _leaves(project.values), "for example")
         yield Finding("sweep-unknown-key", at, f"`{key}` is not a key of this spec", help, on="key")

@@ -35,8 +35,9 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".dvc/config", "dvc/config.j2", values, mode="block")
     yield Artifact(".dvc/.gitignore", "dvc/gitignore.j2")
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
-    fetched = {"fetched": bool(data and data.remotes)}
-    yield Artifact(".gitignore", "dvc/project_gitignore.j2", fetched, mode="block")
+    kept = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
+    ignored = {"fetched": bool(data and data.remotes), "kept": kept}
+    yield Artifact(".gitignore", "dvc/project_gitignore.j2", ignored, mode="block")
 
 
 def _remote(address: str) -> str:

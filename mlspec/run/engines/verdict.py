@@ -12,7 +12,9 @@ _ERROR = re.compile(r"^(?:\S+: )?error(?:\[[\w-]+\])?: (.+)$")
 _WARNING = re.compile(r"^warning: (.+)$", re.MULTILINE)
 _HELP = re.compile(r"^\s*= help: (.+)$")
 _BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
-_MISSING = re.compile(r"missing data '\w+': (.+)")
+_MISSING = re.compile(
+    r"missing data '\w+': (.+)|failed to reproduce '\w+': \[Errno 2\] No such file or directory: '(.+)'"
+)
 
 
 def judge(stage: Stage, code: int, text: str, seconds: float, log: str) -> Outcome:
@@ -40,6 +42,8 @@ def _why(text: str, code: int) -> tuple[str, str]:
     if _BUSY.search(text):
         return "another DVC command is at work in this project", "wait until it has ended, then: mlspec apply"
     if missing := _MISSING.search(text):
+        if missing[2]:
+            return f"there is no {missing[2]}", "put it there, correct the path in the spec, or `dvc pull`"
         return f"missing input: {missing[1]}", "mlspec apply, which makes what can be made; or `dvc pull`"
     lines = text.splitlines()
     for index, line in enumerate(lines):

@@ -178,7 +178,8 @@ class Course:
         """Stopped by hand, or by a fault of ours or the machine's: nobody watches any more."""
         live = self.store.read()
         if live is not None and live.other == self.candidate:
-            self._back(live, f"the rollout was stopped ({type(error).__name__})")
+            who = "by hand" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+            self._back(live, f"the rollout was stopped ({who})")
             self.say(f"stopped: all calls go to version {live.version} again")
 
     def _reason(self, verdict: Verdict) -> str:

@@ -23,6 +23,7 @@ from mlspec.render.renderer import render
 from mlspec.run.hydra_text import written
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.project import Project
+from tests.parts.targets import codes
 
 STAGES = (Stage("train", "Train", "train"),)
 HOSTILE = [
@@ -147,3 +148,8 @@ def test_a_sweep_varies_what_is_there_within_what_it_takes(key: str, parameter: 
     values = {"train": train.model_dump(mode="json"), "sweep": sweep.model_dump(mode="json")}
     found = {finding.code for finding in part.check(project(values, train=train, sweep=sweep))}
     assert found == ({code} if code else set())
+
+
+def test_a_fault_in_a_section_makes_no_false_ones_in_the_sweep(tmp_path: Path) -> None:
+    sweep = "sweep: {method: random, metric: valid/loss, goal: minimize, parameters: {train.learning_rate: {min: 1e-5, max: 1e-3}}}\n"
+    assert codes(tmp_path, "train: {max_epochs: forty}\n" + sweep) == ["wrong-type"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,8 +57,15 @@ def test_writers_that_are_no_more_are_struck(tmp_path: Path) -> None:
     busy.parent.mkdir(parents=True)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    other = {"pid": os.getppid(), "cmd": "dvc repro x"}  # a number that another program has since
-    living = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", "dvc"], stdin=subprocess.PIPE)
+    waits = "import sys; print('here', flush=True); sys.stdin.read()"
+    stranger, living = (
+        subprocess.Popen([sys.executable, "-c", waits, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for name in ("other", "dvc")
+    )
+    for process in (stranger, living):  # until then its command line may still be empty
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+    other = {"pid": stranger.pid, "cmd": "dvc repro x"}  # a number that another program has since
     lives = {"pid": living.pid, "cmd": "dvc repro x"}
     found = {
         "write": {"/p/a": {"pid": ended.pid, "cmd": "dvc"}, "/p/b": lives},
@@ -69,6 +75,7 @@ def test_writers_that_are_no_more_are_struck(tmp_path: Path) -> None:
     mend(tmp_path)
     assert json.loads(busy.read_text()) == {"write": {"/p/b": lives}, "read": {"/p/c": [lives]}}
     living.communicate()
+    stranger.communicate()
 
 
 def test_a_torn_list_of_writers_is_removed(tmp_path: Path) -> None:

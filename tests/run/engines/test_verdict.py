@@ -63,6 +63,13 @@ def test_a_log_comes_to_an_outcome(code: int, text: str, status: str, reason: st
     assert (found.seconds, found.log) == (1.5, ".mlspec/logs/train.log")
 
 
+def test_a_file_that_is_missing_is_named_with_the_way_on() -> None:
+    text = "ERROR: failed to reproduce 'data': [Errno 2] No such file or directory: '/p/data/pinguins.csv'\n"
+    found = judge(TRAIN, 255, text, 0.1, "log")
+    assert found.reason == "there is no /p/data/pinguins.csv"
+    assert "correct the path in the spec" in found.help
+
+
 def test_what_a_stage_has_to_say_although_it_went_well() -> None:
     said = "warning: not proved: no emulator\nwarning: not proved: no emulator\nuser.py:1: UserWarning: no\n"
     assert judge(TRAIN, 0, RUNNING + said, 1.0, "log").warnings == ("not proved: no emulator",)
