@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -68,11 +69,18 @@ def below(shape: Shape, step: str | int) -> Shape | None:
 
 
 def _field(model: type[BaseModel], key: str) -> list[Shape]:
-    found = [info.annotation for name, info in model.model_fields.items() if (info.alias or name) == key]
-    if not found and model.model_config.get("extra") == "allow":
+    own = _annotations(model)
+    if key in own:
+        return [own[key]]
+    if model.model_config.get("extra") == "allow":
         extra = typing.get_type_hints(model).get("__pydantic_extra__", dict[str, Any])
-        found = [get_args(extra)[1]]
-    return found
+        return [get_args(extra)[1]]
+    return []
+
+
+@functools.cache
+def _annotations(model: type[BaseModel]) -> Mapping[str, Shape]:
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
 
 
 def at(shape: Shape, location: Location) -> Shape | None:

@@ -16,6 +16,7 @@ def filled(node: Node, shape: Shape) -> Node:
         return node
     entries = {}
     for key, entry in node.value.items():
-        down = below(shape, key)
+        leaf = entry.node.value is not None and not isinstance(entry.node.value, Mapping)
+        down = None if leaf else below(shape, key)
         entries[key] = Entry(entry.key, filled(entry.node, down)) if down is not None else entry
     return Node(node.span, entries)
