@@ -51,7 +51,7 @@ class Remote:
             self.unseen[stage] = error.message
             self._dark = error.message if error.code == "unreachable" else ""
             return COMPARES
-        signs: Counter[str] = Counter(change.sign for change in self.seen[stage])
+        signs: Counter[str] = Counter(change.sign for change in self.seen[stage] if not change.held)
         return " ".join(f"{sign}{signs[sign]}" for sign in "+~-") if signs else None
 
     @property
@@ -82,7 +82,7 @@ def show(console: Console, remote: Remote) -> None:
         return
     console.out("Remote")
     for change in remote.changes:
-        colour = "red" if change.breaking else _COLOURS[change.sign]
+        colour = "red" if change.breaking else "yellow" if change.held else _COLOURS[change.sign]
         first, rest = told(change)[0], told(change)[1:]
         console.out(f"  {console.paint(first, colour, stream='out')}{rest}")
     for why in dict.fromkeys(remote.unseen.values()):

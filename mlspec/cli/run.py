@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlspec.cli.options import place
+from mlspec.cli.options import SPEC, place
 from mlspec.run.parent import die_with_parent
 
 
@@ -18,21 +18,27 @@ from mlspec.run.parent import die_with_parent
         "help_option_names": ["-h", "--help"],
     }
 )
+@click.option("--spec", metavar="FILE", help=f"The project's spec. Default: {SPEC} here or in a folder above.")
 @click.argument("stage")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
-def command(stage: str, overrides: tuple[str, ...]) -> int:
+def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
 
     What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
+    It reads conf/ as the last build wrote it, and writes to artifacts/ like the stage of the line: the next apply sees
+    what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
     """
     from mlspec.run.program import execute
+    from mlspec.workspace.mutex import hold_or_serve
+    from mlspec.workspace.roots import find_roots
 
-    where = place(None)
+    where = place(spec)
+    roots = find_roots(where.root)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     die_with_parent()
-    execute(stage, overrides, where.root)
+    execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
     return 0
 
 

@@ -167,7 +167,7 @@ class Curves(Checkpoint):
         found = {name: value for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
         numbers = {name: float(value) for name, value in sorted(found.items()) if "/" in name}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **numbers, "learning_rate": rate}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **numbers, "learning_rate": rate}
         self.rows.append(row)
         if self.lines and trainer.is_global_zero:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())

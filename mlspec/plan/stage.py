@@ -25,7 +25,8 @@ class Output:
 class Stage:
     """One stage of the line.
 
-    `params` names the spec's sections whose values change what it makes; each is a file `conf/SECTION/default.yaml`.
+    `params` names the spec's sections whose values change what it makes, each a file `conf/SECTION/default.yaml`, or
+    single keys of theirs (`deploy.lambda.memory`).
     `needs` names capabilities of the machine (`"docker"`), looked up before it runs. `effects=True` marks a stage that
     changes the world outside the project: it never enters `dvc.yaml`.
     """

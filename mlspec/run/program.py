@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,13 @@ PLUGINS = Path(__file__).parent / "plugins"
 Body = Callable[[Job], float | None]
 
 
-def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Part] = PARTS) -> None:
+Alone = Callable[[], AbstractContextManager[None]]
+"""Holds the project while a stage writes to `artifacts/`."""
+
+
+def execute(
+    stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Part] = PARTS, alone: Alone = nullcontext
+) -> None:
     """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for all that the user can mend."""
     programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
     if stage not in programs:
@@ -50,7 +57,7 @@ def execute(stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Pa
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
     sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
-    task = _Task(programs[stage], root, parts)
+    task = _Task(programs[stage], root, parts, alone)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
@@ -72,14 +79,16 @@ class _Task:
     The body is imported only then: it may take seconds, and a wrong override is told at once.
     """
 
-    def __init__(self, program: str, root: Path, parts: Sequence[Part]) -> None:
-        self._program, self._root, self._parts = program, root, parts
+    def __init__(self, program: str, root: Path, parts: Sequence[Part], alone: Alone) -> None:
+        self._program, self._root, self._parts, self._alone = program, root, parts, alone
         self.failure: Exception | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         try:
             job = _job(config, self._root, self._parts)
-            return _body(self._program)(job)
+            # a job of a sweep has a folder of its own, and many may run at once
+            with self._alone() if job.outputs == job.inputs else nullcontext():
+                return _body(self._program)(job)
         except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
             known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)
             self.failure = self.failure or known or error

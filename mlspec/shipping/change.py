@@ -15,7 +15,7 @@ class Change:
 
     `resource` is what a person calls it (`lambda function cola`), `setting` the API's own name where one setting
     differs. `old` and `new` are shown as they are: a secret's value never gets here, but its name. `breaking` says why
-    callers may notice, "" where they do not.
+    callers may notice, "" where they do not; `held` why the change is not made although the spec wants it.
     """
 
     sign: Sign
@@ -24,6 +24,7 @@ class Change:
     old: object = None
     new: object = None
     breaking: str = ""
+    held: str = ""
 
 
 def told(change: Change) -> str:
@@ -31,6 +32,8 @@ def told(change: Change) -> str:
     name = f"{change.sign} {change.resource}" + (f" {change.setting}" if change.setting else "")
     if change.breaking:
         return f"{name}: breaking, {change.breaking}"
+    if change.held:
+        return f"! {name[2:]}: {change.held}"
     if change.old is None and change.new is None:
         return name
     if change.sign == "-":

@@ -9,7 +9,7 @@ from mlspec.shipping.alias import Alias
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, carry_out, changes
 from mlspec.shipping.history import History
-from mlspec.shipping.takeback import taken_back
+from mlspec.shipping.takeback import stays_back, taken_back
 from mlspec.shipping.wanted import Wanted, complete
 
 Say = Callable[[str], object]
@@ -55,7 +55,8 @@ def _move(wanted: Wanted, live: Alias | None, number: str | None) -> list[Change
         return []
     if number not in (None, live.other):
         back = taken_back(History(wanted.target, wanted.function.name).read(), new)
-        new += f", which will be refused: it was rolled back by hand to {back.version}" if back else ""
+        if back:
+            return [Change("~", what, held=stays_back(back, new))]
     old = live.version if live.other is None else {live.version: 1 - live.weight, live.other: live.weight}
     return [Change("~", what, "version", old, new)]
 

@@ -38,10 +38,13 @@ def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Ch
             built = pushing.built(artifacts)
             repository = account.completed(target, ecr).repository
             asked = wanted(target, spec, pushing.digest_of(target, repository, built.tag) if built else "")
+        observed = deployment.observed(asked)
+        if any(change.held for change in observed):
+            return [*observed, *_endpoint(target)]
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = callers.notice(asked, live, pushing.bundled(artifacts) or pushing.signature(artifacts))
         broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
-        return [*deployment.observed(asked), *broken, *_endpoint(target)]
+        return [*observed, *broken, *_endpoint(target)]
 
 
 def _endpoint(target: Target) -> list[Change]:

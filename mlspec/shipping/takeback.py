@@ -39,6 +39,14 @@ def taken_back(events: Sequence[Event], version: str) -> Event | None:
     return last if last is not None and last.kind == "rollback" and last.before == version else None
 
 
+def stays_back(back: Event, version: str) -> str:
+    """What to say of a version that a person took back, where an apply comes upon it."""
+    return (
+        f"version {version} stays back, it was rolled back by hand to {back.version}; "
+        f"a change makes a new version, `mlspec rollback {version}` brings this one again"
+    )
+
+
 def take_back(target: Target, function: Function, found: Ledger, version: str, why: str) -> Alias:
     """Switch, and write it down."""
     live = found.live

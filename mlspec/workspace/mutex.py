@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -17,6 +17,8 @@ from mlspec.workspace.state import make_state_folder
 
 PATIENCE = 60.0
 """Seconds to wait for another mlspec before giving up."""
+HOLDER = "MLSPEC_HOLDER"
+"""Environment variable in which whoever holds a project names itself to the processes it starts: its process id."""
 _POLL = 0.1
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
@@ -46,9 +48,40 @@ def hold(
         if not _try(descriptor):
             _wait(descriptor, patience if wait else 0.0, on_wait)
         _sign(descriptor, command)
-        yield
+        with _named():
+            yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def hold_or_serve(roots: Roots, command: str) -> Iterator[None]:
+    """Hold the project while the block runs, unless the mlspec that holds it has started this process.
+
+    Raises BusyError at once where another holds it.
+    """
+    descriptor = _open(roots)
+    try:
+        served = os.environ.get(HOLDER)
+        if served and served == str(_row(descriptor).get("pid")) and not _try(descriptor):
+            yield
+            return
+    finally:
+        os.close(descriptor)
+    with hold(roots, command, wait=False):
+        yield
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    before = os.environ.get(HOLDER)
+    os.environ[HOLDER] = str(os.getpid())
+    try:
+        yield
+    finally:
+        os.environ.pop(HOLDER)
+        if before is not None:
+            os.environ[HOLDER] = before
 
 
 def _open(roots: Roots) -> int:
@@ -88,11 +121,17 @@ def _wait(descriptor: int, patience: float, on_wait: Callable[[str], None]) -> N
 
 
 def _holder(descriptor: int) -> str:
+    row = _row(descriptor)
+    return f"`{row['command']}` (process {row['pid']})" if row else "another mlspec"
+
+
+def _row(descriptor: int) -> Mapping[str, str | int]:
+    """What the last holder wrote: its `command` and its `pid`; nothing where it wrote nothing sensible."""
     try:
         row = json.loads(os.pread(descriptor, 4096, 0))
-        return f"`{row['command']}` (process {int(row['pid'])})"
+        return {"command": str(row["command"]), "pid": int(row["pid"])}
     except (ValueError, TypeError, KeyError):
-        return "another mlspec"
+        return {}
 
 
 def _sign(descriptor: int, command: str) -> None:

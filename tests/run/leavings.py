@@ -59,7 +59,7 @@ def training(line: Line, metrics: Sequence[str], epochs: int) -> None:
         part = epoch / max(1, epochs - 1)
         train, valid = 0.69 * math.exp(-1.5 * part), 0.68 * math.exp(-0.9 * part) + 0.11 * part**2
         scores = [0.83 * (1 - math.exp(-4 * part - 0.3)) + line.draw.gauss(0, 0.012) for _ in metrics]
-        rows.append([epoch, (epoch + 1) * 214, train, valid, *scores, 3e-5 * (1 - part)])
+        rows.append([epoch + 1, (epoch + 1) * 214, train, valid, *scores, 3e-5 * (1 - part)])
     line.csv("plots/train.csv", header, rows)
     best = min(rows, key=lambda row: float(row[3]))
     line.json(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import EXIT_CONFLICT, MlspecError
-from mlspec.workspace.mutex import BusyError, hold
+from mlspec.workspace.mutex import BusyError, hold, hold_or_serve
 from mlspec.workspace.roots import Roots
 
 HOLDER = """
@@ -86,3 +86,36 @@ def test_a_link_in_the_lock_files_place_is_refused(roots: Roots, project: Path, 
     with pytest.raises(MlspecError, match="cannot keep its state"), hold(roots, "mlspec build"):
         raise AssertionError
     assert (tmp_path / "precious").read_text() == "x"
+
+
+STAGE = """
+import subprocess, sys
+from pathlib import Path
+from mlspec.workspace.mutex import hold, hold_or_serve
+from mlspec.workspace.roots import Roots
+roots = Roots(Path(sys.argv[1]), Path(sys.argv[1]))
+if sys.argv[2] == "apply":
+    with hold(roots, "mlspec apply"):
+        sys.exit(subprocess.run([sys.executable, "-c", sys.argv[3], sys.argv[1], "stage"]).returncode)
+with hold_or_serve(roots, "mlspec run train"):
+    print("the stage ran")
+"""
+
+
+def test_a_stage_that_the_holder_started_goes_on_and_one_that_it_did_not_is_refused(
+    roots: Roots, project: Path
+) -> None:
+    served = subprocess.run([sys.executable, "-c", STAGE, project, "apply", STAGE], capture_output=True, text=True)
+    assert (served.returncode, served.stdout) == (0, "the stage ran\n"), served.stderr
+    with (
+        holder(project) as other,
+        pytest.raises(BusyError, match=rf"`mlspec apply` \(process {other.pid}\)"),
+        hold_or_serve(roots, "mlspec run train"),
+    ):
+        raise AssertionError
+    with (
+        hold_or_serve(roots, "mlspec run train"),
+        pytest.raises(BusyError, match="`mlspec run train`"),
+        hold(roots, "mlspec build", wait=False),
+    ):
+        raise AssertionError

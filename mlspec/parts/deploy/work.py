@@ -10,6 +10,7 @@ from typing import Any
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import audience
+from mlspec.parts.export.lineage import config_digest
 from mlspec.parts.package.difference import TOLERANCE, difference
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
@@ -82,7 +83,10 @@ def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | Non
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         record = (releases.read(job.inputs) or {}).get("release") or {}
-        events.add("published", number, release={**record, "image": code}, signature=packed or {})
+        # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
+        config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
+        whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
+        events.add("published", number, release=whole, signature=packed or {})
 
 
 def _told(asked: Wanted, number: str, job: Job) -> None:

@@ -22,12 +22,11 @@ _DATA = ("train.parquet", "valid.parquet", "test.parquet", "schema.json")
 
 def lineage(job: Job, bundle: Path) -> dict[str, Any]:
     """The content of lineage.json; `files` are the digests of what is in the bundle already."""
-    config = json.dumps(job.config, sort_keys=True, ensure_ascii=False)
     data = {name: digest(job.inputs / "data" / name) for name in _DATA if (job.inputs / "data" / name).is_file()}
     return {
         "project": job.need(ProjectInfo).name,
         "git": commit(job.root),
-        "spec": hashlib.sha256(config.encode()).hexdigest(),
+        "spec": config_digest(job.config),
         "data": data,
         "checkpoint": digest(job.inputs / "model" / "best.ckpt"),
         "metrics": _metrics(job.inputs / "metrics"),
@@ -35,6 +34,11 @@ def lineage(job: Job, bundle: Path) -> dict[str, Any]:
         "packages": {"python": platform.python_version(), "mlspec": mlspec.__version__, **versions()},
         "files": {p.relative_to(bundle).as_posix(): digest(p) for p in sorted(bundle.rglob("*")) if p.is_file()},
     }
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a composed configuration, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -95,7 +95,7 @@ def _asked(wanted: DockerImage, function: Lambda | None) -> str:
     """One digest of all that the proof depends on beside the image."""
     values: Mapping[str, Any] = {
         "docker": wanted.model_dump(mode="json"),
-        "lambda": function.model_dump(mode="json") if function else None,
+        "lambda": function.model_dump(mode="json", include={"memory", "timeout", "environment"}) if function else None,
         "emulator": emulator.find() is not None,
     }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -26,6 +26,8 @@ PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec
 
 _REQUIREMENTS: Final = "requirements-serve.txt"
 _HANDLER: Final = "lambda/handler.py"
+_PROVED: Final = ("deploy.lambda.memory", "deploy.lambda.timeout", "deploy.lambda.environment")
+"""What of the function the image is tried with; a new rollout or address needs no new image."""
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -73,7 +75,7 @@ def stages(project: Project) -> Iterator[Stage]:
         part=NAME,
         inputs=("artifacts/bundle", *made),
         outputs=(Output("artifacts/image.json", cache=False),),
-        params=("package", *(("deploy",) if on_lambda else ())),
+        params=("package", *(_PROVED if on_lambda else ())),
         needs=() if zipped else ("docker",),
         effects=True,
     )  # fmt: skip

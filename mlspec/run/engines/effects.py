@@ -6,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlspec.parts.dvc.part import params
 from mlspec.plan.stage import Stage
-from mlspec.run.engines.reasons import Entry, why, yaml
+from mlspec.run.engines.reasons import ABSENT, Entry, value_at, why, yaml
 from mlspec.run.engines.tree import Tree
 
 _FILE = ".mlspec/effects.json"
@@ -44,7 +44,8 @@ def _recall(root: Path) -> Mapping[str, Entry]:
 
 
 def _entry(stage: Stage, tree: Tree) -> dict[str, Any]:
-    values = {file: yaml(tree.text(file) or "") or {} for file in params(stage) if tree.exists(file)}
+    whole = {file: yaml(tree.text(file) or "") or {} for file in params(stage) if tree.exists(file)}
+    values = {file: _chosen(found, params(stage)[file]) for file, found in whole.items()}
     outputs = [output.path for output in stage.outputs]
     return {
         "cmd": stage.command,
@@ -52,3 +53,9 @@ def _entry(stage: Stage, tree: Tree) -> dict[str, Any]:
         "deps": [{"path": path, "md5": tree.digest(path)} for path in stage.inputs],
         "outs": [{"path": path, "md5": tree.digest(path)} for path in outputs],
     }
+
+
+def _chosen(values: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
+    """As dvc.lock has them: all, or the keys that the stage names."""
+    found = {key: value_at(values, key) for key in keys}
+    return {key: value for key, value in found.items() if value is not ABSENT} if keys else values

@@ -16,7 +16,8 @@ from mlspec.run.engines.tree import Tree
 
 LOCK = "dvc.lock"
 _SHOWN = 40
-_ABSENT = object()
+ABSENT = object()
+"""What a key has that is not there."""
 
 Entry = Mapping[str, Any]
 """What dvc.lock has of one stage: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file."""
@@ -101,14 +102,15 @@ def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
             continue  # a section that the spec does not name
         now, before = yaml(tree.text(file) or "") or {}, locked.get(file) or {}
         for key in keys or sorted({*now, *before}):
-            new, old = _get(now, key), before.get(key, _ABSENT)
+            new, old = value_at(now, key), before.get(key, ABSENT)
             yield from _differences(f"{section}.{key}", old, new)
 
 
-def _get(values: Any, key: str) -> Any:
+def value_at(values: Any, key: str) -> Any:
+    """The value at a dotted key, ABSENT where there is none."""
     for step in key.split("."):
         if not isinstance(values, dict) or step not in values:
-            return _ABSENT
+            return ABSENT
         values = values[step]
     return values
 
@@ -117,10 +119,10 @@ def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
     """`train.learning_rate changed 0.001 → 0.003`: mappings are told by the keys in which they differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
-            yield from _differences(f"{key}.{name}", old.get(name, _ABSENT), new.get(name, _ABSENT))
-    elif old is _ABSENT and new is not _ABSENT:
+            yield from _differences(f"{key}.{name}", old.get(name, ABSENT), new.get(name, ABSENT))
+    elif old is ABSENT and new is not ABSENT:
         yield f"{key} is new"
-    elif new is _ABSENT and old is not _ABSENT:
+    elif new is ABSENT and old is not ABSENT:
         yield f"{key} is gone"
     elif old is not new and (old != new or isinstance(old, bool) != isinstance(new, bool)):
         yield f"{key} changed {_shown(old)} → {_shown(new)}"

@@ -17,7 +17,7 @@ from mlspec.shipping.alias import Alias
 from mlspec.shipping.history import Event, History
 from mlspec.shipping.rollout.course import Course
 from mlspec.shipping.rollout.measure import Instruments, Prober
-from mlspec.shipping.takeback import taken_back
+from mlspec.shipping.takeback import stays_back, taken_back
 from mlspec.shipping.target import Target
 
 Row = Mapping[str, Any]
@@ -91,23 +91,22 @@ def roll_out(published: Published) -> Alias:
     store, events = Aliased(target, function.name, name), history(target, function)
     if plan.strategy != "all-at-once":
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
-    _not_taken_back(events.read(), published.version, store.read())
+    live = store.read()
+    if live is not None and (back := _held(events.read(), published.version, live)):
+        _say(f"warning: {stays_back(back, published.version)}")
+        return live
     check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
     return Course(plan, name, published.version, store, tools, events, check, _say).run()
 
 
-def _not_taken_back(events: Sequence[Event], version: str, live: Alias | None) -> None:
+def _held(events: Sequence[Event], version: str, live: Alias) -> Event | None:
     """What a person has taken back does not come again by itself, say with tonight's scheduled apply."""
-    if live is None or version in (live.version, live.other):
-        return
+    if version in (live.version, live.other):
+        return None
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
         _say(f"version {version} was taken back before ({own[-1].why}); it is tried again")
-    if back := taken_back(events, version):
-        raise StageError(
-            f"version {version} was rolled back by hand to {back.version}",
-            help=f"apply a change: that makes a new version; or bring this one back: mlspec rollback {version}",
-        )
+    return taken_back(events, version)
 
 
 def instruments(published: Published) -> Instruments:

@@ -46,7 +46,7 @@ def test_every_kind_of_model_learns(kind: str, tmp_path: Path) -> None:
     else:
         assert found["valid"]["valid/accuracy"] > 0.9
     rows = curves(project)
-    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(found["epochs"])]
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, found["epochs"] + 1)]
     assert {"train/loss", "valid/loss", "learning_rate"} <= set(rows[0])
     assert float(rows[-1]["train/loss"]) < float(rows[0]["train/loss"])
     assert not list((tmp_path / ".mlspec" / "scratch").glob("train-*"))
