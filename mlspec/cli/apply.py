@@ -152,6 +152,7 @@ class _Doors:
 
 
 def _real(console: Console, outlook: Outlook, where: Place) -> _Doors:
+    from mlspec.cli.outlook import outdated
     from mlspec.cli.progress import Progress
     from mlspec.cli.summary import close
     from mlspec.run.report import write as write_report
@@ -166,7 +167,9 @@ def _real(console: Console, outlook: Outlook, where: Place) -> _Doors:
         stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
 
     def end(outcomes: Sequence[Outcome]) -> int:
-        return close(console, outlook, outcomes, write_report(build.project, build.plan, outcomes, roots.project))
+        old = outdated(build, outlook.engine)
+        path = write_report(build.project, build.plan, outcomes, roots.project, outdated=old)
+        return close(console, outlook, outcomes, path)
 
     watcher = Progress(console, outlook.schedule, outlook.estimates)
     return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)

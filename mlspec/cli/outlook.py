@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import Place
@@ -54,12 +55,31 @@ def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> 
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots))
-    coming = {change.path: change.after for change in changes.pending}
     remote = Remote(build.project, roots.project / "artifacts", PARTS)
-    engine = ENGINES[engine_name](roots.project, coming, raw(build.project, build.plan.stages), remote.looks())
+    engine = _engine(build, roots, changes, engine_name, remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
     steps = schedule(build.plan.stages, reasons, selection)
     return Outlook(build, roots, changes, engine, Journal(roots.project), steps, remote)
+
+
+def _engine(
+    build: Build, roots: Roots, changes: ChangeSet, name: str, looks: Mapping[str, Callable[[], str | None]]
+) -> Engine:
+    coming = {change.path: change.after for change in changes.pending}
+    return ENGINES[name](roots.project, coming, raw(build.project, build.plan.stages), looks)
+
+
+def engine_here(build: Build, root: Path) -> Engine:
+    """The engine of the project in `root`, which looks at nothing outside of it."""
+    roots = find_roots(root)
+    return _engine(build, roots, compare(build.files, roots, read_lock(roots)), "dvc", {})
+
+
+def outdated(build: Build, engine: Engine) -> dict[str, str]:
+    """The stages whose files are not what the spec, the data and the code of now would make, and why."""
+    pure = [stage for stage in build.plan.stages if not stage.effects]
+    steps = schedule(pure, engine.status(pure), Selection()).steps
+    return {step.stage.name: step.reason for step in steps if step.reason is not None}
 
 
 def show(console: Console, outlook: Outlook) -> None:

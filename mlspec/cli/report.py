@@ -16,6 +16,7 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
 
     The report is one file that needs no network. It shows what is there: also a line that has run in part.
     """
+    from mlspec.cli.outlook import engine_here, outdated
     from mlspec.compiler import compile_project
     from mlspec.run.report import write
     from mlspec.run.report.history import history
@@ -23,7 +24,9 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
     where = place(spec, env)
     built = compile_project(where.spec, env)
     last = history(where.root)
-    path = write(built.project, built.plan, last.outcomes, where.root, last)
+    path = write(
+        built.project, built.plan, last.outcomes, where.root, last, outdated(built, engine_here(built, where.root))
+    )
     console = Console(as_json=as_json)
     if as_json:
         console.document({"ok": True, "report": str(path)})

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -35,8 +35,9 @@ HOSTILE = (
 )
 
 
-def write(line: Line, history: History | None = None) -> str:
-    return report.write(line.project, line.plan, line.outcomes, line.root, history).read_text(encoding="utf-8")
+def write(line: Line, history: History | None = None, outdated: Mapping[str, str] | None = None) -> str:
+    path = report.write(line.project, line.plan, line.outcomes, line.root, history, outdated)
+    return path.read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -241,6 +242,14 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "from an earlier run: evaluate did not finish" in page.words
     assert "from an earlier run: train" not in page.words
     assert "Stage evaluate failed" in page.words
+
+
+def test_results_of_another_spec_say_so(tmp_path: Path) -> None:
+    old = {"train": "train.max_epochs changed 3 → 5", "evaluate": "after train", "test": "never ran"}
+    page = Page(write(lines.text(tmp_path), outdated=old))
+    assert page.words.count("out of date: train.max_epochs changed 3 → 5") == 2
+    assert "out of date: after train" in page.words
+    assert "out of date: never ran" not in page.words
 
 
 def test_a_skipped_stage_says_why_and_what_mends_it(tmp_path: Path) -> None:

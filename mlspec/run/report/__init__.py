@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlspec.job import write_text
@@ -15,11 +15,17 @@ REPORT = "artifacts/report.html"
 
 
 def write(
-    project: Project, plan: Plan, outcomes: Sequence[Outcome], root: Path, history: History | None = None
+    project: Project,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    root: Path,
+    history: History | None = None,
+    outdated: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report of a run in the project's folder `root` and return its path.
 
-    Time and earlier runs come from `history`, by default from the journal in the project.
+    Time and earlier runs come from `history`, by default from the journal in the project. `outdated` are the stages
+    whose files are older than the spec that is shown, and why they would run again.
     """
     from mlspec.run.report.collect import collect
     from mlspec.run.report.history import history as read
@@ -27,5 +33,5 @@ def write(
 
     told = history if history is not None else read(root)
     path = root / REPORT
-    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), told, root))
+    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), told, root, outdated or {}))
     return path

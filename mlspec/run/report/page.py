@@ -33,7 +33,7 @@ SCRIPT = "report/script.js.j2"
 class Section:
     """One section of the page; `id` is also its template's name. A `half` stands beside another where there is room.
 
-    `stale` names the stage that would have renewed what it shows, had it come so far in this run.
+    `stale` says why what it shows is not of this run, or not of this spec.
     """
 
     id: str
@@ -44,7 +44,13 @@ class Section:
 
 
 def page(
-    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: History, root: Path
+    project: Project,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: Results,
+    history: History,
+    root: Path,
+    outdated: Mapping[str, str],
 ) -> str:
     """The whole page."""
     jinja = jinja2.Environment(
@@ -58,8 +64,12 @@ def page(
         jinja.filters[name] = getattr(numerals, name)
     script = jinja.get_template(SCRIPT).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    unfinished = _unfinished(plan, outcomes)
-    found = sections(project, plan, outcomes, results, history)
+    stale = {name: f"out of date: {reason}" for name, reason in outdated.items()} | _unfinished(plan, outcomes)
+    found = [_marked(s, stale) for s in sections(project, plan, outcomes, results, history)]
+    shown = {_MADE_BY.get(section.id, "") for section in found if section.stale}
+    # What only follows from an earlier stage is told at its section.
+    older = [(n, stale[n]) for n, why in outdated.items() if n in shown and not why.startswith("after ")]
+    said = [(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings]
     return jinja.get_template("report/page.html.j2").render(
         info=project.info,
         environment=project.environment or "",
@@ -67,8 +77,8 @@ def page(
         verdict=verdict(outcomes, results.gates),
         tiles=tiles(results, plan, outcomes),
         troubles=line.troubles(outcomes, root),
-        warnings=[(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings],
-        sections=[_marked(section, unfinished) for section in found],
+        warnings=[*older, *said],
+        sections=found,
         digest=digest,
     )
 
@@ -149,18 +159,18 @@ _MADE_BY = {
 }
 
 
-def _unfinished(plan: Plan, outcomes: Sequence[Outcome]) -> frozenset[str]:
+def _unfinished(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, str]:
     """The stages that this run wanted and did not bring to an end: their files are those of an earlier run."""
     if not any(o.status in ("failed", "interrupted") for o in outcomes):
-        return frozenset()
+        return {}
     done = {o.stage for o in outcomes if o.status in ("ran", "cached")}
-    return frozenset(stage.name for stage in plan.stages if stage.name not in done)
+    left = [stage.name for stage in plan.stages if stage.name not in done]
+    return {name: f"from an earlier run: {name} did not finish" for name in left}
 
 
-def _marked(section: Section, unfinished: frozenset[str]) -> Section:
-    stage = _MADE_BY.get(section.id, "")
-    stale = stage if stage in unfinished else ""
-    return Section(section.id, section.title, section.view, section.half, stale)
+def _marked(section: Section, stale: Mapping[str, str]) -> Section:
+    why = stale.get(_MADE_BY.get(section.id, ""), "")
+    return Section(section.id, section.title, section.view, section.half, why)
 
 
 def _tolerance(project: Project) -> object:
