@@ -14,7 +14,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import Place, engine_option, place, spec_options, target_option
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.errors import EXIT_OK, SpecError, UsageError
 
 if TYPE_CHECKING:
     from mlspec.cli.outlook import Outlook
@@ -81,17 +81,33 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
         outlook = look()
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)
-        if conflict := outlook.changes.conflict():
-            raise conflict
+        _possible(outlook, where)
         if not dry:
             _compatible(outlook, allowed=bool(asked["allow_breaking"]))
-        if asked["jobs"] > 1:
-            console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
+        _remark(console, outlook, asked)
         if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
         doors = _display(console, outlook) if dry else _real(console, outlook, where)
         return _carry_out(outlook, doors)
+
+
+def _remark(console: Console, outlook: Outlook, asked: Mapping[str, Any]) -> None:
+    """What was asked for and will not happen."""
+    if asked["jobs"] > 1:
+        console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
+    if asked["fault"] and not any(step.stage.name == "deploy" for step in outlook.schedule.due):
+        console.say("--fault changes nothing: no new version is rolled out")
+
+
+def _possible(outlook: Outlook, where: Place) -> None:
+    """Refuse what would write over the user's edits, or end at its first stage."""
+    from mlspec.cli.obstacles import obstacles
+
+    if conflict := outlook.changes.conflict():
+        raise conflict
+    if found := obstacles(outlook, where, "error"):
+        raise SpecError(found)
 
 
 def _compatible(outlook: Outlook, *, allowed: bool) -> None:

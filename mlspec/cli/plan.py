@@ -26,6 +26,7 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     `mlspec apply FILE` does a saved plan exactly as it was shown: where anything that it was made from has changed
     since, nothing is done.
     """
+    from mlspec.cli.obstacles import obstacles
     from mlspec.cli.outlook import look_ahead, show, to_json
     from mlspec.cli.target import aim
     from mlspec.run.schedule import Selection
@@ -40,7 +41,7 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
         from mlspec.cli.saved import keep
 
         keep(outlook, where, selection, engine, out)
-    console.diagnostics(outlook.build.warnings)
+    console.diagnostics([*outlook.build.warnings, *obstacles(outlook, where, "warning")])
     if as_json:
         saved = str(out) if out is not None and conflict is None else None
         console.document({"ok": conflict is None, **to_json(outlook), "saved": saved})

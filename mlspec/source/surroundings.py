@@ -12,6 +12,7 @@ from mlspec.errors import MlspecError
 from mlspec.source import bases
 from mlspec.source.document import Document, walk
 
+_DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
 
 
@@ -35,8 +36,11 @@ class Surroundings:
     """Whether the user's own part of `.dvc/config` has a `[core]` section: a second one would be an error of DVC's."""
     bases: Mapping[str, str] = field(default_factory=dict)
     """Base images of the Dockerfile, each with the digest that it is held to."""
+    absent: tuple[str, ...] = ()
+    """Data of the spec that is not in the project, nor kept by DVC."""
     named: tuple[str, ...] = ()
-    """Every module, and with a `/` behind it every folder, that the spec names, found or not."""
+    """Every module, with a `/` behind it every folder, and with `./` before it all data that the spec names, found or
+    not."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
@@ -52,14 +56,16 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
     """The same, where it is known already which modules and folders the spec names."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
-    modules, files = _modules([name for name in named if not name.endswith("/")], root)
+    data = [name[2:] for name in named if name.startswith("./")]
+    modules, files = _modules([name for name in named if not name.endswith("/") and not name.startswith("./")], root)
     return Surroundings(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,
         files=files,
         templates=_templates(root),
-        folders=tuple(name[:-1] for name in named if name.endswith("/") and _is_dir(root / name)),
+        folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
+        absent=tuple(path for path in data if not _kept(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
         named=tuple(named),
@@ -72,7 +78,21 @@ def _named(document: Document) -> list[str]:
         module, colon, attribute = value.partition(":")
         if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
             names.add(module)
-    return sorted(names)
+    paths = _values(document, _DATA_KEYS)
+    return sorted(names | {f"./{path}" for path in paths if _is_path(path)})
+
+
+def _is_path(text: str) -> bool:
+    """Whether it can be a path in the project: no address, no import path, no reference."""
+    return bool(text) and not text.startswith("/") and not set(":$\0") & set(text) and ".." not in text.split("/")
+
+
+def _kept(path: str, root: Path) -> bool:
+    """Whether there is such a file or folder, or DVC has it: https://dvc.org/doc/user-guide/project-structure/dvc-files."""
+    steps = path.strip("/").split("/")
+    whole = steps[: next((i for i, step in enumerate(steps) if set("*?[") & set(step)), len(steps))]
+    above = [root.joinpath(*whole[: count + 1]) for count in range(len(whole))]
+    return not above or _exists(above[-1]) or any(_is_file(p.with_name(f"{p.name}.dvc")) for p in above)
 
 
 def _dvc_core(config: Path) -> bool:
@@ -123,6 +143,13 @@ def _is_file(path: Path) -> bool:
     """A name that no file system can hold is no file."""
     try:
         return path.is_file()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
     except OSError:
         return False
 

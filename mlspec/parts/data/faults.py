@@ -20,10 +20,11 @@ TEXTUAL = ("csv", "tsv")
 def _callables(data: DataSpec, project: Project) -> Iterator[Finding]:
     for name, source in data.sources.items():
         if address.is_callable(source):
-            yield from _callable(source, _source_at(name), project.surroundings.modules)
+            yield from _callable(source, source_at(name), project.surroundings.modules)
 
 
-def _source_at(name: str) -> Location:
+def source_at(name: str) -> Location:
+    """Where the spec names a source, by the keys of `DataSpec.sources`."""
     return ("data", "split", name) if name else ("data", "source")
 
 
@@ -95,7 +96,7 @@ def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
         for name in bare:
             message = "the images of a table in the project's own folder could lie anywhere"
             help = "put the table beside them, or add `format: {images: FOLDER}`"
-            yield Finding("input-mismatch", _source_at(name), message, help)
+            yield Finding("input-mismatch", source_at(name), message, help)
     model = project.values.get("model")
     if isinstance(model, dict) and "class" in model:
         # What the other kinds of models read is told by the model part.

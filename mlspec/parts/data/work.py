@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.data import report
 from mlspec.parts.data.checks import checked
@@ -19,12 +20,17 @@ from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import labels as all_labels
 from mlspec.parts.data.typed import typed
+from mlspec.parts.evaluate import slices
+from mlspec.parts.evaluate.spec import EvaluateSpec
 
 
 def main(job: Job) -> None:
     """Run the stage. Raises StageError with the failing rows where the data is not what the spec declares."""
     data = job.need(DataSpec)
     sources = {name: read(data, job.root, name) for name in data.sources}
+    evaluation = job.get(EvaluateSpec)
+    if evaluation is not None and (missing := slices.unknown(evaluation.cuts, sources[""].names)):
+        raise StageError(missing[0], help=missing[1])
     labels = all_labels(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
     made = {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from mlspec.parts.evaluate.spec import Slice
+from mlspec.spec.names import suggest
 
 MISSING = "(missing)"
 
@@ -18,6 +19,17 @@ def names_of_bins(edges: Sequence[float]) -> list[str]:
         return []
     between = [f"{low:g}..{high:g}" for low, high in pairwise(edges)]
     return [f"<{edges[0]:g}", *between, f">={edges[-1]:g}"]
+
+
+def unknown(cuts: Mapping[str, Slice], columns: Sequence[str]) -> tuple[str, str] | None:
+    """What to say of a slice by a column that the data does not have, and the way on. `data` and `train` ask before
+    `evaluate` does: a wrong name is not worth a training."""
+    wanted = (how.column or name for name, how in cuts.items())
+    missing = next((column for column in wanted if column not in columns), None)
+    if missing is None:
+        return None
+    message = f"evaluate.slices: the data has no column `{missing}`"
+    return message, suggest(missing, columns, "the columns are")
 
 
 def cut(values: Sequence[object], how: Slice) -> dict[str, list[int]]:

@@ -21,10 +21,9 @@ from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.rows import load, schema
 from mlspec.parts.evaluate import calibration
-from mlspec.parts.evaluate.slices import cut
+from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
 from mlspec.runtime.preprocess import load as load_preprocess
-from mlspec.spec.names import suggest
 
 Measure = Callable[[Tensor], dict[str, float | None]]
 """The metrics of some rows, by their numbers."""
@@ -121,10 +120,9 @@ def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: 
 
 
 def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str, list[int]]:
+    if missing := unknown({name: how}, table.column_names):
+        raise StageError(missing[0], help=missing[1])
     column = how.column or name
-    if column not in table.column_names:
-        help = suggest(column, table.column_names, "the columns are")
-        raise StageError(f"evaluate.slices: the data has no column `{column}`", help=help)
     values = table[column].to_pylist()
     if column == target["column"] and target.get("labels"):
         values = [target["labels"][value] for value in values]

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytorch_lightning as pl
 import torch
 
@@ -22,6 +23,7 @@ from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.learning.tracking import Tracker
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.evaluate import slices
 from mlspec.parts.evaluate.names import DEFAULT
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
@@ -53,6 +55,7 @@ def _train(job: Job) -> float | None:
     pl.seed_everything(train.seed, workers=True, verbose=False)
     data = job.inputs / "data"
     described = schema(data)
+    _sliceable(job, data)
     scratch = _scratch(job)
     preprocess, vocab = prepared(model, described, data, scratch / "preprocess", job.root)
     rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
@@ -68,6 +71,13 @@ def _train(job: Job) -> float | None:
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
+
+
+def _sliceable(job: Job, data: Path) -> None:
+    evaluation = job.get(EvaluateSpec)
+    columns = parquet.read_schema(data / "train.parquet").names
+    if evaluation is not None and (missing := slices.unknown(evaluation.cuts, columns)):
+        raise StageError(missing[0], help=missing[1])
 
 
 def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tuple[pl.LightningModule, dict[str, Any]]:

@@ -67,6 +67,12 @@ def view(plan: Plan, outcomes: Sequence[Outcome], before: Mapping[str, float]) -
     }
 
 
+def _because(outcome: Outcome | None, state: str) -> str:
+    if outcome is None or outcome.reason == _WORDS[state]:
+        return ""
+    return "for the first time" if outcome.reason == "never ran" else outcome.reason
+
+
 def troubles(outcomes: Sequence[Outcome], root: Path) -> tuple[Trouble, ...]:
     """Failed and interrupted stages with the end of their logs, then the skipped ones with what would mend them."""
     order = ("failed", "interrupted", "skipped")
@@ -107,7 +113,7 @@ def _timings(plan: Plan, by: Mapping[str, Outcome], before: Mapping[str, float])
                 stage.description,
                 state,
                 _WORDS[state],
-                outcome.reason if outcome and outcome.reason != _WORDS[state] else "",
+                _because(outcome, state),
                 DASH if now is None else seconds(now),
                 DASH if last is None else seconds(last),
                 100 * (now or 0.0) / longest,

@@ -13,7 +13,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "error_rate": "share of calls that fail, 0 to 1",
     "latency_ms": "milliseconds that each call takes longer",
     "wrong": "share of answers with another label, 0 to 1",
-    "crash": "the container is killed after so many calls",
+    "crash": "number of calls after which the container is killed",
 }
 
 
@@ -39,6 +39,8 @@ class Faults:
             if name not in _KINDS:
                 known = "; ".join(f"{kind}: {what}" for kind, what in _KINDS.items())
                 raise UsageError(f"there is no fault `{name}`", help=known)
+            if not sign and name != "crash":
+                raise UsageError(f"the fault `{name}` needs a number", help=f"{name}=N, the {_KINDS[name]}")
             try:
                 found[name] = float(value) if sign else 1.0
             except ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,8 +97,22 @@ def roll_out(published: Published) -> Alias:
     if live is not None and (back := _held(events.read(), published.version, live)):
         _say(f"warning: {stays_back(back, published.version)}")
         return live
+    if published.target.kind == "local":
+        _unnoticed(plan, live)
     check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
     return Course(plan, name, published.version, store, tools, events, check, _say).run()
+
+
+def _unnoticed(plan: Rollout, live: Alias | None) -> None:
+    """Whoever asks for a fault wants to see what it leads to."""
+    from mlspec.shipping.local.callers import FAULTS
+
+    if not json.loads(os.environ.get(FAULTS) or "{}"):
+        return
+    if live is None:
+        _say("warning: the fault leads to nothing: a first version has none before it to go back to")
+    elif not plan.abort_if:
+        _say("warning: the fault leads to nothing: `deploy.rollout` has no `abort_if` that would notice it")
 
 
 def _held(events: Sequence[Event], version: str, live: Alias) -> Event | None:

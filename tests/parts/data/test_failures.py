@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as reader
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
-from tests.parts.data.project import csv, made, read, write
+from mlspec.parts.data import work
+from mlspec.parts.evaluate.spec import EvaluateSpec
+from tests.parts.data.project import csv, job, made, read, spec, write
 
 
 def refused(root: Path, **settings: Any) -> tuple[str, list[dict[str, str]]]:
@@ -232,3 +235,13 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
         "inputs": {"sentence": {"type": "text"}},
         "target": {"column": "label", "type": "class", "labels": ["no", "yes"]},
     }
+
+
+def test_a_slice_by_a_column_that_is_not_there_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    write(tmp_path, {"data/rows.csv": csv()})
+    plain = job(tmp_path, spec())
+    asked = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
+    with pytest.raises(StageError, match="evaluate.slices: the data has no column `lable`") as caught:
+        work.main(asked)
+    assert caught.value.help == "did you mean `label`?"
+    assert not (tmp_path / "artifacts" / "data").exists()

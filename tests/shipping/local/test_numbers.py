@@ -33,7 +33,7 @@ def test_faults_are_read() -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("speed=3", "there is no fault `speed`"), ("wrong=x", "`x` is no number"), ("error_rate=2", "between 0 and 1"),
+    [("speed=3", "there is no fault `speed`"), ("error_rate", "the fault `error_rate` needs a number"), ("wrong=x", "`x` is no number"), ("error_rate=2", "between 0 and 1"),
      ("latency_ms=-1", "between 0 and"), ("error_rate=nan", "between 0 and 1")],
 )  # fmt: skip
 def test_what_is_no_fault_is_refused(given: str, said: str) -> None:
