@@ -26,36 +26,44 @@ STARTERS: Mapping[str, str] = MappingProxyType(
 )
 """Name and one line; each is a folder of `templates/init`. Files ending in `.j2` are rendered, others copied."""
 
+YIELDING = frozenset({"README.md", ".gitignore"})
+"""Files that a fresh repository often has, and that a project works without: what is there stays."""
+
 SCHEMA = "mlproject.schema.json"
 """What the first line of a starter's spec names, so that an editor completes and checks without a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A project that was put in place: where, and the files that were not there before."""
+    """A project that was put in place: where, the files that were not there before, and those that stayed as they were
+    although the starter has others."""
 
     folder: Path
     name: str
     files: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 def start(starter: str, folder: Path, name: str, schema: str) -> Started:
     """Put the files of `starter` into `folder` for a project called `name`; `schema` is the text of the JSON Schema.
 
-    A file of the same content may be there already, so an interrupted start can be repeated. Raises UsageError for an
-    unknown starter, ConflictError where a file would be replaced.
+    A file of the same content may be there already, so an interrupted start can be repeated; a README.md and a
+    .gitignore stay as they are. Raises UsageError for an unknown starter, ConflictError where another file would be
+    replaced.
     """
     if starter not in STARTERS:
         raise UsageError(f"there is no starter `{starter}`", help=suggest(starter, STARTERS, "the starters are"))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", help="name a folder that is empty or does not exist")
-    files = contents(starter, name) | {SCHEMA: schema.encode()}
+    every = contents(starter, name) | {SCHEMA: schema.encode()}
+    kept = tuple(p for p, text in every.items() if p in YIELDING and _other(folder / p, text))
+    files = {path: text for path, text in every.items() if path not in kept}
     new = _new(files, folder)
     try:
         _put({path: files[path] for path in new}, folder)
     except OSError as error:
         raise MlspecError(f"the project cannot be written to {folder}: {error.strerror}") from None
-    return Started(folder, name, new)
+    return Started(folder, name, new, kept)
 
 
 def contents(starter: str, name: str) -> dict[str, bytes]:
@@ -106,6 +114,10 @@ def _clashes(folder: Path, path: str, content: bytes) -> bool:
     if target.is_symlink():
         return True
     return target.exists() and (not target.is_file() or target.read_bytes() != content)
+
+
+def _other(file: Path, content: bytes) -> bool:
+    return file.is_file() and not file.is_symlink() and file.read_bytes() != content
 
 
 def _put(files: Mapping[str, bytes], folder: Path) -> None:

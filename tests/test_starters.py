@@ -88,7 +88,7 @@ def test_a_folder_with_other_files_is_joined_and_they_stay(tmp_path: Path) -> No
     assert (tmp_path / "mlproject.yaml").exists()
 
 
-@pytest.mark.parametrize("stands", ["mlproject.yaml", "README.md", "data/sentences.csv", "data"])
+@pytest.mark.parametrize("stands", ["mlproject.yaml", "mlproject.schema.json", "data/sentences.csv", "data"])
 def test_nothing_is_replaced_and_then_nothing_is_written(tmp_path: Path, stands: str) -> None:
     (tmp_path / stands).parent.mkdir(exist_ok=True)
     (tmp_path / stands).write_text("mine")
@@ -97,6 +97,16 @@ def test_nothing_is_replaced_and_then_nothing_is_written(tmp_path: Path, stands:
         start("text", tmp_path, "x", "{}")
     assert all(path.startswith(stands) for path in caught.value.paths)
     assert tree(tmp_path) == before
+
+
+def test_the_first_files_of_a_fresh_repository_stay(tmp_path: Path) -> None:
+    for name in ("README.md", ".gitignore", "LICENSE"):
+        (tmp_path / name).write_text("mine\n")
+    started = start("text", tmp_path, "x", "{}")
+    assert set(started.kept) == {"README.md", ".gitignore"}
+    assert not set(started.kept) & set(started.files)
+    assert {(tmp_path / name).read_text() for name in (*started.kept, "LICENSE")} == {"mine\n"}
+    assert start("text", tmp_path, "x", "{}").files == ()
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -180,8 +190,11 @@ def test_the_list_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["init", str(tmp_path / "p"), "--template", "text", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "p"
     (tmp_path / "p" / "README.md").write_text("mine")
+    assert main(["init", str(tmp_path / "p"), "--template", "text", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == ["README.md"]
+    (tmp_path / "p" / "mlproject.yaml").write_text("mine")
     assert main(["init", str(tmp_path / "p"), "--template", "text", "--json"]) == 3
-    assert json.loads(capsys.readouterr().out)["conflicts"] == ["README.md"]
+    assert json.loads(capsys.readouterr().out)["conflicts"] == ["mlproject.yaml"]
 
 
 @pytest.mark.parametrize(("typed", "starter"), [("2\n", "tabular"), ("text\n", "text"), ("\n", "digits")])

@@ -24,7 +24,7 @@ from mlspec.starters import STARTERS, Started, name_for, start
 def command(folder: str, template: str | None, name: str | None, listed: bool, as_json: bool) -> int:
     """Put a starter project with its data into DIR, by default this folder.
 
-    A file that is there already is never replaced.
+    A file that is there already is never replaced: a README.md and a .gitignore stay, for any other nothing is written.
     """
     console = Console(as_json=as_json)
     if listed:
@@ -33,7 +33,8 @@ def command(folder: str, template: str | None, name: str | None, listed: bool, a
     place = Path(folder)
     started = start(starter, place, _name(name, place, starter), _schema())
     if as_json:
-        console.document({"ok": True, "folder": str(place), "name": started.name, "files": list(started.files)})
+        console.document({"ok": True, "folder": str(place), "name": started.name, "files": list(started.files),
+                          "kept": list(started.kept)})  # fmt: skip
     _next(console, started, starter)
     return 0
 
@@ -82,6 +83,8 @@ def _next(console: Console, started: Started, starter: str) -> None:
     here = started.folder.resolve() == Path.cwd()
     where = "this folder" if here else str(started.folder)
     console.out(f"{started.name}: {len(started.files)} files from the starter `{starter}`, in {where}.")
+    if started.kept:
+        console.out(f"{' and '.join(started.kept)} stayed as they were.")
     console.out(f"Read {SPEC} first. Then:")
     for step in (*([] if here else [f"cd {shlex.quote(str(started.folder))}"]), "mlspec build", "mlspec apply --yes"):
         console.out(f"  {step}")

@@ -63,7 +63,7 @@ def parse(raw: bytes, name: str = "mlproject.yaml") -> Document:
     except Fault as fault:
         root, faults = None, [fault]
     except yaml.YAMLError as error:
-        root, faults = None, [_syntax(error, lines)]
+        root, faults = None, [_conflict(lines) or _syntax(error, lines)]
     masked, _ = mask(lines, [] if root is None else [root])
     document = Document(name, masked, root or Node(Span(1, 1, 1), {}))
     faults += composer.faults
@@ -96,6 +96,16 @@ def _shape(root: Node, text: str) -> list[Fault]:
         return [Fault("empty-file", "this file is empty", None, "start with `mlspec init`")]
     kind = "a list" if isinstance(root.value, tuple) else "a single value"
     return [Fault("not-a-mapping", f"a spec is a mapping of sections, not {kind}", root.span, "start with `project:`")]
+
+
+def _conflict(lines: list[str]) -> Fault | None:
+    """A merge of git's that was not finished: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented."""
+    for number, line in enumerate(lines, start=1):
+        if re.match(r"<{7}( |$)", line):
+            span = Span(number, 1, 8)
+            help = "keep one side, and remove the lines with <<<<<<<, ======= and >>>>>>>"
+            return Fault("yaml-syntax", "this file has a merge conflict in it", span, help)
+    return None
 
 
 def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
@@ -133,10 +143,12 @@ def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
     problem = getattr(error, "problem", None) or "this cannot be read as YAML"
     context = getattr(error, "context", None)
     message = f"{problem} {context}" if context else problem
-    return Fault("yaml-syntax", message, Span(line + 1, column + 1, column + 2), _hint(problem))
+    return Fault("yaml-syntax", message, Span(line + 1, column + 1, column + 2), _hint(problem, context or ""))
 
 
-def _hint(problem: str) -> str:
+def _hint(problem: str, context: str) -> str:
+    if "expected key" in problem and "block mapping" in context:
+        return "keys side by side begin in the same column, and this line begins in one of its own"
     if "mapping values" in problem:
         return "a value that holds `: ` needs quotes; nothing can stand below a key that has a value on its own line"
     if "expected <block end>" in problem or "block" in problem:

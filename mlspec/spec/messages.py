@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
@@ -22,6 +23,9 @@ _BOUNDS = {
     "greater_than": ("more than", "gt"), "greater_than_equal": ("at least", "ge"),
     "less_than": ("less than", "lt"), "less_than_equal": ("at most", "le"),
 }  # fmt: skip
+_SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+"""What YAML 1.1 took for booleans, and YAML 1.2 does not."""
+_UNSPACED = re.compile(r"(\w+):\S")
 _LENGTHS = {
     "too_short": "at least",
     "too_long": "at most",
@@ -84,14 +88,44 @@ def _missing(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     info = fields(above).get(str(here[-1])) if above is not None else None
     description = f"{info.description}" if info and info.description else ""
-    example = f", for example `{info.examples[0]}`" if info and info.examples else ""
+    example = f", for example `{_flow(info.examples[0])}`" if info and info.examples else ""
     return Finding("missing-key", here, f"`{dotted(here)}` is missing", description + example, on="key")
+
+
+def _pattern(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
+    """The pattern itself says little to a person: what the field is and an example of it say more."""
+    message = f"`{dotted(here)}` cannot be {shown(error['input'])}"
+    pattern = str((error.get("ctx") or {}).get("pattern", ""))
+    return Finding("bad-format", here, message, _about(shape, error["loc"], f", of the form `{pattern}`"))
+
+
+def _about(shape: Shape, location: Location, otherwise: str) -> str:
+    """What the nearest field that `location` lies in is for, with an example, or `otherwise` where it has none."""
+    for end in range(len(location), 0, -1):
+        above = at(shape, location[: end - 1])
+        info = fields(above).get(str(location[end - 1])) if above is not None else None
+        if info is not None and info.description:
+            example = f", for example `{_flow(info.examples[0])}`" if info.examples else otherwise
+            return info.description + example
+    return otherwise.removeprefix(", ")
+
+
+def _flow(value: object) -> str:
+    """An example as YAML has it on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     names = fields(above) if above is not None else {}
+    key, colon, _ = str(here[-1]).partition(":")
     help = suggest(str(here[-1]), names, "the keys here are")
+    if colon and key in names:
+        help = f"a colon needs a space behind it: `{key}: ...`"
     return Finding("unknown-key", here, f"`{dotted(here)}` is not a key of the spec", help, on="key")
 
 
@@ -121,6 +155,10 @@ def _wrong_type(error: ErrorDetails, _: Shape, here: Location) -> Finding:
         help = "write the number without quotes" if _numeric(error["input"]) else ""
     elif expected == "text" and not isinstance(error["input"], dict | list):
         help = f'put it in quotes: "{error["input"]}"'
+    elif expected == "true or false" and str(error["input"]).lower() in _SWITCHES:
+        help = f"write `{_SWITCHES[str(error['input']).lower()]}`"
+    elif expected == "a mapping" and isinstance(error["input"], str) and (key := _UNSPACED.match(error["input"])):
+        help = f"a colon needs a space behind it: `{key[1]}: ...`"
     elif expected == "a list" and not isinstance(error["input"], dict):
         help = f"write it as a list: [{error['input']}]"
     where = f"`{dotted(here)}`" if here else "the spec"
@@ -191,6 +229,7 @@ _MAKERS: dict[str, Callable[[ErrorDetails, Shape, Location], Finding]] = {
     "extra_forbidden": _unknown,
     "literal_error": _choice,
     "enum": _choice,
+    "string_pattern_mismatch": _pattern,
     "union_tag_invalid": _tag,
     "union_tag_not_found": _tag,
     "finite_number": _finite,

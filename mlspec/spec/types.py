@@ -5,8 +5,8 @@ Each stays the text that the user wrote, so that generated files say the same; a
 
 import operator
 import re
-from collections.abc import Callable
-from typing import Annotated, Final
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
@@ -27,17 +27,36 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 }  # fmt: skip
 
 
-def _form(pattern: re.Pattern[str], what: str, example: str, bare: str = "") -> BeforeValidator:
-    """Text of that form. A number is no text, but says what was meant: `bare` is the help, with the number as `{}`."""
+_NONE: Final[Mapping[str, str]] = {}
+Slip: TypeAlias = str | Callable[[re.Match[str]], str]
+
+
+def _form(
+    pattern: re.Pattern[str], what: str, example: str, bare: str = "", slips: Mapping[str, Slip] = _NONE
+) -> BeforeValidator:
+    """Text of that form.
+
+    What has another one may still say what was meant: a number alone, for which `bare` is the help with the number as
+    `{}`; or a slip, a regular expression with what it should have been.
+    """
 
     def check(value: object) -> object:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number or isinstance(value, str)) or (isinstance(value, str) and pattern.fullmatch(value)):
             return value
-        context = {"what": what, "example": f"`{example}`", "help": bare.format(value) if number else ""}
-        raise PydanticCustomError("bad-format", "{what} looks like {example}", context)
+        help = bare.format(value) if number else _meant(pattern, str(value), slips)
+        raise PydanticCustomError("bad-format", "{what} looks like {example}",
+                                  {"what": what, "example": f"`{example}`", "help": help})  # fmt: skip
 
     return BeforeValidator(check)
+
+
+def _meant(pattern: re.Pattern[str], text: str, slips: Mapping[str, Slip]) -> str:
+    if len(text) > 40:
+        return ""
+    for slip, right in slips.items():
+        text = re.sub(slip, right, text)
+    return f"did you mean `{text}`?" if pattern.fullmatch(text) else ""
 
 
 def shown(pattern: str, *examples: str) -> FieldInfo:
@@ -46,19 +65,33 @@ def shown(pattern: str, *examples: str) -> FieldInfo:
     return found
 
 
-Size = Annotated[str, _form(_SIZE, "a size", "500MB", "give the unit: {}MB"), shown(_SIZE.pattern, "500MB", "1GiB")]
+def _unit(slip: re.Match[str]) -> str:
+    return f"{slip[1].strip()}{slip[2].upper()}{slip[3].lower()}B"
+
+
+Size = Annotated[
+    str,
+    _form(_SIZE, "a size", "500MB", "give the unit: {}MB", {r"(?i)^([0-9. ]+)([kmg])(i?)b?$": _unit}),
+    shown(_SIZE.pattern, "500MB", "1GiB"),
+]
 """A number of bytes with its unit."""
 
 Duration = Annotated[
     str,
-    _form(_DURATION, "a duration", "5m", "give the unit: {0}s, {0}m or {0}h"),
+    _form(_DURATION, "a duration", "5m", "give the unit: {0}s, {0}m or {0}h", {r"(?i) *([smhdw])[a-z]+$": r"\1"}),
     shown(_DURATION.pattern, "30s", "5m", "1d"),
 ]
 """A whole number of seconds, minutes, hours, days or weeks."""
 
 Bound = Annotated[
     str,
-    _form(_BOUND, "a bound", ">= 0.9", 'say which way, in quotes: ">= {0}" or "<= {0}"'),
+    _form(
+        _BOUND,
+        "a bound",
+        ">= 0.9",
+        'say which way, in quotes: ">= {0}" or "<= {0}"',
+        {"=>|≥": ">=", "=<|≤": "<=", "^=(?!=)": "=="},
+    ),
     shown(_BOUND.pattern, ">= 0.9", "< 0.01"),
 ]
 """A comparison with a number."""

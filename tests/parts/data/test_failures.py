@@ -241,7 +241,7 @@ def test_a_slice_by_a_column_that_is_not_there_is_told_before_anything_is_traine
     write(tmp_path, {"data/rows.csv": csv()})
     plain = job(tmp_path, spec())
     asked = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})
-    with pytest.raises(StageError, match="evaluate.slices: the data has no column `lable`") as caught:
+    with pytest.raises(StageError, match=r"evaluate\.slices: the data has no column `lable`") as caught:
         work.main(asked)
     assert caught.value.help == "did you mean `label`?"
     assert not (tmp_path / "artifacts" / "data").exists()
