@@ -29,7 +29,7 @@ CASES = {
     "arm": (BASE, EXPORT + "package: {docker: {platform: linux/arm64}}\n" + CI),
     "subfolder": (REMOTE, LAMBDA.replace(', account: "123456789012"', "") + CI),
     "zip": (BASE, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n" + CI),
-    "package": (BASE, PACKAGE + "ci: {github: {train_on: [push]}}\n"),
+    "package": (BASE, PACKAGE + "ci: {github: {train_on: [push], mlspec: 'git+https://github.com/octo/mlspec@v1'}}\n"),
 }
 
 

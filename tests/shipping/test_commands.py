@@ -44,7 +44,7 @@ def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> No
     found = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
     assert found["unseen"] == {}
     assert {k: v for k, v in found["changes"][0].items() if k != "resource"} == {
-        "stage": "deploy", "sign": "~", "setting": "MemorySize", "old": 512, "new": 1024, "breaking": "",
+        "stage": "deploy", "sign": "~", "setting": "MemorySize", "old": 512, "new": 1024, "breaking": "", "held": "",
     }  # fmt: skip
 
 

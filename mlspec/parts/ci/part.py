@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 import mlspec
 from mlspec.parts.ci import pins, release
-from mlspec.parts.ci.spec import Ci, Github
+from mlspec.parts.ci.spec import Ci, Github, package_of
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.spec import Package
@@ -75,7 +75,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "artifact": f"{project.info.name}-",
         "paths": [f"{prefix}/**"] if prefix else [],
         "cache": _cache_key(github, prefix),
-        "install": f"mlspec[{','.join(_extras(project, data))}]=={mlspec.__version__}",
+        "install": package_of(github, mlspec.__version__, *_extras(project, data)),
         "tests": "test" in project.sections,
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import mlspec
-from mlspec.parts.ci.spec import Github
+from mlspec.parts.ci.spec import Github, package_of
 from mlspec.parts.deploy.settings import ecr_of
 from mlspec.parts.deploy.spec import Deploy, Rollout
 from mlspec.parts.images.spec import Registry
@@ -42,7 +42,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "trust": "ecr/github-trust.json" if registry else "lambda/github-trust.json",
         "region": ecr.region if ecr else "",
         "with_env": f" --env {github.env}" if github.env else "",
-        "install_to_ship": f"mlspec[aws]=={mlspec.__version__}",
+        "install_to_ship": package_of(github, mlspec.__version__, "aws"),
         "ship_minutes": minutes,
         "session": min(minutes * 60, _LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }

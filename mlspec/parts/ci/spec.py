@@ -39,12 +39,24 @@ class Github(SpecModel):
         description="OWNER/NAME on GitHub: only its workflows may take the releasing role",
         examples=["octo-org/cola"],
     )
+    mlspec: str | None = Field(
+        None,
+        pattern=r"^(?:git\+)?https://[A-Za-z0-9._~:/?#@%&=+-]+$",
+        description="What pip installs mlspec from; the release that wrote the workflow, from the index, when left out",
+        examples=["git+https://github.com/octo-org/mlspec@v0.1.0"],
+    )
     role_variable: Identifier = Field(
         "AWS_ROLE_ARN", description="GitHub variable with the ARN of the role that pushes and deploys"
     )
     data_role_variable: Identifier = Field(
         "AWS_DATA_ROLE_ARN", description="GitHub variable with the ARN of the role that reads and writes the DVC remote"
     )
+
+
+def package_of(github: Github, release: str, *extras: str) -> str:
+    """What pip is asked for (https://packaging.python.org/en/latest/specifications/dependency-specifiers/)."""
+    name = f"mlspec[{','.join(extras)}]"
+    return f"{name} @ {github.mlspec}" if github.mlspec else f"{name}=={release}"
 
 
 class Ci(SpecModel):

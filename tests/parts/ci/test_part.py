@@ -25,6 +25,7 @@ REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
         ("{repository: nothing}", "bad-format"),
         ("{env: 'a; b'}", "bad-format"),
         ("{env: staging}", "no-such-environment"),
+        ("{mlspec: 'git+https://x.y/z; rm'}", "bad-format"),
         ("{runner: 'x\"y'}", "bad-format"),
     ],
 )
@@ -148,3 +149,13 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
 def test_an_arm_image_is_built_on_arm(tmp_path: Path) -> None:
     release = jobs(tmp_path, "release", EXPORT + "package: {docker: {platform: linux/arm64}}\nci:\n")
     assert release["build"]["runs-on"] == "ubuntu-24.04-arm"
+
+
+def test_mlspec_may_come_from_elsewhere_than_the_index(tmp_path: Path) -> None:
+    source = "git+https://github.com/octo-org/mlspec@v0.1.0"
+    made = files(tmp_path, f"ci: {{github: {{mlspec: {source!r}}}}}\n")
+    assert made
+    for path, text in made.items():
+        if ".github" in path:
+            assert f"mlspec[train] @ {source}" in text
+            assert "mlspec[train]==" not in text
