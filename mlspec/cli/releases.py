@@ -17,13 +17,13 @@ from mlspec.errors import EXIT_OK
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Only the newest so many.")
 def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
     """List the published versions: when, from which commit, how good, and which one answers."""
-    from mlspec.cli.shipped import commit, moment, numbers, shipped, standing
-    from mlspec.shipping.errors import DEPLOY, told
+    from mlspec.cli.shipped import commit, moment, numbers, seen, shipped, standing
     from mlspec.shipping.ledger import ledger
 
     console = Console(as_json=as_json)
-    with told(DEPLOY):
-        asked = shipped(place(spec, env))
+    where = place(spec, env)
+    with seen(where):
+        asked = shipped(where)
         found = ledger(asked.target, asked.function)
     shown = found.releases[:last]
     if as_json:

@@ -24,14 +24,14 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
     A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
     was taken back here; it waits for a new one.
     """
-    from mlspec.cli.shipped import moment, shipped
-    from mlspec.shipping.errors import DEPLOY, told
+    from mlspec.cli.shipped import moment, seen, shipped
     from mlspec.shipping.ledger import ledger
     from mlspec.shipping.takeback import chosen, take_back
 
     console = Console(as_json=as_json)
-    with told(DEPLOY):
-        asked = shipped(place(spec, env))
+    where = place(spec, env)
+    with seen(where):
+        asked = shipped(where)
         found = ledger(asked.target, asked.function)
         number = chosen(found, version)
         goal = found.find(number)

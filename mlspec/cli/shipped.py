@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlspec.cli.options import Place
-from mlspec.cli.target import aim
-from mlspec.errors import UsageError
+from mlspec.cli.target import aim, rehearsing
+from mlspec.errors import StageError, UsageError
 
 if TYPE_CHECKING:
     from mlspec.shipping.ledger import Released
     from mlspec.shipping.wanted import Wanted
     from mlspec.spec.project import Project
+
+
+@contextmanager
+def seen(where: Place) -> Iterator[None]:
+    """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
+    from mlspec.shipping.errors import DEPLOY, told
+
+    try:
+        with told(DEPLOY):
+            yield
+    except StageError as error:
+        if rehearsing() or not (where.root / ".mlspec" / "local").is_dir():
+            raise
+        raise StageError(error.message, help=f"{error.help}; of the rehearsal here: --target local") from None
 
 
 def shipped(where: Place) -> Wanted:

@@ -31,14 +31,14 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
     published.
     """
-    from mlspec.cli.shipped import shipped
-    from mlspec.shipping.errors import DEPLOY, told
+    from mlspec.cli.shipped import seen, shipped
     from mlspec.shipping.ledger import ledger
     from mlspec.shipping.origin import differences, origin
 
     console = Console(as_json=as_json)
-    with told(DEPLOY):
-        asked = shipped(place(spec, env))
+    where = place(spec, env)
+    with seen(where):
+        asked = shipped(where)
         found = ledger(asked.target, asked.function)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None

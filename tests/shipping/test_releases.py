@@ -14,7 +14,7 @@ from mlspec.shipping.change import told
 from mlspec.shipping.ledger import ledger
 from mlspec.shipping.origin import origin
 from mlspec.shipping.wanted import wanted
-from tests.shipping.cloud import Run, Shipped
+from tests.shipping.cloud import Run, Shipped, spec
 
 
 @pytest.fixture
@@ -161,3 +161,22 @@ def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped
     code, _, err = mlspec(project, "rollback", "--yes")
     assert code == 4
     assert "nothing is deployed" in err
+
+
+def test_where_the_account_cannot_be_seen_a_rehearsal_that_is_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlspec.cli.app import main
+
+    (tmp_path / "mlproject.yaml").write_text(spec("cola"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "MLSPEC_TARGET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert main(["releases"]) == 4
+    assert "--target local" not in capsys.readouterr().err
+    (tmp_path / ".mlspec" / "local").mkdir(parents=True)
+    assert main(["why"]) == 4
+    assert "--target local" in capsys.readouterr().err

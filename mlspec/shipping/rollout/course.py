@@ -181,6 +181,8 @@ class Course:
             who = "by hand" if isinstance(error, KeyboardInterrupt) else type(error).__name__
             self._back(live, f"the rollout was stopped ({who})")
             self.say(f"stopped: all calls go to version {live.version} again")
+        elif live is not None and live.version == self.candidate:
+            self.say(f"stopped: version {live.version} has all calls already, and stays")
 
     def _reason(self, verdict: Verdict) -> str:
         if verdict.ruling == "bad":

@@ -158,6 +158,21 @@ def test_stopped_by_hand_or_by_a_fault_nothing_stays_split(stop: type[BaseExcept
     assert world.said[-1] == "stopped: all calls go to version 1 again"
 
 
+def test_stopped_with_all_callers_there_already_the_new_version_stays() -> None:
+    world = World(LIVE)
+    course = world.course(plan("blue-green"))
+
+    def wait(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    course.instruments = replace(course.instruments, wait=wait)
+    with pytest.raises(KeyboardInterrupt):
+        course.run()
+    assert world.alias is not None
+    assert (world.alias.version, world.alias.other) == ("2", None)
+    assert world.said[-1] == "stopped: version 2 has all calls already, and stays"
+
+
 def test_blind_it_goes_back() -> None:
     world = World(LIVE)
     course = world.course(plan())
