@@ -98,9 +98,6 @@ def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
     ):
         if _at(values, key) is not None:
             wanted.setdefault(capability, key)
-    iac = _at(values, "deploy.iac")
-    if iac in ("terraform", "sam", "serverless"):
-        wanted[str(iac)] = "deploy.iac"
     if any(str(_at(values, key)).startswith("s3://") for key in ("data.source", "data.remote")):
         wanted["extra:s3"] = "data"
     for stage in plan.stages if plan else ():
