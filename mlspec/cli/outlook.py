@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,14 +96,15 @@ def show(console: Console, outlook: Outlook) -> None:
     if outlook.schedule.steps:
         console.out("Stages")
         width = max(len(step.stage.name) for step in outlook.schedule.steps)
+        stopped = {name for name, row in outlook.journal.last().items() if row.get("status") == "interrupted"}
         for step in outlook.schedule.steps:
-            console.out(f"  {_line(console, outlook, step, width)}")
+            console.out(f"  {_line(console, outlook, step, width, stopped)}")
         console.out()
     show_remote(console, outlook.remote)
     console.out(summary(outlook))
 
 
-def _line(console: Console, outlook: Outlook, step: Step, width: int) -> str:
+def _line(console: Console, outlook: Outlook, step: Step, width: int, stopped: Set[str]) -> str:
     name = f"{step.stage.name:{width}}"
     if step.reason is None:
         return console.paint(f"  {name}  up to date", "dim", stream="out")
@@ -111,7 +112,8 @@ def _line(console: Console, outlook: Outlook, step: Step, width: int) -> str:
     seconds = outlook.estimates.get(step.stage.name)
     lack = outlook.engine.lacks(step.stage)
     about = f"; will be skipped: {lack[0]} ({lack[1]})" if lack else f"; about {duration(seconds)}" if seconds else ""
-    return f"{sign} {name}  {step.reason}{about}"
+    reason = f"{step.reason}; the last run was interrupted" if step.stage.name in stopped else step.reason
+    return f"{sign} {name}  {reason}{about}"
 
 
 def summary(outlook: Outlook) -> str:

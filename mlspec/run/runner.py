@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -72,10 +73,12 @@ def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
         watcher.line(line)
 
     watcher.started(step)
+    start = time.monotonic()
     try:
         outcome = engine.run(step.stage, heard, force=step.forced)
     except KeyboardInterrupt:
-        return Outcome(step.stage.name, "interrupted", left, "mlspec apply")
+        seconds = round(time.monotonic() - start, 3)
+        return Outcome(step.stage.name, "interrupted", left, "mlspec apply", seconds)
     return replace(outcome, reason=outcome.reason or step.reason or "")
 
 
