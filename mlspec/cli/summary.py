@@ -80,7 +80,7 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     console.say()
     console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
     if outcome.log:
-        told = {f"error: {outcome.reason}", f"= help: {outcome.help}"}
+        told = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
         for line in last_lines(root / outcome.log, _TAIL):
             if line.strip() not in told:  # what stands above and below need not stand here too
                 console.say(f"  | {line}")

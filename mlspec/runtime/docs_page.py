@@ -82,7 +82,7 @@ def page(contract: Contract) -> str:
 
 def curl(contract: Contract, origin: str) -> str:
     """A command line that asks for a prediction, whatever the shell makes of quotes."""
-    body = json.dumps(openapi.example(contract)).replace("'", "\\u0027")
+    body = json.dumps(openapi.example(contract), ensure_ascii=False).replace("'", "\\u0027")
     return f"curl {origin}/predict -H 'Content-Type: application/json' -d '{body}'"
 
 

@@ -75,7 +75,7 @@ def _format(data: DataSpec, _: Project) -> Iterator[Finding]:
     if given.header is False and given.columns is None:
         help = "columns: [id, sentence, label]"
         yield Finding("conflicting-options", ("data", "format", "header"), "without a header, name the columns", help)
-    for key in ("columns", "header", "delimiter", "quoting"):
+    for key in ("columns", "header", "delimiter", "decimal", "quoting"):
         if kind not in (*TEXTUAL, "") and getattr(given, key) is not None:
             message = f"{'a ' + kind + ' file' if kind != 'images' else 'an image folder'} has no `{key}`"
             yield Finding("conflicting-options", ("data", "format", key), message, "leave it out", on="key")

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from mlspec.errors import StageError
 from mlspec.spec.names import suggest
 
+_SEPARATORS = (";", "\t", "|", ",")
+
 
 class Place(NamedTuple):
     """One value at fault: its file, its row there counted from 1 (0 where rows do not count), and the value."""
@@ -122,7 +124,19 @@ def _has_columns(piece: Piece, wanted: Sequence[str]) -> None:
         raise StageError(message, help="rename one of them; see data.format.columns")
     for name in wanted:
         if name not in names:
-            raise StageError(f"{piece.file} has no column `{name}`", help=_columns(name, names))
+            raise StageError(
+                f"{piece.file} has no column `{name}`", help=_separator(wanted, names) or _columns(name, names)
+            )
+
+
+def _separator(wanted: Sequence[str], names: Sequence[str]) -> str:
+    """What to say where the whole header was read as one name: another character separates the columns."""
+    if len(names) == 1:
+        for sign in _SEPARATORS:
+            if set(wanted) & set(names[0].split(sign)) and sign in names[0]:
+                written = '"\\t"' if sign == "\t" else f'"{sign}"'
+                return f"its columns are separated otherwise: `data: {{format: {{delimiter: {written}}}}}`"
+    return ""
 
 
 def _columns(name: str, names: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
             column_types=dict.fromkeys(_textual(data), pa.string()),
             null_values=data.format.nulls,
             strings_can_be_null=False,
+            decimal_point=data.format.decimal or ".",
         ),
     )
     if bad and not table.num_rows:

@@ -102,6 +102,9 @@ class Format(SpecModel):
         None, description="Whether the first line holds the columns' names; default: yes, unless `columns` names them"
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Column separator of a csv file")
+    decimal: Literal[".", ","] | None = Field(
+        None, description="What separates the decimals of a number in a csv or tsv file; a point when left out"
+    )
     quoting: bool | None = Field(
         None, description="Whether values may stand in double quotes; default: csv yes, tsv no"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from mlspec.parts.data.spec import DataSpec, Target
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
+
+_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
 
 Typed = tuple[pa.Array, list[Failure]]
 
@@ -58,27 +61,36 @@ def _number(data: DataSpec, raw: Raw, name: str) -> Typed:
         numbers = pc.cast(column, pa.float64(), safe=False)
         bad: list[int] = []
     else:
-        values, bad = _parsed(column.to_pylist(), {*data.format.nulls, ""})
+        comma = data.format.decimal == ","
+        values, bad = _parsed(column.to_pylist(), {*data.format.nulls, ""}, comma)
         numbers = pa.chunked_array([pa.array(values, pa.float64())])
     numbers = pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     large = _rows(pc.greater(pc.abs(numbers), LARGEST))
-    failures = raw.failure(name, "is not a number", bad) + raw.failure(name, "is too large", large)
+    what = "is not a number"
+    if bad and all(_COMMA.fullmatch(str(column[row].as_py())) for row in bad):
+        what += ' (with a decimal comma? `data: {format: {decimal: ","}}`)'
+    failures = raw.failure(name, what, bad) + raw.failure(name, "is too large", large)
     return numbers.combine_chunks(), failures
 
 
-def _parsed(found: Iterable[object], nulls: set[str]) -> tuple[list[float | None], list[int]]:
+def _parsed(found: Iterable[object], nulls: set[str], comma: bool) -> tuple[list[float | None], list[int]]:
     values: list[float | None] = []
     bad: list[int] = []
     for row, value in enumerate(found):
-        number = None if value is None or value in nulls else as_number(value)
+        number = None if value is None or value in nulls else as_number(value, comma)
         if number is not None and math.isnan(number):
             bad.append(row)
         values.append(number)
     return values, bad
 
 
-def as_number(value: object) -> float:
-    """The number that `value` is, or says as text; NaN where it is none."""
+def as_number(value: object, comma: bool = False) -> float:
+    """The number that `value` is, or says as text; NaN where it is none. `comma` is what separates decimals, not a
+    point."""
+    if comma and isinstance(value, str):
+        if "." in value:  # what separates thousands, perhaps; a number it is not
+            return math.nan
+        value = value.replace(",", ".")
     try:
         # `1_000` is a number to Python only.
         return math.nan if isinstance(value, str) and "_" in value else float(value)  # type: ignore[arg-type]

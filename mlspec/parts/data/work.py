@@ -13,6 +13,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.data import report
 from mlspec.parts.data.checks import checked
+from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, merged
 from mlspec.parts.data.read import read
@@ -59,6 +60,8 @@ def _write(job: Job, data: DataSpec, tables: Mapping[str, pa.Table], labels: lis
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
     write_json(folder / "profile.json", described)
     write_json(folder / "schema.json", schema(data, tables["train"], labels, described))
+    for doubt in doubts(data, tables, labels):
+        print(f"warning: {doubt}")
     print("data: " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 

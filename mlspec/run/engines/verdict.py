@@ -49,6 +49,6 @@ def _why(text: str, code: int) -> tuple[str, str]:
     for index, line in enumerate(lines):
         if found := _ERROR.match(line):
             help = next((h[1] for later in lines[index + 1 :] if (h := _HELP.match(later))), "")
-            return found[1], help
+            return found[1].removesuffix(":"), help
     own = next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), "")
     return own or f"it ended with exit code {code}", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,26 @@ def test_numbers(tmp_path: Path) -> None:
     assert described["mean"] == pytest.approx(y.mean())
     assert sum(described["histogram"]["counts"]) == len(y)
     assert described["quantiles"]["0.5"] == pytest.approx(np.median(y))
+
+
+COMMAS = 'sentence;label;age\na;no;1,5\nb;yes;-2\nc;no;"3,25"\nd;yes;\ne;no;1e1\nf;yes;7,0\n'
+
+
+def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
+    inputs = {"sentence": "text", "age": "number"}
+    write(tmp_path, {"data/rows.csv": COMMAS})
+    found = made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
+    ages = [row["age"] for row in rows(found)]
+    assert sorted(ages, key=str) == sorted([1.5, -2.0, 3.25, None, 10.0, 7.0], key=str)
+    with pytest.raises(StageError, match=re.escape('(with a decimal comma? `data: {format: {decimal: ","}}`)')):
+        made(tmp_path, inputs=inputs, format={"delimiter": ";"})
+    write(tmp_path, {"data/rows.csv": COMMAS.replace("-2", "1.234,5")})
+    with pytest.raises(StageError, match="age is not a number: 1 row"):
+        made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
+
+
+def test_a_header_with_another_separator_is_recognized(tmp_path: Path) -> None:
+    write(tmp_path, {"data/rows.csv": COMMAS})
+    with pytest.raises(StageError, match="has no column `sentence`") as caught:
+        made(tmp_path)
+    assert caught.value.help == 'its columns are separated otherwise: `data: {format: {delimiter: ";"}}`'

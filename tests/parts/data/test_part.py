@@ -66,6 +66,7 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "format": (section(source="data/a.txt"), [("unknown-format", "data/a.txt")]),
     "no-names": (section(format="{header: false}"), [("conflicting-options", "false")]),
     "no-delimiter": (section(source="a.parquet", format="{delimiter: ;}"), [("conflicting-options", "delimiter")]),
+    "no-decimal": (section(source="a.parquet", format="{decimal: ','}"), [("conflicting-options", "decimal")]),
     "column-twice": (section(format="{columns: [sentence, label, label]}"), [("repeated-name", "label")]),
     "encoding": (section(format="{encoding: utf-9}"), [("bad-format", "utf-9")]),
     "text-of-images": (section(source="data/img", format="{type: images}"), [("input-mismatch", "inputs")]),

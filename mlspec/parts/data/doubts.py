@@ -1,0 +1,64 @@
+"""What the spec allows of the data and nobody is likely to want: told as warnings, for each a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.parts.data.spec import DataSpec
+
+_SEVERAL = 100
+"""Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""
+_NEARLY = 0.9
+_SAME = 0.01
+"""Share of a split's rows from which on it is told that training has the same ones."""
+_MOST = 200_000
+"""Rows up to which they are compared: it is done in memory."""
+
+
+def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
+    """Labels that a split lacks, columns that tell nothing, and rows that are known from training."""
+    if data.target.type == "class":
+        yield from _labels(data.target.column, tables, labels)
+    for name, spec in data.columns.items():
+        if spec.type != "image" and tables["train"].num_rows > 1:
+            yield from _column(name, spec.type, tables["train"][name])
+    yield from _known(list(data.columns), tables)
+
+
+def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
+    for split, table in tables.items():
+        seen = set(pc.unique(table[column]).to_pylist()) if table.num_rows else set(range(len(labels)))
+        missing = [f"`{label}`" for index, label in enumerate(labels) if index not in seen]
+        if missing:
+            named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            yield f"{split} has no row with the label {named}"
+
+
+def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
+    different = pc.count_distinct(values, mode="only_valid").as_py()
+    if different == 0:
+        yield f"`{name}` is missing in every row of train"
+    elif different == 1 and not values.null_count:
+        yield f"`{name}` is the same in every row of train, and tells nothing"
+    elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
+        yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
+
+
+def _known(inputs: Sequence[str], tables: Mapping[str, pa.Table]) -> Iterator[str]:
+    if sum(table.num_rows for table in tables.values()) > _MOST:
+        return
+    train = set(_rows(inputs, tables["train"]))
+    for split in ("valid", "test"):
+        rows = _rows(inputs, tables[split])
+        known = sum(row in train for row in rows)
+        if known > _SAME * len(rows):
+            yield f"{known} of {len(rows)} rows of {split} have the same inputs as a row of train: its metrics flatter"
+
+
+def _rows(inputs: Sequence[str], table: pa.Table) -> list[tuple[Any, ...]]:
+    columns = [table[name].to_pylist() for name in inputs]
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,62 @@
+"""What is allowed and hardly wanted is told, and nothing else is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.parts.data.project import csv, made, write
+
+INPUTS = {"sentence": "text", "size": "number", "town": "category"}
+HEADER = "sentence,size,town,label,split"
+
+
+def lines(*rows: str) -> dict[str, str]:
+    return {"data/rows.csv": "\n".join([HEADER, *rows]) + "\n"}
+
+
+def said(root: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str], **settings: Any) -> list[str]:
+    write(root, files)
+    made(root, inputs=INPUTS, split={"column": "split"}, **settings)
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+
+
+GOOD = ("a,1,Bonn,no,train", "b,2,Ulm,yes,train", "c,3,Bonn,no,valid", "d,4,Ulm,yes,valid", "e,5,Bonn,no,test",
+        "f,6,Ulm,yes,test")  # fmt: skip
+
+
+def test_nothing_is_said_of_what_is_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(tmp_path, lines(*GOOD), capsys) == []
+    write(tmp_path, {"data/rows.csv": csv(60)})
+    made(tmp_path)
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (("f,6,Ulm,yes,test", "f,6,Ulm,no,test"), "test has no row with the label `yes`"),
+        (("b,2,Ulm", "b,1,Ulm"), "`size` is the same in every row of train, and tells nothing"),
+        (("a,1,Bonn,no,train", "a,1,,no,train"), None),
+        (("e,5,Bonn", "a,1,Bonn"), "1 of 2 rows of test have the same inputs as a row of train: its metrics flatter"),
+    ],
+)
+def test_what_is_hardly_meant_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], warning: str | None
+) -> None:
+    rows = [row.replace(*change) for row in GOOD]
+    assert rows != list(GOOD)
+    assert said(tmp_path, lines(*rows), capsys) == ([f"warning: {warning}"] if warning else [])
+
+
+def test_a_column_without_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row.replace("Bonn", "").replace("Ulm", "") for row in GOOD]
+    assert said(tmp_path, lines(*rows), capsys) == ["warning: `town` is missing in every row of train"]
+
+
+def test_an_identifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = [f"s{i},{i},T{i},{'no' if i % 2 else 'yes'},train" for i in range(200)]
+    (found,) = said(tmp_path, lines(*GOOD, *more), capsys)
+    assert found == "warning: `town` has 202 values in 202 rows of train: is it an identifier?"
