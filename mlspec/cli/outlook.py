@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from mlspec.workspace.lock import read_lock
 from mlspec.workspace.roots import Roots, find_roots
 
 _COLOURS = {"create": "green", "update": "yellow", "delete": "red", "conflict": "red"}
+_LAST = {"interrupted": "the last run was interrupted", "failed": "the last run failed"}
 _SHOWN = 12
 """Changed files that are named; of more, the rest is counted."""
 
@@ -96,15 +97,15 @@ def show(console: Console, outlook: Outlook) -> None:
     if outlook.schedule.steps:
         console.out("Stages")
         width = max(len(step.stage.name) for step in outlook.schedule.steps)
-        stopped = {name for name, row in outlook.journal.last().items() if row.get("status") == "interrupted"}
+        last = {name: str(row.get("status")) for name, row in outlook.journal.last().items()}
         for step in outlook.schedule.steps:
-            console.out(f"  {_line(console, outlook, step, width, stopped)}")
+            console.out(f"  {_line(console, outlook, step, width, last.get(step.stage.name, ''))}")
         console.out()
     show_remote(console, outlook.remote)
     console.out(summary(outlook))
 
 
-def _line(console: Console, outlook: Outlook, step: Step, width: int, stopped: Set[str]) -> str:
+def _line(console: Console, outlook: Outlook, step: Step, width: int, last: str) -> str:
     name = f"{step.stage.name:{width}}"
     if step.reason is None:
         return console.paint(f"  {name}  up to date", "dim", stream="out")
@@ -112,8 +113,13 @@ def _line(console: Console, outlook: Outlook, step: Step, width: int, stopped: S
     seconds = outlook.estimates.get(step.stage.name)
     lack = outlook.engine.lacks(step.stage)
     about = f"; will be skipped: {lack[0]} ({lack[1]})" if lack else f"; about {duration(seconds)}" if seconds else ""
-    reason = f"{step.reason}; the last run was interrupted" if step.stage.name in stopped else step.reason
-    return f"{sign} {name}  {reason}{about}"
+    return f"{sign} {name}  {because(step.reason, last)}{about}"
+
+
+def because(reason: str, last: str) -> str:
+    """Why a stage would run, where its last run `failed` or was `interrupted`: one that did not end has not run."""
+    told = _LAST.get(last, "")
+    return told if told and reason == "never ran" else f"{reason}; {told}" if told else reason
 
 
 def summary(outlook: Outlook) -> str:

@@ -13,7 +13,7 @@ from mlspec.errors import EXIT_OK
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Show what is current and what is stale. Changes nothing."""
-    from mlspec.cli.outlook import duration, look_ahead, to_json
+    from mlspec.cli.outlook import because, duration, look_ahead, to_json
     from mlspec.cli.remote import COMPARES
     from mlspec.run.schedule import Selection
 
@@ -35,7 +35,8 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
         if step.reason == COMPARES:
             word, colour = "not seen", "dim"  # only `plan` looks at what is out there
         mark = console.paint(f"{word:10}", colour, stream="out")
-        details = [step.reason or "", f"last took {duration(took[name])}" if name in took else ""]
-        details.append(f"the last run {row['status']}: {row.get('reason')}" if row and failed and step.reason else "")
+        why = because(step.reason, str(row["status"]) if row else "") if step.reason else ""
+        details = [f"{why}: {row['reason']}" if row and failed and why else why]
+        details.append(f"last took {duration(took[name])}" if name in took else "")
         console.out(f"{name:{width}}  {mark}  {'; '.join(d for d in details if d)}".rstrip())
     return EXIT_OK

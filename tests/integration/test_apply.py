@@ -151,8 +151,8 @@ def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, 
     assert "Traceback" not in err
     _, alive = psutil.wait_procs(below, timeout=10)
     assert not alive
-    assert "the last run interrupted" in project.mlspec("status")[1]
-    assert "; the last run was interrupted" in project.mlspec("plan")[1]
+    assert "the last run was interrupted: it was stopped" in project.mlspec("status")[1]
+    assert "the last run was interrupted" in project.mlspec("plan")[1]
     project.let_go()
     assert project.mlspec("apply", "--yes")[0] == 0
     assert project.reasons() == {"data": None}

@@ -26,12 +26,11 @@ def main(job: Job) -> None:
         write_json(passed, {"passed": True})
     else:
         many = f"{len(missed)} of {len(gates)} gates are missed" if len(gates) > 1 else "the gate is missed"
-        texts = "\n  ".join(line for line, g in zip(lines, gates, strict=True) if g in missed)
+        texts = [line for line, g in zip(lines, gates, strict=True) if g in missed]
         raise StageError(
-            f"{many}:\n  {texts}",
-            help="improve the model or the data (wrong predictions: artifacts/evaluate/predictions.parquet) and run "
-            "`mlspec apply` again;\nor, if the model is good enough, change the bound in evaluate.gates: only the gate "
-            "will run again",
+            f"{many}: {texts[0]}" if len(texts) == 1 else "\n  ".join([f"{many}:", *texts]),
+            help="improve the model or the data (wrong predictions: artifacts/evaluate/predictions.parquet), or change "
+            "the bound in evaluate.gates: then only the gate runs again",
         )
 
 
