@@ -23,6 +23,17 @@ def parsed(text: str) -> ast.Module | None:
         return None
 
 
+def unreadable(text: str) -> tuple[str, str] | None:
+    """Why `text` is not Python, and the line where that shows; None where it is."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}", (error.text or "").strip()
+    except (ValueError, RecursionError) as error:
+        return str(error), ""
+    return None
+
+
 def module_names(text: str) -> frozenset[str] | None:
     """Names that a module defines or imports; None where that cannot be told (star imports, `__getattr__`)."""
     tree = parsed(text)

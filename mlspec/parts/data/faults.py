@@ -9,7 +9,7 @@ from typing import Literal
 from mlspec.parts.data import address
 from mlspec.parts.data.spec import Check, DataSpec
 from mlspec.source.document import Location
-from mlspec.source.python import module_names, parsed
+from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -36,6 +36,9 @@ def _callable(source: str, at: Location, modules: Mapping[str, str | None]) -> I
         return
     text = modules[module]
     if text is None:
+        return
+    if broken := unreadable(text):
+        yield Finding("import-not-found", at, f"`{module}` cannot be imported: {broken[0]}", broken[1])
         return
     names = module_names(text)
     if names is not None and name not in names:

@@ -9,7 +9,7 @@ from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec
 from mlspec.parts.model.spec import Tabular as TabularModel
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.protocol import no_stages as stages
-from mlspec.source.python import find_class, module_names, signature
+from mlspec.source.python import Signature, find_class, module_names, signature, unreadable
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -76,15 +76,19 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
     text = modules[module]
     if text is None:
         return
+    if broken := unreadable(text):
+        yield Finding("import-not-found", at, f"`{module}` cannot be imported: {broken[0]}", broken[1])
+        return
     definition = find_class(text, name)
     names = module_names(text)
     if definition is None:
         if names is not None and name not in names:
             yield Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, names, "it has"))
-        return
-    called = signature(definition)
-    if called is None:
-        return
+    elif (called := signature(definition)) is not None:
+        yield from _arguments(name, key, args, called)
+
+
+def _arguments(name: str, key: str, args: Mapping[str, object], called: Signature) -> Iterator[Finding]:
     given = "args" if key == "class" else "datamodule_args"
     for argument in args:
         if argument not in called.parameters and not called.any_keyword:
@@ -94,7 +98,7 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
     for argument in called.required:
         if argument not in args and argument not in GIVEN:
             message = f"`{name}` needs the argument `{argument}`"
-            yield Finding("bad-argument", at, message, f"add it to model.{given}")
+            yield Finding("bad-argument", ("model", key), message, f"add it to model.{given}")
 
 
 def _a(kind: str) -> str:

@@ -30,6 +30,7 @@ maker = functools.partial(one, "a")
 def spec(root: Path, data: str, model: str = "{type: text-classifier}") -> Path:
     (root / "src").mkdir(exist_ok=True)
     (root / "src/data.py").write_text(MODULE)
+    (root / "src/torn.py").write_text("def load(:\n    return []\n")
     path = root / "mlproject.yaml"
     path.write_text(f"project: {{name: toy}}\ndata:\n{data}\nmodel: {model}\n")
     return path
@@ -59,6 +60,7 @@ IMAGES = {"source": "data/img", "inputs": "{image: image}"}
 FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "module": (section(source="src.nothing:load"), [("import-not-found", "src.nothing:load")]),
     "function": (section(source="src.data:laod"), [("import-not-found", "src.data:laod")]),
+    "syntax": (section(source="src.torn:load"), [("import-not-found", "src.torn:load")]),
     "value": (section(source="src.data:VALUE"), [("not-callable", "src.data:VALUE")]),
     "arguments": (section(source="src.data:one"), [("not-callable", "src.data:one")]),
     "coroutine": (section(source="src.data:later"), [("not-callable", "src.data:later")]),
