@@ -88,13 +88,25 @@ class _Task:
             job = _job(config, self._root, self._parts)
             # a job of a sweep has a folder of its own, and many may run at once
             with self._alone() if job.outputs == job.inputs else nullcontext():
-                return _body(self._program)(job)
+                return _told(_body(self._program), job)
         except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
             known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)
             self.failure = self.failure or known or error
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 print(_said(known or error), flush=True)
             return None
+
+
+def _told(body: Body, job: Job) -> float | None:
+    """Run the body; a job of a sweep says which one it is, what came of it, and where that lies."""
+    known = HydraConfig.get()
+    if known.mode != RunMode.MULTIRUN:
+        return body(job)
+    name = f"job {known.job.num}"
+    print(f"{name}: {' '.join(known.overrides.task)}", flush=True)
+    value = body(job)
+    print(f"{name}: {'' if value is None else f'{value:.6g}, '}in {os.path.relpath(job.outputs, job.root)}", flush=True)
+    return value
 
 
 def _said(error: Exception) -> str:

@@ -49,7 +49,6 @@ class SpecSweeper(Sweeper):
             value = done.return_value
             tell(value)
             results.append((choice, value))
-            print(f"sweep: {'  '.join(overrides)}  ->  {value}", flush=True)
         worst = math.inf
         sign = -1 if settings.get("goal") == "maximize" else 1
         results.sort(key=lambda row: worst if row[1] is None or math.isnan(row[1]) else sign * row[1])
@@ -127,6 +126,7 @@ def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | No
         writer.writerows([*(choice.get(key, "") for key in keys), value] for choice, value in results)
     if results and results[0][1] is not None:
         best = "  ".join(f"{key}={value}" for key, value in results[0][0].items())
-        print(f"sweep: the best of {len(results)} is {best} with {metric} {results[0][1]}; all in {folder}/results.csv")
+        value = f"{metric} {results[0][1]:.6g}"
+        print(f"sweep: the best of {len(results)} is {best} with {value}; all in {folder}/results.csv")
     elif results:
         print(f"sweep: none of {len(results)} trials gave a value of {metric}; all in {folder}/results.csv")

@@ -104,6 +104,8 @@ def test_a_grid_tries_all_combinations_and_lists_the_best_first(tmp_path: Path) 
     assert {row["knobs.word"] for row in rows} == {"it's", "a,b"}
     assert [float(row["loss"]) for row in rows] == sorted(float(row["loss"]) for row in rows)
     assert (tmp_path / "multirun" / "one" / "0" / "made").read_text() == "0.0 1 it's"
+    assert "job 4: 1, in multirun/one/4" in said.splitlines()
+    assert "the best of 6 is knobs.x=2.0  knobs.word=it's with loss 1; all in" in said
     assert not (tmp_path / "artifacts" / "made").exists()
 
 
