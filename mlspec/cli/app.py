@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "destroy": "Remove what mlspec made in the account.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
-    "explain": "Explain an error code, with examples.",
+    "explain": "Explain an error code, or a key of the spec.",
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""

@@ -10,7 +10,8 @@ import click
 
 @click.command()
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
-def command(out: str | None) -> int:
+@click.option("--markdown", is_flag=True, help="As a document for people: every key with its default and meaning.")
+def command(out: str | None, markdown: bool) -> int:
     """Print the JSON Schema (2020-12) of mlproject.yaml.
 
     Editors with a YAML language server use it for completion and hover text when the spec opens with
@@ -18,11 +19,15 @@ def command(out: str | None) -> int:
     """
     from mlspec.job import write_text
     from mlspec.parts.registry import PARTS
-    from mlspec.spec.schema import json_schema
+    from mlspec.spec import reference
+    from mlspec.spec.schema import json_schema, plain_schema
 
-    text = json.dumps(json_schema(PARTS), indent=2, ensure_ascii=False)
-    if out is None:
-        click.echo(text)
+    if markdown:
+        text = reference.markdown(reference.keys(plain_schema(PARTS)))
     else:
-        write_text(Path(out), text + "\n")
+        text = json.dumps(json_schema(PARTS), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(Path(out), text)
     return 0

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from mlspec.source.document import Location, Node
 from mlspec.spec.base import Finding, dotted
 from mlspec.spec.keys import Shape, at, fields, variants
-from mlspec.spec.names import suggest
+from mlspec.spec.names import flow, suggest
 
 _KINDS = {
     "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
@@ -88,7 +88,7 @@ def _missing(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     info = fields(above).get(str(here[-1])) if above is not None else None
     description = f"{info.description}" if info and info.description else ""
-    example = f", for example `{_flow(info.examples[0])}`" if info and info.examples else ""
+    example = f", for example `{flow(info.examples[0])}`" if info and info.examples else ""
     return Finding("missing-key", here, f"`{dotted(here)}` is missing", description + example, on="key")
 
 
@@ -105,18 +105,9 @@ def _about(shape: Shape, location: Location, otherwise: str) -> str:
         above = at(shape, location[: end - 1])
         info = fields(above).get(str(location[end - 1])) if above is not None else None
         if info is not None and info.description:
-            example = f", for example `{_flow(info.examples[0])}`" if info.examples else otherwise
+            example = f", for example `{flow(info.examples[0])}`" if info.examples else otherwise
             return info.description + example
     return otherwise.removeprefix(", ")
-
-
-def _flow(value: object) -> str:
-    """An example as YAML has it on one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:

@@ -1,8 +1,8 @@
-"""The known name that a word was most likely meant to be."""
+"""Names and values in a sentence: the known name that a word was most likely meant to be, a value on one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MOST = 20
 _WIDE = 300
@@ -30,3 +30,16 @@ def suggest(word: str, choices: Iterable[str], what: str = "known") -> str:
     while len(shown) > 1 and len(", ".join(shown)) > _WIDE:
         shown.pop()
     return f"{what}: " + ", ".join(shown) + (", ..." if len(options) > len(shown) else "")
+
+
+def flow(value: object) -> str:
+    """A plain value as YAML may have it on one line."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if value != "" else '""'

@@ -25,7 +25,7 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
     """The schema of a whole spec. Any value may also be a reference; a section that needs no key may stand empty."""
-    schema = root_model(parts).model_json_schema(by_alias=True, schema_generator=_Generator)
+    schema = plain_schema(parts)
     definitions = schema.get("$defs", {})
     empty = {f"#/$defs/{name}" for name, shape in definitions.items() if _all_optional(shape)}
     # Editors put the cursor's hover text on what `$ref` points to; `additionalProperties: false` catches every typo.
@@ -38,6 +38,11 @@ def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
         "title": "mlproject.yaml",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+def plain_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
+    """The schema as the models have it: no references in place of values, no overlays."""
+    return root_model(parts).model_json_schema(by_alias=True, schema_generator=_Generator)
 
 
 def _lay_over(schema: dict[str, Any]) -> None:
