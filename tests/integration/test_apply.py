@@ -158,6 +158,27 @@ def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, 
     assert project.reasons() == {"data": None}
 
 
+def test_a_stage_on_its_own_does_not_write_over_a_run(project: Line) -> None:
+    process = project.held("apply", "--yes")
+    code, _, err = project.mlspec("run", "data")
+    assert code == 3
+    assert f"error: `mlspec apply` (process {process.pid}) is at work in this project" in err
+    assert project.mlspec("run", "data", "--cfg", "job")[0] == 0, "to look at its settings writes nothing"
+    project.let_go()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+    (project.root / "began").unlink()
+    process = project.held("run", "data")
+    code, _, err = project.mlspec("apply", "--yes")
+    assert code == 3
+    assert "`mlspec run data`" in err
+    project.let_go()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert project.mlspec("run", "data")[0] == 0
+
+
 MOMENTS = [".mlspec/lock", "mlspec.lock", ".dvc/tmp", "began", TRAIN, "dvc.lock"]
 
 
