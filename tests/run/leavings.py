@@ -118,6 +118,7 @@ def classified(
             "split": "test",
             "rows": len(pairs),
             "metrics": {"mcc": 0.5312, "accuracy": accuracy, "f1": 0.8714, "auroc": 0.8422},
+            "constant": {"answer": labels[0], "metrics": {"mcc": 0.0, "accuracy": 0.6912, "auroc": None}},
             "per_class": per_class,
             "slices": found,
             "calibration": {"ece": 0.0431},

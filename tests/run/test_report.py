@@ -244,6 +244,11 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "Stage evaluate failed" in page.words
 
 
+def test_the_best_single_answer_is_told_beside_the_metrics(tmp_path: Path) -> None:
+    words = " ".join(Page(write(lines.text(tmp_path))).words.split())
+    assert "every time would reach mcc 0, accuracy 0.6912." in words
+
+
 def test_results_of_another_spec_say_so(tmp_path: Path) -> None:
     old = {"train": "train.max_epochs changed 3 → 5", "evaluate": "after train", "test": "never ran"}
     page = Page(write(lines.text(tmp_path), outdated=old))

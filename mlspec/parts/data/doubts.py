@@ -13,6 +13,9 @@ from mlspec.parts.data.spec import DataSpec
 _SEVERAL = 100
 """Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""
 _NEARLY = 0.9
+_FEW = 5
+"""Rows of a label below which a model can hardly learn it."""
+_DATE = r"^(\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4})([ T]|$)"
 _SAME = 0.01
 """Share of a split's rows from which on it is told that training has the same ones."""
 _MOST = 200_000
@@ -34,8 +37,15 @@ def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) 
         seen = set(pc.unique(table[column]).to_pylist()) if table.num_rows else set(range(len(labels)))
         missing = [f"`{label}`" for index, label in enumerate(labels) if index not in seen]
         if missing:
-            named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            yield f"{split} has no row with the label {named}"
+            yield f"{split} has no row with the label {_named(missing)}"
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(tables["train"][column]).to_pylist()}
+    rare = [f"`{label}`" for index, label in enumerate(labels) if 0 < counts.get(index, 0) < _FEW]
+    if rare and tables["train"].num_rows >= _SEVERAL:
+        yield f"train has fewer than {_FEW} rows with the label {_named(rare)}"
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 
 
 def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
@@ -44,8 +54,15 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
         yield f"`{name}` is missing in every row of train"
     elif different == 1 and not values.null_count:
         yield f"`{name}` is the same in every row of train, and tells nothing"
+    elif kind == "category" and _dates(values):
+        yield f"`{name}` holds dates, and a date that train lacks tells nothing: make numbers of them in a callable"
     elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
         yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
+
+
+def _dates(values: pa.ChunkedArray) -> bool:
+    known = values.drop_null()
+    return len(known) > 1 and bool(pc.all(pc.match_substring_regex(known, _DATE)).as_py())
 
 
 def _known(inputs: Sequence[str], tables: Mapping[str, pa.Table]) -> Iterator[str]:

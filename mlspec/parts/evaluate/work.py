@@ -20,7 +20,7 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.rows import load, schema
-from mlspec.parts.evaluate import calibration
+from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
 from mlspec.runtime.preprocess import load as load_preprocess
@@ -50,6 +50,8 @@ def main(job: Job) -> None:
     write_json(job.outputs / "metrics" / "evaluate.json", report)
     for name, value in report["metrics"].items():
         print(f"{name} {'not defined' if value is None else f'{value:.4f}'}")
+    if doubt := constant.no_better(report["metrics"], report["constant"]):
+        print(f"warning: {doubt}")
 
 
 def _classes(
@@ -78,6 +80,7 @@ def _classes(
         "split": "test",
         "rows": len(target),
         "metrics": of_classified(names, found),
+        "constant": constant.label(names, found, labels),
         "per_class": dict(zip(labels, per_class(found), strict=True)),
         "slices": {},
         "calibration": {"ece": calibration.error(bins)},
@@ -103,6 +106,7 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
         "split": "test",
         "rows": len(target),
         "metrics": scores("regression", names, values, target),
+        "constant": constant.number(names, target),
         "per_class": {},
         "slices": {},
         "calibration": None,

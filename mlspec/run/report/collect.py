@@ -97,6 +97,10 @@ class Evaluation:
     calibration_error: float | None = None
     bins: tuple[Bin, ...] = ()
     confusion: Confusion | None = None
+    constant: str = ""
+    """The one answer that scores best when it is given to every row."""
+    floor: Mapping[str, float] = field(default_factory=dict)
+    """What that answer scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,14 @@ def _evaluation(artifacts: Path, labels: tuple[str, ...]) -> Evaluation | None:
         real(mapping(found.get("calibration")).get("ece")),
         bins,
         confusion,
+        _answer(mapping(found.get("constant")).get("answer")),
+        numbers(mapping(found.get("constant")).get("metrics")),
     )
+
+
+def _answer(value: object) -> str:
+    """As it is shown: a label as it is, a number short."""
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value or "")
 
 
 def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:

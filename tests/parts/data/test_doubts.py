@@ -56,6 +56,19 @@ def test_a_column_without_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said(tmp_path, lines(*rows), capsys) == ["warning: `town` is missing in every row of train"]
 
 
+@pytest.mark.parametrize("day", ["2024-01-{:02}", "{:02}.01.2024", "1/{}/24", "2024-01-{:02} 12:00"])
+def test_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str) -> None:
+    rows = [row.replace("Bonn", day.format(number)).replace("Ulm", day.format(9)) for number, row in enumerate(GOOD)]
+    (found,) = said(tmp_path, lines(*rows), capsys)
+    assert found.startswith("warning: `town` holds dates, and a date that train lacks tells nothing")
+
+
+def test_a_rare_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = [f"s{i},{i},Bonn,no,train" for i in range(200)]
+    (found,) = said(tmp_path, lines(*GOOD, *more), capsys)
+    assert found == "warning: train has fewer than 5 rows with the label `yes`"
+
+
 def test_an_identifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [f"s{i},{i},T{i},{'no' if i % 2 else 'yes'},train" for i in range(200)]
     (found,) = said(tmp_path, lines(*GOOD, *more), capsys)

@@ -1,0 +1,52 @@
+"""What one answer to every row would score, and a model that does no better."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mlspec.learning.metrics import classified
+from mlspec.parts.evaluate.constant import label, no_better, number
+
+LABELS = ["no", "yes", "maybe"]
+TARGET = torch.tensor([0, 1, 1, 1, 2, 1, 0, 1, 1, 1])
+
+
+def test_the_most_frequent_label() -> None:
+    found = classified(torch.zeros(10, 3), TARGET)
+    constant = label(["accuracy", "mcc", "log_loss", "balanced_accuracy"], found, LABELS)
+    shares = [0.2, 0.7, 0.1]
+    assert constant["answer"] == "yes"
+    assert constant["metrics"]["accuracy"] == pytest.approx(0.7)
+    assert constant["metrics"]["mcc"] == 0
+    assert constant["metrics"]["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert constant["metrics"]["log_loss"] == pytest.approx(-sum(p * math.log(p) for p in shares))
+
+
+def test_the_mean() -> None:
+    constant = number(["rmse", "mae", "r2", "pearson"], torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    assert constant["answer"] == 3.0
+    assert constant["metrics"] == {"rmse": pytest.approx(math.sqrt(3.5)), "mae": 1.5, "r2": 0.0, "pearson": None}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "doubted"),
+    [
+        ({"accuracy": 0.8, "mcc": 0.1}, False),
+        ({"accuracy": 0.6, "mcc": 0.1}, False),
+        ({"accuracy": 0.7, "mcc": 0.0}, True),
+        ({"accuracy": 0.5, "mcc": None}, True),
+        ({"accuracy": 0.5, "log_loss": 0.5}, False),
+        ({"accuracy": 0.5, "log_loss": 2.0}, True),
+        ({"auroc": None}, False),
+    ],
+)
+def test_only_a_model_that_is_better_by_nothing_is_doubted(metrics: dict[str, float | None], doubted: bool) -> None:
+    floor = label([*metrics], classified(torch.zeros(10, 3), TARGET), LABELS)
+    said = no_better(metrics, floor)
+    assert bool(said) is doubted
+    if doubted:
+        assert said.startswith("the model is no better than answering `yes` every time: accuracy is 0.")
+        assert said.endswith("that has 0.7")
