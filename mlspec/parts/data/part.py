@@ -18,6 +18,7 @@ NAME = "data"
 SECTIONS = {"data": DataSpec}
 PROGRAMS = {"fetch": "mlspec.parts.data.fetch:main", "data": "mlspec.parts.data.work:main"}
 SCHEMA, PROFILE = "artifacts/data/schema.json", "artifacts/data/profile.json"
+DECISIONS = "artifacts/data/decisions.json"
 PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
@@ -55,6 +56,7 @@ def stages(project: Project) -> Iterable[Stage]:
             *(Output(path) for path in PARQUET.values()),
             Output(SCHEMA, cache=False),
             Output(PROFILE, cache=False),
+            Output(DECISIONS, cache=False),
         ),
         params=tuple(f"data.{key}" for key in keys),
     )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decision
 from mlspec.spec.names import suggest
 
 _SEPARATORS = (";", "\t", "|", ",")
@@ -59,6 +60,8 @@ class Piece:
     """Rows that could not be read, and are not in the table."""
     names: Sequence[str] = ()
     """Where each row is a file of its own (an image): their names."""
+    decisions: tuple[Decision, ...] = ()
+    """How the file was interpreted where the spec leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ class Raw:
     def unread(self) -> list[Failure]:
         """Rows that could not be read, of all files."""
         return [failure for piece in self.pieces for failure in piece.unread]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """How all files were interpreted."""
+        return [decision for piece in self.pieces for decision in piece.decisions]
 
     def failure(self, column: str, what: str, rows: Iterable[int]) -> list[Failure]:
         """One Failure about these rows of `table`, or none where there are no rows."""

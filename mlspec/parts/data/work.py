@@ -13,6 +13,8 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.data import report
 from mlspec.parts.data.checks import checked
+from mlspec.parts.data.decisions import FILE as DECISIONS
+from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, merged
@@ -34,6 +36,7 @@ def main(job: Job) -> None:
         raise StageError(missing[0], help=missing[1])
     labels = all_labels(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
+    decisions = [decision for raw in sources.values() for decision in raw.decisions]
     made = {}
     for name, raw in sources.items():
         made[name], failed = typed(data, raw, labels, job.root)
@@ -43,11 +46,20 @@ def main(job: Job) -> None:
     rows, failures = divided(data, made[""])
     _stop(job, data, failures)
     _write(job, data, splits(made, rows), labels)
+    _report(job, decisions)
 
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
     if failures:
         raise report.refusal(job, data, merged(failures))
+
+
+def _report(job: Job, decisions: list[Decision]) -> None:
+    """Write the record of decisions and print it as a table."""
+    record = Decisions.of(decisions)
+    write_json(job.outputs / DECISIONS, record.plain())
+    for line in record.lines():
+        print(f"decision: {line}")
 
 
 def _write(job: Job, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:
