@@ -16,6 +16,7 @@ from mlspec.errors import StageError
 from mlspec.job import user_code
 from mlspec.parts.data import jsonl, separated
 from mlspec.parts.data.address import is_callable
+from mlspec.parts.data.contents import contents
 from mlspec.parts.data.raw import Piece, Raw, joined
 from mlspec.parts.data.spec import PICTURES, DataSpec
 
@@ -29,7 +30,8 @@ def read(data: DataSpec, root: Path, name: str) -> Raw:
         pieces = [_images(data, root, data.files[name])]
     else:
         pieces = [_file(data, root, file) for file in files(root, data.files[name])]
-    raw = joined(pieces, [*data.inputs, data.target.column])
+    pictures = [column for column, spec in data.columns.items() if spec.type == "image"]
+    raw = joined(pieces, [*data.inputs, data.target.column], pictures)
     if not raw.table.num_rows and not raw.unread:
         raise StageError(f"there are no rows in {source}")
     return raw
@@ -54,7 +56,11 @@ def _hidden(path: Path) -> bool:
 
 def _file(data: DataSpec, root: Path, file: Path) -> Piece:
     name = file.relative_to(root).as_posix()
-    readers: dict[str, Callable[[DataSpec, Path, str], Piece]] = {"parquet": _parquet, "jsonl": jsonl.read}
+    readers: dict[str, Callable[[DataSpec, Path, str], Piece]] = {
+        "parquet": _parquet,
+        "jsonl": jsonl.read,
+        "json": jsonl.read,
+    }
     try:
         return readers.get(data.written_as, separated.read)(data, file, name)
     except pa.ArrowException as error:
@@ -67,9 +73,10 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
 
 def _parquet(_: DataSpec, file: Path, name: str) -> Piece:
     # Not `read_table`: it takes folders named a=b on the way to the file for columns.
-    with pq.ParquetFile(file) as opened:
+    found = contents(file, name)
+    with pq.ParquetFile(pa.BufferReader(found.raw) if found.decisions else file) as opened:
         table = opened.read()
-    return Piece(name, table, range(1, table.num_rows + 1))
+    return Piece(name, table, range(1, table.num_rows + 1), decisions=found.decisions)
 
 
 def _images(data: DataSpec, root: Path, source: str) -> Piece:

@@ -16,12 +16,12 @@ from mlspec.parts.data.checks import checked
 from mlspec.parts.data.decisions import FILE as DECISIONS
 from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
+from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
-from mlspec.parts.data.typed import labels as all_labels
 from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
 from mlspec.parts.evaluate.spec import EvaluateSpec
@@ -34,13 +34,15 @@ def main(job: Job) -> None:
     evaluation = job.get(EvaluateSpec)
     if evaluation is not None and (missing := slices.unknown(evaluation.cuts, sources[""].names)):
         raise StageError(missing[0], help=missing[1])
-    labels = all_labels(data, sources[""])
+    labels = label_names(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
     decisions = [decision for raw in sources.values() for decision in raw.decisions]
     made = {}
     for name, raw in sources.items():
-        made[name], failed = typed(data, raw, labels, job.root)
-        failures += failed
+        result = typed(data, raw, labels, job.root)
+        made[name] = result.raw
+        failures += result.failures
+        decisions += result.decisions
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
