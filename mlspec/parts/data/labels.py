@@ -209,10 +209,9 @@ def _decisions(
 
 
 def _typed(value: object) -> str:
-    """A value with its type, where that is not text: `True (boolean)` and the text `True` are not the same."""
-    if isinstance(value, str):
-        return f"`{value}`"
-    return f"{value} [{ {'bool': 'boolean', 'int': 'integer'}.get(type(value).__name__, type(value).__name__) }]"
+    """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
+    kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
+    return f"{kind} {value}" if kind else f"`{value}`"
 
 
 def _collected(data: DataSpec, raw: Raw) -> list[str]:

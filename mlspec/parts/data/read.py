@@ -31,10 +31,12 @@ def read(data: DataSpec, root: Path, name: str) -> Raw:
     else:
         pieces = [_file(data, root, file) for file in files(root, data.files[name])]
     pictures = [column for column, spec in data.columns.items() if spec.type == "image"]
+    if data.format.trim:
+        pieces = [piece.renamed(str.strip) for piece in pieces]
     raw = joined(pieces, [*data.inputs, data.target.column], pictures)
     if not raw.table.num_rows and not raw.unread:
-        raise StageError(f"there are no rows in {source}")
-    return raw
+        raise StageError(f"there are no rows in {source}", help="name a source that has rows in data.source")
+    return raw.trimmed() if data.format.trim else raw
 
 
 def files(root: Path, source: str) -> list[Path]:

@@ -18,7 +18,7 @@ from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.profile import profile
-from mlspec.parts.data.raw import Failure, merged
+from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
@@ -36,7 +36,9 @@ def main(job: Job) -> None:
         raise StageError(missing[0], help=missing[1])
     labels = label_names(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
-    decisions = [decision for raw in sources.values() for decision in raw.decisions]
+    decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
+    if data.format.trim:
+        decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
     made = {}
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
@@ -54,6 +56,12 @@ def main(job: Job) -> None:
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
     if failures:
         raise report.refusal(job, data, merged(failures))
+
+
+def _rows_read(name: str, raw: Raw) -> Decision:
+    files = {piece.file for piece in raw.pieces}
+    where = f"{len(files)} file{'s' if len(files) != 1 else ''}" if len(files) > 1 else next(iter(files), "")
+    return Decision(f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} of {where} used, none dropped")
 
 
 def _report(job: Job, decisions: list[Decision]) -> None:
