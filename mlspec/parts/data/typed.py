@@ -153,7 +153,9 @@ def _padded(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) ->
     if data.format.trim is not None:
         return []
     rows = [row for row, word in enumerate(words) if word is not None and word != word.strip()]
-    help = "`data: {format: {trim: true}}` removes them, `trim: false` keeps them as part of the value"
+    help = (
+        "`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them as part of the value"
+    )
     return raw.failure(name, "has spaces around it", rows, help=help, code="padded-values")
 
 
