@@ -15,7 +15,11 @@ from mlspec.spec.types import ProjectPath
 
 SPLITS = ("train", "valid", "test")
 ENDINGS = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl"}
-PICTURES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
+PICTURES = (
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp", "tif", "tiff",
+    "ppm", "pgm", "pbm", "pnm", "avif", "jp2", "j2k",
+)  # fmt: skip
+"""Endings of images that are read."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A part of the rows."""
@@ -44,6 +48,13 @@ def _pattern(text: str) -> str:
             {"why": str(error), "help": "the syntax is Python's; write it in single quotes"},
         ) from None
     return text
+
+
+def _level(number: int) -> int:
+    if number == 0:
+        help = "1 is the first folder below the source, -1 the one that holds the file"
+        raise PydanticCustomError("bad-format", "folders are counted from 1", {"help": help})
+    return number
 
 
 def _remote(text: str) -> str:
@@ -86,6 +97,13 @@ class Target(SpecModel):
         {},
         description="What the column holds to the label it means, where it holds neither labels nor their positions",
         examples=[{"-1": "negative", "1": "positive"}],
+    )
+    level: Annotated[int, AfterValidator(_level)] | None = Field(
+        None,
+        ge=-16,
+        le=16,
+        description="Image folders: which folder below the source names the class: 1 the first, 2 the one in it, "
+        "-1 the one that holds the file; needed where more than one could",
     )
 
 

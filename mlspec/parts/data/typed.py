@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> tuple[Raw,
     made = raw
     for name, spec in data.columns.items():
         if spec.type == "image":
-            column, failed = images(data, raw, name, root)
+            column, failed, decided = images(data, raw, name, root)
+            first = replace(made.pieces[0], decisions=(*made.pieces[0].decisions, *decided))
+            made = replace(made, pieces=(first, *made.pieces[1:]))
         else:
             column, failed = _text(raw, name) if spec.type != "number" else _number(data, raw, name)
         made, failures = made.with_column(name, column), failures + failed

@@ -17,7 +17,7 @@ from mlspec.parts.data.decisions import FILE as DECISIONS
 from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.profile import profile
-from mlspec.parts.data.raw import Failure, merged
+from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
@@ -36,11 +36,11 @@ def main(job: Job) -> None:
         raise StageError(missing[0], help=missing[1])
     labels = all_labels(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
-    decisions = [decision for raw in sources.values() for decision in raw.decisions]
-    made = {}
+    made: dict[str, Raw] = {}
     for name, raw in sources.items():
         made[name], failed = typed(data, raw, labels, job.root)
         failures += failed
+    decisions = [decision for raw in made.values() for decision in raw.decisions]
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
