@@ -186,7 +186,7 @@ def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
     ("contents", "settings", "what"),
     [
         ("sentence,label\na,no\nca\xe9,yes\n".encode("latin-1"), {}, r"line 3: the byte 0xe9 is not utf-8"),
-        (b"", {}, "data/rows.csv is empty"),
+        (b"", {}, r"data/rows.csv is empty \(0 bytes\)"),
         ("sentence,label\n", {}, "there are no rows in data/rows.csv"),
         ("text,label\na,no\n", {}, "data/rows.csv has no column `sentence`"),
         ("sentence,label,label\na,no,no\n", {}, "has 2 columns named `label`"),
