@@ -11,11 +11,14 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
-from mlspec.parts.data import report
+from mlspec.parts.data import origins, report
 from mlspec.parts.data.checks import checked
+from mlspec.parts.data.classes import several
 from mlspec.parts.data.decisions import FILE as DECISIONS
 from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
+from mlspec.parts.data.limits import beyond
+from mlspec.parts.data.measurable import measurable
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, merged
 from mlspec.parts.data.read import read
@@ -40,12 +43,16 @@ def main(job: Job) -> None:
     made = {}
     for name, raw in sources.items():
         made[name], failed = typed(data, raw, labels, job.root)
-        failures += failed
+        failures += failed + beyond(data, made[name])
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
     _stop(job, data, failures)
-    _write(job, data, splits(made, rows), labels)
+    tables = splits(made, rows)
+    several(data, tables, labels)
+    measurable(job, data, tables)
+    origins.write(job.outputs, made, rows)
+    _write(job, data, tables, labels)
     _report(job, decisions)
 
 
