@@ -74,11 +74,12 @@ def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
         if frames:
             places = [shown_frame(frame, root) for frame in frames]
             raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
-        library = _library(error)
-        if library is None:
+        way = traceback.extract_tb(error.__traceback__)
+        # Two frames: this one, and the `with` whose own lines look up or call the user's object.
+        if _ours(way[-1].filename) and len(way) > _DIRECT:
             raise
-        help = f"no line of the project was running: check what {who or what} returns and what it is given"
-        raise StageError(f"{message} (in {library})", help=help) from None
+        help = f"no line of the project was running: check {who or what}, what it returns and what it is given"
+        raise StageError(message + _library(way[-1].filename), help=help) from None
 
 
 def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
@@ -99,16 +100,14 @@ def shown_frame(frame: traceback.FrameSummary, root: Path) -> str:
     return f"{place}:{frame.lineno} in {frame.name}: {frame.line}"
 
 
-def _library(error: BaseException) -> str | None:
-    """The package whose code raised the exception; None where that is mlspec."""
-    last = traceback.extract_tb(error.__traceback__)[-1].filename
-    if _ours(last):
-        return None
-    parts = Path(last).parts
+def _library(filename: str) -> str:
+    """` (in PACKAGE)` for a file of an installed package."""
+    parts = Path(filename).parts
     packages = [at for at, part in enumerate(parts) if part in _INSTALLED]
-    return parts[packages[-1] + 1].removesuffix(".py") if packages else Path(last).stem
+    return f" (in {parts[packages[-1] + 1].removesuffix('.py')})" if packages else ""
 
 
+_DIRECT = 2
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGE = Path(__file__).resolve().parent
 
