@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
         if frames:
             places = [shown_frame(frame, root) for frame in frames]
             raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
-        way = traceback.extract_tb(error.__traceback__)
+        way = [frame for frame in traceback.extract_tb(error.__traceback__) if not _standard(frame.filename)]
         # Two frames: this one, and the `with` whose own lines look up or call the user's object.
         if _ours(way[-1].filename) and len(way) > _DIRECT:
             raise
@@ -110,6 +111,13 @@ def _library(filename: str) -> str:
 _DIRECT = 2
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGE = Path(__file__).resolve().parent
+
+
+def _standard(filename: str) -> bool:
+    """Whether a frame's file is of Python's standard library, or has no file."""
+    folder = sysconfig.get_path("stdlib")
+    installed = _INSTALLED & set(Path(filename).parts)
+    return filename.startswith("<") or (Path(filename).is_relative_to(folder) and not installed)
 
 
 def _ours(filename: str) -> bool:

@@ -51,7 +51,14 @@ class Buckets(Sampler[list[int]]):
         self.position: Position = lambda: (0, 0)
 
     def __len__(self) -> int:
-        return -(-len(sizes(len(self.lengths), self.batch_size, self.shuffle, self.drop_last)) // self.world)
+        return self._each(len(sizes(len(self.lengths), self.batch_size, self.shuffle, self.drop_last)))
+
+    def _each(self, batches: int) -> int:
+        """How many batches each process has: one with fewer than the others would let them wait forever."""
+        each = -(-batches // self.world)
+        if not self.shuffle and batches > self.world and each * self.world > len(self.lengths):
+            return batches // self.world
+        return each
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches that are left of the current epoch."""
@@ -69,11 +76,10 @@ class Buckets(Sampler[list[int]]):
         made = self._cut(order)
         if self.shuffle:
             chance.shuffle(made)
-        # A process with fewer batches than the others would let them wait forever.
-        each = -(-len(made) // self.world)
+        each = self._each(len(made))
         if not self.shuffle:
-            # Split, not repeated: every row counts once in a metric.
-            made = _split(made, each * self.world)
+            # Split or joined, not repeated: every row counts once in a metric.
+            made = _divided(made, each * self.world)
         return [made[at % len(made)] for at in range(self.rank, each * self.world, self.world)]
 
     def _cut(self, order: Sequence[int]) -> list[list[int]]:
@@ -101,9 +107,13 @@ def sizes(rows: int, batch_size: int, training: bool, drop_last: bool) -> list[i
     return found
 
 
-def _split(batches: list[list[int]], count: int) -> list[list[int]]:
-    """The batches with the largest cut in two until there are `count`, or single rows only."""
-    made = list(batches)
+def _divided(batches: list[list[int]], count: int) -> list[list[int]]:
+    """`count` batches of the same rows: the largest are cut in two, or the smallest joined; fewer of single rows."""
+    made = sorted(batches, key=len, reverse=True) if len(batches) > count else list(batches)
+    while len(made) > count:
+        last = made.pop()
+        made[-1] = made[-1] + last
+        made.sort(key=len, reverse=True)
     while len(made) < count:
         at = max(range(len(made)), key=lambda index: len(made[index]))
         half = len(made[at]) // 2
