@@ -120,7 +120,7 @@ REFUSED = {
     ),
     "a sweep by a relative metric of zeros": Case(
         60, NUMBER, values=(0.0, 1.0, 2.0), refused="data", numbers=("sweep.metric", "3 of 6 rows"),
-        more="evaluate: {metrics: [mape]}\nsweep: {metric: valid/mape, parameters: {train.seed: [1, 2]}}\n",
+        more="evaluate: {metrics: [mape]}\nsweep: {metric: valid/mape, parameters: {train.seed: {values: [1, 2]}}}\n",
     ),
     "the best epoch by a ranking of one row": Case(
         11, train="checkpoint: {monitor: valid/auroc}", refused="data", more="evaluate: {metrics: [auroc]}\n",
@@ -234,6 +234,30 @@ def test_is_refused_with_the_numbers(case: Case, tmp_path: Path) -> None:
     for number in case.numbers:
         assert number in said
     assert not (applied.artifacts / "model").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [41])
+def test_two_processes_measure_every_row_once(rows: int, tmp_path: Path) -> None:
+    case = Case(rows, train="batch_size: 4, accelerator: cpu, devices: 2, strategy: ddp")
+    applied = project(tmp_path, case)
+    applied.run("data", "train")
+    found = json.loads((applied.artifacts / "metrics/train.json").read_text())["valid"]
+    _, train = split(applied, "train")
+    outputs, targets = split(applied, "valid")
+    assert found["valid/loss"] == pytest.approx(loss(case, outputs, targets, train), rel=case.exact)
+    assert found["valid/accuracy"] == pytest.approx(metrics(case, outputs, targets)["accuracy"])
+
+
+def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
+    from mlspec.learning.rows import Rows
+    from mlspec.parts.train.smallest import enough
+    from mlspec.parts.train.spec import TrainSpec
+
+    rows = {name: Rows(None, [{}] * count, np.zeros(count)) for name, count in (("train", 9), ("valid", 1))}
+    with pytest.raises(StageError, match=r"the valid split has 1 row, fewer than the 2 processes") as caught:
+        enough(TrainSpec(), rows, 2, ours=True)
+    assert caught.value.help == "train.devices: 1"
 
 
 def text(error: MlspecError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -130,7 +131,7 @@ class Fitting:
         sweep = self.job.config.get("sweep")
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
-            found = [row[name] for row in self.curves.rows if name in row]
+            found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None

@@ -27,7 +27,8 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
         if not len(found):
             raise StageError(f"the {split} split has no rows", help="see data.split")
         if len(found) < processes:
-            message = f"the {split} split has {len(found)} rows, fewer than the {processes} processes of the training"
+            count = f"{len(found)} row{'s' if len(found) != 1 else ''}"
+            message = f"the {split} split has {count}, fewer than the {processes} processes of the training"
             raise StageError(message, help=f"train.devices: {len(found)}")
     batches = -(-len(sizes(len(rows["train"]), train.batch_size, True, train.drop_last)) // processes)
     if ours and train.accumulate > batches:
