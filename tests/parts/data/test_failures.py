@@ -230,7 +230,7 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     made(tmp_path)
     names = sorted(p.name for p in (tmp_path / "artifacts/data").iterdir())
-    record = ["decisions.json", "profile.json", "schema.json"]
+    record = ["decisions.json", "origins.parquet", "profile.json", "schema.json"]
     assert names == [*record, "test.parquet", "train.parquet", "valid.parquet"]
     assert read(tmp_path, "schema.json") == {
         "inputs": {"sentence": {"type": "text"}},
