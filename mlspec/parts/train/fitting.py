@@ -21,8 +21,8 @@ from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
 from mlspec.learning.rows import Rows, schema
-from mlspec.parts.evaluate.names import mode
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.monitors import certain
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.types import duration_seconds
@@ -34,6 +34,7 @@ class Fitting:
     def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
+        self.monitors = {monitor.subject: monitor for monitor in certain(train, job.config.get("sweep"))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
@@ -44,7 +45,7 @@ class Fitting:
             scratch,
             "best",
             monitor=save.monitor,
-            mode=save.mode or mode(save.monitor),
+            mode=str(self.monitors["checkpoint"].mode),
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
@@ -81,7 +82,7 @@ class Fitting:
             callbacks.append(TQDMProgressBar())
         stop = self.train.early_stopping
         if stop is not None:
-            way = stop.mode or mode(stop.monitor)
+            way = str(self.monitors["early stopping"].mode)
             made = EarlyStopping(
                 stop.monitor, stop.min_delta, stop.patience, mode=way, check_finite=False, check_on_train_epoch_end=True
             )
@@ -118,7 +119,7 @@ class Fitting:
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
             found = [row[name] for row in self.curves.rows if name in row]
-            best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
+            best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None
 
