@@ -25,85 +25,21 @@ DEFAULT: Final[dict[Task, tuple[str, ...]]] = {
 MEASURED: Final = ("metrics", "average", "threshold")
 """Keys of `evaluate` that say what a metric's name means: also in training, on the validation split."""
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
-_MIN = LOWER_IS_BETTER | frozenset(
-    [
-        "loss",
-        "error",
-        "err",
-        "logloss",
-        "nll",
-        "crossentropy",
-        "bce",
-        "smape",
-        "wape",
-        "msle",
-        "rmsle",
-        "brier",
-        "ece",
-        "perplexity",
-        "ppl",
-        "wer",
-        "cer",
-        "eer",
-        "regret",
-        "deviance",
-    ]
-)
-_MAX = frozenset(
-    [
-        "accuracy",
-        "acc",
-        "f1",
-        "fbeta",
-        "precision",
-        "recall",
-        "sensitivity",
-        "specificity",
-        "mcc",
-        "kappa",
-        "auc",
-        "auroc",
-        "auprc",
-        "aucpr",
-        "rocauc",
-        "r2",
-        "pearson",
-        "spearman",
-        "iou",
-        "miou",
-        "dice",
-        "jaccard",
-        "bleu",
-        "rouge",
-        "meteor",
-        "psnr",
-        "ssim",
-        "ndcg",
-        "mrr",
-    ]
-)
+_MIN = LOWER_IS_BETTER | frozenset({
+    "loss", "error", "err", "logloss", "nll", "crossentropy", "bce", "smape", "wape", "msle", "rmsle", "brier",
+    "ece", "perplexity", "ppl", "wer", "cer", "eer", "regret", "deviance",
+})  # fmt: skip
+_MAX = frozenset({
+    "accuracy", "acc", "f1", "fbeta", "precision", "recall", "sensitivity", "specificity", "mcc", "kappa",
+    "auc", "auroc", "auprc", "aucpr", "rocauc", "r2", "pearson", "spearman", "iou", "miou", "dice", "jaccard",
+    "bleu", "rouge", "meteor", "psnr", "ssim", "ndcg", "mrr",
+})  # fmt: skip
 _NO_QUANTITY = frozenset({"epoch", "step", "score", "mean", "avg", "average", "macro", "micro", "weighted", "total"})
 """Last words of a name that say how something was computed, and not what."""
-_REVERSED = frozenset(
-    [
-        "neg",
-        "negative",
-        "negated",
-        "minus",
-        "inverse",
-        "inverted",
-        "inv",
-        "not",
-        "non",
-        "no",
-        "delta",
-        "diff",
-        "difference",
-        "change",
-        "improvement",
-        "gain",
-    ]
-)
+_REVERSED = frozenset({
+    "neg", "negative", "negated", "minus", "inverse", "inverted", "inv", "not", "non", "no", "delta", "diff",
+    "difference", "change", "improvement", "gain",
+})  # fmt: skip
 """With one of these in a name its last word proves nothing: `neg_log_loss`, `loss_improvement`."""
 PER_CLASS: Final = ("precision", "recall", "f1")
 """What is computed for each label of a classification, beside its support."""

@@ -22,7 +22,7 @@ from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
 from mlspec.learning.rows import Rows, schema
 from mlspec.parts.model.spec import Custom, ModelSpec
-from mlspec.parts.train.monitors import certain
+from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.types import duration_seconds
@@ -34,7 +34,7 @@ class Fitting:
     def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
-        self.monitors = {monitor.subject: monitor for monitor in certain(train, job.config.get("sweep"))}
+        self.monitors = {m.subject: m for m in map(_certain, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
@@ -122,6 +122,14 @@ class Fitting:
             best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None
+
+
+def _certain(monitor: Monitor) -> Monitor:
+    """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
+    if monitor.mode is None:
+        message, help = monitor.asked
+        raise StageError(f"{monitor.subject}: {message}", help=help)
+    return monitor
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlspec.errors import StageError
 from mlspec.parts.evaluate.names import asked, better, direction
 from mlspec.parts.train.spec import TrainSpec
 
@@ -54,16 +53,11 @@ def of_sweep(metric: str, goal: str | None) -> Monitor:
     return Monitor("sweep", metric, mode, ("sweep", "goal"))
 
 
-def certain(train: TrainSpec, sweep: object) -> list[Monitor]:
-    """All monitors of a run, `sweep` as its configuration has it. Raises StageError where a direction is not known."""
-    found = list(of_train(train))
+def of_run(train: TrainSpec, sweep: object) -> Iterator[Monitor]:
+    """All monitors of a run, `sweep` as its configuration has it."""
+    yield from of_train(train)
     if isinstance(sweep, Mapping) and sweep.get("metric"):
-        found.append(of_sweep(str(sweep["metric"]), _text(sweep.get("goal"))))
-    for monitor in found:
-        if monitor.mode is None:
-            message, help = monitor.asked
-            raise StageError(f"train: {message} ({monitor.subject})", help=help)
-    return found
+        yield of_sweep(str(sweep["metric"]), _text(sweep.get("goal")))
 
 
 def _text(value: Any) -> str | None:

@@ -51,8 +51,6 @@ def test_larger_is_better(name: str) -> None:
         "loss_gap",
         "lossy",
         "errors_left",
-    ]
-    + [
         "false_positive_rate",
         "-loss",
         "",
