@@ -46,6 +46,15 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _class(model.class_, "class", model.args, modules)
         if model.datamodule is not None:
             yield from _class(model.datamodule, "datamodule", model.datamodule_args, modules)
+            yield from _undeclared(model)
+
+
+def _undeclared(model: Custom) -> Iterator[Finding]:
+    """A data module may prepare its rows in either way, and evaluation has to give `forward` the same."""
+    if model.preprocess is None:
+        message = "`preprocess` is not declared: what does `forward` get from this data module?"
+        help = "set model.preprocess: none for values as they stand in the data, mlspec for standardised ones"
+        yield Finding("preprocess-undeclared", ("model", "datamodule"), message, help, on="key")
 
 
 def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:

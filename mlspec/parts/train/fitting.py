@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,8 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
-from mlspec.learning.rows import Rows, schema
+from mlspec.learning.first_batch import Expected, FirstBatch
+from mlspec.learning.rows import Rows, load, schema
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.spec import TrainSpec
@@ -96,11 +97,21 @@ class Fitting:
         own = user_code(self.job.root, "training") if isinstance(model, Custom) else nullcontext()
         with interruptible(self.keep), own, _refused(), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
+                self._compare(model, rows, preprocess)
                 given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
                 self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return
+            if isinstance(model, Custom):
+                self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
             self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+
+    def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
+        """Have the first batch compared with what evaluation will give."""
+        if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
+            rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
+        folder = self.keep.path.with_name("preprocess")
+        self.trainer.callbacks.insert(0, FirstBatch(Expected(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 
     def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
         train, trainer = self.train, self.trainer

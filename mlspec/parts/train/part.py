@@ -98,6 +98,8 @@ def stages(project: Project) -> Iterable[Stage]:
     if isinstance(model, Custom):
         paths = [model.class_, *([model.datamodule] if model.datamodule else [])]
         inputs += dict.fromkeys(project.surroundings.path_of(path.partition(":")[0]) for path in paths)
+        # Its training rows are compared with the test split.
+        inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
         inputs.append(str(model.pretrained))
     yield Stage(

@@ -29,12 +29,14 @@ def fit(
     max_length: int = 128,
     vocab_size: int = 8000,
     lowercase: bool = False,
+    raw: bool = False,
 ) -> None:
     """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
 
     `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
     `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained,
-    of small letters with `lowercase`. `names` are the model's text inputs.
+    of small letters with `lowercase`. `names` are the model's text inputs. With `raw`, numbers and pixels stay as they
+    are in the data.
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_type: dict[str, list[str]] = {}
@@ -57,7 +59,7 @@ def fit(
             }
         )
     members += [_image(name, columns[name], inputs[name]) for name in by_type.get("image", [])[:1]]
-    _write(folder / FILE, members)
+    write(folder / FILE, members, raw)
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float]:
@@ -84,8 +86,11 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
     return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
-def _write(path: Path, members: Sequence[Mapping[str, Any]]) -> None:
-    text = json.dumps({"version": 1, "members": members}, indent=2, ensure_ascii=False)
+def write(path: Path, members: Sequence[Mapping[str, Any]], raw: bool) -> None:
+    """Write the settings of the members; with `raw`, of numbers and pixels as they are."""
+    kept = [{key: value for key, value in member.items() if key != "raw"} for member in members]
+    marked = [member | {"raw": True} if raw and member["kind"] != "text" else member for member in kept]
+    text = json.dumps({"version": 1, "members": marked}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
