@@ -174,9 +174,12 @@ class FirstBatch(pl.Callback):
         expected = self.expected
         if otherwise:
             return f"set model.preprocess: {expected.other}, which gives evaluation what training has"
-        how = "as they stand in" if expected.declared == "none" else "prepared by mlspec.runtime.preprocess from"
-        source = expected.model.datamodule or "training_step"
-        return f"let {source} give forward the rows {how} artifacts/data/train.parquet"
+        source = expected.model.datamodule
+        if source is None:
+            return "let training_step give forward the inputs of the batch as they are"
+        if expected.declared == "none":
+            return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
+        return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"
 
     def _look_up(self) -> None:
         """Compare the rows that were trained on with those of the test split."""

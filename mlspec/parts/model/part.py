@@ -20,7 +20,7 @@ NAME = "model"
 SECTIONS = {"model": AnyModel}
 PROGRAMS: Mapping[str, str] = {}
 
-GIVEN = ("signature", "labels")
+GIVEN = {"class": ("signature", "labels"), "datamodule": ("signature", "labels", "preprocess")}
 """Arguments that mlspec gives a class that takes them."""
 
 _READS: dict[type[ModelSpec], tuple[str, ...]] = {
@@ -105,7 +105,7 @@ def _arguments(name: str, key: str, args: Mapping[str, object], called: Signatur
             message = f"`{name}` takes no argument `{argument}`"
             yield Finding("bad-argument", ("model", given, argument), message, help, on="key")
     for argument in called.required:
-        if argument not in args and argument not in GIVEN:
+        if argument not in args and argument not in GIVEN[key]:
             message = f"`{name}` needs the argument `{argument}`"
             yield Finding("bad-argument", ("model", key), message, f"add it to model.{given}")
 

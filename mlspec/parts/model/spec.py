@@ -78,7 +78,9 @@ class Custom(ModelSpec):
     class_: ImportPath = Field(alias="class", description="The LightningModule", examples=["src.model:CustomModel"])
     args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"hidden": 64}])
     datamodule: ImportPath | None = Field(None, description="A LightningDataModule to train on, instead of mlspec's")
-    datamodule_args: dict[str, Any] = Field({}, description="Arguments of its `__init__`")
+    datamodule_args: dict[str, Any] = Field(
+        {}, description="Arguments of its `__init__`, which also gets `preprocess`, mlspec's, where it takes it"
+    )
     preprocess: Literal["mlspec", "none"] | None = Field(
         None,
         description="What `forward` gets in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "

@@ -98,7 +98,9 @@ class Fitting:
         with interruptible(self.keep), own, _refused(), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
-                given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
+                described = schema(self.job.inputs / "data")
+                arguments = model.datamodule_args
+                given = custom(model.datamodule, arguments, described, self.job.root, preprocess=preprocess)
                 self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return
             if isinstance(model, Custom):

@@ -39,14 +39,10 @@ def fit(
     are in the data.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    by_type: dict[str, list[str]] = {}
-    for name, described in inputs.items():
-        by_type.setdefault(described["type"], []).append(name)
+    by_type = _by_type(inputs)
     members: list[dict[str, Any]] = []
     if "text" in by_type:
         texts = by_type["text"]
-        if len(texts) > 2:
-            raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
         values = [v for n in texts for v in columns[n] if v is not None]
         pad = _given(folder, tokenizer) if tokenizer else _learned(values, folder, vocab_size, lowercase)
         members.append({"kind": "text", "inputs": texts, "names": list(names), "max_length": max_length, "pad": pad})
@@ -60,6 +56,16 @@ def fit(
         )
     members += [_image(name, columns[name], inputs[name]) for name in by_type.get("image", [])[:1]]
     write(folder / FILE, members, raw)
+
+
+def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Names of the inputs of each type. Raises ValueError where there are more texts than a model reads."""
+    found: dict[str, list[str]] = {}
+    for name, described in inputs.items():
+        found.setdefault(described["type"], []).append(name)
+    if len(texts := found.get("text", ())) > 2:
+        raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
+    return found
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float]:
