@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.learning.inputs import Given, differing, of_tensors, rounded, share_known
+from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
 from mlspec.learning.rows import Rows
 from mlspec.parts.model.spec import Custom
 from mlspec.runtime.preprocess import Preprocess, load
@@ -157,7 +157,8 @@ class FirstBatch(pl.Callback):
         otherwise = rounded(self.expected.prepared_otherwise(), self.kinds)
         steps = otherwise.steps()
         likely = share_known(training.keys(steps), otherwise.keys(steps)) >= SAME
-        names = differing(training, self._train) or ([n for n in training.names if likely and n in steps])
+        names = differing(training, self._train) or [n for n in training.names if likely and n in steps]
+        names = names or in_part(training, self._train, self._steps, SAME)
         if not names:
             return
         head = (

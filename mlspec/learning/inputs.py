@@ -29,6 +29,8 @@ FEW = 8
 """Rows below which a batch has no spread that can be compared."""
 NEGATIVE = 0.25
 """Share of negative numbers on one side where the other side has none: standardised against 0..1."""
+STRANGE = 0.05
+"""Share of category indices that evaluation never has, from which on the numbering is another."""
 COMMON = 0.2
 """Share of tokens or categories that two sets have in common at least."""
 
@@ -43,6 +45,10 @@ class Given:
     def names(self) -> tuple[str, ...]:
         """Names of the inputs, sorted."""
         return tuple(sorted(self.features[0])) if self.features else ()
+
+    def only(self, name: str) -> Given:
+        """The same rows with one input."""
+        return Given([{name: feature[name]} for feature in self.features])
 
     @cached_property
     def sample(self) -> Sequence[Feature]:
@@ -150,6 +156,13 @@ def _key(feature: Feature, names: Sequence[str], steps: Mapping[str, Array]) -> 
     return digest.digest()
 
 
+def in_part(training: Given, evaluation: Given, steps: Mapping[str, Array], same: float) -> list[str]:
+    """The inputs that differ where rows are equal in their numbers alone: another order of categories, say."""
+    numbers = [name for name in training.names if name in steps]
+    equal = [n for n in numbers if share_known(training.only(n).keys(steps), evaluation.only(n).keys(steps)) >= same]
+    return [name for name in training.names if name not in equal] if equal else []
+
+
 def differing(training: Given, evaluation: Given) -> list[str]:
     """Names of the inputs whose kind, shape or values cannot come from one preparation."""
     names = sorted({*training.names, *evaluation.names})
@@ -165,10 +178,11 @@ def _differs(name: str, training: Given, evaluation: Given) -> bool:
     shapes = training.shape(name), evaluation.shape(name)
     if None not in shapes and shapes[0] != shapes[1]:
         return True
-    compared = _numbers_differ if one.dtype.kind == "f" else _counts_differ
-    pairs = zip(training.columns(name).T, evaluation.columns(name).T, strict=True)
-    votes = [compared(a, b) for a, b in pairs]
-    return sum(votes) * 2 > len(votes)
+    pairs = list(zip(training.columns(name).T, evaluation.columns(name).T, strict=True))
+    if one.dtype.kind != "f":
+        compared = _counts_differ if None in shapes else _categories_differ
+        return any(compared(a, b) for a, b in pairs)
+    return sum(_numbers_differ(a, b) for a, b in pairs) * 2 > len(pairs)
 
 
 def _kind(array: Array) -> str:
@@ -191,6 +205,12 @@ def _numbers_differ(training: Array, evaluation: Array) -> bool:
     signs = min(negative) == 0 and max(negative) > NEGATIVE
     # A column that is mostly zero may be constant in one batch.
     return signs or spread > RATIO * wide or 0 < spread * RATIO < wide
+
+
+def _categories_differ(training: Array, evaluation: Array) -> bool:
+    """Whether a column has indices that no row of evaluation has: another numbering, one that starts at 0, say."""
+    strange = float((~np.isin(training, evaluation)).mean())
+    return strange > STRANGE or _counts_differ(training, evaluation)
 
 
 def _counts_differ(training: Array, evaluation: Array) -> bool:
