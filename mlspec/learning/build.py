@@ -63,15 +63,15 @@ def _plain(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) 
             raise TypeError(type(model).__name__)
 
 
-def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path) -> Any:
-    """An instance of the user's class. Its `__init__` is given `signature` and `labels` where it takes them."""
+def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path, **more: object) -> Any:
+    """An instance of the user's class. Its `__init__` is given `signature`, `labels` and `more` where it takes them."""
     module, _, name = path.partition(":")
     with user_code(root, f"model.class {path}"):
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
         made = getattr(importlib.import_module(module), name)
         takes = inspect.signature(made).parameters
-        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ()))}
+        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ())), **more}
         return made(**{k: v for k, v in offered.items() if k in takes} | dict(args))
 
 

@@ -97,6 +97,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 
 def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
+    model = project.get(ModelSpec)
     onnx = export.onnx if export is not None else None
     checks = {
         name: kept
@@ -114,6 +115,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
         "metric": evaluate.names(data.task)[0],
         "average": evaluate.average,
         "threshold": evaluate.threshold,
+        "raw": isinstance(model, Custom) and model.preprocess == "none",
         "evaluated": "evaluate" in project.sections,
         "code": _callables(project, data),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +21,10 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
-from mlspec.learning.rows import Rows, schema
-from mlspec.parts.evaluate.names import mode
+from mlspec.learning.first_batch import Expected, FirstBatch
+from mlspec.learning.rows import Rows, load, schema
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.smallest import single_rows
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
@@ -36,6 +37,7 @@ class Fitting:
     def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
+        self.monitors = {m.subject: m for m in map(_certain, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
@@ -46,7 +48,7 @@ class Fitting:
             scratch,
             "best",
             monitor=save.monitor,
-            mode=save.mode or mode(save.monitor),
+            mode=str(self.monitors["checkpoint"].mode),
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
@@ -86,7 +88,7 @@ class Fitting:
             callbacks.append(TQDMProgressBar())
         stop = self.train.early_stopping
         if stop is not None:
-            way = stop.mode or mode(stop.monitor)
+            way = str(self.monitors["early stopping"].mode)
             made = EarlyStopping(
                 stop.monitor, stop.min_delta, stop.patience, mode=way, check_finite=False, check_on_train_epoch_end=True
             )
@@ -101,13 +103,25 @@ class Fitting:
         own = user_code(self.job.root, "training", named) if named else nullcontext()
         with interruptible(self.keep), own, _refused(named), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
-                given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
+                self._compare(model, rows, preprocess)
+                described = schema(self.job.inputs / "data")
+                arguments = model.datamodule_args
+                given = custom(model.datamodule, arguments, described, self.job.root, preprocess=preprocess)
                 with single_rows(self.train, 0, self.job.root, given):
                     self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return
+            if isinstance(model, Custom):
+                self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
             with single_rows(self.train, len(rows["train"]), self.job.root):
                 self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+
+    def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
+        """Have the first batch compared with what evaluation will give."""
+        if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
+            rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
+        folder = self.keep.path.with_name("preprocess")
+        self.trainer.callbacks.insert(0, FirstBatch(Expected(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 
     def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
         train, trainer = self.train, self.trainer
@@ -132,12 +146,20 @@ class Fitting:
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
             found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
-            best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
+            best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None
 
 
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")
+
+
+def _certain(monitor: Monitor) -> Monitor:
+    """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
+    if monitor.mode is None:
+        message, help = monitor.asked
+        raise StageError(f"{monitor.subject}: {message}", help=help)
+    return monitor
 
 
 @contextmanager

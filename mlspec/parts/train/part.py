@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.names import MEASURED, logged
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.train.monitors import of_train
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.plan.stage import Output, Stage
 from mlspec.source.python import find_class, logged_names
@@ -37,6 +39,24 @@ def names_logged(project: Project) -> frozenset[str] | None:
     return logged(data.task, _metrics(project))
 
 
+def is_logged(name: str, known: Collection[str]) -> bool:
+    """Whether `name` is among the names that a module logs; Lightning adds two endings by itself."""
+    return name in known or re.sub(r"_(epoch|step)$", "", name) in known
+
+
+def _plotted(project: Project, train: TrainSpec) -> list[str]:
+    """Columns of the curves that DVC draws: the losses, as far as they are certain, and what decides the best epoch."""
+    known = names_logged(project) or ()
+    losses = sorted(name for name in known if re.split(r"[^a-z]+", name.lower())[-1] == "loss")
+    monitor = train.checkpoint.monitor
+    return losses if monitor in losses or not isinstance(project.get(ModelSpec), Custom) else [*losses, monitor]
+
+
+def _plot(columns: list[str]) -> dict[str, object]:
+    losses = all(re.split(r"[^a-z]+", name.lower())[-1] == "loss" for name in columns)
+    return {"x": "epoch", "y": columns, "title": "Loss" if losses else "Training"}
+
+
 def _metrics(project: Project) -> list[str]:
     section = project.values.get("evaluate")
     metrics = section.get("metrics") if isinstance(section, dict) else None
@@ -49,13 +69,13 @@ def check(project: Project) -> Iterator[Finding]:
     if train is None:
         return
     known = names_logged(project)
-    watched: dict[tuple[str, ...], str] = {("train", "checkpoint", "monitor"): train.checkpoint.monitor}
-    if train.early_stopping is not None:
-        watched["train", "early_stopping", "monitor"] = train.early_stopping.monitor
-    for at, name in watched.items():
-        if known is not None and name not in known:
-            help = suggest(name, known, "logged are")
-            yield Finding("monitor-not-logged", at, f"nothing logs `{name}`, so it cannot be watched", help)
+    for monitor in of_train(train):
+        at = (*monitor.key[:-1], "monitor")
+        if known is not None and not is_logged(monitor.name, known):
+            help = suggest(monitor.name, known, "logged are")
+            yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
+        elif monitor.mode is None:
+            yield Finding("direction-not-known", at, *monitor.asked)
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
         yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
@@ -82,6 +102,8 @@ def stages(project: Project) -> Iterable[Stage]:
     if isinstance(model, Custom):
         paths = [model.class_, *([model.datamodule] if model.datamodule else [])]
         inputs += dict.fromkeys(project.surroundings.path_of(path.partition(":")[0]) for path in paths)
+        # Its training rows are compared with the test split.
+        inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
         inputs.append(str(model.pretrained))
     yield Stage(
@@ -94,9 +116,7 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(LAST),
             Output(PREPROCESS),
             Output("artifacts/metrics/train.json", "metric", cache=False),
-            Output(
-                CURVES, "plot", cache=False, plot={"x": "epoch", "y": ["train/loss", "valid/loss"], "title": "Loss"}
-            ),
+            Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
         params=("model", "train", *(f"evaluate.{key}" for key in MEASURED if "evaluate" in project.values)),
         needs=needs,

@@ -16,14 +16,18 @@ class EarlyStopping(SpecModel):
     monitor: str = Field("valid/loss", description="What to watch; a name that the model logs")
     patience: int = Field(3, ge=0, description="Epochs without progress before stopping")
     min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as progress")
-    mode: Literal["min", "max"] | None = Field(None, description="Which way is better; by default from the name")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="Which direction is better; required where the name does not say so"
+    )
 
 
 class Checkpoint(SpecModel):
     """Which epoch is kept, and how often a run that may be killed is saved."""
 
     monitor: str = Field("valid/loss", description="What decides the best epoch; a name that the model logs")
-    mode: Literal["min", "max"] | None = Field(None, description="Which way is better; by default from the name")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="Which direction is better; required where the name does not say so"
+    )
     every: Duration = Field("30s", description="How often the state is saved to resume from")
     every_steps: int | None = Field(None, ge=1, description="Save after so many steps instead")
 

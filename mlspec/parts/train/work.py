@@ -22,6 +22,7 @@ from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema, texts_cut
 from mlspec.learning.tracking import Tracker
+from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.evaluate.names import DEFAULT
@@ -73,12 +74,19 @@ def _train(job: Job) -> float | None:
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
+        for line in Decisions.of(decided(fitting)).lines() if ranks.first() else ():
+            print(f"decision: {line}", flush=True)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
+
+
+def decided(run: Fitting) -> list[Decision]:
+    """What the run monitors, and which direction is better."""
+    return [Decision(m.subject, m.reading, ".".join(m.key)) for m in run.monitors.values()]
 
 
 def _sliceable(job: Job, data: Path) -> None:

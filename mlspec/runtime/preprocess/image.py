@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Image:
-    """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread."""
+    """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread.
+
+    Raw pixels are those of the picture, 0..255.
+    """
 
     names = ("pixels",)
 
@@ -28,6 +31,7 @@ class Image:
         self.size: tuple[int, int] = (settings["width"], settings["height"])
         self.mode = "L" if settings["channels"] == 1 else "RGB"
         self.channels: int = settings["channels"]
+        self.raw: bool = settings.get("raw", False)
         self.mean: float = settings["mean"]
         self.std: float = settings["std"]
 
@@ -36,7 +40,7 @@ class Image:
         return [{"pixels": self.pixels(value(row, self.input, index), index)} for index, row in enumerate(rows)]
 
     def pixels(self, found: object, index: int = 0) -> Array:
-        """Standardised float32 [C, H, W]."""
+        """Float32 [C, H, W]."""
         from PIL import Image as Pillow
 
         try:
@@ -45,9 +49,9 @@ class Image:
             raise BadRow(index, self.input, str(error)) from None
         if image.size != self.size:
             image = image.resize(self.size, Pillow.Resampling.BILINEAR)
-        array = np.asarray(image, dtype=np.float32) / 255
+        array = np.asarray(image, dtype=np.float32)
         planes = array[None] if self.channels == 1 else array.transpose(2, 0, 1)
-        return ((planes - self.mean) / self.std).astype(np.float32)
+        return planes if self.raw else ((planes / 255 - self.mean) / self.std).astype(np.float32)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Images below each other."""

@@ -24,7 +24,13 @@ pytest.importorskip("torch")
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
 MORE = "evaluate: {gates: {%s}}\nexport:\ntest: {robustness: {min_agreement: 0.2}}\n"
-GATES = {"numbers": 'r2: "> 0.5"', "custom": 'r2: "> 0.5"', "text": 'mcc: "> 0.5"', "images": 'mcc: "> 0.5"'}
+GATES = {
+    "numbers": 'r2: "> 0.5"',
+    "custom": 'r2: "> 0.5"',
+    "raw": 'r2: "> 0.5"',
+    "text": 'mcc: "> 0.5"',
+    "images": 'mcc: "> 0.5"',
+}
 
 
 def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -147,10 +153,24 @@ def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
     path = project.artifacts / "bundle/preprocess/preprocess.json"
     path.write_text(path.read_text().replace('"mean": ', '"mean": 3'))
     assert failed(project, "tests/test_contract.py") == {
+        "test_serving_prepares_rows_as_evaluation_does",
+        "test_numbers_reach_the_model_as_the_spec_declares",
         "test_the_bundle_answers_as_the_trained_model",
         "test_every_way_in_gives_the_answers_of_the_trained_model",
         "test_the_files_are_those_that_were_exported",
     }
+
+
+@pytest.mark.parametrize(("kind", "test"), [("raw", "numbers"), ("numbers", "numbers"), ("images", "pixels")])
+def test_another_kind_of_preprocessing_than_the_spec_declares(exported: Exported, kind: str, test: str) -> None:
+    project = exported(kind)
+    for folder in ("model", "bundle"):
+        path = project.artifacts / folder / "preprocess/preprocess.json"
+        settings = json.loads(path.read_text())
+        for member in settings["members"]:
+            member["raw"] = not member.get("raw", False)
+        path.write_text(json.dumps(settings))
+    assert f"test_{test}_reach_the_model_as_the_spec_declares" in failed(project, "tests/test_contract.py")
 
 
 def test_other_preprocessing_everywhere(exported: Exported) -> None:

@@ -95,6 +95,29 @@ def test_the_profile_is_that_of_the_training_data(bundle, profile):
     assert json.loads((bundle / "profile.json").read_text(encoding="utf-8")) == profile
 
 
+def test_serving_prepares_rows_as_evaluation_does(predictor, preprocess, rows):
+    served, evaluated = (p.collate(p.features(rows)) for p in (predictor.preprocess, preprocess))
+    assert list(served) == list(evaluated)
+    for name in served:
+        np.testing.assert_array_equal(served[name], evaluated[name], err_msg=name)
+
+
+def prepared(predictor, splits, schema, kind):
+    """The inputs of this kind, some training rows of them as they stand, and all that serving makes of the rows."""
+    names = [name for name, column in schema["inputs"].items() if column["type"] == kind]
+    table = splits["train"].slice(0, 256)
+    rows = table.select(list(schema["inputs"])).to_pylist()
+    return names, table, predictor.preprocess.collate(predictor.preprocess.features(rows))
+
+
+def test_texts_reach_the_model_as_tokens(predictor, splits, schema):
+    _, _, made = prepared(predictor, splits, schema, "text")
+    assert made["input_ids"].dtype == made["attention_mask"].dtype == np.int64
+    assert made["input_ids"].shape == made["attention_mask"].shape
+    assert set(np.unique(made["attention_mask"])) <= {0, 1}
+    assert len(np.unique(made["input_ids"])) > 1
+
+
 def test_the_bundle_answers_as_the_trained_model(predictor, module, preprocess, rows):
     assert same(predictor.logits(rows), of_the_trained_model(module, preprocess, rows))
 

@@ -94,6 +94,42 @@ def test_the_profile_is_that_of_the_training_data(bundle, profile):
     assert json.loads((bundle / "profile.json").read_text(encoding="utf-8")) == profile
 
 
+def test_serving_prepares_rows_as_evaluation_does(predictor, preprocess, rows):
+    served, evaluated = (p.collate(p.features(rows)) for p in (predictor.preprocess, preprocess))
+    assert list(served) == list(evaluated)
+    for name in served:
+        np.testing.assert_array_equal(served[name], evaluated[name], err_msg=name)
+
+
+def prepared(predictor, splits, schema, kind):
+    """The inputs of this kind, some training rows of them as they stand, and all that serving makes of the rows."""
+    names = [name for name, column in schema["inputs"].items() if column["type"] == kind]
+    table = splits["train"].slice(0, 256)
+    rows = table.select(list(schema["inputs"])).to_pylist()
+    return names, table, predictor.preprocess.collate(predictor.preprocess.features(rows))
+
+
+def test_numbers_reach_the_model_as_the_spec_declares(predictor, splits, schema):
+    """Standardised with mean and spread of the training split; a missing one is the mean."""
+    names, table, made = prepared(predictor, splits, schema, "number")
+    for index, name in enumerate(names):
+        values = np.array(table[name].to_pylist(), dtype=np.float64)
+        everything = np.array(splits["train"][name].to_pylist(), dtype=np.float64)
+        known = everything[~np.isnan(everything)]
+        mean, spread = (known.mean(), known.std()) if known.size else (0.0, 1.0)
+        spread = spread if spread > 1e-9 * max(1.0, abs(mean)) else 1.0
+        expected = np.where(np.isnan(values), 0.0, np.clip((values - mean) / spread, -1e6, 1e6))
+        np.testing.assert_allclose(made["numbers"][:, index], expected, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_categories_reach_the_model_as_their_index(predictor, splits, schema):
+    names, table, made = prepared(predictor, splits, schema, "category")
+    for index, name in enumerate(names):
+        numbers = {value: number for number, value in enumerate(schema["inputs"][name]["values"], 1)}
+        expected = [numbers.get(value, 0) for value in table[name].to_pylist()]
+        np.testing.assert_array_equal(made["categories"][:, index], expected, err_msg=name)
+
+
 def test_the_bundle_answers_as_the_trained_model(predictor, module, preprocess, rows):
     assert same(predictor.logits(rows), of_the_trained_model(module, preprocess, rows))
 
