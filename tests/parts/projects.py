@@ -73,7 +73,7 @@ def text(root: Path, more: str = "") -> Applied:
     spec = (
         "project: {name: mood}\n"
         "data:\n  source: data/mood.csv\n  inputs: {sentence: text}\n"
-        "  target: {column: label, type: class, labels: [sad, glad]}\n  split: {valid: 0.2, test: 0.2}\n"
+        "  target: {column: label, type: class, labels: [sad, glad], labels_are: positions}\n  split: {valid: 0.2, test: 0.2}\n"
         "model: {type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 24, vocab_size: 120, dropout: 0}\n"
         "train: {max_epochs: 8, batch_size: 16, learning_rate: 0.01}\n"
     )
