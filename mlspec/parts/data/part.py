@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data import address, faults
 from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.parts.data.watched import watched
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
 from mlspec.spec.base import Finding
@@ -51,7 +51,7 @@ def stages(project: Project) -> Iterable[Stage]:
         "data",
         "Check, split and profile the data",
         NAME,
-        inputs=_outermost(_inputs(data, project)),
+        inputs=_inputs_once(data, project),
         outputs=(
             *(Output(path) for path in PARQUET.values()),
             Output(SCHEMA, cache=False),
@@ -62,6 +62,12 @@ def stages(project: Project) -> Iterable[Stage]:
     )
 
 
+def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
+    """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
+    outermost = _outermost(_inputs(data, project))
+    return (*outermost, *(path for path in _outermost(data.deps) if path not in outermost))
+
+
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
     """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
     unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
@@ -69,17 +75,9 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: files, folders above a wildcard, and the module of a callable."""
+    """What the stage reads: the module of a callable, files and folders."""
     for source in data.sources.values():
         module = project.surroundings.path_of(source.partition(":")[0]) if address.is_callable(source) else ""
         if module:
             yield module
-    # Paths in an image column start from the folder of the file that they are in.
-    beside = data.holds_paths and data.format.images is None
-    for path in data.files.values():
-        place = address.folder(path)
-        above = place if address.has_wildcard(path) else posixpath.dirname(place)
-        yield (above or place) if beside else place
-    if data.holds_paths and data.format.images is not None:
-        yield data.format.images
-    yield from data.deps
+    yield from watched(data)
