@@ -26,6 +26,9 @@ def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]
     """Labels that a split lacks, columns that tell nothing, and rows that are known from training."""
     if data.target.type == "class":
         yield from _labels(data.target.column, tables, labels)
+    elif tables["train"].num_rows > 1 and pc.count_distinct(tables["train"][data.target.column]).as_py() == 1:
+        value = tables["train"][data.target.column][0].as_py()
+        yield f"`{data.target.column}` is {value:g} in all {tables['train'].num_rows} rows of train: nothing to learn"
     for name, spec in data.columns.items():
         if spec.type != "image" and tables["train"].num_rows > 1:
             yield from _column(name, spec.type, tables["train"][name])

@@ -125,7 +125,7 @@ def _matches(root: Path, source: str, links: Links) -> list[Path]:
         for _ in _below(root / address.folder(source), links):
             pass
     matches = sorted(root / path for path in glob.glob(source, root_dir=root, recursive=True))  # noqa: PTH207 - `**` too
-    if literal and [path for path in matches if path != root / source]:
+    if literal and any(match != root / source for match in matches):
         message = f"{source} is the name of a file or folder, and also a pattern that matches {len(matches)} others"
         raise StageError(message, help=f"for the file or folder of that name: `source: '{glob.escape(source)}'`")
     other = sorted({root / path for path in glob.glob(_any_case(source), root_dir=root, recursive=True)} - {*matches})  # noqa: PTH207

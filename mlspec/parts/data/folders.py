@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -178,7 +178,7 @@ def _refuse_splits(source: str, steps: Sequence[Steps]) -> None:
 def _level(data: DataSpec, source: str, steps: Sequence[Steps]) -> int:
     """The only level whose folders can be the classes: the one that has the declared labels, or several names."""
     depths = {len(above) for above in steps}
-    levels = [*range(1, min(depths) + 1), *([-1] if len(depths) > 1 else [])]
+    levels: list[int] = [*range(1, min(depths) + 1), *([-1] if len(depths) > 1 else [])]
     wanted = _labels(data)
     fitting = [level for level in levels if wanted and _names(steps, level) <= wanted]
     if len(fitting) == 1:
@@ -192,6 +192,6 @@ def _level(data: DataSpec, source: str, steps: Sequence[Steps]) -> int:
     raise StageError(message, help=help, code="class-folder")
 
 
-def _labels(data: DataSpec) -> Collection[str]:
+def _labels(data: DataSpec) -> set[str]:
     """Folder names that mean a class, where the spec declares them."""
     return set(data.target.values) or set(data.target.names)

@@ -236,7 +236,7 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
     if padded and data.format.trim is None:
         raise StageError(
             f"the labels {listed(padded)} of `{data.target.column}` have spaces around them",
-            help="`data: {format: {trim: true}}` removes them, `trim: false` keeps them",
+            help="`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them",
             code="padded-values",
         )
     _distinct(data, names, lambda name: name.strip().casefold(), "differ only in case or in the spaces around them")

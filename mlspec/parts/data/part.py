@@ -19,6 +19,7 @@ SECTIONS = {"data": DataSpec}
 PROGRAMS = {"fetch": "mlspec.parts.data.fetch:main", "data": "mlspec.parts.data.work:main"}
 SCHEMA, PROFILE = "artifacts/data/schema.json", "artifacts/data/profile.json"
 DECISIONS = "artifacts/data/decisions.json"
+ORIGINS = "artifacts/data/origins.parquet"
 PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
@@ -53,7 +54,7 @@ def stages(project: Project) -> Iterable[Stage]:
         NAME,
         inputs=_inputs_once(data, project),
         outputs=(
-            *(Output(path) for path in PARQUET.values()),
+            *(Output(path) for path in (*PARQUET.values(), ORIGINS)),
             Output(SCHEMA, cache=False),
             Output(PROFILE, cache=False),
             Output(DECISIONS, cache=False),

@@ -50,6 +50,14 @@ class Target(SpecModel):
         "-1 the one that holds the file; needed where more than one could",
     )
 
+    level: Annotated[int, AfterValidator(_level)] | None = Field(
+        None,
+        ge=-16,
+        le=16,
+        description="Image folders: which folder below the source names the class: 1 the first, 2 the one in it, "
+        "-1 the one that holds the file; needed where more than one could",
+    )
+
     @property
     def names(self) -> list[str]:
         """The names of the classes, in order; none where the data has to say them."""

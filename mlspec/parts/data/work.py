@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
-from mlspec.parts.data import report
+from mlspec.parts.data import origins, report
 from mlspec.parts.data.checks import checked
+from mlspec.parts.data.classes import several
 from mlspec.parts.data.decisions import FILE as DECISIONS
 from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.labels import label_names
+from mlspec.parts.data.limits import beyond
+from mlspec.parts.data.measurable import measurable
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
@@ -43,13 +46,17 @@ def main(job: Job) -> None:
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
         made[name] = result.raw
-        failures += result.failures
+        failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
     _stop(job, data, failures)
-    _write(job, data, splits(made, rows), labels)
+    tables = splits(made, rows)
+    several(data, tables, labels)
+    measurable(job, data, tables)
+    origins.write(job.outputs, made, rows)
+    _write(job, data, tables, labels)
     _report(job, decisions)
 
 
