@@ -42,13 +42,6 @@ class Target(SpecModel):
         description="Values of the column and the label that each stands for, where the column does not hold labels",
         examples=[{"-1": "negative", "1": "positive"}],
     )
-    level: Annotated[int, AfterValidator(_level)] | None = Field(
-        None,
-        ge=-16,
-        le=16,
-        description="Image folders: which folder below the source names the class: 1 the first, 2 the one in it, "
-        "-1 the one that holds the file; needed where more than one could",
-    )
 
     level: Annotated[int, AfterValidator(_level)] | None = Field(
         None,
