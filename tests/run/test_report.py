@@ -276,6 +276,18 @@ def test_times_stand_beside_those_of_the_run_before(tmp_path: Path) -> None:
     assert "1 h 1 min" in page.words
 
 
+def test_decisions_are_a_table_of_the_data(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    words = Page(write(line)).words
+    assert "3 of 60 files not read: .txt (3)" in words
+    assert "4 of 57 images: transparent pixels composited on white" in words
+    for damaged in ('{"decisions": [3, {"subject": "a"}, {"reading": []}]}', '{"decisions": {}}', "[", ""):
+        (line.artifacts / "data/decisions.json").write_text(damaged)
+        page = Page(write(line))
+        assert "data" in page.sections
+        assert "Decisions" not in page.words
+
+
 def test_secrets_are_names(tmp_path: Path) -> None:
     assert "api_key: {env: ELASTIC_API_KEY}" in Page(write(bare(tmp_path))).words
 
@@ -286,6 +298,7 @@ def test_words_from_the_data_are_words(words: str, tmp_path: Path) -> None:
     line = lines.text(tmp_path / "hostile", [words], (words, "acceptable"))
     line.json("metrics/robustness.json", {"passed": True, "perturbations": {words: {"agreement": 0.9, "rows": 3}}})
     line.json("bundle/lineage.json", {words: words})
+    line.json("data/decisions.json", {"decisions": [{"subject": words, "reading": words, "key": words}]})
     lines.shipped(line, words)
     page = Page(write(line))
     tags = {tag for tag, _ in page.tags}

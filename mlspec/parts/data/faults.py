@@ -144,6 +144,9 @@ def _target(data: DataSpec, _: Project) -> Iterator[Finding]:
 
 def _labels(data: DataSpec) -> Iterator[Finding]:
     target, at = data.target, ("data", "target")
+    if target.level is not None and data.written_as != "images":
+        message = "`level` names a folder above images; this source is a table"
+        yield Finding("conflicting-options", ("data", "target", "level"), message, "leave it out", on="key")
     repeated = _repeated(target.names) or _same_number(target.labels)
     if repeated:
         yield Finding("repeated-name", (*at, "labels", repeated[0]), f"the label `{repeated[1]}` is given twice")

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlspec.errors import StageError
 from mlspec.parts.data import address
 from mlspec.parts.data.decisions import Decision
-from mlspec.parts.data.spec import ENDINGS, DataSpec
+from mlspec.parts.data.spec import ENDINGS, PACKED, DataSpec
 from mlspec.parts.data.watched import watched
 
 SHOWN = 5
@@ -82,7 +82,7 @@ def tables(data: DataSpec, root: Path, source: str) -> Found:
 def kind_of(name: str) -> str:
     """The kind of table that a file's ending says, that of compression aside; `""` where it says none."""
     stem, _, ending = name.lower().rpartition(".")
-    if ending in ("gz", "bz2", "xz", "zst"):
+    if ending in PACKED:
         ending = stem.rpartition(".")[2]
     return ENDINGS.get(ending, "")
 

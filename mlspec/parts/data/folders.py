@@ -194,4 +194,4 @@ def _level(data: DataSpec, source: str, steps: Sequence[Steps]) -> int:
 
 def _labels(data: DataSpec) -> set[str]:
     """Folder names that mean a class, where the spec declares them."""
-    return {*data.target.meanings} or {*data.target.names}
+    return set(data.target.values) or set(data.target.names)

@@ -14,10 +14,16 @@ from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.files import Links, plural
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
-from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.spec import PICTURES, DataSpec
 from mlspec.parts.data.watched import watched
 from mlspec.runtime.preprocess.picture import picture
 
+ENDINGS = {
+    "apng": "PNG", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "mpo": "JPEG",
+    "tif": "TIFF", "tiff": "TIFF", "dib": "BMP", "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pbm": "PPM", "pnm": "PPM",
+    "jp2": "JP2", "j2k": "JP2", "jpeg2000": "JP2", "gif": "GIF", "webp": "WEBP", "avif": "AVIF",
+}  # fmt: skip
+"""Endings, and names of formats in small letters, to the format of a file."""
 FEW_BITS = 4095
 """The largest value of 12 bits."""
 
@@ -29,7 +35,7 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> tuple[pa.Array, l
     faults: dict[str, list[int]] = {}
     found: list[bytes | None] = []
     for row, value in enumerate(_values(paths, raw.table[name], name)):
-        fault = value if isinstance(value, str) else seen.fault(row, value)
+        fault = value if isinstance(value, str) else seen.fault(row, value, paths.ending)
         if fault:
             faults.setdefault(fault, []).append(row)
         found.append(None if isinstance(value, str) else value)
@@ -46,7 +52,7 @@ class _Seen:
         self._notes: Counter[str] = Counter()
         self._deep: dict[int, int] = {}
 
-    def fault(self, row: int, value: bytes | None) -> str:
+    def fault(self, row: int, value: bytes | None, ending: str) -> str:
         """What is wrong with an image; `""` where it can be read."""
         if value is None:
             return "is missing"
@@ -57,7 +63,8 @@ class _Seen:
         except ValueError as error:
             what, help = placeholder(value[:1024])
             return f"{what}: {help}" if what else str(error)
-        self._notes.update(dict.fromkeys(opened.notes, 1))
+        wrong = ending in PICTURES and ENDINGS[ending] != ENDINGS.get(opened.format.lower())
+        self._notes.update([*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])])
         if opened.deepest is not None:
             self._deep[row] = opened.deepest
         return ""
@@ -103,6 +110,8 @@ class _Paths:
         self._of_folder = bool(raw.pieces[0].names)
         self._links = Links(root, tuple(watched(data)))
         self._backslashes = 0
+        self.ending = ""
+        """That of the file read last."""
         self._times: Counter[str] = Counter()
 
     def read(self, row: int, path: str) -> bytes | str:
@@ -127,6 +136,7 @@ class _Paths:
         return posixpath.normpath(posixpath.join(base, path))
 
     def _file(self, path: str) -> bytes | str:
+        self.ending = posixpath.splitext(path)[1][1:].lower()
         try:
             self._links.follow(self._root / path)
             return (self._root / path).read_bytes()

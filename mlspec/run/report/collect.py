@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlspec.run.report.decisions import Decision, decisions
 from mlspec.run.report.examples import Example, examples
 from mlspec.run.report.files import csv_rows, json_file, mapping, numbers, real, sequence, whole
 from mlspec.run.report.profile import Profile, profile
@@ -137,6 +138,7 @@ class Results:
     labels: tuple[str, ...]
     lineage: Mapping[str, object]
     shipped: Shipped
+    decisions: tuple[Decision, ...] = ()
 
 
 def collect(artifacts: Path) -> Results:
@@ -155,6 +157,7 @@ def collect(artifacts: Path) -> Results:
         labels=labels,
         lineage=json_file(artifacts / "bundle/lineage.json"),
         shipped=shipped(artifacts),
+        decisions=decisions(artifacts),
     )
 
 

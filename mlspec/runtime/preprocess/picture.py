@@ -38,6 +38,8 @@ class Picture(NamedTuple):
     """How pixels, orientation and colours were converted, in words for the record of decisions."""
     deepest: int | None = None
     """The largest value of an image with 16 bits a pixel, before it was scaled to 8."""
+    format: str = ""
+    """The format of the file, by its content."""
 
 
 def picture(raw: bytes) -> Picture:
@@ -48,7 +50,7 @@ def picture(raw: bytes) -> Picture:
     profile = image.info.get("icc_profile")
     if profile and not any(name in profile for name in _SRGB):
         colour_notes = (*colour_notes, "the embedded colour profile was not applied")
-    return Picture(flat, (*notes, *deep_notes, *colour_notes), deepest)
+    return Picture(flat, (*notes, *deep_notes, *colour_notes), deepest, image.format or "")
 
 
 def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
@@ -176,6 +178,7 @@ _MODES = {
     "P": "palette replaced by its colours",
     "PA": "palette replaced by its colours",
     "CMYK": "CMYK converted to RGB",
+    "LAB": "LAB colours converted to RGB",
     "YCbCr": "YCbCr converted to RGB",
 }
 
