@@ -69,7 +69,9 @@ def _collect(pipes: list[Connection]) -> float | None:
             if kind == "error":
                 raise StageError(value, help=help)
             if kind == "bug":
-                raise RuntimeError(f"process {rank} of the training failed:\n{value}")
+                error = RuntimeError(f"process {rank} of the training failed: {value.splitlines()[-1]}")
+                error.add_note(value)
+                raise error
             if kind == "interrupt":
                 raise KeyboardInterrupt
             result = value if rank == 0 else result

@@ -73,7 +73,7 @@ def texts_cut(rows: Rows, preprocess: Preprocess, split: str) -> Iterator[str]:
     """What to say where texts of a split are longer than the model reads."""
     for member in getattr(preprocess, "members", (preprocess,)):
         if isinstance(member, Text):
-            most = member.tokenizer.truncation["max_length"]
+            most = member.max_length
             full = [at for at, feature in enumerate(rows.features) if len(feature["input_ids"]) >= most]
             count = member.cut(rows.table.select(member.inputs).take(full).to_pylist()) if full else 0
             if count:
@@ -93,4 +93,4 @@ def origin(data: Path, split: str, row: int) -> str:
     found = table.filter(pc.equal(table["split"].cast(pa.string()), split)).slice(row, 1).to_pylist()
     if not found:
         return here
-    return found[0]["file"] + (f" row {found[0]['row']}" if found[0]["row"] else "")
+    return f"{found[0]['file']}" + (f" row {found[0]['row']}" if found[0]["row"] else "")

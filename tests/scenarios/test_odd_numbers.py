@@ -76,7 +76,7 @@ TRAINED = {
     "max_steps within the second epoch": Case(300, train="batch_size: 8, max_steps: 40, max_epochs: 3", steps=40),
     "max_steps of one": Case(300, train="batch_size: 8, max_steps: 1", steps=1),
     "max_steps within gradients added up": Case(300, train="batch_size: 8, max_steps: 4, accumulate: 3", steps=4),
-    "bf16-true": Case(400, train="batch_size: 8, precision: bf16-true", exact=2e-2),
+    "bf16-true": Case(500, train="batch_size: 1, precision: bf16-true", exact=2e-2),
     "bf16-mixed": Case(100, train="batch_size: 8, precision: bf16-mixed", exact=2e-2),
     "64-true": Case(100, train="batch_size: 8, precision: 64-true"),
     "64-true of a number": Case(100, NUMBER, train="batch_size: 8, precision: 64-true"),
@@ -527,3 +527,18 @@ def test_pictures_in_batches_of_one_are_refused_where_nothing_can_be_normalised(
 def test_pictures_of_one_class_are_refused(tmp_path: Path) -> None:
     found = refusal(pictures(tmp_path, 24, ("dog",)), "data")
     assert found.message == "`kind` has 1 class: all 24 rows have the label `dog`"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ("batch_size: 32", "the last batch of 1 row (of 33, in batches of 32) joins the batch before it"),
+        ("batch_size: 32, drop_last: true", "train.drop_last leaves out 1 of 33 rows of train in each epoch"),
+    ],
+)
+def test_what_becomes_of_a_remainder_is_said(
+    train: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(tmp_path, Case(41, train=train)).run("data", "train")
+    assert f"train: {expected}" in capsys.readouterr().out

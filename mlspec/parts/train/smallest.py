@@ -40,6 +40,15 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
         )
 
 
+def uneven(train: TrainSpec, rows: int) -> Iterator[str]:
+    """What becomes of a last batch that is not full, where that is not plain."""
+    left = rows - sum(sizes(rows, train.batch_size, True, train.drop_last))
+    if left:
+        yield f"train.drop_last leaves out {left} of {rows} rows of train in each epoch, other ones each time"
+    elif rows > train.batch_size > 1 and rows % train.batch_size == 1:
+        yield f"the last batch of 1 row (of {rows}, in batches of {train.batch_size}) joins the batch before it"
+
+
 def normalisable(network: nn.Module, train: TrainSpec, rows: Rows) -> None:
     """Raise StageError where mlspec's image network would normalise over one single value."""
     least = min(sizes(len(rows), train.batch_size, True, train.drop_last))

@@ -31,7 +31,7 @@ from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
-from mlspec.parts.train.smallest import enough, normalisable
+from mlspec.parts.train.smallest import enough, normalisable, uneven
 from mlspec.parts.train.spec import TrainSpec
 
 
@@ -61,13 +61,16 @@ def _train(job: Job) -> float | None:
     scratch = _scratch(job)
     preprocess, vocab = prepared(model, described, data, scratch / "preprocess", job.root)
     rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
-    enough(train, rows, ranks.count(), ours=not (isinstance(model, Custom) and model.datamodule))
+    ours = not (isinstance(model, Custom) and model.datamodule)
+    enough(train, rows, ranks.count(), ours)
     if not isinstance(model, Custom):
         targets = rows["valid"].targets.tolist()
         if refused := undefined.shown(
             undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(refused[0], help=refused[1])
+    for said in uneven(train, len(rows["train"])) if ours and ranks.first() else ():
+        print(f"train: {said}")
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
             print(f"warning: {said}")

@@ -27,7 +27,8 @@ class Text:
         except Exception as error:  # noqa: BLE001 - the extension raises a bare Exception
             raise BundleError(f"{folder / FILE} cannot be read: {error}") from None
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(max_length=settings["max_length"])
+        self.max_length: int = settings["max_length"]
+        self.tokenizer.enable_truncation(max_length=self.max_length)
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
         """Token ids of each row, at most `max_length`."""
