@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from mlspec.parts.data import address, faults
 from mlspec.parts.data.spec import SPLITS, DataSpec
 from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
@@ -46,12 +46,12 @@ def stages(project: Project) -> Iterable[Stage]:
             params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),
             needs=() if alone else ("network",),
         )
-    keys = ("source", "deps", "format", "inputs", "target", "split", "checks")
+    keys = ("source", "format", "inputs", "target", "split", "checks")  # `deps` are inputs themselves
     yield Stage(
         "data",
         "Check, split and profile the data",
         NAME,
-        inputs=_outermost(_inputs(data, project)),
+        inputs=outermost(_inputs(data, project)),
         outputs=(
             *(Output(path) for path in PARQUET.values()),
             Output(SCHEMA, cache=False),
@@ -62,18 +62,10 @@ def stages(project: Project) -> Iterable[Stage]:
     )
 
 
-def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
-    unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
-    return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))
-
-
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: files, folders above a wildcard, and the module of a callable."""
-    for source in data.sources.values():
-        module = project.surroundings.path_of(source.partition(":")[0]) if address.is_callable(source) else ""
-        if module:
-            yield module
+    """What the stage reads: files, folders above a wildcard, and the code of a callable."""
+    callables = [source for source in data.sources.values() if address.is_callable(source)]
+    yield from project.surroundings.code_of(*callables)
     # Paths in an image column start from the folder of the file that they are in.
     beside = data.holds_paths and data.format.images is None
     for path in data.files.values():
