@@ -175,10 +175,18 @@ def test_a_metric_means_in_training_what_it_means_in_evaluation(tmp_path: Path) 
     assert evaluated["recall"] == evaluated["accuracy"]  # so it is with the average `weighted`
 
 
-def test_what_a_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
-    project = projects.text(tmp_path, "evaluate: {average: macro}\n")
-    train = next(stage for stage in project.build().plan.stages if stage.name == "train")
-    assert {"evaluate.metrics", "evaluate.average", "evaluate.threshold"} <= set(train.params)
+def test_what_a_watched_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
+    def measured() -> set[str]:
+        train = next(stage for stage in project.build().plan.stages if stage.name == "train")
+        return {key for key in train.params if key.startswith("evaluate")}
+
+    project = projects.text(tmp_path, "evaluate: {average: macro, metrics: [accuracy]}\n")
+    before = fingerprint(project.job())
+    assert measured() == set()
+    project.spec("metrics: [accuracy]", "metrics: [accuracy, mcc]")
+    assert fingerprint(project.job()) == before
+    project.spec("learning_rate: 0.01", "learning_rate: 0.01, checkpoint: {monitor: valid/f1}")
+    assert measured() == {"evaluate.average", "evaluate.threshold"}
     before = fingerprint(project.job())
     project.spec("average: macro", "average: micro")
     assert fingerprint(project.job()) != before
