@@ -202,7 +202,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "evaluate.batch_size": (spec("metrics: [mae]", "metrics: [mae], batch_size: 7"), set(), ""),
     "export.onnx": (spec("1e-3", "1e-3, max_size: 1GB"), {"export"}, "export.onnx.max_size changed"),
     "test.pytest": (spec("-q", "-v"), {"test"}, "test.pytest.args changed"),
-    "track": (spec("\ntest:", "\ntrack: {wandb: {mode: offline}}\ntest:"), set(), ""),
+    "track": (spec("\ntest:", "\ntrack: {wandb: {project: p, mode: offline}}\ntest:"), set(), ""),
     "experiments": (spec("\ntest:", "\nexperiments: {long: {train.max_epochs: 3}}\ntest:"), set(), ""),
 }  # fmt: skip
 TRAIN: dict[str, str] = {

@@ -35,6 +35,16 @@ def metrics(project: Applied) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    """Trained with the defaults."""
+    project = projects.text(tmp_path_factory.mktemp("once"), "evaluate: {metrics: [accuracy]}\n")
+    project.spec("dropout: 0", "dropout: 0.2")
+    project.spec("max_epochs: 8", "max_epochs: 2")
+    project.run("data", "train")
+    return project
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "numbers", "images"])
 def test_every_kind_of_model_learns(kind: str, tmp_path: Path) -> None:
@@ -173,6 +183,24 @@ def test_a_metric_means_in_training_what_it_means_in_evaluation(tmp_path: Path) 
     evaluated = json.loads((project.artifacts / "metrics/evaluate.json").read_text(encoding="utf-8"))["metrics"]
     assert {name: metrics(project)["valid"][f"valid/{name}"] for name in names} == pytest.approx(evaluated)
     assert evaluated["recall"] == evaluated["accuracy"]  # so it is with the average `weighted`
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    ["workers: 2", "log_every: 1", "checkpoint: {every: 1m}", "checkpoint: {every_steps: 2}", "devices: 1",
+     "accelerator: cpu", "an added metric"],
+)  # fmt: skip
+def test_what_training_does_not_depend_on_leaves_the_weights_alone(change: str, once: Applied, tmp_path: Path) -> None:
+    project = projects.text(tmp_path, "evaluate: {metrics: [accuracy]}\n")
+    project.spec("dropout: 0", "dropout: 0.2")
+    if change == "an added metric":
+        project.spec("[accuracy]", "[accuracy, auroc]")
+        change = "log_every: 10"
+    project.spec("max_epochs: 8", f"max_epochs: 2, {change}")
+    project.run("data", "train")
+    assert same(weights(once), weights(project))
+    assert same(weights(once, "last"), weights(project, "last"))
 
 
 def test_what_a_watched_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
