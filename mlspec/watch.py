@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,8 @@ class _Hook:
             self._note("written" if _writes(mode, flags) else "read", path)
         elif event == "import":
             self._note("read", arguments[1])  # set for modules in machine code, which Python does not open
+        elif event == "sqlite3.connect":
+            self._note("read", arguments[0])
         elif event in ("os.listdir", "os.scandir"):
             self._note("listed", arguments[0])
         elif event == "os.rename":
@@ -94,8 +96,9 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
         _hooks.clear()
         del os.environ[_VARIABLE]
         for line in file.read_text(encoding="utf-8").splitlines():
-            what, path = json.loads(line)
-            getattr(seen, what).add(path)
+            with suppress(ValueError):  # a process that was killed while it wrote
+                what, path = json.loads(line)
+                getattr(seen, what).add(path)
         file.unlink()
 
 

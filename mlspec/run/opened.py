@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from mlspec.parts.data.spec import DataSpec
 from mlspec.plan.stage import outermost
 from mlspec.run.engines.reasons import yaml
 from mlspec.source import reads
+from mlspec.source.python import constants
 from mlspec.source.reads import covered, flow_list, inside
 from mlspec.watch import Seen, watching
 
@@ -36,8 +38,10 @@ def watched(stage: str, job: Job) -> Iterator[None]:
     if entry is None:
         yield
         return
+    start = time.time()
     with watching(job.root, job.scratch / f"opened-{os.getpid()}") as seen:
         yield
+    seen.read.update(_written_out(seen.read, job.root, start))
     known = _known(job.root)
     mine = known.get(stage, ())
     declared = [*(path for path in _paths(entry, "deps") if path not in mine), *_own(stage, job)]
@@ -46,6 +50,18 @@ def watched(stage: str, job: Job) -> Iterator[None]:
     _record(known, stage, found, job.root)
     for line in _said(stage, job, [path for path in found if path not in mine]):
         print(f"warning: {line}", flush=True)
+
+
+def _written_out(read: Iterable[str], root: Path, start: float) -> set[str]:
+    """Files whose whole path stands in the code that ran, where nothing has written them since.
+
+    Libraries that open files without Python, such as pyarrow and polars, are seen by nobody; their users mostly write
+    the path out.
+    """
+    code = {path for path in map(_source, read) if path.endswith(".py") and _matters(path, root)}
+    texts = {text for path in code for text in constants((root / path).read_bytes())}
+    files = {text for text in texts if inside(text) and (root / text).is_file()}
+    return {path for path in files if (root / path).stat().st_mtime < start}
 
 
 def undeclared(seen: Seen, root: Path, declared: Sequence[str]) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ def parse(text: str) -> dict[str, tuple[str, ...]]:
         if not line.strip() or line.startswith("#"):
             continue
         stage, _, path = line.partition(" ")
-        if not stage.isidentifier() or not inside(path):
-            message = f"{FILE}:{number} is not `STAGE PATH` with a path in the project"
+        if not stage.isidentifier() or not inside(path) or path.startswith("artifacts/"):
+            message = f"{FILE}:{number} is not `STAGE PATH` with a path in the project, outside of artifacts/"
             help = f"remove that line; `mlspec apply` writes {FILE} again"
             raise MlspecError(message, help=help, code="broken-lock")
         found.setdefault(stage, []).append(path)

@@ -43,9 +43,11 @@ FILES: dict[str, str | bytes] = {
     "src/data.py": """\
 import csv
 from pathlib import Path
+from pyarrow.csv import read_csv
 from src.clean import clean
 
 def load():
+    assert read_csv("data/native.csv").num_rows == 1
     more = len(Path("data/more.txt").read_text())
     parts = sum(len(path.read_text()) for path in sorted(Path("data/parts").iterdir()))
     with open("data/rows.csv", newline="") as file:
@@ -100,6 +102,7 @@ def layers(hidden):
     "assets/unused.txt": "1\n",
     "data/rows.csv": "size,price\n" + "".join(f"{n / 10},{n / 5}\n" for n in range(80)),
     "data/more.txt": "xx",
+    "data/native.csv": "a\n1\n",
     "data/parts/a.txt": "x",
     "data/unused.csv": "x\n",
 }
@@ -176,6 +179,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a new module of nobody": (lambda root: (root / "src/new.py").write_text("x = 1\n"), set(), ""),
     "a declared file": (more("data/rows.csv"), {"data"}, "input data/rows.csv changed"),
     "a file that is not declared": (more("data/more.txt"), {"data"}, "input data/more.txt changed"),
+    "a file that a library opens by itself": (more("data/native.csv"), {"data"}, "input data/native.csv changed"),
     "one file of a listed folder": (more("data/parts/a.txt"), {"data"}, "input data/parts changed"),
     "a new file of a listed folder": (
         lambda root: (root / "data/parts/b.txt").write_text("x"), {"data"}, "input data/parts changed"),
@@ -193,7 +197,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "data.inputs": (spec("{size: number}", "{size: {type: number}}"), {"data"}, "data.inputs.size changed"),
     "data.remote": (spec("seed: 1}", "seed: 1}\n  remote: ../elsewhere"), set(), ""),
     "data.deps, as the warning says": (
-        spec("[data/rows.csv]", "[data/rows.csv, data/more.txt, data/parts]"), set(), ""),
+        spec("[data/rows.csv]", "[data/rows.csv, data/more.txt, data/native.csv, data/parts]"), set(), ""),
     "data.deps, one more": (spec("[data/rows.csv]", "[data/rows.csv, data/unused.csv]"), {"data"},
                             "input data/unused.csv is new"),
     "model.args": (spec("hidden: 4", "hidden: 5"), {"train"}, "model.args.hidden changed 4 → 5"),
@@ -266,6 +270,7 @@ def test_what_was_opened_is_kept_and_said(applied: Path, capsys: pytest.CaptureF
     lines = (applied / "reads.lock").read_text().splitlines()[1:]
     assert set(lines) == {
         "data data/more.txt",
+        "data data/native.csv",
         "data data/parts",
         *(f"{stage} {path}" for stage in MODEL - {"test"} for path in ("assets/wide.txt", "src/activation.py")),
         *(f"test {path}" for path in ("assets/limit.txt", "assets/wide.txt", "src/activation.py")),
@@ -273,7 +278,7 @@ def test_what_was_opened_is_kept_and_said(applied: Path, capsys: pytest.CaptureF
     main(["build", "--check", "--spec", str(applied / "mlproject.yaml")])
     said = capsys.readouterr().err
     assert "warning[undeclared-read]" in said
-    assert "deps: [data/rows.csv, data/more.txt, data/parts]" in said
+    assert "deps: [data/rows.csv, data/more.txt, data/native.csv, data/parts]" in said
 
 
 def test_old_weights_are_not_measured_with_new_code(project: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
     if data is None or stage is None or data.track != "dvc":
         return ()
     made = {output.path for s in stages for output in s.outputs}
-    code, reads = project.surroundings.code, project.surroundings.reads.get("data", ())
+    code, reads = project.surroundings.code, {*project.surroundings.reads.get("data", ())} - {*data.deps}
     holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
     return tuple(path for path in stage.inputs if path not in {*made, *holds_code, *reads})
 

@@ -83,10 +83,12 @@ class Dvc:
 
         code = follow(state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
         seconds = round(time.monotonic() - start, 3)
-        if code == 0 and not stage.effects:
-            state.settle(self.root, stage)
-            state.remember(self.root)
+        shown = log.relative_to(self.root).as_posix()
+        outcome = judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)
         if code == 0 and stage.effects:
             effects.remember(self.root, stage)
-        shown = log.relative_to(self.root).as_posix()
-        return judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)
+        elif code == 0:
+            if outcome.status == "ran":
+                state.settle(self.root, stage)
+            state.remember(self.root)
+        return outcome
