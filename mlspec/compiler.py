@@ -58,4 +58,4 @@ def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
 def _with_reads(stage: Stage, project: Project) -> Stage:
     """The stage with what it opened in its last run beyond what it declares as further inputs."""
     reads = [path for path in project.surroundings.reads.get(stage.name, ()) if not covered(path, stage.inputs)]
-    return replace(stage, inputs=outermost((*stage.inputs, *reads))) if reads and not stage.effects else stage
+    return replace(stage, inputs=(*stage.inputs, *outermost(reads))) if reads and not stage.effects else stage

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.errors import SpecError
+from mlspec.errors import SpecError, StageError
 from mlspec.explain import explanations
+from mlspec.job import Job
+from mlspec.parts.data import work
+from mlspec.parts.data.spec import DataSpec
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mlspec"
 BASE = {
@@ -21,6 +24,7 @@ BASE = {
     "model": "model: {type: text-classifier}\n",
 }
 _MODULE = re.compile(r"```(?:python|text) (src/\w+\.py|data/\w+\.txt|reads\.lock)\n(.*?)```", re.DOTALL)
+_FILE = re.compile(r"```[ct]sv (data/\w+\.[ct]sv)\n(.*?)```", re.DOTALL)
 _BLOCK = re.compile(r"## (Wrong|Right)\n\n```yaml( file)?\n(.*?)\n```", re.DOTALL)
 EXAMPLES = [
     (code, kind, bool(whole), text)
@@ -45,12 +49,30 @@ def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: s
         found = [d.code for d in compile_project(spec).warnings]
     except SpecError as error:
         found = [d.code for d in error.diagnostics]
+    if files := _FILE.findall(explanations()[code].read_text(encoding="utf-8")):
+        assert found == []
+        found = read(tmp_path, spec, files)
     assert found == ([code] if kind == "Wrong" else [])
+
+
+def read(root: Path, spec: Path, files: list[tuple[str, str]]) -> list[str]:
+    """Run the stage `data` over the files of an explanation, for what only the data can show."""
+    for name, contents in files:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(contents, encoding="utf-8")
+    data = compile_project(spec).project.need(DataSpec)
+    try:
+        work.main(Job(root, root / "artifacts", root / "artifacts", {}, {"data": data}))
+    except StageError as error:
+        return [error.code]
+    return []
 
 
 def test_every_code_in_the_package_is_explained() -> None:
     pattern = re.compile(
         r"""(?:Finding|Fault|Diagnostic|_refused|_fault|PydanticCustomError)\(\s*\n?\s*"([a-z][a-z0-9-]+)\""""
     )
-    used = {code for file in PACKAGE.rglob("*.py") for code in pattern.findall(file.read_text(encoding="utf-8"))}
+    of_stages = re.compile(r"""code="([a-z-]+)\"""")
+    texts = [file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py")]
+    used = {code for text in texts for code in (*pattern.findall(text), *of_stages.findall(text))}
     assert used <= set(explanations()), used - set(explanations())

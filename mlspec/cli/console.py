@@ -81,6 +81,8 @@ class Console:
             self.say(f"{self.paint('error', 'red', 'bold')}: {error.message}")
             for line in error.help.splitlines():
                 self.say(f"  = help: {line}")
+            if error.code:
+                self.say(f"  = see: mlspec explain {error.code}")
 
 
 def failure_json(error: MlspecError) -> dict[str, object]:
@@ -91,6 +93,8 @@ def failure_json(error: MlspecError) -> dict[str, object]:
         "help": error.help,
         "exit_code": error.exit_code,
     }
+    if error.code:
+        document["code"] = error.code
     if isinstance(error, SpecError):
         document["diagnostics"] = [d.to_json() for d in error.diagnostics]
     if isinstance(error, ConflictError):

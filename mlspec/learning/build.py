@@ -17,7 +17,7 @@ from mlspec.errors import StageError
 from mlspec.job import user_code
 from mlspec.learning import code
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
-from mlspec.learning.pretrained import encoder, encoder_of
+from mlspec.learning.pretrained import encoder, encoder_of, positions
 from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
 
 
@@ -31,6 +31,12 @@ def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path)
     described = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
     if isinstance(model, TextClassifier) and model.pretrained is not None:
         body, config = encoder(model.pretrained, root)
+        most = positions(body)
+        if most is not None and model.max_length > most:
+            raise StageError(
+                f"model.max_length is {model.max_length}, and {model.pretrained} has positions for {most} tokens",
+                help=f"model.max_length: {most} (longer texts are cut there)",
+            )
         made = PretrainedNetwork(body, config["hidden_size"], outputs(schema), model.dropout)
         if model.freeze:
             body.requires_grad_(False)

@@ -38,7 +38,11 @@ class Keep(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """Save when it is due and the state is whole."""
         # Lightning would skip the validation that follows a last batch, and gradients half added up are not saved.
-        whole = not trainer.is_last_batch and trainer.global_step > self._step and not _adding_up(trainer)
+        whole = (
+            not (trainer.is_last_batch or trainer.should_stop)
+            and trainer.global_step > self._step
+            and not _adding_up(trainer)
+        )
         if whole and self.anywhere and self._due(trainer):
             self._save(trainer)
 
@@ -185,3 +189,15 @@ class Finite(pl.Callback):
                 f"the loss is {float(loss)} at step {trainer.global_step}",
                 help="lower train.learning_rate, set train.gradient_clip, or use train.precision 32-true",
             )
+
+
+class LastStep(pl.Callback):
+    """Ends the training at `steps` with a validation: where max_steps ends it within an epoch, Lightning does none."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Ask for the end, as Lightning's timer does."""
+        if trainer.global_step >= self.steps:
+            trainer.should_stop = True

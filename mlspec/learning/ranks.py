@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -68,6 +69,8 @@ def _collect(pipes: list[Connection]) -> float | None:
                 raise StageError(message, help="it may have run out of memory: lower train.batch_size") from None
             if kind == "error":
                 raise StageError(value, help=help)
+            if kind == "bug":
+                raise RuntimeError(f"process {rank} of the training failed:\n{value}")
             if kind == "interrupt":
                 raise KeyboardInterrupt
             result = value if rank == 0 else result
@@ -92,7 +95,14 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Conn
         answered = ("error", error.message, error.help)
     except KeyboardInterrupt:
         answered = ("interrupt", None, "")
+    except Exception:  # noqa: BLE001 - raised again in the process that started this one
+        answered = ("bug", traceback.format_exc(), "")
     answer.send(answered)
+
+
+def count() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def first() -> bool:

@@ -48,7 +48,7 @@ def test_no_key_is_left_out(every: list[Key]) -> None:
     ("key", "said"),
     [
         ("train.schedule.warmup", "train.schedule.warmup: number from 0 below 1, default 0.0\n"),
-        ("data.target", "  type    `class` or `number`, default class\n"),
+        ("data.target", "  type        `class` or `number`, default class\n"),
         ("data.inputs.anything", "  height    whole number from 1 to 4096\n"),
         ("model", "  with `type: tabular`\n"),
         ("model.hidden", "model.hidden (type: tabular): list of whole number from 1 to 8192, default [64, 32]\n"),

@@ -348,3 +348,13 @@ def test_numbers_beyond_json_are_left_out(tmp_path: Path) -> None:
     )
     words = Page(write(line)).words
     assert "mcc is –, needed ≥ 0.2" in words
+
+
+def test_a_metric_without_a_value_says_why(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    why = "3 of 12 rows have the target 0"
+    (line.artifacts / "metrics/evaluate.json").write_text(
+        json.dumps({"metrics": {"mae": 0.5, "mape": None}, "undefined": {"mape": why}})
+    )
+    words = Page(write(line)).words
+    assert f"mape is not defined on these rows: {why}." in words

@@ -213,6 +213,7 @@ TRAIN: dict[str, str] = {
     "max_epochs": "max_epochs: 2",
     "max_steps": "max_steps: 5",
     "batch_size": "batch_size: 8",
+    "drop_last": "drop_last: true",
     "learning_rate": "learning_rate: 0.1",
     "optimizer": "optimizer: {type: sgd}",
     "schedule": "schedule: {type: cosine}",

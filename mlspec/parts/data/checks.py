@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from mlspec.parts.data.nulls import words as nulls_of
+from mlspec.parts.data.numerals import Separators, number
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import Check, DataSpec
-from mlspec.parts.data.typed import as_number, word
+from mlspec.parts.data.values import missing, readings, text
 
 
 def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
@@ -18,7 +20,7 @@ def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
         failure
         for raw in sources.values()
         for name, check in data.checks.columns.items()
-        for failure in _column(name, check, raw)
+        for failure in _column(data, name, check, raw)
     ]
     return failures + list(_rows(data, sources))
 
@@ -49,39 +51,41 @@ def _repeated(keys: Sequence[str], seen: set[str]) -> list[int]:
     return found
 
 
-def _column(name: str, check: Check, raw: Raw) -> Iterator[Failure]:
+def _column(data: DataSpec, name: str, check: Check, raw: Raw) -> Iterator[Failure]:
     raw.need(name, "data.checks names a column")
-    values = raw.table[name].to_pylist()
+    nulls = nulls_of(data, name)
+    values = [None if missing(v) or (isinstance(v, str) and v in nulls) else v for v in raw.table[name].to_pylist()]
     if check.not_null:
         yield from raw.failure(name, "is missing", [row for row, value in enumerate(values) if value is None])
     present = [(row, value) for row, value in enumerate(values) if value is not None]
-    for what, fails in _conditions(check, [value for _, value in present]):
+    for what, fails in _conditions(check, Separators.of(data.format), [value for _, value in present]):
         yield from raw.failure(name, what, [row for row, value in present if fails(value)])
 
 
-def _conditions(check: Check, values: Sequence[object]) -> Iterator[tuple[str, Callable[[object], bool]]]:
+def _conditions(
+    check: Check, separators: Separators, values: Sequence[object]
+) -> Iterator[tuple[str, Callable[[object], bool]]]:
     """What is said of a value that fails, and whether one does."""
-    for what, limit, beyond in _limits(check):
+    for what, limit, beyond in _limits(check, separators):
         yield f"{what} {limit:g}", functools.partial(beyond, limit)
     if check.one_of is not None:
-        words = {word(value) for value in check.one_of}
-        numbers = {float(value) for value in check.one_of if isinstance(value, int | float)}
-        shown = ", ".join(word(value) for value in check.one_of[:10]) + (", ..." if len(words) > 10 else "")
-        yield f"is none of: {shown}", lambda value: word(value) not in words and as_number(value) not in numbers
+        allowed = {reading for value in check.one_of for reading in readings(value)}
+        shown = ", ".join(text(value) for value in check.one_of[:10]) + (", ..." if len(check.one_of) > 10 else "")
+        yield f"is none of: {shown}", lambda value: allowed.isdisjoint(readings(value))
     if check.matches is not None:
         pattern = re.compile(check.matches)
-        yield f"does not match {check.matches}", lambda value: not pattern.fullmatch(word(value))
+        yield f"does not match {check.matches}", lambda value: not pattern.fullmatch(text(value))
     if check.unique:
-        counts = Counter(map(word, values))
-        yield "is not unique", lambda value: counts[word(value)] > 1
+        counts = Counter(map(text, values))
+        yield "is not unique", lambda value: counts[text(value)] > 1
 
 
-def _limits(check: Check) -> list[tuple[str, float, Callable[[float, object], bool]]]:
+def _limits(check: Check, separators: Separators) -> list[tuple[str, float, Callable[[float, object], bool]]]:
     """What is said, the bound, and whether a value lies beyond it; what is no number lies beyond any bound."""
     found: list[tuple[str, float | None, Callable[[float, object], bool]]] = [
-        ("is below", check.min, lambda limit, value: not as_number(value) >= limit),
-        ("is above", check.max, lambda limit, value: not as_number(value) <= limit),
-        ("is shorter than", check.min_length, lambda limit, value: len(word(value)) < limit),
-        ("is longer than", check.max_length, lambda limit, value: len(word(value)) > limit),
+        ("is below", check.min, lambda limit, value: not number(value, separators) >= limit),
+        ("is above", check.max, lambda limit, value: not number(value, separators) <= limit),
+        ("is shorter than", check.min_length, lambda limit, value: len(text(value)) < limit),
+        ("is longer than", check.max_length, lambda limit, value: len(text(value)) > limit),
     ]
     return [(what, limit, beyond) for what, limit, beyond in found if limit is not None]

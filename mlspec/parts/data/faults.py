@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from mlspec.parts.data import address
 from mlspec.parts.data.spec import Check, DataSpec
+from mlspec.parts.data.target import Label, label_name
 from mlspec.source.document import Location
 from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.source.reads import covered, flow_list
@@ -85,15 +86,20 @@ def _format(data: DataSpec, _: Project) -> Iterator[Finding]:
     kind, given = data.written_as, data.format
     if data.kind != "callable" and not kind:
         message = f"`{data.source}` does not say what kind of file it is"
-        help = "add `format: {type: ...}`: csv, tsv, parquet, jsonl or images"
+        help = "add `format: {type: ...}`: csv, tsv, parquet, jsonl, json or images"
         yield Finding("unknown-format", ("data", "source"), message, help)
     if given.header is False and given.columns is None:
         help = "columns: [id, sentence, label]"
         yield Finding("conflicting-options", ("data", "format", "header"), "without a header, name the columns", help)
-    for key in ("columns", "header", "delimiter", "decimal", "quoting"):
+    images = ("decimal", "thousands", "trim") if kind == "images" else ()
+    for key in ("columns", "header", "delimiter", "quoting", "escape", *images):
         if kind not in (*TEXTUAL, "") and getattr(given, key) is not None:
             message = f"{'a ' + kind + ' file' if kind != 'images' else 'an image folder'} has no `{key}`"
             yield Finding("conflicting-options", ("data", "format", key), message, "leave it out", on="key")
+    if given.thousands is not None and given.thousands == (given.decimal or "."):
+        message = f"`{given.thousands}` cannot separate both thousands and decimals"
+        help = 'for example `decimal: ","` with `thousands: "."`'
+        yield Finding("conflicting-options", ("data", "format", "thousands"), message, help)
     repeated = _repeated(given.columns or [])
     if repeated:
         index, name = repeated
@@ -140,26 +146,43 @@ def _target(data: DataSpec, _: Project) -> Iterator[Finding]:
         message = "an image folder's names are classes, not numbers"
         help = "name a csv file with the paths and the numbers as the source"
         yield Finding("conflicting-options", ("data", "target", "type"), message, help)
-    if target.type == "class" and len(target.labels) < 2 and (data.written_as != "images" or target.labels):
-        message = "a class target needs at least two labels"
-        yield Finding("too-few-labels", ("data", "target"), message, "labels: [no, yes]", on="key")
-    repeated = _repeated(target.labels)
-    if repeated:
-        place = ("data", "target", "labels", repeated[0])
-        yield Finding("repeated-name", place, f"the label `{repeated[1]}` is given twice")
+    if target.type == "class" and len(target.labels) == 1:
+        message = f"a class target needs at least two labels, not only `{target.names[0]}`"
+        help = "add the others, or leave `labels` out to use all values of the column"
+        yield Finding("too-few-labels", ("data", "target", "labels"), message, help, on="key")
+    yield from _labels(data)
     yield from _values(data)
+
+
+def _labels(data: DataSpec) -> Iterator[Finding]:
+    target, at = data.target, ("data", "target")
+    repeated = _repeated(target.names) or _same_number(target.labels)
+    if repeated:
+        yield Finding("repeated-name", (*at, "labels", repeated[0]), f"the label `{repeated[1]}` is given twice")
+    if target.labels_are == "positions" and not target.labels:
+        message = "positions count in `labels`, and there is no such list"
+        yield Finding("conflicting-options", (*at, "labels_are"), message, "name the labels in order: labels: [...]")
+    if target.labels_are == "positions" and target.values:
+        message = "`labels_are: positions` and `values` both say what the column holds"
+        yield Finding("conflicting-options", (*at, "values"), message, "keep one of the two", on="key")
+
+
+def _same_number(labels: Sequence[Label]) -> tuple[int, str] | None:
+    """The first label that is the same number as one before it, such as 1 and 1.0."""
+    numbers = [label if isinstance(label, int | float) and not isinstance(label, bool) else None for label in labels]
+    return next(((i, label_name(labels[i])) for i, n in enumerate(numbers) if n is not None and n in numbers[:i]), None)
 
 
 def _values(data: DataSpec) -> Iterator[Finding]:
     target, at = data.target, ("data", "target", "values")
     if not target.values or not target.labels:
         return
-    for word, label in target.values.items():
-        if label not in target.labels:
-            help = suggest(label, target.labels, "the labels are")
+    for word, label in target.meanings.items():
+        if label not in target.names:
+            help = suggest(label, target.names, "the labels are")
             yield Finding("unknown-label", (*at, word), f"`{label}` is not one of the labels", help)
-    for label in target.labels:
-        if label not in target.values.values():
+    for label in target.names:
+        if label not in target.meanings.values():
             message = f"no value means the label `{label}`, so it can never occur"
             yield Finding("unknown-label", at, message, "add the value, or remove the label", on="key")
 

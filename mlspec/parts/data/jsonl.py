@@ -1,84 +1,175 @@
-"""A file of JSON lines to rows; lines that hold no JSON object are noted, not fatal."""
+"""JSON to rows: one object a line, or a list of objects; what is no object is noted, not fatal."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.json
 
-from mlspec.parts.data.encoding import decodable
+from mlspec.errors import StageError
+from mlspec.parts.data.contents import contents, decoded, text_lines
+from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.raw import Failure, Piece, Place
 from mlspec.parts.data.spec import DataSpec
 
+_SPACE = " \t\r\n"
+
+
+class _Item(NamedTuple):
+    """One row: the line it begins on, and the object or what is wrong with it."""
+
+    line: int
+    value: dict[str, Any] | None
+    wrong: str = ""
+    text: str = ""
+
+
+class _TwiceError(ValueError):
+    """An object with two values for one key."""
+
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
-    """The rows of one file. Raises StageError where it is not text."""
-    decodable(file, name, data.format.encoding)
-    text = file.read_text(encoding=data.format.encoding).removeprefix("\ufeff")
-    table = _quick(data, text)
-    if table is not None:
-        return Piece(name, table, range(1, table.num_rows + 1))
-    return _careful(name, text)
-
-
-def _quick(data: DataSpec, text: str) -> pa.Table | None:
-    """Arrow's own reader; None where a line is not like the others."""
-    # Left to itself it makes timestamps of texts that look like dates.
-    texts = [name for name, i in data.columns.items() if i.type in ("text", "category")]
-    schema = pa.schema([(name, pa.string()) for name in texts])
-    options = pyarrow.json.ParseOptions(explicit_schema=schema, newlines_in_values=False)
-    raw = text.encode()
-    try:
-        table = pyarrow.json.read_json(
-            io.BytesIO(raw), pyarrow.json.ReadOptions(block_size=max(len(raw), 1), use_threads=False), options
-        )
-    except pa.ArrowException:
-        return None
-    odd = any(pa.types.is_temporal(f.type) or pa.types.is_nested(f.type) for f in table.schema)
-    # A name that no line has would come out as an empty column of the schema's.
-    absent = any(table[name].null_count == table.num_rows for name in texts)
-    return None if odd or absent else table
-
-
-def _careful(name: str, text: str) -> Piece:
-    rows: list[dict[str, Any]] = []
-    numbers: list[int] = []
+    """The rows of one file. Raises StageError where it is not text, or one object instead of many."""
+    found = contents(file, name)
+    text = decoded(found.raw, name, data.format.encoding)
+    items = list(_items(text, name))
+    rows = [item.value for item in items if item.value is not None]
+    numbers = [number for number, item in enumerate(items, start=1) if item.value is not None]
     bad: dict[str, list[Place]] = {}
-    filled = (line for line in text.split("\n") if line.strip())
-    for number, line in enumerate(filled, start=1):
-        found, wrong = _object(line)
-        if found is None:
-            bad.setdefault(wrong, []).append(Place(name, number, line.strip()))
-        else:
-            rows.append(found)
-            numbers.append(number)
+    for number, item in enumerate(items, start=1):
+        if item.value is None:
+            bad.setdefault(item.wrong, []).append(Place(name, number, item.text))
     names = list(dict.fromkeys(key for row in rows for key in row))
-    table = pa.table({key: _column([row.get(key) for row in rows]) for key in names})
-    return Piece(name, table, numbers, tuple(Failure("rows", what, places) for what, places in bad.items()))
+    table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
+    unread = tuple(Failure("rows", what, places) for what, places in bad.items())
+    return Piece(name, table, numbers, unread, decisions=(*found.decisions, *_decisions(data, text, name)))
 
 
-def _object(line: str) -> tuple[dict[str, Any] | None, str]:
+def _decisions(data: DataSpec, text: str, name: str) -> Iterator[Decision]:
+    if _is_list(text) and data.written_as == "jsonl":
+        yield Decision(f"file {name}", "read as one JSON list, not as JSON lines", "data.format.type")
+
+
+def _is_list(text: str) -> bool:
+    return text.lstrip(_SPACE)[:1] == "["
+
+
+def _items(text: str, name: str) -> Iterator[_Item]:
+    if _is_list(text) and not _line_of_list(text):
+        yield from _elements(text)
+        return
+    items = list(_by_line(text))
+    if items and all(item.value is None for item in items):
+        _refuse_single(text, name)
+    yield from items
+
+
+def _line_of_list(text: str) -> bool:
+    """Whether the first line is a list of its own with other lines behind it: then each line should be an object."""
+    first, _, rest = text.lstrip(_SPACE).partition("\n")
     try:
-        found = json.loads(line)
+        json.loads(first)
     except (ValueError, RecursionError):
-        return None, "are not JSON"
-    return (found, "") if isinstance(found, dict) else (None, "are not a JSON object")
+        return False
+    return bool(rest.strip(_SPACE))
 
 
-def _column(values: list[Any]) -> pa.Array:
-    """One column; values of several kinds all become text, so that those of the wrong kind can be told one by one."""
+def _refuse_single(text: str, name: str) -> None:
+    """Raise StageError where the whole file is one JSON value that is no list of rows."""
     try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError):
-        return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if text.count("\n", 0, len(text.rstrip(_SPACE))):
+        raise StageError(
+            f"{name} is a single JSON object over several lines, not a list of rows",
+            help="write a list of objects, `[{...}, {...}]`, or one object a line",
+        )
+
+
+def _by_line(text: str) -> Iterator[_Item]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _item(number, line.strip())
+
+
+def _item(number: int, text: str) -> _Item:
+    try:
+        value = json.loads(text, object_pairs_hook=_pairs)
+    except _TwiceError as error:
+        return _Item(number, None, str(error), text)
+    except (ValueError, RecursionError):
+        return _Item(number, None, "are not JSON", text)
+    return _Item(number, value) if isinstance(value, dict) else _Item(number, None, "are not a JSON object", text)
+
+
+def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _TwiceError(f"have the key `{key}` twice")
+    return value
+
+
+def _elements(text: str) -> Iterator[_Item]:
+    """The elements of a JSON list; what stands behind a fault cannot be read."""
+    decoder = json.JSONDecoder(object_pairs_hook=_pairs)
+    at, line, counted = text.index("[") + 1, 1, 0
+    while True:
+        at = _skipped(text, at, _SPACE)
+        line, counted = line + text.count("\n", counted, at), at
+        if text[at : at + 1] == "]":
+            yield from _rest(text, at + 1, line)
+            return
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except _TwiceError as error:
+            yield _Item(line, None, str(error), text[at : at + 80])
+            return
+        except (ValueError, RecursionError):
+            yield _Item(line, None, "are not JSON", text[at : at + 80])
+            return
+        yield (
+            _Item(line, value)
+            if isinstance(value, dict)
+            else _Item(line, None, "are not a JSON object", text[at : min(end, at + 80)])
+        )
+        at = _skipped(text, end, _SPACE)
+        if text[at : at + 1] == ",":
+            at += 1
+        elif text[at : at + 1] != "]":
+            yield _Item(line, None, "are not separated by commas", text[at : at + 80])
+            return
+
+
+def _rest(text: str, at: int, line: int) -> Iterator[_Item]:
+    rest = text[at:].strip()
+    if rest:
+        yield _Item(line, None, "stand behind the end of the list", rest[:80])
+
+
+def _skipped(text: str, at: int, signs: str) -> int:
+    while at < len(text) and text[at] in signs:
+        at += 1
+    return at
+
+
+def column(values: list[Any]) -> pa.Array:
+    """One column; values of several kinds all become text, so that those of the wrong kind can be named one by one."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} or len(kinds) <= 1:
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, OverflowError):
+            pass
+    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
 
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:
-    """The line that each row of the file is on, counted from 1."""
-    with file.open(encoding=data.format.encoding, errors="replace", newline="\n") as opened:
-        yield from (number for number, line in enumerate(opened, start=1) if line.strip())
+    """The line that each row of the file begins on, counted from 1."""
+    text = text_lines(file, file.name, data.format.encoding).getvalue()
+    yield from (item.line for item in _items(text, file.name))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data import address, faults
 from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.parts.data.watched import watched
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.spec.base import Finding
@@ -19,6 +19,7 @@ SECTIONS = {"data": DataSpec}
 PROGRAMS = {"fetch": "mlspec.parts.data.fetch:main", "data": "mlspec.parts.data.work:main"}
 SCHEMA, PROFILE = "artifacts/data/schema.json", "artifacts/data/profile.json"
 DECISIONS = "artifacts/data/decisions.json"
+ORIGINS = "artifacts/data/origins.parquet"
 PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
@@ -51,9 +52,9 @@ def stages(project: Project) -> Iterable[Stage]:
         "data",
         "Check, split and profile the data",
         NAME,
-        inputs=outermost(_inputs(data, project)),
+        inputs=_inputs_once(data, project),
         outputs=(
-            *(Output(path) for path in PARQUET.values()),
+            *(Output(path) for path in (*PARQUET.values(), ORIGINS)),
             Output(SCHEMA, cache=False),
             Output(PROFILE, cache=False),
             Output(DECISIONS, cache=False),
@@ -62,16 +63,14 @@ def stages(project: Project) -> Iterable[Stage]:
     )
 
 
+def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
+    """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
+    paths = outermost(_inputs(data, project))
+    return (*paths, *(path for path in outermost(data.deps) if path not in paths))
+
+
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: files, folders above a wildcard, and the code of a callable."""
+    """What the stage reads: the code of its callables, files and folders."""
     callables = [source for source in data.sources.values() if address.is_callable(source)]
     yield from project.surroundings.code_of(*callables)
-    # Paths in an image column start from the folder of the file that they are in.
-    beside = data.holds_paths and data.format.images is None
-    for path in data.files.values():
-        place = address.folder(path)
-        above = place if address.has_wildcard(path) else posixpath.dirname(place)
-        yield (above or place) if beside else place
-    if data.holds_paths and data.format.images is not None:
-        yield data.format.images
-    yield from data.deps
+    yield from watched(data)

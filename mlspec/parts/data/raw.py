@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from mlspec.errors import StageError
 from mlspec.parts.data.decisions import Decision
+from mlspec.parts.data.values import text
 from mlspec.spec.names import suggest
 
 _SEPARATORS = (";", "\t", "|", ",")
@@ -34,6 +36,10 @@ class Failure:
     column: str
     what: str
     places: Sequence[Place] = ()
+    help: str = ""
+    """The edit of the spec that fits these values; empty where the data has to change."""
+    code: str = ""
+    """The explanation that `mlspec explain` has of it."""
 
 
 def merged(failures: Iterable[Failure]) -> list[Failure]:
@@ -41,12 +47,15 @@ def merged(failures: Iterable[Failure]) -> list[Failure]:
 
     A target's missing values are a fault of their own, and of a check that asks for them.
     """
-    found: dict[tuple[str, str], dict[tuple[str, int], Place]] = {}
+    places: dict[tuple[str, str], dict[tuple[str, int], Place]] = {}
+    first: dict[tuple[str, str], Failure] = {}
     for failure in failures:
-        places = found.setdefault((failure.column, failure.what), {})
+        key = (failure.column, failure.what)
+        if not first.setdefault(key, failure).help and failure.help:
+            first[key] = failure
         for place in failure.places:
-            places.setdefault(place[:2], place)
-    return [Failure(column, what, list(places.values())) for (column, what), places in found.items()]
+            places.setdefault(key, {}).setdefault(place[:2], place)
+    return [replace(failure, places=list(places.get(key, {}).values())) for key, failure in first.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,10 @@ class Piece:
     """Where each row is a file of its own (an image): their names."""
     decisions: tuple[Decision, ...] = ()
     """How the file was interpreted where the spec leaves it open."""
+
+    def renamed(self, rename: Callable[[str], str]) -> Piece:
+        """The same rows under other column names."""
+        return replace(self, table=self.table.rename_columns([rename(name) for name in self.table.column_names]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +101,25 @@ class Raw:
         """How all files were interpreted."""
         return [decision for piece in self.pieces for decision in piece.decisions]
 
-    def failure(self, column: str, what: str, rows: Iterable[int]) -> list[Failure]:
+    def failure(self, column: str, what: str, rows: Iterable[int], help: str = "", code: str = "") -> list[Failure]:
         """One Failure about these rows of `table`, or none where there are no rows."""
         values = self.table[column] if column in self.names else None
         places = [self.place(row, values[row].as_py() if values is not None else "") for row in rows]
-        return [Failure(column, what, places)] if places else []
+        return [Failure(column, what, places, help, code)] if places else []
 
     def place(self, row: int, value: object = "") -> Place:
         """Where a row of `table` is from."""
         index = bisect.bisect_right(self.starts, row) - 1
         piece, at = self.pieces[index], row - self.starts[index]
         return Place(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
+
+    def trimmed(self) -> Raw:
+        """The same rows without spaces around texts."""
+        table = self.table
+        for index, field in enumerate(table.schema):
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                table = table.set_column(index, field.name, pc.utf8_trim_whitespace(table.column(index)))
+        return replace(self, table=table)
 
     def need(self, column: str, who: str) -> None:
         """Raise StageError where there is no such column; `who` says what asks for it."""
@@ -110,38 +131,63 @@ class Raw:
         return replace(self, table=self.table.set_column(self.names.index(name), name, column))
 
 
-def joined(pieces: Sequence[Piece], wanted: Sequence[str]) -> Raw:
-    """The rows of all files, one after the other. Raises StageError where a file lacks one of the columns `wanted`."""
-    for piece in pieces:
-        _has_columns(piece, wanted)
-    tables = _alike([_plain(piece.table) for piece in pieces])
+def joined(pieces: Sequence[Piece], needed: Sequence[str], images: Collection[str] = ()) -> Raw:
+    """The rows of all files, one after the other. Raises StageError where a file lacks one of the columns `needed`.
+
+    Columns that nobody names do not matter: those without a name of their own are left out, and lists and dictionaries
+    become JSON text. `images` may keep theirs.
+    """
+    usable = [_named(piece, needed) for piece in pieces]
+    tables = _alike([_plain(piece.table, {*needed, *images}) for piece in usable])
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         message = f"the files do not fit together: {error}"
         raise StageError(message, help="give them the same columns and types") from None
     starts = itertools.accumulate((piece.table.num_rows for piece in pieces[:-1]), initial=0)
-    return Raw(table.replace_schema_metadata(None).combine_chunks(), tuple(pieces), tuple(starts))
+    return Raw(table.replace_schema_metadata(None).combine_chunks(), tuple(usable), tuple(starts))
 
 
-def _has_columns(piece: Piece, wanted: Sequence[str]) -> None:
+def _named(piece: Piece, needed: Sequence[str]) -> Piece:
+    """The piece without columns that have no name of their own. Raises StageError for a needed one."""
     names = piece.table.column_names
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        message = f"{piece.file} has two columns named `{twice[0]}`"
+    counts = Counter(names)
+    twice = next((name for name in needed if counts[name] > 1), None)
+    if twice is not None:
+        message = f"{piece.file} has {counts[twice]} columns named `{twice}`"
         raise StageError(message, help="rename one of them; see data.format.columns")
-    for name in wanted:
-        if name not in names:
-            raise StageError(
-                f"{piece.file} has no column `{name}`", help=_separator(wanted, names) or _columns(name, names)
-            )
+    for name in needed:
+        if name not in counts:
+            help = _separator(needed, names) or _trimmed(name, names) or _columns(name, names)
+            raise StageError(f"{piece.file} has no column `{name}`", help=help)
+    kept = [index for index, name in enumerate(names) if name.strip() and counts[name] == 1]
+    if len(kept) == len(names):
+        return piece
+    return replace(
+        piece,
+        table=piece.table.select(kept),
+        decisions=(*piece.decisions, Decision("columns", f"{_left_out(names, counts)} not read", "")),
+    )
 
 
-def _separator(wanted: Sequence[str], names: Sequence[str]) -> str:
+def _left_out(names: Sequence[str], counts: Mapping[str, int]) -> str:
+    unnamed = sum(not name.strip() for name in names)
+    said = [f"{unnamed} column{'s' if unnamed != 1 else ''} without a name"] if unnamed else []
+    said += [f"{count} columns named `{name}`" for name, count in counts.items() if count > 1 and name.strip()]
+    return " and ".join(said)
+
+
+def _trimmed(name: str, names: Sequence[str]) -> str:
+    """What to say where the name has spaces around it in the file."""
+    padded = name in [n.strip() for n in names]
+    return "its name has spaces around it in the file: `data: {format: {trim: true}}`" if padded else ""
+
+
+def _separator(needed: Sequence[str], names: Sequence[str]) -> str:
     """What to say where the whole header was read as one name: another character separates the columns."""
     if len(names) == 1:
         for sign in _SEPARATORS:
-            if set(wanted) & set(names[0].split(sign)) and sign in names[0]:
+            if set(needed) & {part.strip() for part in names[0].split(sign)} and sign in names[0]:
                 written = '"\\t"' if sign == "\t" else f'"{sign}"'
                 return f"its columns are separated otherwise: `data: {{format: {{delimiter: {written}}}}}`"
     return ""
@@ -151,11 +197,14 @@ def _columns(name: str, names: Sequence[str]) -> str:
     return suggest(name, [n for n in names if n.strip()], "its columns are")
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Dictionaries (pandas' categories) as the values that they stand for."""
+def _plain(table: pa.Table, needed: Collection[str]) -> pa.Table:
+    """Dictionaries (pandas' categories) as the values that they stand for; nested columns that nobody needs as JSON."""
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(index, field.name, pc.cast(table.column(index), field.type.value_type))
+        elif pa.types.is_nested(field.type) and field.name not in needed:
+            values = [v if v is None else json.dumps(v, default=str) for v in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(values, pa.string()))
     return table
 
 
@@ -170,5 +219,6 @@ def _alike(tables: list[pa.Table]) -> list[pa.Table]:
 def _as_text(table: pa.Table, names: set[str]) -> pa.Table:
     for index, field in enumerate(table.schema):
         if field.name in names and (pa.types.is_primitive(field.type) or pa.types.is_boolean(field.type)):
-            table = table.set_column(index, field.name, pc.cast(table.column(index), pa.string()))
+            values = [v if v is None else text(v) for v in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(values, pa.string()))
     return table

@@ -32,16 +32,19 @@ def refusal(job: Job, data: DataSpec, failures: Sequence[Failure]) -> StageError
             number = lines.get(place[:2], "")
             writer.writerow([failure.column, failure.what, place.file, place.row or "", number, _whole(place.value)])
     write_text(job.outputs / FILE, out.getvalue())
-    told = [line for failure in failures[:MOST] for line in _told(failure, lines)]
+    details = [line for failure in failures[:MOST] for line in _details(failure, lines)]
     if len(failures) > MOST:
-        told.append(f"and {len(failures) - MOST} more kinds of faults")
-    what = f"{len(failures)} thing{'s' if len(failures) != 1 else ''} wrong with the data:"
+        details.append(f"and {len(failures) - MOST} more kinds of faults")
+    what = f"{len(failures)} data check{'s' if len(failures) != 1 else ''} failed:"
     where = (job.outputs / FILE).relative_to(job.root).as_posix()
-    help = f"all failing rows are in {where}; mend the data, or what the spec says of it"
-    return StageError("\n  ".join([what, *told]), help=help)
+    edits = list(dict.fromkeys(failure.help for failure in failures if failure.help))
+    general = f"all failing rows are in {where}; correct the data, or the spec's description of it"
+    codes = {failure.code for failure in failures if failure.code}
+    code = codes.pop() if len(codes) == 1 else ""
+    return StageError("\n  ".join([what, *details]), help="\n".join([*edits, general]), code=code)
 
 
-def _told(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator[str]:
+def _details(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator[str]:
     count = len(failure.places)
     yield f"{failure.column} {failure.what}" + (f": {count} row{'s' if count != 1 else ''}" if count else "")
     for place in failure.places[:SHOWN]:
@@ -59,7 +62,9 @@ def _line_numbers(data: DataSpec, root: Path, failures: Sequence[Failure]) -> di
         for place in failure.places:
             if place.row:
                 wanted.setdefault(place.file, set()).add(place.row)
-    find = {"csv": separated.lines, "tsv": separated.lines, "jsonl": jsonl.lines}.get(data.written_as)
+    find = {"csv": separated.lines, "tsv": separated.lines, "jsonl": jsonl.lines, "json": jsonl.lines}.get(
+        data.written_as
+    )
     found: dict[tuple[str, int], int] = {}
     for file, rows in wanted.items():
         if find is not None and (root / file).is_file():

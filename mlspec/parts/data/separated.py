@@ -3,25 +3,175 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from mlspec.errors import StageError
-from mlspec.parts.data.encoding import decodable
+from mlspec.parts.data.contents import contents, decoded, text_lines
+from mlspec.parts.data.decisions import Decision
+from mlspec.parts.data.nulls import words
 from mlspec.parts.data.raw import Failure, Piece, Place
 from mlspec.parts.data.spec import DataSpec
 
+if TYPE_CHECKING:
+    from _csv import Reader
+
 BLOCK = 16 * 1024 * 1024
-"""Bytes parsed at a time; a single row may not be longer."""
+"""Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""
+_ALL = 2**31 - 2
+_SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+"""The line with which Excel is told the separator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How values are separated and quoted."""
+
+    delimiter: str
+    quoting: bool
+    escape: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    table: pa.Table
+    bad: dict[int, tuple[int, int, str]]
+    """Rows with another number of columns, by their number from 1: how many are right, how many there are, the text."""
 
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
     """The rows of one file. Raises ArrowException or StageError where it is no such file at all."""
-    decodable(file, name, data.format.encoding)
+    found = contents(file, name)
+    text = decoded(found.raw, name, data.format.encoding)
+    announced = _SEP.match(text)
+    text = text[announced.end() :] if announced else text
+    if not text.strip():
+        raise StageError(f"{name} is empty", help="name a file with rows in data.source")
+    dialect = dialect_of(data, announced[1] if announced else "")
+    text = _trimmed(text, dialect) if data.format.trim else text
+    parsed = _decided(data, text, name, dialect)
+    if parsed.bad and not parsed.table.num_rows:
+        expected, actual, _ = next(iter(parsed.bad.values()))
+        message = f"{name} has {actual} columns in every row, not {expected}"
+        raise StageError(message, help="see data.format: columns, delimiter, quoting")
+    rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
+    numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
+    decisions = (*found.decisions, *_decisions(announced is not None, dialect))
+    return Piece(name, _with_nulls(data, parsed.table), numbers, tuple(_unread(name, parsed.bad)), decisions=decisions)
+
+
+def _decisions(announced: bool, dialect: Dialect) -> Iterator[Decision]:
+    if announced:
+        yield Decision(
+            "columns", f"separated by `{dialect.delimiter}`, as the first line says", "data.format.delimiter"
+        )
+
+
+def has_header(data: DataSpec) -> bool:
+    """Whether the first line holds names."""
+    return data.format.columns is None if data.format.header is None else data.format.header
+
+
+def dialect_of(data: DataSpec, announced: str = "") -> Dialect:
+    """The dialect that the spec says; `announced` is the separator that the file itself names."""
+    tabs = data.written_as == "tsv"
+    quoting = data.format.quoting if data.format.quoting is not None else not tabs
+    return Dialect(data.format.delimiter or announced or ("\t" if tabs else ","), quoting, data.format.escape or "")
+
+
+def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False) -> Reader:
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(
+        text,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoting else csv.QUOTE_NONE,
+        escapechar=dialect.escape or None,
+        doublequote=dialect.quoting,
+        skipinitialspace=trim,
+    )
+
+
+def _trimmed(text: str, dialect: Dialect) -> str:
+    """The same rows without spaces around their values, written anew in the same dialect."""
+    out = io.StringIO()
+    if dialect.quoting:
+        writer = csv.writer(out, delimiter=dialect.delimiter, escapechar=dialect.escape or None, lineterminator="\n")
+        writer.writerows([v.strip() for v in row] for row in _reader(io.StringIO(text, newline=""), dialect, trim=True))
+        return out.getvalue()
+    for line in text.splitlines():
+        out.write(dialect.delimiter.join(value.strip() for value in line.split(dialect.delimiter)) + "\n")
+    return out.getvalue()
+
+
+def _decided(data: DataSpec, text: str, name: str, dialect: Dialect) -> _Parsed:
+    """The rows, where they can be read in one way only. Raises StageError where another dialect fits as well."""
+    raw = text.encode("utf-8", "surrogatepass")
+    parsed = _parsed(data, raw, dialect)
+    if data.format.escape is None and dialect.quoting and '\\"' in text:
+        other = _tried(data, raw, replace(dialect, escape="\\"))
+        if other is not None and not other.bad and not _same(parsed, other):
+            line = 1 + text[: text.index('\\"')].count("\n")
+            raise StageError(
+                f'{name} line {line}: `\\"` may be an escaped quote or a backslash at the end of a value',
+                help=r"""escaped: `data: {format: {escape: '\'}}`; a backslash: `data: {format: {escape: ""}}`""",
+                code="ambiguous-quotes",
+            )
+    if data.format.quoting is None and not dialect.quoting:
+        _unquoted(data, text, raw, name, dialect, parsed)
+    return parsed
+
+
+def _unquoted(data: DataSpec, text: str, raw: bytes, name: str, dialect: Dialect, parsed: _Parsed) -> None:
+    """Raise StageError where all quotes of a tsv file look like those around values."""
+    line = _first_quoted(text, dialect.delimiter)
+    if line == 0:
+        return
+    other = _tried(data, raw, replace(dialect, quoting=True))
+    if other is not None and not other.bad and not _same(parsed, other):
+        raise StageError(
+            f"{name} line {line}: the quotes may belong to the value or stand around it",
+            help="around it: `data: {format: {quoting: true}}`; part of it: `data: {format: {quoting: false}}`",
+            code="ambiguous-quotes",
+        )
+
+
+def _first_quoted(text: str, delimiter: str) -> int:
+    """The line of the first value that begins with a quote, counted from 1; 0 where a quote cannot be one around a
+    value, or there is none."""
+    if '"' not in text:
+        return 0
+    quoted = re.compile(
+        rf'(?:^|{re.escape(delimiter)})("(?:[^"]|"")*"(?=\r?$|{re.escape(delimiter)}))?("?)', re.MULTILINE
+    )
+    first = 0
+    for match in quoted.finditer(text):
+        if match[1]:
+            first = first or 1 + text[: match.start(1)].count("\n")
+        elif match[2]:
+            return 0
+    return first
+
+
+def _same(one: _Parsed, other: _Parsed) -> bool:
+    return bool(one.bad == other.bad and one.table.equals(other.table))
+
+
+def _tried(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed | None:
+    try:
+        return _parsed(data, raw, dialect)
+    except pa.ArrowException:
+        return None
+
+
+def _parsed(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed:
     header = has_header(data)
     bad: dict[int, tuple[int, int, str]] = {}
 
@@ -30,70 +180,44 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         return "skip"
 
     table = pyarrow.csv.read_csv(
-        file,
+        io.BytesIO(raw),
         read_options=pyarrow.csv.ReadOptions(
             column_names=data.format.columns,
-            encoding=data.format.encoding,
             use_threads=False,
-            block_size=BLOCK,
+            block_size=BLOCK if len(raw) > _ALL else max(BLOCK, len(raw)),
             skip_rows_after_names=1 if header and data.format.columns is not None else 0,
         ),
-        parse_options=_parsing(data, skip),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char='"' if dialect.quoting else False,
+            double_quote=dialect.quoting,
+            escape_char=dialect.escape or False,
+            newlines_in_values=dialect.quoting,
+            invalid_row_handler=skip,
+        ),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(_textual(data), pa.string()),
-            null_values=data.format.nulls,
+            column_types=dict.fromkeys(_declared(data), pa.string()),
+            null_values=sorted(words(data, "")),
             strings_can_be_null=False,
             decimal_point=data.format.decimal or ".",
         ),
     )
-    if bad and not table.num_rows:
-        expected, actual, _ = next(iter(bad.values()))
-        message = f"{name} has {actual} columns in every row, not {expected}"
-        raise StageError(message, help="see data.format: columns, delimiter, quoting")
-    numbers = (
-        [n for n in range(1, table.num_rows + len(bad) + 1) if n not in bad] if bad else range(1, table.num_rows + 1)
-    )
-    return Piece(name, _with_nulls(data, table), numbers, tuple(_unread(name, bad)))
+    return _Parsed(table, bad)
 
 
-def has_header(data: DataSpec) -> bool:
-    """Whether the first line holds names."""
-    return data.format.columns is None if data.format.header is None else data.format.header
-
-
-def _parsing(data: DataSpec, skip: object) -> pyarrow.csv.ParseOptions:
-    delimiter, quoting = dialect(data)
-    return pyarrow.csv.ParseOptions(
-        delimiter=delimiter,
-        quote_char='"' if quoting else False,
-        double_quote=quoting,
-        newlines_in_values=quoting,
-        invalid_row_handler=skip,
-    )
-
-
-def dialect(data: DataSpec) -> tuple[str, bool]:
-    """The column separator, and whether values may stand in double quotes."""
-    tabs = data.written_as == "tsv"
-    quoting = data.format.quoting if data.format.quoting is not None else not tabs
-    return data.format.delimiter or ("\t" if tabs else ","), quoting
-
-
-def _textual(data: DataSpec) -> Iterator[str]:
-    """Columns whose values must stay as written: `007` is no number there, `2020-01-01` no date."""
-    yield from (name for name, i in data.columns.items() if i.type != "number")
-    if data.target.type == "class":
-        yield data.target.column
+def _declared(data: DataSpec) -> Sequence[str]:
+    """Columns whose values must stay as written: their types are the spec's, not a guess of the reader's."""
+    return [*data.columns, data.target.column]
 
 
 def _with_nulls(data: DataSpec, table: pa.Table) -> pa.Table:
-    """Text is missing where it is empty; in other columns also where one of `format.nulls` stands."""
-    texts = {name for name, i in data.columns.items() if i.type == "text"}
+    """Empty texts are missing; in columns whose values do not have to stay as written also those of `format.nulls`."""
+    stay = {name for name, spec in data.columns.items() if spec.type != "image"} | {data.target.column}
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            words = pa.array([""] if field.name in texts else [*data.format.nulls, ""], pa.string())
+            absent = [""] if field.name in stay else sorted(words(data, field.name))
             column = table.column(index)
-            missing = pc.is_in(column, value_set=words)
+            missing = pc.is_in(column, value_set=pa.array(absent, pa.string()))
             table = table.set_column(index, field.name, pc.if_else(missing, pa.scalar(None, pa.string()), column))
     return table
 
@@ -108,13 +232,21 @@ def _unread(name: str, bad: dict[int, tuple[int, int, str]]) -> Iterator[Failure
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:
     """The line on which each row of the file begins, counted from 1."""
-    delimiter, quoting = dialect(data)
-    csv.field_size_limit(2**31 - 1)
-    with file.open(encoding=data.format.encoding, errors="replace", newline="") as opened:
-        reader = csv.reader(opened, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
-        begins, skipped = 1, not has_header(data)
-        for row in reader:
-            if row and skipped:
-                yield begins
-            skipped = skipped or bool(row)
-            begins = reader.line_num + 1
+    opened = text_lines(file, file.name, data.format.encoding)
+    announced = _SEP.match(opened.getvalue())
+    if announced:
+        opened.seek(announced.end())
+    skipped = not has_header(data)
+    for begins, row in _counted(opened, dialect_of(data, announced[1] if announced else "")):
+        if row and skipped:
+            yield begins + (1 if announced else 0)
+        skipped = skipped or bool(row)
+
+
+def _counted(opened: io.StringIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line on which each begins."""
+    reader = _reader(opened, dialect)
+    begins = 1
+    for row in reader:
+        yield begins, row
+        begins = reader.line_num + 1

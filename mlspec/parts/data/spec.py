@@ -10,12 +10,22 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.parts.data import address
 from mlspec.parts.data.address import Source
+from mlspec.parts.data.target import Target
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import ProjectPath
 
 SPLITS = ("train", "valid", "test")
-ENDINGS = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl"}
-PICTURES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
+ENDINGS = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "parquet": "parquet", "jsonl": "jsonl", "ndjson": "jsonl",
+           "json": "json"}  # fmt: skip
+PACKED = ("gz", "bz2", "xz", "zst")
+"""Endings of compressed files, which stand behind the ending of what is in them."""
+NULLS = ("", "NA", "NaN", "nan", "null", "NULL")
+"""What a csv or tsv file may write for a missing value, unless `format.nulls` says otherwise."""
+PICTURES = (
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp", "tif", "tiff",
+    "ppm", "pgm", "pbm", "pnm", "avif", "jp2", "j2k",
+)  # fmt: skip
+"""Endings of images that are read."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A part of the rows."""
@@ -72,27 +82,10 @@ class Input(SpecModel):
     )
 
 
-class Target(SpecModel):
-    """What the model predicts."""
-
-    column: str = Field("label", min_length=1, description="Column that holds it; for image folders the folder's name")
-    type: Literal["class", "number"] = Field("class", description="`class` to classify, `number` for regression")
-    labels: list[str] = Field(
-        [],
-        description="Names of the classes, in order. A column of whole numbers holds positions in this list",
-        examples=[["unacceptable", "acceptable"]],
-    )
-    values: dict[str, str] = Field(
-        {},
-        description="What the column holds to the label it means, where it holds neither labels nor their positions",
-        examples=[{"-1": "negative", "1": "positive"}],
-    )
-
-
 class Format(SpecModel):
     """How the source is written. Left out, the file name says it."""
 
-    type: Literal["csv", "tsv", "parquet", "jsonl", "images"] | None = Field(
+    type: Literal["csv", "tsv", "parquet", "jsonl", "json", "images"] | None = Field(
         None, description="Kind of file; by default from the file name's ending"
     )
     columns: list[str] | None = Field(
@@ -103,17 +96,28 @@ class Format(SpecModel):
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Column separator of a csv file")
     decimal: Literal[".", ","] | None = Field(
-        None, description="What separates the decimals of a number in a csv or tsv file; a point when left out"
+        None, description="Decimal separator of numbers written as text; default: a point"
+    )
+    thousands: Literal[",", ".", " ", "'", "_"] | None = Field(
+        None, description="Thousands separator of numbers written as text; default: none"
+    )
+    escape: Annotated[str, Field(max_length=1)] | None = Field(
+        None, description='Character before a quote inside a quoted csv value; `""` for none', examples=["\\"]
+    )
+    trim: bool | None = Field(
+        None, description="Whether spaces around column names and text values are removed; must be set where they occur"
     )
     quoting: bool | None = Field(
         None, description="Whether values may stand in double quotes; default: csv yes, tsv no"
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
-        "utf-8", description="Text encoding of csv, tsv and jsonl", examples=["latin-1"]
+        "utf-8", description="Text encoding of csv, tsv, json and jsonl files", examples=["cp1252"]
     )
-    nulls: list[str] = Field(
-        ["", "NA", "NaN", "nan", "null", "NULL"],
-        description="What a csv or tsv file writes for a missing value; in a text input only the empty value is one",
+    nulls: list[str] | None = Field(
+        None,
+        description="Texts that mean a missing value. Empty values always do; default: NA, NaN, nan, null and NULL in "
+        "numbers, while a category that contains one of them must be decided here",
+        examples=[["", "NA"]],
     )
     images: ProjectPath | None = Field(
         None,
@@ -260,7 +264,9 @@ class DataSpec(SpecModel):
         name = self.files.get("", "").lower()
         if address.many(self.source):
             name = self.source.lower()
-        ending = name.rsplit(".", 1)[-1]
+        stem, _, ending = name.rpartition(".")
+        if ending in PACKED:
+            ending = stem.rpartition(".")[2]
         if any(i.type == "image" for i in self.columns.values()) and ending not in ENDINGS:
             return "images"
         return ENDINGS.get(ending, "")

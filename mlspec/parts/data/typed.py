@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,141 +15,245 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.images import images
+from mlspec.parts.data.labels import indexed
+from mlspec.parts.data.nulls import words as nulls_of
+from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import DataSpec, Target
+from mlspec.parts.data.spec import NULLS, DataSpec
+from mlspec.parts.data.values import BOOLEANS, listed, missing, text
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
 
-_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
+_MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} 00:00:00")
+_AS_NUMBERS = "true read as 1, false as 0"
 
-Typed = tuple[pa.Array, list[Failure]]
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A column of the type that the spec says, the values that have no such type, and what was decided."""
+
+    column: pa.Array
+    failures: Sequence[Failure] = ()
+    decisions: Sequence[Decision] = ()
 
 
-def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> tuple[Raw, list[Failure]]:
+@dataclass(frozen=True, slots=True)
+class TypedRows:
+    """The rows with all inputs and the target converted."""
+
+    raw: Raw
+    failures: list[Failure]
+    decisions: list[Decision]
+
+
+def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
     """The rows with inputs and target converted. Every value that cannot be is in the failures."""
     failures: list[Failure] = []
-    made = raw
-    for name, spec in data.columns.items():
-        if spec.type == "image":
-            column, failed = images(data, raw, name, root)
-        else:
-            column, failed = _text(raw, name) if spec.type != "number" else _number(data, raw, name)
-        made, failures = made.with_column(name, column), failures + failed
-    column, failed = _target(data, raw, labels)
-    return made.with_column(data.target.column, column), failures + failed
+    decisions: list[Decision] = []
+    converted = raw
+    for name, convert in _converters(data, labels, root).items():
+        column = convert(data, raw, name)
+        converted = converted.with_column(name, column.column)
+        failures += column.failures
+        decisions += column.decisions
+    return TypedRows(converted, failures, decisions)
 
 
-def labels(data: DataSpec, raw: Raw) -> list[str]:
-    """The labels in order: as the spec gives them, or all that occur."""
-    if data.target.type == "number":
-        return []
-    found = {data.target.values.get(word, word) for word in _words(raw.table[data.target.column]) if word is not None}
-    return list(data.target.labels) or sorted(found)
+Converter = Callable[[DataSpec, Raw, str], Typed]
 
 
-def _text(raw: Raw, name: str) -> Typed:
+def _converters(data: DataSpec, labels: list[str], root: Path) -> dict[str, Converter]:
+    """How each input and the target is converted, by column."""
+
+    def image(data: DataSpec, raw: Raw, name: str) -> Typed:
+        return Typed(*images(data, raw, name, root))
+
+    def target(data: DataSpec, raw: Raw, name: str) -> Typed:
+        if data.target.type == "number":
+            return _target_number(data, raw, name)
+        result = indexed(data, raw, labels)
+        return Typed(result.column, result.failures, result.decisions)
+
+    kinds: dict[str, Converter] = {"text": _text, "category": _category, "number": _number, "image": image}
+    return {name: kinds[spec.type] for name, spec in data.columns.items()} | {data.target.column: target}
+
+
+def _text(_: DataSpec, raw: Raw, name: str) -> Typed:
+    return Typed(pa.array(_words(raw, name, "text"), pa.string()))
+
+
+def _category(data: DataSpec, raw: Raw, name: str) -> Typed:
+    words = _words(raw, name, "category")
+    words, decisions = _usual(words, name)
+    unclear = _unclear_nulls(data, raw, name, words) + _padded(data, raw, name, words)
+    nulls = nulls_of(data, name)
+    absent = sum(word in nulls for word in words if word)
+    if absent:
+        said = f"{listed(sorted(nulls - {''}))} read as missing ({absent} row{'s' if absent != 1 else ''})"
+        decisions.append(Decision(f"column {name}", said, "data.format.nulls"))
+    return Typed(pa.array([None if word in nulls else word for word in words], pa.string()), unclear, decisions)
+
+
+def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
+    """Each value as text, None where it is missing. Raises StageError for a value without a usual spelling."""
     column = raw.table[name]
-    try:
-        return pc.cast(column, pa.string()).combine_chunks(), []
-    except pa.ArrowException:
-        raise StageError(f"`{name}` holds {column.type}, which is no text", help="see data.inputs") from None
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        try:
+            column = pc.cast(column, pa.string())
+        except pa.ArrowException:
+            raise StageError(f"`{name}` holds bytes that are not {kind}", help="see data.inputs") from None
+    values = [None if missing(value) else value for value in column.to_pylist()]
+    odd = next((row for row, value in enumerate(values) if value is not None and not _textual(value, kind)), None)
+    if odd is not None:
+        place = raw.place(odd, values[odd])
+        where = f"{place.file} row {place.row}" if place.row else place.file
+        number = "declare the column as `number`, or write its values as texts"
+        help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
+        raise StageError(f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}", help=help)
+    if values and all(v is None or (isinstance(v, datetime.datetime) and v.time() == datetime.time()) for v in values):
+        values = [v if v is None else v.date() for v in values]  # pandas too writes such a column as dates
+    return [None if value is None else text(value) for value in values]
+
+
+def _textual(value: object, kind: str) -> bool:
+    """Whether a value has one spelling that a client of the model would use too."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return kind == "category"
+    known = str | int | datetime.date
+    return isinstance(value, known) or type(value).__name__ == "Decimal"
+
+
+def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[Decision]]:
+    """Texts that write booleans or whole numbers in pandas' way, as every other format has them."""
+    present = {word for word in words if word is not None}
+    if present and present <= BOOLEANS.keys() and present - {"true", "false"}:
+        said = f"{listed(sorted(present))} read as booleans, `true` and `false`"
+        return [w if w is None else text(BOOLEANS[w]) for w in words], [Decision(f"column {name}", said, "data.inputs")]
+    if present and all(_MIDNIGHT.fullmatch(word) for word in present):
+        decision = Decision(f"column {name}", "timestamps at midnight read as dates", "data.inputs")
+        return [w if w is None else w[:10] for w in words], [decision]
+    whole = present and all(word.endswith(".0") and word[:-2].lstrip("-").isdecimal() for word in present)
+    if whole and all(word in ("0.0", "-0.0") or not word.lstrip("-").startswith("0") for word in present):
+        said = f"whole numbers written with `.0` read without it: {listed(sorted(present)[:3])}"
+        return [w if w is None else w[:-2] for w in words], [Decision(f"column {name}", said, "data.inputs")]
+    return words, []
+
+
+def _unclear_nulls(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) -> list[Failure]:
+    """Values that many programs write for a missing one, and that may as well be values: the spec has to say."""
+    if data.format.nulls is not None or data.written_as not in ("csv", "tsv"):
+        return []
+    rows = [row for row, word in enumerate(words) if word and word in NULLS]
+    kinds = sorted({str(words[row]) for row in rows})
+    quoted = ", ".join(f'"{word}"' for word in ["", *kinds])
+    help = f'missing: `data: {{format: {{nulls: [{quoted}]}}}}`; a value: `data: {{format: {{nulls: [""]}}}}`'
+    what = f"has {listed(kinds)}, which may be a value or a missing one"
+    return raw.failure(name, what, rows, help=help, code="ambiguous-nulls")
+
+
+def _padded(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) -> list[Failure]:
+    if data.format.trim is not None:
+        return []
+    rows = [row for row, word in enumerate(words) if word is not None and word != word.strip()]
+    help = (
+        "`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them as part of the value"
+    )
+    return raw.failure(name, "has spaces around it", rows, help=help, code="padded-values")
 
 
 def _number(data: DataSpec, raw: Raw, name: str) -> Typed:
     column = raw.table[name]
-    values: list[float | None]
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
-        numbers = pc.cast(column, pa.float64(), safe=False)
-        bad: list[int] = []
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        result = Typed(pc.cast(column, pa.float64(), safe=False))
+    elif pa.types.is_boolean(column.type):
+        decision = Decision(f"column {name}", _AS_NUMBERS, "data.inputs")
+        result = Typed(pc.cast(column, pa.float64()), decisions=[decision])
     else:
-        comma = data.format.decimal == ","
-        values, bad = _parsed(column.to_pylist(), {*data.format.nulls, ""}, comma)
-        numbers = pa.chunked_array([pa.array(values, pa.float64())])
-    numbers = pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
-    large = _rows(pc.greater(pc.abs(numbers), LARGEST))
-    what = "is not a number"
-    if bad and all(_COMMA.fullmatch(str(column[row].as_py())) for row in bad):
-        what += ' (with a decimal comma? `data: {format: {decimal: ","}}`)'
-    failures = raw.failure(name, what, bad) + raw.failure(name, "is too large", large)
-    return numbers.combine_chunks(), failures
+        result = _written_number(data, raw, name)
+    numbers = pc.if_else(pc.is_nan(result.column), pa.scalar(None, pa.float64()), result.column)
+    numbers = numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers
+    large = raw.failure(name, "is too large", _rows(pc.greater(pc.abs(numbers), LARGEST)))
+    return Typed(numbers, [*result.failures, *large], result.decisions)
 
 
-def _parsed(found: Iterable[object], nulls: set[str], comma: bool) -> tuple[list[float | None], list[int]]:
-    values: list[float | None] = []
-    bad: list[int] = []
-    for row, value in enumerate(found):
-        number = None if value is None or value in nulls else as_number(value, comma)
-        if number is not None and math.isnan(number):
-            bad.append(row)
-        values.append(number)
-    return values, bad
+def _written_number(data: DataSpec, raw: Raw, name: str) -> Typed:
+    """Numbers that stand as texts, or as values of another type: decimals, or what is no number at all."""
+    values = raw.table[name].to_pylist()
+    nulls, separators = nulls_of(data, name), Separators.of(data.format)
+    absent = [missing(value) or (isinstance(value, str) and value.strip() in nulls) for value in values]
+    present = [value for value, gone in zip(values, absent, strict=True) if not gone]
+    booleans = bool(present) and all(isinstance(value, str) and value in BOOLEANS for value in present)
+    known = {
+        value: float(BOOLEANS[value]) if booleans else number(value, separators)
+        for value in dict.fromkeys(value for value in present if isinstance(value, str))
+    }
+    numbers = [
+        None if gone else known[value] if isinstance(value, str) else number(value)
+        for value, gone in zip(values, absent, strict=True)
+    ]
+    bad = [row for row, found in enumerate(numbers) if found is not None and math.isnan(found)]
+    failures = [*_unreadable(data, raw, name, bad, values), *([] if bad else _pointed(data, raw, name, values))]
+    words = Counter(
+        value.strip() for value, gone in zip(values, absent, strict=True) if gone and isinstance(value, str)
+    )
+    return Typed(pa.array(numbers, pa.float64()), failures, list(_number_decisions(data, name, words, booleans, known)))
 
 
-def as_number(value: object, comma: bool = False) -> float:
-    """The number that `value` is, or says as text; NaN where it is none. `comma` is what separates decimals, not a
-    point."""
-    if comma and isinstance(value, str):
-        if "." in value:  # what separates thousands, perhaps; a number it is not
-            return math.nan
-        value = value.replace(",", ".")
-    try:
-        # `1_000` is a number to Python only.
-        return math.nan if isinstance(value, str) and "_" in value else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+def _number_decisions(
+    data: DataSpec, name: str, absent: Mapping[str, int], booleans: bool, known: Iterable[str]
+) -> Iterator[Decision]:
+    subject = f"column {name}"
+    for word, count in absent.items():
+        if word:
+            rows = f"{count} row{'s' if count != 1 else ''}"
+            yield Decision(subject, f"`{word}` read as missing ({rows})", "data.format.nulls")
+    if booleans:
+        yield Decision(subject, _AS_NUMBERS, "data.inputs")
+    for key in ("thousands", "decimal"):
+        sign = getattr(data.format, key)
+        count = sum(sign in text for text in known) if sign else 0
+        if count:
+            example = next(text for text in known if sign in text)
+            value = number(example, Separators.of(data.format))
+            yield Decision(subject, f"`{sign}` separates {key}: `{example}` is {value:.15g}", f"data.format.{key}")
 
 
-def _target(data: DataSpec, raw: Raw, labels: list[str]) -> Typed:
-    name = data.target.column
-    if data.target.type == "number":
-        column, failures = _number(data, raw, name)
-        bad = {place for failure in failures for place in failure.places}
-        missing = [row for row in _rows(pc.is_null(column)) if raw.place(row, raw.table[name][row].as_py()) not in bad]
-        return column, failures + raw.failure(name, "is missing", missing)
-    words = _words(raw.table[name])
-    index = _meanings(data.target, labels)
-    found = [None if word is None else index.get(word, index.get(_as_pandas_writes(word))) for word in words]
-    missing = [row for row, word in enumerate(words) if word is None]
-    unknown = [row for row, word in enumerate(words) if word is not None and found[row] is None]
-    shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    failures = raw.failure(name, "is missing", missing) + raw.failure(name, f"is not one of: {shown}", unknown)
-    return pa.array(found, pa.int64()), failures
+def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:
+    """The rows `bad`, with the edit of the spec that makes numbers of them, where there is one."""
+    rows = set(bad)
+    good = (value for row, value in enumerate(values) if row not in rows)
+    help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""
+    return raw.failure(name, "is not a number", bad, help=help, code="ambiguous-number" if help else "")
 
 
-def _meanings(target: Target, labels: list[str]) -> Mapping[str, int]:
-    """What a column may hold, to the position of the label that it means."""
-    index = {label: position for position, label in enumerate(labels)}
-    if target.values:
-        return {word: index[label] for word, label in target.values.items() if label in index}
-    if any(label.isdigit() for label in labels):
-        # Labels that are numbers themselves: a 1 in the data is the label "1", wherever that stands.
-        return index
-    positions = {str(position): position for position in range(len(labels))}
-    return positions | ({"false": 0, "true": 1} if len(labels) == 2 else {}) | index
+def _pointed(data: DataSpec, raw: Raw, name: str, values: Sequence[object]) -> list[Failure]:
+    """Numbers like 12.500 in a file that is separated by semicolons, as where a comma separates decimals."""
+    texts = [value for value in values if isinstance(value, str)]
+    undecided = data.format.decimal is None and data.format.thousands is None and data.format.delimiter == ";"
+    if not undecided or not thousands_or_decimals(texts):
+        return []
+    rows = [row for row, value in enumerate(values) if isinstance(value, str) and "." in value]
+    word = str(values[rows[0]]).strip()
+    help = (
+        f'`{word}` is {word.replace(".", "")} with `data: {{format: {{thousands: ".", decimal: ","}}}}`, '
+        f'and {float(word):.15g} with `data: {{format: {{decimal: "."}}}}`'
+    )
+    what = "has a point before three digits, which may separate decimals or thousands"
+    return raw.failure(name, what, rows, help=help, code="ambiguous-number")
 
 
-def _as_pandas_writes(word: str) -> str:
-    """What a csv of pandas means: `1.0` is a 1 in a column that also has missing values, `True` is true."""
-    return word.lower() if word in ("True", "False") else word.removesuffix(".0")
-
-
-def _words(column: pa.ChunkedArray) -> list[str | None]:
-    return [None if value is None else word(value) for value in column.to_pylist()]
-
-
-def word(value: object) -> str:
-    """A value as the spec would write it: 1.0 is `1`, True is `true`."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _target_number(data: DataSpec, raw: Raw, name: str) -> Typed:
+    result = _number(data, raw, name)
+    bad = {place[:2] for failure in result.failures for place in failure.places}
+    gone = [row for row in _rows(pc.is_null(result.column)) if raw.place(row)[:2] not in bad]
+    return Typed(result.column, [*result.failures, *raw.failure(name, "is missing", gone)], result.decisions)
 
 
 def _rows(mask: pa.ChunkedArray | pa.Array) -> list[int]:
     """Positions at which a mask is true."""
     flags = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
-    found: list[int] = np.flatnonzero(np.asarray(flags.fill_null(False))).tolist()
-    return found
+    rows: list[int] = np.flatnonzero(np.asarray(flags.fill_null(False))).tolist()
+    return rows

@@ -184,7 +184,7 @@ def _missing(target: Target, options: EvaluateSpec, data: DataSpec) -> Iterator[
     elif target.metric in NAMES[data.task] and target.label is None and target.metric not in computed:
         yield f"`{target.metric}` is not computed", f"evaluate.metrics: [{', '.join((*computed, target.metric))}]"
     if target.label is not None and data.task == "classification":
-        yield from _missing_label(target.metric, target.label, data.target.labels)
+        yield from _missing_label(target.metric, target.label, data.target.names)
     if target.slice is not None:
         yield from _missing_slice(target.slice, options.cuts)
 

@@ -107,7 +107,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     return {
         "inputs": {name: column.type for name, column in data.columns.items()},
         "target": data.target.column,
-        "labels": data.target.labels,
+        "labels": data.target.names,
         "task": data.task,
         "checks": checks,
         "quantized": onnx is not None and onnx.quantize == "int8",

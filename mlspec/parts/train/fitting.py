@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,10 +20,11 @@ from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
-from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
+from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
 from mlspec.learning.rows import Rows, schema
 from mlspec.parts.evaluate.names import mode
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.smallest import single_rows
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.types import duration_seconds
@@ -56,6 +58,7 @@ class Fitting:
         return pl.Trainer(
             default_root_dir=scratch,
             max_epochs=train.max_epochs,
+            min_epochs=0,
             max_steps=train.max_steps or -1,
             max_time=timedelta(seconds=duration_seconds(train.max_time)) if train.max_time else None,
             accelerator=train.accelerator,
@@ -77,6 +80,8 @@ class Fitting:
     def _callbacks(self) -> list[pl.Callback]:
         # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
         callbacks: list[pl.Callback] = [Finite(), self.curves, self.best, self.keep]
+        if self.train.max_steps:
+            callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
             callbacks.append(TQDMProgressBar())
         stop = self.train.early_stopping
@@ -92,19 +97,28 @@ class Fitting:
         """Train to the end."""
         resume = str(self.keep.path) if self.keep.path.exists() else None
         model = self.job.need(ModelSpec)
-        own = user_code(self.job.root, "training") if isinstance(model, Custom) else nullcontext()
-        with interruptible(self.keep), own, _refused(), _memory():
+        named = model.class_ if isinstance(model, Custom) else ""
+        own = user_code(self.job.root, "training", named) if named else nullcontext()
+        with interruptible(self.keep), own, _refused(named), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
                 given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
-                self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
+                with single_rows(self.train, 0, self.job.root, given):
+                    self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
-            self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+            with single_rows(self.train, len(rows["train"]), self.job.root):
+                self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
 
     def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
         train, trainer = self.train, self.trainer
         sampler = Buckets(
-            lengths(rows, preprocess), train.batch_size, train.seed, trainer.global_rank, trainer.world_size, shuffle
+            lengths(rows, preprocess),
+            train.batch_size,
+            train.seed,
+            trainer.global_rank,
+            trainer.world_size,
+            shuffle,
+            train.drop_last,
         )
         if shuffle:
             # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
@@ -117,19 +131,25 @@ class Fitting:
         sweep = self.job.config.get("sweep")
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
-            found = [row[name] for row in self.curves.rows if name in row]
+            found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None
 
 
+_METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")
+
+
 @contextmanager
-def _refused() -> Iterator[None]:
+def _refused(module: str = "") -> Iterator[None]:
+    """Lightning's refusal of the settings, or of a method of the user's `module`."""
     try:
         yield
     except MisconfigurationException as error:
         said = str(error).split(" HINT:")[0].strip()
         help = "see accelerator, devices, strategy, precision and the monitors in the train section"
+        if module and (method := next((name for name in _METHODS if name in said), "")):
+            raise StageError(f"Lightning refuses {module}: {said}", help=f"see its {method}") from None
         raise StageError(f"Lightning refuses these settings: {said}", help=help) from None
 
 

@@ -69,6 +69,10 @@ def check(project: Project) -> Iterator[Finding]:
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
         yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
+    if train.precision == "bf16-true" and _regression(project):
+        at = ("train", "precision")
+        message = "bf16-true rounds targets to 8 bits: 12345 becomes 12352"
+        yield Finding("conflicting-options", at, message, "use bf16-mixed or 32-true for a number")
     if train.class_weights == "balanced" and _regression(project):
         yield Finding("conflicting-options", ("train", "class_weights"), "a number has no classes to weigh")
 

@@ -17,7 +17,7 @@ from mlspec.job import Job, write_json, write_text
 from mlspec.learning import ranks
 from mlspec.parts.train.fitting import Fitting
 
-_RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "MixedPrecision")
+_RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
 """What only a run that goes on needs; two thirds of a checkpoint."""
 
 

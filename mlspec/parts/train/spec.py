@@ -53,6 +53,9 @@ class TrainSpec(SpecModel):
     max_epochs: int = Field(10, ge=1, le=100_000, description="Most passes over the training data")
     max_steps: int | None = Field(None, ge=1, description="Most steps of the optimizer, whatever max_epochs says")
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, on each device")
+    drop_last: bool = Field(
+        False, description="Leave out a last batch that is not full; by default a last batch of one row joins another"
+    )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer", examples=[3e-5])
     optimizer: Optimizer = Field(Optimizer(), description="The optimizer")
     schedule: Schedule = Field(Schedule(), description="How the learning rate changes over the run")

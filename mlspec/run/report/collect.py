@@ -101,6 +101,8 @@ class Evaluation:
     """The one answer that scores best when it is given to every row."""
     floor: Mapping[str, float] = field(default_factory=dict)
     """What that answer scores."""
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    """Why a metric has no value on these rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _evaluation(artifacts: Path, labels: tuple[str, ...]) -> Evaluation | None:
         confusion,
         _answer(mapping(found.get("constant")).get("answer")),
         numbers(mapping(found.get("constant")).get("metrics")),
+        {name: str(reason) for name, reason in mapping(found.get("undefined")).items()},
     )
 
 

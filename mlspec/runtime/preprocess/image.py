@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,10 @@ import numpy as np
 
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
+from mlspec.runtime.preprocess.picture import picture
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
-
-MAX_PIXELS = 50_000_000
-"""Pillow's own guard against decompression bombs only warns at this size."""
 
 
 class Image:
@@ -62,26 +59,8 @@ class Image:
 
 
 def opened(raw: bytes) -> Pillow.Image:
-    """The image in a file's bytes, upright, 8 bits a channel. Raises ValueError where there is none."""
-    from PIL import Image as Pillow
-    from PIL import ImageOps
-
-    try:
-        image: Pillow.Image = Pillow.open(io.BytesIO(raw))
-        large = image.width * image.height > MAX_PIXELS
-        if not large:
-            image.load()
-            # A phone held sideways says so in a tag, and leaves the pixels as they are.
-            image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, OverflowError, Pillow.DecompressionBombError):
-        raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
-    if large:
-        raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
-    if image.mode.startswith("I"):
-        # Pillow would cut 16 bits off at 255 instead of scaling them.
-        deep = np.asarray(image, dtype=np.float64)
-        return Pillow.fromarray((deep / 257).clip(0, 255).round().astype(np.uint8))
-    return image
+    """The image in a file's bytes: upright, grey or RGB, 8 bits a channel. Raises ValueError where there is none."""
+    return picture(raw).image
 
 
 def _image(found: object) -> Pillow.Image:

@@ -38,6 +38,12 @@ class Text:
             {name: np.asarray(getattr(item, parts[name]), dtype=np.int64) for name in self.names} for item in encoded
         ]
 
+    def cut(self, rows: Sequence[Row]) -> int:
+        """How many of the rows have more than `max_length` tokens, and lose the rest."""
+        texts = [tuple(text(row, name, index) for name in self.inputs) for index, row in enumerate(rows)]
+        encoded = self.tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])
+        return sum(bool(item.overflowing) for item in encoded)
+
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Padded on the right to the longest of the batch."""
         longest = max(1, max(self.length(feature) for feature in features))

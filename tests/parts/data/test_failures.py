@@ -179,17 +179,17 @@ def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
     message, failed = refused(tmp_path, source="data/rows.tsv", inputs={"x": "number"})
     assert [f["value"] for f in failed if f["problem"] == "is not a number"] == ["2,5", "1_000", "0x10"]
     assert [f["value"] for f in failed if f["problem"] == "is too large"] == ["inf", "1e200"]
-    assert "2 things wrong with the data" in message
+    assert "2 data checks failed" in message
 
 
 @pytest.mark.parametrize(
     ("contents", "settings", "what"),
     [
         ("sentence,label\na,no\nca\xe9,yes\n".encode("latin-1"), {}, r"line 3: the byte 0xe9 is not utf-8"),
-        (b"", {}, "Empty CSV file"),
+        (b"", {}, r"data/rows.csv is empty \(0 bytes\)"),
         ("sentence,label\n", {}, "there are no rows in data/rows.csv"),
         ("text,label\na,no\n", {}, "data/rows.csv has no column `sentence`"),
-        ("sentence,label,label\na,no,no\n", {}, "has two columns named `label`"),
+        ("sentence,label,label\na,no,no\n", {}, "has 2 columns named `label`"),
         (csv(), {"format": {"columns": ["a", "sentence", "label"]}}, "has 2 columns in every row, not 3"),
         (csv(), {"checks": {"age": {"min": 0}}}, "data.checks names a column `age`, which the data does not have"),
         (csv(), {"split": {"group": "who"}}, "data.split.group names `who`, which the data does not have"),
@@ -230,7 +230,7 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     made(tmp_path)
     names = sorted(p.name for p in (tmp_path / "artifacts/data").iterdir())
-    record = ["decisions.json", "profile.json", "schema.json"]
+    record = ["decisions.json", "origins.parquet", "profile.json", "schema.json"]
     assert names == [*record, "test.parquet", "train.parquet", "valid.parquet"]
     assert read(tmp_path, "schema.json") == {
         "inputs": {"sentence": {"type": "text"}},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,11 @@ def test_missing_values(tmp_path: Path) -> None:
     body = "".join(f"{['', 'NA', '3'][i % 3]},{['', 'NA', 'Bonn'][i % 3]},{['no', 'yes'][i % 2]}\n" for i in range(18))
     write(tmp_path, {"a.csv": "age,city,label\n" + body})
     inputs = {"age": "number", "city": "category"}
-    found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs))}
+    error = refusal(tmp_path, source="a.csv", inputs=inputs)
+    assert "city has `NA`, which may be a value or a missing one: 6 rows" in error.message
+    assert error.code == "ambiguous-nulls"
+    format = {"nulls": ["", "NA"]}
+    found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
     assert found == {(None, None), (3.0, "Bonn")}
     found = {
         row["city"] for row in rows(made(tmp_path, source="a.csv", inputs={"city": "category"}, format={"nulls": []}))
@@ -109,30 +112,102 @@ def test_missing_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "labels", "meanings"),
+    ("values", "target"),
     [
-        ([0, 1], ["no", "yes"], {}),
-        (["0", "1"], ["no", "yes"], {}),
-        ([0.0, 1.0], ["no", "yes"], {}),
-        (["no", "yes"], ["no", "yes"], {}),
-        ([False, True], ["true", "false"], {}),
-        ([False, True], ["no", "yes"], {}),
-        ([5, 1], ["5", "1"], {}),
-        (["2020-01-01", "2021-01-01"], ["2020-01-01", "2021-01-01"], {}),
-        ([-1, 1], ["no", "yes"], {"-1": "no", "1": "yes"}),
+        ([0, 1], {"labels": ["no", "yes"], "labels_are": "positions"}),
+        (["0", "1"], {"labels": ["no", "yes"], "labels_are": "positions"}),
+        ([0.0, 1.0], {"labels": ["no", "yes"], "labels_are": "positions"}),
+        ([False, True], {"labels": ["no", "yes"], "labels_are": "positions"}),
+        ([1, 0], {"labels": ["1", "0"]}),
+        ([1, 0], {"labels": [1, 0]}),
+        ([1.0, 0.0], {"labels": ["1.0", "0.0"]}),
+        ([1.0, 0.0], {"labels": [1, 0]}),
+        (["1.0", "0.0"], {"labels": [1, 0]}),
+        ([1, 0], {"labels": [1.0, 0.0]}),
+        ([0.5, 1.5], {"labels": [0.5, 1.5]}),
+        (["no", "yes"], {"labels": ["no", "yes"]}),
+        ([True, False], {"labels": ["true", "false"]}),
+        ([True, False], {"labels": ["True", "False"]}),
+        ([True, False], {"labels": [True, False]}),
+        (["True", "False"], {"labels": [True, False]}),
+        ([True, False], {"labels": ["no", "yes"], "values": {"true": "no", "false": "yes"}}),
+        ([5, 1], {"labels": ["5", "1"]}),
+        (["2020-01-01", "2021-01-01"], {"labels": ["2020-01-01", "2021-01-01"]}),
+        ([-1, 1], {"labels": ["no", "yes"], "values": {"-1": "no", "1": "yes"}}),
+        ([-1, 1], {"labels": [0, 1], "values": {"-1": 0, "1": 1}}),
+        ([3, 7], {}),
+        ([2, 10], {}),
+        (["0.0", "1.0"], {}),
+        ([False, True], {}),
+        (["007", "7"], {}),
+        (["no", "yes"], {}),
     ],
 )
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_what_means_a_label(tmp_path: Path, values: list[Any], labels: list[str], meanings: Any, ending: str) -> None:
+def test_what_means_a_label(tmp_path: Path, values: list[Any], target: dict[str, Any], ending: str) -> None:
     contents = {"sentence": TABLE["sentence"], "label": [values[i % 2] for i in range(16)]}
     separated = "sentence,label\n" + "".join(f"{s},{v}\n" for s, v in zip(*contents.values(), strict=True))
     written = {"csv": separated, "jsonl": jsonl(contents), "parquet": parquet(contents)}
     write(tmp_path, {f"a.{ending}": written[ending]})
-    target = {"column": "label", "labels": labels, "values": meanings}
-    found = rows(made(tmp_path, source=f"a.{ending}", target=target))
-    second = 0 if labels[0] == "true" else 1
-    assert {row["label"] for row in found if int(row["sentence"].split()[1]) % 2} == {second}
-    assert {row["label"] for row in found if not int(row["sentence"].split()[1]) % 2} == {1 - second}
+    found = rows(made(tmp_path, source=f"a.{ending}", target={"column": "label", **target}))
+    assert all(row["label"] == int(row["sentence"].split()[1]) % 2 for row in found)
+
+
+def refusal(root: Path, **settings: Any) -> StageError:
+    with pytest.raises(StageError) as caught:
+        made(root, **settings)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "help"),
+    [
+        ([0, 1], ["no", "yes"], "(0 is no, 1 is yes): `data: {target: {labels_are: positions}}`"),
+        ([False, True], ["no", "yes"], "labels_are: positions"),
+        (["no ", " yes"], ["no", "yes"], "`data: {format: {trim: true}}`"),
+        (["No", "YES"], ["no", "yes"], '{values: {"no": "no", "yes": "yes", "No": "no", "YES": "yes"}}'),
+        ([1, 0], [True, False], "labels_are: positions"),
+        ([2, 3], ["no", "yes"], "correct the data"),
+        ([True, False], ["1", "0"], "labels_are: positions"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_values_that_are_no_labels(
+    tmp_path: Path, values: list[Any], labels: list[Any], help: str, ending: str
+) -> None:
+    contents = {"sentence": TABLE["sentence"], "label": [values[i % 2] for i in range(16)]}
+    separated = "sentence,label\n" + "".join(f"{s},{v}\n" for s, v in zip(*contents.values(), strict=True))
+    write(tmp_path, {f"a.{ending}": {"csv": separated, "jsonl": jsonl(contents), "parquet": parquet(contents)}[ending]})
+    error = refusal(tmp_path, source=f"a.{ending}", target={"column": "label", "labels": labels})
+    assert "label is not one of" in error.message
+    assert f"a.{ending} " in error.message
+    assert help in error.help
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (["1", "1.0"], "ambiguous-labels"),
+        (["yes", "Yes"], "ambiguous-labels"),
+        (["no", " yes"], "padded-values"),
+        ([f"{i / 7}" for i in range(16)], "classes-or-number"),
+        ([f"{i}" for i in range(21)], "classes-or-number"),
+    ],
+)
+def test_labels_that_are_left_out_and_not_clear(tmp_path: Path, values: list[str], code: str) -> None:
+    body = "".join(f"s{i},{values[i % len(values)]}\n" for i in range(42))
+    write(tmp_path, {"a.csv": "sentence,label\n" + body})
+    assert refusal(tmp_path, source="a.csv", target={"column": "label"}).code == code
+
+
+def test_a_number_that_two_labels_claim(tmp_path: Path) -> None:
+    write(tmp_path, {"a.parquet": parquet({"sentence": ["a", "b"] * 8, "label": [1.0, 2.0] * 8})})
+    target = {"column": "label", "labels": ["1", "1.0", "2"]}
+    error = refusal(tmp_path, source="a.parquet", target=target)
+    assert "label can be read as `1` or as `1.0`: 8 rows" in error.message
+    assert error.code == "ambiguous-labels"
+    write(tmp_path, {"a.csv": "sentence,label\n" + "a,1\nb,1.0\nc,2\n" * 6})
+    assert {row["label"] for row in rows(made(tmp_path, source="a.csv", target=target))} == {0, 1, 2}
 
 
 def test_labels_that_are_numbers_are_never_positions(tmp_path: Path) -> None:
@@ -199,7 +274,13 @@ def test_files_of_their_own(tmp_path: Path) -> None:
 
 def test_a_column_names_the_split(tmp_path: Path) -> None:
     names = ["train", "training", "dev", "valid", "val", "test"]
-    write(tmp_path, {"a.csv": "sentence,label,part\n" + "".join(f"s{i},no,{n}\n" for i, n in enumerate(names))})
+    write(
+        tmp_path,
+        {
+            "a.csv": "sentence,label,part\n"
+            + "".join(f"s{i},{'yes' if i % 2 else 'no'},{n}\n" for i, n in enumerate(names))
+        },
+    )
     tables = made(tmp_path, source="a.csv", split={"column": "part"})
     assert {n: [r["sentence"] for r in t.to_pylist()] for n, t in tables.items()} == {
         "train": ["s0", "s1"], "valid": ["s2", "s3", "s4"], "test": ["s5"],
@@ -235,8 +316,9 @@ def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
     found = made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})
     ages = [row["age"] for row in rows(found)]
     assert sorted(ages, key=str) == sorted([1.5, -2.0, 3.25, None, 10.0, 7.0], key=str)
-    with pytest.raises(StageError, match=re.escape('(with a decimal comma? `data: {format: {decimal: ","}}`)')):
+    with pytest.raises(StageError, match="age is not a number: 3 rows") as caught:
         made(tmp_path, inputs=inputs, format={"delimiter": ";"})
+    assert caught.value.help.startswith('set `data: {format: {decimal: ","}}`\n')
     write(tmp_path, {"data/rows.csv": COMMAS.replace("-2", "1.234,5")})
     with pytest.raises(StageError, match="age is not a number: 1 row"):
         made(tmp_path, inputs=inputs, format={"delimiter": ";", "decimal": ","})

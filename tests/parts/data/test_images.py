@@ -73,7 +73,7 @@ def test_damaged_images_are_told(tmp_path: Path) -> None:
     write(tmp_path, {"data/ant/bad.png": picture(1)[:40], "data/ant/empty.jpg": b"", "data/wasp/1.png": picture(1)})
     with pytest.raises(StageError) as caught:
         made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
-    assert "image is not an image that can be read (PNG, JPEG, ...): 2 rows" in caught.value.message
+    assert "image is not an image that can be read (PNG, JPEG, ...): 1 row" in caught.value.message
     assert "    data/ant/bad.png: " in caught.value.message
     assert "label is not one of: ant, bee: 1 row\n      data/wasp/1.png: 'wasp'" in caught.value.message
 

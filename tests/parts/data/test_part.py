@@ -68,7 +68,17 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "format": (section(source="data/a.txt"), [("unknown-format", "data/a.txt")]),
     "no-names": (section(format="{header: false}"), [("conflicting-options", "false")]),
     "no-delimiter": (section(source="a.parquet", format="{delimiter: ;}"), [("conflicting-options", "delimiter")]),
-    "no-decimal": (section(source="a.parquet", format="{decimal: ','}"), [("conflicting-options", "decimal")]),
+    "no-escape": (section(source="a.parquet", format="{escape: '|'}"), [("conflicting-options", "escape")]),
+    "no-decimal": (
+        section(source="data/img", inputs="{image: image}", format="{type: images, decimal: ','}"),
+        [("model-data-mismatch", "image"), ("conflicting-options", "decimal")],
+    ),
+    "one-separator-for-both": (section(format="{thousands: '.'}"), [("conflicting-options", "'.'")]),
+    "positions-of-nothing": (
+        section(target="{column: label, labels_are: positions}"),
+        [("conflicting-options", "positions")],
+    ),
+    "one-number-twice": (section(target="{column: label, labels: [1, 1.0]}"), [("repeated-name", "1.0")]),
     "column-twice": (section(format="{columns: [sentence, label, label]}"), [("repeated-name", "label")]),
     "encoding": (section(format="{encoding: utf-9}"), [("bad-format", "utf-9")]),
     "text-of-images": (section(source="data/img", format="{type: images}"), [("input-mismatch", "inputs")]),
@@ -78,7 +88,7 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         section(target="{column: y, type: number, labels: [a]}"),
         [("conflicting-options", "labels"), ("model-data-mismatch", "text-classifier")],
     ),
-    "one-label": (section(target="{column: label, labels: [a]}"), [("too-few-labels", "target")]),
+    "one-label": (section(target="{column: label, labels: [a]}"), [("too-few-labels", "labels")]),
     "label-twice": (section(target="{column: label, labels: [a, b, a]}"), [("repeated-name", "a")]),
     "value-of-no-label": (
         section(target="{column: label, labels: [a, b], values: {1: a, 2: c, 3: b}}"),

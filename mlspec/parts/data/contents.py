@@ -1,0 +1,167 @@
+"""A data file to its bytes or its text: compression is told by the content, and the encoding is the one that the spec
+says or the error names."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decision
+
+
+class Packed(NamedTuple):
+    """A form of compression: how such a file begins, and how it is undone."""
+
+    name: str
+    magic: bytes
+    unpack: Callable[[bytes], bytes]
+
+
+def _zstd(packed: bytes) -> bytes:
+    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
+        unpacked: bytes = stream.read()
+        return unpacked
+
+
+PACKINGS = (
+    Packed("gzip", b"\x1f\x8b", gzip.decompress),
+    Packed("bzip2", b"BZh", bz2.decompress),
+    Packed("xz", b"\xfd7zXZ\x00", lzma.decompress),
+    Packed("zstd", b"\x28\xb5\x2f\xfd", _zstd),
+)
+_ARCHIVES = ((b"PK\x03\x04", "a zip archive", "unzip"), (b"7z\xbc\xaf'\x1c", "a 7z archive", "7z x"))
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_TOLD_APART = frozenset(
+    [
+        "big5",
+        "big5hkscs",
+        "cp932",
+        "cp949",
+        "euc_jis_2004",
+        "euc_jp",
+        "euc_kr",
+        "gb18030",
+        "gb2312",
+        "gbk",
+        "iso2022_jp",
+        "johab",
+        "shift_jis",
+        "shift_jis_2004",
+        "cp1251",
+        "iso8859_5",
+        "koi8_r",
+        "koi8_t",
+        "koi8_u",
+        "cp1253",
+        "iso8859_7",
+        "cp1255",
+        "cp1256",
+        "cp1250",
+        "iso8859_2",
+        "cp874",
+    ]
+)
+"""Encodings whose letters are so unlike those of western Europe that a guess among them means something."""
+_SAMPLE = 200_000
+"""Bytes around the first fault from which another encoding is guessed."""
+
+
+class Contents(NamedTuple):
+    """The bytes of a file, unpacked, and what was decided about it."""
+
+    raw: bytes
+    decisions: tuple[Decision, ...] = ()
+
+
+def contents(file: Path, name: str) -> Contents:
+    """All bytes of a file. Raises StageError for an archive and for a damaged compressed file."""
+    raw = file.read_bytes()
+    for magic, what, command in _ARCHIVES:
+        if raw.startswith(magic) and not name.endswith((".parquet", ".xlsx")):
+            help = f"unpack it (`{command} {name}`), and name the file inside in data.source"
+            raise StageError(f"{name} is {what}", help=help)
+    packing = next((packing for packing in PACKINGS if raw.startswith(packing.magic)), None)
+    if packing is None:
+        return Contents(raw)
+    try:
+        unpacked = packing.unpack(raw)
+    except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
+        raise StageError(f"{name} is a damaged {packing.name} file: {error}", help="fetch or copy it again") from None
+    return Contents(unpacked, (Decision(f"file {name}", f"unpacked with {packing.name}"),))
+
+
+def decoded(raw: bytes, name: str, encoding: str) -> str:
+    """The text of a file, without a byte order mark. Raises StageError at the first byte of another encoding."""
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = 1 + raw[: error.start].count(b"\n")
+        what = f"{name} line {line}: the byte 0x{raw[error.start]:02x} is not {encoding}"
+        raise StageError(what, help=_another(raw, error.start, encoding), code="text-encoding") from None
+    except UnicodeError:
+        raise StageError(f"{name} is not {encoding}", help=_another(raw, 0, encoding), code="text-encoding") from None
+    if "\0" in text:
+        line = 1 + text[: text.index("\0")].count("\n")
+        wide = _wide(raw)
+        help = (
+            f"set `data: {{format: {{encoding: {wide}}}}}`"
+            if wide
+            else "remove the NUL characters; is this a text file?"
+        )
+        raise StageError(f"{name} line {line}: contains a NUL character", help=help, code="text-encoding")
+    return text.removeprefix("\ufeff")
+
+
+def _wide(raw: bytes) -> str:
+    """The two-byte encoding of a text whose every other byte is zero."""
+    sample = raw[:_SAMPLE]
+    for encoding, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
+        if zeros and zeros.count(0) > len(zeros) // 2:
+            return encoding
+    return ""
+
+
+def _another(raw: bytes, start: int, encoding: str) -> str:
+    """The encoding that the bytes look like, with the text around the first byte at fault as it would be read."""
+    marked = next((name for mark, name in _BOMS if raw.startswith(mark)), "")
+    guess = marked or _wide(raw) or _guessed(raw[max(0, start - _SAMPLE // 2) : start + _SAMPLE // 2])
+    if not guess or guess == encoding:
+        return "set data.format.encoding to the encoding of the file, or write it as utf-8"
+    around = raw[max(0, start - 12) : start + 12].decode(guess, "replace").strip().replace("\n", " ")
+    sample = "" if marked or _wide(raw) else f", with which this place reads `{around}`"
+    return f"set `data: {{format: {{encoding: {guess}}}}}`{sample}"
+
+
+def _guessed(sample: bytes) -> str:
+    """What charset-normalizer takes it for where it can tell, else a western encoding of all its bytes."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample).best()
+    if best is not None and best.encoding in _TOLD_APART:
+        return str(best.encoding)
+    return "cp1252" if _is(sample, "cp1252") else "latin-1"
+
+
+def _is(sample: bytes, encoding: str) -> bool:
+    try:
+        sample.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def text_lines(file: Path, name: str, encoding: str) -> io.StringIO:
+    """The text of a file for reading line by line; bytes that are not of that encoding are replaced."""
+    return io.StringIO(contents(file, name).raw.decode(encoding, "replace").removeprefix("\ufeff"), newline="")

@@ -1,0 +1,276 @@
+"""A target column to class indices: each value is matched with the labels by value and type, never by position unless
+the spec says so, and every value that two labels could claim is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+
+from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decision
+from mlspec.parts.data.nulls import words as nulls_of
+from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.target import Target
+from mlspec.parts.data.values import Reading, listed, missing, readings, text
+
+MANY = 20
+"""Different numbers in a target column from which on it may be a quantity rather than classes."""
+_LISTED = 10
+
+Finder = Callable[[object], tuple[int, ...]]
+"""The positions of all labels that a value can stand for: one if it is clear, none if it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A target column as class indices."""
+
+    column: pa.Array
+    failures: list[Failure]
+    decisions: list[Decision]
+
+
+def label_names(data: DataSpec, raw: Raw) -> list[str]:
+    """The labels in order: as the spec gives them, or all that the column holds, sorted. Raises StageError."""
+    if data.target.type == "number":
+        return []
+    if data.target.labels:
+        return data.target.names
+    if data.target.values:
+        return list(dict.fromkeys(data.target.meanings.values()))
+    return _collected(data, raw)
+
+
+def indexed(data: DataSpec, raw: Raw, names: Sequence[str]) -> Indexed:
+    """The target column as int64 indices into `names`; null where a value stands for no label."""
+    column = data.target.column
+    values = raw.table[column].to_pylist()
+    find = _memoised(_finder(data.target, names))
+    nulls = nulls_of(data, column)
+    claims = [find(value) for value in values]
+    absent = [
+        row
+        for row, value in enumerate(values)
+        if not claims[row] and (missing(value) or (isinstance(value, str) and value in nulls))
+    ]
+    gone = set(absent)
+    unknown = [row for row, claim in enumerate(claims) if not claim and row not in gone]
+    several = [row for row, claim in enumerate(claims) if len(claim) > 1]
+    failures = [
+        *_missing(raw, column, absent, values),
+        *_unknown(data, raw, unknown, values, names),
+        *_ambiguous(raw, column, several, claims, names),
+    ]
+    indices = [claim[0] if len(claim) == 1 else None for claim in claims]
+    return Indexed(pa.array(indices, pa.int64()), failures, _decisions(data.target, names, values, indices))
+
+
+def _memoised(find: Finder) -> Finder:
+    """`find`, called once for each different value."""
+    seen: dict[tuple[type, object], tuple[int, ...]] = {}
+
+    def look_up(value: object) -> tuple[int, ...]:
+        if isinstance(value, list | dict):
+            return ()
+        key = (type(value), value)
+        if key not in seen:
+            seen[key] = find(value)
+        return seen[key]
+
+    return look_up
+
+
+def _finder(target: Target, names: Sequence[str]) -> Finder:
+    if target.labels_are == "positions":
+        return lambda value: _position(value, len(names))
+    index = {name: position for position, name in enumerate(names)}
+    spelled = {word: index[name] for word, name in target.meanings.items() if name in index} or index
+    by_reading: dict[Reading, list[int]] = {}
+    for word, position in spelled.items():
+        for reading in readings(word):
+            positions = by_reading.setdefault(reading, [])
+            if position not in positions:
+                positions.append(position)
+
+    def find(value: object) -> tuple[int, ...]:
+        if isinstance(value, str) and value in spelled:
+            return (spelled[value],)
+        ways = () if missing(value) else readings(value)
+        return tuple(dict.fromkeys(position for way in ways for position in by_reading.get(way, ())))
+
+    return find
+
+
+def _position(value: object, count: int) -> tuple[int, ...]:
+    """The position that a value gives, where it is one: a whole number below `count`; false and true of two labels."""
+    for reading in readings(value):
+        number = reading.value
+        if reading.kind == "boolean" and count == 2:
+            return (int(bool(number)),)
+        if reading.kind == "number" and isinstance(number, Decimal) and number in range(count):
+            return (int(number),)
+    return ()
+
+
+def _missing(raw: Raw, column: str, rows: Sequence[int], values: Sequence[object]) -> list[Failure]:
+    words = {value for row in rows if isinstance(value := values[row], str) and value}
+    help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
+    help += '`data: {format: {nulls: [""]}}`, or list all labels in data.target.labels' if words else ""
+    return raw.failure(column, "is missing", rows, help=help)
+
+
+def _unknown(
+    data: DataSpec, raw: Raw, rows: Sequence[int], values: Sequence[object], names: Sequence[str]
+) -> list[Failure]:
+    if not rows:
+        return []
+    column = data.target.column
+    if data.target.labels_are == "positions":
+        what = f"is not a position from 0 to {len(names) - 1}"
+        return raw.failure(column, what, rows, help="`labels_are: positions` counts in data.target.labels from 0")
+    allowed = list(data.target.meanings) or list(names)
+    some = ", ".join(allowed[:_LISTED]) + (", ..." if len(allowed) > _LISTED else "")
+    help = _way_out(data, [values[row] for row in rows], names)
+    return raw.failure(column, f"is not one of: {some}", rows, help=help, code="label-mismatch" if help else "")
+
+
+def _way_out(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) -> str:
+    """What to write in the spec where all unknown values could mean labels in one of a few usual ways."""
+    different = list(dict.fromkeys(value for value in unknown if not isinstance(value, list | dict)))
+    known = {name.strip().casefold(): name for name in names}
+    if all(isinstance(value, str) and value.strip() in names for value in different):
+        return "the values differ from the labels by spaces around them: `data: {format: {trim: true}}`"
+    if all(isinstance(value, str) and value.strip().casefold() in known for value in different):
+        meanings = {name: name for name in names}
+        meanings |= {str(value): known[str(value).strip().casefold()] for value in different}
+        pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in meanings.items())
+        return f"say what each spelling stands for: `data: {{target: {{values: {{{pairs}}}}}}}`"
+    if data.target.values or not all(_position(value, len(names)) for value in different):
+        return ""
+    positions = [f"{index} is {name}" for index, name in enumerate(names[:3])] + (["..."] if len(names) > 3 else [])
+    return (
+        f"if the column holds positions in the list of labels ({', '.join(positions)}): "
+        "`data: {target: {labels_are: positions}}`; else say what each value stands for in data.target.values"
+    )
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _ambiguous(
+    raw: Raw,
+    column: str,
+    rows: Sequence[int],
+    claims: Sequence[tuple[int, ...]],
+    names: Sequence[str],
+) -> list[Failure]:
+    by_claim: dict[tuple[int, ...], list[int]] = {}
+    for row in rows:
+        by_claim.setdefault(claims[row], []).append(row)
+    help = "write the values as texts that equal a label, or say what each stands for in data.target.values"
+    return [
+        failure
+        for claim, some in by_claim.items()
+        for failure in raw.failure(
+            column,
+            f"can be read as {' or as '.join(f'`{names[index]}`' for index in claim)}",
+            some,
+            help=help,
+            code="ambiguous-labels",
+        )
+    ]
+
+
+def _decisions(
+    target: Target, names: Sequence[str], values: Sequence[object], indices: Sequence[int | None]
+) -> list[Decision]:
+    """Each label with the values that were taken for it and how often they occur."""
+    counts: dict[int, Counter[str]] = {}
+    for value, index in zip(values, indices, strict=True):
+        if index is not None:
+            counts.setdefault(index, Counter())[_typed(value)] += 1
+    key = "data.target." + ("values" if target.values else "labels_are" if target.labels_are != "values" else "labels")
+    return [
+        Decision(
+            f"label {name}",
+            ", ".join(f"{value} ({n} row{'s' if n != 1 else ''})" for value, n in counts[index].most_common(_LISTED))
+            if index in counts
+            else "no row",
+            key,
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def _typed(value: object) -> str:
+    """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
+    kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
+    return f"{kind} {value}" if kind else f"`{value}`"
+
+
+def _collected(data: DataSpec, raw: Raw) -> list[str]:
+    """All labels that the column holds. Raises StageError where it leaves open which they are."""
+    column = raw.table[data.target.column]
+    nulls = nulls_of(data, data.target.column)
+    every = column.to_pylist()
+    nested = next((value for value in every if not missing(value) and not readings(value)), None)
+    if nested is not None:
+        raise StageError(
+            f"`{data.target.column}` holds {column.type}, which cannot be a label",
+            help="name a column of texts, numbers or booleans in data.target.column",
+        )
+    values = {(type(v), v): v for v in every if not missing(v) and not (isinstance(v, str) and v in nulls)}.values()
+    ways = [{reading.kind: reading.value for reading in readings(value)} for value in values]
+    if ways and all("number" in way for way in ways):
+        return _numbers(data, list(values))
+    if ways and all("boolean" in way for way in ways):
+        return [name for name, value in (("false", False), ("true", True)) if any(w["boolean"] == value for w in ways)]
+    names = sorted({text(value) for value in values})
+    padded = [name for name in names if name != name.strip()]
+    if padded and data.format.trim is None:
+        raise StageError(
+            f"the labels {listed(padded)} of `{data.target.column}` have spaces around them",
+            help="`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them",
+            code="padded-values",
+        )
+    _distinct(data, names, lambda name: name.strip().casefold(), "differ only in case or in the spaces around them")
+    return names
+
+
+def _numbers(data: DataSpec, values: Sequence[object]) -> list[str]:
+    """Labels that are all numbers, in their order."""
+    spelled = [value for value in values if isinstance(value, str)]
+    _distinct(data, spelled, Decimal, "are the same number")
+    numbers = sorted({Decimal(text(value)) for value in values})
+    if len(numbers) > MANY or any(number != number.to_integral_value() for number in numbers):
+        column = data.target.column
+        raise StageError(
+            f"`{column}` holds {len(numbers)} different numbers: classes, or a number to predict?",
+            help="to predict the number: `data: {target: {type: number}}`; for classes list them in data.target.labels",
+            code="classes-or-number",
+        )
+    return [str(int(number)) for number in numbers]
+
+
+def _distinct(data: DataSpec, words: Sequence[str], same: Callable[[str], object], how: str) -> None:
+    """Raise StageError where two spellings may be meant as one label."""
+    groups: dict[object, list[str]] = {}
+    for word in words:
+        groups.setdefault(same(word), []).append(word)
+    twins = next((group for group in groups.values() if len(group) > 1), None)
+    if twins is None:
+        return
+    joined = {word: group[0].strip() for group in groups.values() for word in group}
+    pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in joined.items())
+    raise StageError(
+        f"the labels {listed(twins)} of `{data.target.column}` {how}: one label or {len(twins)}?",
+        help=f"one label: `data: {{target: {{values: {{{pairs}}}}}}}`; "
+        f"several: `data: {{target: {{labels: [{', '.join(map(_quoted, words))}]}}}}`",
+        code="ambiguous-labels",
+    )

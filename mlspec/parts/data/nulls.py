@@ -1,0 +1,21 @@
+"""Which texts of a column mean a missing value."""
+
+from __future__ import annotations
+
+from mlspec.parts.data.spec import NULLS, DataSpec
+
+
+def words(data: DataSpec, column: str) -> frozenset[str]:
+    """The texts that are read as missing in that column; a declared label never is one.
+
+    Without `data.format.nulls` a category has none but the empty one: `NA` may well be a value there, and is asked for.
+    """
+    given = data.format.nulls
+    kind = data.columns[column].type if column in data.columns else ""
+    if kind == "text":
+        return frozenset({""})
+    usual = NULLS if data.written_as in ("csv", "tsv") or kind == "number" else ()
+    every = {"", *(given if given is not None else () if kind == "category" else usual)}
+    if column == data.target.column and data.target.type == "class":
+        every -= {*data.target.names, *data.target.meanings}
+    return frozenset(every)

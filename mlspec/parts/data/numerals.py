@@ -1,0 +1,97 @@
+"""Numbers written as text: their thousands and decimal separators, and what to set where they are not understood."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from mlspec.parts.data.spec import Format
+
+_SPACES = "\u00a0\u202f\u2009"
+"""Spaces that separate thousands beside the plain one."""
+_TRIED = 5000
+"""Different values on which a way to read them is tried."""
+_THREE = re.compile(r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}")
+
+
+class Separators(NamedTuple):
+    """How numbers are written; `thousands` is empty where nothing separates them."""
+
+    decimal: str
+    thousands: str
+
+    @classmethod
+    def of(cls, format: Format) -> Separators:
+        """What the spec says, or a decimal point alone."""
+        return cls(format.decimal or ".", format.thousands or "")
+
+    def settings(self) -> str:
+        """The keys of the spec that say so."""
+        keys = [f'decimal: "{self.decimal}"'] if self.decimal != "." or not self.thousands else []
+        keys += [f'thousands: "{self.thousands}"'] if self.thousands else []
+        return f"`data: {{format: {{{', '.join(keys)}}}}}`"
+
+
+POINT = Separators(".", "")
+
+
+@lru_cache(maxsize=16)
+def _pattern(separators: Separators) -> re.Pattern[str]:
+    digits = "[0-9]+"
+    if separators.thousands:
+        digits = rf"(?:[0-9]{{1,3}}(?:{re.escape(separators.thousands)}[0-9]{{3}})+|[0-9]+)"
+    point = re.escape(separators.decimal)
+    return re.compile(rf"[-+]?(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def number(value: object, separators: Separators = POINT) -> float:
+    """The number that `value` is, or says as text; NaN where it is none."""
+    if isinstance(value, str):
+        written = _plain(value.strip())
+        if not _pattern(separators).fullmatch(written):
+            return _infinite(written)
+        value = written.replace(separators.thousands, "") if separators.thousands else written
+        value = value.replace(separators.decimal, ".")
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _plain(text: str) -> str:
+    """The text with the plain space for every kind that separates thousands."""
+    return text if text.isascii() else re.sub(f"[{_SPACES}]", " ", text)
+
+
+def _infinite(written: str) -> float:
+    return float(written) if written.lower().lstrip("+-") in ("inf", "infinity") else math.nan
+
+
+def advice(bad: Sequence[object], good: Iterable[object], now: Separators) -> str:
+    """What to set so that all of a column's values are numbers; every sensible way with what it makes of a value."""
+    texts = [value for value in bad if isinstance(value, str)]
+    if not texts or len(texts) < len(bad):
+        return ""
+    every = list(dict.fromkeys([*texts, *(value for value in good if isinstance(value, str))]))[:_TRIED]
+    ways = [way for way in _ways() if way != now and not any(math.isnan(number(text, way)) for text in every)]
+    ways = [way for way in ways if not (way.thousands and all(way.thousands not in _plain(text) for text in every))]
+    meanings = {tuple(number(text, way) for text in every): way for way in reversed(ways)}
+    if len(meanings) == 1:
+        return f"set {next(iter(meanings.values())).settings()}"
+    said = [f"`{texts[0]}` is {number(texts[0], way):.15g} with {way.settings()}" for way in meanings.values()]
+    return ", and ".join(reversed(said))
+
+
+def _ways() -> Iterable[Separators]:
+    pairs = itertools.product((".", ","), ("", ",", ".", " ", "'", "_"))
+    return (Separators(decimal, thousands) for decimal, thousands in pairs if decimal != thousands)
+
+
+def thousands_or_decimals(values: Sequence[str]) -> bool:
+    """Whether a point could separate thousands as well as decimals in all values that have one: `12.500`."""
+    pointed = [value.strip() for value in values if "." in value]
+    return bool(pointed) and all(map(_THREE.fullmatch, pointed))

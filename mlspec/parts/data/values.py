@@ -1,0 +1,77 @@
+"""Single values of a table: as text, as number, and what may be read into a text."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+NUMERAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
+"""A number in its usual spelling: `7` and `7.0`, but not `007`, which may well be a code."""
+TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+BOOLEANS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
+
+
+class Reading(NamedTuple):
+    """One way in which a value can be understood; equal readings of two values make them the same."""
+
+    kind: Literal["text", "number", "boolean"]
+    value: object
+
+
+def readings(value: object) -> tuple[Reading, ...]:
+    """Every way to understand a value, the most literal one first; none for lists, dictionaries and the like."""
+    match value:
+        case bool() | np.bool_():
+            return (Reading("boolean", bool(value)),)
+        case int() | float() | Decimal():
+            return (Reading("number", _decimal(value)),)
+        case str():
+            more = [Reading("number", Decimal(value))] if NUMERAL.fullmatch(value) else []
+            more += [Reading("boolean", BOOLEANS[value])] if value in BOOLEANS else []
+            return (Reading("text", value), *more)
+        case datetime.date():
+            return (Reading("text", text(value)),)
+        case _:
+            return ()
+
+
+def _decimal(value: int | float | Decimal) -> Decimal:
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def missing(value: object) -> bool:
+    """Whether it stands for no value in every format: null, NaN, the empty text."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or value == ""
+
+
+def text(value: object) -> str:
+    """A value as a csv file has it: 1.0 is `1`, True is `true`, a timestamp has a space between date and time."""
+    match value:
+        case bool() | np.bool_():
+            return str(bool(value)).lower()
+        case float() if value.is_integer():
+            return str(int(value))
+        case datetime.datetime():
+            return value.isoformat(sep=" ")
+        case datetime.date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def shown(value: object) -> str:
+    """A value in a message: texts with backticks around them, so that spaces are seen."""
+    return f"`{value}`" if isinstance(value, str) else f"`{text(value)}`"
+
+
+def listed(values: Iterable[object], most: int = 5) -> str:
+    """The first few values, and how many more there are."""
+    every = list(values)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(shown(value) for value in every[:most]) + more
