@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from mlspec import watch
 from mlspec.errors import MlspecError, StageError
 from mlspec.job import Job
 from mlspec.parts.train.spec import TrainSpec
@@ -88,6 +89,7 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Conn
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+    watch.join()
     answered: tuple[str, Any, str]
     try:
         answered = ("done", body(job), "")

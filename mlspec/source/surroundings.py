@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlspec.errors import MlspecError
-from mlspec.source import bases
+from mlspec.source import bases, reads
 from mlspec.source.document import Document, walk
+from mlspec.source.imports import Imports
 
 _DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
+TESTS = "tests"
+"""The folder of the project's tests, and the key of what they import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class Surroundings:
     """Text of each template in the project's own `templates/` folder, by its path there."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each of those modules lies in the project, POSIX."""
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files of the project that importing each of those modules loads, its own included; under `tests` what the
+    project's tests import."""
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files that a stage opened and the spec does not name, by stage; those that still exist."""
     folders: tuple[str, ...] = ()
     """Pretrained models of the spec that are folders in the project."""
     dvc_core: bool = False
@@ -46,6 +54,16 @@ class Surroundings:
         """The file of a module in the project, or `""`."""
         return self.files.get(module, "")
 
+    def code_of(self, *paths: str | None) -> tuple[str, ...]:
+        """Files of the project that loading these import paths (`src.model:Net`) loads."""
+        modules = [path.partition(":")[0] for path in paths if path]
+        return tuple(dict.fromkeys(file for module in modules for file in self.imports.get(module, ())))
+
+    @property
+    def code(self) -> frozenset[str]:
+        """All files of the project that are loaded as modules, as far as the texts tell."""
+        return frozenset(file for files in self.imports.values() for file in files)
+
 
 def look(document: Document, root: Path) -> Surroundings:
     """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
@@ -57,12 +75,16 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
     data = [name[2:] for name in named if name.startswith("./")]
-    modules, files = _modules([name for name in named if not name.endswith("/") and not name.startswith("./")], root)
+    names = [name for name in named if not name.endswith("/") and not name.startswith("./")]
+    imports = Imports(root)
+    modules, files = _modules(names, imports, root)
     return Surroundings(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,
         files=files,
+        imports=_imported(files, imports, root),
+        reads=recorded(root),
         templates=_templates(root),
         folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
         absent=tuple(path for path in data if not _kept(path, root)),
@@ -104,18 +126,34 @@ def _dvc_core(config: Path) -> bool:
     return re.search(r"(?m)^\s*\[\s*core\s*\]", own) is not None
 
 
-def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
+def _modules(named: Sequence[str], imports: Imports, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
     found: dict[str, str | None] = {}
     files: dict[str, str] = {}
     for name in named:
-        path = root.joinpath(*name.split("."))
-        file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if _is_file(f)), None)
-        if file is not None:
-            files[name] = file.relative_to(root).as_posix()
-            found[name] = _text(file)
-        elif _installed(name.split(".")[0], root):
+        file = imports.file(name)
+        if file.endswith(".py"):
+            files[name] = file
+            found[name] = _text(root / file)
+        elif file or _installed(name.split(".")[0], root):
             found[name] = None
     return found, files
+
+
+def _imported(files: Mapping[str, str], imports: Imports, root: Path) -> dict[str, tuple[str, ...]]:
+    found = {module: imports.of_modules([module]) for module in files}
+    if _is_dir(root / TESTS):
+        tests = sorted(file.relative_to(root).as_posix() for file in (root / TESTS).rglob("*.py") if _is_file(file))
+        found[TESTS] = imports.of_files(tests)
+    return found
+
+
+def recorded(root: Path) -> dict[str, tuple[str, ...]]:
+    """What `reads.lock` has, of the files that there still are."""
+    if not _is_file(root / reads.FILE):
+        return {}
+    known = reads.parse(_text(root / reads.FILE))
+    kept = {stage: tuple(path for path in paths if _kept(path, root)) for stage, paths in known.items()}
+    return {stage: paths for stage, paths in kept.items() if paths}
 
 
 def _values(document: Document, keys: set[str]) -> set[str]:

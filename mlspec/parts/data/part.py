@@ -8,7 +8,7 @@ from mlspec.parts.data import address, faults
 from mlspec.parts.data.spec import SPLITS, DataSpec
 from mlspec.parts.data.watched import watched
 from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
@@ -47,7 +47,7 @@ def stages(project: Project) -> Iterable[Stage]:
             params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),
             needs=() if alone else ("network",),
         )
-    keys = ("source", "deps", "format", "inputs", "target", "split", "checks")
+    keys = ("source", "format", "inputs", "target", "split", "checks")  # `deps` are inputs themselves
     yield Stage(
         "data",
         "Check, split and profile the data",
@@ -65,20 +65,12 @@ def stages(project: Project) -> Iterable[Stage]:
 
 def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
     """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
-    outermost = _outermost(_inputs(data, project))
-    return (*outermost, *(path for path in _outermost(data.deps) if path not in outermost))
-
-
-def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
-    unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
-    return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))
+    paths = outermost(_inputs(data, project))
+    return (*paths, *(path for path in outermost(data.deps) if path not in paths))
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: the module of a callable, files and folders."""
-    for source in data.sources.values():
-        module = project.surroundings.path_of(source.partition(":")[0]) if address.is_callable(source) else ""
-        if module:
-            yield module
+    """What the stage reads: the code of its callables, files and folders."""
+    callables = [source for source in data.sources.values() if address.is_callable(source)]
+    yield from project.surroundings.code_of(*callables)
     yield from watched(data)

@@ -22,8 +22,8 @@ DEFAULT: Final[dict[Task, tuple[str, ...]]] = {
     "regression": ("mae", "rmse", "r2"),
 }
 """What is computed where the spec does not say."""
-MEASURED: Final = ("metrics", "average", "threshold")
-"""Keys of `evaluate` that say what a metric's name means: also in training, on the validation split."""
+MEASURED: Final = ("average", "threshold")
+"""Keys of `evaluate` that change the value of a metric: also in training, on the validation split."""
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
 _MIN = LOWER_IS_BETTER | frozenset({
     "loss", "error", "err", "logloss", "nll", "crossentropy", "bce", "smape", "wape", "msle", "rmsle", "brier",

@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.names import MEASURED, logged
+from mlspec.parts.evaluate.names import MEASURED, NAMES, logged
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.train.monitors import of_train
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.plan.stage import Output, Stage
 from mlspec.source.python import find_class, logged_names
 from mlspec.spec.base import Finding
@@ -25,6 +25,16 @@ PROGRAMS = {"train": "mlspec.parts.train.work:main"}
 CHECKPOINT, LAST = "artifacts/model/best.ckpt", "artifacts/model/last.ckpt"
 PREPROCESS = "artifacts/model/preprocess"
 CURVES = "artifacts/plots/train.csv"
+
+
+INEFFECTIVE = frozenset({
+    "accelerator", "devices", "strategy", "workers", "log_every", "checkpoint.every", "checkpoint.every_steps",
+})  # fmt: skip
+"""Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
+
+`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself, so that a
+model that is trained elsewhere is no other model.
+"""
 
 
 def names_logged(project: Project) -> frozenset[str] | None:
@@ -92,6 +102,24 @@ def _regression(project: Project) -> bool:
     return data is not None and data.task == "regression"
 
 
+def effective() -> Iterator[str]:
+    """The keys of the section that change the weights, or which of them are kept."""
+    for key, field in TrainSpec.model_fields.items():
+        if key == "checkpoint":
+            yield from (f"{key}.{inner}" for inner in Checkpoint.model_fields if f"{key}.{inner}" not in INEFFECTIVE)
+        elif key not in INEFFECTIVE:
+            yield field.alias or key
+
+
+def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
+    """The keys of `evaluate` that change the value of a watched metric: they decide which epoch is kept."""
+    watched = {train.checkpoint.monitor, *([train.early_stopping.monitor] if train.early_stopping else [])}
+    names = {name.removeprefix("valid/") for name in watched if name.startswith("valid/")}
+    custom = isinstance(project.get(ModelSpec), Custom)  # it computes what it logs by itself
+    if "evaluate" in project.values and not custom and any(names & set(known) for known in NAMES.values()):
+        yield from (f"evaluate.{key}" for key in MEASURED)
+
+
 def stages(project: Project) -> Iterable[Stage]:
     """The stage `train`."""
     train, model = project.get(TrainSpec), project.get(ModelSpec)
@@ -100,8 +128,7 @@ def stages(project: Project) -> Iterable[Stage]:
     inputs = ["artifacts/data/train.parquet", "artifacts/data/valid.parquet", "artifacts/data/schema.json"]
     needs: tuple[str, ...] = ()
     if isinstance(model, Custom):
-        paths = [model.class_, *([model.datamodule] if model.datamodule else [])]
-        inputs += dict.fromkeys(project.surroundings.path_of(path.partition(":")[0]) for path in paths)
+        inputs += project.surroundings.code_of(model.class_, model.datamodule)
         # Its training rows are compared with the test split.
         inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
@@ -118,6 +145,6 @@ def stages(project: Project) -> Iterable[Stage]:
             Output("artifacts/metrics/train.json", "metric", cache=False),
             Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
-        params=("model", "train", *(f"evaluate.{key}" for key in MEASURED if "evaluate" in project.values)),
+        params=("model", *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,
     )
