@@ -143,7 +143,7 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
     assert {f.anchor for f in made.values()} == {"repository"}
     test = yaml.safe_load(made[".github/workflows/mlspec-cola-test.yaml"].text)
     assert test["defaults"]["run"]["working-directory"] == "ml/cola"
-    assert test[True]["pull_request"]["paths"] == ["ml/cola/**"]
+    assert test[True]["pull_request"]["paths"] == ["ml/cola/**", ".github/workflows/mlspec-cola-test.yaml"]
 
 
 def test_an_arm_image_is_built_on_arm(tmp_path: Path) -> None:

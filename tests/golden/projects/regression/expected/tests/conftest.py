@@ -20,6 +20,7 @@ MARKERS = {
     "data": "the data after checking and splitting",
     "model": "the trained model",
     "contract": "the exported bundle, as the server loads it",
+    "trained": "needs the model after its whole training",
     "slow": "takes more than a few seconds",
 }
 

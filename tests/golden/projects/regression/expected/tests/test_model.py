@@ -114,6 +114,7 @@ def test_model_can_overfit_eight_rows(module, preprocess, splits, schema):
     )
 
 
+@pytest.mark.trained
 @torch.inference_mode()
 def test_predictions_fit_the_training_targets(module, preprocess, splits, schema):
     """The loss on training rows is at most the mean loss with the same targets in random order."""
