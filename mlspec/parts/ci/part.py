@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ _TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
 """Sections whose secrets a training needs."""
 
 
+_HOSTED: Final = re.compile(r"(ubuntu|windows|macos)-")
+"""Labels of GitHub's own runners."""
 _ADVICE: Final = "Write tests of your own code in tests/, or keep the raw data in git (data.track: git)."
 
 
@@ -48,6 +51,8 @@ def check(project: Project) -> Iterator[Finding]:
         shown = ascii(project.surroundings.prefix)
         message = f"the project's folder below the repository's root, {shown}, {reason}; workflows cannot name it"
         yield Finding("unfit-folder", ("ci",), message, "rename the folder, or remove `ci`", on="key")
+    yield from _shared(project)
+    yield from _remote(project, ci.github)
     schedule, at = ci.github.schedule, ("ci", "github")
     if schedule is not None and shortest_gap(schedule) < 5:
         message = "GitHub runs a schedule every five minutes at most"
@@ -57,6 +62,30 @@ def check(project: Project) -> Iterator[Finding]:
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
         yield Finding("no-such-environment", (*at, "env"), f"the spec has no environment `{chosen}`", help)
+
+
+def _shared(project: Project) -> Iterator[Finding]:
+    """Another project of the repository whose workflows have the same names: the second build would replace them."""
+    prefix, name = project.surroundings.prefix, project.info.name if "project" in project.sections else ""
+    other = project.surroundings.workflows.get(workflow(name, prefix, "test"))
+    if prefix and other is not None:
+        message = f"the projects in {other!a} and {prefix!a} are both called `{name}` and would share workflows"
+        yield Finding("shared-workflow", ("project", "name"), message, "give one of them another name")
+
+
+def _remote(project: Project, github: Github) -> Iterator[Finding]:
+    """A DVC remote that GitHub's own runners cannot reach: no plugin is installed, nobody logs in, no such folder."""
+    data = project.get(DataSpec)
+    remote = (data.remote if data else None) or ""
+    scheme, separator, _ = remote.partition("://")
+    if not remote or scheme in ("s3", "https") or not _HOSTED.match(github.runner):
+        return
+    reason = (
+        f"have neither DVC's plugin for {scheme}:// nor its credentials" if separator else "do not have that folder"
+    )
+    message = f"the workflows cannot use the remote `{remote}`: GitHub's runners {reason}"
+    help = "use an s3:// remote, set ci.github.runner to a runner of your own that can reach it, or remove `ci`"
+    yield Finding("conflicting-options", ("data", "remote"), message, help)
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

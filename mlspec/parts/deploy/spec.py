@@ -94,8 +94,8 @@ class Lambda(SpecModel):
         None,
         pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[a-zA-Z_0-9+=,.@/-]+$",
         max_length=600,
-        description="ARN of the policy that limits the function's role; with it, CI may create the role. When left out, "
-        "only an administrator may",
+        description="ARN of the policy that limits the function's role; with it CI may create the role, else only "
+        "an administrator may",
         examples=["arn:aws:iam::123456789012:policy/ml-functions"],
     )
     tracing: bool = Field(False, description="Trace calls with AWS X-Ray")
