@@ -146,7 +146,7 @@ def _quick(project: Project, data: DataSpec | None) -> list[str]:
     if data is None or data.track != "git" or data.kind == "remote" or "train" not in project.sections:
         return []
     export = project.get(ExportSpec)
-    whole = export is not None and (export.onnx is None or export.onnx.quantize == "none")
+    whole = export is not None and export.onnx.quantize == "none"
     return ["data", "train train.max_steps=2", *(["export"] if whole else [])]
 
 
