@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from mlspec.errors import MlspecError
 from mlspec.source import bases
 from mlspec.source.document import Document, walk
@@ -90,6 +88,8 @@ def _workflows(repository: Path, prefix: str) -> dict[str, str]:
 
 
 def _scalar(text: str) -> str:
+    import yaml  # a build with nothing to do does without it in a project that is alone
+
     try:
         return str(yaml.safe_load(text))
     except yaml.YAMLError:
