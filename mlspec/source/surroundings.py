@@ -13,6 +13,7 @@ from mlspec.source import bases, reads
 from mlspec.source.document import Document, walk
 from mlspec.source.imports import Imports
 
+_WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-directory: (.+)$")
 _DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
 TESTS = "tests"
@@ -46,6 +47,8 @@ class Surroundings:
     """Base images of the Dockerfile, each with the digest that it is held to."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is not in the project, nor kept by DVC."""
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """Path of each workflow in the repository that belongs to another project's folder, with that folder."""
     named: tuple[str, ...] = ()
     """Every module, with a `/` behind it every folder, and with `./` before it all data that the spec names, found or
     not."""
@@ -90,8 +93,29 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
         absent=tuple(path for path in data if not _kept(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
+        workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),
     )
+
+
+def _workflows(repository: Path, prefix: str) -> dict[str, str]:
+    """Workflows of mlspec whose working directory is another folder with a spec; a folder that was moved has none."""
+    found: dict[str, str] = {}
+    for file in sorted((repository / ".github" / "workflows").glob("mlspec-*.yaml")):
+        match = _WORKING.search(_text(file)) if _is_file(file) else None
+        folder = _scalar(match[1]) if match else ""
+        if folder not in ("", prefix) and _is_file(repository / folder / "mlproject.yaml"):
+            found[file.relative_to(repository).as_posix()] = folder
+    return found
+
+
+def _scalar(text: str) -> str:
+    import yaml  # a build with nothing to do does without it in a project that is alone
+
+    try:
+        return str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return ""
 
 
 def _named(document: Document) -> list[str]:
