@@ -282,6 +282,12 @@ def test_what_was_opened_is_kept_and_said(applied: Path, capsys: pytest.CaptureF
     assert "deps: [data/rows.csv, data/more.txt, data/native.csv, data/parts]" in said
 
 
+def test_dvc_knows_what_was_opened_right_after_the_first_apply(project: Path) -> None:
+    assert "- data/more.txt" in (project / "dvc.yaml").read_text()
+    more("data/more.txt")(project)
+    assert by_dvc(project) == {"data"}
+
+
 def test_old_weights_are_not_measured_with_new_code(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     more("src/layers.py")(project)  # a comment: the same code
     run = ["mlspec", "run", "evaluate"]
