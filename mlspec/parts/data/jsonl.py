@@ -45,6 +45,9 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
             bad.setdefault(item.wrong, []).append(Place(name, number, item.text))
     names = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
+    if bad and not rows:
+        # What is wrong with the rows is said, not that they lack the columns.
+        table = pa.table({key: pa.array([], pa.string()) for key in [*data.columns, data.target.column]})
     unread = tuple(Failure("rows", what, places) for what, places in bad.items())
     return Piece(name, table, numbers, unread, decisions=(*found.decisions, *_decisions(data, text, name)))
 
