@@ -313,7 +313,7 @@ class Own(pl.LightningDataModule):
         return DataLoader(self._rows(), batch_size=16, collate_fn=joined)
 """
 OWN = '{class: "src.model:Net"}'
-WITH = '{class: "src.model:Net", datamodule: "src.data:Own"}'
+WITH = "{class: src.model:Net, datamodule: src.data:Own, preprocess: none, compare_inputs: false}"
 
 
 def custom(root: Path, net: str = NET, **settings: Any) -> Applied:
