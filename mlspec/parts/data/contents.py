@@ -8,6 +8,7 @@ import codecs
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,22 @@ def _zstd(packed: bytes) -> bytes:
         return unpacked
 
 
+def _streams(packed: bytes, decompressor: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> bytes:
+    """All streams of a file, one behind the other. The modules' own functions drop a damaged one behind the first."""
+    unpacked = []
+    while packed.strip(b"\0"):
+        stream = decompressor()
+        unpacked.append(stream.decompress(packed))
+        if not stream.eof:
+            raise EOFError("it ends before the end of the compressed data")
+        packed = stream.unused_data
+    return b"".join(unpacked)
+
+
 PACKINGS = (
     Packed("gzip", b"\x1f\x8b", gzip.decompress),
-    Packed("bzip2", b"BZh", bz2.decompress),
-    Packed("xz", b"\xfd7zXZ\x00", lzma.decompress),
+    Packed("bzip2", b"BZh", lambda packed: _streams(packed, bz2.BZ2Decompressor)),
+    Packed("xz", b"\xfd7zXZ\x00", lambda packed: _streams(packed, lzma.LZMADecompressor)),
     Packed("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 _ARCHIVES = ((b"PK\x03\x04", "a zip archive", "unzip"), (b"7z\xbc\xaf'\x1c", "a 7z archive", "7z x"))
@@ -97,7 +110,7 @@ def contents(file: Path, name: str) -> Contents:
         return Contents(raw)
     try:
         unpacked = packing.unpack(raw)
-    except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
         raise StageError(f"{name} is a damaged {packing.name} file: {error}", help="fetch or copy it again") from None
     return Contents(unpacked, (Decision(f"file {name}", f"unpacked with {packing.name}"),))
 

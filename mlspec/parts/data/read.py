@@ -58,7 +58,9 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
         help = "see data.format for how the file is written"
         raise StageError(f"{name} cannot be read as {data.written_as}: {reason}", help=help) from None
     except OSError as error:
-        raise StageError(f"{name} cannot be read: {error.strerror or error}") from None
+        # pyarrow raises it for a damaged parquet file too, without a number.
+        help = "restore the file: write, fetch or copy it again" if error.errno is None else "check its permissions"
+        raise StageError(f"{name} cannot be read: {error.strerror or error}", help=help) from None
 
 
 def _parquet(_: DataSpec, file: Path, name: str) -> Piece:

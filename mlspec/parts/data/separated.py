@@ -56,8 +56,8 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     if not text.strip():
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
-    text = _trimmed(text, dialect) if data.format.trim else text
-    parsed = _decided(data, text, name, dialect)
+    parsed = _decided(data, _trimmed(text, dialect) if data.format.trim else text, name, dialect)
+    _well_quoted(text, name, dialect, bool(data.format.trim), 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
         expected, actual, _ = next(iter(parsed.bad.values()))
         message = f"{name} has {actual} columns in every row, not {expected}"
@@ -87,7 +87,7 @@ def dialect_of(data: DataSpec, announced: str = "") -> Dialect:
     return Dialect(data.format.delimiter or announced or ("\t" if tabs else ","), quoting, data.format.escape or "")
 
 
-def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False) -> Reader:
+def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
     csv.field_size_limit(2**31 - 1)
     return csv.reader(
         text,
@@ -96,6 +96,7 @@ def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False) -> Reader:
         escapechar=dialect.escape or None,
         doublequote=dialect.quoting,
         skipinitialspace=trim,
+        strict=strict,
     )
 
 
@@ -106,9 +107,32 @@ def _trimmed(text: str, dialect: Dialect) -> str:
         writer = csv.writer(out, delimiter=dialect.delimiter, escapechar=dialect.escape or None, lineterminator="\n")
         writer.writerows([v.strip() for v in row] for row in _reader(io.StringIO(text, newline=""), dialect, trim=True))
         return out.getvalue()
-    for line in text.splitlines():
+    for line in io.StringIO(text, newline=None):
+        line = line.removesuffix("\n")
         out.write(dialect.delimiter.join(value.strip() for value in line.split(dialect.delimiter)) + "\n")
     return out.getvalue()
+
+
+def _well_quoted(text: str, name: str, dialect: Dialect, trim: bool, first: int) -> None:
+    """Raise StageError for a quote that is not closed, and for a value that goes on behind its closing quote: a reader
+    that lets it pass loses the quotes, or takes the next rows for a part of the value."""
+    if not dialect.quoting or '"' not in text:
+        return
+    if trim:
+        text = re.sub(rf'"[^\S\r\n{re.escape(dialect.delimiter)}]+(?=[\r\n]|{re.escape(dialect.delimiter)}|\Z)', '"', text)
+    begins = 0
+    reader = _reader(io.StringIO(text, newline=""), dialect, trim, strict=True)
+    try:
+        for _ in reader:
+            begins = reader.line_num
+    except csv.Error as error:
+        closed = "unexpected end" not in str(error)
+        what = "a value goes on behind its closing quote" if closed else "a value begins with a quote that is not closed"
+        raise StageError(
+            f"{name} line {begins + first}: {what}",
+            help="write a quote inside a quoted value twice; if quotes are ordinary characters here: "
+            "`data: {format: {quoting: false}}`",
+        ) from None
 
 
 def _decided(data: DataSpec, text: str, name: str, dialect: Dialect) -> _Parsed:
