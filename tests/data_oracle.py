@@ -39,7 +39,7 @@ def rows(sample: Sample, kind: str) -> list[Row]:
         text = raw.decode(form.get("encoding", "utf-8"))
     except UnicodeError as error:
         raise UnreadableError(str(error)) from None
-    text = text[1:] if text[:1] == "\ufeff" else text
+    text = text.lstrip("\ufeff")  # of files that were joined too
     found = _json(text) if kind in ("json", "jsonl") else _separated(text, form, kind == "tsv", names)
     return [{name: _trimmed(row.get(name), bool(form.get("trim"))) for name in names} for row in found]
 
@@ -101,7 +101,7 @@ def _separated(text: str, form: dict[str, Any], tabs: bool, names: set[str]) -> 
         escapechar=form.get("escape") or None,
         doublequote=quoting,
         skipinitialspace=bool(form.get("trim")) and quoting,
-        strict=True,
+        strict=form.get("escape") != "",
     )
     try:
         found = [row for row in reader if row]

@@ -116,7 +116,7 @@ def contents(file: Path, name: str) -> Contents:
 
 
 def decoded(raw: bytes, name: str, encoding: str) -> str:
-    """The text of a file, without a byte order mark. Raises StageError at the first byte of another encoding."""
+    """The text of a file, without byte order marks. Raises StageError at the first byte of another encoding."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -134,7 +134,7 @@ def decoded(raw: bytes, name: str, encoding: str) -> str:
             else "remove the NUL characters; is this a text file?"
         )
         raise StageError(f"{name} line {line}: contains a NUL character", help=help, code="text-encoding")
-    return text.removeprefix("\ufeff")
+    return text.lstrip("\ufeff")
 
 
 def _wide(raw: bytes) -> str:
@@ -177,4 +177,4 @@ def _is(sample: bytes, encoding: str) -> bool:
 
 def text_lines(file: Path, name: str, encoding: str) -> io.StringIO:
     """The text of a file for reading line by line; bytes that are not of that encoding are replaced."""
-    return io.StringIO(contents(file, name).raw.decode(encoding, "replace").removeprefix("\ufeff"), newline="")
+    return io.StringIO(contents(file, name).raw.decode(encoding, "replace").lstrip("\ufeff"), newline="")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""
 _ALL = 2**31 - 2
+_END = "end of the file"
 _SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 """The line with which Excel is told the separator."""
 
@@ -57,7 +58,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
     parsed = _decided(data, _trimmed(text, dialect) if data.format.trim else text, name, dialect)
-    _well_quoted(text, name, dialect, bool(data.format.trim), 1 + (announced is not None))
+    _well_quoted(data, text, name, dialect, 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
         expected, actual, _ = next(iter(parsed.bad.values()))
         message = f"{name} has {actual} columns in every row, not {expected}"
@@ -113,26 +114,35 @@ def _trimmed(text: str, dialect: Dialect) -> str:
     return out.getvalue()
 
 
-def _well_quoted(text: str, name: str, dialect: Dialect, trim: bool, first: int) -> None:
-    """Raise StageError for a quote that is not closed, and for a value that goes on behind its closing quote: a reader
-    that lets it pass loses the quotes, or takes the next rows for a part of the value."""
+def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: int) -> None:
+    """Raise StageError for a quote that is not closed, and for text behind a closing quote: a reader that accepts them
+    loses the quotes, or takes the next rows for a part of the value. With `escape: ""` the spec allows the second."""
     if not dialect.quoting or '"' not in text:
         return
-    if trim:
-        text = re.sub(rf'"[^\S\r\n{re.escape(dialect.delimiter)}]+(?=[\r\n]|{re.escape(dialect.delimiter)}|\Z)', '"', text)
-    begins = 0
-    reader = _reader(io.StringIO(text, newline=""), dialect, trim, strict=True)
+    trim, strict = bool(data.format.trim), data.format.escape != ""
+    text = _unpadded(text, dialect.delimiter) if trim else text
+    begins, row = 0, [_END]
+    reader = _reader(io.StringIO(text if strict else f"{text}\n{_END}", newline=""), dialect, trim, strict)
+    what = "a quote is not closed: the rest of the file would be one value"
     try:
-        for _ in reader:
-            begins = reader.line_num
+        for row in reader:
+            begins = reader.line_num if strict or row != [_END] else begins
     except csv.Error as error:
-        closed = "unexpected end" not in str(error)
-        what = "a value goes on behind its closing quote" if closed else "a value begins with a quote that is not closed"
-        raise StageError(
-            f"{name} line {begins + first}: {what}",
-            help="write a quote inside a quoted value twice; if quotes are ordinary characters here: "
-            "`data: {format: {quoting: false}}`",
-        ) from None
+        what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
+    else:
+        if strict or row == [_END]:
+            return
+    raise StageError(
+        f"{name} line {begins + first}: {what}",
+        help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
+        "`data: {format: {quoting: false}}`",
+    )
+
+
+def _unpadded(text: str, delimiter: str) -> str:
+    """The text without spaces between a closing quote and the end of its value."""
+    sign = re.escape(delimiter)
+    return re.sub(rf'"[^\S\r\n{sign}]+(?=[\r\n]|{sign}|\Z)', '"', text)
 
 
 def _decided(data: DataSpec, text: str, name: str, dialect: Dialect) -> _Parsed:
