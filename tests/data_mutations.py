@@ -179,7 +179,7 @@ def _as_other_type(array: pa.Array, dice: random.Random) -> pa.Array:
     types = (pa.large_string(), pa.binary(), pa.string_view(), pa.float16(), pa.float32(), pa.int8(), pa.uint64(),
              pa.decimal128(20, 2), pa.timestamp("ns"), pa.bool_(), pa.date32(), pa.string())  # fmt: skip
     try:
-        return array.dictionary_encode() if dice.random() < 0.2 else array.cast(dice.choice(types))
+        return array.dictionary_encode() if not array.null_count and dice.random() < 0.2 else array.cast(dice.choice(types))
     except pa.ArrowException:
         return array
 

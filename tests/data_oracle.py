@@ -104,7 +104,8 @@ def _separated(text: str, form: dict[str, Any], tabs: bool, names: set[str]) -> 
         strict=form.get("escape") != "",
     )
     try:
-        found = [row for row in reader if row]
+        blank = [[], [""]] if form.get("trim") and not quoting else [[]]
+        found = [row for row in reader if [value.strip() for value in row] not in blank]
     except csv.Error as error:
         raise UnreadableError(str(error)) from None
     header = form.get("columns")

@@ -121,17 +121,18 @@ def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: 
         return
     trim, strict = bool(data.format.trim), data.format.escape != ""
     text = _unpadded(text, dialect.delimiter) if trim else text
-    begins, row = 0, [_END]
+    begins, ended, row = 0, 0, [_END]
     reader = _reader(io.StringIO(text if strict else f"{text}\n{_END}", newline=""), dialect, trim, strict)
     what = "a quote is not closed: the rest of the file would be one value"
     try:
         for row in reader:
-            begins = reader.line_num if strict or row != [_END] else begins
+            begins, ended = reader.line_num, begins
     except csv.Error as error:
         what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
     else:
         if strict or row == [_END]:
             return
+        begins = ended
     raise StageError(
         f"{name} line {begins + first}: {what}",
         help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
@@ -271,10 +272,12 @@ def lines(data: DataSpec, file: Path) -> Iterator[int]:
     if announced:
         opened.seek(announced.end())
     skipped = not has_header(data)
-    for begins, row in _counted(opened, dialect_of(data, announced[1] if announced else "")):
-        if row and skipped:
+    dialect = dialect_of(data, announced[1] if announced else "")
+    for begins, row in _counted(opened, dialect):
+        blank = not row or (data.format.trim and not dialect.quoting and len(row) == 1 and not row[0].strip())
+        if not blank and skipped:
             yield begins + (1 if announced else 0)
-        skipped = skipped or bool(row)
+        skipped = skipped or not blank
 
 
 def _counted(opened: io.StringIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

@@ -113,9 +113,13 @@ def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
         number = "declare the column as `number`, or write its values as texts"
         help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
         raise StageError(f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}", help=help)
-    if values and all(v is None or (isinstance(v, datetime.datetime) and v.time() == datetime.time()) for v in values):
+    if values and all(v is None or (isinstance(v, datetime.datetime) and _is_date(v)) for v in values):
         values = [v if v is None else v.date() for v in values]  # pandas too writes such a column as dates
     return [None if value is None else text(value) for value in values]
+
+
+def _is_date(time: datetime.datetime) -> bool:
+    return time.tzinfo is None and time.time() == datetime.time()
 
 
 def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[Decision]]:
