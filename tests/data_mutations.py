@@ -179,7 +179,11 @@ def _as_other_type(array: pa.Array, dice: random.Random) -> pa.Array:
     types = (pa.large_string(), pa.binary(), pa.string_view(), pa.float16(), pa.float32(), pa.int8(), pa.uint64(),
              pa.decimal128(20, 2), pa.timestamp("ns"), pa.bool_(), pa.date32(), pa.string())  # fmt: skip
     try:
-        return array.dictionary_encode() if not array.null_count and dice.random() < 0.2 else array.cast(dice.choice(types))
+        return (
+            array.dictionary_encode()
+            if not array.null_count and dice.random() < 0.2
+            else array.cast(dice.choice(types))
+        )
     except pa.ArrowException:
         return array
 
@@ -272,8 +276,13 @@ def _whole(raw: bytes, dice: random.Random) -> bytes:
     if dice.random() < 0.6:
         return raw.replace(*dice.choice(swaps))
     if dice.random() < 0.3:
-        return dice.choice((b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf", b"sep=,\n", b"sep=;\r\n", b"\n\n", b" ", b"#")) + raw
-    return raw.decode("utf-8", "replace").encode(dice.choice(("utf-16", "utf-16-le", "cp1252", "utf-32", "utf-8-sig")), "replace")
+        return (
+            dice.choice((b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf", b"sep=,\n", b"sep=;\r\n", b"\n\n", b" ", b"#"))
+            + raw
+        )
+    return raw.decode("utf-8", "replace").encode(
+        dice.choice(("utf-16", "utf-16-le", "cp1252", "utf-32", "utf-8-sig")), "replace"
+    )
 
 
 def _header(raw: bytes, dice: random.Random) -> bytes:

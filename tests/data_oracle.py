@@ -169,7 +169,9 @@ def _same(
 
 def _is_label(value: Any, label: str) -> bool:
     text = _text(value)
-    return label == text or (text.lower() == label.lower() and label.lower() in ("true", "false")) or _alike(text, label)
+    return (
+        label == text or (text.lower() == label.lower() and label.lower() in ("true", "false")) or _alike(text, label)
+    )
 
 
 def _alike(one: str, other: str) -> bool:
@@ -194,7 +196,9 @@ def _number(value: Any, column: list[Any], form: dict[str, Any]) -> float | None
         return float(value.lower() == "true")
     if value.strip() in missing:
         return None
-    return float(value.replace(form.get("thousands", "\0"), "").replace(form.get("decimal", "."), ".").replace("_", "?"))
+    return float(
+        value.replace(form.get("thousands", "\0"), "").replace(form.get("decimal", "."), ".").replace("_", "?")
+    )
 
 
 def _spellings(value: Any, kind: str, decided: str) -> set[str | None]:
@@ -209,7 +213,9 @@ def _spellings(value: Any, kind: str, decided: str) -> set[str | None]:
         return {text.lower()}
     if "written with `.0`" in decided:
         return {text.removesuffix(".0")}
-    return {text[:10]} if "at midnight" in decided else {text, text.removesuffix(" 00:00:00") if text != value else text}
+    return (
+        {text[:10]} if "at midnight" in decided else {text, text.removesuffix(" 00:00:00") if text != value else text}
+    )
 
 
 def _text(value: Any) -> str:

@@ -121,18 +121,18 @@ def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: 
         return
     trim, strict = bool(data.format.trim), data.format.escape != ""
     text = _unpadded(text, dialect.delimiter) if trim else text
-    begins, ended, row = 0, 0, [_END]
+    begins, before, last = 0, 0, [_END]
     reader = _reader(io.StringIO(text if strict else f"{text}\n{_END}", newline=""), dialect, trim, strict)
     what = "a quote is not closed: the rest of the file would be one value"
     try:
-        for row in reader:
-            begins, ended = reader.line_num, begins
+        for last in reader:  # noqa: B007 - read behind the loop
+            begins, before = reader.line_num, begins
     except csv.Error as error:
         what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
     else:
-        if strict or row == [_END]:
+        if strict or last == [_END]:
             return
-        begins = ended
+        begins = before
     raise StageError(
         f"{name} line {begins + first}: {what}",
         help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "

@@ -25,7 +25,7 @@ class Reading(NamedTuple):
 
 
 def readings(value: object) -> tuple[Reading, ...]:
-    """Every way to understand a value, the most literal one first; none for lists, dictionaries, infinity and the like."""
+    """Every way to understand a value, the most literal one first; none for lists, dictionaries and infinity."""
     match value:
         case bool() | np.bool_():
             return (Reading("boolean", bool(value)),)
