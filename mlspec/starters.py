@@ -85,7 +85,8 @@ def contents(starter: str, name: str) -> dict[str, bytes]:
 
 def name_for(folder: Path, starter: str) -> str:
     """A project's name from its folder's, or the starter's where that has no usable letter."""
-    slug = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")[:63]
+    words = re.findall(r"[a-z0-9]+", folder.resolve().name.lower())
+    slug = "-".join(words)[:63].rstrip("-")
     return slug or starter
 
 

@@ -17,6 +17,7 @@ PATIENCE = 10
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": (
+        "charset-normalizer>=3.4",
         "dvc>=3.60",
         "httptools>=0.6.4",
         "hydra-core>=1.3.6",

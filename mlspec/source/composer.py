@@ -42,6 +42,8 @@ class _Open:
     key: tuple[str, Span] | None = None
     merging: bool = False
     """Whether that key is `<<`, which means something only without quotes."""
+    merged: bool = False
+    """Whether a `<<` has come already."""
     weight: int = 1
 
 
@@ -120,16 +122,31 @@ class Composer:
     def _entry(self, top: _Open, node: Node) -> None:
         assert top.key is not None
         (key, span), top.key = top.key, None
-        if top.merging and isinstance(node.value, dict):
-            inherited = {k: v for k, v in node.value.items() if k not in top.entries}
-            top.entries |= inherited
-            top.inherited |= inherited.keys()
+        if top.merging:
+            self._merge(top, span, node)
         elif key in top.entries and key not in top.inherited:
             message = f"`{key}` is given twice; the first is on line {top.entries[key].key.line}"
             self.faults.append(Fault("duplicate-key", message, span, "keep one of the two"))
         else:
             top.inherited.discard(key)
             top.entries[key] = Entry(span, node)
+
+    def _merge(self, top: _Open, span: Span, node: Node) -> None:
+        """`<<: *a` or `<<: [*a, *b]`, where the first that has a key counts: https://yaml.org/type/merge.html."""
+        if top.merged:
+            help = "write one `<<` with a list: `<<: [*a, *b]`; the first that has a key counts"
+            self.faults.append(Fault("duplicate-key", "`<<` is given twice", span, help))
+        top.merged = True
+        for source in node.value if isinstance(node.value, tuple) else (node,):
+            if not isinstance(source.value, dict):
+                kind = "a list" if isinstance(source.value, tuple) else "a single value"
+                message = f"`<<` merges mappings, and this is {kind}"
+                help = "name one mapping, `<<: *a`, or a list of mappings, `<<: [*a, *b]`"
+                self.faults.append(Fault("bad-merge", message, source.span, help))
+                continue
+            inherited = {k: v for k, v in source.value.items() if k not in top.entries}
+            top.entries |= inherited
+            top.inherited |= inherited.keys()
 
 
 def _value(event: yaml.ScalarEvent) -> Scalar:

@@ -20,6 +20,8 @@ from mlspec.source.secrets import mask
 MAX_BYTES = 1024 * 1024
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What the YAML parser counts as the end of a line, so that its places and our lines agree."""
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\U00010000-\U0010ffff]|\ufeff")
+"""All but c-printable, YAML 1.2.2, 5.1; a byte order mark is taken off the beginning before."""
 
 
 def read(path: Path, shown_as: str | None = None) -> Document:
@@ -54,6 +56,7 @@ def read(path: Path, shown_as: str | None = None) -> Document:
 def parse(raw: bytes, name: str = "mlproject.yaml") -> Document:
     """The Document of a file's bytes. Raises SpecError with every fault found, in file order."""
     text = _decode(raw, name)
+    _printable(text, name)
     lines = BREAK.split(text)
     lines = lines[:-1] if lines[-1] == "" else lines
     composer = Composer()
@@ -89,6 +92,22 @@ def _decode(raw: bytes, name: str) -> str:
         raise SpecError([diagnostic]) from None
 
 
+def _printable(text: str, name: str) -> None:
+    """Refuse characters that YAML cannot hold, raw, at their place."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return
+    number = ord(found.group())
+    before = BREAK.split(text[: found.start()])
+    span = Span(len(before), len(before[-1]) + 1, len(before[-1]) + 2)
+    kind = "a control character" if number < 0xA0 else "a byte order mark" if number == 0xFEFF else "not a character"
+    message = f"U+{number:04X} is {kind} and cannot stand in YAML as it is"
+    escape = f"\\x{number:02x}" if number < 0xA0 else f"\\u{number:04x}"
+    help = f"remove it, or write it as {escape} inside double quotes"
+    masked, _ = mask(BREAK.split(text), [])
+    raise SpecError([Document(name, masked, Node(Span(1, 1, 1), {})).diagnostic("yaml-syntax", message, span, help)])
+
+
 def _shape(root: Node, text: str) -> list[Fault]:
     if isinstance(root.value, dict):
         return []
@@ -110,13 +129,6 @@ def _conflict(lines: list[str]) -> Fault | None:
 
 def _syntax(error: yaml.YAMLError, lines: list[str]) -> Fault:
     mark = getattr(error, "problem_mark", None)
-    if isinstance(error, yaml.reader.ReaderError):
-        return Fault(
-            "yaml-syntax",
-            "a control character cannot stand in YAML",
-            None,
-            "remove it, or escape it in double quotes",
-        )
     if mark is None:
         return Fault("yaml-syntax", str(error), None, "")
     opened, doing = getattr(error, "context_mark", None), getattr(error, "context", None) or ""

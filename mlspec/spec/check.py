@@ -15,6 +15,7 @@ from mlspec.source.document import Document, Node, Plain
 from mlspec.source.secrets import hide, secrets
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.base import Finding, dotted
+from mlspec.spec.file_names import same_file
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.nulls import filled
@@ -50,6 +51,7 @@ def check(
     checker.secrets()
     environments = _named(document.root, "environments")
     checker.overlays_in_overlays(environments)
+    checker.overlays_of_one_name()
     _must_exist(environment, environments)
     base = without(document.root, *_OVERLAYS)
     project = checker.project(_with(base, environments.get(environment or "")), document.root, environment)
@@ -112,6 +114,14 @@ class _Checker:
                 message = f"`{dotted(at)}` is not a key of the spec"
                 help = "an environment is laid over the spec, and has none of its own; put them side by side"
                 self._add(self.document, Finding("unknown-key", at, message, help, on="key"))
+
+    def overlays_of_one_name(self) -> None:
+        """Two environments, or two experiments, whose files would be one on a system that ignores capitals."""
+        for section in _OVERLAYS:
+            for name, other in same_file(_named(self.document.root, section)):
+                message = f"`{name}` and `{other}` would be the same file on macOS and Windows"
+                help = "give one of them a name that differs in more than capitals"
+                self._add(self.document, Finding("same-file", (section, name), message, help, on="key"))
 
     def project(self, merged: Node, whole: Node, environment: str | None) -> Project | None:
         """The Project of the chosen values, with `experiments` and `environments` as the file has them."""

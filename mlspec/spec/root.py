@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError, create_model
 
 from mlspec.spec.base import SpecModel
+from mlspec.spec.file_names import FileStem
 from mlspec.spec.project import ProjectInfo
 
 REQUIRED = ("project", "data", "model")
@@ -63,7 +64,7 @@ def _root(sections: tuple[tuple[str, Any], ...]) -> type[SpecModel]:
         else:
             fields[name] = (model | None, Field(None, description=description))
     fields["environments"] = (
-        dict[str, dict[str, Any]],
+        dict[FileStem, dict[str, Any]],
         Field({}, description="Overlays, one for each environment; `--env NAME` selects one"),
     )
     made: type[SpecModel] = create_model("Spec", __base__=SpecModel, __doc__="A machine-learning project.", **fields)

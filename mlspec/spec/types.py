@@ -127,16 +127,16 @@ def holds(bound: str, value: float) -> bool:
     return _COMPARE[sign](value, number)
 
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 
 Name = Annotated[
     str,
-    _form(_NAME, "a name of small letters, digits, `-`, `_` and `.`", "cola-classifier"),
+    _form(_NAME, "a name of up to 63 small letters and digits, with single `-`, `_` or `.` between", "cola-classifier"),
     shown(_NAME.pattern),
 ]
-"""A name that is valid for images, functions, indices and folders alike."""
+"""A name that is valid for images, functions, indices and folders alike; an image's ends in a letter or digit."""
 
 Identifier = Annotated[
     str, _form(_IDENTIFIER, "an environment variable's name", "WANDB_API_KEY"), shown(_IDENTIFIER.pattern)
@@ -151,6 +151,8 @@ ImportPath = Annotated[
 
 MAX_FILE_NAME: Final = 255
 """Bytes: what Linux, macOS and Windows have in common."""
+MAX_PATH: Final = 1000
+"""Bytes of a path below the project's folder: macOS has 1024 for the whole."""
 
 
 def _inside(text: str) -> str:
@@ -169,8 +171,11 @@ def _inside(text: str) -> str:
 
 def usable(path: str) -> str:
     """`path`, where a file system can hold it. Raises the error of a validator."""
-    if len(path) > 1000 or any(len(name.encode()) > MAX_FILE_NAME for name in path.split("/")):
-        message = f"a file's name has at most {MAX_FILE_NAME} bytes"
+    longest = max(len(name.encode("utf-8", "surrogatepass")) for name in path.split("/"))
+    whole = len(path.encode("utf-8", "surrogatepass"))
+    if longest > MAX_FILE_NAME or whole > MAX_PATH:
+        long = f"a name of {longest} bytes" if longest > MAX_FILE_NAME else f"{whole} bytes"
+        message = f"this path has {long}; a file's name has at most {MAX_FILE_NAME}, a path {MAX_PATH}"
         raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
     return path
 

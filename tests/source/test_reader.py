@@ -6,11 +6,13 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlspec.diagnostics import Span
 from mlspec.errors import SpecError
-from mlspec.source.reader import parse, read
+from mlspec.source.reader import BREAK, parse, read
 
 
 def faults(text: str | bytes) -> list[tuple[str, int | None, int | None]]:
@@ -81,7 +83,7 @@ def test_several_faults_come_in_one_pass_in_file_order() -> None:
         ("a: !!python/object:os.system x\n", ("yaml-syntax", 1, 4)),
         ("a: 1\n---\nb: 2\n", ("many-documents", 2, 1)),
         ("a: *b\n", ("unknown-alias", 1, 4)),
-        ("a: \x07\n", ("yaml-syntax", None, None)),
+        ("a: \x07\n", ("yaml-syntax", 1, 4)),
         ("[a]: 1\n", ("bad-key", 1, 1)),
         (b"a: 1\nb: \xff\xfe\n", ("not-utf8", 2, 4)),
         ("a: 1".encode("utf-16"), ("not-utf8", 1, 1)),
@@ -149,3 +151,54 @@ def test_any_yaml_like_text_is_read_or_refused(text: str) -> None:
 )
 def test_what_is_left_open_is_shown_where_it_was_opened(text: str, place: tuple[int, int]) -> None:
     assert faults(text) == [("yaml-syntax", *place)]
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\x7f", "\u009b", "\ufffe", "\uffff", "\ufeff"])
+@pytest.mark.parametrize("before", ["", "é: 1\n", "a: 1\r\nb: 2\n", "a: 'x\u2028  y'\n"])
+def test_a_character_that_yaml_cannot_hold_is_located(character: str, before: str) -> None:
+    line = len(BREAK.split(before))
+    with pytest.raises(SpecError) as raised:
+        parse(f"{before}名: x{character}".encode())
+    (found,) = raised.value.diagnostics
+    assert (found.code, found.span) == ("yaml-syntax", Span(line, 5, 6))
+    assert f"U+{ord(character):04X}" in found.message
+    assert ("control character" in found.message) == (ord(character) < 0xA0)
+    escape = found.help.removeprefix("remove it, or write it as ").removesuffix(" inside double quotes")
+    assert parse(f'{before}名: "x{escape}"'.encode()).plain()["名"] == f"x{character}"
+
+
+ANCHORS = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{<<: [*a, *b]}", {"x": 1, "y": 1, "z": 2}),
+        ("{<<: [*b, *a]}", {"x": 1, "y": 2, "z": 2}),
+        ("{y: 3, <<: [*a, *b]}", {"x": 1, "y": 3, "z": 2}),
+        ("{<<: [*a, *b], y: 3}", {"x": 1, "y": 3, "z": 2}),
+        ("{<<: [*a, {<<: *b, z: 4}]}", {"x": 1, "y": 1, "z": 4}),
+        ("{<<: []}", {}),
+        ("{<<: {x: 5}}", {"x": 5}),
+        ("{'<<': *a}", {"<<": {"x": 1, "y": 1}}),
+    ],
+)
+def test_merges_are_those_of_the_yaml_type(text: str, expected: object) -> None:
+    whole = f"{ANCHORS}c: {text}\n"
+    assert parse(whole.encode()).plain()["c"] == expected
+    if "'" not in text:
+        assert yaml.safe_load(whole)["c"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{<<: 1}", [("bad-merge", 3, 9)]),
+        ("{<<: }", [("bad-merge", 3, 9)]),
+        ("{<<: [*a, 1]}", [("bad-merge", 3, 14)]),
+        ("{<<: [[*a]]}", [("bad-merge", 3, 10)]),
+        ("{<<: *a, <<: *b}", [("duplicate-key", 3, 13)]),
+    ],
+)
+def test_what_cannot_be_merged_is_located(text: str, expected: object) -> None:
+    assert faults(f"{ANCHORS}c: {text}\n") == expected

@@ -2,14 +2,28 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, RootModel, StringConstraints
+from pydantic import AfterValidator, Field, RootModel
+from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
+from mlspec.spec.file_names import FileStem
+from mlspec.spec.types import shown
 
 Scalar = bool | int | float | str | None
 
 
-class Experiments(RootModel[dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w-]*$")], dict[str, Any]]]):
+def _without_dots(name: str) -> str:
+    if "." in name:
+        help = f"`{name.replace('.', '-')}`, for example"
+        raise PydanticCustomError("bad-format", "{what}", {"what": "an experiment's name has no dots", "help": help})
+    return name
+
+
+Experiment = Annotated[FileStem, AfterValidator(_without_dots), shown(r"[A-Za-z0-9][\w-]*")]
+"""Hydra reads a dot in `experiment=NAME` as part of a path."""
+
+
+class Experiments(RootModel[dict[Experiment, dict[str, Any]]]):
     """Named variants of the spec; each becomes a Hydra config `experiment=NAME`."""
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from mlspec.spec.file_names import MAX_STEM
 from mlspec.spec.types import shown, usable
 
 WILDCARDS = "*?["
@@ -79,6 +80,8 @@ def _remote(text: str) -> str:
         raise _fault("an address has no spaces or control characters", "write a space as %20")
     if not text.startswith("s3://") and (text.endswith("/") or "*" in text):
         raise _fault("an https:// address names one file", "several files: s3://bucket/folder/, or a callable")
+    if (size := len(file_name(text).encode())) > MAX_STEM:
+        raise _fault(f"the file's name would be {size} bytes long: at most {MAX_STEM}", "fetch it in a callable")
     return text
 
 

@@ -48,6 +48,10 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
             bad.setdefault(item.wrong, []).append(Place(name, number, item.text))
     names = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
+    if bad and not rows:
+        # What is wrong with the rows is said, not that they lack the columns.
+        names = [*data.columns, data.target.column]
+        table = pa.table({key: pa.array([], pa.string()) for key in names})
     unread = [Failure("rows", what, places) for what, places in bad.items()]
     unread += [failure for key in names for failure in _odd(data, name, key, table[key].type, rows, numbers)]
     return Piece(name, table, numbers, tuple(unread), decisions=(*found.decisions, *_decisions(data, text, name)))
@@ -143,7 +147,8 @@ def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise _TwiceError(f"have the key `{key}` twice")
+        shown = key.encode("utf-8", "backslashreplace").decode()
+        raise _TwiceError(f"have the key `{shown}` twice")
     return value
 
 

@@ -1,7 +1,8 @@
-"""`data/decisions.json` to frozen data: how the source was interpreted where the spec left it open."""
+"""`data/decisions.json` and `metrics/train.json` to frozen data: what was decided where the spec left it open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,17 @@ class Decision:
 def decisions(artifacts: Path) -> tuple[Decision, ...]:
     """All decisions, in the order in which they were made; an entry of another shape is left out."""
     rows = map(mapping, sequence(json_file(artifacts / "data/decisions.json").get("decisions")))
-    return tuple(
+    of_data = (
         Decision(str(row["subject"]), str(row["reading"]), str(row.get("key") or ""))
         for row in rows
         if row.get("subject") and row.get("reading")
     )
+    return (*of_data, *_checkpoint(artifacts))
+
+
+def _checkpoint(artifacts: Path) -> Iterator[Decision]:
+    """Which epoch training kept."""
+    best = mapping(json_file(artifacts / "metrics/train.json").get("best"))
+    direction = {"min": "smallest", "max": "largest"}.get(str(best.get("mode")))
+    if direction and best.get("monitor"):
+        yield Decision("checkpoint", f"the epoch with the {direction} {best['monitor']}", "train.checkpoint.mode")

@@ -167,6 +167,25 @@ def test_half_of_a_surrogate_pair(tmp_path: Path, row: str, listed: bool) -> Non
     assert "half of a surrogate pair: 1 row" in error.message
 
 
+def test_half_of_a_surrogate_pair_as_key_of_two_values(tmp_path: Path) -> None:
+    error = refused(tmp_path, "rows.jsonl", lines() + '{"\\ud800": 1, "\\ud800": 2}\n')
+    assert "have the key `\\ud800` twice: 1 row" in error.message
+
+
+@pytest.mark.parametrize("depth", [90, 300, 600, 900, 960, 990, 100_000])
+@pytest.mark.parametrize("column", ["sentence", "spare"])
+def test_lists_in_lists(tmp_path: Path, depth: int, column: str) -> None:
+    contents = lines(**{column: "deep"}).replace('"deep"', "[" * depth + "]" * depth)
+    write(tmp_path, {"data/rows.jsonl": contents})
+    try:
+        made(tmp_path, source="data/rows.jsonl")
+    except StageError as error:
+        assert "data/rows.jsonl line 1: " in error.message
+        assert error.help
+    else:
+        assert column == "spare"
+
+
 def test_json_objects_without_keys(tmp_path: Path) -> None:
     assert "has no column" in refused(tmp_path, "rows.jsonl", "{}\n{}\n").message
 
