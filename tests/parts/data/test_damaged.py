@@ -158,6 +158,14 @@ def test_infinite_labels(tmp_path: Path) -> None:
     assert "cannot be a label" in refused(tmp_path, "rows.jsonl", contents, target={"column": "label"}).message
 
 
+@pytest.mark.parametrize("label", ["9" * 5000, "9" * 101, "1e308"])
+def test_labels_with_more_digits_than_a_name(tmp_path: Path, label: str) -> None:
+    contents = csv().replace(",no", ",1").replace(",yes", f",{label}")
+    error = refused(tmp_path, "rows.csv", contents, target={"column": "label"})
+    assert error.code == "classes-or-number"
+    assert len(error.message) < 200
+
+
 @pytest.mark.parametrize("row", ['{"sentence": "\\ud800", "label": "no"}', '{"\\udfff": 1}'])
 @pytest.mark.parametrize("listed", [False, True])
 def test_half_of_a_surrogate_pair(tmp_path: Path, row: str, listed: bool) -> None:
