@@ -87,6 +87,8 @@ CASES: dict[str, Case] = {
     "utf-32": Case("a.jsonl", ('{"x": "ä", "y": "no"}\n{"x": "b", "y": "yes"}\n' * 8).encode("utf-32") , TEXT, "x", [{"ä", "b"}]),
     "escaped-quotes": Case("a.csv", body(r'"she said \"hi\""', '"b"'), TEXT, "x",
                            [{'she said "hi"', "b"}, {'she said \\hi\\""', "b"}]),
+    "open-quotes": Case("a.csv", body('"one', "two"), TEXT, "x", [{'"one', "two"}]),
+    "text-behind-quotes": Case("a.csv", body('"so" he said', "b"), TEXT, "x", [{'"so" he said', "b"}]),
     "quotes-in-tsv": Case("a.tsv", body('"one"', '"two"', "x\ty", sign="\t"), TEXT, "x",
                           [{"one", "two"}, {'"one"', '"two"'}]),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import codecs
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,22 @@ def _zstd(packed: bytes) -> bytes:
         return unpacked
 
 
+def _streams(packed: bytes, decompressor: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> bytes:
+    """All streams of a file, one behind the other. The modules' own functions drop a damaged one behind the first."""
+    unpacked = []
+    while packed.strip(b"\0"):
+        stream = decompressor()
+        unpacked.append(stream.decompress(packed))
+        if not stream.eof:
+            raise EOFError("it ends before the end of the compressed data")
+        packed = stream.unused_data
+    return b"".join(unpacked)
+
+
 PACKINGS = (
     Packed("gzip", b"\x1f\x8b", gzip.decompress),
-    Packed("bzip2", b"BZh", bz2.decompress),
-    Packed("xz", b"\xfd7zXZ\x00", lzma.decompress),
+    Packed("bzip2", b"BZh", lambda packed: _streams(packed, bz2.BZ2Decompressor)),
+    Packed("xz", b"\xfd7zXZ\x00", lambda packed: _streams(packed, lzma.LZMADecompressor)),
     Packed("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 _ARCHIVES = ((b"PK\x03\x04", "a zip archive", "unzip"), (b"7z\xbc\xaf'\x1c", "a 7z archive", "7z x"))
@@ -97,13 +110,13 @@ def contents(file: Path, name: str) -> Contents:
         return Contents(raw)
     try:
         unpacked = packing.unpack(raw)
-    except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
         raise StageError(f"{name} is a damaged {packing.name} file: {error}", help="fetch or copy it again") from None
     return Contents(unpacked, (Decision(f"file {name}", f"unpacked with {packing.name}"),))
 
 
 def decoded(raw: bytes, name: str, encoding: str) -> str:
-    """The text of a file, without a byte order mark. Raises StageError at the first byte of another encoding."""
+    """The text of a file, without byte order marks. Raises StageError at the first byte of another encoding."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -121,7 +134,7 @@ def decoded(raw: bytes, name: str, encoding: str) -> str:
             else "remove the NUL characters; is this a text file?"
         )
         raise StageError(f"{name} line {line}: contains a NUL character", help=help, code="text-encoding")
-    return text.removeprefix("\ufeff")
+    return text.lstrip("\ufeff")
 
 
 def _wide(raw: bytes) -> str:
@@ -164,4 +177,4 @@ def _is(sample: bytes, encoding: str) -> bool:
 
 def text_lines(file: Path, name: str, encoding: str) -> io.StringIO:
     """The text of a file for reading line by line; bytes that are not of that encoding are replaced."""
-    return io.StringIO(contents(file, name).raw.decode(encoding, "replace").removeprefix("\ufeff"), newline="")
+    return io.StringIO(contents(file, name).raw.decode(encoding, "replace").lstrip("\ufeff"), newline="")

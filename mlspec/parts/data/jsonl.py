@@ -15,8 +15,11 @@ from mlspec.parts.data.contents import contents, decoded, text_lines
 from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.raw import Failure, Piece, Place
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.values import missing, readings, textual
+from mlspec.parts.data.values import text as as_text
 
 _SPACE = " \t\r\n"
+_NAMES = {"list": "a list", "dict": "a dictionary", "float": "a number with a point", "bool": "a boolean"}
 
 
 class _Item(NamedTuple):
@@ -36,7 +39,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     """The rows of one file. Raises StageError where it is not text, or one object instead of many."""
     found = contents(file, name)
     text = decoded(found.raw, name, data.format.encoding)
-    items = list(_items(text, name))
+    items = [_encodable(item) for item in _items(text, name)] if "\\ud" in text.lower() else list(_items(text, name))
     rows = [item.value for item in items if item.value is not None]
     numbers = [number for number, item in enumerate(items, start=1) if item.value is not None]
     bad: dict[str, list[Place]] = {}
@@ -47,9 +50,39 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
     if bad and not rows:
         # What is wrong with the rows is said, not that they lack the columns.
-        table = pa.table({key: pa.array([], pa.string()) for key in [*data.columns, data.target.column]})
-    unread = tuple(Failure("rows", what, places) for what, places in bad.items())
-    return Piece(name, table, numbers, unread, decisions=(*found.decisions, *_decisions(data, text, name)))
+        names = [*data.columns, data.target.column]
+        table = pa.table({key: pa.array([], pa.string()) for key in names})
+    unread = [Failure("rows", what, places) for what, places in bad.items()]
+    unread += [failure for key in names for failure in _odd(data, name, key, table[key].type, rows, numbers)]
+    return Piece(name, table, numbers, tuple(unread), decisions=(*found.decisions, *_decisions(data, text, name)))
+
+
+def _encodable(item: _Item) -> _Item:
+    """The item, or what is wrong with it: half of a surrogate pair, which no text can hold."""
+    try:
+        json.dumps(item.value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        what = f"have the character \\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
+        return _Item(item.line, None, what, json.dumps(item.value))
+    return item
+
+
+def _odd(
+    data: DataSpec, name: str, key: str, type_: pa.DataType, rows: Sequence[dict[str, Any]], numbers: Sequence[int]
+) -> Iterator[Failure]:
+    """Values of a column of texts, categories or labels that have no usual spelling, and stand beside others."""
+    target = key == data.target.column and data.target.type == "class"
+    kind = "category" if target else data.columns[key].type if key in data.columns else ""
+    if kind not in ("text", "category") or not pa.types.is_string(type_):
+        return
+    places: dict[str, list[Place]] = {}
+    for number, row in zip(numbers, rows, strict=True):
+        value = row.get(key)
+        if not missing(value) and not textual(value, kind) and not (target and readings(value)):
+            places.setdefault(type(value).__name__, []).append(Place(name, number, json.dumps(value)))
+    for odd, some in places.items():
+        what = f"is {_NAMES[odd]}, not {'a label' if target else kind}"
+        yield Failure(key, what, some, f"write the values of `{key}` as texts, or name another column")
 
 
 def _decisions(data: DataSpec, text: str, name: str) -> Iterator[Decision]:
@@ -114,7 +147,8 @@ def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise _TwiceError(f"have the key `{key}` twice")
+        shown = key.encode("utf-8", "backslashreplace").decode()
+        raise _TwiceError(f"have the key `{shown}` twice")
     return value
 
 
@@ -169,7 +203,13 @@ def column(values: list[Any]) -> pa.Array:
             return pa.array(values)
         except (pa.ArrowException, OverflowError):
             pass
-    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
+    return pa.array([_as_text(value) for value in values], pa.string())
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return value if isinstance(value, str) else None if missing(value) else as_text(value)
 
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:

@@ -21,6 +21,8 @@ from mlspec.parts.data.values import Reading, listed, missing, readings, text
 MANY = 20
 """Different numbers in a target column from which on it may be a quantity rather than classes."""
 _LISTED = 10
+_DIGITS = 100
+"""Digits from which on a number is no name of a class."""
 
 Finder = Callable[[object], tuple[int, ...]]
 """The positions of all labels that a value can stand for: one if it is clear, none if it is unknown."""
@@ -248,7 +250,7 @@ def _numbers(data: DataSpec, values: Sequence[object]) -> list[str]:
     spelled = [value for value in values if isinstance(value, str)]
     _distinct(data, spelled, Decimal, "are the same number")
     numbers = sorted({Decimal(text(value)) for value in values})
-    if len(numbers) > MANY or any(number != number.to_integral_value() for number in numbers):
+    if len(numbers) > MANY or any(n != n.to_integral_value() or n.adjusted() >= _DIGITS for n in numbers):
         column = data.target.column
         raise StageError(
             f"`{column}` holds {len(numbers)} different numbers: classes, or a number to predict?",

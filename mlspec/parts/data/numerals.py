@@ -51,7 +51,7 @@ def _pattern(separators: Separators) -> re.Pattern[str]:
 def number(value: object, separators: Separators = POINT) -> float:
     """The number that `value` is, or says as text; NaN where it is none."""
     if isinstance(value, str):
-        written = _plain(value.strip())
+        written = _plain(value).strip(" \t\r\n")
         if not _pattern(separators).fullmatch(written):
             return _infinite(written)
         value = written.replace(separators.thousands, "") if separators.thousands else written

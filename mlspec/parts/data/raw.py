@@ -194,7 +194,8 @@ def _separator(needed: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _columns(name: str, names: Sequence[str]) -> str:
-    return suggest(name, [n for n in names if n.strip()], "its columns are")
+    known = [n for n in names if n.strip()]
+    return suggest(name, known, "its columns are") if known else "no column has a name; see data.source"
 
 
 def _plain(table: pa.Table, needed: Collection[str]) -> pa.Table:

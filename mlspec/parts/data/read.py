@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
@@ -53,12 +54,14 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
     try:
         refuse_placeholders(file, name)
         return readers.get(data.written_as, separated.read)(data, file, name)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).split(". If ")[0]
         help = "see data.format for how the file is written"
         raise StageError(f"{name} cannot be read as {data.written_as}: {reason}", help=help) from None
     except OSError as error:
-        raise StageError(f"{name} cannot be read: {error.strerror or error}") from None
+        # pyarrow raises it for a damaged parquet file too, without a number.
+        help = "restore the file: write, fetch or copy it again" if error.errno is None else "check its permissions"
+        raise StageError(f"{name} cannot be read: {error.strerror or error}", help=help) from None
 
 
 def _parquet(_: DataSpec, file: Path, name: str) -> Piece:
@@ -66,7 +69,24 @@ def _parquet(_: DataSpec, file: Path, name: str) -> Piece:
     found = contents(file, name)
     with pq.ParquetFile(pa.BufferReader(found.raw) if found.decisions else file) as opened:
         table = opened.read()
+    _refuse_damaged(table)
+    table = _without_views(table)
     return Piece(name, table, range(1, table.num_rows + 1), decisions=found.decisions)
+
+
+def _refuse_damaged(table: pa.Table) -> None:
+    """Raise ArrowException or UnicodeDecodeError for values and names that do not have the type that the file says."""
+    table.validate(full=True)
+    _ = table.column_names
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """The same columns without types that rows cannot be taken from."""
+    usual = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    for index, field in enumerate(table.schema):
+        if field.type in usual:
+            table = table.set_column(index, field.name, pc.cast(table.column(index), usual[field.type]))
+    return table
 
 
 def _called(source: str, root: Path) -> Piece:

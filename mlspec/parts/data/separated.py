@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""
 _ALL = 2**31 - 2
+_END = "end of the file"
 _SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 """The line with which Excel is told the separator."""
 
@@ -56,8 +57,8 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     if not text.strip():
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
-    text = _trimmed(text, dialect) if data.format.trim else text
-    parsed = _decided(data, text, name, dialect)
+    parsed = _decided(data, _trimmed(text, dialect) if data.format.trim else text, name, dialect)
+    _well_quoted(data, text, name, dialect, 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
         expected, actual, _ = next(iter(parsed.bad.values()))
         message = f"{name} has {actual} columns in every row, not {expected}"
@@ -87,7 +88,7 @@ def dialect_of(data: DataSpec, announced: str = "") -> Dialect:
     return Dialect(data.format.delimiter or announced or ("\t" if tabs else ","), quoting, data.format.escape or "")
 
 
-def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False) -> Reader:
+def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
     csv.field_size_limit(2**31 - 1)
     return csv.reader(
         text,
@@ -96,6 +97,7 @@ def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False) -> Reader:
         escapechar=dialect.escape or None,
         doublequote=dialect.quoting,
         skipinitialspace=trim,
+        strict=strict,
     )
 
 
@@ -106,9 +108,42 @@ def _trimmed(text: str, dialect: Dialect) -> str:
         writer = csv.writer(out, delimiter=dialect.delimiter, escapechar=dialect.escape or None, lineterminator="\n")
         writer.writerows([v.strip() for v in row] for row in _reader(io.StringIO(text, newline=""), dialect, trim=True))
         return out.getvalue()
-    for line in text.splitlines():
+    for line in io.StringIO(text, newline=None):
+        line = line.removesuffix("\n")
         out.write(dialect.delimiter.join(value.strip() for value in line.split(dialect.delimiter)) + "\n")
     return out.getvalue()
+
+
+def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: int) -> None:
+    """Raise StageError for a quote that is not closed, and for text behind a closing quote: a reader that accepts them
+    loses the quotes, or takes the next rows for a part of the value. With `escape: ""` the spec allows the second."""
+    if not dialect.quoting or '"' not in text:
+        return
+    trim, strict = bool(data.format.trim), data.format.escape != ""
+    text = _unpadded(text, dialect.delimiter) if trim else text
+    begins, before, last = 0, 0, [_END]
+    reader = _reader(io.StringIO(text if strict else f"{text}\n{_END}", newline=""), dialect, trim, strict)
+    what = "a quote is not closed: the rest of the file would be one value"
+    try:
+        for last in reader:  # noqa: B007 - read behind the loop
+            begins, before = reader.line_num, begins
+    except csv.Error as error:
+        what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
+    else:
+        if strict or last == [_END]:
+            return
+        begins = before
+    raise StageError(
+        f"{name} line {begins + first}: {what}",
+        help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
+        "`data: {format: {quoting: false}}`",
+    )
+
+
+def _unpadded(text: str, delimiter: str) -> str:
+    """The text without spaces between a closing quote and the end of its value."""
+    sign = re.escape(delimiter)
+    return re.sub(rf'"[^\S\r\n{sign}]+(?=[\r\n]|{sign}|\Z)', '"', text)
 
 
 def _decided(data: DataSpec, text: str, name: str, dialect: Dialect) -> _Parsed:
@@ -237,10 +272,12 @@ def lines(data: DataSpec, file: Path) -> Iterator[int]:
     if announced:
         opened.seek(announced.end())
     skipped = not has_header(data)
-    for begins, row in _counted(opened, dialect_of(data, announced[1] if announced else "")):
-        if row and skipped:
+    dialect = dialect_of(data, announced[1] if announced else "")
+    for begins, row in _counted(opened, dialect):
+        blank = not row or (data.format.trim and not dialect.quoting and len(row) == 1 and not row[0].strip())
+        if not blank and skipped:
             yield begins + (1 if announced else 0)
-        skipped = skipped or bool(row)
+        skipped = skipped or not blank
 
 
 def _counted(opened: io.StringIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

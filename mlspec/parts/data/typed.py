@@ -22,7 +22,7 @@ from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import NULLS, DataSpec
-from mlspec.parts.data.values import BOOLEANS, listed, missing, text
+from mlspec.parts.data.values import BOOLEANS, listed, missing, text, textual
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
@@ -106,24 +106,20 @@ def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
         except pa.ArrowException:
             raise StageError(f"`{name}` holds bytes that are not {kind}", help="see data.inputs") from None
     values = [None if missing(value) else value for value in column.to_pylist()]
-    odd = next((row for row, value in enumerate(values) if value is not None and not _textual(value, kind)), None)
+    odd = next((row for row, value in enumerate(values) if value is not None and not textual(value, kind)), None)
     if odd is not None:
         place = raw.place(odd, values[odd])
         where = f"{place.file} row {place.row}" if place.row else place.file
         number = "declare the column as `number`, or write its values as texts"
         help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
         raise StageError(f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}", help=help)
-    if values and all(v is None or (isinstance(v, datetime.datetime) and v.time() == datetime.time()) for v in values):
+    if values and all(v is None or (isinstance(v, datetime.datetime) and _is_date(v)) for v in values):
         values = [v if v is None else v.date() for v in values]  # pandas too writes such a column as dates
     return [None if value is None else text(value) for value in values]
 
 
-def _textual(value: object, kind: str) -> bool:
-    """Whether a value has one spelling that a client of the model would use too."""
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
-        return kind == "category"
-    known = str | int | datetime.date
-    return isinstance(value, known) or type(value).__name__ == "Decimal"
+def _is_date(time: datetime.datetime) -> bool:
+    return time.tzinfo is None and time.time() == datetime.time()
 
 
 def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[Decision]]:

@@ -25,12 +25,12 @@ class Reading(NamedTuple):
 
 
 def readings(value: object) -> tuple[Reading, ...]:
-    """Every way to understand a value, the most literal one first; none for lists, dictionaries and the like."""
+    """Every way to understand a value, the most literal one first; none for lists, dictionaries and infinity."""
     match value:
         case bool() | np.bool_():
             return (Reading("boolean", bool(value)),)
         case int() | float() | Decimal():
-            return (Reading("number", _decimal(value)),)
+            return (Reading("number", _decimal(value)),) if isinstance(value, int) or math.isfinite(value) else ()
         case str():
             more = [Reading("number", Decimal(value))] if NUMERAL.fullmatch(value) else []
             more += [Reading("boolean", BOOLEANS[value])] if value in BOOLEANS else []
@@ -63,6 +63,13 @@ def text(value: object) -> str:
             return value.isoformat()
         case _:
             return str(value)
+
+
+def textual(value: object, kind: str) -> bool:
+    """Whether a value has one spelling that a client of the model would use too."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return kind == "category"
+    return isinstance(value, str | int | datetime.date | Decimal)
 
 
 def shown(value: object) -> str:
