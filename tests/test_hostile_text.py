@@ -187,6 +187,7 @@ def test_a_label_stays_in_its_line(text: str, harmless: dict[str, RenderedFile],
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_a_remote_is_refused_or_is_what_dvc_reads(text: str, tmp_path: Path) -> None:
     values = spec(PLAIN)
+    del values["ci"]  # CI cannot reach a remote on this machine.
     values["data"]["remote"] = "/" + re.sub(r"(?<!\$)\$\{", "$${", text)
     try:
         config = built(values, tmp_path)[".dvc/config"].text
