@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.job import own_frames, user_code, write_json
+from mlspec.job import fresh, own_frames, swap, user_code, write_json
 
 
 def function(file: str, text: str, **known: object) -> Callable[[], Any]:
@@ -94,3 +94,31 @@ def test_an_environment_inside_the_project_is_not_the_projects_code(tmp_path: Pa
     with pytest.raises(ZeroDivisionError) as caught:
         function(str(file), "def f():\n    return 1 / 0\n")()
     assert own_frames(caught.value, environment.parent) == []
+
+
+def test_a_folder_is_swapped_whole_or_stays(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "old").write_text("old")
+    with pytest.raises(OSError, match="missing"):
+        swap(tmp_path / "missing", tmp_path / "made")
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "old"]
+    partial = fresh(tmp_path / "made")
+    (partial / "new").write_text("new")
+    swap(partial, tmp_path / "made")
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "new"]
+
+
+def test_what_a_killed_run_left_does_not_get_into_the_next(tmp_path: Path) -> None:
+    (fresh(tmp_path / "made") / "torn").write_text("torn")
+    swap(fresh(tmp_path / "made"), tmp_path / "made")
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_folder_behind_a_link_is_swapped_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "made").mkdir(parents=True)
+    (tmp_path / "made").symlink_to(tmp_path / "disk" / "made")
+    partial = fresh(tmp_path / "made")
+    (partial / "new").write_text("new")
+    swap(partial, tmp_path / "made")
+    assert (tmp_path / "made").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").rglob("*")] == ["made", "new"]

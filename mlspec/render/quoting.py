@@ -19,6 +19,14 @@ _AMBIGUOUS = re.compile(
     | [-+]?\.?(inf|nan|Inf|NaN|INF|NAN) | (?i:true|false|yes|no|on|off|null|y|n|~) | [=<].* """
 )
 
+_HIDDEN = re.compile("[\x85\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What reorders or breaks a line where it is shown: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters."""
+
+
+def _visible(text: str) -> str:
+    """Those characters as escapes of JSON, and of YAML in double quotes, where alone they occur."""
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
 
 class _Dumper(_BASE):  # type: ignore[misc, valid-type]
     """No aliases. Else as libyaml writes, so that the text is the same where PyYAML is without it."""
@@ -28,7 +36,7 @@ class _Dumper(_BASE):  # type: ignore[misc, valid-type]
 
 
 def _string(dumper: Any, text: str) -> Any:
-    broken = text.splitlines() not in ([text], [])
+    broken = text.splitlines() not in ([text], []) or _HIDDEN.search(text)
     style = '"' if broken else "'" if _AMBIGUOUS.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -50,7 +58,7 @@ def yaml(value: object) -> str:
     text: str = pyyaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
-    return text.removesuffix("\n").removesuffix("\n...")
+    return _visible(text.removesuffix("\n").removesuffix("\n..."))
 
 
 def flow(value: object) -> str:
@@ -58,7 +66,7 @@ def flow(value: object) -> str:
     text: str = pyyaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True
     )
-    return text.removesuffix("\n").removesuffix("\n...")
+    return _visible(text.removesuffix("\n").removesuffix("\n..."))
 
 
 def hydra(value: object) -> object:
@@ -79,7 +87,7 @@ def to_json(value: object) -> str:
 
 def pretty_json(value: object) -> str:
     """`value` as JSON, two spaces a level."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return _visible(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def python(value: object) -> str:

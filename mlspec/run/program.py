@@ -53,6 +53,7 @@ def execute(
         raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
     if not (root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
+    _readable(root)
     checked(overrides)
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
@@ -66,6 +67,17 @@ def execute(
         raise refused(error, _values(root), root_model(parts)) from None
     if task.failure is not None:
         raise task.failure
+
+
+def _readable(root: Path) -> None:
+    """Raise StageError where Hydra, which keeps the folder in its configuration, cannot parse the folder's name."""
+    try:
+        OmegaConf.create({"cwd": str(root)})
+    except OmegaConfBaseException:
+        raise StageError(
+            f"Hydra cannot work in {root}: it fails on the `${{` in its path",
+            help="move the project to a folder without `${` in its path",
+        ) from None
 
 
 def _named(stage: str, overrides: Sequence[str]) -> list[str]:
@@ -143,7 +155,8 @@ def _job(config: DictConfig, root: Path, parts: Sequence[Part]) -> Job:
 def _outputs(root: Path) -> Path:
     """`artifacts/`; a job of a sweep has a folder of its own, Hydra's or W&B's (https://docs.wandb.ai/guides/sweeps)."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return Path(HydraConfig.get().runtime.output_dir)
+        # Not resolved: `${` in the project's own folder is no interpolation.
+        return Path(OmegaConf.to_container(HydraConfig.get().runtime, resolve=False)["output_dir"])  # type: ignore[call-overload, index]
     sweep, run = os.environ.get("WANDB_SWEEP_ID"), os.environ.get("WANDB_RUN_ID")
     return root / "multirun" / f"wandb-{sweep}" / run if sweep and run else root / "artifacts"
 

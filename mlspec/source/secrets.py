@@ -1,7 +1,7 @@
 """Literals that look like secrets: found in the text so that no message ever shows one.
 
 The patterns are the published prefixes of the issuers (AWS, GitHub, GitLab, Slack, Google, Hugging Face, W&B, OpenAI,
-Elastic, PEM keys, passwords in URLs); under a key that names a secret any text counts.
+Elastic, PEM keys, passwords and keys in URLs); under a key that names a secret any text counts.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _SHAPES = re.compile(
     | (?<=://)[^/\s:@]+:[^/\s:@$]+(?=@)
     """
 )
+_QUERY = re.compile(
+    r"(?i)(?<=[?&;])([\w-]*(api_?key|secret|access_?key|token|password|passwd|signature|credentials?)|sig)=(?!\$\{)[^&;#\s]+"
+)
+"""A key in the query of an address. Only a remote's: a token in `data.source` may be part of a public address."""
 _NAMES = re.compile(
     r"(?i)(^|_)(api_?key|secret|secret_key|access_key|secret_access_key|token|password|passwd|credentials?)$"
 )
@@ -33,13 +37,18 @@ def secrets(root: Node) -> Iterator[tuple[Location, Node, str]]:
     for location, node in walk(root):
         if not isinstance(node.value, str) or not node.value:
             continue
-        shape = _SHAPES.search(node.value)
+        shape = _SHAPES.search(node.value) or (_remote(location) and _QUERY.search(node.value))
         # Below `data` keys are names of columns, and a column may be called anything.
         named = location[:1] != ("data",) and location and _NAMES.search(str(location[-1]))
         if shape:
             yield location, node, shape.group()
         elif named and not node.value.startswith("${"):
             yield location, node, node.value
+
+
+def _remote(location: Location) -> bool:
+    """Whether it is `data.remote`, in the spec itself or in an environment, by nested or dotted keys."""
+    return ".".join(str(step) for step in location[-2:]).endswith("data.remote")
 
 
 def mask(lines: Sequence[str], roots: Sequence[Node]) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -109,6 +109,21 @@ def test_a_grid_tries_all_combinations_and_lists_the_best_first(tmp_path: Path) 
     assert not (tmp_path / "artifacts" / "made").exists()
 
 
+def test_the_folder_of_the_project_may_have_any_name(tmp_path: Path) -> None:
+    root = tmp_path / "a $HOME ${x} %(y)s 'q' ü"
+    code, said, rows = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
+    assert code == 0, said
+    assert len(rows) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [root.name]
+
+
+def test_a_folder_that_hydra_cannot_read_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "a ${x"
+    code, said, _ = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
+    assert code == 4
+    assert f"Hydra cannot work in {root}" in said
+
+
 def test_maximising_turns_the_table_round(tmp_path: Path) -> None:
     _, _, rows = sweep(tmp_path, settings("grid", GRID, goal="maximize"))
     assert rows[0]["knobs.x"] == "0.0"

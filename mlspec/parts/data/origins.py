@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from mlspec.parts.data.spec import SPLITS
 FILE = "data/origins.parquet"
 
 
-def write(outputs: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
+def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
     """One row for each of all splits, in their order: `split`, `file`, `row` (from 1; 0 where a file is one row)."""
     columns: dict[str, list[object]] = {"split": [], "file": [], "row": []}
     for split in SPLITS:
@@ -25,8 +24,5 @@ def write(outputs: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence
             for name, value in zip(columns, (split, place.file, place.row), strict=True):
                 columns[name].append(value)
     words = {name: pa.array(columns[name], pa.string()).dictionary_encode() for name in ("split", "file")}
-    path = outputs / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.table({**words, "row": pa.array(columns["row"], pa.int64())}), partial, compression="zstd")
-    partial.replace(path)
+    table = pa.table({**words, "row": pa.array(columns["row"], pa.int64())})
+    pq.write_table(table, folder / Path(FILE).name, compression="zstd")

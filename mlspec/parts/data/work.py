@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.job import Job, write_json
+from mlspec.job import Job, fresh, swap, write_json
 from mlspec.parts.data import origins, report
 from mlspec.parts.data.checks import checked
 from mlspec.parts.data.classes import several
@@ -55,9 +55,14 @@ def main(job: Job) -> None:
     tables = splits(made, rows)
     several(data, tables, labels)
     measurable(job, data, tables)
-    origins.write(job.outputs, made, rows)
-    _write(job, data, tables, labels)
-    _report(job, decisions)
+    record = Decisions.of(decisions)
+    partial = fresh(job.outputs / "data")
+    origins.write(partial, made, rows)
+    _write(partial, data, tables, labels)
+    write_json(partial / Path(DECISIONS).name, record.plain())
+    swap(partial, job.outputs / "data")
+    for line in record.lines():
+        print(f"decision: {line}")
 
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
@@ -71,21 +76,9 @@ def _rows_read(name: str, raw: Raw) -> Decision:
     return Decision(f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} of {where} used, none dropped")
 
 
-def _report(job: Job, decisions: list[Decision]) -> None:
-    """Write the record of decisions and print it as a table."""
-    record = Decisions.of(decisions)
-    write_json(job.outputs / DECISIONS, record.plain())
-    for line in record.lines():
-        print(f"decision: {line}")
-
-
-def _write(job: Job, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:
-    folder = job.outputs / "data"
-    folder.mkdir(parents=True, exist_ok=True)
+def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:
     for name, table in tables.items():
-        partial = folder / f".{name}.parquet.{os.getpid()}"
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(folder / f"{name}.parquet")
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
     write_json(folder / "profile.json", described)
     write_json(folder / "schema.json", schema(data, tables["train"], labels, described))

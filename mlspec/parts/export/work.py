@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 
 from mlspec.errors import StageError
-from mlspec.job import Job, user_code, write_json
+from mlspec.job import Job, fresh, swap, user_code, write_json
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
@@ -56,14 +55,11 @@ class Trained:
 def main(job: Job) -> None:
     """Run the stage. The bundle appears whole, and only when every proof has held."""
     trained = loaded(job)
-    shutil.rmtree(job.outputs / "bundle", ignore_errors=True)
-    partial = job.scratch / f"bundle-{hashlib.sha256(str(job.outputs).encode()).hexdigest()[:8]}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = fresh(job.outputs / "bundle")
     report = _made(job, trained, partial)
     write_json(partial / "lineage.json", lineage(job, partial))
+    swap(partial, job.outputs / "bundle")
     write_json(job.outputs / "metrics" / "export.json", report)
-    shutil.move(partial, job.outputs / "bundle")
 
 
 def loaded(job: Job) -> Trained:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -124,17 +125,21 @@ def tests(job: Job) -> None:
     """Run the stage `test`. Raises StageError naming the tests that failed."""
     options = job.need(TestSpec).pytest
     report = job.outputs / "test" / "junit.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
+    # pytest expands `~` and `$NAME` in this path, so it must not contain the project's own folder.
+    partial = job.scratch / f"junit-{os.getpid()}.xml"
+    partial.unlink(missing_ok=True)
     select = ["-m", options.select] if options.select else []
     command = [sys.executable, "-m", "pytest", "tests", "--strict-markers", "-p", "no:cacheprovider"]
-    command += ["-p", "mlspec.watch", f"--junitxml={report}", *select]
+    command += ["-p", "mlspec.watch", f"--junitxml={partial.relative_to(job.root)}", *select]
     # `tests` is an input of this stage: bytecode in it would change its digest.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PY_COLORS": "0"}
     sys.stdout.flush()
     done = subprocess.run([*command, *options.args], cwd=job.root, env=environment)
-    if not report.is_file():
+    if not partial.is_file():
         raise StageError(f"pytest did not run (exit code {done.returncode})", help="the lines above say why")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(partial, report)
     failed, passed = _results(report)
     if failed:
         count = f"{len(failed)} tests fail" if len(failed) > 1 else "a test fails"

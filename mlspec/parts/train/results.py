@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mlspec.errors import StageError
-from mlspec.job import Job, write_json, write_text
+from mlspec.job import Job, fresh, swap, write_json, write_text
 from mlspec.learning import ranks
 from mlspec.parts.train.fitting import Fitting
 
@@ -32,15 +32,14 @@ def write(job: Job, run: Fitting, scratch: Path) -> None:
     run.trainer.save_checkpoint(scratch / "last.ckpt")
     if not ranks.first():
         return
-    folder = job.outputs / "model"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     kept = _best(Path(run.best.best_model_path))
-    torch.save(kept, folder / "best.ckpt")
-    shutil.copyfile(scratch / "last.ckpt", folder / "last.ckpt")
+    made = fresh(job.outputs / "model")
+    torch.save(kept, made / "best.ckpt")
+    shutil.copyfile(scratch / "last.ckpt", made / "last.ckpt")
     shutil.copytree(
-        scratch / "preprocess", folder / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
+        scratch / "preprocess", made / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
     )
+    swap(made, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
     write_json(job.outputs / "metrics" / "train.json", _summary(run, int(kept["epoch"]) + 1))
 

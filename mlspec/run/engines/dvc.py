@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mlspec.errors import StageError
 from mlspec.plan.stage import Stage
 from mlspec.run.engines import effects, state
 from mlspec.run.engines.machine import lacks
@@ -70,6 +71,7 @@ class Dvc:
         self._coming = None
         state.mend(self.root)
         if any(not stage.effects for stage in stages):
+            _usable(self.root)
             keep(self.raw, self.root)
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
@@ -92,3 +94,12 @@ class Dvc:
                 state.settle(self.root, stage)
             state.remember(self.root)
         return outcome
+
+
+def _usable(root: Path) -> None:
+    """Raise StageError where DVC fails on the folder's name: it formats the path of its cache as a template."""
+    if {"{", "}"} & set(str(root)):
+        raise StageError(
+            f"DVC cannot work in {root}: it fails on `{{` and `}}` in the path of its cache",
+            help="move the project to a folder without `{` and `}` in its path",
+        )

@@ -10,7 +10,8 @@ from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
 from mlspec.parts.data import part
 from mlspec.plan.stage import Stage
-from mlspec.source.reader import read
+from mlspec.source.reader import parse, read
+from mlspec.source.secrets import secrets
 from mlspec.source.surroundings import look
 from mlspec.spec.check import check
 
@@ -218,3 +219,12 @@ def test_params_are_keys_of_the_section(tmp_path: Path) -> None:
 
     for stage in stages(tmp_path, section(source="https://example.org/a.csv")).values():
         assert all(param.removeprefix("data.") in DataSpec.model_fields for param in stage.params)
+
+
+@pytest.mark.parametrize("query", ["secret=abc", "a=b&token=abc", "X-Amz-Signature=abc", "sig=abc", "api_key=abc"])
+def test_a_remote_with_a_key_in_its_query_is_a_literal_secret(query: str, tmp_path: Path) -> None:
+    for place in ("data: {remote: ", "environments: {prod: {data.remote: "):
+        root = parse(f"{place}'s3://bucket/x?{query}'}}{'}' if 'env' in place else ''}\n".encode()).root
+        assert [text for _, _, text in secrets(root)] == [query.rpartition("&")[2]]
+    assert not list(secrets(parse(b"data: {remote: 's3://bucket/x?token=${env.T}'}").root))
+    assert not list(secrets(parse(b"data: {source: 'https://example.org/x.csv?token=1'}").root))

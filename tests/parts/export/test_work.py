@@ -241,3 +241,14 @@ def test_what_the_exporter_cannot_read(trained: Trained, module: Any, message: s
 
 def test_a_refusal_without_words_is_still_one() -> None:
     assert "ValueError" in refusal(ValueError(), Path("/")).message
+
+
+def test_the_old_bundle_stays_if_the_new_one_is_refused(trained: Trained) -> None:
+    project = trained("numbers", "export: {onnx: {max_size: 9MB}}\n")
+    project.run("export")
+    bundle = project.artifacts / "bundle"
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    project.spec("max_size: 9MB", "max_size: 9B")
+    with pytest.raises(StageError, match="more than 9B"):
+        project.run("export")
+    assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,14 @@ def test_selection_and_nothing_left_of_it(trained: Trained) -> None:
     own_tests(project, "import pytest\n@pytest.mark.slow\ndef test_a(): assert False\n")
     with pytest.raises(StageError, match="no test ran"):
         project.run("test")
+
+
+@pytest.mark.parametrize("name", ["a $HOME", "~", "b % c", "d 'e' \"f\"", "${HOME} g", "ü 名 #"], ids=ascii)
+def test_the_tests_run_in_a_folder_of_any_name(name: str, trained: Trained, tmp_path: Path) -> None:
+    project = trained("numbers", "export:\ntest:\n")
+    own_tests(project, "def test_a(): pass\n")
+    moved = Applied(project.root.rename(tmp_path / name))
+    moved.run("test")
+    assert (moved.artifacts / "test/junit.xml").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert not list((moved.root / ".mlspec/scratch").iterdir())
