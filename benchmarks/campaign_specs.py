@@ -24,8 +24,10 @@ def main() -> None:
             campaign = Campaign(Path(folder))
             for seed in range(first, last, STEP):
                 campaign.run(range(seed, min(seed + STEP, last)))
-                print(f"up to seed {min(seed + STEP, last)}: {dict(campaign.counts)}, "
-                      f"{time.monotonic() - started:.0f} s", flush=True)
+                print(
+                    f"up to seed {min(seed + STEP, last)}: {dict(campaign.counts)}, {time.monotonic() - started:.0f} s",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,27 @@ from mlspec.workspace.writer import unfinished, write
 from tests.mutations import bases, damage, loaded, place
 from tests.workspace.trees import snapshot
 
-FRAGMENTS = ("\0", "\x1b", "\x85", "\u009b", "\u2028", "\ufffe", "\t", "\n", "<<: [*a]", "&a ", "*a", "- ", ": ", "'", '"', "#", "{", "]", "é")
+FRAGMENTS = (
+    "\0",
+    "\x1b",
+    "\x85",
+    "\u009b",
+    "\u2028",
+    "\ufffe",
+    "\t",
+    "\n",
+    "<<: [*a]",
+    "&a ",
+    "*a",
+    "- ",
+    ": ",
+    "'",
+    '"',
+    "#",
+    "{",
+    "]",
+    "é",
+)
 
 
 class Campaign:

@@ -103,7 +103,7 @@ def _printable(text: str, name: str) -> None:
     kind = "a control character" if number < 0xA0 else "a byte order mark" if number == 0xFEFF else "not a character"
     message = f"U+{number:04X} is {kind} and cannot stand in YAML as it is"
     escape = f"\\x{number:02x}" if number < 0xA0 else f"\\u{number:04x}"
-    help = f'remove it, or write it as {escape} inside double quotes'
+    help = f"remove it, or write it as {escape} inside double quotes"
     masked, _ = mask(BREAK.split(text), [])
     raise SpecError([Document(name, masked, Node(Span(1, 1, 1), {})).diagnostic("yaml-syntax", message, span, help)])
 

@@ -18,7 +18,9 @@ def file_stem(name: str) -> str:
     """`name`, where it can be the name of a file on every system. Raises the error of a validator."""
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > MAX_STEM:
-        raise _fault(f"this name is {size} bytes long, and a file is named after it: at most {MAX_STEM} bytes", "shorten it")
+        raise _fault(
+            f"this name is {size} bytes long, and a file is named after it: at most {MAX_STEM} bytes", "shorten it"
+        )
     if not re.fullmatch(_STEM, name):
         what = "a name begins with a letter or a digit and has letters, digits, `-`, `_` and single dots inside"
         raise _fault(what, "for example `wide-2`: a file is named after it")

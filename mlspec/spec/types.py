@@ -133,7 +133,9 @@ _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9
 
 Name = Annotated[
     str,
-    _form(_NAME, "a name of at most 63 small letters and digits, with single `-`, `_` or `.` between", "cola-classifier"),
+    _form(
+        _NAME, "a name of at most 63 small letters and digits, with single `-`, `_` or `.` between", "cola-classifier"
+    ),
     shown(_NAME.pattern),
 ]
 """A name that is valid for images, functions, indices and folders alike; an image's ends in a letter or digit."""

@@ -39,7 +39,11 @@ def quoted(name: str) -> str:
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_no_file_can_have_everywhere_is_located(section: str, name: str, tmp_path: Path) -> None:
     assert list(parse(f"{quoted(name)}: 1".encode()).plain()) == [name]
-    assert faults(f"{BASE}{section}:\n  {quoted(name)}: {{train: {{max_epochs: 1}}}}\n", tmp_path)[0] == ("bad-format", 6, 3)
+    assert faults(f"{BASE}{section}:\n  {quoted(name)}: {{train: {{max_epochs: 1}}}}\n", tmp_path)[0] == (
+        "bad-format",
+        6,
+        3,
+    )
 
 
 @pytest.mark.parametrize("section", ["experiments", "environments"])
