@@ -12,8 +12,10 @@ from mlspec.parts.protocol import Part
 from mlspec.parts.registry import PARTS
 from mlspec.plan.graph import CycleError, ordered
 from mlspec.plan.plan import Plan
+from mlspec.plan.stage import Stage, outermost
 from mlspec.render.renderer import RenderedFile, render
 from mlspec.source.reader import read
+from mlspec.source.reads import covered
 from mlspec.source.surroundings import look
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
@@ -41,7 +43,7 @@ def compile_project(path: Path, environment: str | None = None, parts: Sequence[
 def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
     """Every part's stages and files. Two owners of one path, or stages in a circle, are mistakes of a part's author."""
     try:
-        stages = ordered([stage for part in parts for stage in part.stages(project)])
+        stages = ordered([_with_reads(stage, project) for part in parts for stage in part.stages(project)])
     except CycleError as error:
         raise MlspecError(f"stages wait for each other: {error}", code="stage-cycle") from None
     artifacts = [replace(artifact, part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)]
@@ -51,3 +53,9 @@ def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
         if owner != artifact.part:
             raise MlspecError(f"{artifact.path} is made by two parts: {owner} and {artifact.part}")
     return Plan(tuple(sorted(artifacts, key=lambda a: (a.anchor, a.path))), stages)
+
+
+def _with_reads(stage: Stage, project: Project) -> Stage:
+    """The stage with what it opened in its last run beyond what it declares as further inputs."""
+    reads = [path for path in project.surroundings.reads.get(stage.name, ()) if not covered(path, stage.inputs)]
+    return replace(stage, inputs=(*stage.inputs, *outermost(reads))) if reads and not stage.effects else stage

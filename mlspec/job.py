@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from mlspec.errors import StageError
+from mlspec.errors import MlspecError, StageError
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -57,22 +59,81 @@ class Job:
 
 
 @contextmanager
-def user_code(root: Path, what: str) -> Iterator[None]:
-    """Run the user's own code: what it raises becomes a StageError that shows the user's frames, and only those."""
+def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
+    """Run the user's own code: what it raises becomes a StageError that shows the user's frames, and only those.
+
+    What mlspec itself raises stays as it is. What a library raises without passing through the user's code is named as
+    the library's; `who` is the user's object that was at work.
+    """
     try:
         yield
-    except StageError:
+    except MlspecError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename, root)]
-        places = [f"{Path(f.filename).relative_to(root)}:{f.lineno} in {f.name}: {f.line}" for f in frames]
-        message = f"{what} raised {type(error).__name__}: {error}"
-        raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
+    except Exception as error:
+        frames = own_frames(error, root)
+        message = f"{what} raised {type(error).__name__}: {error}".rstrip(": ")
+        if frames:
+            places = [shown_frame(frame, root) for frame in frames]
+            raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
+        way = [frame for frame in traceback.extract_tb(error.__traceback__) if not _standard(frame.filename)]
+        # Two frames: this one, and the `with` whose own lines look up or call the user's object.
+        if _ours(way[-1].filename) and len(way) > _DIRECT:
+            raise
+        help = f"no line of the project was running: check {who or what}, what it returns and what it is given"
+        raise StageError(message + _library(way[-1].filename), help=help) from None
+
+
+def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
+    """The frames of an exception that lie in the project's own files, the innermost last.
+
+    None where mlspec's own code was called below the last of them: then the failing call is not the project's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [at for at, frame in enumerate(frames) if _own(frame.filename, root)]
+    if not own or any(_ours(frame.filename) for frame in frames[own[-1] + 1 :]):
+        return []
+    return [frames[at] for at in own]
+
+
+def shown_frame(frame: traceback.FrameSummary, root: Path) -> str:
+    """`src/model.py:12 in forward: return self.head(x)`."""
+    place = Path(frame.filename).resolve().relative_to(root.resolve()).as_posix()
+    return f"{place}:{frame.lineno} in {frame.name}: {frame.line}"
+
+
+def _library(filename: str) -> str:
+    """` (in PACKAGE)` for a file of an installed package."""
+    parts = Path(filename).parts
+    packages = [at for at, part in enumerate(parts) if part in _INSTALLED]
+    return f" (in {parts[packages[-1] + 1].removesuffix('.py')})" if packages else ""
+
+
+_DIRECT = 2
+_INSTALLED = {"site-packages", "dist-packages"}
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _standard(filename: str) -> bool:
+    """Whether a frame's file is of Python's standard library, or has no file."""
+    folder = sysconfig.get_path("stdlib")
+    installed = _INSTALLED & set(Path(filename).parts)
+    return filename.startswith("<") or (Path(filename).is_relative_to(folder) and not installed)
+
+
+def _ours(filename: str) -> bool:
+    return Path(filename).is_absolute() and Path(filename).resolve().is_relative_to(_PACKAGE)
 
 
 def _own(filename: str, root: Path) -> bool:
-    path = Path(filename)
-    return path.is_relative_to(root) and not {"site-packages", ".venv"} & set(path.parts)
+    """Whether a frame's file is the project's: not `<string>`, nor a compiled library's own name for its source."""
+    if not Path(filename).is_absolute() or _ours(filename):
+        return False
+    path, top = Path(filename).resolve(), root.resolve()
+    if not path.is_relative_to(top) or not path.is_file():
+        return False
+    environment = Path(sys.prefix).resolve()
+    installed = environment.is_relative_to(top) and environment != top and path.is_relative_to(environment)
+    return not installed and not (_INSTALLED | {".venv", "venv", ".mlspec"}) & set(path.relative_to(top).parts)
 
 
 def write_json(path: Path, value: object) -> None:

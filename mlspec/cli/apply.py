@@ -183,12 +183,28 @@ def _real(console: Console, outlook: Outlook, where: Place) -> _Doors:
         stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
 
     def end(outcomes: Sequence[Outcome]) -> int:
+        _write_reads(outlook, where)
         old = outdated(build, outlook.engine)
         path = write_report(build.project, build.plan, outcomes, roots.project, outdated=old)
         return close(console, outlook, outcomes, path)
 
     watcher = Progress(console, outlook.schedule, outlook.estimates)
     return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)
+
+
+def _write_reads(outlook: Outlook, where: Place) -> None:
+    """Build again where a stage opened files that nothing declared: they are inputs in `dvc.yaml` from now on."""
+    from mlspec.compiler import compile_project
+    from mlspec.source.surroundings import recorded
+    from mlspec.workspace.compare import compare
+    from mlspec.workspace.lock import read_lock
+    from mlspec.workspace.writer import write
+
+    if recorded(where.root) == outlook.build.project.surroundings.reads:
+        return
+    changes = compare(compile_project(where.spec, where.environment).files, outlook.roots, read_lock(outlook.roots))
+    if changes.conflict() is None:
+        write(changes, outlook.roots)
 
 
 def _display(console: Console, outlook: Outlook) -> _Doors:

@@ -127,7 +127,8 @@ def _preview(build: Build, roots: Roots, wishes: Wishes) -> ChangeSet:
 def _compare(build: Build, roots: Roots, wishes: Wishes) -> ChangeSet:
     from mlspec.workspace.compare import compare
 
-    return compare(build.files, roots, read_lock(roots), keep=wishes.keep, overwrite=wishes.overwrite)
+    others = build.project.surroundings.workflows
+    return compare(build.files, roots, read_lock(roots), keep=wishes.keep, overwrite=wishes.overwrite, others=others)
 
 
 def _nothing_to_do(console: Console, holds: stamp.Standing) -> int:

@@ -55,7 +55,7 @@ def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> 
     """The Outlook of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
-    changes = compare(build.files, roots, read_lock(roots))
+    changes = compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows)
     remote = Remote(build.project, roots.project / "artifacts", PARTS)
     engine = _engine(build, roots, changes, engine_name, remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
@@ -73,7 +73,13 @@ def _engine(
 def engine_here(build: Build, root: Path) -> Engine:
     """The engine of the project in `root`, which looks at nothing outside of it."""
     roots = find_roots(root)
-    return _engine(build, roots, compare(build.files, roots, read_lock(roots)), "dvc", {})
+    return _engine(
+        build,
+        roots,
+        compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows),
+        "dvc",
+        {},
+    )
 
 
 def outdated(build: Build, engine: Engine) -> dict[str, str]:

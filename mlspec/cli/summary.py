@@ -16,6 +16,8 @@ from mlspec.run.outcome import Outcome, Status
 from mlspec.run.process import last_lines
 
 _TAIL = 15
+_TABLE = 20
+"""Decisions of a stage that the terminal shows; its log has all."""
 _OURS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
 _WORDS: dict[Status, str] = {
     "ran": "ran",
@@ -39,6 +41,8 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
         if outcome.status == "failed":
             _failure(console, outcome, root, options)
     _skipped(console, outcomes)
+    for outcome in outcomes:
+        _decisions(console, outcome)
     for outcome in outcomes:
         for warning in outcome.warnings:
             console.say(f"{console.paint('warning', 'yellow', 'bold')}: {outcome.stage}: {warning}")
@@ -89,6 +93,16 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
         help = _OURS.sub(lambda found: found[0] + options, outcome.help)
         console.say(f"  = help: {help}")
     console.say(f"  = go on: mlspec apply{options}")
+
+
+def _decisions(console: Console, outcome: Outcome) -> None:
+    """How the stage interpreted what the spec leaves open, as a table."""
+    if outcome.decisions:
+        console.say(console.paint(f"{outcome.stage} decided:", "bold"))
+    for line in outcome.decisions[:_TABLE]:
+        console.say(f"  {line}")
+    if len(outcome.decisions) > _TABLE:
+        console.say(f"  and {len(outcome.decisions) - _TABLE} more (mlspec logs {outcome.stage})")
 
 
 def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:

@@ -6,6 +6,7 @@ as bucketing; Khomenko et al. 2017, https://arxiv.org/abs/1708.05604).
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,23 +27,38 @@ Position = Callable[[], tuple[int, int]]
 
 
 class Buckets(Sampler[list[int]]):
-    """Batches of row numbers. Asked for its position when an iteration begins, so that a resumed run goes on there."""
+    """Batches of row numbers. Asked for its position when an iteration begins, so that a resumed run goes on there.
+
+    For training (`shuffle`), a last batch of one row joins the batch before it: one row has no variance to normalise by
+    (https://github.com/pytorch/pytorch/issues/7716). With `drop_last` a last batch that is not full is left out.
+    """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, seed: int, rank: int = 0, world: int = 1, shuffle: bool = True
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        shuffle: bool = True,
+        drop_last: bool = False,
     ) -> None:
         self.lengths = list(lengths)
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.world = rank, world
-        self.shuffle = shuffle
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.position: Position = lambda: (0, 0)
 
     def __len__(self) -> int:
-        return -(-self._count() // self.world)
+        return self._each(len(sizes(len(self.lengths), self.batch_size, self.shuffle, self.drop_last)))
 
-    def _count(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+    def _each(self, batches: int) -> int:
+        """How many batches each process has: one with fewer than the others would let them wait forever."""
+        each = -(-batches // self.world)
+        if not self.shuffle and batches > self.world and each * self.world > len(self.lengths):
+            return batches // self.world
+        return each
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches that are left of the current epoch."""
@@ -57,15 +73,54 @@ class Buckets(Sampler[list[int]]):
         chance = random.Random(f"{self.seed}:{epoch}")
         if self.shuffle:
             chance.shuffle(order)
-        pool = POOL * self.batch_size
-        made: list[list[int]] = []
-        for start in range(0, len(order), pool):
-            some = sorted(order[start : start + pool], key=lambda row: self.lengths[row])
-            made += [some[at : at + self.batch_size] for at in range(0, len(some), self.batch_size)]
+        made = self._cut(order)
         if self.shuffle:
             chance.shuffle(made)
-        short = -len(made) % self.world
-        return (made + made[:short])[self.rank :: self.world]
+        each = self._each(len(made))
+        if not self.shuffle:
+            # Split or joined, not repeated: every row counts once in a metric.
+            made = _divided(made, each * self.world)
+        return [made[at % len(made)] for at in range(self.rank, each * self.world, self.world)]
+
+    def _cut(self, order: Sequence[int]) -> list[list[int]]:
+        """Consecutive batches of the rows in `order`, sorted by length within each pool."""
+        made: list[list[int]] = []
+        rest = list(sizes(len(order), self.batch_size, self.shuffle, self.drop_last))
+        start = 0
+        while rest:
+            now, rest = rest[:POOL], rest[POOL:]
+            some = sorted(order[start : start + sum(now)], key=lambda row: self.lengths[row])
+            start += len(some)
+            ends = list(itertools.accumulate(now))
+            made += [some[end - size : end] for end, size in zip(ends, now, strict=True)]
+        return made
+
+
+def sizes(rows: int, batch_size: int, training: bool, drop_last: bool) -> list[int]:
+    """How many rows each batch of an epoch has, before they are shuffled."""
+    full, rest = divmod(rows, batch_size)
+    found = [batch_size] * full
+    if not training or not full or (rest > 1 and not drop_last):
+        return found + [rest] * (rest > 0)
+    if rest and not drop_last:
+        found[-1] += rest
+    return found
+
+
+def _divided(batches: list[list[int]], count: int) -> list[list[int]]:
+    """`count` batches of the same rows: the largest are cut in two, or the smallest joined; fewer of single rows."""
+    made = sorted(batches, key=len, reverse=True) if len(batches) > count else list(batches)
+    while len(made) > count:
+        last = made.pop()
+        made[-1] = made[-1] + last
+        made.sort(key=len, reverse=True)
+    while len(made) < count:
+        at = max(range(len(made)), key=lambda index: len(made[index]))
+        half = len(made[at]) // 2
+        if not half:
+            break
+        made[at : at + 1] = [made[at][:half], made[at][half:]]
+    return made
 
 
 class Collate:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from torch import nn
 
 from mlspec.errors import StageError
 from mlspec.job import user_code
+from mlspec.learning import code
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
-from mlspec.learning.pretrained import encoder, encoder_of
+from mlspec.learning.pretrained import encoder, encoder_of, positions
 from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
 
 
@@ -30,10 +31,18 @@ def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path)
     described = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
     if isinstance(model, TextClassifier) and model.pretrained is not None:
         body, config = encoder(model.pretrained, root)
+        most = positions(body)
+        if most is not None and model.max_length > most:
+            raise StageError(
+                f"model.max_length is {model.max_length}, and {model.pretrained} has positions for {most} tokens",
+                help=f"model.max_length: {most} (longer texts are cut there)",
+            )
         made = PretrainedNetwork(body, config["hidden_size"], outputs(schema), model.dropout)
         if model.freeze:
             body.requires_grad_(False)
         return made, {**described, "encoder": config}
+    if isinstance(model, Custom):
+        described["code"] = code.digests(model, root)
     return _plain(model, schema, vocab, root), described
 
 
@@ -57,15 +66,15 @@ def _plain(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) 
             raise TypeError(type(model).__name__)
 
 
-def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path) -> Any:
-    """An instance of the user's class. Its `__init__` is given `signature` and `labels` where it takes them."""
+def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path, **more: object) -> Any:
+    """An instance of the user's class. Its `__init__` is given `signature`, `labels` and `more` where it takes them."""
     module, _, name = path.partition(":")
     with user_code(root, f"model.class {path}"):
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
         made = getattr(importlib.import_module(module), name)
         takes = inspect.signature(made).parameters
-        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ()))}
+        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ())), **more}
         return made(**{k: v for k, v in offered.items() if k in takes} | dict(args))
 
 
@@ -73,6 +82,7 @@ def rebuilt(checkpoint: Mapping[str, Any], schema: Mapping[str, Any], root: Path
     """The module that a checkpoint holds, with its weights, in evaluation mode."""
     described = checkpoint["mlspec"]
     model = AnyModel.model_validate(described["model"]).root
+    _same_code(described.get("code", {}), root)
     if "encoder" in described:
         body = encoder_of(described["encoder"])
         made: nn.Module = PretrainedNetwork(body, described["encoder"]["hidden_size"], outputs(schema), 0.0)
@@ -91,6 +101,16 @@ def rebuilt(checkpoint: Mapping[str, Any], schema: Mapping[str, Any], root: Path
             help="the model's code changed since it was trained: mlspec apply --force train",
         ) from None
     return made.eval()
+
+
+def _same_code(trained: Mapping[str, Sequence[str]], root: Path) -> None:
+    """Refuse weights that were trained with other code: the result would belong to neither."""
+    if found := code.changed(trained, root):
+        files = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        raise StageError(
+            f"the model's code has changed since the checkpoint was trained: {files}",
+            help="train again with the new code: mlspec apply; or restore the files",
+        )
 
 
 def load_module(model_folder: Path, schema: Mapping[str, Any], root: Path) -> nn.Module:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,11 @@ class Keep(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """Save when it is due and the state is whole."""
         # Lightning would skip the validation that follows a last batch, and gradients half added up are not saved.
-        whole = not trainer.is_last_batch and trainer.global_step > self._step and not _adding_up(trainer)
+        whole = (
+            not (trainer.is_last_batch or trainer.should_stop)
+            and trainer.global_step > self._step
+            and not _adding_up(trainer)
+        )
         if whole and self.anywhere and self._due(trainer):
             self._save(trainer)
 
@@ -152,26 +156,41 @@ class Curves(Checkpoint):
 
     def __init__(self, epochs: int, lines: bool) -> None:
         self.rows: list[dict[str, float]] = []
+        self.valid: list[str] = []
         self.epochs, self.lines = epochs, lines
+        self._before: frozenset[str] = frozenset()
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far."""
-        return {"rows": self.rows}
+        """The rows so far, and the names that validation logs."""
+        return {"rows": self.rows, "valid": self.valid}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The rows before the kill."""
-        self.rows = list(state_dict["rows"])
+        self.rows, self.valid = list(state_dict["rows"]), list(state_dict.get("valid", ()))
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the names that are known before validation."""
+        self._before = frozenset(trainer.callback_metrics)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the names that validation adds."""
+        self.valid += sorted(set(_whole(trainer.callback_metrics)) - self._before - set(self.valid))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the epoch's numbers."""
-        found = {name: value for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
-        numbers = {name: float(value) for name, value in sorted(found.items()) if "/" in name}
+        found = _whole(trainer.callback_metrics)
+        numbers = {name: float(found[name]) for name in sorted(found) if name not in ("epoch", "step")}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **numbers, "learning_rate": rate}
-        self.rows.append(row)
+        place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        self.rows.append({**place, **numbers, "learning_rate": numbers.get("learning_rate", rate)})
         if self.lines and trainer.is_global_zero:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
             print(f"epoch {trainer.current_epoch + 1}/{self.epochs}  {shown}", flush=True)
+
+
+def _whole(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the values of single steps beside those of the whole epoch."""
+    return {n: v for n, v in metrics.items() if not (n.endswith("_step") and n.removesuffix("_step") in metrics)}
 
 
 class Finite(pl.Callback):
@@ -185,3 +204,15 @@ class Finite(pl.Callback):
                 f"the loss is {float(loss)} at step {trainer.global_step}",
                 help="lower train.learning_rate, set train.gradient_clip, or use train.precision 32-true",
             )
+
+
+class LastStep(pl.Callback):
+    """Ends the training at `steps` with a validation: where max_steps ends it within an epoch, Lightning does none."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Ask for the end, as Lightning's timer does."""
+        if trainer.global_step >= self.steps:
+            trainer.should_stop = True

@@ -22,10 +22,23 @@ def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_si
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with torch.inference_mode():
         for numbers, (inputs, _) in zip(sampler.batches(0), loader(rows, preprocess, sampler), strict=True):
-            batch = module(**{name: tensor.to(device) for name, tensor in inputs.items()}).float().cpu().numpy()
+            given = module(**{name: tensor.to(device) for name, tensor in inputs.items()})
+            batch = _tensor(module, given, len(numbers)).float().cpu().numpy()
             for position, row in enumerate(numbers):
                 found[row] = batch[position]
     return np.stack(found)
+
+
+def _tensor(module: torch.nn.Module, given: Any, rows: int) -> torch.Tensor:
+    """What `forward` returned. Raises StageError where that is no tensor with an entry for each row."""
+    who = f"{type(module).__module__}:{type(module).__name__}.forward"
+    if not isinstance(given, torch.Tensor):
+        help = "return the logits alone, a torch.Tensor [rows, labels] (of a number: [rows])"
+        raise StageError(f"{who} returned {type(given).__name__}, not a torch.Tensor", help=help)
+    if not given.ndim or len(given) != rows:
+        shape = list(given.shape)
+        raise StageError(f"{who} returned the shape {shape} for {rows} rows", help="its first dimension is the rows")
+    return given
 
 
 def checked(outputs: np.ndarray[Any, Any], classes: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
@@ -24,11 +25,11 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.network = network
         self.settings = train
-        self.loss = nn.CrossEntropyLoss(weight=weights) if task == "classification" else nn.MSELoss()
+        self.classes = task == "classification"
+        # No buffers: precision bf16-true would round both to eight bits.
+        self.weights = weights
+        self.sums = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
         self.metrics = metrics
-        # Sum and count of the epoch's losses. Lightning's own mean starts anew where a killed run goes on.
-        self.register_buffer("running", torch.zeros(2))
-        self.running: Tensor
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
@@ -38,23 +39,56 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of a batch."""
         inputs, targets = batch
-        loss: Tensor = self.loss(self._scaled(self(**inputs)), self._scaled(targets))
+        total, weight = self._loss(self(**inputs), targets)
+        loss = total / weight
         self.log("train/loss_step", loss, prog_bar=True, batch_size=len(targets))
-        self.running += torch.stack([loss.detach().float() * len(targets), self.running.new_tensor(len(targets))])
+        self._add("train", total, weight)
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch."""
-        self.log("train/loss", self.running[0] / self.running[1], sync_dist=True)
-        self.running.zero_()
+        self._log_mean("train")
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Loss and metrics of a batch, logged once an epoch."""
+        """Add a batch to the loss and the metrics of the epoch."""
         inputs, targets = batch
         logits = self(**inputs)
-        loss = self.loss(self._scaled(logits), self._scaled(targets))
-        self.log("valid/loss", loss, prog_bar=True, batch_size=len(targets), sync_dist=True)
+        self._add("valid", *self._loss(logits, targets))
         self.metrics.update(logits.float(), targets)
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of all rows and what to divide it by, in float32 at least."""
+        values = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self.classes:
+            weights = None if self.weights is None else self.weights.to(values)
+            total = functional.cross_entropy(values, targets, weight=weights, reduction="sum")
+            return total, values.new_tensor(len(targets)) if weights is None else weights[targets].sum()
+        total = functional.mse_loss(self._scaled(values), self._scaled(targets.to(values)), reduction="sum")
+        return total, values.new_tensor(len(targets))
+
+    def _add(self, split: str, total: Tensor, weight: Tensor) -> None:
+        """Sum in Python's float64. Lightning's own mean starts anew where a killed run resumes."""
+        for at, value in enumerate((total, weight)):
+            self.sums[split][at] += float(value.detach())
+
+    def _log_mean(self, split: str) -> None:
+        """Log the mean loss over the rows of all processes and start anew."""
+        sums = torch.tensor(self.sums[split], dtype=torch.float32, device=self.device)
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self.log(f"{split}/loss", sums[0] / sums[1], prog_bar=split == "valid")
+        self.sums[split] = [0.0, 0.0]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums of a half epoch: of several processes the mean, since each of them loads the same file."""
+        reduce = self.trainer.strategy.reduce
+        sums = {split: torch.tensor(values, device=self.device) for split, values in self.sums.items()}
+        many = self.trainer.world_size > 1
+        checkpoint["sums"] = {s: reduce(v, reduce_op="mean").tolist() for s, v in sums.items()} if many else self.sums
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The sums of the half epoch before the kill."""
+        self.sums = {split: list(values) for split, values in checkpoint["sums"].items()}
 
     def _scaled(self, values: Tensor) -> Tensor:
         """Numbers in units of their spread, so that learning rates mean the same whatever the unit is."""
@@ -63,6 +97,7 @@ class Learner(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole validation split."""
+        self._log_mean("valid")
         self.log_dict({f"valid/{name}": value for name, value in self.metrics.compute().items()})
         self.metrics.reset()
 

@@ -184,7 +184,10 @@ _REGRESSION: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "mse": tmr.mean_squared_error,
     "rmse": lambda values, truth: tmr.mean_squared_error(values, truth, squared=False),
     "r2": _varied(tmr.r2_score),
-    "mape": tmr.mean_absolute_percentage_error,
+    "mape": lambda values, truth: (
+        # torchmetrics divides by 1.17e-6 instead of 0
+        NOTHING if bool((truth == 0).any()) else tmr.mean_absolute_percentage_error(values, truth)
+    ),
     "spearman": _varied(tmr.spearman_corrcoef),
     "pearson": _varied(tmr.pearson_corrcoef),
 }

@@ -18,7 +18,10 @@ class ImageNetwork(nn.Module):
         super().__init__()
         inputs, height, width = shape
         layers: list[nn.Module] = []
+        self.narrowest = height * width
+        """Pixels of the smallest picture that is normalised."""
         for made in channels:
+            self.narrowest = height * width
             layers += [nn.Conv2d(inputs, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()]
             layers += [nn.MaxPool2d(2, ceil_mode=True)]
             inputs, height, width = made, -(-height // 2), -(-width // 2)

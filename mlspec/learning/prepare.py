@@ -41,6 +41,7 @@ def prepared(
             max_length=sizes.max_length if sizes else 128,
             vocab_size=sizes.vocab_size if sizes else 8000,
             lowercase=isinstance(model, TextClassifier) and model.lowercase,
+            raw=isinstance(model, Custom) and model.preprocess == "none",
         )
         marker.touch()
     members = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))["members"]

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from mlspec.errors import StageError
@@ -38,13 +39,29 @@ def encoder(name: str, root: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The encoder with its weights, and its configuration. Raises StageError where it is not to be had."""
     transformers = _quiet()
     try:
-        body = transformers.AutoModel.from_pretrained(_where(name, root), attn_implementation="sdpa")
+        # Saved in half precision, it would be loaded so, and the head beside it is float32.
+        body = transformers.AutoModel.from_pretrained(
+            _where(name, root), attn_implementation="sdpa", dtype=torch.float32
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _missing(name, error) from None
     return body, body.config.to_diff_dict() | {
         "model_type": body.config.model_type,
         "hidden_size": body.config.hidden_size,
     }
+
+
+def positions(body: nn.Module) -> int | None:
+    """How many tokens the encoder has positions for; None where it has no such limit."""
+    config: Any = body.config
+    # RoBERTa and its relatives number positions from behind the padding's.
+    offsets = [m.padding_idx + 1 for n, m in body.named_modules() if n.endswith("position_embeddings") and _offset(m)]
+    most = getattr(config, "max_position_embeddings", None)
+    return int(most) - max(offsets, default=0) if isinstance(most, int) and most > 0 else None
+
+
+def _offset(module: nn.Module) -> bool:
+    return isinstance(module, nn.Embedding) and module.padding_idx is not None
 
 
 def encoder_of(config: dict[str, Any]) -> nn.Module:

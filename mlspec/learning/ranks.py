@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from mlspec import watch
 from mlspec.errors import MlspecError, StageError
 from mlspec.job import Job
 from mlspec.parts.train.spec import TrainSpec
@@ -67,6 +69,10 @@ def _collect(pipes: list[Connection]) -> float | None:
                 raise StageError(message, help="it may have run out of memory: lower train.batch_size") from None
             if kind == "error":
                 raise StageError(value, help=help)
+            if kind == "bug":
+                error = RuntimeError(f"process {rank} of the training failed: {value.splitlines()[-1]}")
+                error.add_note(value)
+                raise error
             if kind == "interrupt":
                 raise KeyboardInterrupt
             result = value if rank == 0 else result
@@ -83,6 +89,7 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Conn
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+    watch.join()
     answered: tuple[str, Any, str]
     try:
         answered = ("done", body(job), "")
@@ -90,7 +97,14 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Conn
         answered = ("error", error.message, error.help)
     except KeyboardInterrupt:
         answered = ("interrupt", None, "")
+    except Exception:  # noqa: BLE001 - raised again in the process that started this one
+        answered = ("bug", traceback.format_exc(), "")
     answer.send(answered)
+
+
+def count() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def first() -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess import Feature, Preprocess
+from mlspec.runtime.preprocess.text import Text
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,34 @@ def load(data: Path, split: str, preprocess: Preprocess) -> Rows:
         features = preprocess.features(rows)
     except BadRow as error:
         raise StageError(
-            f"{split}.parquet: {error}", help="mend or remove that row in the data; data.checks can catch its like"
+            f"{origin(data, split, error.index)}: {f'`{error.input}` ' if error.input else ''}{error.message}",
+            help="fix or remove that row in the data; data.checks can refuse others like it",
         ) from None
     return Rows(table, features, targets)
+
+
+def texts_cut(rows: Rows, preprocess: Preprocess, split: str) -> Iterator[str]:
+    """What to say where texts of a split are longer than the model reads."""
+    for member in getattr(preprocess, "members", (preprocess,)):
+        if isinstance(member, Text):
+            most = member.max_length
+            full = [at for at, feature in enumerate(rows.features) if len(feature["input_ids"]) >= most]
+            count = member.cut(rows.table.select(member.inputs).take(full).to_pylist()) if full else 0
+            if count:
+                yield (
+                    f"{count} of {len(rows)} rows of {split} have more than {most} tokens, and the rest is cut "
+                    "(model.max_length)"
+                )
+
+
+def origin(data: Path, split: str, row: int) -> str:
+    """The file in the project, and the row in it, of a row of a split: `data/rows.csv row 7`."""
+    path = data / "origins.parquet"
+    here = f"row {row + 1} of {split}.parquet"
+    if not path.exists():
+        return here
+    table = pq.read_table(path)
+    found = table.filter(pc.equal(table["split"].cast(pa.string()), split)).slice(row, 1).to_pylist()
+    if not found:
+        return here
+    return f"{found[0]['file']}" + (f" row {found[0]['row']}" if found[0]["row"] else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,7 +28,8 @@ class Stage:
     `params` names the spec's sections whose values change what it makes, each a file `conf/SECTION/default.yaml`, or
     single keys of theirs (`deploy.lambda.memory`).
     `needs` names capabilities of the machine (`"docker"`), looked up before it runs. `effects=True` marks a stage that
-    changes the world outside the project: it never enters `dvc.yaml`.
+    changes the world outside the project: it never enters `dvc.yaml`. `version` is that of the stage's code: raised
+    whenever mlspec makes something else of the same inputs, so that a project's stages run again after an upgrade.
     """
 
     name: str
@@ -39,8 +40,15 @@ class Stage:
     params: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     effects: bool = False
+    version: int = 1
 
     @property
     def command(self) -> str:
         """What dvc.yaml and people run alike."""
         return f"mlspec run {self.name}"
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
+    unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
+    return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))

@@ -127,6 +127,11 @@ def comment(value: object) -> str:
     return _one_line(str(value))
 
 
+def line(value: object) -> str:
+    """`value` as one line of a literal block of YAML; a character that could end the line becomes a space."""
+    return _one_line(str(value))
+
+
 def ini(value: object) -> str:
     """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
 
@@ -155,5 +160,6 @@ FILTERS: dict[str, Callable[[Any], object]] = {
     "dockerfile": dockerfile,
     "hcl": hcl,
     "comment": comment,
+    "line": line,
     "ini": ini,
 }

@@ -14,7 +14,8 @@ class Outcome:
 
     `reason` says why it ran, was skipped or failed, as a sentence part; `help` the command that mends or goes on;
     `log` the path of its log relative to the project; `seconds` is wall-clock time. `warnings` are what the stage has
-    to say although it went well: lines of its log that begin with `warning: `, without that word.
+    to say although it went well: lines of its log that begin with `warning: `, without that word. `decisions` are
+    its lines that begin with `decision: `: how it interpreted what the spec leaves open.
     """
 
     stage: str
@@ -24,3 +25,4 @@ class Outcome:
     seconds: float = 0.0
     log: str | None = None
     warnings: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()

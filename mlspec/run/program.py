@@ -28,6 +28,7 @@ from mlspec.job import Job
 from mlspec.parts.protocol import Part
 from mlspec.parts.registry import PARTS
 from mlspec.run.failures import in_user_code
+from mlspec.run.opened import watched
 from mlspec.run.overrides import checked, located, refused, tree
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
@@ -57,7 +58,7 @@ def execute(
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
     sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
-    task = _Task(programs[stage], root, parts, alone)
+    task = _Task(stage, programs[stage], root, parts, alone)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
@@ -79,15 +80,17 @@ class _Task:
     The body is imported only then: it may take seconds, and a wrong override is told at once.
     """
 
-    def __init__(self, program: str, root: Path, parts: Sequence[Part], alone: Alone) -> None:
-        self._program, self._root, self._parts, self._alone = program, root, parts, alone
+    def __init__(self, stage: str, program: str, root: Path, parts: Sequence[Part], alone: Alone) -> None:
+        self._stage, self._program, self._root, self._parts, self._alone = stage, program, root, parts, alone
         self.failure: Exception | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         try:
             job = _job(config, self._root, self._parts)
             # a job of a sweep has a folder of its own, and many may run at once
-            with self._alone() if job.outputs == job.inputs else nullcontext():
+            if job.outputs != job.inputs:
+                return _told(_body(self._program), job)
+            with self._alone(), watched(self._stage, job):
                 return _told(_body(self._program), job)
         except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
             known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)

@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from mlspec.errors import StageError
+from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.run.hydra_text import Written, written
 
 Choice = dict[str, Any]
@@ -39,7 +40,7 @@ class SpecSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[tuple[Choice, float | None]]:
         """All trials, the best first. Overrides on the command line: fixed ones hold for all, lists make a grid."""
         found: Any = OmegaConf.to_container(self.config.sweep, resolve=True) if "sweep" in self.config else {}
-        settings: dict[str, Any] = found
+        settings: dict[str, Any] = {**found, "goal": _goal(found)}
         fixed, lists = _command_line(arguments)
         results: list[tuple[Choice, float | None]] = []
         folder = Path(str(self.config.hydra.sweep.dir))
@@ -54,6 +55,17 @@ class SpecSweeper(Sweeper):
         results.sort(key=lambda row: worst if row[1] is None or math.isnan(row[1]) else sign * row[1])
         _table(folder, str(settings.get("metric", "value")), results)
         return results
+
+
+def _goal(settings: dict[str, Any]) -> str | None:
+    """Which direction of the metric is better. Raises StageError where neither the spec nor the name says so."""
+    if not settings.get("metric"):
+        return None
+    monitor = of_sweep(str(settings["metric"]), settings.get("goal"))
+    if monitor.mode is None:
+        message, help = monitor.asked
+        raise StageError(message, help=help)
+    return GOALS[monitor.mode]
 
 
 def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:

@@ -86,7 +86,7 @@ def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
     if not wanted.image:
         return []
     kept = {number: digest(wanted, number) for number in numbers}
-    return pins.steps(wanted.target, wanted.function.ecr.repository, kept, release=release)
+    return pins.steps(wanted.target, wanted.function.ecr.repository, wanted.function.name, kept, release=release)
 
 
 def url(wanted: Wanted) -> str | None:

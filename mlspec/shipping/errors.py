@@ -32,6 +32,11 @@ def code_of(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def denied(error: Any) -> bool:
+    """Whether a ClientError says that the credentials lack a right."""
+    return code_of(error) in _DENIED or "not authorized to perform" in message_of(error)
+
+
 def message_of(error: Any) -> str:
     """What AWS says in a ClientError, on one line."""
     return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:500]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -13,18 +14,22 @@ from mlspec.shipping.errors import code_of
 from mlspec.shipping.target import Target
 
 
-def steps(target: Target, repository: str, kept: Mapping[str, str], *, release: bool) -> list[Step]:
+def steps(target: Target, repository: str, function: str, kept: Mapping[str, str], *, release: bool) -> list[Step]:
     """What puts the tag `keep-VERSION` on each image of `kept`: version to digest.
+
+    A function that does not have the repository's name may share it with others: its tags are `keep-FUNCTION-VERSION`.
 
     With `release` the tags of all other versions go; an image that keeps another tag stays.
     """
     client, made = target.client("ecr"), []
+    opening = KEEP if function == repository else f"{KEEP}{function}-"
     there = _tags(client, repository)
     for version, digest in kept.items():
-        if (tag := KEEP + version) not in there and digest:
+        if (tag := opening + version) not in there and digest:
             change = Change("+", f"ecr tag {tag}", new=digest)
             made.append(Step((change,), partial(_put, client, repository, digest, tag)))
-    gone = [tag for tag in there if tag.startswith(KEEP) and tag.removeprefix(KEEP) not in kept] if release else []
+    own = re.compile(re.escape(opening) + "([0-9]+)")
+    gone = [tag for tag in there if (match := own.fullmatch(tag)) and match[1] not in kept] if release else []
     for tag in gone:
         change = Change("-", f"ecr tag {tag}", old=there[tag])
         made.append(Step((change,), partial(_remove, client, repository, tag)))

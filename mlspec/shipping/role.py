@@ -6,22 +6,29 @@ Rights that somebody else has attached to it are left as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
+from mlspec.errors import StageError
 from mlspec.parts.deploy import settings
 from mlspec.parts.images.settings import tags
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, differences, ours, pairs, unpaired
-from mlspec.shipping.errors import code_of
+from mlspec.shipping.errors import code_of, denied, message_of
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Wanted
 
 Json = dict[str, Any]
 POLICY = "mlspec"
 """Name of the inline policy."""
+_ADMINISTRATOR: Final = (
+    "run `mlspec apply` once with an administrator's credentials: lambda/deploy-policy.json and "
+    "lambda/role-admin-policy.json together have the rights; or set deploy.lambda.role to a role that exists, or "
+    "deploy.lambda.permissions_boundary to a policy that limits the role"
+)
 
 
 def resource(name: str) -> str:
@@ -55,13 +62,12 @@ def steps(wanted: Wanted) -> list[Step]:
     given = unpaired(found.get("Tags", []))
     command = f"aws iam tag-role --role-name {name} --tags Key=mlspec:project,Value={wanted.project}"
     ours(resource(name), given, wanted.project, command)
-    steps: list[Step] = []
+    steps: list[Step] = [*_boundary(client, wanted, found)]
     if changes := differences(resource(name), tags(wanted.project), given):
-        steps.append(Step(changes, partial(client.tag_role, RoleName=name, Tags=pairs(tags(wanted.project)))))
+        steps.append(Step(changes, partial(_tag, client, name, tags(wanted.project))))
     if (there := _document(found["AssumeRolePolicyDocument"])) != trust:
         change = Change("~", resource(name), "trust", _principals(there), _principals(trust))
-        document = json.dumps(trust)
-        steps.append(Step((change,), partial(client.update_assume_role_policy, RoleName=name, PolicyDocument=document)))
+        steps.append(Step((change,), partial(_trust, client, name, trust)))
     if (granted := _rights(client, name)) != rights:
         change = Change("~" if granted else "+", resource(name), "rights", _brief(granted), _brief(rights))
         steps.append(Step((change,), partial(_grant, client, name, rights)))
@@ -70,17 +76,60 @@ def steps(wanted: Wanted) -> list[Step]:
 
 def _create(client: Any, wanted: Wanted, trust: Json, rights: Json) -> None:
     name = wanted.function.name
-    client.create_role(
-        RoleName=name,
-        AssumeRolePolicyDocument=json.dumps(trust),
-        Description=f"Runs the Lambda function {name}",
-        Tags=pairs(tags(wanted.project)),
-    )
+    boundary = wanted.function.options.permissions_boundary
+    with _left_to_an_administrator(f"the role {name} does not exist, and these credentials may not create it"):
+        client.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            Description=f"Runs the Lambda function {name}",
+            Tags=pairs(tags(wanted.project)),
+            **({"PermissionsBoundary": boundary} if boundary else {}),
+        )
     _grant(client, name, rights)
 
 
 def _grant(client: Any, name: str, rights: Json) -> None:
-    client.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(rights))
+    with _left_to_an_administrator(f"the policy of the role {name} differs, and these credentials may not change it"):
+        client.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(rights))
+
+
+def _trust(client: Any, name: str, trust: Json) -> None:
+    with _left_to_an_administrator(f"the trust of the role {name} differs, and these credentials may not change it"):
+        client.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+
+
+def _tag(client: Any, name: str, given: Mapping[str, str]) -> None:
+    with _left_to_an_administrator(f"the tags of the role {name} differ, and these credentials may not change them"):
+        client.tag_role(RoleName=name, Tags=pairs(given))
+
+
+def _bound(client: Any, name: str, boundary: str) -> None:
+    with _left_to_an_administrator(f"the role {name} has another boundary, and these credentials may not change it"):
+        client.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
+
+
+def _boundary(client: Any, wanted: Wanted, found: Json) -> list[Step]:
+    """A boundary that the spec names is set; one that somebody else has set is left as it is."""
+    boundary = wanted.function.options.permissions_boundary
+    there = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    if boundary in (None, there):
+        return []
+    name = wanted.function.name
+    change = Change("~" if there else "+", resource(name), "permissions boundary", there, boundary)
+    return [Step((change,), partial(_bound, client, name, boundary))]
+
+
+@contextmanager
+def _left_to_an_administrator(what: str) -> Iterator[None]:
+    """Credentials with `lambda/deploy-policy.json` alone may not write a role: that is said with the way on."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if not denied(error):
+            raise
+        raise StageError(f"{what} ({message_of(error)})", help=_ADMINISTRATOR) from None
 
 
 def _rights(client: Any, name: str) -> Json | None:

@@ -34,6 +34,15 @@ def unreadable(text: str) -> tuple[str, str] | None:
     return None
 
 
+def constants(text: bytes) -> frozenset[str]:
+    """All texts that stand in a module as they are; none where it is not Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+    return frozenset(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
 def module_names(text: str) -> frozenset[str] | None:
     """Names that a module defines or imports; None where that cannot be told (star imports, `__getattr__`)."""
     tree = parsed(text)

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlspec.errors import MlspecError
-from mlspec.source import bases
+from mlspec.source import bases, reads
 from mlspec.source.document import Document, walk
+from mlspec.source.imports import Imports
 
+_WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-directory: (.+)$")
 _DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
+TESTS = "tests"
+"""The folder of the project's tests, and the key of what they import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,11 @@ class Surroundings:
     """Text of each template in the project's own `templates/` folder, by its path there."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each of those modules lies in the project, POSIX."""
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files of the project that importing each of those modules loads, its own included; under `tests` what the
+    project's tests import."""
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files that a stage opened and the spec does not name, by stage; those that still exist."""
     folders: tuple[str, ...] = ()
     """Pretrained models of the spec that are folders in the project."""
     dvc_core: bool = False
@@ -38,6 +47,8 @@ class Surroundings:
     """Base images of the Dockerfile, each with the digest that it is held to."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is not in the project, nor kept by DVC."""
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """Path of each workflow in the repository that belongs to another project's folder, with that folder."""
     named: tuple[str, ...] = ()
     """Every module, with a `/` behind it every folder, and with `./` before it all data that the spec names, found or
     not."""
@@ -45,6 +56,16 @@ class Surroundings:
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
         return self.files.get(module, "")
+
+    def code_of(self, *paths: str | None) -> tuple[str, ...]:
+        """Files of the project that loading these import paths (`src.model:Net`) loads."""
+        modules = [path.partition(":")[0] for path in paths if path]
+        return tuple(dict.fromkeys(file for module in modules for file in self.imports.get(module, ())))
+
+    @property
+    def code(self) -> frozenset[str]:
+        """All files of the project that are loaded as modules, as far as the texts tell."""
+        return frozenset(file for files in self.imports.values() for file in files)
 
 
 def look(document: Document, root: Path) -> Surroundings:
@@ -57,19 +78,44 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
     data = [name[2:] for name in named if name.startswith("./")]
-    modules, files = _modules([name for name in named if not name.endswith("/") and not name.startswith("./")], root)
+    names = [name for name in named if not name.endswith("/") and not name.startswith("./")]
+    imports = Imports(root)
+    modules, files = _modules(names, imports, root)
     return Surroundings(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,
         files=files,
+        imports=_imported(files, imports, root),
+        reads=recorded(root),
         templates=_templates(root),
         folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
         absent=tuple(path for path in data if not _kept(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
+        workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),
     )
+
+
+def _workflows(repository: Path, prefix: str) -> dict[str, str]:
+    """Workflows of mlspec whose working directory is another folder with a spec; a folder that was moved has none."""
+    found: dict[str, str] = {}
+    for file in sorted((repository / ".github" / "workflows").glob("mlspec-*.yaml")):
+        match = _WORKING.search(_text(file)) if _is_file(file) else None
+        folder = _scalar(match[1]) if match else ""
+        if folder not in ("", prefix) and _is_file(repository / folder / "mlproject.yaml"):
+            found[file.relative_to(repository).as_posix()] = folder
+    return found
+
+
+def _scalar(text: str) -> str:
+    import yaml  # a build with nothing to do does without it in a project that is alone
+
+    try:
+        return str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return ""
 
 
 def _named(document: Document) -> list[str]:
@@ -104,18 +150,34 @@ def _dvc_core(config: Path) -> bool:
     return re.search(r"(?m)^\s*\[\s*core\s*\]", own) is not None
 
 
-def _modules(named: Sequence[str], root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
+def _modules(named: Sequence[str], imports: Imports, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
     found: dict[str, str | None] = {}
     files: dict[str, str] = {}
     for name in named:
-        path = root.joinpath(*name.split("."))
-        file = next((f for f in (path.with_suffix(".py"), path / "__init__.py") if _is_file(f)), None)
-        if file is not None:
-            files[name] = file.relative_to(root).as_posix()
-            found[name] = _text(file)
-        elif _installed(name.split(".")[0], root):
+        file = imports.file(name)
+        if file.endswith(".py"):
+            files[name] = file
+            found[name] = _text(root / file)
+        elif file or _installed(name.split(".")[0], root):
             found[name] = None
     return found, files
+
+
+def _imported(files: Mapping[str, str], imports: Imports, root: Path) -> dict[str, tuple[str, ...]]:
+    found = {module: imports.of_modules([module]) for module in files}
+    if _is_dir(root / TESTS):
+        tests = sorted(file.relative_to(root).as_posix() for file in (root / TESTS).rglob("*.py") if _is_file(file))
+        found[TESTS] = imports.of_files(tests)
+    return found
+
+
+def recorded(root: Path) -> dict[str, tuple[str, ...]]:
+    """What `reads.lock` has, of the files that there still are."""
+    if not _is_file(root / reads.FILE):
+        return {}
+    known = reads.parse(_text(root / reads.FILE))
+    kept = {stage: tuple(path for path in paths if _kept(path, root)) for stage, paths in known.items()}
+    return {stage: paths for stage, paths in kept.items() if paths}
 
 
 def _values(document: Document, keys: set[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -34,6 +34,13 @@ class Checks(HasSections, Protocol):
     """What checking needs to know of a part."""
 
     def check(self, project: Project) -> Iterable[Finding]: ...  # noqa: D102
+
+
+@runtime_checkable
+class Names(Protocol):
+    """A part whose resources are named after the project, and after the environment where one is chosen."""
+
+    def name_after(self, environment: str, given: dict[str, Any]) -> None: ...  # noqa: D102
 
 
 def check(
@@ -135,6 +142,10 @@ class _Checker:
         for fault in faults:
             self._place(view.diagnostic(fault.code, fault.message, fault.span, fault.help), where)
         given = view.plain()
+        if environment is not None:
+            for part in self.parts:
+                if isinstance(part, Names):
+                    part.name_after(environment, given)
         try:
             spec = self.model.model_validate_json(json.dumps(given))
         except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 _MOST = 20
@@ -43,3 +44,8 @@ def flow(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if value != "" else '""'
+
+
+def suffixed(name: str, environment: str) -> str:
+    """`name` for an environment, in characters that all names of resources may have."""
+    return f"{name}-{re.sub(r'[^a-z0-9_-]', '-', environment.lower())}"

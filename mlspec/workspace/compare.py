@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mlspec.errors import MlspecError
@@ -43,8 +43,11 @@ def compare(
     *,
     keep: frozenset[str] = frozenset(),
     overwrite: frozenset[str] = frozenset(),
+    others: Collection[str] = (),
 ) -> ChangeSet:
     """What writing `files` would change. `keep` and `overwrite` hold paths as Change.path has them.
+
+    `others` are files of the repository that belong to another project: a copied lock does not own them.
 
     Raises MlspecError where two files claim one place, a path is unsafe, or a file cannot be read.
     """
@@ -52,7 +55,8 @@ def compare(
     disk = Disk(roots)
     changes: list[Change] = []
     entries: dict[Key, Entry] = {}
-    for key in sorted(wanted.keys() | lock.entries.keys()):
+    theirs: set[Key] = {("repository", path) for path in others}
+    for key in sorted(wanted.keys() | lock.entries.keys() - theirs):
         path = roots.shown(key)
         place = _place(key, path, wanted.get(key), lock.entries.get(key), disk)
         wish: Wish = "keep" if path in keep else "overwrite" if path in overwrite else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -101,30 +102,116 @@ def empty_wheel(folder: Path) -> None:
         wheel.writestr(f"{name}.dist-info/RECORD", "")
 
 
-@pytest.mark.slow
-def test_every_step_of_the_test_workflow_runs_here(tmp_path: Path) -> None:
-    """What a runner would do, with an index of its own that has this mlspec."""
-    wheels, project, site = tmp_path / "wheels", tmp_path / "project", tmp_path / "site"
+GIT = BASE.replace("data:\n", "data:\n  track: git\n").replace(
+    "text-classifier", "text-classifier, layers: 1, hidden: 8, heads: 1"
+)
+
+
+def checked_out(folder: Path, text: str, base: str) -> tuple[Path, dict[str, str]]:
+    """A built project as a runner checks it out, and the runner's variables: its index has only this mlspec."""
+    wheels, project = folder / "wheels", folder / "project"
     empty_wheel(wheels)
-    project.mkdir()
-    write(project, EXPORT + "ci:\n" + TEST)
-    (project / "data").mkdir()
+    (project / "data").mkdir(parents=True)
+    (project / "mlproject.yaml").write_text(base + text)
     (project / "data" / "cola.csv").write_text("sentence,label\n" + "a cat,yes\na dog,no\n" * 20)
-    summary = tmp_path / "summary.md"
     variables = os.environ | {
-        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheels), "PIP_TARGET": str(site),
-        "PYTHONPATH": str(CHECKOUT),
+        "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheels), "PIP_TARGET": str(folder / "site"),
+        "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     subprocess.run([tool("mlspec"), "build"], cwd=project, env=variables, check=True)
-    steps: list[dict[str, Any]] = yaml.safe_load((project / ".github/workflows/mlspec-test.yaml").read_text())["jobs"][
-        "test"
-    ]["steps"]
-    for step in [s for s in steps if "run" in s]:
-        script = tmp_path / "step.sh"
-        script.write_text(step["run"])
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
-        done = subprocess.run(command, cwd=project, env=variables | step.get("env", {}), capture_output=True, text=True)
-        assert done.returncode == 0, (step["name"], done.stdout[-2000:], done.stderr[-2000:])
-    assert "| tests |" in summary.read_text()
+    return project, variables
+
+
+def run(step: dict[str, Any], folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A step's script in the shell that GitHub gives it."""
+    script = folder.parent / "step.sh"
+    script.write_text(step["run"])
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+def job(project: Path, name: str, job: str) -> list[dict[str, Any]]:
+    text = (project / f".github/workflows/mlspec-{name}.yaml").read_text()
+    return [step for step in yaml.safe_load(text)["jobs"][job]["steps"] if "run" in step]
+
+
+def run_job(steps: list[dict[str, Any]], folder: Path, variables: dict[str, str]) -> dict[str, Any]:
+    """Each step's process, up to the first that fails; `if: !cancelled()` steps run all the same."""
+    done: dict[str, Any] = {}
+    for step in steps:
+        failed = any(process.returncode for process in done.values())
+        if not failed or "cancelled" in step.get("if", ""):
+            done[step["name"]] = run(step, folder, variables | step.get("env", {}))
+    return done
+
+
+@pytest.mark.slow
+def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: Path) -> None:
+    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, GIT)
+    done = run_job(job(project, "test", "test"), project, variables)
+    assert list(done) == [
+        "Install",
+        "Check the generated files",
+        "Run a short training",
+        "Run the tests",
+        "Report the tests",
+    ]
+    for name, process in done.items():
+        assert process.returncode == 0, (name, process.stdout[-2000:], process.stderr[-2000:])
+    summary = (tmp_path / "summary.md").read_text()
+    passed = int(summary.splitlines()[2].split("|")[1])
+    assert passed > 15, summary
+
+
+@pytest.mark.slow
+def test_a_test_workflow_in_which_nothing_was_tested_is_red(tmp_path: Path) -> None:
+    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, BASE)
+    done = run_job(job(project, "test", "test"), project, variables)
+    assert done["Run the tests"].returncode == 0
+    assert done["Report the tests"].returncode == 1
+    assert "::error::No test ran: all were skipped." in done["Report the tests"].stdout
+    assert "skipped: " in (tmp_path / "summary.md").read_text()
+    assert "artifacts/data/schema.json does not exist: run mlspec apply" in (tmp_path / "summary.md").read_text()
+
+
+GH = """\
+#!/usr/bin/env python3
+import json, os, pathlib, sys
+kept = pathlib.Path(os.environ["COMMENTS"])
+comments = json.loads(kept.read_text())
+arguments = sys.argv[1:]
+if arguments[:2] == ["pr", "comment"]:
+    comments.append({"id": len(comments) + 1, "body": pathlib.Path(arguments[-1]).read_text()})
+elif "PATCH" in arguments:
+    number = int(next(a for a in arguments if a.startswith("repos/")).rpartition("/")[2])
+    comments[number - 1]["body"] = pathlib.Path(arguments[-1].removeprefix("body=@")).read_text()
+else:
+    assert "startswith(env.MARKER)" in arguments[-1]
+    print("\\n".join(str(c["id"]) for c in comments if c["body"].startswith(os.environ["MARKER"])))
+kept.write_text(json.dumps(comments))
+"""
+
+
+def test_each_project_replaces_only_its_own_comment(tmp_path: Path) -> None:
+    bin, kept = tmp_path / "bin", tmp_path / "comments.json"
+    bin.mkdir()
+    (bin / "gh").write_text(GH)
+    (bin / "gh").chmod(0o755)
+    kept.write_text(json.dumps([{"id": 1, "body": "another workflow's comment"}]))
+    variables = os.environ | {"PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "COMMENTS": str(kept)}
+    for name in ("cola", "mood", "cola"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        write(folder, "ci: {github: {train_on: [pull_request]}}\n", BASE.replace("name: cola", f"name: {name}"))
+        (folder / "report.md").write_text(f"report of {name} {len(json.loads(kept.read_text()))}\n")
+        (step,) = job(folder, "train", "comment")
+        own = {"GH_REPO": "octo/cola", "NUMBER": "7", "MARKER": step["env"]["MARKER"]}
+        done = run(step, folder, variables | own)
+        assert done.returncode == 0, done.stderr
+    bodies = [comment["body"] for comment in json.loads(kept.read_text())]
+    assert [body.splitlines()[-1] for body in bodies] == [
+        "another workflow's comment", "report of cola 3", "report of mood 2"
+    ]  # fmt: skip
+    assert bodies[1].startswith("<!-- mlspec training report of cola -->\n")

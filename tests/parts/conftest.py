@@ -11,7 +11,13 @@ import pytest
 from tests.parts import projects
 from tests.parts.projects import Applied
 
-_KINDS = {"text": projects.text, "numbers": projects.numbers, "images": projects.images, "custom": projects.custom}
+_KINDS = {
+    "text": projects.text,
+    "numbers": projects.numbers,
+    "images": projects.images,
+    "custom": projects.custom,
+    "raw": projects.raw,
+}
 
 
 @pytest.fixture(scope="session")

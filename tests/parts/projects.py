@@ -73,7 +73,7 @@ def text(root: Path, more: str = "") -> Applied:
     spec = (
         "project: {name: mood}\n"
         "data:\n  source: data/mood.csv\n  inputs: {sentence: text}\n"
-        "  target: {column: label, type: class, labels: [sad, glad]}\n  split: {valid: 0.2, test: 0.2}\n"
+        "  target: {column: label, type: class, labels: [sad, glad], labels_are: positions}\n  split: {valid: 0.2, test: 0.2}\n"
         "model: {type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 24, vocab_size: 120, dropout: 0}\n"
         "train: {max_epochs: 8, batch_size: 16, learning_rate: 0.01}\n"
     )
@@ -153,6 +153,50 @@ class Prices(pl.LightningModule):
     def configure_optimizers(self):
         return torch.optim.AdamW(self.parameters(), lr=0.02)
 """
+
+
+RAW = """\
+import pyarrow.parquet as pq
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+TOWNS = ["Bonn", "Hof", "Ulm"]
+
+
+class Raw(pl.LightningDataModule):
+    def __init__(self, folder: str):
+        super().__init__()
+        self.folder = folder
+
+    def loader(self, split, shuffle=False):
+        table = pq.read_table(f"{self.folder}/{split}.parquet")
+        sizes = torch.tensor([[float("nan") if v is None else v] for v in table["size"].to_pylist()])
+        towns = torch.tensor([[TOWNS.index(v) + 1 if v in TOWNS else 0] for v in table["town"].to_pylist()])
+        prices = torch.tensor(table["price"].to_pylist())
+        return DataLoader(TensorDataset(sizes.float(), towns, prices.float()), batch_size=16, shuffle=shuffle)
+
+    def train_dataloader(self):
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self):
+        return self.loader("valid")
+"""
+
+
+def raw(root: Path, more: str = "") -> Applied:
+    """The prices with a module and a data module of the project's own, which gives the values as they stand."""
+    project = custom(root, more)
+    model = CUSTOM.replace(
+        "inputs, targets = batch", 'inputs, targets = {"numbers": batch[0], "categories": batch[1]}, batch[2]'
+    )
+    model = model.replace('inputs["numbers"]', 'inputs["numbers"].nan_to_num(0.0)')
+    project.spec(
+        "args: {hidden: 16}",
+        f'args: {{hidden: 16}}, datamodule: "raw_data:Raw", datamodule_args: {{folder: "{root}/artifacts/data"}}, preprocess: none',
+    )
+    project.spec("src.model:Prices", "raw_model:Prices")
+    return written(root, {"raw_model.py": model, "raw_data.py": RAW})
 
 
 def custom(root: Path, more: str = "") -> Applied:

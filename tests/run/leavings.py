@@ -49,6 +49,13 @@ def figures(draw: random.Random, mean: float, std: float) -> dict[str, object]:
 def profile(line: Line, columns: Mapping[str, object], rows: int, shares: Mapping[str, float]) -> None:
     target = {"label": {"type": "class", "count": rows, "missing": 0, "shares": dict(shares)}} if shares else {}
     splits = {"train": rows, "valid": rows // 8, "test": rows // 8}
+    taken = {"subject": "files", "reading": "3 of 60 files not read: .txt (3)", "key": "data.source"}
+    plain = {
+        "subject": "images picture",
+        "reading": "4 of 57 images: transparent pixels composited on white",
+        "key": "",
+    }
+    line.json("data/decisions.json", {"decisions": [taken, plain]})
     line.json("data/profile.json", {"rows": rows, "splits": splits, "columns": {**columns, **target}})
 
 

@@ -276,6 +276,18 @@ def test_times_stand_beside_those_of_the_run_before(tmp_path: Path) -> None:
     assert "1 h 1 min" in page.words
 
 
+def test_decisions_are_a_table_of_the_data(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    words = Page(write(line)).words
+    assert "3 of 60 files not read: .txt (3)" in words
+    assert "4 of 57 images: transparent pixels composited on white" in words
+    for damaged in ('{"decisions": [3, {"subject": "a"}, {"reading": []}]}', '{"decisions": {}}', "[", ""):
+        (line.artifacts / "data/decisions.json").write_text(damaged)
+        page = Page(write(line))
+        assert "data" in page.sections
+        assert "Decisions" not in page.words
+
+
 def test_secrets_are_names(tmp_path: Path) -> None:
     assert "api_key: {env: ELASTIC_API_KEY}" in Page(write(bare(tmp_path))).words
 
@@ -286,6 +298,7 @@ def test_words_from_the_data_are_words(words: str, tmp_path: Path) -> None:
     line = lines.text(tmp_path / "hostile", [words], (words, "acceptable"))
     line.json("metrics/robustness.json", {"passed": True, "perturbations": {words: {"agreement": 0.9, "rows": 3}}})
     line.json("bundle/lineage.json", {words: words})
+    line.json("data/decisions.json", {"decisions": [{"subject": words, "reading": words, "key": words}]})
     lines.shipped(line, words)
     page = Page(write(line))
     tags = {tag for tag, _ in page.tags}
@@ -348,3 +361,13 @@ def test_numbers_beyond_json_are_left_out(tmp_path: Path) -> None:
     )
     words = Page(write(line)).words
     assert "mcc is –, needed ≥ 0.2" in words
+
+
+def test_a_metric_without_a_value_says_why(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    why = "3 of 12 rows have the target 0"
+    (line.artifacts / "metrics/evaluate.json").write_text(
+        json.dumps({"metrics": {"mae": 0.5, "mape": None}, "undefined": {"mape": why}})
+    )
+    words = Page(write(line)).words
+    assert f"mape is not defined on these rows: {why}." in words

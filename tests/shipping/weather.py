@@ -87,6 +87,9 @@ def answers(client: Any, operation: str, *refusals: tuple[int, str, str]) -> lis
         status, code, message = left.pop(0)
         told.append(code)
         body = json.dumps({"__type": code, "Type": "User", "Message": message, "message": message}).encode()
+        if client.meta.service_model.protocol == "query":
+            error = f"<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
+            body = f"<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>".encode()
         headers = {"x-amzn-ErrorType": code, "Content-Type": "application/json"}
         return AWSResponse(request.url, status, headers, _Raw(body))
 

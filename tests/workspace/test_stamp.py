@@ -104,6 +104,25 @@ def test_a_module_that_changes_or_goes_ends_it(roots: Roots, project: Path) -> N
     assert standing(roots) is None
 
 
+def test_a_module_that_imports_another_than_before_ends_it(roots: Roots, project: Path) -> None:
+    write("src/model.py", "import src.layers\nclass Net: ...\n")(project)
+    write("src/layers.py", "x = 1\n")(project)
+    built(roots)
+    write("src/layers.py", "x = 2\n")(project)
+    assert standing(roots) is not None, "its text is an input of stages, not of the build"
+    write("src/layers.py", "import settings\n")(project)
+    assert standing(roots) is not None, "there is no such module in the project"
+    write("settings.py")(project)
+    assert standing(roots) is None
+
+
+def test_a_file_that_a_stage_opened_ends_it(roots: Roots, project: Path) -> None:
+    write("data/more.csv")(project)
+    built(roots)
+    write("reads.lock", "data data/more.csv\n")(project)
+    assert standing(roots) is None
+
+
 def test_a_kept_file_may_change(roots: Roots, project: Path) -> None:
     write("run.sh", "mine\n")(project)
     built(roots, keep="run.sh")

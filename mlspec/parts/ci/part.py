@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 import mlspec
-from mlspec.parts.ci import pins, release
+from mlspec.parts.ci import folder, pins, release
 from mlspec.parts.ci.spec import Ci, Github, package_of
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.spec import Package
 from mlspec.parts.protocol import no_stages
@@ -35,11 +37,22 @@ _TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
 """Sections whose secrets a training needs."""
 
 
+_HOSTED: Final = re.compile(r"(ubuntu|windows|macos)-")
+"""Labels of GitHub's own runners."""
+_ADVICE: Final = "Write tests of your own code in tests/, or keep the raw data in git (data.track: git)."
+
+
 def check(project: Project) -> Iterator[Finding]:
-    """What GitHub accepts and then does not do."""
+    """What GitHub accepts and then does not do, and folders that no workflow can name."""
     ci = project.get(Ci)
     if ci is None:
         return
+    if reason := folder.fault(project.surroundings.prefix):
+        shown = ascii(project.surroundings.prefix)
+        message = f"the project's folder below the repository's root, {shown}, {reason}; workflows cannot name it"
+        yield Finding("unfit-folder", ("ci",), message, "rename the folder, or remove `ci`", on="key")
+    yield from _shared(project)
+    yield from _remote(project, ci.github)
     schedule, at = ci.github.schedule, ("ci", "github")
     if schedule is not None and shortest_gap(schedule) < 5:
         message = "GitHub runs a schedule every five minutes at most"
@@ -51,6 +64,30 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding("no-such-environment", (*at, "env"), f"the spec has no environment `{chosen}`", help)
 
 
+def _shared(project: Project) -> Iterator[Finding]:
+    """Another project of the repository whose workflows have the same names: the second build would replace them."""
+    prefix, name = project.surroundings.prefix, project.info.name if "project" in project.sections else ""
+    other = project.surroundings.workflows.get(workflow(name, prefix, "test"))
+    if prefix and other is not None:
+        message = f"the projects in {other!a} and {prefix!a} are both called `{name}` and would share workflows"
+        yield Finding("shared-workflow", ("project", "name"), message, "give one of them another name")
+
+
+def _remote(project: Project, github: Github) -> Iterator[Finding]:
+    """A DVC remote that GitHub's own runners cannot reach: no plugin is installed, nobody logs in, no such folder."""
+    data = project.get(DataSpec)
+    remote = (data.remote if data else None) or ""
+    scheme, separator, _ = remote.partition("://")
+    if not remote or scheme in ("s3", "https") or not _HOSTED.match(github.runner):
+        return
+    reason = (
+        f"have neither DVC's plugin for {scheme}:// nor its credentials" if separator else "do not have that folder"
+    )
+    message = f"the workflows cannot use the remote `{remote}`: GitHub's runners {reason}"
+    help = "use an s3:// remote, set ci.github.runner to a runner of your own that can reach it, or remove `ci`"
+    yield Finding("conflicting-options", ("data", "remote"), message, help)
+
+
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """The workflows. In a subfolder of a larger repository they carry the project's name and watch only that folder."""
     ci = project.get(Ci)
@@ -60,8 +97,14 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     values = _values(project, github, stages)
     for name, template in _WORKFLOWS.items():
         if name != "release" or package is not None:
-            file = f"mlspec-{project.info.name}-{name}" if prefix else f"mlspec-{name}"
-            yield Artifact(f".github/workflows/{file}.yaml", template, values, anchor="repository")
+            path = workflow(project.info.name, prefix, name)
+            watched = {"paths": [f"{folder.filter_glob(prefix)}/**", path] if prefix else []}
+            yield Artifact(path, template, values | watched, anchor="repository")
+
+
+def workflow(project: str, prefix: str, name: str) -> str:
+    """Path of a workflow in the repository; that of a project in a subfolder carries the project's name."""
+    return f".github/workflows/mlspec-{project}-{name}.yaml" if prefix else f".github/workflows/mlspec-{name}.yaml"
 
 
 def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
@@ -71,12 +114,16 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "github": github,
         "uses": pins.uses(),
         "prefix": prefix,
+        "marker": _marker(project),
         "suffix": f" ({project.info.name})" if prefix else "",
         "artifact": f"{project.info.name}-",
-        "paths": [f"{prefix}/**"] if prefix else [],
+        "at": f"{prefix}/" if prefix else "",
+        "glob_at": f"{folder.action_glob(prefix)}/" if prefix else "",
         "cache": _cache_key(github, prefix),
         "install": package_of(github, mlspec.__version__, *_extras(project, data)),
         "tests": "test" in project.sections,
+        "advice": _ADVICE,
+        "quick": _quick(project, data),
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
         "secrets": sorted(_secrets({name: project.values.get(name) for name in _TRAINING})),
@@ -86,6 +133,21 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
         **release.values(project, github, stages),
     }
+
+
+def _marker(project: Project) -> str:
+    """The first line of a training's comment, which Markdown does not show."""
+    environment = f", environment {project.environment}" if project.environment else ""
+    return f"<!-- mlspec training report of {project.info.name}{environment} -->"
+
+
+def _quick(project: Project, data: DataSpec | None) -> list[str]:
+    """Stages that a short training runs in the test workflow: none where the raw data is not in git."""
+    if data is None or data.track != "git" or data.kind == "remote" or "train" not in project.sections:
+        return []
+    export = project.get(ExportSpec)
+    whole = export is not None and export.onnx.quantize == "none"
+    return ["data", "train train.max_steps=2", *(["export"] if whole else [])]
 
 
 def _extras(project: Project, data: DataSpec | None) -> list[str]:
@@ -101,7 +163,7 @@ def _cache_key(github: Github, prefix: str) -> str:
     """The file whose change renews the cache of packages; none on release branches, whose cache others could poison."""
     if any("release" in branch for branch in github.branches):
         return ""
-    return f"{prefix}/mlproject.yaml" if prefix else "mlproject.yaml"
+    return f"{folder.action_glob(prefix)}/mlproject.yaml" if prefix else "mlproject.yaml"
 
 
 def _build_runner(github: Github, package: Package | None) -> str:

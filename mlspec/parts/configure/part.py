@@ -9,7 +9,8 @@ from mlspec.parts.configure.spec import Experiments, Parameter, Sweep
 from mlspec.parts.configure.values import refused
 from mlspec.parts.protocol import no_stages as stages
 from mlspec.parts.track.spec import TrackSpec
-from mlspec.parts.train.part import names_logged
+from mlspec.parts.train.monitors import GOALS, of_sweep
+from mlspec.parts.train.part import is_logged, names_logged
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -37,9 +38,12 @@ def check(project: Project) -> Iterator[Finding]:
         message = "a sweep varies training, and the spec has no `train` section"
         yield Finding("section-needed", ("sweep",), message, "add `train:`", on="key")
     known = names_logged(project)
-    if known is not None and sweep.metric not in known:
+    at = ("sweep", "metric")
+    if known is not None and not is_logged(sweep.metric, known):
         help = suggest(sweep.metric, known, "logged are")
-        yield Finding("monitor-not-logged", ("sweep", "metric"), f"nothing logs `{sweep.metric}`", help)
+        yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
+    elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
+        yield Finding("direction-not-known", at, *monitor.asked)
     for key, parameter in sweep.parameters.items():
         yield from _parameter(project, sweep, key, parameter)
 
@@ -144,5 +148,5 @@ def _for_wandb(sweep: Sweep) -> dict[str, Any]:
         if parameter.whole:
             parameters[key]["q"] = 1
     limit = {} if sweep.method == "grid" else {"run_cap": sweep.trials}
-    metric = {"name": sweep.metric, "goal": sweep.goal}
+    metric = {"name": sweep.metric, "goal": GOALS[of_sweep(sweep.metric, sweep.goal).mode or "min"]}
     return {"method": sweep.method, "metric": metric, **limit, "parameters": parameters}

@@ -42,7 +42,9 @@ class Sweep(SpecModel):
 
     method: Literal["grid", "random", "bayes"] = Field("random", description="How values are chosen")
     metric: str = Field("valid/loss", description="What is optimised; a name that the model logs")
-    goal: Literal["minimize", "maximize"] = Field("minimize", description="Which way is better")
+    goal: Literal["minimize", "maximize"] | None = Field(
+        None, description="Which direction is better; required where the name of the metric does not say so"
+    )
     trials: int = Field(20, ge=1, le=10_000, description="Runs of a random or bayes sweep")
     seed: int = Field(0, ge=0, description="Seed of the choices")
     parameters: dict[str, Parameter] = Field(

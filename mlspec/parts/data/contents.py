@@ -43,6 +43,37 @@ _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+_TOLD_APART = frozenset(
+    [
+        "big5",
+        "big5hkscs",
+        "cp932",
+        "cp949",
+        "euc_jis_2004",
+        "euc_jp",
+        "euc_kr",
+        "gb18030",
+        "gb2312",
+        "gbk",
+        "iso2022_jp",
+        "johab",
+        "shift_jis",
+        "shift_jis_2004",
+        "cp1251",
+        "iso8859_5",
+        "koi8_r",
+        "koi8_t",
+        "koi8_u",
+        "cp1253",
+        "iso8859_7",
+        "cp1255",
+        "cp1256",
+        "cp1250",
+        "iso8859_2",
+        "cp874",
+    ]
+)
+"""Encodings whose letters are so unlike those of western Europe that a guess among them means something."""
 _SAMPLE = 200_000
 """Bytes around the first fault from which another encoding is guessed."""
 
@@ -84,7 +115,11 @@ def decoded(raw: bytes, name: str, encoding: str) -> str:
     if "\0" in text:
         line = 1 + text[: text.index("\0")].count("\n")
         wide = _wide(raw)
-        help = f"set data.format.encoding to {wide}" if wide else "remove the NUL characters; is this a text file?"
+        help = (
+            f"set `data: {{format: {{encoding: {wide}}}}}`"
+            if wide
+            else "remove the NUL characters; is this a text file?"
+        )
         raise StageError(f"{name} line {line}: contains a NUL character", help=help, code="text-encoding")
     return text.removeprefix("\ufeff")
 
@@ -110,14 +145,13 @@ def _another(raw: bytes, start: int, encoding: str) -> str:
 
 
 def _guessed(sample: bytes) -> str:
-    """What charset-normalizer takes it for; of the western ones that which Windows writes."""
+    """What charset-normalizer takes it for where it can tell, else a western encoding of all its bytes."""
     from charset_normalizer import from_bytes
 
     best = from_bytes(sample).best()
-    western = "cp1252" if _is(sample, "cp1252") else "latin-1"
-    if best is None:
-        return western
-    return western if best.encoding.startswith(("cp125", "cp437", "cp85", "latin", "iso8859", "mac")) else best.encoding
+    if best is not None and best.encoding in _TOLD_APART:
+        return str(best.encoding)
+    return "cp1252" if _is(sample, "cp1252") else "latin-1"
 
 
 def _is(sample: bytes, encoding: str) -> bool:

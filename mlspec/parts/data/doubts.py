@@ -15,7 +15,7 @@ _SEVERAL = 100
 _NEARLY = 0.9
 _FEW = 5
 """Rows of a label below which a model can hardly learn it."""
-_DATE = r"^(\d{4}-\d{2}-\d{2}|\d{2}\.\d{2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4})([ T]|$)"
+_DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{2}\.\d{2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4})([ T]|$)"
 _SAME = 0.01
 """Share of a split's rows from which on it is told that training has the same ones."""
 _MOST = 200_000
@@ -26,6 +26,9 @@ def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]
     """Labels that a split lacks, columns that tell nothing, and rows that are known from training."""
     if data.target.type == "class":
         yield from _labels(data.target.column, tables, labels)
+    elif tables["train"].num_rows > 1 and pc.count_distinct(tables["train"][data.target.column]).as_py() == 1:
+        value = tables["train"][data.target.column][0].as_py()
+        yield f"`{data.target.column}` is {value:g} in all {tables['train'].num_rows} rows of train: nothing to learn"
     for name, spec in data.columns.items():
         if spec.type != "image" and tables["train"].num_rows > 1:
             yield from _column(name, spec.type, tables["train"][name])
@@ -53,9 +56,10 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
     if different == 0:
         yield f"`{name}` is missing in every row of train"
     elif different == 1 and not values.null_count:
-        yield f"`{name}` is the same in every row of train, and tells nothing"
+        yield f"`{name}` has a single value in train, so the model can learn nothing from it"
     elif kind == "category" and _dates(values):
-        yield f"`{name}` holds dates, and a date that train lacks tells nothing: make numbers of them in a callable"
+        unknown = "dates that do not occur in train are treated as unknown"
+        yield f"`{name}` contains dates; {unknown}. Convert them to numbers first"
     elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
         yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
 
@@ -73,7 +77,8 @@ def _known(inputs: Sequence[str], tables: Mapping[str, pa.Table]) -> Iterator[st
         rows = _rows(inputs, tables[split])
         known = sum(row in train for row in rows)
         if known > _SAME * len(rows):
-            yield f"{known} of {len(rows)} rows of {split} have the same inputs as a row of train: its metrics flatter"
+            same = f"{known} of {len(rows)} rows of {split} have the same inputs as a row of train"
+            yield f"{same}: its metrics are too optimistic"
 
 
 def _rows(inputs: Sequence[str], table: pa.Table) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from mlspec.parts.data.spec import Check, DataSpec
 from mlspec.parts.data.target import Label, label_name
 from mlspec.source.document import Location
 from mlspec.source.python import module_names, parsed, unreadable
+from mlspec.source.reads import covered, flow_list
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -22,6 +23,17 @@ def _callables(data: DataSpec, project: Project) -> Iterator[Finding]:
     for name, source in data.sources.items():
         if address.is_callable(source):
             yield from _callable(source, source_at(name), project.surroundings.modules)
+
+
+def _opened(data: DataSpec, project: Project) -> Iterator[Finding]:
+    """What a callable opened in its last run and `deps` does not name."""
+    declared = (*data.deps, *project.surroundings.code)
+    new = [path for path in project.surroundings.reads.get("data", ()) if not covered(path, declared)]
+    name = next((name for name, source in data.sources.items() if address.is_callable(source)), None)
+    if new and name is not None:
+        message = f"`{data.sources[name]}` reads {', '.join(new)}, which `data.deps` does not name"
+        help = f"add to the section data: deps: {flow_list([*data.deps, *new])}"
+        yield Finding("undeclared-read", source_at(name), message, help, severity="warning")
 
 
 def source_at(name: str) -> Location:
@@ -144,6 +156,9 @@ def _target(data: DataSpec, _: Project) -> Iterator[Finding]:
 
 def _labels(data: DataSpec) -> Iterator[Finding]:
     target, at = data.target, ("data", "target")
+    if target.level is not None and data.written_as != "images":
+        message = "`level` names a folder above images; this source is a table"
+        yield Finding("conflicting-options", ("data", "target", "level"), message, "leave it out", on="key")
     repeated = _repeated(target.names) or _same_number(target.labels)
     if repeated:
         yield Finding("repeated-name", (*at, "labels", repeated[0]), f"the label `{repeated[1]}` is given twice")
@@ -261,4 +276,4 @@ def _repeated(names: list[str]) -> tuple[int, str] | None:
 
 Rule = Callable[[DataSpec, Project], Iterator[Finding]]
 
-RULES: tuple[Rule, ...] = (_callables, _format, _inputs, _target, _split, _fetched, _columns, _checks)
+RULES: tuple[Rule, ...] = (_callables, _format, _inputs, _target, _split, _fetched, _columns, _checks, _opened)

@@ -3,71 +3,155 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decision
+from mlspec.parts.data.files import Links, plural
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import DataSpec
-from mlspec.runtime.preprocess.image import opened
+from mlspec.parts.data.sniff import placeholder
+from mlspec.parts.data.spec import PICTURES, DataSpec
+from mlspec.parts.data.watched import watched
+from mlspec.runtime.preprocess.picture import picture
+
+ENDINGS = {
+    "apng": "PNG", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "mpo": "JPEG",
+    "tif": "TIFF", "tiff": "TIFF", "dib": "BMP", "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pbm": "PPM", "pnm": "PPM",
+    "jp2": "JP2", "j2k": "JP2", "jpeg2000": "JP2", "gif": "GIF", "webp": "WEBP", "avif": "AVIF",
+}  # fmt: skip
+"""Endings, and names of formats in small letters, to the format of a file."""
+FEW_BITS = 4095
+"""The largest value of 12 bits."""
 
 
-def images(data: DataSpec, raw: Raw, name: str, root: Path) -> tuple[pa.Array, list[Failure]]:
-    """The column as binary, and the rows whose image is missing or damaged."""
-    column = raw.table[name]
+def images(data: DataSpec, raw: Raw, name: str, root: Path) -> tuple[pa.Array, list[Failure], list[Decision]]:
+    """The column as binary, the rows whose image is missing or damaged, and how the images were converted."""
+    seen = _Seen()
+    paths = _Paths(data, raw, root)
     faults: dict[str, list[int]] = {}
     found: list[bytes | None] = []
-    for row, value in enumerate(_values(data, raw, name, root, column)):
-        fault = value if isinstance(value, str) else _fault(value)
+    for row, value in enumerate(_values(paths, raw.table[name], name)):
+        fault = value if isinstance(value, str) else seen.fault(row, value, paths.ending)
         if fault:
             faults.setdefault(fault, []).append(row)
         found.append(None if isinstance(value, str) else value)
+    faults |= seen.dark()
     failures = [failure for what, rows in faults.items() for failure in raw.failure(name, what, rows)]
-    return pa.array(found, pa.binary()), failures
+    count = sum(value is not None for value in found)
+    return pa.array(found, pa.binary()), failures, [*paths.decisions(name), *seen.decisions(name, count)]
 
 
-def _values(data: DataSpec, raw: Raw, name: str, root: Path, column: pa.ChunkedArray) -> Iterator[bytes | str | None]:
+class _Seen:
+    """What was seen in the images so far."""
+
+    def __init__(self) -> None:
+        self._notes: Counter[str] = Counter()
+        self._deep: dict[int, int] = {}
+
+    def fault(self, row: int, value: bytes | None, ending: str) -> str:
+        """What is wrong with an image; `""` where it can be read."""
+        if value is None:
+            return "is missing"
+        if not value:
+            return "is empty (0 bytes)"
+        try:
+            opened = picture(value)
+        except ValueError as error:
+            what, help = placeholder(value[:1024])
+            return f"{what}: {help}" if what else str(error)
+        wrong = ending in PICTURES and ENDINGS[ending] != ENDINGS.get(opened.format.lower())
+        self._notes.update([*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])])
+        if opened.deepest is not None:
+            self._deep[row] = opened.deepest
+        return ""
+
+    def dark(self) -> dict[str, list[int]]:
+        """The images of 16 bits, where none uses more than 12 of them: scaled to 8 bits, nearly all would be lost."""
+        largest = max(self._deep.values(), default=FEW_BITS + 1)
+        if largest > FEW_BITS:
+            return {}
+        what = f"has 16 bits a pixel, but no value above {largest}; scale the pixels to 0..65535, or save 8 bits"
+        return {what: list(self._deep)}
+
+    def decisions(self, name: str, count: int) -> Iterator[Decision]:
+        """How many images were converted in which way."""
+        for note, times in self._notes.most_common():
+            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}")
+
+
+def _values(paths: _Paths, column: pa.ChunkedArray, name: str) -> Iterator[bytes | str | None]:
     """Each image's bytes, or what is wrong with its path."""
     kind = column.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    fields = [field.name for field in kind] if pa.types.is_struct(kind) else []
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind):
         yield from column.to_pylist()
-    elif pa.types.is_struct(kind) and "bytes" in [field.name for field in kind]:
-        # The form in which Hugging Face's datasets keep images in parquet.
-        yield from (value["bytes"] if value else None for value in column.to_pylist())
+    elif "bytes" in fields:
+        # The form in which Hugging Face's datasets keep images in parquet: bytes, or the path of a file.
+        for row, value in enumerate(column.to_pylist()):
+            own, path = (value["bytes"], value.get("path")) if value else (None, None)
+            yield paths.read(row, path) if own is None and path else own
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         for row, path in enumerate(column.to_pylist()):
-            yield None if path is None else _file(root, _whole(data, raw, row, path))
+            yield None if path is None else paths.read(row, path)
     else:
         help = "an image column holds paths, or the bytes of PNG or JPEG files"
         raise StageError(f"`{name}` holds no images but {kind}", help=help)
 
 
-def _whole(data: DataSpec, raw: Raw, row: int, path: str) -> str:
-    """The path from the project's folder; one that begins with `/` is that already."""
-    if path.startswith("/"):
-        return path[1:]
-    file = raw.place(row).file
-    base = data.format.images or (posixpath.dirname(file) if "/" in file else "")
-    return posixpath.join(base, path)
+class _Paths:
+    """The files that a column names."""
 
+    def __init__(self, data: DataSpec, raw: Raw, root: Path) -> None:
+        self._data, self._raw, self._root = data, raw, root
+        self._of_folder = bool(raw.pieces[0].names)
+        self._links = Links(root, tuple(watched(data)))
+        self._backslashes = 0
+        self.ending = ""
+        """That of the file read last."""
+        self._times: Counter[str] = Counter()
 
-def _file(root: Path, path: str) -> bytes | str:
-    file = root / path
-    try:
-        if not file.resolve().is_relative_to(root.resolve()):
+    def read(self, row: int, path: str) -> bytes | str:
+        """The bytes of the image that a row names, or what is wrong with its path."""
+        if self._of_folder:
+            return self._file(path.removeprefix("/"))
+        if path.startswith("/") or path[1:3] in (":\\", ":/"):
+            return "is an absolute path; write it from the folder of the table, or from data.format.images"
+        whole = self._whole(row, path)
+        if "\\" in path and not (self._root / whole).exists():
+            whole = self._whole(row, path.replace("\\", "/"))
+            self._backslashes += 1
+        if whole == ".." or whole.startswith("../"):
             return "lies outside of the project"
-        return file.read_bytes()
-    except (OSError, ValueError):
-        return "is a path at which no file can be read"
+        self._times[whole] += 1
+        return self._file(whole)
 
+    def _whole(self, row: int, path: str) -> str:
+        """The path from the project's folder."""
+        file = self._raw.place(row).file
+        base = self._data.format.images or (posixpath.dirname(file) if "/" in file else "")
+        return posixpath.normpath(posixpath.join(base, path))
 
-def _fault(value: bytes | None) -> str:
-    if value is None:
-        return "is missing"
-    try:
-        opened(value)
-    except ValueError as error:
-        return str(error)
-    return ""
+    def _file(self, path: str) -> bytes | str:
+        self.ending = posixpath.splitext(path)[1][1:].lower()
+        try:
+            self._links.follow(self._root / path)
+            return (self._root / path).read_bytes()
+        except StageError as error:
+            return f"cannot be read: {error.message}" + (f" ({error.help})" if error.help else "")
+        except (OSError, ValueError):
+            return "is a path at which no file can be read"
+
+    def decisions(self, name: str) -> Iterator[Decision]:
+        """How paths were read."""
+        subject = f"images {name}"
+        if self._backslashes:
+            yield Decision(subject, f"{plural(self._backslashes, 'path')} with `\\` read with `/`")
+        again = sum(times - 1 for times in self._times.values())
+        if again:
+            yield Decision(subject, f"{plural(again, 'row')} have the image of another row")
+        if not self._of_folder:
+            yield from self._links.decisions()

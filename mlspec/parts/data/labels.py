@@ -209,10 +209,9 @@ def _decisions(
 
 
 def _typed(value: object) -> str:
-    """A value with its type, where that is not text: `True (boolean)` and the text `True` are not the same."""
-    if isinstance(value, str):
-        return f"`{value}`"
-    return f"{value} [{ {'bool': 'boolean', 'int': 'integer'}.get(type(value).__name__, type(value).__name__) }]"
+    """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
+    kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
+    return f"{kind} {value}" if kind else f"`{value}`"
 
 
 def _collected(data: DataSpec, raw: Raw) -> list[str]:
@@ -237,7 +236,7 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
     if padded and data.format.trim is None:
         raise StageError(
             f"the labels {listed(padded)} of `{data.target.column}` have spaces around them",
-            help="`data: {format: {trim: true}}` removes them, `trim: false` keeps them",
+            help="`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them",
             code="padded-values",
         )
     _distinct(data, names, lambda name: name.strip().casefold(), "differ only in case or in the spaces around them")

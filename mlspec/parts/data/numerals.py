@@ -51,9 +51,7 @@ def _pattern(separators: Separators) -> re.Pattern[str]:
 def number(value: object, separators: Separators = POINT) -> float:
     """The number that `value` is, or says as text; NaN where it is none."""
     if isinstance(value, str):
-        written = value.strip()
-        if separators.thousands == " ":
-            written = re.sub(f"[{_SPACES}]", " ", written)
+        written = _plain(value.strip())
         if not _pattern(separators).fullmatch(written):
             return _infinite(written)
         value = written.replace(separators.thousands, "") if separators.thousands else written
@@ -62,6 +60,11 @@ def number(value: object, separators: Separators = POINT) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def _plain(text: str) -> str:
+    """The text with the plain space for every kind that separates thousands."""
+    return text if text.isascii() else re.sub(f"[{_SPACES}]", " ", text)
 
 
 def _infinite(written: str) -> float:
@@ -75,7 +78,7 @@ def advice(bad: Sequence[object], good: Iterable[object], now: Separators) -> st
         return ""
     every = list(dict.fromkeys([*texts, *(value for value in good if isinstance(value, str))]))[:_TRIED]
     ways = [way for way in _ways() if way != now and not any(math.isnan(number(text, way)) for text in every)]
-    ways = [way for way in ways if not (way.thousands and all(way.thousands not in text for text in every))]
+    ways = [way for way in ways if not (way.thousands and all(way.thousands not in _plain(text) for text in every))]
     meanings = {tuple(number(text, way) for text in every): way for way in reversed(ways)}
     if len(meanings) == 1:
         return f"set {next(iter(meanings.values())).settings()}"

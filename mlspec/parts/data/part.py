@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data import address, faults
 from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.parts.data.watched import watched
 from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
@@ -19,6 +19,7 @@ SECTIONS = {"data": DataSpec}
 PROGRAMS = {"fetch": "mlspec.parts.data.fetch:main", "data": "mlspec.parts.data.work:main"}
 SCHEMA, PROFILE = "artifacts/data/schema.json", "artifacts/data/profile.json"
 DECISIONS = "artifacts/data/decisions.json"
+ORIGINS = "artifacts/data/origins.parquet"
 PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
@@ -46,14 +47,14 @@ def stages(project: Project) -> Iterable[Stage]:
             params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),
             needs=() if alone else ("network",),
         )
-    keys = ("source", "deps", "format", "inputs", "target", "split", "checks")
+    keys = ("source", "format", "inputs", "target", "split", "checks")  # `deps` are inputs themselves
     yield Stage(
         "data",
         "Check, split and profile the data",
         NAME,
-        inputs=_outermost(_inputs(data, project)),
+        inputs=_inputs_once(data, project),
         outputs=(
-            *(Output(path) for path in PARQUET.values()),
+            *(Output(path) for path in (*PARQUET.values(), ORIGINS)),
             Output(SCHEMA, cache=False),
             Output(PROFILE, cache=False),
             Output(DECISIONS, cache=False),
@@ -62,24 +63,14 @@ def stages(project: Project) -> Iterable[Stage]:
     )
 
 
-def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
-    unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
-    return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))
+def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
+    """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
+    paths = outermost(_inputs(data, project))
+    return (*paths, *(path for path in outermost(data.deps) if path not in paths))
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: files, folders above a wildcard, and the module of a callable."""
-    for source in data.sources.values():
-        module = project.surroundings.path_of(source.partition(":")[0]) if address.is_callable(source) else ""
-        if module:
-            yield module
-    # Paths in an image column start from the folder of the file that they are in.
-    beside = data.holds_paths and data.format.images is None
-    for path in data.files.values():
-        place = address.folder(path)
-        above = place if address.has_wildcard(path) else posixpath.dirname(place)
-        yield (above or place) if beside else place
-    if data.holds_paths and data.format.images is not None:
-        yield data.format.images
-    yield from data.deps
+    """What the stage reads: the code of its callables, files and folders."""
+    callables = [source for source in data.sources.values() if address.is_callable(source)]
+    yield from project.surroundings.code_of(*callables)
+    yield from watched(data)

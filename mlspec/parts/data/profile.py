@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from mlspec.parts.data.spec import DataSpec
 from mlspec.runtime.preprocess.image import opened
@@ -15,7 +16,6 @@ from mlspec.runtime.preprocess.image import opened
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 50
 BINS = 20
-GREY = ("1", "L", "LA", "F")
 
 
 def profile(data: DataSpec, train: pa.Table, labels: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def images(values: Sequence[bytes]) -> dict[str, Any]:
     for raw in values:
         image = opened(raw)
         sizes[image.size] += 1
-        colour = colour or image.mode not in GREY
+        colour = colour or _coloured(image)
         means.append(float(np.asarray(image.convert("L"), dtype=np.float64).mean() / 255))
     (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
     return {
@@ -88,6 +88,14 @@ def images(values: Sequence[bytes]) -> dict[str, Any]:
         "std": float(np.std(means)),
         "brightness": numbers(means),
     }
+
+
+def _coloured(image: Image.Image) -> bool:
+    """Whether any pixel is not grey: some formats have no grey images, and keep them as RGB."""
+    if image.mode == "L":
+        return False
+    red, green, blue = (np.asarray(channel) for channel in image.split())
+    return bool((red != green).any() or (green != blue).any())
 
 
 _DESCRIBE: dict[str, Callable[[Any], dict[str, Any]]] = {

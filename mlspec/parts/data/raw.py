@@ -6,7 +6,7 @@ import bisect
 import itertools
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -72,6 +72,10 @@ class Piece:
     decisions: tuple[Decision, ...] = ()
     """How the file was interpreted where the spec leaves it open."""
 
+    def renamed(self, rename: Callable[[str], str]) -> Piece:
+        """The same rows under other column names."""
+        return replace(self, table=self.table.rename_columns([rename(name) for name in self.table.column_names]))
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -108,6 +112,14 @@ class Raw:
         index = bisect.bisect_right(self.starts, row) - 1
         piece, at = self.pieces[index], row - self.starts[index]
         return Place(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
+
+    def trimmed(self) -> Raw:
+        """The same rows without spaces around texts."""
+        table = self.table
+        for index, field in enumerate(table.schema):
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                table = table.set_column(index, field.name, pc.utf8_trim_whitespace(table.column(index)))
+        return replace(self, table=table)
 
     def need(self, column: str, who: str) -> None:
         """Raise StageError where there is no such column; `who` says what asks for it."""

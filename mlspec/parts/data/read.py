@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import user_code
-from mlspec.parts.data import jsonl, separated
+from mlspec.parts.data import folders, jsonl, separated
 from mlspec.parts.data.address import is_callable
 from mlspec.parts.data.contents import contents
+from mlspec.parts.data.files import tables
 from mlspec.parts.data.raw import Piece, Raw, joined
-from mlspec.parts.data.spec import PICTURES, DataSpec
+from mlspec.parts.data.sniff import refuse_placeholders
+from mlspec.parts.data.spec import DataSpec
 
 
 def read(data: DataSpec, root: Path, name: str) -> Raw:
@@ -27,31 +29,18 @@ def read(data: DataSpec, root: Path, name: str) -> Raw:
     if is_callable(source):
         pieces = [_called(source, root)]
     elif data.written_as == "images":
-        pieces = [_images(data, root, data.files[name])]
+        pieces = [folders.read(data, root, data.files[name])]
     else:
-        pieces = [_file(data, root, file) for file in files(root, data.files[name])]
+        found = tables(data, root, data.files[name])
+        pieces = [_file(data, root, file) for file in found.files]
+        pieces[0] = replace(pieces[0], decisions=(*found.decisions, *pieces[0].decisions))
     pictures = [column for column, spec in data.columns.items() if spec.type == "image"]
+    if data.format.trim:
+        pieces = [piece.renamed(str.strip) for piece in pieces]
     raw = joined(pieces, [*data.inputs, data.target.column], pictures)
     if not raw.table.num_rows and not raw.unread:
-        raise StageError(f"there are no rows in {source}")
-    return raw
-
-
-def files(root: Path, source: str) -> list[Path]:
-    """The files of a path, folder or glob in the project, in the order of their names."""
-    found = sorted(root / path for path in glob.glob(source, root_dir=root, recursive=True))  # noqa: PTH207 - `**` and plain paths alike
-    below = [f for path in found for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
-    wanted = [f for f in dict.fromkeys(below) if not _hidden(f.relative_to(root)) and f.suffix != ".dvc"]
-    if not wanted:
-        raise StageError(
-            f"there is no data at {source}",
-            help="put it there; or `dvc pull`, if it is tracked by DVC; or change data.source",
-        )
-    return wanted
-
-
-def _hidden(path: Path) -> bool:
-    return any(step.startswith(".") for step in path.parts)
+        raise StageError(f"there are no rows in {source}", help="name a source that has rows in data.source")
+    return raw.trimmed() if data.format.trim else raw
 
 
 def _file(data: DataSpec, root: Path, file: Path) -> Piece:
@@ -62,6 +51,7 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
         "json": jsonl.read,
     }
     try:
+        refuse_placeholders(file, name)
         return readers.get(data.written_as, separated.read)(data, file, name)
     except pa.ArrowException as error:
         reason = str(error).split(". If ")[0]
@@ -77,18 +67,6 @@ def _parquet(_: DataSpec, file: Path, name: str) -> Piece:
     with pq.ParquetFile(pa.BufferReader(found.raw) if found.decisions else file) as opened:
         table = opened.read()
     return Piece(name, table, range(1, table.num_rows + 1), decisions=found.decisions)
-
-
-def _images(data: DataSpec, root: Path, source: str) -> Piece:
-    found = [f for f in files(root, source) if f.suffix[1:].lower() in PICTURES]
-    if not found:
-        raise StageError(f"there are no images at {source}", help=f"known endings: {', '.join(PICTURES)}")
-    names = [f.relative_to(root).as_posix() for f in found]
-    columns = {
-        next(iter(data.inputs)): pa.array([f"/{name}" for name in names], pa.string()),
-        data.target.column: pa.array([f.parent.name for f in found], pa.string()),
-    }
-    return Piece(source, pa.table(columns), [0] * len(found), names=names)
 
 
 def _called(source: str, root: Path) -> Piece:

@@ -64,17 +64,15 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         raise StageError(message, help="see data.format: columns, delimiter, quoting")
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
-    decisions = (*found.decisions, *_decisions(data, announced is not None, dialect))
+    decisions = (*found.decisions, *_decisions(announced is not None, dialect))
     return Piece(name, _with_nulls(data, parsed.table), numbers, tuple(_unread(name, parsed.bad)), decisions=decisions)
 
 
-def _decisions(data: DataSpec, announced: bool, dialect: Dialect) -> Iterator[Decision]:
+def _decisions(announced: bool, dialect: Dialect) -> Iterator[Decision]:
     if announced:
         yield Decision(
             "columns", f"separated by `{dialect.delimiter}`, as the first line says", "data.format.delimiter"
         )
-    if data.format.trim:
-        yield Decision("texts", "spaces around them removed", "data.format.trim")
 
 
 def has_header(data: DataSpec) -> bool:

@@ -21,7 +21,11 @@ PACKED = ("gz", "bz2", "xz", "zst")
 """Endings of compressed files, which stand behind the ending of what is in them."""
 NULLS = ("", "NA", "NaN", "nan", "null", "NULL")
 """What a csv or tsv file may write for a missing value, unless `format.nulls` says otherwise."""
-PICTURES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
+PICTURES = (
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp", "tif", "tiff",
+    "ppm", "pgm", "pbm", "pnm", "avif", "jp2", "j2k",
+)  # fmt: skip
+"""Endings of images that are read."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A part of the rows."""

@@ -33,6 +33,8 @@ def divided(data: DataSpec, raw: Raw) -> tuple[dict[str, list[int]], list[Failur
         if not found[name] and name not in data.sources:
             rows = raw.table.num_rows
             message = f"the split leaves no rows for {name}: there {'are' if rows != 1 else 'is'} {rows} in all"
+            if isinstance(share := getattr(data.split, name, None), float):
+                message += f", and data.split.{name} is {share:g}"
             raise StageError(message, help="get more data, or change data.split")
     return {name: sorted(rows) for name, rows in found.items()}, []
 

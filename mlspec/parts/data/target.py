@@ -1,8 +1,9 @@
 """Options of `data.target`: what the model predicts, and how labels stand in the data."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
 
@@ -13,6 +14,13 @@ Label = str | bool | int | float
 def label_name(label: Label) -> str:
     """The name of a label in metrics, reports and responses: `true`, `1`, `0.5`."""
     return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _level(number: int) -> int:
+    if number == 0:
+        help = "1 is the first folder below the source, -1 the one that holds the file"
+        raise PydanticCustomError("bad-format", "folders are counted from 1", {"help": help})
+    return number
 
 
 class Target(SpecModel):
@@ -33,6 +41,14 @@ class Target(SpecModel):
         {},
         description="Values of the column and the label that each stands for, where the column does not hold labels",
         examples=[{"-1": "negative", "1": "positive"}],
+    )
+
+    level: Annotated[int, AfterValidator(_level)] | None = Field(
+        None,
+        ge=-16,
+        le=16,
+        description="Image folders: which folder below the source names the class: 1 the first, 2 the one in it, "
+        "-1 the one that holds the file; needed where more than one could",
     )
 
     @property

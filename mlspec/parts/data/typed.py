@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from mlspec.parts.data.values import BOOLEANS, listed, missing, text
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
 
+_MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} 00:00:00")
 _AS_NUMBERS = "true read as 1, false as 0"
 
 
@@ -130,6 +132,9 @@ def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[D
     if present and present <= BOOLEANS.keys() and present - {"true", "false"}:
         said = f"{listed(sorted(present))} read as booleans, `true` and `false`"
         return [w if w is None else text(BOOLEANS[w]) for w in words], [Decision(f"column {name}", said, "data.inputs")]
+    if present and all(_MIDNIGHT.fullmatch(word) for word in present):
+        decision = Decision(f"column {name}", "timestamps at midnight read as dates", "data.inputs")
+        return [w if w is None else w[:10] for w in words], [decision]
     whole = present and all(word.endswith(".0") and word[:-2].lstrip("-").isdecimal() for word in present)
     if whole and all(word in ("0.0", "-0.0") or not word.lstrip("-").startswith("0") for word in present):
         said = f"whole numbers written with `.0` read without it: {listed(sorted(present)[:3])}"
@@ -153,7 +158,9 @@ def _padded(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) ->
     if data.format.trim is not None:
         return []
     rows = [row for row, word in enumerate(words) if word is not None and word != word.strip()]
-    help = "`data: {format: {trim: true}}` removes them, `trim: false` keeps them as part of the value"
+    help = (
+        "`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them as part of the value"
+    )
     return raw.failure(name, "has spaces around it", rows, help=help, code="padded-values")
 
 

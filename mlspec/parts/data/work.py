@@ -11,14 +11,17 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
-from mlspec.parts.data import report
+from mlspec.parts.data import origins, report
 from mlspec.parts.data.checks import checked
+from mlspec.parts.data.classes import several
 from mlspec.parts.data.decisions import FILE as DECISIONS
 from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.labels import label_names
+from mlspec.parts.data.limits import beyond
+from mlspec.parts.data.measurable import measurable
 from mlspec.parts.data.profile import profile
-from mlspec.parts.data.raw import Failure, merged
+from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
@@ -36,24 +39,36 @@ def main(job: Job) -> None:
         raise StageError(missing[0], help=missing[1])
     labels = label_names(data, sources[""])
     failures = [failure for raw in sources.values() for failure in raw.unread] + checked(data, sources)
-    decisions = [decision for raw in sources.values() for decision in raw.decisions]
+    decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
+    if data.format.trim:
+        decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
     made = {}
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
         made[name] = result.raw
-        failures += result.failures
+        failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
     _stop(job, data, failures)
-    _write(job, data, splits(made, rows), labels)
+    tables = splits(made, rows)
+    several(data, tables, labels)
+    measurable(job, data, tables)
+    origins.write(job.outputs, made, rows)
+    _write(job, data, tables, labels)
     _report(job, decisions)
 
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
     if failures:
         raise report.refusal(job, data, merged(failures))
+
+
+def _rows_read(name: str, raw: Raw) -> Decision:
+    files = {piece.file for piece in raw.pieces}
+    where = f"{len(files)} file{'s' if len(files) != 1 else ''}" if len(files) > 1 else next(iter(files), "")
+    return Decision(f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} of {where} used, none dropped")
 
 
 def _report(job: Job, decisions: list[Decision]) -> None:

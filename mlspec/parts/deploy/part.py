@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from mlspec.parts.ci.spec import Ci
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.deploy import limits, rights, settings
+from mlspec.parts.deploy import environments, limits, rights, settings
 from mlspec.parts.deploy.spec import Deploy, Lambda, Rollout
 from mlspec.parts.images.settings import github_trust
 from mlspec.parts.images.spec import Registry
@@ -24,6 +24,8 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
 PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
 OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote:deploy"}
 
+name_after = environments.name_after
+
 _PLAIN: Final = "lambda/settings.json.j2"
 
 
@@ -32,6 +34,7 @@ def check(project: Project) -> Iterator[Finding]:
     deploy = project.get(Deploy)
     if deploy is None:
         return
+    yield from environments.check(project, deploy)
     if deploy.lambda_ is not None:
         yield from _sections(project, deploy.lambda_)
         yield from limits.check(deploy.lambda_, project.get(Package))

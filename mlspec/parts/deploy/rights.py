@@ -20,18 +20,27 @@ _FUNCTION: Final = (
     "PutProvisionedConcurrencyConfig", "RemovePermission", "TagResource", "UpdateAlias", "UpdateFunctionCode",
     "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
 )  # fmt: skip
-_ROLE: Final = ("CreateRole", "GetRole", "GetRolePolicy", "PutRolePolicy", "TagRole", "UpdateAssumeRolePolicy")
+_READ_ROLE: Final = ("GetRole", "GetRolePolicy")
+_BOUNDED: Final = ("CreateRole", "PutRolePolicy")
+"""Writes that IAM can tie to a permissions boundary
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html)."""
+_WRITE_ROLE: Final = (*_BOUNDED, "PutRolePermissionsBoundary", "TagRole", "UpdateAssumeRolePolicy")
 _LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsForResource", "PutLogEvents",
                 "PutRetentionPolicy", "TagResource")  # fmt: skip
 
 
 def files(function: Function) -> dict[str, Json]:
     """File name in `lambda/` to its content."""
-    return {"deploy-policy": deploy(function), "destroy-policy": destroy(function)}
+    made = {"deploy-policy": deploy(function), "destroy-policy": destroy(function)}
+    return made | ({"role-admin-policy": role_admin(function)} if function.options.role is None else {})
 
 
 def deploy(function: Function) -> Json:
-    """Make and change this one function and what belongs to it, hand it its role, read its numbers."""
+    """Create and change this one function and what belongs to it, pass it its role, read its metrics.
+
+    It may write the role only within `permissions_boundary`: who may write any policy into a role that they may pass to
+    code of their own is an administrator.
+    """
     statements = [
         _on_function("Function", function, _FUNCTION),
         {
@@ -41,7 +50,8 @@ def deploy(function: Function) -> Json:
             "Resource": function.role,
             "Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
         },
-        *_own_role("Role", function, _ROLE),
+        *_own_role("Role", function, _READ_ROLE),
+        *_bounded_role(function),
         *_logs(function, "Logs", _LOGS),
         *([] if function.package.zip else keep_rights(function.ecr)),
         *_by_bucket(function),
@@ -67,6 +77,23 @@ def destroy(function: Function) -> Json:
         *_api(function, "DELETE"),
         *([] if function.package.zip else [repository_rights("Repository", function.ecr, images)]),
     ])  # fmt: skip
+
+
+def role_admin(function: Function) -> Json:
+    """Create and change the function's role: for an administrator, once, beside `deploy`."""
+    return _policy(_own_role("Role", function, (*_READ_ROLE, *_WRITE_ROLE)))
+
+
+def _bounded_role(function: Function) -> list[Json]:
+    """Create the role and write its policy, as long as the boundary limits it; its trust stays as it was created."""
+    boundary = function.options.permissions_boundary
+    if boundary is None:
+        return []
+    condition = {"Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}}}
+    return [
+        *[statement | condition for statement in _own_role("BoundedRole", function, _BOUNDED)],
+        *_own_role("TagRole", function, ("TagRole",)),
+    ]
 
 
 def _on_function(sid: str, function: Function, actions: Iterable[str]) -> Json:

@@ -88,7 +88,15 @@ class Lambda(SpecModel):
         None,
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z_0-9+=,.@/-]+$",
         max_length=600,
-        description="ARN of a role that exists; when left out the role of lambda/role.json is used",
+        description="ARN of an existing role; when left out, the role of lambda/role-trust.json and role-policy.json",
+    )
+    permissions_boundary: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[a-zA-Z_0-9+=,.@/-]+$",
+        max_length=600,
+        description="ARN of the policy that limits the function's role; with it CI may create the role, else only "
+        "an administrator may",
+        examples=["arn:aws:iam::123456789012:policy/ml-functions"],
     )
     tracing: bool = Field(False, description="Trace calls with AWS X-Ray")
 

@@ -17,6 +17,8 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "dvc"
 SECTIONS: Mapping[str, Any] = {}
 PROGRAMS: Mapping[str, str] = {}
+VERSIONS = "conf/versions.yaml"
+"""Holds the version of each stage's code, a parameter of the stage like any other."""
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -32,6 +34,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "no_scm": not project.surroundings.git,
         "remote": _remote(data.remote) if data and data.remote else None,
     }
+    yield Artifact(VERSIONS, "dvc/versions.yaml.j2", {"versions": {stage.name: stage.version for stage in stages}})
     yield Artifact(".dvc/config", "dvc/config.j2", values, mode="block")
     yield Artifact(".dvc/.gitignore", "dvc/gitignore.j2")
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
@@ -47,7 +50,7 @@ def _remote(address: str) -> str:
 
 def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
     """Sections that the spec does not name have no file to depend on."""
-    kept = {file: keys for file, keys in params(stage).items() if file.split("/")[1] in values}
+    kept = {file: keys for file, keys in params(stage).items() if file == VERSIONS or file.split("/")[1] in values}
     return {
         "name": stage.name,
         "desc": literal(stage.description),
@@ -66,9 +69,9 @@ def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
     if data is None or stage is None or data.track != "dvc":
         return ()
     made = {output.path for s in stages for output in s.outputs}
-    code = set(project.surroundings.files.values())
+    code, reads = project.surroundings.code, {*project.surroundings.reads.get("data", ())} - {*data.deps}
     holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
-    return tuple(path for path in stage.inputs if path not in made and path not in holds_code)
+    return tuple(path for path in stage.inputs if path not in {*made, *holds_code, *reads})
 
 
 def params(stage: Stage) -> dict[str, list[str]]:
@@ -79,7 +82,7 @@ def params(stage: Stage) -> dict[str, list[str]]:
         keys = found.setdefault(f"conf/{section}/default.yaml", [])
         if key:
             keys.append(key)
-    return found
+    return {**found, VERSIONS: [stage.name]}
 
 
 def literal(text: str) -> str:

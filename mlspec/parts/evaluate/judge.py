@@ -20,7 +20,10 @@ def main(job: Job) -> None:
     gates = [_held(text, bound, evaluation) for text, bound in job.need(EvaluateSpec).gates.items()]
     missed = [g for g in gates if not g["passed"]]
     write_json(job.outputs / "metrics" / "gates.json", {"passed": not missed, "gates": gates})
-    lines = [f"{g['metric']} is {_shown(g)}, {'needed' if g in missed else 'as needed'} {g['bound']}" for g in gates]
+    why = evaluation.get("undefined", {})
+    lines = [
+        f"{g['metric']} is {_shown(g, why)}, {'needed' if g in missed else 'as needed'} {g['bound']}" for g in gates
+    ]
     print("\n".join(lines))
     if not missed:
         write_json(passed, {"passed": True})
@@ -50,11 +53,14 @@ def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
         (value is not None and holds(bound, value), (value or 0.0) * (1 if rising else -1), name)
         for name, value in known.items()
     )
+    if len(known) < len(values):
+        print(f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
     passed, _, worst = judged[0]
     entry = {"metric": text, "bound": bound, "value": known[worst], "passed": passed}
     return entry | ({"slice": worst} if len(values) > 1 else {})
 
 
-def _shown(entry: dict[str, Any]) -> str:
-    value = "not defined on these rows" if entry["value"] is None else f"{entry['value']:.4g}"
+def _shown(entry: dict[str, Any], why: dict[str, str]) -> str:
+    reason = f" ({why[entry['metric']]})" if entry["metric"] in why else ""
+    value = f"not defined on these rows{reason}" if entry["value"] is None else f"{entry['value']:.4g}"
     return f"{value} ({entry['slice']})" if "slice" in entry else value

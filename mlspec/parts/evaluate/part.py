@@ -9,6 +9,7 @@ from mlspec.parts.evaluate.gates import Target, parse, possible
 from mlspec.parts.evaluate.names import NAMES, PER_CLASS, Task
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
 from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
+from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
 from mlspec.spec.base import Finding
@@ -56,6 +57,7 @@ def stages(project: Project) -> Iterable[Stage]:
             "artifacts/data/schema.json",
             "artifacts/model/best.ckpt",
             "artifacts/model/preprocess",
+            *code(project),
         ),
         outputs=(Output(METRICS, "metric", cache=False), *_plots(data.task), Output(PREDICTIONS)),
         params=tuple(f"evaluate.{key}" for key in ("metrics", "slices", "average", "threshold", "calibration_bins")),
@@ -69,6 +71,12 @@ def stages(project: Project) -> Iterable[Stage]:
             outputs=(Output(GATES, "metric", cache=False), Output(PASSED, cache=False)),
             params=("evaluate.gates",),
         )
+
+
+def code(project: Project) -> tuple[str, ...]:
+    """Files of the user's model: who loads the checkpoint runs them."""
+    model = project.get(ModelSpec)
+    return project.surroundings.code_of(model.class_) if isinstance(model, Custom) else ()
 
 
 def _plots(task: Task) -> tuple[Output, ...]:

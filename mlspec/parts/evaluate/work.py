@@ -19,10 +19,11 @@ from mlspec.job import Job, user_code, write_json, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
-from mlspec.learning.rows import load, schema
+from mlspec.learning.rows import load, schema, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
+from mlspec.parts.evaluate.undefined import reasons
 from mlspec.runtime.preprocess import load as load_preprocess
 
 Measure = Callable[[Tensor], dict[str, float | None]]
@@ -36,6 +37,8 @@ def main(job: Job) -> None:
     module = load_module(job.inputs / "model", described, job.root)
     preprocess = load_preprocess(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
+    for said in texts_cut(rows, preprocess, "test"):
+        print(f"warning: {said}")
     with user_code(job.root, "the model's forward"):
         outputs = logits(module, rows, preprocess, options.batch_size)
     labels: list[str] = described["target"].get("labels", [])
@@ -47,11 +50,16 @@ def main(job: Job) -> None:
         actual = rows.table[described["target"]["column"]].to_numpy()
         report, measure = _numbers(job, options, values, torch.from_numpy(actual.astype(np.float64)))
     report["slices"] = _slices(options, rows.table, described["target"], measure)
+    report["undefined"] = reasons(report["metrics"], rows.table[described["target"]["column"]].to_pylist())
     write_json(job.outputs / "metrics" / "evaluate.json", report)
     for name, value in report["metrics"].items():
-        print(f"{name} {'not defined' if value is None else f'{value:.4f}'}")
+        print(f"{name} {_why(report, name) if value is None else f'{value:.4f}'}")
     if doubt := constant.no_better(report["metrics"], report["constant"]):
         print(f"warning: {doubt}")
+
+
+def _why(report: dict[str, Any], name: str) -> str:
+    return f"not defined: {report['undefined'][name]}"
 
 
 def _classes(

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import re
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mlspec.errors import StageError
+from mlspec.job import own_frames, shown_frame
 from mlspec.learning.rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
 
@@ -24,6 +26,7 @@ OUTPUT = "logits"
 BATCH, LENGTH = "batch", "length"
 EXAMPLES = 3
 """Rows in the example batch: with one row the exporter would take the batch size for a constant."""
+_PACKED, _PACKS = "packed sequence", "pack_"
 _PROTOBUF_LIMIT = 2 * 2**30
 _NAMES_A_NODE = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'|translating node (%\w+)")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)\n\s*(.+)')
@@ -127,16 +130,35 @@ def refusal(error: Exception, root: Path) -> StageError:
     if own:
         file, line, function, code = own[-1].groups()
         lines.append(f"at {Path(file).relative_to(root)}:{line} in {function}: {code.strip()}")
-    return StageError("\n  ".join(lines), help=_advice(texts))
+    else:
+        # The exporter quotes no source line where a library below the model's code raised.
+        frames = next((f for f in (own_frames(e, root) for e in reversed(chain)) if f), [])
+        lines += [f"at {shown_frame(frame, root)}" for frame in frames[-1:]]
+    return StageError("\n  ".join(lines), help=_advice(_PACKED if _packed(chain, root) else texts))
+
+
+def _packed(chain: Sequence[BaseException], root: Path) -> bool:
+    """Whether a recurrent layer failed in code of the project that packs sequences."""
+    for error in chain:
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.filename.endswith(("nn/modules/rnn.py", "nn/utils/rnn.py")) for frame in frames):
+            own = {frame.filename for frame in own_frames(error, root)}
+            return any(_PACKS in Path(name).read_text(encoding="utf-8", errors="replace") for name in own)
+    return False
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _advice(text: str) -> str:
+    if _PACKED in text:
+        return (
+            "ONNX has no packed sequences: run the LSTM or GRU on the padded batch and read its output at the last "
+            "token of each row, output[torch.arange(len(output)), attention_mask.sum(1) - 1]"
+        )
     if "data-dependent" in text:
         return "forward branches on the values of tensors; use torch.where or torch.cond instead of `if`"
     if "static shape" in text or "specializ" in text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.part import PASSED
+from mlspec.parts.evaluate.part import PASSED, code
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.export.spec import ExportSpec
@@ -62,7 +62,7 @@ def stages(project: Project) -> Iterable[Stage]:
         "export",
         "Export to ONNX, and prove that it answers the same",
         NAME,
-        inputs=(*(f"artifacts/{path}" for path in inputs), *gates),
+        inputs=(*(f"artifacts/{path}" for path in inputs), *code(project), *gates),
         outputs=(Output(BUNDLE), Output("artifacts/metrics/export.json", "metric", cache=False)),
         params=("export.onnx", "project.name", *settings),
     )

@@ -133,14 +133,16 @@ def proved(options: Onnx, trained: Trained, bundle: Path) -> dict[str, Any]:
 
 
 def _metric(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
-    """The first metric of the spec, by PyTorch and by the bundle, each with its own preprocessing of all test rows."""
-    name = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)[0]
+    """The first metric of the spec that has a value, by PyTorch and by the bundle, each preparing all test rows."""
+    names = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)
+    # A metric without a value on these rows (mape of a zero) proves nothing.
+    name = next((n for n in names if _score(job, trained, n, trained.outputs) is not None), names[0])
     torch_value = _score(job, trained, name, trained.outputs)
     onnx_value = _score(job, trained, name, answers(trained, bundle))
     if torch_value is None or onnx_value is None:
         raise StageError(
-            f"{name} is not defined on the test rows",
-            help="name another first in evaluate.metrics, or get more test rows",
+            f"none of {', '.join(names)} is defined on the {len(trained.rows)} test rows",
+            help="add accuracy (for a number: mae) to evaluate.metrics, or get more test rows",
         )
     return {"name": name, "torch": torch_value, "onnx": onnx_value}
 

@@ -20,7 +20,7 @@ NAME = "model"
 SECTIONS = {"model": AnyModel}
 PROGRAMS: Mapping[str, str] = {}
 
-GIVEN = ("signature", "labels")
+GIVEN = {"class": ("signature", "labels"), "datamodule": ("signature", "labels", "preprocess")}
 """Arguments that mlspec gives a class that takes them."""
 
 _READS: dict[type[ModelSpec], tuple[str, ...]] = {
@@ -46,6 +46,15 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _class(model.class_, "class", model.args, modules)
         if model.datamodule is not None:
             yield from _class(model.datamodule, "datamodule", model.datamodule_args, modules)
+            yield from _undeclared(model)
+
+
+def _undeclared(model: Custom) -> Iterator[Finding]:
+    """A data module may prepare its rows in either way, and evaluation has to give `forward` the same."""
+    if model.preprocess is None:
+        message = "`preprocess` is not declared: what does `forward` get from this data module?"
+        help = "set model.preprocess: none for values as they stand in the data, mlspec for standardised ones"
+        yield Finding("preprocess-undeclared", ("model", "datamodule"), message, help, on="key")
 
 
 def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
@@ -96,7 +105,7 @@ def _arguments(name: str, key: str, args: Mapping[str, object], called: Signatur
             message = f"`{name}` takes no argument `{argument}`"
             yield Finding("bad-argument", ("model", given, argument), message, help, on="key")
     for argument in called.required:
-        if argument not in args and argument not in GIVEN:
+        if argument not in args and argument not in GIVEN[key]:
             message = f"`{name}` needs the argument `{argument}`"
             yield Finding("bad-argument", ("model", key), message, f"add it to model.{given}")
 

@@ -78,7 +78,20 @@ class Custom(ModelSpec):
     class_: ImportPath = Field(alias="class", description="The LightningModule", examples=["src.model:CustomModel"])
     args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"hidden": 64}])
     datamodule: ImportPath | None = Field(None, description="A LightningDataModule to train on, instead of mlspec's")
-    datamodule_args: dict[str, Any] = Field({}, description="Arguments of its `__init__`")
+    datamodule_args: dict[str, Any] = Field(
+        {}, description="Arguments of its `__init__`, which also gets `preprocess`, mlspec's, where it takes it"
+    )
+    preprocess: Literal["mlspec", "none"] | None = Field(
+        None,
+        description="What `forward` gets in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "
+        "or as they stand in the data (`none`, pixels 0..255, a missing number NaN); texts are token ids and "
+        "categories indices in both. Required beside `datamodule`; otherwise `mlspec`",
+    )
+    compare_inputs: bool = Field(
+        True,
+        description="Whether training stops where `forward` gets other inputs than evaluation will give it, or rows "
+        "of the test split; `false` only warns: the difference is intended",
+    )
     max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens, where an input is text")
     vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary, where an input is text")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -14,7 +14,7 @@ from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.base import Finding
-from mlspec.spec.names import suggest
+from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.types import bound_parts, duration_seconds
 
@@ -22,6 +22,15 @@ NAME: Final = "monitor"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
+
+
+def name_after(environment: str, given: dict[str, Any]) -> None:
+    """Complete the name of the data stream where the spec has none; ids of saved objects follow from it."""
+    project, monitor = given.get("project"), given.get("monitor")
+    name = project.get("name") if isinstance(project, dict) else None
+    options = monitor.get("elasticsearch") if isinstance(monitor, dict) else None
+    if isinstance(options, dict) and not options.get("index") and isinstance(name, str):
+        options["index"] = suffixed(f"predictions-{name}", environment)
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -76,9 +85,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     mapped = fields.mappings(inputs, options.redact, data.task, meta)
     template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
     yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})
-    objects = dashboard.saved_objects(info.name, info.description, stream, data.task)
+    title = f"{info.name} ({project.environment})" if project.environment else info.name
+    objects = dashboard.saved_objects(title, info.description, stream, data.task)
     yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": objects})
-    for name, rule in rules.rules(monitor.alerts, info.name, stream, data.task).items():
+    for name, rule in rules.rules(monitor.alerts, title, stream, data.task).items():
         yield Artifact(f"kibana/rules/{name}.json", "kibana/rule.json.j2", {"value": rule})
 
 

@@ -14,7 +14,8 @@ from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.test.spec import FITS, TestSpec
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Output, Stage, outermost
+from mlspec.source.surroundings import TESTS
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
@@ -68,7 +69,7 @@ def stages(project: Project) -> Iterable[Stage]:
         "test",
         "Run the project's tests",
         NAME,
-        inputs=("tests", *_code(project), *_seen(project)),
+        inputs=outermost((TESTS, *_code(project), *_seen(project))),
         outputs=(Output("artifacts/test/junit.xml"),),
         params=("test.pytest",),
     )
@@ -97,6 +98,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 
 def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
+    model = project.get(ModelSpec)
     onnx = export.onnx if export is not None else None
     checks = {
         name: kept
@@ -114,6 +116,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
         "metric": evaluate.names(data.task)[0],
         "average": evaluate.average,
         "threshold": evaluate.threshold,
+        "raw": isinstance(model, Custom) and model.preprocess == "none",
         "evaluated": "evaluate" in project.sections,
         "code": _callables(project, data),
     }
@@ -142,9 +145,9 @@ def _callables(project: Project, data: DataSpec) -> dict[str, str]:
 
 def _code(project: Project) -> Iterator[str]:
     data = project.get(DataSpec)
+    """What the tests load: the callables of the spec, and what the tests import themselves."""
     paths = _callables(project, data).values() if data is not None else ()
-    files = (project.surroundings.path_of(path.partition(":")[0]) for path in paths)
-    yield from dict.fromkeys(file for file in files if file)
+    yield from project.surroundings.code_of(*paths, TESTS)
 
 
 def _or(kinds: Sequence[str]) -> str:

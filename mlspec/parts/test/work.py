@@ -127,7 +127,8 @@ def tests(job: Job) -> None:
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     select = ["-m", options.select] if options.select else []
-    command = [sys.executable, "-m", "pytest", "tests", "-p", "no:cacheprovider", f"--junitxml={report}", *select]
+    command = [sys.executable, "-m", "pytest", "tests", "--strict-markers", "-p", "no:cacheprovider"]
+    command += ["-p", "mlspec.watch", f"--junitxml={report}", *select]
     # `tests` is an input of this stage: bytecode in it would change its digest.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PY_COLORS": "0"}
     sys.stdout.flush()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +20,12 @@ from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
-from mlspec.learning.callbacks import Curves, Finite, Keep, interruptible, position, saved_position
-from mlspec.learning.rows import Rows, schema
-from mlspec.parts.evaluate.names import mode
+from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
+from mlspec.learning.first_batch import Expected, FirstBatch
+from mlspec.learning.rows import Rows, load, schema
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.monitors import Monitor, of_run
+from mlspec.parts.train.smallest import single_rows
 from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.types import duration_seconds
@@ -34,6 +37,7 @@ class Fitting:
     def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
+        self.monitors = {m.subject: m for m in map(_certain, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
@@ -44,7 +48,7 @@ class Fitting:
             scratch,
             "best",
             monitor=save.monitor,
-            mode=save.mode or mode(save.monitor),
+            mode=str(self.monitors["checkpoint"].mode),
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
@@ -56,6 +60,7 @@ class Fitting:
         return pl.Trainer(
             default_root_dir=scratch,
             max_epochs=train.max_epochs,
+            min_epochs=0,
             max_steps=train.max_steps or -1,
             max_time=timedelta(seconds=duration_seconds(train.max_time)) if train.max_time else None,
             accelerator=train.accelerator,
@@ -77,11 +82,13 @@ class Fitting:
     def _callbacks(self) -> list[pl.Callback]:
         # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
         callbacks: list[pl.Callback] = [Finite(), self.curves, self.best, self.keep]
+        if self.train.max_steps:
+            callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
             callbacks.append(TQDMProgressBar())
         stop = self.train.early_stopping
         if stop is not None:
-            way = stop.mode or mode(stop.monitor)
+            way = str(self.monitors["early stopping"].mode)
             made = EarlyStopping(
                 stop.monitor, stop.min_delta, stop.patience, mode=way, check_finite=False, check_on_train_epoch_end=True
             )
@@ -92,19 +99,40 @@ class Fitting:
         """Train to the end."""
         resume = str(self.keep.path) if self.keep.path.exists() else None
         model = self.job.need(ModelSpec)
-        own = user_code(self.job.root, "training") if isinstance(model, Custom) else nullcontext()
-        with interruptible(self.keep), own, _refused(), _memory():
+        named = model.class_ if isinstance(model, Custom) else ""
+        own = user_code(self.job.root, "training", named) if named else nullcontext()
+        with interruptible(self.keep), own, _refused(named), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
-                given = custom(model.datamodule, model.datamodule_args, schema(self.job.inputs / "data"), self.job.root)
-                self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
+                self._compare(model, rows, preprocess)
+                described = schema(self.job.inputs / "data")
+                arguments = model.datamodule_args
+                given = custom(model.datamodule, arguments, described, self.job.root, preprocess=preprocess)
+                with single_rows(self.train, 0, self.job.root, given):
+                    self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return
+            if isinstance(model, Custom):
+                self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
-            self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+            with single_rows(self.train, len(rows["train"]), self.job.root):
+                self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+
+    def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
+        """Have the first batch compared with what evaluation will give."""
+        if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
+            rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
+        folder = self.keep.path.with_name("preprocess")
+        self.trainer.callbacks.insert(0, FirstBatch(Expected(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 
     def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
         train, trainer = self.train, self.trainer
         sampler = Buckets(
-            lengths(rows, preprocess), train.batch_size, train.seed, trainer.global_rank, trainer.world_size, shuffle
+            lengths(rows, preprocess),
+            train.batch_size,
+            train.seed,
+            trainer.global_rank,
+            trainer.world_size,
+            shuffle,
+            train.drop_last,
         )
         if shuffle:
             # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
@@ -117,19 +145,33 @@ class Fitting:
         sweep = self.job.config.get("sweep")
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
-            found = [row[name] for row in self.curves.rows if name in row]
-            best = min if isinstance(sweep, dict) and sweep.get("goal") == "minimize" else max
+            found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
+            best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
         return float(self.best.best_model_score) if self.best.best_model_score is not None else None
 
 
+_METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")
+
+
+def _certain(monitor: Monitor) -> Monitor:
+    """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
+    if monitor.mode is None:
+        message, help = monitor.asked
+        raise StageError(f"{monitor.subject}: {message}", help=help)
+    return monitor
+
+
 @contextmanager
-def _refused() -> Iterator[None]:
+def _refused(module: str = "") -> Iterator[None]:
+    """Lightning's refusal of the settings, or of a method of the user's `module`."""
     try:
         yield
     except MisconfigurationException as error:
         said = str(error).split(" HINT:")[0].strip()
         help = "see accelerator, devices, strategy, precision and the monitors in the train section"
+        if module and (method := next((name for name in _METHODS if name in said), "")):
+            raise StageError(f"Lightning refuses {module}: {said}", help=f"see its {method}") from None
         raise StageError(f"Lightning refuses these settings: {said}", help=help) from None
 
 

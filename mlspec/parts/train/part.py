@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.names import MEASURED, logged
+from mlspec.parts.evaluate.names import MEASURED, NAMES, logged
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.parts.train.monitors import of_train
+from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.plan.stage import Output, Stage
 from mlspec.source.python import find_class, logged_names
 from mlspec.spec.base import Finding
@@ -25,6 +27,16 @@ PREPROCESS = "artifacts/model/preprocess"
 CURVES = "artifacts/plots/train.csv"
 
 
+INEFFECTIVE = frozenset({
+    "accelerator", "devices", "strategy", "workers", "log_every", "checkpoint.every", "checkpoint.every_steps",
+})  # fmt: skip
+"""Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
+
+`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself, so that a
+model that is trained elsewhere is no other model.
+"""
+
+
 def names_logged(project: Project) -> frozenset[str] | None:
     """Names that training logs; None where that cannot be told from the text."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
@@ -35,6 +47,24 @@ def names_logged(project: Project) -> frozenset[str] | None:
         definition = find_class(text, model.class_.partition(":")[2]) if text else None
         return (logged_names(definition) or None) if definition else None
     return logged(data.task, _metrics(project))
+
+
+def is_logged(name: str, known: Collection[str]) -> bool:
+    """Whether `name` is among the names that a module logs; Lightning adds two endings by itself."""
+    return name in known or re.sub(r"_(epoch|step)$", "", name) in known
+
+
+def _plotted(project: Project, train: TrainSpec) -> list[str]:
+    """Columns of the curves that DVC draws: the losses, as far as they are certain, and what decides the best epoch."""
+    known = names_logged(project) or ()
+    losses = sorted(name for name in known if re.split(r"[^a-z]+", name.lower())[-1] == "loss")
+    monitor = train.checkpoint.monitor
+    return losses if monitor in losses or not isinstance(project.get(ModelSpec), Custom) else [*losses, monitor]
+
+
+def _plot(columns: list[str]) -> dict[str, object]:
+    losses = all(re.split(r"[^a-z]+", name.lower())[-1] == "loss" for name in columns)
+    return {"x": "epoch", "y": columns, "title": "Loss" if losses else "Training"}
 
 
 def _metrics(project: Project) -> list[str]:
@@ -49,16 +79,20 @@ def check(project: Project) -> Iterator[Finding]:
     if train is None:
         return
     known = names_logged(project)
-    watched: dict[tuple[str, ...], str] = {("train", "checkpoint", "monitor"): train.checkpoint.monitor}
-    if train.early_stopping is not None:
-        watched["train", "early_stopping", "monitor"] = train.early_stopping.monitor
-    for at, name in watched.items():
-        if known is not None and name not in known:
-            help = suggest(name, known, "logged are")
-            yield Finding("monitor-not-logged", at, f"nothing logs `{name}`, so it cannot be watched", help)
+    for monitor in of_train(train):
+        at = (*monitor.key[:-1], "monitor")
+        if known is not None and not is_logged(monitor.name, known):
+            help = suggest(monitor.name, known, "logged are")
+            yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
+        elif monitor.mode is None:
+            yield Finding("direction-not-known", at, *monitor.asked)
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
         yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
+    if train.precision == "bf16-true" and _regression(project):
+        at = ("train", "precision")
+        message = "bf16-true rounds targets to 8 bits: 12345 becomes 12352"
+        yield Finding("conflicting-options", at, message, "use bf16-mixed or 32-true for a number")
     if train.class_weights == "balanced" and _regression(project):
         yield Finding("conflicting-options", ("train", "class_weights"), "a number has no classes to weigh")
 
@@ -66,6 +100,24 @@ def check(project: Project) -> Iterator[Finding]:
 def _regression(project: Project) -> bool:
     data = project.get(DataSpec)
     return data is not None and data.task == "regression"
+
+
+def effective() -> Iterator[str]:
+    """The keys of the section that change the weights, or which of them are kept."""
+    for key, field in TrainSpec.model_fields.items():
+        if key == "checkpoint":
+            yield from (f"{key}.{inner}" for inner in Checkpoint.model_fields if f"{key}.{inner}" not in INEFFECTIVE)
+        elif key not in INEFFECTIVE:
+            yield field.alias or key
+
+
+def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
+    """The keys of `evaluate` that change the value of a watched metric: they decide which epoch is kept."""
+    watched = {train.checkpoint.monitor, *([train.early_stopping.monitor] if train.early_stopping else [])}
+    names = {name.removeprefix("valid/") for name in watched if name.startswith("valid/")}
+    custom = isinstance(project.get(ModelSpec), Custom)  # it computes what it logs by itself
+    if "evaluate" in project.values and not custom and any(names & set(known) for known in NAMES.values()):
+        yield from (f"evaluate.{key}" for key in MEASURED)
 
 
 def stages(project: Project) -> Iterable[Stage]:
@@ -76,8 +128,9 @@ def stages(project: Project) -> Iterable[Stage]:
     inputs = ["artifacts/data/train.parquet", "artifacts/data/valid.parquet", "artifacts/data/schema.json"]
     needs: tuple[str, ...] = ()
     if isinstance(model, Custom):
-        paths = [model.class_, *([model.datamodule] if model.datamodule else [])]
-        inputs += dict.fromkeys(project.surroundings.path_of(path.partition(":")[0]) for path in paths)
+        inputs += project.surroundings.code_of(model.class_, model.datamodule)
+        # Its training rows are compared with the test split.
+        inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
         inputs.append(str(model.pretrained))
     yield Stage(
@@ -90,10 +143,8 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(LAST),
             Output(PREPROCESS),
             Output("artifacts/metrics/train.json", "metric", cache=False),
-            Output(
-                CURVES, "plot", cache=False, plot={"x": "epoch", "y": ["train/loss", "valid/loss"], "title": "Loss"}
-            ),
+            Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
-        params=("model", "train", *(f"evaluate.{key}" for key in MEASURED if "evaluate" in project.values)),
+        params=("model", *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,
     )

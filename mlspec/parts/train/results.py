@@ -17,7 +17,7 @@ from mlspec.job import Job, write_json, write_text
 from mlspec.learning import ranks
 from mlspec.parts.train.fitting import Fitting
 
-_RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "MixedPrecision")
+_RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
 """What only a run that goes on needs; two thirds of a checkpoint."""
 
 
@@ -35,13 +35,14 @@ def write(job: Job, run: Fitting, scratch: Path) -> None:
     folder = job.outputs / "model"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    torch.save(_best(Path(run.best.best_model_path)), folder / "best.ckpt")
+    kept = _best(Path(run.best.best_model_path))
+    torch.save(kept, folder / "best.ckpt")
     shutil.copyfile(scratch / "last.ckpt", folder / "last.ckpt")
     shutil.copytree(
         scratch / "preprocess", folder / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
     )
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
-    write_json(job.outputs / "metrics" / "train.json", _summary(run))
+    write_json(job.outputs / "metrics" / "train.json", _summary(run, int(kept["epoch"]) + 1))
 
 
 def _best(path: Path) -> dict[str, Any]:
@@ -65,20 +66,22 @@ def _table(rows: list[dict[str, float]]) -> str:
     return text.getvalue()
 
 
-def _summary(run: Fitting) -> dict[str, Any]:
-    rows, watched = run.curves.rows, run.train.checkpoint.monitor
+def _summary(run: Fitting, epoch: int) -> dict[str, Any]:
+    """`epoch` is that of the checkpoint that is kept, counted from 1."""
+    rows, monitor = run.curves.rows, run.monitors["checkpoint"]
     score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
-    best = next((row for row in rows if row.get(watched) == score), rows[-1])
+    best = next((row for row in rows if row["epoch"] == epoch), rows[-1])
     return {
         "epochs": len(rows),
         "steps": int(run.trainer.global_step),
         "best": {
-            "monitor": watched,
+            "monitor": monitor.name,
+            "mode": monitor.mode,
             "value": _number(score),
             "epoch": int(best["epoch"]),
             "step": int(best["step"]),
         },
-        "valid": {name: _number(value) for name, value in best.items() if name.startswith("valid/")},
+        "valid": {name: _number(best[name]) for name in run.curves.valid if name in best},
     }
 
 

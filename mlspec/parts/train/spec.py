@@ -16,14 +16,18 @@ class EarlyStopping(SpecModel):
     monitor: str = Field("valid/loss", description="What to watch; a name that the model logs")
     patience: int = Field(3, ge=0, description="Epochs without progress before stopping")
     min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as progress")
-    mode: Literal["min", "max"] | None = Field(None, description="Which way is better; by default from the name")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="Which direction is better; required where the name does not say so"
+    )
 
 
 class Checkpoint(SpecModel):
     """Which epoch is kept, and how often a run that may be killed is saved."""
 
     monitor: str = Field("valid/loss", description="What decides the best epoch; a name that the model logs")
-    mode: Literal["min", "max"] | None = Field(None, description="Which way is better; by default from the name")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="Which direction is better; required where the name does not say so"
+    )
     every: Duration = Field("30s", description="How often the state is saved to resume from")
     every_steps: int | None = Field(None, ge=1, description="Save after so many steps instead")
 
@@ -53,6 +57,9 @@ class TrainSpec(SpecModel):
     max_epochs: int = Field(10, ge=1, le=100_000, description="Most passes over the training data")
     max_steps: int | None = Field(None, ge=1, description="Most steps of the optimizer, whatever max_epochs says")
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, on each device")
+    drop_last: bool = Field(
+        False, description="Leave out a last batch that is not full; by default a last batch of one row joins another"
+    )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer", examples=[3e-5])
     optimizer: Optimizer = Field(Optimizer(), description="The optimizer")
     schedule: Schedule = Field(Schedule(), description="How the learning rate changes over the run")

@@ -20,16 +20,18 @@ from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
-from mlspec.learning.rows import Rows, load, schema
+from mlspec.learning.rows import Rows, load, schema, texts_cut
 from mlspec.learning.tracking import Tracker
+from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate import slices
+from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.evaluate.names import DEFAULT
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
+from mlspec.parts.train.smallest import enough, normalisable, uneven
 from mlspec.parts.train.spec import TrainSpec
 
 
@@ -59,18 +61,35 @@ def _train(job: Job) -> float | None:
     scratch = _scratch(job)
     preprocess, vocab = prepared(model, described, data, scratch / "preprocess", job.root)
     rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
+    ours = not (isinstance(model, Custom) and model.datamodule)
+    enough(train, rows, ranks.count(), ours)
+    if not isinstance(model, Custom):
+        targets = rows["valid"].targets.tolist()
+        if refused := undefined.shown(
+            undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
+        ):
+            raise StageError(refused[0], help=refused[1])
+    for said in uneven(train, len(rows["train"])) if ours and ranks.first() else ():
+        print(f"train: {said}")
     for split, found in rows.items():
-        if not len(found):
-            raise StageError(f"the {split} split has no rows", help="see data.split")
+        for said in texts_cut(found, preprocess, split) if ranks.first() else ():
+            print(f"warning: {said}")
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
+        for line in Decisions.of(decided(fitting)).lines() if ranks.first() else ():
+            print(f"decision: {line}", flush=True)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
+
+
+def decided(run: Fitting) -> list[Decision]:
+    """What the run monitors, and which direction is better."""
+    return [Decision(m.subject, m.reading, ".".join(m.key)) for m in run.monitors.values()]
 
 
 def _sliceable(job: Job, data: Path) -> None:
@@ -89,6 +108,7 @@ def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tupl
                 f"{model.class_} is no LightningModule", help="derive it from pytorch_lightning.LightningModule"
             )
         return made, kept
+    normalisable(made, train, rows)
     task = job.need(DataSpec).task
     if isinstance(made, TabularNetwork) and task == "regression":
         made.learn_unit(torch.from_numpy(rows.targets))
@@ -105,8 +125,10 @@ def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tupl
 
 
 def _balanced(rows: Rows, classes: int) -> torch.Tensor:
-    counts = torch.bincount(torch.from_numpy(rows.targets), minlength=classes).clamp(min=1)
-    return counts.sum() / (classes * counts.float())
+    """The weight of each label; of one that has no row the mean weight, so that it does not govern valid/loss."""
+    counts = torch.bincount(torch.from_numpy(rows.targets), minlength=classes).float()
+    present = counts > 0
+    return torch.where(present, counts.sum() / (present.sum() * counts.clamp(min=1)), torch.ones(()))
 
 
 def _quiet() -> None:

@@ -6,6 +6,7 @@ trusted. What a kill can tear is mended in `prepare`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ _OF_DVC = (
     "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
 )  # fmt: skip
 """Openings of lines that DVC has for a person at its own command line; they stay in the log."""
+_EMPTY = re.compile(r"WARNING: '.*__init__\.py' is empty\.")
+"""What DVC says of most packages, whenever a stage depends on their code."""
 
 
 class Dvc:
@@ -75,14 +78,17 @@ class Dvc:
         start = time.monotonic()
 
         def own(line: str) -> None:
-            if not line.startswith(_OF_DVC):
+            if not line.startswith(_OF_DVC) and not _EMPTY.fullmatch(line):
                 watch(line)
 
         code = follow(state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
         seconds = round(time.monotonic() - start, 3)
-        if code == 0 and not stage.effects:
-            state.remember(self.root)
+        shown = log.relative_to(self.root).as_posix()
+        outcome = judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)
         if code == 0 and stage.effects:
             effects.remember(self.root, stage)
-        shown = log.relative_to(self.root).as_posix()
-        return judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)
+        elif code == 0:
+            if outcome.status == "ran":
+                state.settle(self.root, stage)
+            state.remember(self.root)
+        return outcome

@@ -17,7 +17,7 @@ def keep(paths: Sequence[str], root: Path) -> None:
     """Put each of `paths` under DVC, or fetch it. Raises StageError where it is nowhere to be had."""
     tree = Tree(root)
     for path in paths:
-        if _kept_above(path, root):
+        if _kept_above(path, root) or _linked(path, root):
             continue
         there, pointer = (root / path).exists(), root / f"{path}.dvc"
         if not there:
@@ -34,6 +34,13 @@ def _kept_above(path: str, root: Path) -> bool:
     """Whether a folder above is under DVC as a whole; that is its owner's business."""
     steps = path.split("/")
     return any((root / ("/".join(steps[:n]) + ".dvc")).is_file() for n in range(1, len(steps)))
+
+
+def _linked(path: str, root: Path) -> bool:
+    """Whether it is, or lies behind, a link to a folder: DVC adds no such files. They stay an input of the stage."""
+    steps = path.split("/")
+    places = [root / "/".join(steps[:n]) for n in range(1, len(steps) + 1)]
+    return any(place.is_symlink() and place.is_dir() for place in places)
 
 
 def _bring(path: str, root: Path, *, tracked: bool) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mlspec.parts.dvc.part import params
+from mlspec.parts.dvc.part import VERSIONS, params
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.tree import Tree
 
@@ -100,10 +100,19 @@ def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
         section = file.split("/")[1]
         if not tree.exists(file):
             continue  # a section that the spec does not name
+        if file == VERSIONS:
+            yield from _versions(stage, yaml(tree.text(file) or ""), locked.get(file))
+            continue
         now, before = yaml(tree.text(file) or "") or {}, locked.get(file) or {}
         for key in keys or sorted({*now, *before}):
             new, old = value_at(now, key), before.get(key, ABSENT)
             yield from _differences(f"{section}.{key}", old, new)
+
+
+def _versions(stage: Stage, now: Any, before: Any) -> Iterator[str]:
+    new, old = value_at(now, stage.name), value_at(before, stage.name)
+    if new != old:
+        yield "mlspec's code of this stage changed" + (f", version {old} → {new}" if old is not ABSENT else "")
 
 
 def value_at(values: Any, key: str) -> Any:

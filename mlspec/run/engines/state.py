@@ -5,14 +5,19 @@ DVC writes dvc.lock and `.dvc/tmp/rwlock` in place (dvc 3.67, utils/serialize an
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from mlspec.job import write_text
 from mlspec.plan.stage import Stage
-from mlspec.run.engines.reasons import LOCK, readable
+from mlspec.run.engines.reasons import LOCK, readable, yaml
+from mlspec.run.engines.tree import Tree
+from mlspec.source import reads
+from mlspec.source.reads import covered
 
 _COPY = ".mlspec/dvc.lock"
 
@@ -35,6 +40,29 @@ def remember(root: Path) -> None:
     partial.replace(root / _COPY)
 
 
+def settle(root: Path, stage: Stage) -> None:
+    """Add to a stage's entry in dvc.lock what it opened beyond its inputs of then, as `reads.lock` has it.
+
+    The next build makes inputs of these files; without their digests DVC would run the stage once more for them.
+    """
+    lock, record = root / LOCK, root / reads.FILE
+    if not (lock.is_file() and record.is_file()):
+        return
+    opened = reads.parse(record.read_text(encoding="utf-8", errors="replace")).get(stage.name, ())
+    found = yaml(lock.read_text(encoding="utf-8", errors="replace"))
+    entry = found.get("stages", {}).get(stage.name) if isinstance(found, dict) else None
+    if not isinstance(entry, dict):
+        return
+    rows, tree = entry.setdefault("deps", []), Tree(root)
+    known = [row["path"] for row in rows]
+    new = [path for path in opened if not covered(path, known) and tree.exists(path)]
+    if new:
+        rows += [{"path": path, "hash": "md5", "md5": tree.digest(path)} for path in new]
+        text = io.StringIO()
+        _yaml().dump(found, text)
+        write_text(lock, text.getvalue())
+
+
 def mend(root: Path) -> None:
     """Take back a torn dvc.lock, and strike from DVC's list of readers and writers those that are no more."""
     lock, copy = root / LOCK, root / _COPY
@@ -54,6 +82,15 @@ def mend(root: Path) -> None:
         return
     if left != found:
         busy.write_text(json.dumps(left), encoding="utf-8")
+
+
+def _yaml() -> Any:
+    """As DVC writes: https://github.com/iterative/dvc/blob/3.67.0/dvc/utils/serialize/_yaml.py."""
+    from ruamel.yaml import YAML
+
+    found = YAML()
+    found.default_flow_style = False
+    return found
 
 
 def _living(found: dict[str, Any]) -> dict[str, Any]:

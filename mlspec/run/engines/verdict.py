@@ -10,6 +10,7 @@ from mlspec.run.outcome import Outcome
 
 _ERROR = re.compile(r"^(?:\S+: )?error(?:\[[\w-]+\])?: (.+)$")
 _WARNING = re.compile(r"^warning: (.+)$", re.MULTILINE)
+_DECISION = re.compile(r"^decision: (.+)$", re.MULTILINE)
 _HELP = re.compile(r"^\s*= help: (.+)$")
 _BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
 _MISSING = re.compile(
@@ -21,8 +22,9 @@ def judge(stage: Stage, code: int, text: str, seconds: float, log: str) -> Outco
     """What became of the stage. `log` is its log's path, `text` what stands in it."""
     if code == 0:
         status, reason = _done(stage, text)
-        said = tuple(dict.fromkeys(_WARNING.findall(text))) if status == "ran" else ()
-        return Outcome(stage.name, status, reason, "", seconds, log, said)  # type: ignore[arg-type]
+        warnings = tuple(dict.fromkeys(_WARNING.findall(text))) if status == "ran" else ()
+        decisions = tuple(dict.fromkeys(_DECISION.findall(text))) if status == "ran" else ()
+        return Outcome(stage.name, status, reason, "", seconds, log, warnings, decisions)  # type: ignore[arg-type]
     if f"exited with {EXIT_INTERRUPTED}" in text:
         return Outcome(stage.name, "interrupted", "it was stopped", "mlspec apply", seconds, log)
     reason, help = _why(text, code)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlspec.run.report.decisions import Decision, decisions
 from mlspec.run.report.examples import Example, examples
 from mlspec.run.report.files import csv_rows, json_file, mapping, numbers, real, sequence, whole
 from mlspec.run.report.profile import Profile, profile
@@ -101,6 +102,8 @@ class Evaluation:
     """The one answer that scores best when it is given to every row."""
     floor: Mapping[str, float] = field(default_factory=dict)
     """What that answer scores."""
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    """Why a metric has no value on these rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class Results:
     labels: tuple[str, ...]
     lineage: Mapping[str, object]
     shipped: Shipped
+    decisions: tuple[Decision, ...] = ()
 
 
 def collect(artifacts: Path) -> Results:
@@ -153,6 +157,7 @@ def collect(artifacts: Path) -> Results:
         labels=labels,
         lineage=json_file(artifacts / "bundle/lineage.json"),
         shipped=shipped(artifacts),
+        decisions=decisions(artifacts),
     )
 
 
@@ -205,6 +210,7 @@ def _evaluation(artifacts: Path, labels: tuple[str, ...]) -> Evaluation | None:
         confusion,
         _answer(mapping(found.get("constant")).get("answer")),
         numbers(mapping(found.get("constant")).get("metrics")),
+        {name: str(reason) for name, reason in mapping(found.get("undefined")).items()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from mlspec.run.report.svg import Scale, around, dot, join, line, picture, tag, 
 WIDTH, HEIGHT = 260.0, 156.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 40.0, 8.0, 22.0
 
+_SPLIT = re.compile(r"(train|training|val|valid|validation)[/_\s.-]+(.+)", re.IGNORECASE)
 _RATES = ("learning_rate", "lr")
 
 
@@ -22,9 +24,17 @@ def panels(training: Training) -> list[tuple[str, Markup]]:
     for curve in training.curves:
         if curve.name.startswith(_RATES) and len({value for _, value in curve.points}) == 1:
             continue  # a straight line says less than the spec
-        grouped.setdefault(curve.name.rpartition("/")[2], []).append(curve)
-    names = sorted(grouped, key=lambda n: (n != "loss", n.startswith(_RATES)))
+        grouped.setdefault(parted(curve.name)[1], []).append(curve)
+    names = sorted(grouped, key=lambda n: (n.lower() != "loss", n.startswith(_RATES)))
     return [(name.replace("_", " "), _panel(name, grouped[name], training)) for name in names]
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Split and quantity of a metric's name: `valid/loss` and `val_loss` are the loss of validation."""
+    found = _SPLIT.fullmatch(name)
+    if found is None:
+        return "", name
+    return ("train" if found[1].lower().startswith("train") else "valid"), found[2]
 
 
 def _panel(name: str, curves: Sequence[Curve], training: Training) -> Markup:
@@ -73,7 +83,7 @@ def _series(curve: Curve, x: Scale, y: Scale) -> Markup:
 
 def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
     """The name of each series where it ends; two that end together are pushed apart."""
-    if len(curves) == 1 and "/" not in curves[0].name:
+    if len(curves) == 1 and not parted(curves[0].name)[0]:
         return []
     spots = sorted((y(curve.points[-1][1]), index, curve) for index, curve in enumerate(curves))
     heights: list[float] = []
@@ -84,7 +94,7 @@ def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
         text(
             x(curve.points[-1][0]) + 7,
             height - over + 4,
-            curve.name.partition("/")[0],
+            parted(curve.name)[0] or curve.name,
             class_=f"label {_kind(curve)}",
         )
         for height, (_, _, curve) in zip(heights, spots, strict=True)
@@ -101,7 +111,7 @@ def _best(curves: Sequence[Curve], training: Training, x: Scale, y: Scale) -> li
 
 
 def _kind(curve: Curve) -> str:
-    return "train" if curve.name.startswith("train/") else "valid"
+    return parted(curve.name)[0] or "valid"
 
 
 def _spoken(name: str, curves: Sequence[Curve]) -> str:

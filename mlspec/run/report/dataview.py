@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from mlspec.run.report.charts import categories, histogram
+from mlspec.run.report.decisions import Decision
 from mlspec.run.report.numerals import count, number, plural, share
 from mlspec.run.report.profile import Column, Profile
 
@@ -12,7 +15,7 @@ LABELS = 20
 """Label shares shown before the rest is folded away."""
 
 
-def view(found: Profile) -> dict[str, object]:
+def view(found: Profile, decisions: Sequence[Decision] = ()) -> dict[str, object]:
     """What the data's section shows."""
     # The target of a classifier is told by its label shares.
     shown = [
@@ -27,6 +30,7 @@ def view(found: Profile) -> dict[str, object]:
         "shares": [(label, share(part), 100 * part / most) for label, part in shares],
         "folded": len(shares) > LABELS,
         "columns": [_row(column) for column in shown],
+        "decisions": decisions,
         "any_missing": any(column.missing for column in shown),
     }
 

@@ -103,7 +103,7 @@ def sections(
     if packed := shipping.view(results.shipped):
         yield Section("shipping", "Shipped" if results.shipped.release else "Packed", packed)
     if results.profile:
-        yield Section("data", "Data", dataview.view(results.profile))
+        yield Section("data", "Data", dataview.view(results.profile, results.decisions))
     yield Section("spec", "Spec", {"sections": settings.sections(project)})
     rows_ = settings.lineage(results.lineage)
     yield Section("lineage", "Versions and lineage", {"versions": settings.versions(), "lineage": rows_})

@@ -54,7 +54,9 @@ def scores(results: Results) -> tuple[Score, ...]:
         for name, value in metrics.items()
         if name not in gated
     ]
-    return (*map(_gated, gates), *plain)
+    undefined = results.evaluation.undefined if results.evaluation else {}
+    missing = [Score(name, "not defined", "", "", None, None) for name in undefined if name not in gated]
+    return (*map(_gated, gates), *plain, *missing)
 
 
 def _gated(gate: Gate) -> Score:

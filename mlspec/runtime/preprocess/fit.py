@@ -29,22 +29,20 @@ def fit(
     max_length: int = 128,
     vocab_size: int = 8000,
     lowercase: bool = False,
+    raw: bool = False,
 ) -> None:
     """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
 
     `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
     `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained,
-    of small letters with `lowercase`. `names` are the model's text inputs.
+    of small letters with `lowercase`. `names` are the model's text inputs. With `raw`, numbers and pixels stay as they
+    are in the data.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    by_type: dict[str, list[str]] = {}
-    for name, described in inputs.items():
-        by_type.setdefault(described["type"], []).append(name)
+    by_type = _by_type(inputs)
     members: list[dict[str, Any]] = []
     if "text" in by_type:
         texts = by_type["text"]
-        if len(texts) > 2:
-            raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
         values = [v for n in texts for v in columns[n] if v is not None]
         pad = _given(folder, tokenizer) if tokenizer else _learned(values, folder, vocab_size, lowercase)
         members.append({"kind": "text", "inputs": texts, "names": list(names), "max_length": max_length, "pad": pad})
@@ -57,7 +55,17 @@ def fit(
             }
         )
     members += [_image(name, columns[name], inputs[name]) for name in by_type.get("image", [])[:1]]
-    _write(folder / FILE, members)
+    write(folder / FILE, members, raw)
+
+
+def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Names of the inputs of each type. Raises ValueError where there are more texts than a model reads."""
+    found: dict[str, list[str]] = {}
+    for name, described in inputs.items():
+        found.setdefault(described["type"], []).append(name)
+    if len(texts := found.get("text", ())) > 2:
+        raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
+    return found
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float]:
@@ -84,8 +92,11 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
     return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
-def _write(path: Path, members: Sequence[Mapping[str, Any]]) -> None:
-    text = json.dumps({"version": 1, "members": members}, indent=2, ensure_ascii=False)
+def write(path: Path, members: Sequence[Mapping[str, Any]], raw: bool) -> None:
+    """Write the settings of the members; with `raw`, of numbers and pixels as they are."""
+    kept = [{key: value for key, value in member.items() if key != "raw"} for member in members]
+    marked = [member | {"raw": True} if raw and member["kind"] != "text" else member for member in kept]
+    text = json.dumps({"version": 1, "members": marked}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 

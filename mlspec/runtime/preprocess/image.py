@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +12,17 @@ import numpy as np
 
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
+from mlspec.runtime.preprocess.picture import picture
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-MAX_PIXELS = 50_000_000
-"""Pillow's own guard against decompression bombs only warns at this size."""
-
 
 class Image:
-    """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread."""
+    """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread.
+
+    Raw pixels are those of the picture, 0..255.
+    """
 
     names = ("pixels",)
 
@@ -31,6 +31,7 @@ class Image:
         self.size: tuple[int, int] = (settings["width"], settings["height"])
         self.mode = "L" if settings["channels"] == 1 else "RGB"
         self.channels: int = settings["channels"]
+        self.raw: bool = settings.get("raw", False)
         self.mean: float = settings["mean"]
         self.std: float = settings["std"]
 
@@ -39,7 +40,7 @@ class Image:
         return [{"pixels": self.pixels(value(row, self.input, index), index)} for index, row in enumerate(rows)]
 
     def pixels(self, found: object, index: int = 0) -> Array:
-        """Standardised float32 [C, H, W]."""
+        """Float32 [C, H, W]."""
         from PIL import Image as Pillow
 
         try:
@@ -48,9 +49,9 @@ class Image:
             raise BadRow(index, self.input, str(error)) from None
         if image.size != self.size:
             image = image.resize(self.size, Pillow.Resampling.BILINEAR)
-        array = np.asarray(image, dtype=np.float32) / 255
+        array = np.asarray(image, dtype=np.float32)
         planes = array[None] if self.channels == 1 else array.transpose(2, 0, 1)
-        return ((planes - self.mean) / self.std).astype(np.float32)
+        return planes if self.raw else ((planes / 255 - self.mean) / self.std).astype(np.float32)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Images below each other."""
@@ -62,26 +63,8 @@ class Image:
 
 
 def opened(raw: bytes) -> Pillow.Image:
-    """The image in a file's bytes, upright, 8 bits a channel. Raises ValueError where there is none."""
-    from PIL import Image as Pillow
-    from PIL import ImageOps
-
-    try:
-        image: Pillow.Image = Pillow.open(io.BytesIO(raw))
-        large = image.width * image.height > MAX_PIXELS
-        if not large:
-            image.load()
-            # A phone held sideways says so in a tag, and leaves the pixels as they are.
-            image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, OverflowError, Pillow.DecompressionBombError):
-        raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
-    if large:
-        raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
-    if image.mode.startswith("I"):
-        # Pillow would cut 16 bits off at 255 instead of scaling them.
-        deep = np.asarray(image, dtype=np.float64)
-        return Pillow.fromarray((deep / 257).clip(0, 255).round().astype(np.uint8))
-    return image
+    """The image in a file's bytes: upright, grey or RGB, 8 bits a channel. Raises ValueError where there is none."""
+    return picture(raw).image
 
 
 def _image(found: object) -> Pillow.Image:

@@ -1,21 +1,28 @@
-"""Numbers and categories to standardised numbers and indices."""
+"""Numbers and categories to standardised (or raw) numbers and indices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, stack
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Tabular:
-    """`numbers` float32 [B, n], missing = mean; `categories` int64 [B, m], 0 = unseen or missing."""
+    """`numbers` float32 [B, n], missing = mean; `categories` int64 [B, m], 0 = unseen or missing.
+
+    Raw numbers are those of the row, missing = NaN.
+    """
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
+        self.raw: bool = settings.get("raw", False)
         self.numbers: dict[str, dict[str, float]] = settings["numbers"]
         self.categories: dict[str, dict[str, int]] = {
             name: {v: index + 1 for index, v in enumerate(values)} for name, values in settings["categories"].items()
@@ -32,18 +39,24 @@ class Tabular:
     def _feature(self, row: Row, index: int) -> Feature:
         feature: Feature = {}
         if self.numbers:
-            scaled = [self._scaled(number(row, name, index), fit) for name, fit in self.numbers.items()]
-            feature["numbers"] = np.asarray(scaled, dtype=np.float32)
+            values = {name: number(row, name, index) for name in self.numbers}
+            feature["numbers"] = self._single(values, index) if self.raw else self._standardised(values)
         if self.categories:
             words = {name: category(row, name, index) for name in self.categories}
             found = [0 if word is None else self.categories[name].get(word, 0) for name, word in words.items()]
             feature["categories"] = np.asarray(found, dtype=np.int64)
         return feature
 
-    @staticmethod
-    def _scaled(found: float, fit: dict[str, float]) -> float:
-        # Beyond float32 the model would see infinity; six digits of standard deviations say as much.
-        return 0.0 if math.isnan(found) else max(-1e6, min(1e6, (found - fit["mean"]) / fit["std"]))
+    def _standardised(self, values: Mapping[str, float]) -> Array:
+        scaled = [_scaled(values[name], fit) for name, fit in self.numbers.items()]
+        return np.asarray(scaled, dtype=np.float32)
+
+    def _single(self, values: Mapping[str, float], index: int) -> Array:
+        """In single precision. Raises BadRow where that has no finite number for it."""
+        for name, found in values.items():
+            if abs(found) > _LARGEST:
+                raise BadRow(index, name, f"is larger than {_LARGEST:.2g}, the largest number of the model's float32")
+        return np.asarray(list(values.values()), dtype=np.float32)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Rows below each other."""
@@ -52,3 +65,8 @@ class Tabular:
     def length(self, feature: Feature) -> int:  # noqa: ARG002
         """Rows do not differ in length."""
         return 1
+
+
+def _scaled(found: float, fit: dict[str, float]) -> float:
+    # Beyond float32 the model would see infinity; six digits of standard deviations say as much.
+    return 0.0 if math.isnan(found) else max(-1e6, min(1e6, (found - fit["mean"]) / fit["std"]))

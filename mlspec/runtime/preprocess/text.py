@@ -27,7 +27,8 @@ class Text:
         except Exception as error:  # noqa: BLE001 - the extension raises a bare Exception
             raise BundleError(f"{folder / FILE} cannot be read: {error}") from None
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(max_length=settings["max_length"])
+        self.max_length: int = settings["max_length"]
+        self.tokenizer.enable_truncation(max_length=self.max_length)
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
         """Token ids of each row, at most `max_length`."""
@@ -37,6 +38,12 @@ class Text:
         return [
             {name: np.asarray(getattr(item, parts[name]), dtype=np.int64) for name in self.names} for item in encoded
         ]
+
+    def cut(self, rows: Sequence[Row]) -> int:
+        """How many of the rows have more than `max_length` tokens, and lose the rest."""
+        texts = [tuple(text(row, name, index) for name in self.inputs) for index, row in enumerate(rows)]
+        encoded = self.tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])
+        return sum(bool(item.overflowing) for item in encoded)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
         """Padded on the right to the longest of the batch."""

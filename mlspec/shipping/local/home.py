@@ -23,6 +23,7 @@ from mlspec.job import write_json
 
 FOLDER: Final = "MLSPEC_LOCAL"
 """Where the rehearsal is kept: the command line hands it to the stages' processes in this environment variable."""
+_PLACE: Final = "folder"
 _PATIENCE: Final = 60.0
 
 
@@ -76,11 +77,17 @@ class Home:
             found = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict) or self._copied(found.get(_PLACE)):
+            return {}
+        return found
+
+    def _copied(self, place: object) -> bool:
+        """Whether the record came with a copy of another project's folder: its processes belong to that one."""
+        return isinstance(place, str) and place != str(self.folder.resolve()) and Path(place).is_dir()
 
     def remember(self, name: str, value: Any) -> None:
         """Record something; None forgets it."""
-        state = self.state()
+        state = self.state() | {_PLACE: str(self.folder.resolve())}
         state.pop(name, None)
         write_json(self._file, {**state, name: value} if value is not None else state)
 

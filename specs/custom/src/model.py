@@ -1,12 +1,14 @@
 """A model and a data module of the project's own."""
 
-import zlib
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
+
+from mlspec.runtime.preprocess import Preprocess
 
 
 class Ranker(pl.LightningModule):
@@ -33,21 +35,19 @@ class Ranker(pl.LightningModule):
 class Clicks(pl.LightningDataModule):
     """Every batch holds as many rows that were clicked as rows that were not."""
 
-    def __init__(self, batch_size: int = 256, folder: str = "artifacts/data") -> None:
+    def __init__(self, preprocess: Preprocess, batch_size: int = 256, folder: str = "artifacts/data") -> None:
         super().__init__()
+        self.preprocess = preprocess
         self.batch_size = batch_size
         self.folder = folder
 
-    def _rows(self, split: str) -> list[tuple[dict[str, Tensor], Tensor]]:
+    def _rows(self, split: str) -> list[tuple[dict[str, Any], int]]:
         table = pq.read_table(f"{self.folder}/{split}.parquet")
-        numbers = torch.tensor([table["query_length"].to_pylist(), table["position"].to_pylist()]).T.float()
-        countries = torch.tensor([[zlib.crc32(country.encode()) % 300] for country in table["country"].to_pylist()])
-        targets = torch.tensor(table["clicked"].to_pylist())
-        return [({"numbers": n, "categories": c}, t) for n, c, t in zip(numbers, countries, targets, strict=True)]
+        return list(zip(self.preprocess.features(table.to_pylist()), table["clicked"].to_pylist(), strict=True))
 
     def train_dataloader(self) -> DataLoader:
         rows = self._rows("train")
-        clicked = sum(int(target) for _, target in rows)
+        clicked = sum(target for _, target in rows)
         weights = [1 / clicked if target else 1 / (len(rows) - clicked) for _, target in rows]
         return DataLoader(rows, self.batch_size, sampler=WeightedRandomSampler(weights, len(rows)))
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import cast
 
 import pytest
 import yaml
 
+from mlspec.errors import SpecError
 from mlspec.parts.ci import pins
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files
+from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files, write
 
 FOLDER = ".github/workflows/mlspec-"
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -143,7 +145,7 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
     assert {f.anchor for f in made.values()} == {"repository"}
     test = yaml.safe_load(made[".github/workflows/mlspec-cola-test.yaml"].text)
     assert test["defaults"]["run"]["working-directory"] == "ml/cola"
-    assert test[True]["pull_request"]["paths"] == ["ml/cola/**"]
+    assert test[True]["pull_request"]["paths"] == ["ml/cola/**", ".github/workflows/mlspec-cola-test.yaml"]
 
 
 def test_an_arm_image_is_built_on_arm(tmp_path: Path) -> None:
@@ -159,3 +161,36 @@ def test_mlspec_may_come_from_elsewhere_than_the_index(tmp_path: Path) -> None:
         if ".github" in path:
             assert f"mlspec[train] @ {source}" in text
             assert "mlspec[train]==" not in text
+
+
+@pytest.mark.parametrize(
+    "remote", ["gs://b/dvc", "azure://c/dvc", "ssh://host/dvc", "hdfs://h/dvc", "../dvc", "/mnt/dvc"]
+)
+def test_a_remote_that_the_runners_cannot_reach_is_refused(remote: str, tmp_path: Path) -> None:
+    base = BASE.replace("data:\n", f"data:\n  remote: {remote}\n")
+    with pytest.raises(SpecError) as caught:
+        build(tmp_path, "ci:\n", base)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span is not None) == ("conflicting-options", True)
+    assert remote in found.message
+    assert "s3://" in found.help
+    assert codes(tmp_path, "", base) == []
+    assert codes(tmp_path, "ci: {github: {runner: our-own}}\n", base) == []
+
+
+def test_a_copied_project_does_not_take_the_workflows_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    one, two, moved = tmp_path / "ml" / "one", tmp_path / "ml" / "two", tmp_path / "moved"
+    one.mkdir(parents=True)
+    write(one, PACKAGE + "ci:\n", root=tmp_path)
+    shutil.copytree(one, two)
+    with pytest.raises(SpecError) as caught:
+        build(two, PACKAGE + "ci:\n")
+    (found,) = caught.value.diagnostics
+    assert found.code == "shared-workflow"
+    assert "'ml/one' and 'ml/two'" in found.message
+    assert codes(two, PACKAGE + "ci:\n", BASE.replace("name: cola", "name: mood")) == []
+    shutil.rmtree(two)
+    assert codes(one, PACKAGE + "ci:\n") == []
+    one.rename(moved)
+    assert codes(moved, PACKAGE + "ci:\n") == []

@@ -186,7 +186,7 @@ def test_numbers_that_are_no_numbers(tmp_path: Path) -> None:
     ("contents", "settings", "what"),
     [
         ("sentence,label\na,no\nca\xe9,yes\n".encode("latin-1"), {}, r"line 3: the byte 0xe9 is not utf-8"),
-        (b"", {}, "data/rows.csv is empty"),
+        (b"", {}, r"data/rows.csv is empty \(0 bytes\)"),
         ("sentence,label\n", {}, "there are no rows in data/rows.csv"),
         ("text,label\na,no\n", {}, "data/rows.csv has no column `sentence`"),
         ("sentence,label,label\na,no,no\n", {}, "has 2 columns named `label`"),
@@ -230,7 +230,7 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     made(tmp_path)
     names = sorted(p.name for p in (tmp_path / "artifacts/data").iterdir())
-    record = ["decisions.json", "profile.json", "schema.json"]
+    record = ["decisions.json", "origins.parquet", "profile.json", "schema.json"]
     assert names == [*record, "test.parquet", "train.parquet", "valid.parquet"]
     assert read(tmp_path, "schema.json") == {
         "inputs": {"sentence": {"type": "text"}},

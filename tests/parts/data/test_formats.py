@@ -274,7 +274,13 @@ def test_files_of_their_own(tmp_path: Path) -> None:
 
 def test_a_column_names_the_split(tmp_path: Path) -> None:
     names = ["train", "training", "dev", "valid", "val", "test"]
-    write(tmp_path, {"a.csv": "sentence,label,part\n" + "".join(f"s{i},no,{n}\n" for i, n in enumerate(names))})
+    write(
+        tmp_path,
+        {
+            "a.csv": "sentence,label,part\n"
+            + "".join(f"s{i},{'yes' if i % 2 else 'no'},{n}\n" for i, n in enumerate(names))
+        },
+    )
     tables = made(tmp_path, source="a.csv", split={"column": "part"})
     assert {n: [r["sentence"] for r in t.to_pylist()] for n, t in tables.items()} == {
         "train": ["s0", "s1"], "valid": ["s2", "s3", "s4"], "test": ["s5"],

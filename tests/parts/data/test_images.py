@@ -73,7 +73,7 @@ def test_damaged_images_are_told(tmp_path: Path) -> None:
     write(tmp_path, {"data/ant/bad.png": picture(1)[:40], "data/ant/empty.jpg": b"", "data/wasp/1.png": picture(1)})
     with pytest.raises(StageError) as caught:
         made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
-    assert "image is not an image that can be read (PNG, JPEG, ...): 2 rows" in caught.value.message
+    assert "image is not an image that can be read (PNG, JPEG, ...): 1 row" in caught.value.message
     assert "    data/ant/bad.png: " in caught.value.message
     assert "label is not one of: ant, bee: 1 row\n      data/wasp/1.png: 'wasp'" in caught.value.message
 
@@ -128,3 +128,65 @@ def test_what_the_stage_makes_is_what_preprocessing_reads(tmp_path: Path) -> Non
     assert pixels.dtype == np.float32
     assert abs(float(pixels.mean())) < 1e-5
     assert float(pixels.std()) == pytest.approx(1, abs=1e-4)
+
+
+def paths_of(root: Path, *lines: str) -> None:
+    write(root, {"data/a.csv": "\n".join(["image,label", *lines])})
+
+
+def test_absolute_paths_in_a_column_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"data/1.png": picture(1), "1.png": picture(2)})
+    paths_of(
+        tmp_path, "/1.png,ant", f"{tmp_path}/data/1.png,bee", "C:\\x\\1.png,bee", "data/../../1.png,ant", "1.png,bee"
+    )
+    with pytest.raises(StageError) as caught:
+        made(tmp_path, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
+    assert "is an absolute path; write it from the folder of the table, or from data.format.images: 3 rows" in (
+        caught.value.message
+    )
+
+
+def test_paths_with_backslashes_repeats_and_a_link(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    for i in range(8):
+        write(tmp_path, {f"disk/{i}.png": picture(i)})
+    (root / "data").mkdir(parents=True)
+    paths_of(root, *(f"img\\{i}.png,{'bee' if i % 2 else 'ant'}" for i in range(8)), "./img/0.png,ant")
+    (root / "data/img").symlink_to(tmp_path / "disk")
+    with pytest.raises(StageError, match="data/img is a link to a folder inside of the data") as caught:
+        made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
+    assert "data: {deps: [data/img]}" in caught.value.message
+    tables = made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET, deps=["data/img"])
+    assert len(rows(tables)) == 9
+    readings = [row["reading"] for row in read(root, "decisions.json")["decisions"]]
+    assert "8 paths with `\\` read with `/`" in readings
+    assert "1 row have the image of another row" in readings
+    assert f"data/img lies outside of the project: {tmp_path / 'disk'}" in readings
+
+
+def deep(largest: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.linspace(0, largest, 24).reshape(4, 6).astype(np.uint16)).save(out, "png")
+    return out.getvalue()
+
+
+def test_16_bits_of_which_12_are_used_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {f"data/{kind}/{i}.png": deep(4000 + i) for kind in ("ant", "bee") for i in range(8)})
+    with pytest.raises(StageError, match="has 16 bits a pixel, but no value above 4007"):
+        made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+    write(tmp_path, {"data/bee/9.png": deep(65535)})
+    made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
+    readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
+    assert "17 of 17 images: 16 bits a channel scaled to 8" in readings
+
+
+def test_a_struct_with_paths_and_with_placeholders(tmp_path: Path) -> None:
+    write(tmp_path, {"data/1.png": picture(7)})
+    column = [{"bytes": None, "path": "1.png"}, *({"bytes": picture(i), "path": f"{i}.png"} for i in range(7))]
+    pq.write_table(pa.table({"image": column, "label": ["ant", "bee"] * 4}), tmp_path / "data/a.parquet")
+    tables = made(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
+    assert sorted(r["image"] for r in rows(tables)) == sorted(picture(i) for i in range(8))
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    pq.write_table(pa.table({"image": [pointer, picture(1)], "label": ["ant", "bee"]}), tmp_path / "data/a.parquet")
+    with pytest.raises(StageError, match="image is a git-lfs pointer"):
+        made(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)

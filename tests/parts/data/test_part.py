@@ -68,6 +68,10 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "format": (section(source="data/a.txt"), [("unknown-format", "data/a.txt")]),
     "no-names": (section(format="{header: false}"), [("conflicting-options", "false")]),
     "no-delimiter": (section(source="a.parquet", format="{delimiter: ;}"), [("conflicting-options", "delimiter")]),
+    "no-level": (
+        section(target="{column: label, labels: [a, b], level: 1}"),
+        [("conflicting-options", "level")],
+    ),
     "no-escape": (section(source="a.parquet", format="{escape: '|'}"), [("conflicting-options", "escape")]),
     "no-decimal": (
         section(source="data/img", inputs="{image: image}", format="{type: images, decimal: ','}"),

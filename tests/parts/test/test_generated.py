@@ -24,7 +24,13 @@ pytest.importorskip("torch")
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
 MORE = "evaluate: {gates: {%s}}\nexport:\ntest: {robustness: {min_agreement: 0.2}}\n"
-GATES = {"numbers": 'r2: "> 0.5"', "custom": 'r2: "> 0.5"', "text": 'mcc: "> 0.5"', "images": 'mcc: "> 0.5"'}
+GATES = {
+    "numbers": 'r2: "> 0.5"',
+    "custom": 'r2: "> 0.5"',
+    "raw": 'r2: "> 0.5"',
+    "text": 'mcc: "> 0.5"',
+    "images": 'mcc: "> 0.5"',
+}
 
 
 def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +96,7 @@ def test_they_are_skipped_while_nothing_is_made(tmp_path: Path) -> None:
     done = pytest_in(project, "tests")
     assert done.returncode == 0
     assert re.search(r"^\d+ skipped", done.stdout.splitlines()[-1])
-    assert "has not been made yet: mlspec apply" in done.stdout
+    assert "does not exist: run mlspec apply" in done.stdout
 
 
 def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -105,15 +111,15 @@ def flipped(table: pa.Table) -> pa.Table:
 def test_flipped_labels_of_the_training_rows(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/train.parquet", flipped)
-    assert "test_the_model_has_learned_from_these_targets" in failed(project, "tests/test_model.py")
+    assert "test_predictions_fit_the_training_targets" in failed(project, "tests/test_model.py")
 
 
 def test_flipped_labels_of_the_test_rows(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", flipped)
     assert failed(project, "tests") == {
-        "test_the_metric_is_what_the_evaluation_says",
-        "test_the_bundle_is_of_this_data",
+        "test_metric_matches_the_evaluation",
+        "test_bundle_was_exported_from_this_data",
     }
 
 
@@ -121,14 +127,14 @@ def test_a_parquet_file_cut_short(exported: Exported) -> None:
     project = exported("numbers")
     path = project.artifacts / "data/valid.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    assert "test_every_split_has_rows_and_all_columns" in failed(project, "tests/test_data.py")
+    assert "test_each_split_has_rows_and_all_columns" in failed(project, "tests/test_data.py")
 
 
 def test_training_rows_in_the_test_split(exported: Exported) -> None:
     project = exported("numbers")
     train = pq.read_table(project.artifacts / "data/train.parquet")
     rewrite(project.artifacts / "data/test.parquet", lambda table: train.slice(0, table.num_rows))
-    assert failed(project, "tests/test_data.py") == {"test_the_splits_do_not_share_rows"}
+    assert failed(project, "tests/test_data.py") == {"test_splits_do_not_share_rows"}
 
 
 def test_a_target_beyond_the_labels_and_a_lost_column(exported: Exported) -> None:
@@ -139,7 +145,7 @@ def test_a_target_beyond_the_labels_and_a_lost_column(exported: Exported) -> Non
     )
     rewrite(project.artifacts / "data/valid.parquet", lambda table: table.drop_columns(["sentence"]))
     found = failed(project, "tests/test_data.py")
-    assert {"test_every_target_is_a_label", "test_every_split_has_rows_and_all_columns"} <= found
+    assert {"test_targets_are_known_labels", "test_each_split_has_rows_and_all_columns"} <= found
 
 
 def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
@@ -147,10 +153,24 @@ def test_other_preprocessing_in_the_bundle(exported: Exported) -> None:
     path = project.artifacts / "bundle/preprocess/preprocess.json"
     path.write_text(path.read_text().replace('"mean": ', '"mean": 3'))
     assert failed(project, "tests/test_contract.py") == {
-        "test_the_bundle_answers_as_the_trained_model",
-        "test_every_way_in_gives_the_answers_of_the_trained_model",
-        "test_the_files_are_those_that_were_exported",
+        "test_serving_prepares_rows_as_evaluation_does",
+        "test_numbers_reach_the_model_as_the_spec_declares",
+        "test_bundle_matches_the_trained_model",
+        "test_every_interface_matches_the_trained_model",
+        "test_bundle_files_match_the_lineage",
     }
+
+
+@pytest.mark.parametrize(("kind", "test"), [("raw", "numbers"), ("numbers", "numbers"), ("images", "pixels")])
+def test_another_kind_of_preprocessing_than_the_spec_declares(exported: Exported, kind: str, test: str) -> None:
+    project = exported(kind)
+    for folder in ("model", "bundle"):
+        path = project.artifacts / folder / "preprocess/preprocess.json"
+        settings = json.loads(path.read_text())
+        for member in settings["members"]:
+            member["raw"] = not member.get("raw", False)
+        path.write_text(json.dumps(settings))
+    assert f"test_{test}_reach_the_model_as_the_spec_declares" in failed(project, "tests/test_contract.py")
 
 
 def test_other_preprocessing_everywhere(exported: Exported) -> None:
@@ -162,16 +182,16 @@ def test_other_preprocessing_everywhere(exported: Exported) -> None:
         turned = {token: max(vocabulary.values()) + 4 - number for token, number in vocabulary.items() if number > 3}
         tokenizer["model"]["vocab"] = vocabulary | turned
         path.write_text(json.dumps(tokenizer))
-    assert "test_the_metric_is_what_the_evaluation_says" in failed(project, "tests/test_model.py")
+    assert "test_metric_matches_the_evaluation" in failed(project, "tests/test_model.py")
 
 
 def test_a_flipped_weight_in_the_graph(exported: Exported) -> None:
     project = exported("numbers")
     flip_a_weight(project.artifacts / "bundle/model.onnx")
     assert failed(project, "tests/test_contract.py") == {
-        "test_the_bundle_answers_as_the_trained_model",
-        "test_every_way_in_gives_the_answers_of_the_trained_model",
-        "test_the_files_are_those_that_were_exported",
+        "test_bundle_matches_the_trained_model",
+        "test_every_interface_matches_the_trained_model",
+        "test_bundle_files_match_the_lineage",
     }
 
 
@@ -181,7 +201,7 @@ def test_a_model_that_looks_at_the_rows_beside(exported: Exported) -> None:
     text = path.read_text().replace("return self.body(joined)[:, 0]", "return self.body(joined - joined.mean(0))[:, 0]")
     assert text != path.read_text()
     path.write_text(text)
-    assert "test_a_row_is_answered_alone_as_in_a_batch" in failed(project, "tests/test_model.py")
+    assert "test_outputs_do_not_depend_on_the_batch" in failed(project, "tests/test_model.py")
 
 
 def test_a_model_that_cannot_learn(exported: Exported) -> None:
@@ -191,10 +211,63 @@ def test_a_model_that_cannot_learn(exported: Exported) -> None:
         "return self.body(joined)[:, 0]", "return self.body(joined * 0 + joined.detach())[:, 0] * 0"
     )
     path.write_text(text)
-    assert "test_the_model_can_learn" in failed(project, "tests/test_model.py")
+    assert "test_model_can_overfit_eight_rows" in failed(project, "tests/test_model.py")
 
 
 def test_code_that_cannot_be_imported(exported: Exported) -> None:
     project = exported("custom")
     (project.root / "src/model.py").write_text("import nothing_of_this_name\n")
-    assert "test_what_the_spec_names_can_be_imported_and_called" in failed(project, "tests/test_code.py")
+    assert "test_callable_can_be_imported" in failed(project, "tests/test_code.py")
+
+
+def replaced(column: str, row: int, value: object) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        values = table[column].to_pylist()
+        values[row] = value
+        index = table.column_names.index(column)
+        return table.set_column(index, column, pa.array(values, table.schema.field(column).type))
+
+    return change
+
+
+def test_a_failed_check_names_row_column_and_value(exported: Exported) -> None:
+    project = exported("numbers")
+    project.spec("data:\n", "data:\n  checks: {size: {min: -50}}\n")
+    with_tests(project)
+    rewrite(project.artifacts / "data/valid.parquet", replaced("size", 3, -123.5))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    assert "valid.parquet, row 3, column size: -123.5 is below the minimum -50" in output
+
+
+def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
+    project = exported("text")
+    rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    assert "test.parquet, row 2, column label: 7 is not the position of a label (0 to 1)" in output
+
+
+def test_different_outputs_name_the_row_and_both_values(exported: Exported) -> None:
+    project = exported("numbers")
+    flip_a_weight(project.artifacts / "bundle/model.onnx")
+    output = pytest_in(project, "tests/test_contract.py").stdout
+    assert re.search(
+        r"the bundle and the trained model differ: \[-?[\d.]+\] instead of \[-?[\d.]+\] in row \d+, \{'size'", output
+    )
+    assert "Max absolute difference" in output
+
+
+def test_an_unknown_marker_is_an_error(exported: Exported) -> None:
+    project = exported("numbers")
+    (project.root / "tests/test_own.py").write_text("import pytest\n\n@pytest.mark.unti\ndef test_own():\n    pass\n")
+    done = pytest_in(project, "tests/test_own.py")
+    assert done.returncode != 0
+    assert "unti" in done.stdout
+
+
+def test_a_dozen_rows(tmp_path: Path) -> None:
+    project = numbers(tmp_path, MORE % 'r2: ">= -1000"')
+    data = project.root / "data/prices.csv"
+    data.write_text("".join(data.read_text().splitlines(keepends=True)[:13]))
+    with_tests(project).run("data", "train", "evaluate", "gate", "export")
+    done = pytest_in(project, "tests")
+    assert done.returncode == 0, done.stdout

@@ -103,7 +103,8 @@ def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path
 @pytest.mark.slow
 def test_a_data_module_of_the_projects_own_goes_on_at_the_last_whole_epoch(tmp_path: Path) -> None:
     section = (
-        '{class: "src.model:Small", args: {hidden: 8}, datamodule: "src.data:Doubles", datamodule_args: {rows: 64}}'
+        '{class: "src.model:Small", args: {hidden: 8}, datamodule: "src.data:Doubles", datamodule_args: {rows: 64}, '
+        "preprocess: none, compare_inputs: false}"
     )
     whole, killed = made(tmp_path / "whole", section=section), made(tmp_path / "killed", section=section)
     assert run(whole).code == 0
@@ -142,6 +143,45 @@ def test_a_monitor_that_only_running_shows_to_be_missing(tmp_path: Path) -> None
     assert ended.code == 4
     assert "valid/error" in ended.said
     assert "Traceback" not in ended.said
+
+
+TEXT = """
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+
+class Words(pl.LightningModule):
+    def __init__(self, labels):
+        super().__init__()
+        self.words = nn.EmbeddingBag(200, len(labels))
+
+    def forward(self, input_ids, attention_mask):
+        return self.words(input_ids, per_sample_weights=None)
+
+    def training_step(self, batch, _):
+        inputs, targets = batch
+        return nn.functional.cross_entropy(self(**inputs), targets)
+
+    def validation_step(self, batch, _):
+        inputs, targets = batch
+        self.log("val_loss", nn.functional.cross_entropy(self(inputs["input_ids"], inputs["attention_mask"]), targets))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+"""
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
+def test_texts_and_half_precision_are_compared_without_a_false_alarm(tmp_path: Path, precision: str) -> None:
+    project = projects.text(tmp_path)
+    name = f"words_{precision[:2]}"
+    (tmp_path / f"{name}.py").write_text(TEXT, encoding="utf-8")
+    old = "{type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 24, vocab_size: 120, dropout: 0}"
+    project.spec(old, f'{{class: "{name}:Words", vocab_size: 120, max_length: 24}}')
+    project.spec("max_epochs: 8", f"max_epochs: 1, precision: {precision}, checkpoint: {{monitor: val_loss}}")
+    project.run("data", "train")
+    assert metrics(project)["best"]["monitor"] == "val_loss"
 
 
 def test_objects_among_the_hyperparameters_are_not_unpickled(tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ def metrics(project: Applied) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    """Trained with the defaults."""
+    project = projects.text(tmp_path_factory.mktemp("once"), "evaluate: {metrics: [accuracy]}\n")
+    project.spec("dropout: 0", "dropout: 0.2")
+    project.spec("max_epochs: 8", "max_epochs: 2")
+    project.run("data", "train")
+    return project
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "numbers", "images"])
 def test_every_kind_of_model_learns(kind: str, tmp_path: Path) -> None:
@@ -175,10 +185,36 @@ def test_a_metric_means_in_training_what_it_means_in_evaluation(tmp_path: Path) 
     assert evaluated["recall"] == evaluated["accuracy"]  # so it is with the average `weighted`
 
 
-def test_what_a_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
-    project = projects.text(tmp_path, "evaluate: {average: macro}\n")
-    train = next(stage for stage in project.build().plan.stages if stage.name == "train")
-    assert {"evaluate.metrics", "evaluate.average", "evaluate.threshold"} <= set(train.params)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    ["workers: 2", "log_every: 1", "checkpoint: {every: 1m}", "checkpoint: {every_steps: 2}", "devices: 1",
+     "accelerator: cpu", "an added metric"],
+)  # fmt: skip
+def test_what_training_does_not_depend_on_leaves_the_weights_alone(change: str, once: Applied, tmp_path: Path) -> None:
+    project = projects.text(tmp_path, "evaluate: {metrics: [accuracy]}\n")
+    project.spec("dropout: 0", "dropout: 0.2")
+    if change == "an added metric":
+        project.spec("[accuracy]", "[accuracy, auroc]")
+        change = "log_every: 10"
+    project.spec("max_epochs: 8", f"max_epochs: 2, {change}")
+    project.run("data", "train")
+    assert same(weights(once), weights(project))
+    assert same(weights(once, "last"), weights(project, "last"))
+
+
+def test_what_a_watched_metric_means_is_something_training_depends_on(tmp_path: Path) -> None:
+    def measured() -> set[str]:
+        train = next(stage for stage in project.build().plan.stages if stage.name == "train")
+        return {key for key in train.params if key.startswith("evaluate")}
+
+    project = projects.text(tmp_path, "evaluate: {average: macro, metrics: [accuracy]}\n")
+    before = fingerprint(project.job())
+    assert measured() == set()
+    project.spec("metrics: [accuracy]", "metrics: [accuracy, mcc]")
+    assert fingerprint(project.job()) == before
+    project.spec("learning_rate: 0.01", "learning_rate: 0.01, checkpoint: {monitor: valid/f1}")
+    assert measured() == {"evaluate.average", "evaluate.threshold"}
     before = fingerprint(project.job())
     project.spec("average: macro", "average: micro")
     assert fingerprint(project.job()) != before

@@ -1,0 +1,228 @@
+"""Compares what `forward` gets in training with what evaluation, export and serving give it, before the first step."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from mlspec.errors import StageError
+from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
+from mlspec.learning.rows import Rows
+from mlspec.parts.model.spec import Custom
+from mlspec.runtime.preprocess import Preprocess, load
+from mlspec.runtime.preprocess.fit import write
+from mlspec.runtime.preprocess.mixed import FILE
+
+SAME = 0.5
+"""Share of a batch's rows that are rows of the data: from here on both come from one preparation."""
+OVERLAP = 0.05
+"""Share of the test rows that are trained on, from which on training stops; below it may be chance."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What evaluation, export and serving give: the rows of each split, prepared as the spec declares."""
+
+    model: Custom
+    preprocess: Preprocess
+    rows: Mapping[str, Rows]
+    folder: Path
+    """Of the fitted preprocessing."""
+
+    @property
+    def declared(self) -> str:
+        """`mlspec` or `none`."""
+        return self.model.preprocess or "mlspec"
+
+    @property
+    def other(self) -> str:
+        """What the spec could declare instead."""
+        return "mlspec" if self.declared == "none" else "none"
+
+    def prepared_otherwise(self) -> Sequence[Any]:
+        """The training rows as they were with the other declaration."""
+        folder = self.folder.with_name("preprocess-compared")
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("pretrained-*"))
+        members = json.loads((folder / FILE).read_text(encoding="utf-8"))["members"]
+        write(folder / FILE, members, self.other == "none")
+        columns = [*self._columns(members)]
+        return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
+
+    def _columns(self, members: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        found: list[str] = []
+        for member in members:
+            found += [*member.get("inputs", ()), *member.get("numbers", ()), *member.get("categories", ())]
+            found += [member["input"]] if "input" in member else []
+        return found
+
+
+class FirstBatch(pl.Callback):
+    """Watches the calls of `forward` in the first epoch: the first is compared, the rows of all are looked up in test.
+
+    It draws no batch of its own, so that training runs as without it.
+    """
+
+    def __init__(self, expected: Expected) -> None:
+        self.expected = expected
+        self.compared = False
+        self.batch: Any = None
+        self.seen: set[bytes] = set()
+        self.kinds: dict[str, torch.dtype] = {}
+        self.hook: Any = None
+
+    @property
+    def own_rows(self) -> bool:
+        """Whether the training rows come from a data module of the project."""
+        return self.expected.model.datamodule is not None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Watch `forward` from here on."""
+        self.hook = pl_module.register_forward_pre_hook(self._called, with_kwargs=True)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
+        """Keep the batch of a training step that does not call `forward`."""
+        self.batch = None if self.compared else batch
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Compare the batch itself where `forward` was not called."""
+        if not self.compared and self.own_rows:
+            self._compare(_of_batch(pl_module, self.batch, self.expected.preprocess.names))
+        self.batch = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After the first epoch: which rows of the test split were among them?"""
+        if self.hook is not None:
+            self.hook.remove()
+            self.hook = None
+            if self.own_rows and self.seen:
+                self._look_up()
+
+    def _called(self, module: pl.LightningModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        # In several processes Lightning calls `training_step` by way of a `forward` of its own.
+        if not module.trainer.training or getattr(module.forward, "__func__", None) is not type(module).forward:
+            return
+        try:
+            inputs = _named(module, args, kwargs)
+        except TypeError:
+            return  # the call itself fails with a better message
+        if not self.compared:
+            self._compare(inputs)
+        if self.own_rows and all(isinstance(v, Tensor) for v in inputs.values()):
+            self.seen.update(of_tensors(inputs).keys(self._steps))
+
+    @cached_property
+    def _train(self) -> Given:
+        return rounded(self.expected.rows["train"].features, self.kinds)
+
+    @cached_property
+    def _steps(self) -> dict[str, Any]:
+        return self._train.steps()
+
+    def _compare(self, inputs: Mapping[str, Any] | None) -> None:
+        self.compared = True
+        if inputs is None:
+            self._refuse("training_step does not call forward, so that its inputs cannot be compared", self._call)
+            return
+        strange = {name: type(v).__name__ for name, v in inputs.items() if not isinstance(v, Tensor)}
+        wanted = self.expected.preprocess.names
+        if strange or set(inputs) != set(wanted):
+            given = ", ".join(f"{name} ({strange[name]})" if name in strange else name for name in inputs) or "no input"
+            what = f"training calls forward with {given}; evaluation, export and serving with {', '.join(wanted)}"
+            self._refuse(what, self._call)
+            return
+        self.kinds = {name: tensor.dtype for name, tensor in inputs.items()}
+        self._values(of_tensors(inputs))
+
+    @property
+    def _call(self) -> str:
+        return f"call self(...) in training_step with tensors named {', '.join(self.expected.preprocess.names)}"
+
+    def _values(self, training: Given) -> None:
+        keys = training.keys(self._steps)
+        known = {
+            k for rows in self.expected.rows.values() for k in rounded(rows.features, self.kinds).keys(self._steps)
+        }
+        if share_known(keys, known) >= SAME:
+            return
+        otherwise = rounded(self.expected.prepared_otherwise(), self.kinds)
+        steps = otherwise.steps()
+        likely = share_known(training.keys(steps), otherwise.keys(steps)) >= SAME
+        names = differing(training, self._train) or [n for n in training.names if likely and n in steps]
+        names = names or in_part(training, self._train, self._steps, SAME)
+        if not names:
+            return
+        head = (
+            "forward gets other inputs in training than in evaluation, export and serving "
+            f"(model.preprocess: {self.expected.declared})"
+        )
+        lines = [head]
+        for name in names:
+            lines.append(f"{name} in training: {training.described(name)}")
+            lines.append(f"{name} in evaluation: {self._train.described(name)}")
+        self._refuse("\n  ".join(lines), self._way(likely or not differing(training, otherwise)))
+
+    def _way(self, otherwise: bool) -> str:
+        expected = self.expected
+        if otherwise:
+            return f"set model.preprocess: {expected.other}, which gives evaluation what training has"
+        source = expected.model.datamodule
+        if source is None:
+            return "let training_step give forward the inputs of the batch as they are"
+        if expected.declared == "none":
+            return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
+        return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"
+
+    def _look_up(self) -> None:
+        """Compare the rows that were trained on with those of the test split."""
+        keys = {
+            split: set(rounded(rows.features, self.kinds).keys(self._steps))
+            for split, rows in self.expected.rows.items()
+        }
+        alone = keys.get("test", set()) - keys["train"] - keys["valid"]
+        found = len(alone & self.seen)
+        if not found:
+            return
+        source = self.expected.model.datamodule
+        what = f"{found} of {len(alone)} rows of the test split are among the rows that {source} trains on"
+        if found >= OVERLAP * len(alone):
+            help = "train on artifacts/data/train.parquet, validate on artifacts/data/valid.parquet"
+            self._refuse(f"{what}, so that evaluate would be too optimistic", help)
+        else:
+            print(f"warning: {what}", flush=True)
+
+    def _refuse(self, what: str, help: str) -> None:
+        if self.expected.model.compare_inputs:
+            raise StageError(what, help=f"{help}; if it is intended, set model.compare_inputs: false")
+        print(f"warning: {what}", flush=True)
+
+
+def _named(module: pl.LightningModule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a call of `forward` by the names of its parameters."""
+    signature = inspect.signature(module.forward)
+    found: dict[str, Any] = {}
+    for name, value in signature.bind(*args, **kwargs).arguments.items():
+        found |= value if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _of_batch(module: pl.LightningModule, batch: Any, names: Sequence[str]) -> dict[str, Any] | None:
+    """The inputs of a batch, by name or in the order of `forward`; None where it is not clear which they are."""
+    first = batch[0] if isinstance(batch, list | tuple) and batch else batch
+    if isinstance(first, Mapping):
+        found = {name: first[name] for name in names if name in first}
+        return found if len(found) == len(names) else None
+    if not isinstance(batch, list | tuple) or not isinstance(first, Tensor):
+        return None
+    parameters = list(inspect.signature(module.forward).parameters)
+    pairs = dict(zip(parameters, batch, strict=False))
+    return {name: pairs[name] for name in names} if set(names) <= set(pairs) else None

@@ -1,0 +1,32 @@
+"""Values that no preprocessing reads, in training or in serving: found here, where their file and line are known."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.spec import DataSpec
+from mlspec.runtime.preprocess.base import MAX_CHARACTERS
+
+LARGEST_TARGET = 3e38
+"""Targets are float32 in training; a larger one would be infinite."""
+
+
+def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
+    """Texts that are too long and targets that are too large. The rows are typed: a text is a string."""
+    failures: list[Failure] = []
+    for name, spec in data.columns.items():
+        if spec.type == "text" and pa.types.is_string(raw.table[name].type):
+            counts = pc.fill_null(pc.utf8_length(raw.table[name]), 0)
+            rows = pc.indices_nonzero(pc.greater(counts, MAX_CHARACTERS)).to_pylist()
+            longest = pc.max(counts).as_py() if rows else 0
+            what = f"has more than {MAX_CHARACTERS:,} characters (the longest {longest:,})"
+            failures += raw.failure(name, what, rows)
+    if data.target.type == "number":
+        target = data.target.column
+        rows = pc.indices_nonzero(
+            pc.fill_null(pc.greater(pc.abs(raw.table[target]), LARGEST_TARGET), False)
+        ).to_pylist()
+        failures += raw.failure(target, f"is beyond {LARGEST_TARGET:g}, the largest number that a model learns", rows)
+    return failures

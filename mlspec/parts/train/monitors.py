@@ -1,0 +1,64 @@
+"""What training monitors, and which direction is better: declared, or certain from the name; never guessed. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlspec.parts.evaluate.names import asked, better, direction
+from mlspec.parts.train.spec import TrainSpec
+
+Mode = Literal["min", "max"]
+GOALS: dict[Mode, str] = {"min": "minimize", "max": "maximize"}
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A value that decides something in training."""
+
+    subject: str
+    """What it decides: `checkpoint`, `early stopping`, `sweep`."""
+    name: str
+    mode: Mode | None
+    """Which direction is better; None where neither the spec nor the name says so."""
+    key: tuple[str, ...]
+    """The key of the spec that declares the direction."""
+
+    @property
+    def reading(self) -> str:
+        """`largest valid/accuracy`."""
+        return better(self.name, self.mode)
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """Message and help where the direction is not known."""
+        return asked(
+            self.name, ".".join(self.key), ("minimize", "maximize") if self.key[-1] == "goal" else ("min", "max")
+        )
+
+
+def of_train(train: TrainSpec) -> Iterator[Monitor]:
+    """What the section `train` monitors."""
+    kept, stop = train.checkpoint, train.early_stopping
+    yield Monitor("checkpoint", kept.monitor, kept.mode or direction(kept.monitor), ("train", "checkpoint", "mode"))
+    if stop is not None:
+        mode = stop.mode or direction(stop.monitor)
+        yield Monitor("early stopping", stop.monitor, mode, ("train", "early_stopping", "mode"))
+
+
+def of_sweep(metric: str, goal: str | None) -> Monitor:
+    """What a sweep optimises."""
+    mode = next((mode for mode, word in GOALS.items() if word == goal), None) or direction(metric)
+    return Monitor("sweep", metric, mode, ("sweep", "goal"))
+
+
+def of_run(train: TrainSpec, sweep: object) -> Iterator[Monitor]:
+    """All monitors of a run, `sweep` as its configuration has it."""
+    yield from of_train(train)
+    if isinstance(sweep, Mapping) and sweep.get("metric"):
+        yield of_sweep(str(sweep["metric"]), _text(sweep.get("goal")))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,157 @@
+"""What a stage opened in the project against what `dvc.yaml` declares of it: the rest goes to `reads.lock` and the log.
+
+The next build makes inputs of the stage out of `reads.lock`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import mlspec
+from mlspec.job import Job, write_text
+from mlspec.parts.data.address import is_callable
+from mlspec.parts.data.spec import DataSpec
+from mlspec.plan.stage import outermost
+from mlspec.run.engines.reasons import yaml
+from mlspec.source import reads
+from mlspec.source.python import constants
+from mlspec.source.reads import covered, flow_list, inside
+from mlspec.watch import Seen, watching
+
+_FOLDERS = frozenset({"artifacts", "conf", "multirun", "wandb"})
+"""Folders that mlspec and its tools write. Stages declare what they read of `artifacts/`."""
+_INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__"})
+_FILES = frozenset({"dvc.yaml", "dvc.lock", "mlspec.lock", reads.FILE})
+
+
+@contextmanager
+def watched(stage: str, job: Job) -> Iterator[None]:
+    """Watch what the body of a stage opens. A stage that is not in `dvc.yaml` is not watched."""
+    entry = _entry(stage, job.root)
+    if entry is None:
+        yield
+        return
+    start = time.time()
+    with watching(job.root, job.scratch / f"opened-{os.getpid()}") as seen:
+        yield
+    if stage != "test":  # it loads the code of the other stages, and calls little of it
+        seen.read.update(_written_out(seen.read, job.root, start))
+    known = _known(job.root)
+    mine = known.get(stage, ())
+    declared = [*(path for path in _paths(entry, "deps") if path not in mine), *_own(stage, job)]
+    outputs = [path for kind in ("outs", "metrics", "plots") for path in _paths(entry, kind)]
+    found = undeclared(seen, job.root, (*declared, *outputs))
+    _record(known, stage, found, job.root)
+    for line in _said(stage, job, [path for path in found if path not in mine]):
+        print(f"warning: {line}", flush=True)
+
+
+def _written_out(read: Iterable[str], root: Path, start: float) -> set[str]:
+    """Files whose whole path stands in the code that ran, where nothing has written them since.
+
+    Libraries that open files without Python, such as pyarrow and polars, are seen by nobody; their users mostly write
+    the path out.
+    """
+    code = {path for path in map(_source, read) if path.endswith(".py") and _matters(path, root)}
+    texts = {text for path in code for text in constants((root / path).read_bytes())}
+    files = {text for text in texts if inside(text) and (root / text).is_file()}
+    return {path for path in files if (root / path).stat().st_mtime < start}
+
+
+def undeclared(seen: Seen, root: Path, declared: Sequence[str]) -> tuple[str, ...]:
+    """Files that were read, not written, and not declared; their folder where that was listed to find them."""
+    opened = {_source(path) for path in seen.read} - seen.written
+    found = sorted(p for p in opened if _matters(p, root) and not covered(p, declared) and (root / p).is_file())
+    return outermost(sorted(_listed(path, seen.listed, root) for path in found))
+
+
+def _matters(path: str, root: Path) -> bool:
+    steps = path.split("/")
+    ours = (Path(sys.prefix), Path(mlspec.__file__).parent)
+    return (
+        steps[0] not in _FOLDERS
+        and path not in _FILES
+        and inside(path)
+        and not any(step.startswith(".") or step in _INSTALLED for step in steps)
+        and not path.endswith(".dvc")
+        and not any((root / path).is_relative_to(folder) for folder in ours)
+    )
+
+
+def _source(path: str) -> str:
+    """The module that a file of bytecode was made from."""
+    if not path.endswith(".pyc"):
+        return path
+    try:
+        return importlib.util.source_from_cache(path)
+    except ValueError:
+        return path
+
+
+def _listed(path: str, listed: Iterable[str], root: Path) -> str:
+    """The folder of a data file whose folder was listed: a new file in it would be read as well.
+
+    Python lists the folders of modules itself.
+    """
+    folder = str(PurePosixPath(path).parent)
+    if folder == "." or folder not in listed or any((root / folder).glob("*.py")):
+        return path
+    return folder
+
+
+def _entry(stage: str, root: Path) -> Mapping[str, Any] | None:
+    try:
+        found = yaml((root / "dvc.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    stages = found.get("stages") if isinstance(found, dict) else None
+    entry = stages.get(stage) if isinstance(stages, dict) else None
+    return entry if isinstance(entry, dict) else None
+
+
+def _paths(entry: Mapping[str, Any], kind: str) -> list[str]:
+    rows = entry.get(kind) or []
+    names = [next(iter(row), "") if isinstance(row, dict) else row for row in rows]
+    return [str(name).replace("\\${", "${") for name in names]
+
+
+def _own(stage: str, job: Job) -> Sequence[str]:
+    """What the spec itself declares beside: it may be in `reads.lock` from before."""
+    data = job.get(DataSpec)
+    return data.deps if stage == "data" and data is not None else ()
+
+
+def _known(root: Path) -> dict[str, tuple[str, ...]]:
+    file = root / reads.FILE
+    return reads.parse(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else {}
+
+
+def _record(known: Mapping[str, tuple[str, ...]], stage: str, found: tuple[str, ...], root: Path) -> None:
+    updated = {name: paths for name, paths in {**known, stage: found}.items() if paths}
+    if updated == dict(known):
+        return
+    if updated:
+        write_text(root / reads.FILE, reads.dump(updated))
+    else:
+        (root / reads.FILE).unlink(missing_ok=True)
+
+
+def _said(stage: str, job: Job, new: Sequence[str]) -> Iterator[str]:
+    data = job.get(DataSpec)
+    if not new:
+        return
+    names = ", ".join(new)
+    called = [s for s in data.sources.values() if is_callable(s)] if data is not None and stage == "data" else []
+    if called and data is not None:
+        deps = flow_list([*data.deps, *new])
+        function = ", ".join(called)
+        yield f"{function} reads {names}, which the spec does not declare; add to its section data: deps: {deps}"
+    else:
+        yield f"the spec does not declare {names}; {reads.FILE} now lists it as an input of {stage}"

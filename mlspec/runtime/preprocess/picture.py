@@ -1,0 +1,187 @@
+"""The bytes of an image file to upright pixels of 8 bits a channel, grey or RGB, and what was converted on the way.
+
+Training, evaluation and serving all read images with this module. What has more than one sensible reading is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+MAX_PIXELS = 50_000_000
+"""Pillow's own guard against decompression bombs only warns at this size."""
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+"""Formats that Pillow reads without a program of their own (EPS starts Ghostscript) and recognises by content."""
+DEEPEST = 65535
+
+_DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, ArithmeticError, LookupError, TypeError, AttributeError,
+            EOFError, RuntimeError, MemoryError, struct.error, zlib.error)  # fmt: skip
+"""What Pillow's readers raise for bytes that are no sound image."""
+_ORIENTATION, _PAGE_KIND, _BITS, _PHOTOMETRIC = 0x0112, 254, 258, 262
+_REDUCED = 1
+_SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))
+
+
+class Picture(NamedTuple):
+    """An image of mode L or RGB."""
+
+    image: Pillow.Image
+    notes: tuple[str, ...] = ()
+    """How pixels, orientation and colours were converted, in words for the record of decisions."""
+    deepest: int | None = None
+    """The largest value of an image with 16 bits a pixel, before it was scaled to 8."""
+    format: str = ""
+    """The format of the file, by its content."""
+
+
+def picture(raw: bytes) -> Picture:
+    """The image in a file's bytes. Raises ValueError where there is none, or where it can be read in several ways."""
+    image, notes = _loaded(raw)
+    grey, deep_notes, deepest = _eight_bits(image, raw)
+    flat, colour_notes = _flat(grey)
+    profile = image.info.get("icc_profile")
+    if profile and not any(name in profile for name in _SRGB):
+        colour_notes = (*colour_notes, "the embedded colour profile was not applied")
+    return Picture(flat, (*notes, *deep_notes, *colour_notes), deepest, image.format or "")
+
+
+def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
+    """The decoded image, upright."""
+    from PIL import Image as Pillow
+
+    notes: list[str] = []
+    fault = ""
+    try:
+        image: Pillow.Image = Pillow.open(io.BytesIO(raw), formats=_formats())
+        fault = _fault(image)
+        if not fault:
+            if image.format == "MPO":
+                notes.append("the first image of a JPEG file with several was read")
+            turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+            image.load()
+            # A phone held sideways says so in a tag, and leaves the pixels as they are.
+            image = _upright(image) if turned else image
+            notes += ["turned upright as its EXIF orientation says"] if turned else []
+    except (*_DAMAGED, Pillow.DecompressionBombError):
+        raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
+    if fault:
+        raise ValueError(fault)
+    return image, tuple(notes)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those that the installed Pillow has."""
+    from PIL import Image as Pillow
+
+    Pillow.init()
+    return tuple(name for name in FORMATS if name in Pillow.OPEN)
+
+
+def _fault(image: Pillow.Image) -> str:
+    """Why an image that can be opened is not read; `""` where it is."""
+    if image.width * image.height > MAX_PIXELS:
+        return f"has more than {MAX_PIXELS:,} pixels"
+    if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
+        return ""
+    if image.format != "TIFF":
+        return "is an animation; save one of its frames as a PNG file"
+    return "has several pages; save each as a file of its own" if _pages(image) > 1 else ""
+
+
+def _pages(image: Any) -> int:
+    """The pages of a TIFF file that are not smaller copies of another."""
+    pages = 0
+    for index in range(image.n_frames):
+        image.seek(index)
+        pages += index == 0 or not image.tag_v2.get(_PAGE_KIND, 0) & _REDUCED
+    image.seek(0)
+    return pages
+
+
+def _upright(image: Pillow.Image) -> Pillow.Image:
+    from PIL import ImageOps
+
+    format = image.format
+    ImageOps.exif_transpose(image, in_place=True)
+    image.format = format
+    return image
+
+
+def _eight_bits(image: Pillow.Image, raw: bytes) -> tuple[Pillow.Image, tuple[str, ...], int | None]:
+    """The image with 8 bits a channel. Pillow would cut off at 255 what is larger instead of scaling it."""
+    from PIL import Image as Pillow
+
+    bits, inverted = _depth(image, raw)
+    if image.mode == "F":
+        raise ValueError("has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel")
+    if not image.mode.startswith("I"):
+        return image, (("16 bits a channel scaled to 8",) if bits > 8 else ()), None
+    deep = np.asarray(image, dtype=np.int64)
+    known = image.mode.startswith("I;16") or image.format in ("PNG", "PPM", "JPEG2000")
+    if not known or deep.min(initial=0) < 0 or deep.max(initial=0) > DEEPEST:
+        raise ValueError("has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel")
+    largest = 2 ** min(bits, 16) - 1 if bits > 8 else DEEPEST
+    if inverted:
+        deep = largest - deep
+    shade = image.info.get("transparency")
+    if isinstance(shade, int):
+        deep = np.where(deep == shade, largest, deep)
+    made = Pillow.fromarray((deep * (255 / largest)).clip(0, 255).round().astype(np.uint8))
+    return made, (f"{min(bits, 16) if bits > 8 else 16} bits a channel scaled to 8",), int(deep.max(initial=0))
+
+
+def _depth(image: Pillow.Image, raw: bytes) -> tuple[int, bool]:
+    """The bits of a channel as the file has them, 8 where it does not say; and whether 0 is white."""
+    tags: Any = getattr(image, "tag_v2", None)
+    if tags is not None:
+        bits = tags.get(_BITS, (8,))
+        deep = max(bits) if isinstance(bits, tuple) else int(bits)
+        return deep, deep > 8 and tags.get(_PHOTOMETRIC) == 0
+    deep = image.format == "PNG" and raw[24] == 16
+    return 16 if deep or image.mode.startswith("I;16") else 8, False
+
+
+def _flat(image: Pillow.Image) -> tuple[Pillow.Image, tuple[str, ...]]:
+    """The image as L or RGB, what is transparent on white."""
+    from PIL import Image as Pillow
+
+    notes = tuple(said for mode, said in _MODES.items() if image.mode == mode)
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    try:
+        if not _transparent(image):
+            return image.convert(mode), notes
+        layered = image.convert("LA" if mode == "L" else "RGBA")
+    except ValueError:
+        raise ValueError(f"has the colour mode {image.mode}, which cannot be converted; save it as RGB") from None
+    alpha = layered.getchannel("A")
+    least, most = alpha.getextrema()
+    if least == 255:
+        return layered.convert(mode), notes
+    if most == 0:
+        raise ValueError("is fully transparent (alpha is 0 in every pixel); save it without an alpha channel")
+    white = Pillow.new(mode, image.size, "white")
+    white.paste(layered.convert(mode), mask=alpha)
+    return white, (*notes, "transparent pixels composited on white")
+
+
+_MODES = {
+    "1": "black and white pixels read as 0 and 255",
+    "P": "palette replaced by its colours",
+    "PA": "palette replaced by its colours",
+    "CMYK": "CMYK converted to RGB",
+    "LAB": "LAB colours converted to RGB",
+    "YCbCr": "YCbCr converted to RGB",
+}
+
+
+def _transparent(image: Pillow.Image) -> bool:
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info

@@ -1,0 +1,168 @@
+"""Modules of the project to the files that importing them loads, followed through their text: nothing is imported.
+
+Where the text leaves open what is loaded, more is named rather than less. Names that are computed at run time cannot be
+followed; the stage's own process records those (`mlspec/watch.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+_SUFFIXES = (*EXTENSION_SUFFIXES, ".py", ".pyc")
+_CALLS = ("import_module", "__import__")
+
+
+class Imports:
+    """The modules of one project. Each file is read and parsed once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._parsed: dict[str, tuple[str, ...]] = {}
+
+    def of_modules(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Files that importing these dotted names loads, packages included: POSIX paths in the project, sorted."""
+        return self._follow(names)
+
+    def of_files(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Files that running these files of the project loads, without themselves."""
+        return self._follow(name for path in paths for name in self._names(path, _module(path)))
+
+    def file(self, name: str) -> str:
+        """The file that Python loads for a dotted name, `""` where there is none: a namespace, or no module of ours.
+
+        In the order of https://docs.python.org/3/library/importlib.html#importlib.machinery.FileFinder: a package
+        comes before a module of the same name.
+        """
+        steps = name.split(".")
+        if not all(step.isidentifier() for step in steps):
+            return ""
+        path = "/".join(steps)
+        places = [*(f"{path}/__init__{suffix}" for suffix in _SUFFIXES), *(path + suffix for suffix in _SUFFIXES)]
+        return next((place for place in places if _is_file(self._root / place)), "")
+
+    def _follow(self, names: Iterable[str]) -> tuple[str, ...]:
+        files: set[str] = set()
+        seen: set[str] = set()
+        left = list(names)
+        while left:
+            name = left.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            package, _, last = name.rpartition(".")
+            if last == "*":
+                left += self._starred(package)
+                continue
+            if package:
+                left.append(package)
+            if file := self.file(name):
+                files.add(file)
+                left += self._names(file, name)
+        return tuple(sorted(files))
+
+    def _names(self, path: str, module: str) -> tuple[str, ...]:
+        """Dotted names that the text of a file imports; none where it is not Python's source."""
+        if path not in self._parsed:
+            tree = _tree(self._root / path)
+            package = module if path.rpartition("/")[2].startswith("__init__.") else module.rpartition(".")[0]
+            self._parsed[path] = tuple(dict.fromkeys(_imported(tree, package))) if tree else ()
+        return self._parsed[path]
+
+    def _starred(self, package: str) -> list[str]:
+        """What `from package import *` loads beyond the package: the modules that its `__all__` names.
+
+        All modules in its folder where `__all__` is computed.
+        """
+        file = self.file(package)
+        if not file.rpartition("/")[2].startswith("__init__."):
+            return []
+        tree = _tree(self._root / file)
+        names = _public(tree) if tree else []
+        if names is None:
+            folder = (self._root / file).parent
+            names = sorted({entry.name.partition(".")[0] for entry in folder.iterdir()})
+        return [f"{package}.{name}" for name in names]
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def _tree(file: Path) -> ast.Module | None:
+    if file.suffix != ".py":
+        return None
+    try:
+        return ast.parse(file.read_bytes())  # bytes: a file may say in which encoding it is written
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = _absolute("." * level + (module or ""), package)
+                if base:
+                    yield base
+                    yield from (f"{base}.{alias.name}" for alias in names)
+            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _called(function) in _CALLS:
+                if base := _absolute(name, package):
+                    yield base
+            case _:
+                pass
+
+
+def _absolute(name: str, package: str) -> str:
+    """`..layers` in the package `a.b` is `a.layers`; `""` where it leads out of the topmost package."""
+    bare = name.lstrip(".")
+    level = len(name) - len(bare)
+    if not level:
+        return bare
+    steps = package.split(".") if package else []
+    if len(steps) < level:
+        return ""
+    return ".".join([*steps[: len(steps) - level + 1], *([bare] if bare else [])])
+
+
+def _called(function: ast.expr) -> str:
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _public(tree: ast.Module) -> list[str] | None:
+    """The names in `__all__`; None where they are computed, none where there is no `__all__`."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id="__all__")], value=value)
+                | ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value)
+            ):
+                if not isinstance(value, ast.List | ast.Tuple):
+                    return None
+                found = [e.value for e in value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+                if len(found) < len(value.elts):
+                    return None
+                names += found
+            case ast.AugAssign(target=ast.Name(id="__all__")):
+                return None
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"))):
+                return None
+            case _:
+                pass
+    return names
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

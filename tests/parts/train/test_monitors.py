@@ -1,0 +1,152 @@
+"""What training monitors: names of any shape, a direction that is certain or asked for, the best epoch and its record."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from mlspec.compiler import compile_project
+from mlspec.errors import SpecError, StageError
+from mlspec.job import Job
+from tests.parts import projects
+from tests.parts.projects import Applied
+
+VALUES = [3.0, 1.0, 2.0, 4.0]
+MODEL = f"""
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, numbers, categories):
+        return self.layer(torch.cat([numbers, categories.float()], 1)).squeeze(1)
+
+    def training_step(self, batch, _):
+        loss = nn.functional.mse_loss(self(**batch[0]), batch[1])
+        self.log("TRAINED", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, _):
+        self.log("NAME", torch.tensor({VALUES}[self.current_epoch]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.001)
+"""
+
+
+def own(root: Path, name: str, more: str = "", trained: str = "train_loss") -> Applied:
+    project = projects.numbers(root)
+    (root / "src").mkdir()
+    model = MODEL.replace("NAME", name).replace("TRAINED", trained)
+    (root / "src" / "model.py").write_text(model, encoding="utf-8")
+    project.spec("model: {type: tabular, hidden: [16], embedding: 4, dropout: 0}", 'model: {class: "src.model:Net"}')
+    project.spec("max_epochs: 12", f"max_epochs: 4, checkpoint: {{monitor: '{name}'{more}}}")
+    return project
+
+
+@pytest.fixture(scope="session")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = projects.numbers(tmp_path_factory.mktemp("monitors"))
+    project.run("data")
+    return project.artifacts / "data"
+
+
+# Lightning-AI/pytorch-lightning#19929
+@pytest.mark.parametrize(
+    ("name", "more", "mode", "epoch"),
+    [
+        ("val_loss", "", "min", 2),
+        ("valid/loss", "", "min", 2),
+        ("loss", "", "min", 2),
+        ("Val Acc", "", "max", 4),
+        ("quality", ", mode: min", "min", 2),
+        ("quality", ", mode: max", "max", 4),
+    ],
+)
+def test_whatever_a_module_logs_is_found(
+    name: str, more: str, mode: str, epoch: int, prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(tmp_path, name, more)
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    value = project.run("train")
+    found = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
+    kept = VALUES[epoch - 1]
+    assert value == kept
+    assert found["best"] == {"monitor": name, "mode": mode, "value": kept, "epoch": epoch, "step": 9 * epoch}
+    assert found["valid"] == {name: kept}
+    rows = list(csv.DictReader((project.artifacts / "plots" / "train.csv").read_text(encoding="utf-8").splitlines()))
+    assert [float(row[name]) for row in rows] == VALUES
+    assert all(row["train_loss"] for row in rows)
+    assert not any(column.endswith("_step") for column in rows[0])
+    word = "smallest" if mode == "min" else "largest"
+    assert f"decision: checkpoint  {word} {name}  [train.checkpoint.mode]" in capsys.readouterr().out.splitlines()
+
+
+def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
+    project = own(tmp_path, "quality")
+    with pytest.raises(SpecError) as raised:
+        project.build()
+    (found,) = raised.value.diagnostics
+    assert found.code == "direction-not-known"
+    assert found.message == "`quality` does not say whether smaller or larger is better"
+    assert found.help == "set train.checkpoint.mode: min if smaller is better, max if larger is"
+    assert found.span is not None
+    # The help, followed to the letter.
+    project.spec("monitor: 'quality'", "monitor: 'quality', mode: max")
+    assert project.build().warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("checkpoint:", "early_stopping: {monitor: quality}, checkpoint: {mode: min},", "train.early_stopping.mode"),
+        ("project:", "sweep: {metric: quality, parameters: {train.seed: {values: [1, 2]}}}\nproject:", "sweep.goal"),
+    ],
+)
+def test_so_it_is_for_everything_that_is_monitored(old: str, new: str, key: str, tmp_path: Path) -> None:
+    project = own(tmp_path, "quality", ", mode: min")
+    if "early" in new:
+        project.spec("max_epochs: 4,", "max_epochs: 4, early_stopping: {monitor: quality},")
+    else:
+        project.spec(old, new)
+    with pytest.raises(SpecError) as raised:
+        project.build()
+    assert [(d.code, key in d.help) for d in raised.value.diagnostics] == [("direction-not-known", True)]
+
+
+def test_an_override_at_run_time_is_refused_before_training(prices: Path, tmp_path: Path) -> None:
+    project = own(tmp_path, "quality", ", mode: min")
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    job = project.job()
+    train = job.sections["train"]
+    changed = train.model_copy(update={"checkpoint": train.checkpoint.model_copy(update={"mode": None})})  # type: ignore[attr-defined]
+    from mlspec.parts.train.work import main
+
+    with pytest.raises(StageError, match="`quality` does not say whether smaller or larger is better") as raised:
+        main(Job(job.root, job.inputs, job.outputs, job.config, {**job.sections, "train": changed}))
+    assert "train.checkpoint.mode" in raised.value.help
+    assert not (project.artifacts / "model").exists()
+
+
+def test_the_goal_of_a_sweep_comes_from_a_certain_name(tmp_path: Path) -> None:
+    sweep = "sweep: {metric: valid/mcc, parameters: {train.seed: {values: [1, 2]}}}\ntrack: {wandb: {project: p}}\n"
+    built = projects.text(tmp_path, sweep).build()
+    (wandb,) = (file.text for file in built.files if file.path == "sweep.yaml")
+    assert "goal: maximize" in wandb
+
+
+def test_dvc_draws_what_the_module_logs(tmp_path: Path) -> None:
+    project = own(tmp_path, "Val Acc", trained="my_loss")
+    (stage,) = (s for s in compile_project(project.root / "mlproject.yaml").plan.stages if s.name == "train")
+    (plot,) = (output.plot for output in stage.outputs if output.kind == "plot")
+    assert plot == {"x": "epoch", "y": ["my_loss", "Val Acc"], "title": "Training"}

@@ -1,0 +1,106 @@
+"""What a stage opens is seen in its own process and in those that it starts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlspec import watch
+
+
+def _child(path: str) -> None:
+    watch.join()
+    Path(path).read_text()
+
+
+def forked(path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=path.read_text)
+    process.start()
+    process.join()
+
+
+def spawned(path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(str(path),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def by_pytest(path: Path) -> None:
+    test = path.parent / "test_own.py"
+    test.write_text(f"def test():\n    open({str(path)!r}).read()\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "mlspec.watch", "-p", "no:cacheprovider", str(test)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def by_name(path: Path) -> None:
+    with open(str(path)) as file:  # noqa: PTH123 - the way that most people open files
+        file.read()
+
+
+WAYS: list[Callable[[Path], object]] = [Path.read_text, Path.read_bytes, by_name, forked, spawned, by_pytest]
+
+
+def seen(root: Path, way: Callable[[], object]) -> watch.Seen:
+    with watch.watching(root, root / ".mlspec" / "seen") as found:
+        way()
+    assert not (root / ".mlspec" / "seen").exists()
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_is_read_is_seen(way: Callable[[Path], object], tmp_path: Path) -> None:
+    file = tmp_path / "a b.txt"
+    file.write_text("x")
+    assert "a b.txt" in seen(tmp_path, lambda: way(file)).read
+
+
+def test_relative_paths_and_links_to_the_project_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, link = tmp_path / "p", tmp_path / "link"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.txt").write_text("x")
+    link.symlink_to(root)
+    monkeypatch.chdir(root / "sub")
+    assert "a.txt" in seen(root, lambda: Path("../a.txt").read_text()).read
+    assert "a.txt" in seen(link, lambda: (root / "a.txt").read_text()).read
+    assert "a.txt" in seen(link, lambda: (link / "a.txt").read_text()).read
+
+
+def test_what_is_written_or_lies_elsewhere_is_told_apart(tmp_path: Path) -> None:
+    root, other = tmp_path / "p", tmp_path / "p2"
+    root.mkdir()
+    other.write_text("x")
+
+    def work() -> None:
+        other.read_text()
+        (root / "made.txt").write_text("x")
+        (root / "made.txt").rename(root / "moved.txt")
+        (root / "moved.txt").read_text()
+        list(root.iterdir())
+
+    found = seen(root, work)
+    assert found.written == {"made.txt", "moved.txt"}
+    assert found.read == {"moved.txt"}
+    assert "p2" not in found.read
+
+
+def test_a_failure_goes_on_up_and_the_watch_ends(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), watch.watching(tmp_path, tmp_path / "seen") as found:
+        1 / 0  # noqa: B018
+    (tmp_path / "late.txt").write_text("x")
+    (tmp_path / "late.txt").read_text()
+    assert "late.txt" not in found.read | found.written
+
+
+def test_a_pause_is_not_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with watch.watching(tmp_path, tmp_path / "seen") as found:
+        with watch.paused():
+            (tmp_path / "a.txt").read_text()
+        (tmp_path / "a.txt").exists()
+    assert found.read == set()
