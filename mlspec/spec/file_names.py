@@ -33,7 +33,7 @@ def file_stem(name: str) -> str:
 
 
 def same_file(names: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Each name with an earlier one that would be the same file where capitals do not count, as on macOS and Windows."""
+    """Each name with an earlier one that is the same file where case does not count, as on macOS and Windows."""
     seen: dict[str, str] = {}
     for name in names:
         folded = unicodedata.normalize("NFC", name).casefold()

@@ -1,4 +1,4 @@
-"""The calls into the operating system that writing generated files makes, as one object: a test hands in ones that fail."""
+"""The system calls that writing generated files makes, as one object: a test passes one whose calls fail."""
 
 from __future__ import annotations
 

@@ -125,12 +125,12 @@ class Transaction:
                     raise
 
     def _move(self, number: int, move: Move, disk: Disk) -> None:
-        if self._done(move, disk):
+        done, place = self._done(move, disk), self._roots.target(move.key)
+        self._operations.remove(self._beside(place, number))  # what a kill cut short
+        if done:
             return
-        now = _content(disk, move.key)
-        place, new = self._roots.target(move.key), self._path("new", number)
+        now, new = _content(disk, move.key), self._path("new", number)
         if now not in (None, move.before):  # edited since the commit: the edit stays, and the next build shows it
-            self._operations.remove(self._beside(place, number))
             return
         if now is not None:
             self._put_aside(place, self._path("old", number))

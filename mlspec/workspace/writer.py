@@ -24,7 +24,10 @@ from mlspec.workspace.state import make_state_folder, pending_folder
 from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, encoded
 
 _WHOLE = "no generated file has changed; fix this, then run `mlspec build` again"
-_HALF = "some generated files are new and others old: fix this, then run `mlspec build` again, which completes or undoes all"
+_HALF = (
+    "some generated files are new and others old: fix this, then run `mlspec build` again, "
+    "which completes the change or rolls it back"
+)
 _REASONS = {
     errno.ENOSPC: "free disk space",
     errno.EDQUOT: "free disk space, or raise your quota",
