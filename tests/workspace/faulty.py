@@ -76,7 +76,8 @@ def apart(verdict: Verdict) -> Verdict:
 
     def both(count: int, name: str, arguments: tuple[Any, ...]) -> BaseException | None:
         if name == "link":
-            return verdict(count, name, arguments) or fault(errno.EPERM, arguments)
+            code = errno.EEXIST if os.path.lexists(arguments[1]) else errno.EXDEV
+            return verdict(count, name, arguments) or fault(code, arguments)
         if name == "rename" and len({"/.mlspec/" in path for path in arguments[:2]}) == 2:
             return verdict(count, name, arguments) or fault(errno.EXDEV, arguments)
         return verdict(count, name, arguments)

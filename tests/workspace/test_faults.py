@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,47 @@ def test_a_path_that_can_never_be_written_is_rolled_back_in_build_and_in_recover
             assert (bench.roots.project / "other.txt").is_file()
         else:
             bench.works_again()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("part", ["made", "update.txt", "gone", ".dockerignore", "run.sh"])
+def test_a_file_that_cannot_be_restored_does_not_keep_the_others_from_it(bench: Bench, part: str, layout: str) -> None:
+    """The lock, which is written last, fails; from then on what lies at `part` cannot be changed any more."""
+    lock, stuck = failing_below("mlspec.lock", errno.EPERM), failing_below(part, errno.EPERM)
+    failures: list[BaseException] = []
+
+    def verdict(count: int, name: str, arguments: tuple[Any, ...]) -> BaseException | None:
+        raised = lock(count, name, arguments)
+        if raised is not None:
+            failures.append(raised)
+        return raised or (stuck(count, name, arguments) if failures else None)
+
+    def others(tree: dict[str, Content]) -> dict[str, Content]:
+        return {path: content for path, content in tree.items() if part not in path and not path.endswith(".partial")}
+
+    bench.renew()
+    assert HALF in bench.write(Faulty(LAYOUTS[layout](verdict)))
+    assert others(bench.tree) == others(bench.old)
+    bench.works_again()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_a_copy_that_a_kill_cut_short_is_not_restored(bench: Bench, number: int, layout: str) -> None:
+    copying: list[str] = []
+
+    def verdict(_: int, name: str, arguments: tuple[Any, ...]) -> BaseException | None:
+        if name == "open" and f"old-{number}" in arguments[0]:
+            copying.append(name)
+        return Killed() if name == "write" and copying else None
+
+    bench.renew()
+    bench.write(Faulty(apart(verdict)))
+    assert copying
+    text = said(lambda: recover(bench.roots, Faulty(LAYOUTS[layout](failing_below("mlspec.lock", errno.EPERM)))))
+    assert text
+    assert bench.tree == bench.old
+    bench.nothing_left()
 
 
 def test_a_name_that_is_too_long_is_rolled_back_on_a_real_disk(bench: Bench) -> None:
