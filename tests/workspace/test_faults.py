@@ -7,6 +7,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,7 @@ def test_a_record_that_cannot_be_read_is_not_thrown_away(bench: Bench) -> None:
         assert text, operation
     bench.write(Faulty(lambda count, name, arguments: Killed() if "new-1" in str(arguments[:1]) else None))
     for step in range(1, 7):
-        text = said(lambda step=step: recover(bench.roots, Faulty(failing(step, errno.EIO, lasting=True))))
+        text = said(partial(recover, bench.roots, Faulty(failing(step, errno.EIO, lasting=True))))
         assert HALF in text
     recover(bench.roots)
     assert bench.tree == bench.new
