@@ -86,10 +86,11 @@ class Document:
     ) -> Diagnostic:
         """A fault of this file, with the line it stands on. What is quoted from the file cannot steer a terminal."""
         line = self.lines[span.line - 1] if span and span.line <= len(self.lines) else ""
-        return Diagnostic(code, _printable(message), self.path, span, _printable(help, "\n"), line, severity)
+        return Diagnostic(code, printable(message), self.path, span, printable(help, "\n"), line, severity)
 
 
-def _printable(text: str, kept: str = "") -> str:
+def printable(text: str, kept: str = "") -> str:
+    """`text` with a space for each character that could steer a terminal, but for those in `kept`."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else " " for c in text)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mlspec.diagnostics import Diagnostic, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
-from mlspec.source.document import Document, Node, Plain
+from mlspec.source.document import Document, Node, Plain, printable
 from mlspec.source.secrets import hide, secrets
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.base import Finding, dotted
@@ -188,7 +188,7 @@ class _Checker:
         if diagnostic.span in self.secret and diagnostic.code == "wrong-type":
             return  # a literal in place of a reference is told once, as a secret
         self.seen.add(same)
-        message = f"in {where}: {diagnostic.message}" if where else diagnostic.message
+        message = f"in {printable(where)}: {diagnostic.message}" if where else diagnostic.message
         told = _brief(hide(message, self.hidden), MESSAGE)
         self.found.append(diagnostic._replace(message=told, help=_brief(hide(diagnostic.help, self.hidden), HELP)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from mlspec.errors import MlspecError
+from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Key, Roots
 
 
@@ -20,6 +22,22 @@ class Found(NamedTuple):
     reason: str = ""
 
 
+_HELP = {
+    errno.ENAMETOOLONG: "this file system does not hold names that long: shorten the name in the spec it comes from",
+    errno.EACCES: "give yourself the right to read it",
+    errno.EPERM: "give yourself the right to read it",
+}
+
+
+class UnreadableError(MlspecError):
+    """What is at a place cannot be found out; `number` is that of the system's error."""
+
+    def __init__(self, error: OSError, place: str, what: str) -> None:
+        self.number, self.place = error.errno or 0, place
+        help = _HELP.get(self.number, "make the disk readable, then run the command again")
+        super().__init__(f"{what}: {error.strerror}", help=help)
+
+
 MISSING = Found("missing")
 
 
@@ -28,6 +46,7 @@ class Disk:
     """Looks at places below the roots; what it has learnt of folders it keeps, so that a thousand files stay cheap."""
 
     roots: Roots
+    operations: Operations = SYSTEM
     _folders: dict[str, str | None] = field(default_factory=dict)
 
     def look(self, key: Key) -> Found:
@@ -40,7 +59,7 @@ class Disk:
             return MISSING
         if obstacle:
             return Found("blocked", reason=obstacle)
-        return _look(f"{root}/{path}")
+        return _look(f"{root}/{path}", self.operations)
 
     def missing_folders(self, key: Key) -> list[Key]:
         """The folders above `key` that are not there, outermost first."""
@@ -59,48 +78,41 @@ class Disk:
         parent, _, _ = folder.rpartition("/")
         found = self._obstacle(root, parent) if parent else ""
         if found == "":
-            found = _folder_obstacle(place, folder)
+            found = _folder_obstacle(place, folder, self.operations)
         self._folders[place] = found
         return found
 
 
-def _folder_obstacle(place: str, folder: str) -> str | None:
+def _folder_obstacle(place: str, folder: str, operations: Operations) -> str | None:
     try:
-        mode = os.lstat(place).st_mode
+        mode = operations.lstat(place).st_mode
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise MlspecError(f"{folder} cannot be looked at: {error.strerror}") from None
+        raise UnreadableError(error, place, f"{folder} cannot be looked at") from None
     if stat.S_ISLNK(mode):
         return f"{folder} is a link, and mlspec writes through none"
     return "" if stat.S_ISDIR(mode) else f"{folder} is a file, and a folder is needed"
 
 
-def _look(place: str) -> Found:
+def _look(place: str, operations: Operations) -> Found:
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = operations.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return MISSING
     except OSError as error:
         if os.path.islink(place):
             return Found("blocked", reason="a link stands in its place")
-        raise MlspecError(
-            f"{place} cannot be read: {error.strerror}", help="give yourself the right to read it"
-        ) from None
+        raise UnreadableError(error, place, f"{place} cannot be read") from None
     try:
-        facts = os.fstat(descriptor)
+        facts = operations.fstat(descriptor)
         if stat.S_ISDIR(facts.st_mode):
             return Found("blocked", reason="a folder stands in its place")
         if not stat.S_ISREG(facts.st_mode):
             return Found("blocked", reason="something that is not a file stands in its place")
-        raw = _read(descriptor, facts.st_size)
+        raw = operations.contents(descriptor, facts.st_size)
+    except OSError as error:
+        raise UnreadableError(error, place, f"{place} cannot be read") from None
     finally:
-        os.close(descriptor)
+        operations.close(descriptor)
     return Found("file", raw.decode("utf-8", "surrogateescape"), bool(facts.st_mode & stat.S_IXUSR))
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    chunks = []
-    while chunk := os.read(descriptor, max(size, 1) + 1):
-        chunks.append(chunk)
-    return b"".join(chunks)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from mlspec.errors import EXIT_CONFLICT, MlspecError
-from mlspec.workspace.roots import Roots
+from mlspec.workspace.roots import STATE, Roots
 from mlspec.workspace.state import make_state_folder
 
 PATIENCE = 60.0
@@ -135,5 +135,10 @@ def _row(descriptor: int) -> Mapping[str, str | int]:
 
 
 def _sign(descriptor: int, command: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+    """Write who holds the project. Raises MlspecError, as on a full disk."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+    except OSError as error:
+        message = f"cannot write {STATE}/lock: {error.strerror}"
+        raise MlspecError(message, help="free disk space or fix the permissions, then run the command again") from None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from mlspec.errors import MlspecError
+from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import LOCK, STATE, Key, fault
 from mlspec.workspace.transaction import COMMIT, Move, Record, encoded
 
@@ -22,14 +24,16 @@ def dump(record: Record) -> bytes:
     return json.dumps(document).encode()
 
 
-def read(folder: str) -> Record | None:
-    """The record that commits the transaction in `folder`; None where it is not committed. Raises MlspecError."""
-    path = os.path.join(folder, COMMIT)
-    if os.path.islink(folder) or os.path.islink(path) or not os.path.isfile(path):
+def read(folder: str, operations: Operations = SYSTEM) -> Record | None:
+    """The record that commits the transaction in `folder`; None where it is not committed.
+
+    Raises MlspecError where it is not a record, and OSError where that cannot be found out.
+    """
+    raw = _bytes(folder, operations)
+    if raw is None:
         return None
     try:
-        with open(path, "rb") as file:
-            document = json.load(file)
+        document = json.loads(raw)
         moves = tuple(_move(row) for row in document["moves"])
         made, emptied = (tuple(_key(row) for row in document[name]) for name in ("made", "emptied"))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
@@ -38,6 +42,20 @@ def read(folder: str) -> Record | None:
             help=f"remove the folder {STATE}/pending and run `mlspec build`",
         ) from None
     return Record(moves, made, emptied)
+
+
+def _bytes(folder: str, operations: Operations) -> bytes | None:
+    path = os.path.join(folder, COMMIT)
+    try:
+        if not stat.S_ISDIR(operations.lstat(folder).st_mode) or not stat.S_ISREG(operations.lstat(path).st_mode):
+            return None
+    except FileNotFoundError:
+        return None
+    descriptor = operations.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        return operations.contents(descriptor, operations.fstat(descriptor).st_size)
+    finally:
+        operations.close(descriptor)
 
 
 def _key(row: list[object]) -> Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mlspec.errors import MlspecError
+from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import STATE, Roots
 
 _GITIGNORE = "# What mlspec keeps for itself on this machine.\n*\n"
@@ -18,14 +19,15 @@ def state_folder(roots: Roots) -> str:
     return state
 
 
-def make_state_folder(roots: Roots) -> str:
+def make_state_folder(roots: Roots, operations: Operations = SYSTEM) -> str:
     """The folder's path, made where it is missing. Raises OSError and MlspecError."""
     state = state_folder(roots)
-    os.makedirs(state, exist_ok=True)
+    operations.make_folders(state)
     ignore = os.path.join(state, ".gitignore")
-    if not os.path.lexists(ignore):
-        with open(ignore, "w", encoding="utf-8") as file:
-            file.write(_GITIGNORE)
+    if not operations.exists(ignore):
+        partial = f"{ignore}.{os.getpid()}"
+        operations.save(partial, _GITIGNORE.encode())
+        operations.rename(partial, ignore)
     return state
 
 

@@ -8,6 +8,7 @@ A file that someone edits in between is left as they made it, and the next build
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -17,15 +18,27 @@ from mlspec.workspace.changes import Change, ChangeSet
 from mlspec.workspace.disk import Disk
 from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import dump
+from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.state import make_state_folder, pending_folder
 from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, encoded
 
-_WHOLE = "all files are as they were; mend this and run `mlspec build` again"
-_HALF = "mend this and run `mlspec build` again: it first brings the files into one state"
+_WHOLE = "no generated file has changed; fix this, then run `mlspec build` again"
+_HALF = (
+    "some generated files are new and others old: fix this, then run `mlspec build` again, "
+    "which completes the change or rolls it back"
+)
+_REASONS = {
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space, or raise your quota",
+    errno.EROFS: "make the file system writable",
+    errno.EACCES: "fix the permissions",
+    errno.EPERM: "fix the permissions",
+    errno.ENAMETOOLONG: "shorten the name that it comes from in the spec, or that of the project's folder",
+}
 
 
-def write(changeset: ChangeSet, roots: Roots) -> None:
+def write(changeset: ChangeSet, roots: Roots, operations: Operations = SYSTEM) -> None:
     """Bring the tree to what `changeset` says. Hold the project (`mutex.hold`) meanwhile.
 
     Raises ConflictError while there are conflicts, MlspecError when it cannot be done; the old tree is whole then.
@@ -34,68 +47,63 @@ def write(changeset: ChangeSet, roots: Roots) -> None:
         raise conflict
     if not changeset.changed:
         return
+    folder = os.path.join(pending_folder(roots), f"{time.time_ns()}-{os.getpid()}")
     try:
-        folder = _open_folder(roots)
+        _open_folder(folder, roots, operations)
+        record = _stage(changeset, roots, operations)
+        commit(folder, records.dump(record), operations)
     except OSError as error:
-        raise _failed(error, roots) from None
-    try:
-        record = _stage(changeset, roots)
-        commit(folder, records.dump(record))
-    except OSError as error:
-        discard(folder)
+        discard(folder, operations)
         raise _failed(error, roots) from None
     except MlspecError:
-        discard(folder)
+        discard(folder, operations)
         raise
-    _finish(Transaction(roots, folder, record), roots)
+    _finish(Transaction(roots, folder, record, operations), roots)
 
 
-def recover(roots: Roots) -> bool:
+def recover(roots: Roots, operations: Operations = SYSTEM) -> bool:
     """Finish what a killed process had committed, and throw away what it had not. True when there was anything.
 
-    Every command that reads or writes generated files calls it first, holding the project.
+    What cannot be finished is rolled back. Every command that reads or writes generated files calls it first, holding
+    the project. Raises MlspecError.
     """
     pending = pending_folder(roots)
-    left = sorted(_list(pending))
-    for name in left:
-        folder = os.path.join(pending, name)
-        record = records.read(folder)
-        if record is None:
-            discard(folder)
-        else:
-            _finish(Transaction(roots, folder, record), roots)
+    try:
+        left = sorted(operations.entries(pending))
+        for name in left:
+            folder = os.path.join(pending, name)
+            record = records.read(folder, operations)
+            if record is None:
+                discard(folder, operations)
+            else:
+                _finish(Transaction(roots, folder, record, operations), roots)
+    except OSError as error:
+        raise _failed(error, roots, _HALF) from None
     return bool(left)
 
 
 def unfinished(roots: Roots) -> bool:
-    """Whether a killed process left something for `recover`."""
-    return bool(_list(pending_folder(roots)))
-
-
-def _list(folder: str) -> list[str]:
+    """Whether a killed process left something for `recover`. Raises MlspecError."""
     try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+        return bool(SYSTEM.entries(pending_folder(roots)))
+    except OSError as error:
+        raise _failed(error, roots, _HALF) from None
 
 
-def _open_folder(roots: Roots) -> str:
-    make_state_folder(roots)
-    pending = pending_folder(roots)
-    os.makedirs(pending, exist_ok=True)
-    folder = os.path.join(pending, f"{time.time_ns()}-{os.getpid()}")
-    os.mkdir(folder)
-    return folder
+def _open_folder(folder: str, roots: Roots, operations: Operations) -> None:
+    make_state_folder(roots, operations)
+    operations.make_folders(os.path.dirname(folder))
+    operations.mkdir(folder)
 
 
-def _stage(changeset: ChangeSet, roots: Roots) -> Record:
+def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> Record:
     """What is to happen. Raises MlspecError where the tree is no longer what was compared."""
-    disk = Disk(roots)
+    disk = Disk(roots, operations)
     moves: list[Move] = []
     for change in changeset.pending:
         if disk.look(change.key).text != change.before:
-            raise MlspecError(f"{change.path} was changed while mlspec was at work", help="run it again")
-        moves.append(Move(change.key, _digest(change.before), change.after, _mode(change, roots)))
+            raise MlspecError(f"{change.path} has changed while mlspec was running", help="run the command again")
+        moves.append(Move(change.key, _digest(change.before), change.after, _mode(change, roots, operations)))
     lock, new_lock = disk.look(records.LOCK_KEY).text, dump(changeset.lock)
     if lock != new_lock:
         moves.append(Move(records.LOCK_KEY, _digest(lock), new_lock))
@@ -104,10 +112,10 @@ def _stage(changeset: ChangeSet, roots: Roots) -> Record:
     return Record(tuple(moves), tuple(sorted(made)), tuple(sorted(emptied, reverse=True)))
 
 
-def _mode(change: Change, roots: Roots) -> int | None:
+def _mode(change: Change, roots: Roots, operations: Operations) -> int | None:
     """The file's own mode, with the right to execute where it is asked for; None for a new plain file."""
     if change.before is not None:
-        mode = os.stat(roots.target(change.key), follow_symlinks=False).st_mode & 0o777
+        mode = operations.lstat(roots.target(change.key)).st_mode & 0o777
     elif change.executable:
         mode = 0o666 & ~_umask()
     else:
@@ -122,7 +130,7 @@ def _umask() -> int:
 
 
 def _finish(transaction: Transaction, roots: Roots) -> None:
-    """Bring a committed transaction about; where that fails, take it back. Raises MlspecError then."""
+    """Bring a committed transaction about; where that fails, roll it back. Raises MlspecError then."""
     failure: OSError | MlspecError | None = None
     try:
         try:
@@ -131,19 +139,21 @@ def _finish(transaction: Transaction, roots: Roots) -> None:
             failure = error
             transaction.back()
         transaction.close()
-    except OSError as error:
+    except (OSError, MlspecError) as error:
         raise _failed(error, roots, _HALF) from None
-    if isinstance(failure, OSError):
-        raise _failed(failure, roots) from None
     if failure is not None:
-        raise failure
+        raise _failed(failure, roots) from None
 
 
-def _failed(error: OSError, roots: Roots, help: str = _WHOLE) -> MlspecError:
+def _failed(error: OSError | MlspecError, roots: Roots, state: str = _WHOLE) -> MlspecError:
+    """What went wrong, what to do about it, and how the files are."""
+    if isinstance(error, MlspecError):
+        return MlspecError(error.message, help="\n".join(filter(None, (error.help, state))))
     name = next((n for n in (error.filename2, error.filename) if isinstance(n, str)), "")
     shown = os.path.relpath(name, roots.project) if os.path.isabs(name) else name
     message = f"the generated files cannot be written: {error.strerror}" + (f" ({shown})" if shown else "")
-    return MlspecError(message, help=help)
+    reason = _REASONS.get(error.errno or 0, "")
+    return MlspecError(message, help="\n".join(filter(None, (reason, state))))
 
 
 def _digest(text: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import resource
 import signal
 import subprocess
 import sys
@@ -119,3 +120,18 @@ def test_a_stage_that_the_holder_started_goes_on_and_one_that_it_did_not_is_refu
         hold(roots, "mlspec build", wait=False),
     ):
         raise AssertionError
+
+
+def test_a_lock_that_cannot_be_written_is_reported(roots: Roots) -> None:
+    with hold(roots, "mlspec build"):
+        pass
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with (
+            pytest.raises(MlspecError, match=r"cannot write \.mlspec/lock: File too large"),
+            hold(roots, "mlspec build"),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

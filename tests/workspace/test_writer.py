@@ -216,7 +216,7 @@ def test_a_file_that_changes_after_the_comparison_stops_the_write(roots: Roots, 
     made = changes(NEW, roots)
     (project / "update.txt").write_text("mine\n")
     before = snapshot(project)
-    with pytest.raises(MlspecError, match="was changed while mlspec was at work"):
+    with pytest.raises(MlspecError, match="has changed while mlspec was running"):
         write(made, roots)
     assert snapshot(project) == before
     assert not unfinished(roots)

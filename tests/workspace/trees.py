@@ -12,6 +12,7 @@ from mlspec.render.renderer import RenderedFile
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
+from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.writer import write
 
@@ -32,9 +33,11 @@ def changes(files: Sequence[RenderedFile], roots: Roots, keep: str = "", overwri
     return compare(files, roots, read_lock(roots), keep=frozenset(keep.split()), overwrite=frozenset(overwrite.split()))
 
 
-def build(files: Sequence[RenderedFile], roots: Roots, keep: str = "", overwrite: str = "") -> ChangeSet:
+def build(
+    files: Sequence[RenderedFile], roots: Roots, keep: str = "", overwrite: str = "", operations: Operations = SYSTEM
+) -> ChangeSet:
     made = changes(files, roots, keep, overwrite)
-    write(made, roots)
+    write(made, roots, operations)
     return made
 
 

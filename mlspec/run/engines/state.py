@@ -68,7 +68,7 @@ def mend(root: Path) -> None:
     lock, copy = root / LOCK, root / _COPY
     if lock.is_file() and not readable(lock.read_text(encoding="utf-8", errors="replace")):
         if copy.is_file():
-            lock.write_bytes(copy.read_bytes())
+            write_text(lock, copy.read_text(encoding="utf-8"))
         else:
             lock.unlink()
     busy = root / ".dvc" / "tmp" / "rwlock"
