@@ -123,7 +123,7 @@ def test_a_tag_is_built_tried_pushed_and_deployed(commit: Path, tmp_path: Path, 
         shutil.copy(built / path, shipped / download["path"])
     said = play(jobs["ship"], shipped, variables(tmp_path, bare=True))
 
-    assert "penguins:live is version 1" in said
+    assert "penguins-prod:live is version 1" in said
     release = json.loads((shipped / "artifacts" / "release.local.json").read_text())
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=commit, capture_output=True, text=True, check=True)
     assert release["release"]["commit"] == head.stdout.strip()  # and not dirty, though `prod` rendered files anew
