@@ -19,7 +19,7 @@ data:
   inputs: {size: number}
   target: {column: price, type: number}
   split: {valid: "src.valid:load", test: 0.2}
-model: {class: "src.model:Net", datamodule: "src.feed:Feed"}
+model: {class: "src.model:Net", datamodule: "src.feed:Feed", preprocess: none}
 train: {}
 evaluate: {}
 export: {}

@@ -38,7 +38,7 @@ def test_names_end_with_the_environment_by_default(tmp_path: Path) -> None:
 
 
 def test_a_name_is_made_of_characters_that_a_function_may_have(tmp_path: Path) -> None:
-    assert function(tmp_path, SPEC + 'environments: {"EU.west 1": {}}\n', "EU.west 1") == "cola-eu-west-1"
+    assert function(tmp_path, SPEC + 'environments: {"EU.west_1": {}}\n', "EU.west_1") == "cola-eu-west_1"
 
 
 @pytest.mark.parametrize(

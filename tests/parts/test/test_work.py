@@ -100,8 +100,8 @@ def test_tests_that_cannot_be_collected(trained: Trained) -> None:
 
 
 def test_selection_and_nothing_left_of_it(trained: Trained) -> None:
-    project = trained("numbers", "export:\ntest: {pytest: {select: 'not slow', args: [-q]}}\n")
-    own_tests(project, "import pytest\n@pytest.mark.slow\ndef test_a(): assert False\n")
+    project = trained("numbers", "export:\ntest: {pytest: {select: 'not filterwarnings', args: [-q]}}\n")
+    own_tests(project, "import pytest\n@pytest.mark.filterwarnings('error')\ndef test_a(): assert False\n")
     with pytest.raises(StageError, match="no test ran"):
         project.run("test")
 
