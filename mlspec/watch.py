@@ -73,7 +73,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     for hook in _hooks:
         try:
             hook(event, arguments)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, IndexError):
             continue  # a path that is none, or a full disk: opening the file must not fail for it
 
 

@@ -104,3 +104,10 @@ def test_a_pause_is_not_seen(tmp_path: Path) -> None:
             (tmp_path / "a.txt").read_text()
         (tmp_path / "a.txt").exists()
     assert found.read == set()
+
+
+@pytest.mark.parametrize("event", ["import", "os.rename", "sqlite3.connect", "open", "os.scandir"])
+def test_an_event_of_another_shape_does_not_disturb_who_raises_it(tmp_path: Path, event: str) -> None:
+    """Libraries raise events of these names too, with fewer arguments."""
+    with watch.watching(tmp_path, tmp_path / "seen"):
+        sys.audit(event)
