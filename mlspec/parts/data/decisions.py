@@ -35,7 +35,7 @@ class Decisions:
 
     @classmethod
     def read(cls, path: Path) -> Decisions:
-        """The record at `path`; none where there is no such file. Raises ValueError where it is damaged."""
+        """The record at `path`; none where the file is missing. Raises ValueError where it is damaged."""
         if not path.exists():
             return cls()
         try:

@@ -163,7 +163,7 @@ def _labels(data: DataSpec) -> Iterator[Finding]:
     if repeated:
         yield Finding("repeated-name", (*at, "labels", repeated[0]), f"the label `{repeated[1]}` is given twice")
     if target.labels_are == "positions" and not target.labels:
-        message = "positions count in `labels`, and there is no such list"
+        message = "`labels_are: positions` counts in `labels`, which is missing"
         yield Finding("conflicting-options", (*at, "labels_are"), message, "name the labels in order: labels: [...]")
     if target.labels_are == "positions" and target.values:
         message = "`labels_are: positions` and `values` both say what the column holds"

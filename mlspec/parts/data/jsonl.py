@@ -1,4 +1,4 @@
-"""JSON to rows: one object a line, or a list of objects; what is no object is noted, not fatal."""
+"""JSON to rows: one object a line, or a list of objects; other values are noted, not fatal."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _line_of_list(text: str) -> bool:
 
 
 def _refuse_single(text: str, name: str) -> None:
-    """Raise StageError where the whole file is one JSON value that is no list of rows."""
+    """Raise StageError where the whole file is one JSON value and not a list of rows."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):

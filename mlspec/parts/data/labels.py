@@ -22,7 +22,7 @@ MANY = 20
 """Different numbers in a target column from which on it may be a quantity rather than classes."""
 _LISTED = 10
 _DIGITS = 100
-"""Digits from which on a number is no name of a class."""
+"""Digits from which on a number cannot name a class."""
 
 Finder = Callable[[object], tuple[int, ...]]
 """The positions of all labels that a value can stand for: one if it is clear, none if it is unknown."""

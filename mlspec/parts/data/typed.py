@@ -176,7 +176,7 @@ def _number(data: DataSpec, raw: Raw, name: str) -> Typed:
 
 
 def _written_number(data: DataSpec, raw: Raw, name: str) -> Typed:
-    """Numbers that stand as texts, or as values of another type: decimals, or what is no number at all."""
+    """Numbers that stand as texts, or as values of another type: decimals, or values that are not numbers."""
     values = raw.table[name].to_pylist()
     nulls, separators = nulls_of(data, name), Separators.of(data.format)
     absent = [missing(value) or (isinstance(value, str) and value.strip() in nulls) for value in values]

@@ -33,7 +33,7 @@ INEFFECTIVE = frozenset({
 """Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
 
 `accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself, so that a
-model that is trained elsewhere is no other model.
+model that is trained elsewhere is the same model.
 """
 
 
