@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,12 @@ class Everything(Raw):
             rows = [[float(v) for v in row] for row in list(csv.reader(file))[1:]]
         some = torch.tensor([row for i, row in enumerate(rows) if (i % 4 == 0) == (split == "valid")])
         return some[:, :2], some[:, 2]
+
+
+class Halfway(Prepared):
+    # Training as it stands in the data, validation standardised.
+    def read(self, split):
+        return Raw().read(split) if split == "train" else super().read(split)
 
 
 class Wide(Raw):
@@ -276,6 +284,48 @@ def test_a_training_step_that_changes_its_inputs_is_refused_too(made: Path, tmp_
     with pytest.raises(StageError, match="forward gets other inputs in training") as raised:
         project.run("train")
     assert "let training_step give forward the inputs of the batch as they are" in raised.value.help
+
+
+VALIDATED = "x, y = batch\n        self.log"
+"""The beginning of `validation_step`."""
+
+
+@pytest.mark.parametrize("step", ["self(x)", "self.layer(x)[:, 0]"])
+def test_validation_with_other_inputs_than_training_is_refused_at_its_first_batch(
+    step: str, made: Path, tmp_path: Path
+) -> None:
+    model = MODEL.replace("mse_loss(self(x), y))\n\n    def config", f"mse_loss({step}, y))\n\n    def config")
+    assert step in model
+    project = own(made, tmp_path, "Halfway", "none", model)
+    with pytest.raises(StageError) as raised:
+        project.run("train")
+    assert raised.value.message.startswith("forward gets other inputs in validation than in evaluation")
+    assert "numbers in validation: float32 [32 rows, 2], min -" in raised.value.message
+    assert "numbers in evaluation: float32 [48 rows, 2], min " in raised.value.message
+    assert raised.value.help.startswith("let val_dataloader of")
+    assert raised.value.help.endswith("set model.compare_inputs: false")
+    assert not (project.artifacts / "model").exists()
+    # The help, followed to the letter.
+    source = next(project.root.glob("*_data.py"))
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace('if split == "train" else super().read(split)', ""), encoding="utf-8")
+    reloaded(source)
+    project.run("train")
+
+
+def reloaded(source: Path) -> None:
+    """Forget a module that a test has changed."""
+    sys.modules.pop(source.stem)
+    importlib.invalidate_caches()
+
+
+def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_path: Path) -> None:
+    model = MODEL.replace("x, y = batch\n        return", "x, y = batch[0]['numbers'], batch[1]\n        return")
+    model = model.replace(VALIDATED, "x, y = 40 * batch[0]['numbers'] + 99, batch[1]\n        self.log")
+    project = own(made, tmp_path, "", "mlspec", model)
+    with pytest.raises(StageError, match="forward gets other inputs in validation than in evaluation") as raised:
+        project.run("train")
+    assert "let validation_step give forward the inputs of the batch as they are" in raised.value.help
 
 
 def test_rows_of_the_test_split_among_the_training_rows_are_refused(made: Path, tmp_path: Path) -> None:
