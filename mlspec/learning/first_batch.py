@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
+from mlspec.learning.indexed import batches, trained_on, undisturbed
 from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
 from mlspec.learning.rows import Rows
 from mlspec.parts.model.spec import Custom
@@ -91,6 +92,7 @@ class FirstBatch(pl.Callback):
         self.compared: set[Phase] = set()
         self.batch: Any = None
         self.seen: set[bytes] = set()
+        self.looked_up = False
         self.kinds: dict[str, torch.dtype] = {}
         self.hook: Any = None
 
@@ -100,7 +102,9 @@ class FirstBatch(pl.Callback):
         return self.expected.model.datamodule is not None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Watch `forward` from here on."""
+        """Look the rows of an indexable dataset up in test, and watch `forward` from here on."""
+        if self.own_rows:
+            self._look_up_before(trainer.train_dataloader, pl_module)
         self.hook = pl_module.register_forward_pre_hook(self._called, with_kwargs=True)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
@@ -131,8 +135,8 @@ class FirstBatch(pl.Callback):
         if self.hook is not None:
             self.hook.remove()
             self.hook = None
-            if self.own_rows and self.seen:
-                self._look_up()
+            if self.seen and not self.looked_up:
+                self._look_up(self.seen, self.kinds, self._steps, "after the first epoch")
 
     def _called(self, module: pl.LightningModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         trainer = module.trainer
@@ -146,7 +150,12 @@ class FirstBatch(pl.Callback):
             return  # the call itself fails with a better message
         if phase not in self.compared:
             self._compare(phase, inputs)
-        if phase == TRAINING and self.own_rows and all(isinstance(v, Tensor) for v in inputs.values()):
+        if (
+            phase == TRAINING
+            and self.own_rows
+            and not self.looked_up
+            and all(isinstance(v, Tensor) for v in inputs.values())
+        ):
             self.seen.update(of_tensors(inputs).keys(self._steps))
 
     @cached_property
@@ -208,18 +217,34 @@ class FirstBatch(pl.Callback):
             return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
         return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"
 
-    def _look_up(self) -> None:
-        """Compare the rows that were trained on with those of the test split."""
-        keys = {
-            split: set(rounded(rows.features, self.kinds).keys(self._steps))
-            for split, rows in self.expected.rows.items()
-        }
+    def _look_up_before(self, loader: Any, module: pl.LightningModule) -> None:
+        """Compare the rows of the loader's dataset with the test split, where they are certain to be trained on."""
+        steps = Given(self.expected.rows["train"].features).steps()
+        indices, seen = trained_on(loader), set[bytes]()
+        if indices is None:
+            return
+        try:
+            with undisturbed(loader.dataset, loader.collate_fn):
+                for batch in batches(loader, indices):
+                    inputs = _of_batch(module, batch, self.expected.preprocess.names) or {"": None}
+                    seen.update(of_tensors(inputs).keys(steps))
+        except Exception:  # noqa: BLE001 - whatever a dataset raises, training will report it
+            return
+        self._look_up(seen, {}, steps, "before the first step")
+
+    def _look_up(self, seen: set[bytes], kinds: Mapping[str, torch.dtype], steps: Mapping[str, Any], when: str) -> None:
+        """Compare rows that are trained on with those of the test split. Done, where they are rows of the data."""
+        keys = {split: set(rounded(r.features, kinds).keys(steps)) for split, r in self.expected.rows.items()}
+        self.looked_up = share_known(list(seen), set().union(*keys.values())) >= SAME
         alone = keys.get("test", set()) - keys["train"] - keys["valid"]
-        found = len(alone & self.seen)
+        found = len(alone & seen)
         if not found:
             return
+        self.looked_up = True
         source = self.expected.model.datamodule
-        what = f"{found} of {len(alone)} rows of the test split are among the rows that {source} trains on"
+        what = (
+            f"{found} of {len(alone)} rows of the test split are among the rows that {source} trains on (found {when})"
+        )
         if found >= OVERLAP * len(alone):
             help = "train on artifacts/data/train.parquet, validate on artifacts/data/valid.parquet"
             self._refuse(f"{what}, so that evaluate would be too optimistic", help)

@@ -126,6 +126,29 @@ class Everything(Raw):
         return some[:, :2], some[:, 2]
 
 
+class Streamed(Everything):
+    def loader(self, split, shuffle=False):
+        class Rows(torch.utils.data.IterableDataset):
+            def __iter__(rows):
+                return zip(*(part.float() for part in self.read(split)))
+
+        return DataLoader(Rows(), batch_size=32)
+
+
+class Sampled(Raw):
+    # One dataset over all rows, of which a sampler draws those of train.
+    def read(self, split):
+        parts = [Raw.read(self, name) for name in ("train", "test")]
+        return tuple(map(torch.cat, zip(*parts))) if split == "train" else super().read(split)
+
+    def loader(self, split, shuffle=False):
+        if split == "valid":
+            return super().loader(split)
+        x, y = self.read(split)
+        sampler = torch.utils.data.SubsetRandomSampler(range(144))
+        return DataLoader(TensorDataset(x.float(), y.float()), batch_size=32, sampler=sampler)
+
+
 class Halfway(Prepared):
     # Training as it stands in the data, validation standardised.
     def read(self, split):
@@ -190,6 +213,7 @@ def own(made: Path, root: Path, kind: str, preprocess: str, model: str = MODEL) 
         ("Similar", "mlspec"),
         ("Sorted", "mlspec"),
         ("Noisy", "none"),
+        ("Sampled", "none"),
     ],
 )
 def test_one_world_is_trained_and_evaluated(kind: str, preprocess: str, made: Path, tmp_path: Path) -> None:
@@ -328,12 +352,19 @@ def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_pa
     assert "let validation_step give forward the inputs of the batch as they are" in raised.value.help
 
 
-def test_rows_of_the_test_split_among_the_training_rows_are_refused(made: Path, tmp_path: Path) -> None:
-    project = own(made, tmp_path, "Everything", "none")
-    with pytest.raises(StageError, match=r"\d\d of 48 rows of the test split are among the rows that") as raised:
+@pytest.mark.parametrize(
+    ("kind", "when"), [("Everything", "before the first step"), ("Streamed", "after the first epoch")]
+)
+def test_rows_of_the_test_split_among_the_training_rows_are_refused(
+    kind: str, when: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(made, tmp_path, kind, "none")
+    found = rf"\d\d of 48 rows of the test split are among the rows that \S+:{kind} trains on \(found {when}\)"
+    with pytest.raises(StageError, match=found) as raised:
         project.run("train")
     assert "train on artifacts/data/train.parquet" in raised.value.help
     assert not (project.artifacts / "model").exists()
+    assert ("a step was taken" in capsys.readouterr().out) == (kind == "Streamed")
 
 
 def test_a_data_module_without_a_declaration_is_asked_for_it(made: Path, tmp_path: Path) -> None:
