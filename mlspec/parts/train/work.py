@@ -28,6 +28,7 @@ from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.evaluate.names import DEFAULT
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.doubts import against
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
@@ -79,6 +80,8 @@ def _train(job: Job) -> float | None:
         fitting = Fitting(job, scratch, kept, tracker.logger)
         for line in Decisions.of(decided(fitting)).lines() if ranks.first() else ():
             print(f"decision: {line}", flush=True)
+        for doubt in filter(None, map(against, fitting.monitors.values())) if ranks.first() else ():
+            print(f"warning: {doubt.message}\n  help: {doubt.help}", flush=True)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
