@@ -1,4 +1,4 @@
-"""What is monitored in a way that is probably a mistake: said at build and by the stage. Light."""
+"""What of monitors and early stopping is probably a mistake: said at build and by the stage. Light."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mlspec.parts.evaluate.names import direction
 from mlspec.parts.train.monitors import GOALS, Monitor
+from mlspec.parts.train.spec import TrainSpec
 from mlspec.spec.base import Finding
 
 Lines = Mapping[str, Mapping[str, int]]
@@ -25,6 +26,22 @@ def against(monitor: Monitor) -> Finding | None:
     )
     help = f"set {'.'.join(monitor.key)}: {right}; if {written} is right, log the value under a name that says so"
     return Finding("unlikely-direction", monitor.key, message, help, severity="warning")
+
+
+def idle(train: TrainSpec, epochs: int, limit: str) -> Finding | None:
+    """A warning where early stopping cannot end a training of so many `epochs`; `limit` is the key that sets them.
+
+    It reads one value an epoch, and the first one is always the best so far.
+    """
+    stop = train.early_stopping
+    if stop is None or (earliest := max(stop.patience, 1) + 1) < epochs:
+        return None
+    reached = f"train.{limit} ends training after epoch {epochs}"
+    message = f"patience {stop.patience} can stop the training after epoch {earliest} at the earliest, and {reached}"
+    lower = f"set train.early_stopping.patience: {epochs - 2} or lower, or " if epochs > 2 else ""
+    longer = f"raise train.{limit}" + (f" to {earliest + 1} or higher" if limit == "max_epochs" else "")
+    help = f"{lower or 'remove train.early_stopping, or '}{longer}"
+    return Finding("patience-too-long", ("train", "early_stopping", "patience"), message, help, severity="warning")
 
 
 def twice(monitors: Iterable[Monitor], logged: Lines, file: str) -> Iterator[Finding]:

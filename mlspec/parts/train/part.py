@@ -90,6 +90,8 @@ def check(project: Project) -> Iterator[Finding]:
         elif found := doubts.against(monitor):
             yield found
     yield from _twice(project, train)
+    if found := doubts.idle(train, train.max_epochs, "max_epochs"):
+        yield found
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
         yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
