@@ -6,7 +6,6 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,16 +186,6 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
     return found
 
 
-@pytest.fixture(autouse=True)
-def _own_modules() -> Iterator[None]:
-    """Each project's `src` is its own."""
-    before = list(sys.path)
-    yield
-    sys.path[:] = before
-    for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
-        del sys.modules[name]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("case", TRAINED.values(), ids=TRAINED)
 def test_is_trained_as_computed_by_hand(case: Case, tmp_path: Path) -> None:
@@ -351,7 +340,6 @@ def test_a_data_module_with_a_remainder_of_one_names_its_line(tmp_path: Path) ->
     # Whoever follows that trains.
     path = tmp_path / "src/data.py"
     path.write_text(DATAMODULE.replace("batch_size=16, coll", "batch_size=16, drop_last=True, coll", 1))
-    del sys.modules["src.data"]
     Applied(tmp_path).run("train")
 
 
