@@ -69,7 +69,7 @@ def _train(job: Job) -> float | None:
             undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(refused[0], help=refused[1])
-    for said in uneven(train, len(rows["train"])) if ours and ranks.first() else ():
+    for said in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
         print(f"train: {said}")
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
