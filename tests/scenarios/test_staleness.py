@@ -47,7 +47,7 @@ from pyarrow.csv import read_csv
 from src.clean import clean
 
 def load():
-    assert read_csv("data/native.csv").num_rows == 1
+    assert read_csv("/".join(["data", "native.csv"])).num_rows == 1
     more = len(Path("data/more.txt").read_text())
     parts = sum(len(path.read_text()) for path in sorted(Path("data/parts").iterdir()))
     with open("data/rows.csv", newline="") as file:

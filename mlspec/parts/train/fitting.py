@@ -23,6 +23,7 @@ from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
 from mlspec.learning.first_batch import Expected, FirstBatch
 from mlspec.learning.rows import Rows, load, schema
+from mlspec.learning.shares import shared
 from mlspec.parts.evaluate import undefined
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.logged import LoggedTwice
@@ -141,6 +142,7 @@ class Fitting:
             train.drop_last,
         )
         if shuffle:
+            shared(trainer, sampler)
             # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
             start = saved_position(self.keep.path)
             sampler.position = lambda: max(position(trainer), start)

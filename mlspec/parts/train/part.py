@@ -33,8 +33,8 @@ INEFFECTIVE = frozenset({
 })  # fmt: skip
 """Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
 
-`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself, so that a
-model that is trained elsewhere is the same model.
+`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself. All devices
+together train on one batch (`mlspec/learning/shares.py`), so they change what rounding and dropout's random numbers do.
 """
 
 

@@ -72,7 +72,7 @@ def _train(job: Job) -> float | None:
             undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(refused[0], help=refused[1])
-    for said in uneven(train, len(rows["train"])) if ours and ranks.first() else ():
+    for said in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
         print(f"train: {said}")
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
@@ -100,7 +100,7 @@ def decided(run: Fitting) -> list[Decision]:
 def doubted(run: Fitting, rows: int, ours: bool) -> Iterator[Finding]:
     """What of the monitors is probably a mistake. `ours`: no DataModule of the user's."""
     yield from filter(None, map(doubts.against, run.monitors.values()))
-    most = epochs(run.train, rows, ranks.count()) if ours else (run.train.max_epochs, "max_epochs")
+    most = epochs(run.train, rows) if ours else (run.train.max_epochs, "max_epochs")
     if found := doubts.idle(run.train, *most):
         yield found
 
