@@ -25,6 +25,7 @@ from mlspec.learning.first_batch import Expected, FirstBatch
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.learning.shares import shared
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.logged import LoggedTwice
 from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.smallest import single_rows
 from mlspec.parts.train.spec import TrainSpec
@@ -82,7 +83,8 @@ class Fitting:
 
     def _callbacks(self) -> list[pl.Callback]:
         # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
-        callbacks: list[pl.Callback] = [Finite(), self.curves, self.best, self.keep]
+        twice = LoggedTwice(self.monitors.values(), self.job.root)
+        callbacks: list[pl.Callback] = [Finite(), twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
