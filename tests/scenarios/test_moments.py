@@ -63,6 +63,9 @@ def test_a_spelling_of_a_moment_is_the_moment(column: str, spelling: str, format
     expected = made("a.parquet", parquet({**table, column: times}))
     assert found == expected
     assert expected.refusal is None
+    dates = times is MIDNIGHT
+    names = expected.schema["inputs"]["x"]["values"] if column == "x" else expected.schema["target"]["labels"]
+    assert names == [spelled(time, dates) for time in sorted(set(times))]
 
 
 @pytest.mark.parametrize("column", ["x", "y"])

@@ -37,6 +37,7 @@ class Typed:
     column: pa.Array
     failures: Sequence[Failure] = ()
     decisions: Sequence[Decision] = ()
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,23 @@ class TypedRows:
     raw: Raw
     failures: list[Failure]
     decisions: list[Decision]
+    doubts: list[str]
+    """What is probably a mistake, a sentence each."""
 
 
 def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
     """The rows with inputs and target converted. Every value that cannot be is in the failures."""
     failures: list[Failure] = []
     decisions: list[Decision] = []
+    doubts: list[str] = []
     converted = raw
     for name, convert in _converters(data, labels, root).items():
         column = convert(data, raw, name)
         converted = converted.with_column(name, column.column)
         failures += column.failures
         decisions += column.decisions
-    return TypedRows(converted, failures, decisions)
+        doubts += column.doubts
+    return TypedRows(converted, failures, decisions, doubts)
 
 
 Converter = Callable[[DataSpec, Raw, str], Typed]

@@ -44,12 +44,13 @@ def main(job: Job) -> None:
     decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
     if data.format.trim:
         decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
-    made = {}
+    made, said = {}, list[str]()
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
         made[name] = result.raw
         failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
+        said += result.doubts
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
@@ -62,7 +63,7 @@ def main(job: Job) -> None:
     origins.write(partial, made, rows)
     _write(partial, data, tables, labels)
     where = functools.partial(origins.place, made, rows)
-    for doubt in (*doubts(data, tables, labels), *repeats(data, tables, labels, where)):
+    for doubt in (*said, *doubts(data, tables, labels), *repeats(data, tables, labels, where)):
         print(f"warning: {doubt}")
     write_json(partial / Path(DECISIONS).name, record.plain())
     swap(partial, job.outputs / "data")
@@ -100,6 +101,7 @@ def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Mappin
         if spec.type == "image":
             seen = described["columns"][name]
             inputs[name] |= {key: getattr(spec, key) or seen[key] for key in ("channels", "height", "width")}
+            inputs[name] |= {"background": spec.background} if spec.background else {}
     target: dict[str, Any] = {"column": data.target.column, "type": data.target.type}
     if data.target.type == "class":
         target["labels"] = labels
