@@ -17,7 +17,7 @@ from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
 from mlspec.parts.data.spec import PICTURES, DataSpec
 from mlspec.parts.data.watched import watched
-from mlspec.runtime.preprocess.picture import BACKGROUND, NOT_APPLIED, ON_BACKGROUND, picture
+from mlspec.runtime.preprocess.picture import BACKGROUND, NOT_APPLIED, ON_BACKGROUND, AmbiguousImageError, picture
 
 ENDINGS = {
     "apng": "PNG", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "mpo": "JPEG",
@@ -51,7 +51,11 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
             faults.setdefault(fault, []).append(row)
         found.append(None if isinstance(value, str) else value)
     faults |= seen.dark()
-    failures = [failure for what, rows in faults.items() for failure in raw.failure(name, what, rows)]
+    failures = [
+        failure
+        for what, rows in faults.items()
+        for failure in raw.failure(name, what, rows, code="ambiguous-image" if what in seen.ambiguous else "")
+    ]
     count = sum(value is not None for value in found)
     decisions = [*paths.decisions(name), *seen.decisions(name, count)]
     return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)))
@@ -64,6 +68,8 @@ class _Seen:
         self._background = background
         self._notes: Counter[str] = Counter()
         self._deep: dict[int, int] = {}
+        self.ambiguous: set[str] = set()
+        """The faults of images that can be read in several ways."""
 
     def fault(self, row: int, value: bytes | None, ending: str) -> str:
         """What is wrong with an image; `""` where it can be read."""
@@ -73,6 +79,9 @@ class _Seen:
             return "is empty (0 bytes)"
         try:
             opened = picture(value, self._background)
+        except AmbiguousImageError as error:
+            self.ambiguous.add(str(error))
+            return str(error)
         except ValueError as error:
             what, help = placeholder(value[:1024])
             return f"{what}: {help}" if what else str(error)
@@ -88,6 +97,7 @@ class _Seen:
         if largest > FEW_BITS:
             return {}
         what = f"has 16 bits a pixel, but no value above {largest}; scale the pixels to 0..65535, or save 8 bits"
+        self.ambiguous.add(what)
         return {what: list(self._deep)}
 
     def decisions(self, name: str, count: int) -> Iterator[Decision]:

@@ -124,7 +124,7 @@ def _missing(raw: Raw, column: str, rows: Sequence[int], values: Sequence[object
     words = {value for row in rows if isinstance(value := values[row], str) and value}
     help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
     help += '`data: {format: {nulls: [""]}}`, or list all labels in data.target.labels' if words else ""
-    return raw.failure(column, "is missing", rows, help=help)
+    return raw.failure(column, "is missing", rows, help=help, code="ambiguous-nulls" if words else "")
 
 
 def _unknown(

@@ -276,6 +276,7 @@ class DataSpec(SpecModel):
         name = self.files.get("", "").lower()
         if address.many(self.source):
             name = self.source.lower()
+        name = re.sub(r"\[([a-z])\1\]", r"\1", name)  # `[cC]` of a pattern for both cases
         stem, _, ending = name.rpartition(".")
         if ending in PACKED:
             ending = stem.rpartition(".")[2]

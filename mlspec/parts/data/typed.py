@@ -124,7 +124,8 @@ def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
         where = f"{place.file} row {place.row}" if place.row else place.file
         number = "declare the column as `number`, or write its values as texts"
         help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
-        raise StageError(f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}", help=help)
+        message = f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}"
+        raise StageError(message, help=help, code="number-or-category" if isinstance(values[odd], float) else "")
     return [None if value is None else text(value) for value in values]
 
 

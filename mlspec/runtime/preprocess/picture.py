@@ -34,6 +34,10 @@ _REDUCED = 1
 _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))
 
 
+class AmbiguousImageError(ValueError):
+    """The image can be read in several ways."""
+
+
 class Picture(NamedTuple):
     """An image of mode L or RGB."""
 
@@ -68,8 +72,9 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
     fault = ""
     try:
         image: Pillow.Image = Pillow.open(io.BytesIO(raw), formats=_formats())
-        fault = _fault(image)
-        if not fault:
+        large = image.width * image.height > MAX_PIXELS
+        fault = "" if large else _fault(image)
+        if not large and not fault:
             if image.format == "MPO":
                 notes.append("the first image of a JPEG file with several was read")
             turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
@@ -79,8 +84,10 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
             notes += ["turned upright as its EXIF orientation says"] if turned else []
     except (*_DAMAGED, Pillow.DecompressionBombError):
         raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
+    if large:
+        raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
     if fault:
-        raise ValueError(fault)
+        raise AmbiguousImageError(fault)
     return image, tuple(notes)
 
 
@@ -95,8 +102,6 @@ def _formats() -> tuple[str, ...]:
 
 def _fault(image: Pillow.Image) -> str:
     """Why an image that can be opened is not read; `""` where it is."""
-    if image.width * image.height > MAX_PIXELS:
-        return f"has more than {MAX_PIXELS:,} pixels"
     if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
         return ""
     if image.format != "TIFF":
@@ -136,13 +141,17 @@ def _eight_bits(image: Pillow.Image, raw: bytes, background: str) -> tuple[Pillo
 
     bits, inverted = _depth(image, raw)
     if image.mode == "F":
-        raise ValueError("has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel")
+        raise AmbiguousImageError(
+            "has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel"
+        )
     if not image.mode.startswith("I"):
         return image, (("16 bits a channel scaled to 8",) if bits > 8 else ()), None
     deep = np.asarray(image, dtype=np.int64)
     known = image.mode.startswith("I;16") or image.format in ("PNG", "PPM", "JPEG2000")
     if not known or deep.min(initial=0) < 0 or deep.max(initial=0) > DEEPEST:
-        raise ValueError("has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel")
+        raise AmbiguousImageError(
+            "has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel"
+        )
     largest = 2 ** min(bits, 16) - 1 if bits > 8 else DEEPEST
     if inverted:
         deep = largest - deep
