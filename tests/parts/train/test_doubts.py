@@ -58,7 +58,7 @@ def test_at_build_it_is_a_warning_whose_help_works(wanted: str, tmp_path: Path) 
     ],
 )
 def test_epochs_within_max_steps(steps: int | None, rows: int, found: tuple[int, str]) -> None:
-    assert epochs(TrainSpec(max_epochs=9, max_steps=steps, batch_size=10), rows, 1) == found
+    assert epochs(TrainSpec(max_epochs=9, max_steps=steps, batch_size=10), rows) == found
 
 
 def test_the_stage_warns_where_max_steps_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
