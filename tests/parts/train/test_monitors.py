@@ -123,7 +123,7 @@ def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
 def test_so_it_is_for_everything_that_is_monitored(old: str, new: str, key: str, tmp_path: Path) -> None:
     project = own(tmp_path, "quality", ", mode: min")
     if "early" in new:
-        project.spec("max_epochs: 4,", "max_epochs: 4, early_stopping: {monitor: quality},")
+        project.spec("max_epochs: 4,", "max_epochs: 4, early_stopping: {monitor: quality, patience: 1},")
     else:
         project.spec(old, new)
     with pytest.raises(SpecError) as raised:
@@ -247,3 +247,26 @@ def test_a_name_that_only_running_shows_to_be_logged_twice(
     else:
         project.run("train")
         assert re.search(f"warning: {said}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [(["nan"] * 4, None), (["inf"] * 4, None), (["nan", "2", "nan", "3"], 2.0)]
+)
+def test_an_epoch_without_a_value_is_never_the_best(
+    values: list[str], best: float | None, prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(tmp_path, "val_loss")
+    path = tmp_path / "src" / "model.py"
+    path.write_text(path.read_text().replace(str(VALUES), f"[float(v) for v in {values}]"), encoding="utf-8")
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    if best is not None:
+        assert project.run("train") == best
+        rows = (project.artifacts / "plots" / "train.csv").read_text(encoding="utf-8")
+        assert "nan" not in rows
+        assert capsys.readouterr().out.count("note: val_loss is undefined: the model logs NaN") == 1
+        return
+    with pytest.raises(StageError, match="val_loss has no finite value in any epoch") as raised:
+        project.run("train")
+    assert raised.value.help == "log a finite val_loss in validation, or set train.checkpoint.monitor to another metric"
+    assert not (project.artifacts / "model").exists()
