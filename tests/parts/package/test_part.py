@@ -35,6 +35,10 @@ HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {=
         ("{user: 0}", ["out-of-range"]),
         ("{platform: linux/386}", ["not-one-of"]),
         ("{max_size: 500}", ["bad-format"]),
+        ('{labels: {a: "x\\ny"}}', ["bad-format"]),
+        ('{labels: {"a\\eb": x}}', ["bad-format"]),
+        ('{labels: {"": x}}', ["bad-format"]),
+        ("{labels: {a: ''}}", []),
     ],
 )
 def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
