@@ -17,7 +17,7 @@ _PATH_MAX: Final = 4096
 
 def require_usable(folder: Path) -> None:
     """Raise MlspecError where the tools of a project fail on the path of `folder`, which need not exist yet."""
-    place = Path(os.path.abspath(folder))  # noqa: PTH100 - `..` must go, links must stay
+    place = Path(os.path.abspath(folder))
     if reason := fault(place):
         help = "choose a folder with another name or a shorter path; nothing was written"
         raise MlspecError(
@@ -38,7 +38,8 @@ def fault(place: Path) -> str:
             f"its path is {whole} bytes long, and at most {allowed} leave room for the {ROOM} bytes of the paths below"
         )
     if braces := sorted({"{", "}"} & set(str(place))):
-        return f"its path contains {' and '.join(f'`{b}`' for b in braces)}, and DVC fails on that in the path of its cache"
+        named = " and ".join(f"`{brace}`" for brace in braces)
+        return f"its path contains {named}, and DVC fails on that in the path of its cache"
     return ""
 
 
