@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -178,16 +178,36 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to. It takes the place of `path` where the block ends well, and is removed else.
+
+    Its name does not grow with that of `path`; the generated `.gitignore` has a pattern for what a kill leaves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    partial = path.with_name(f".{path.name[:50]}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def fresh(folder: Path) -> Path:
-    """An empty folder beside `folder`, to fill and then to `swap`; it replaces one that a killed run left."""
+    """An empty folder beside `folder`, to fill and then to `swap`; it replaces one that a killed run left.
+
+    Where a kill came between the two steps of a `swap`, the old folder is put back first.
+    """
     place = folder.resolve()
-    partial = place.with_name(f".{place.name}.partial")
+    partial, old = place.with_name(f".{place.name}.partial"), place.with_name(f".{place.name}.old")
+    if old.exists() and not place.exists():
+        old.rename(place)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     return partial

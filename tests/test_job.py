@@ -14,7 +14,7 @@ import pytest
 
 import mlspec
 from mlspec.errors import StageError
-from mlspec.job import fresh, own_frames, swap, user_code, write_json
+from mlspec.job import fresh, own_frames, swap, user_code, whole, write_json, write_text
 
 PACKAGE = Path(mlspec.__file__).parent
 
@@ -217,3 +217,32 @@ def test_a_folder_behind_a_link_is_swapped_where_it_is(tmp_path: Path) -> None:
     swap(partial, tmp_path / "made")
     assert (tmp_path / "made").is_symlink()
     assert [path.name for path in (tmp_path / "disk").rglob("*")] == ["made", "new"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "made.json"
+    write_json(path, {"a": 1})
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "a" * 100_000 + "\ud800")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+        partial.write_text("torn")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["made.json"]
+
+
+def test_the_longest_name_of_a_file_can_be_written(tmp_path: Path) -> None:
+    for name in ("n" * 255, "\u4e2d" * 85):
+        write_text(tmp_path / name, "x")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_a_kill_left_between_two_names_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".made.old").mkdir()
+    (tmp_path / ".made.old" / "old").write_text("old")
+    fresh(tmp_path / "made")
+    assert (tmp_path / "made" / "old").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.partial", "made"]

@@ -163,7 +163,8 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
     twice = next((name for name in needed if counts[name] > 1), None)
     if twice is not None:
         message = f"{piece.file} has {counts[twice]} columns named `{twice}`"
-        raise StageError(message, help="rename one of them; see data.format.columns")
+        help = "rename one of them in the file, or name all columns in data.format.columns"
+        raise StageError(message, help=help, code="repeated-column")
     for name in needed:
         if name not in counts:
             help = _separator(needed, names) or _trimmed(name, names) or _columns(name, names)

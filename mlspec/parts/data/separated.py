@@ -145,6 +145,7 @@ def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: 
         f"{name} line {begins + first}: {what}",
         help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
         "`data: {format: {quoting: false}}`",
+        code="ambiguous-quotes",
     )
 
 

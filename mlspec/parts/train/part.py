@@ -26,6 +26,7 @@ PROGRAMS = {"train": "mlspec.parts.train.work:main"}
 CHECKPOINT, LAST = "artifacts/model/best.ckpt", "artifacts/model/last.ckpt"
 PREPROCESS = "artifacts/model/preprocess"
 CURVES = "artifacts/plots/train.csv"
+DECISIONS = "artifacts/train/decisions.json"
 
 
 INEFFECTIVE = frozenset({
@@ -160,6 +161,7 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(LAST),
             Output(PREPROCESS),
             Output("artifacts/metrics/train.json", "metric", cache=False),
+            Output(DECISIONS, cache=False),
             Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
         params=("model", *(f"train.{key}" for key in effective()), *_measured(project, train)),

@@ -15,6 +15,7 @@ import torch
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_json, write_text
 from mlspec.learning import ranks
+from mlspec.parts.data.decisions import Decisions
 from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fitting import Fitting
 
@@ -22,7 +23,7 @@ _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random"
 """What only a run that goes on needs; two thirds of a checkpoint."""
 
 
-def write(job: Job, run: Fitting, scratch: Path) -> None:
+def write(job: Job, run: Fitting, scratch: Path, decisions: Decisions) -> None:
     """Write them all, in the one process that writes."""
     if not Path(run.best.best_model_path).is_file():
         raise StageError(
@@ -44,6 +45,7 @@ def write(job: Job, run: Fitting, scratch: Path) -> None:
     swap(made, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
     write_json(job.outputs / "metrics" / "train.json", _summary(run, int(kept["epoch"]) + 1))
+    write_json(job.outputs / "train" / "decisions.json", decisions.plain())
 
 
 def _best_of(run: Fitting) -> None:

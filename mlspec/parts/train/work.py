@@ -80,12 +80,13 @@ def _train(job: Job) -> float | None:
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
-        for line in Decisions.of(decided(fitting)).lines() if ranks.first() else ():
+        record = Decisions.of(decided(fitting))
+        for line in record.lines() if ranks.first() else ():
             print(f"decision: {line}", flush=True)
         for doubt in doubted(fitting, len(rows["train"]), ours) if ranks.first() else ():
             print(f"warning: {doubt.message}\n  help: {doubt.help}", flush=True)
         fitting.fit(module, rows, preprocess)
-        write(job, fitting, scratch)
+        write(job, fitting, scratch, record)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)

@@ -12,6 +12,8 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.job import Job
+from mlspec.parts.data.decisions import Decision, Decisions
+from mlspec.run.report.decisions import decisions
 from tests.parts import projects
 from tests.parts.projects import Applied
 
@@ -90,6 +92,11 @@ def test_whatever_a_module_logs_is_found(
     assert not any(column.endswith("_step") for column in rows[0])
     word = "smallest" if mode == "min" else "largest"
     assert f"decision: checkpoint  {word} {name}  [train.checkpoint.mode]" in capsys.readouterr().out.splitlines()
+    shown = Decision("checkpoint", f"{word} {name}", "train.checkpoint.mode")
+    assert Decisions.read(project.artifacts / "train" / "decisions.json") == Decisions((shown,))
+    assert [(d.subject, d.reading, d.key) for d in decisions(project.artifacts)[-1:]] == [
+        (shown.subject, shown.reading, shown.key)
+    ]
 
 
 def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
