@@ -14,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from mlspec.errors import StageError
-from mlspec.job import Job
+from mlspec.job import Job, write_text
 from mlspec.learning import ranks
 from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
@@ -114,8 +114,7 @@ def _identity(scratch: Path) -> str:
     """One id for a run and for its going on after a kill."""
     path = scratch / "run-id"
     if not path.exists():
-        scratch.mkdir(parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(4), encoding="ascii")
+        write_text(path, secrets.token_hex(4))
     return path.read_text(encoding="ascii")
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,16 +185,6 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
     if len(targets) > 1 and targets.std():
         found["r2"] = float(1 - (errors**2).sum() / ((targets - targets.mean()) ** 2).sum())
     return found
-
-
-@pytest.fixture(autouse=True)
-def _own_modules() -> Iterator[None]:
-    """Each project's `src` is its own."""
-    before = list(sys.path)
-    yield
-    sys.path[:] = before
-    for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
-        del sys.modules[name]
 
 
 @pytest.mark.slow
@@ -382,7 +371,6 @@ def test_a_data_module_with_a_remainder_of_one_names_its_line(tmp_path: Path) ->
     # Whoever follows that trains.
     path = tmp_path / "src/data.py"
     path.write_text(DATAMODULE.replace("batch_size=16, coll", "batch_size=16, drop_last=True, coll", 1))
-    del sys.modules["src.data"]
     Applied(tmp_path).run("train")
 
 

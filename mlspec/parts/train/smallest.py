@@ -40,6 +40,14 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
         )
 
 
+def epochs(train: TrainSpec, rows: int) -> tuple[int, str]:
+    """How many epochs there are at most, and the key that says so."""
+    batches = len(sizes(rows, train.batch_size, True, train.drop_last))
+    steps = -(-batches // train.accumulate)
+    by_steps = -(-train.max_steps // steps) if train.max_steps and steps else train.max_epochs
+    return (by_steps, "max_steps") if by_steps < train.max_epochs else (train.max_epochs, "max_epochs")
+
+
 def uneven(train: TrainSpec, rows: int, processes: int = 1) -> Iterator[str]:
     """What becomes of a last batch that is not full, where that is not plain, and of batches too small to divide."""
     if processes > 1 and train.batch_size < 2 * processes:
