@@ -129,6 +129,14 @@ def effective() -> Iterator[str]:
             yield field.alias or key
 
 
+def _of_model(model: ModelSpec) -> Iterator[str]:
+    """The section, without the key that only decides whether a difference is an error or a warning."""
+    if not isinstance(model, Custom):
+        yield "model"
+        return
+    yield from (f"model.{f.alias or key}" for key, f in Custom.model_fields.items() if key != "compare_inputs")
+
+
 def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
     """The keys of `evaluate` that change the value of a watched metric: they decide which epoch is kept."""
     watched = {train.checkpoint.monitor, *([train.early_stopping.monitor] if train.early_stopping else [])}
@@ -164,6 +172,6 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(DECISIONS, cache=False),
             Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
-        params=("model", *(f"train.{key}" for key in effective()), *_measured(project, train)),
+        params=(*_of_model(model), *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,
     )
