@@ -52,6 +52,7 @@ PACKINGS = (
     Packed("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 _ARCHIVES = ((b"PK\x03\x04", "a zip archive", "unzip"), (b"7z\xbc\xaf'\x1c", "a 7z archive", "7z x"))
+_OFFICE, _HEAD = b"[Content_Types].xml", 4096
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -101,6 +102,8 @@ class Contents(NamedTuple):
 def contents(file: Path, name: str) -> Contents:
     """All bytes of a file. Raises StageError for an archive and for a damaged compressed file."""
     raw = file.read_bytes()
+    if raw.startswith(_ARCHIVES[0][0]) and _OFFICE in raw[:_HEAD]:
+        raise StageError(f"{name} is an Excel or Word document", help="save its table as csv")
     for magic, what, command in _ARCHIVES:
         if raw.startswith(magic) and not name.endswith((".parquet", ".xlsx")):
             help = f"unpack it (`{command} {name}`), and name the file inside in data.source"
@@ -141,7 +144,7 @@ def _wide(raw: bytes) -> str:
     """The two-byte encoding of a text whose every other byte is zero."""
     sample = raw[:_SAMPLE]
     for encoding, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if zeros and zeros.count(0) > len(zeros) // 2:
+        if zeros and zeros.count(0) > len(zeros) // 2 and sample.count(0) < 0.7 * len(sample):
             return encoding
     return ""
 

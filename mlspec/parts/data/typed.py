@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from mlspec.parts.data.labels import indexed
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import NULLS, DataSpec
+from mlspec.parts.data.spec import MAYBE, DataSpec
 from mlspec.parts.data.values import BOOLEANS, listed, missing, text, textual
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
 
+_WORDS = 3
+"""Different words in a column of numbers up to which they may stand for missing values."""
 _AS_NUMBERS = "true read as 1, false as 0"
 
 
@@ -175,7 +177,7 @@ def _unclear_nulls(data: DataSpec, raw: Raw, name: str, words: Sequence[str | No
     """Values that many programs write for a missing one, and that may as well be values: the spec has to say."""
     if data.format.nulls is not None or data.written_as not in ("csv", "tsv"):
         return []
-    rows = [row for row, word in enumerate(words) if word and word in NULLS]
+    rows = [row for row, word in enumerate(words) if word and word in MAYBE]
     kinds = sorted({str(words[row]) for row in rows})
     quoted = ", ".join(f'"{word}"' for word in ["", *kinds])
     help = f'missing: `data: {{format: {{nulls: [{quoted}]}}}}`; a value: `data: {{format: {{nulls: [""]}}}}`'
@@ -255,7 +257,20 @@ def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values:
     rows = set(bad)
     good = (value for row, value in enumerate(values) if row not in rows)
     help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""
-    return raw.failure(name, "is not a number", bad, help=help, code="ambiguous-number" if help else "")
+    code = "ambiguous-number" if help else ""
+    if not help and name != data.target.column and (words := _maybe_missing(data, name, values, rows)):
+        help, code = f"if it means a missing value: `data: {{format: {{nulls: [{words}]}}}}`", "ambiguous-nulls"
+    return raw.failure(name, "is not a number", bad, help=help, code=code)
+
+
+def _maybe_missing(data: DataSpec, name: str, values: Sequence[object], bad: Collection[int]) -> str:
+    """For `format.nulls`: the few words among numbers that may mean a missing one, and those that are read so."""
+    different = {values[row] for row in bad if isinstance(values[row], str)}
+    few = 0 < len(different) <= _WORDS and all(isinstance(values[row], str) for row in bad)
+    if not few or any(char.isdigit() or char == '"' for word in different for char in str(word)):
+        return ""
+    known = [word for word in sorted(nulls_of(data, name)) if word in set(map(str, values)) or not word]
+    return ", ".join(f'"{word}"' for word in dict.fromkeys([*known, *sorted(str(w).strip() for w in different)]))
 
 
 def _pointed(data: DataSpec, raw: Raw, name: str, values: Sequence[object]) -> list[Failure]:
