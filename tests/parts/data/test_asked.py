@@ -57,7 +57,7 @@ ONE_REMEDY: dict[str, int] = {
     "split.divided": 1,
     "split._by_column": 1,
     "split._by_share": 1,
-    "typed._words": 1,
+    "words._words": 1,
     "typed._number": 1,
     "typed._target_number": 1,
     "work.main": 1,
