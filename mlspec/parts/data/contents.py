@@ -88,6 +88,7 @@ _TOLD_APART = frozenset(
     ]
 )
 """Encodings whose letters are so unlike those of western Europe that a guess among them means something."""
+_PIECE = 1 << 20
 _SAMPLE = 200_000
 """Bytes around the first fault from which another encoding is guessed."""
 
@@ -138,6 +139,26 @@ def decoded(raw: bytes, name: str, encoding: str) -> str:
         )
         raise StageError(f"{name} line {line}: contains a NUL character", help=help, code="text-encoding")
     return text.lstrip("\ufeff")
+
+
+def in_utf8(raw: bytes, name: str, encoding: str) -> bytes:
+    """The text of a file in UTF-8, without byte order marks. Raises StageError as `decoded` does."""
+    if codecs.lookup(encoding).name != "utf-8" or not _is_utf8(raw):
+        return decoded(raw, name, encoding).encode("utf-8", "surrogatepass")
+    while raw.startswith(codecs.BOM_UTF8):
+        raw = raw[len(codecs.BOM_UTF8) :]
+    return raw
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """Whether it is UTF-8 without NUL characters, checked piece by piece: the text of a large file is never held."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(raw), _PIECE):
+            decoder.decode(raw[start : start + _PIECE], final=start + _PIECE >= len(raw))
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in raw
 
 
 def _wide(raw: bytes) -> str:
