@@ -27,6 +27,13 @@ class Dialect:
     escape: str = ""
 
 
+def _row(delimiter: bytes) -> re.Pattern[bytes]:
+    """A row whose quotes all stand around values."""
+    sign = re.escape(delimiter)
+    field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + sign + rb"]*+)"
+    return re.compile(field + rb"(?:" + sign + field + rb")*+(?:\r\n|\r|\n)")
+
+
 def reader(lines: Iterable[str], dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
     """The rows of some lines by the csv module."""
     csv.field_size_limit(2**31 - 1)
@@ -47,7 +54,8 @@ def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: 
     if not dialect.quoting or b'"' not in raw:
         return
     trim, strict = bool(data.format.trim), data.format.escape != ""
-    lines = _Lines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict)
+    row = None if trim or len(dialect.delimiter.encode()) > 1 else _row(dialect.delimiter.encode())
+    lines = _Lines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict, row)
     last = [_END]
     what = "a quote is not closed: the rest of the file would be one value"
     try:
@@ -67,10 +75,13 @@ def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: 
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file for the csv module, without rows that have no quote; `between` says that a row ended."""
+    """The lines of a file for the csv module; `between` says that a row ended.
 
-    def __init__(self, raw: bytes, every: bool, strict: bool) -> None:
-        self._raw, self._every, self._ended = raw, every, strict
+    Unless `every` line counts, rows that have no quote are left out, and those that `row` matches.
+    """
+
+    def __init__(self, raw: bytes, every: bool, strict: bool, row: re.Pattern[bytes] | None) -> None:
+        self._raw, self._every, self._ended, self._row = raw, every, strict, row
         self._at = self._count = 0
         self.begins = 0
         """Lines before the row that is read."""
@@ -95,14 +106,20 @@ class _Lines(Iterator[str]):
         return found.end() if found else len(self._raw)
 
     def _skip(self) -> None:
-        """Go on to the line of the next quote."""
+        """Go on to the next row that has to be looked at."""
         if self._every:
             return
         raw, at = self._raw, self._at
-        quote = raw.find(b'"', at)
-        start = len(raw) if quote < 0 else 1 + max(at - 1, raw.rfind(b"\n", at, quote), raw.rfind(b"\r", at, quote))
-        ends = raw.count(b"\n", at, start) + raw.count(b"\r", at, start) - raw.count(b"\r\n", at, start)
-        self._at, self._count = start, self._count + ends
+        while (quote := raw.find(b'"', at)) >= 0:
+            at = 1 + max(at - 1, raw.rfind(b"\n", at, quote), raw.rfind(b"\r", at, quote))
+            whole = self._row.match(raw, at) if self._row else None
+            if whole is None:
+                break
+            at = whole.end()
+        else:
+            at = len(raw)
+        start, self._at = self._at, at
+        self._count += raw.count(b"\n", start, at) + raw.count(b"\r", start, at) - raw.count(b"\r\n", start, at)
 
 
 def _unpadded(raw: bytes, delimiter: str) -> bytes:
