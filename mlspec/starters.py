@@ -6,7 +6,8 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -124,35 +125,42 @@ def _other(file: Path, content: bytes) -> bool:
 def _put(files: Mapping[str, bytes], folder: Path) -> None:
     """Write all files beside their places first, then bring them there; take back what was brought if that fails."""
     existed = next(above for above in (folder, *folder.parents) if above.exists())
-    folder.mkdir(parents=True, exist_ok=True)
     staged = folder / ".mlspec-init"
-    shutil.rmtree(staged, ignore_errors=True)  # of a start that was killed
-    staged.mkdir()
     made: list[Path] = []
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staged, ignore_errors=True)  # of a start that was killed
+        staged.mkdir()
         for path, content in files.items():
             (staged / path).parent.mkdir(parents=True, exist_ok=True)
             (staged / path).write_bytes(content)
         for path in files:
-            made += _folders(folder, path)
+            _make_folders(folder, path, made)
             if os.path.lexists(folder / path):
                 raise FileExistsError(errno.EEXIST, f"{path} has appeared meanwhile")
             (staged / path).rename(folder / path)
             made.append(folder / path)
     except BaseException:
-        for thing in reversed(made):
-            thing.rmdir() if thing.is_dir() else thing.unlink()
-        shutil.rmtree(staged, ignore_errors=True)
-        while folder != existed:
-            folder.rmdir()
-            folder = folder.parent
+        _take_back(made, staged, folder, existed)
         raise
-    shutil.rmtree(staged)
+    shutil.rmtree(staged, ignore_errors=True)
 
 
-def _folders(folder: Path, path: str) -> list[Path]:
-    """Make the folders above `path` that are missing."""
-    missing = [above for above in reversed((folder / path).parents) if not above.exists()]
-    for above in missing:
-        above.mkdir()
-    return missing
+def _take_back(made: Sequence[Path], staged: Path, folder: Path, existed: Path) -> None:
+    """Remove what was made, as far as nobody has put anything into it since."""
+    for thing in reversed(made):
+        with suppress(OSError):
+            thing.rmdir() if thing.is_dir() else thing.unlink()
+    shutil.rmtree(staged, ignore_errors=True)
+    while folder != existed:
+        with suppress(OSError):
+            folder.rmdir()
+        folder = folder.parent
+
+
+def _make_folders(folder: Path, path: str, made: list[Path]) -> None:
+    """Make the folders above `path` that are missing, and note each in `made`."""
+    for above in reversed((folder / path).parents):
+        if not above.exists():
+            above.mkdir()
+            made.append(above)

@@ -77,8 +77,9 @@ REFUSED = {"bad-format"}
 def spec(text: str) -> dict[str, Any]:
     """A spec in which every free text is `text`, with `$` written so that it means itself; in keys it always does."""
     literal = re.sub(r"(?<!\$)\$\{", "$${", text)
+    line = literal if re.sub(r"[\r\n\t]", "", text).isprintable() else PLAIN
     return {
-        "project": {"name": "cola", "description": literal, "authors": [literal, "x"], "license": literal},
+        "project": {"name": "cola", "description": line, "authors": [literal, "x"], "license": line},
         "data": {
             "source": "data/rows.csv",
             "inputs": {text: "text"},
@@ -93,7 +94,7 @@ def spec(text: str) -> dict[str, Any]:
         "evaluate": {"slices": {text: {"by": "length", "bins": [1, 5]}}},
         "export": None,
         "test": {"pytest": {"select": literal, "args": [literal]}},
-        "package": {"docker": {"labels": {"org.example.note": literal}}},
+        "package": {"docker": {"labels": {"org.example.note": literal if text.isprintable() else PLAIN}}},
         "registry": {"ecr": {"repository": "cola", "region": "eu-west-1"}},
         "deploy": {"lambda": {"environment": {"NOTE": literal}}},
         "ci": {"github": {"train_on": ["dispatch", "pull_request"]}},
@@ -134,7 +135,7 @@ def python(text: str) -> Any:
 
 
 def lines(text: str) -> Any:
-    """Each line; no format that is read line by line holds the free texts, but for comments and labels."""
+    """Each line; no format that is read line by line holds the free texts, but for comments and the labels of an image."""
     return [line for line in text.splitlines() if not line.startswith(("#", "LABEL", '      "'))]
 
 
@@ -175,13 +176,21 @@ def test_yaml_means_the_same_to_readers_of_either_version(text: str, tmp_path: P
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_a_label_stays_in_its_line(text: str, harmless: dict[str, RenderedFile], tmp_path: Path) -> None:
-    dockerfile = built(spec(text), tmp_path)["Dockerfile"].text
-    assert len(dockerfile.splitlines()) == len(harmless["Dockerfile"].text.splitlines())
-    label = re.search(r'"org\.example\.note"=("(?:[^"\\]|\\.)*")$', dockerfile, re.MULTILINE)
-    assert label
-    seen = re.sub(r"\\(.)", r"\1", label[1][1:-1])
-    assert seen == "".join(c if c.isprintable() else " " for c in text)
+@pytest.mark.parametrize("place", ["label", "name", "description", "license"])
+def test_a_label_is_refused_or_is_what_docker_reads(place: str, text: str, tmp_path: Path) -> None:
+    values, literal = spec(PLAIN), re.sub(r"(?<!\$)\$\{", "$${", text)
+    if place in ("description", "license"):
+        values["project"][place] = literal
+    else:
+        values["package"]["docker"]["labels"] = {"note": literal} if place == "label" else {text: "note"}
+    try:
+        dockerfile = built(values, tmp_path)["Dockerfile"].text
+    except SpecError as error:
+        assert not text.isprintable()
+        assert [(d.code, d.span is not None) for d in error.diagnostics] == [("bad-format", True)]
+        return
+    written = [re.sub(r"\\(.)", r"\1", quoted) for quoted in re.findall(r'"((?:[^"\\\n]|\\.)*)"', dockerfile)]
+    assert (text if place in ("label", "name") else re.sub(r"\r?\n|\t", " ", text)) in written
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -145,7 +146,27 @@ def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_start_can_be_repeated(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> None:
+    from mlspec import starters
+
+    with pytest.raises(OSError, match="name too long"):
+        starters._put({"a": b"1"}, tmp_path / "new" / ("d" * 300))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
+    from mlspec import starters
+
+    made = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
+    made[0].mkdir(parents=True)
+    for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
+        file.write_text("x")
+    starters._take_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    assert tree(tmp_path).keys() == {"p/a/mine.txt"}
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_a_killed_start_can_be_repeated(end: signal.Signals, tmp_path: Path) -> None:
     """Killed at many moments, a second start completes the project; nothing half-written is in the way."""
     code = (
         "import sys; from pathlib import Path; from mlspec.starters import start\n"
@@ -154,11 +175,13 @@ def test_a_killed_start_can_be_repeated(tmp_path: Path) -> None:
     whole = start("digits", tmp_path / "whole", "x", "{}")
     for moment in range(4):
         project = tmp_path / f"killed-{moment}"
-        process = subprocess.Popen([sys.executable, "-c", code, str(project)], cwd=CHECKOUT)
+        process = subprocess.Popen([sys.executable, "-c", code, str(project)], cwd=CHECKOUT, stderr=subprocess.DEVNULL)
         while process.poll() is None and sum(len(files) for _, _, files in os.walk(project)) <= moment * 250:
             pass
-        process.kill()
+        process.send_signal(end)
         process.wait()
+        if end == signal.SIGINT:
+            assert not project.exists() or tree(project).keys() == set(whole.files)
         start("digits", project, "x", "{}")
         assert tree(project).keys() == set(whole.files)
 

@@ -65,6 +65,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     from mlspec.cli import rehearsed
     from mlspec.cli.outlook import show
     from mlspec.cli.target import aim
+    from mlspec.workspace.location import require_usable
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
     from mlspec.workspace.writer import recover
@@ -73,6 +74,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     where, look = _asked(spec, env, asked) if plan is None else _saved(spec, env, asked, plan)
     signal.signal(signal.SIGTERM, _terminated)
     roots = find_roots(where.root)
+    require_usable(roots.project)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
         aim(roots.project)

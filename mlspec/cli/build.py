@@ -15,6 +15,7 @@ from mlspec.diagnostics import Diagnostic
 from mlspec.errors import EXIT_OK, EXIT_SPEC, UsageError
 from mlspec.workspace import stamp
 from mlspec.workspace.changes import SIGNS, Change, ChangeSet, diff
+from mlspec.workspace.location import require_usable
 from mlspec.workspace.lock import read_lock
 from mlspec.workspace.roots import LOCK, Roots, find_roots
 
@@ -49,6 +50,7 @@ def command(
     where = place(spec, env)
     console = Console(as_json=as_json)
     roots = find_roots(where.root)
+    require_usable(roots.project)
     question = stamp.ask(where.spec, env)
     if not keep and not overwrite and (holds := stamp.standing(question, roots)):
         return _nothing_to_do(console, holds)

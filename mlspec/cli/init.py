@@ -13,6 +13,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.options import SPEC
 from mlspec.errors import UsageError
 from mlspec.starters import STARTERS, Started, name_for, start
+from mlspec.workspace.location import require_usable
 
 
 @click.command()
@@ -31,6 +32,7 @@ def command(folder: str, template: str | None, name: str | None, listed: bool, a
         return _list(console)
     starter = template or _ask(console)
     place = Path(folder)
+    require_usable(place)
     started = start(starter, place, _name(name, place, starter), _schema())
     if as_json:
         console.document({"ok": True, "folder": str(place), "name": started.name, "files": list(started.files),

@@ -84,4 +84,8 @@ def place(spec: str | None, env: str | None = None) -> Place:
 def _stream(path: Path) -> bool:
     """Whether it is a pipe, a device, or a file that only this process sees under that name."""
     private = path.parent in (Path("/dev"), Path("/dev/fd")) or path.is_relative_to("/proc")
-    return private or (path.exists() and not path.is_file() and not path.is_dir())
+    try:
+        return private or (path.exists() and not path.is_file() and not path.is_dir())
+    except OSError as error:
+        message = f"cannot read the spec {str(path)[:100]}...: {error.strerror}"
+        raise UsageError(message, help="name a file that exists with --spec FILE") from None

@@ -19,6 +19,7 @@ import mlspec
 from mlspec.cli.options import SPEC, TARGET, Place, place
 from mlspec.cli.outlook import Outlook, look_ahead, to_json
 from mlspec.errors import ConflictError, UsageError
+from mlspec.job import write_text
 from mlspec.run.engines.tree import Tree
 from mlspec.run.schedule import Selection
 from mlspec.workspace.fingerprint import digest
@@ -83,13 +84,11 @@ def keep(outlook: Outlook, where: Place, selection: Selection, engine: str, targ
     if os.path.lexists(target):
         _read(target)  # only a plan gives way to a plan
     plan = _plan(outlook, where, selection, engine)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        partial.write_text(json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(target)
+        target.parent.stat()  # a folder that does not exist is not made
+        write_text(target, json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(f"the plan cannot be written to {target}: {error.strerror}") from None
+        raise UsageError(f"the plan cannot be written to {str(target)[:100]}: {error.strerror}") from None
 
 
 def again(file: Path, spec: str | None) -> tuple[SavedPlan, Place]:

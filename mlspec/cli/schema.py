@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from mlspec.errors import UsageError
+
 
 @click.command()
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
@@ -29,5 +31,8 @@ def command(out: str | None, markdown: bool) -> int:
     if out is None:
         click.echo(text, nl=False)
     else:
-        write_text(Path(out), text)
+        try:
+            write_text(Path(out), text)
+        except OSError as error:
+            raise UsageError(f"the schema cannot be written to {out[:100]}: {error.strerror}") from None
     return 0

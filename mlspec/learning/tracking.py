@@ -14,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from mlspec.errors import StageError
-from mlspec.job import Job
+from mlspec.job import Job, write_text
 from mlspec.learning import ranks
 from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
@@ -22,6 +22,7 @@ from mlspec.parts.track.spec import TrackSpec, Wandb
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.project import ProjectInfo
+from mlspec.watch import paused
 
 WRONG = 200
 """Wrong predictions in the table, the surest first."""
@@ -113,8 +114,7 @@ def _identity(scratch: Path) -> str:
     """One id for a run and for its going on after a kill."""
     path = scratch / "run-id"
     if not path.exists():
-        scratch.mkdir(parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(4), encoding="ascii")
+        write_text(path, secrets.token_hex(4))
     return path.read_text(encoding="ascii")
 
 
@@ -128,7 +128,8 @@ def lineage(job: Job) -> dict[str, Any]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+        with paused():  # git opens every file that changed
+            done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from mlspec.errors import StageError
+from mlspec.job import whole
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.run.hydra_text import Written, written
 
@@ -130,9 +131,8 @@ def _asked(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
 
 
 def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | None]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
-    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+    with whole(folder / "results.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*keys, metric])
         writer.writerows([*(choice.get(key, "") for key in keys), value] for choice, value in results)

@@ -46,6 +46,23 @@ def secrets(root: Node) -> Iterator[tuple[Location, Node, str]]:
             yield location, node, node.value
 
 
+_CREDENTIALS = {"s3": "secret_access_key", "azure": "sas_token", "gs": "credentialpath"}
+"""The option of DVC that holds a remote's secret, by the kind of address; `password` for any other."""
+
+
+def remedy(location: Location, text: str) -> str:
+    """How to do without the literal secret at `location`, of which `text` is the whole value."""
+    revoke = "; and revoke this one if it was ever shared"
+    scheme, separator, _ = text.partition("://")
+    if _remote(location):
+        option = _CREDENTIALS.get(scheme, "password")
+        command = f"dvc remote modify --local mlspec {option} VALUE"
+        return f"remove it from the address, build, and give it to DVC on this machine alone: {command}{revoke}"
+    if separator:
+        return f"remove it from the address; a callable as `data.source` can read it from the environment{revoke}"
+    return f"name the environment variable that holds it: {{env: NAME}}{revoke}"
+
+
 def _remote(location: Location) -> bool:
     """Whether it is `data.remote`, in the spec itself or in an environment, by nested or dotted keys."""
     return ".".join(str(step) for step in location[-2:]).endswith("data.remote")

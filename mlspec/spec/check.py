@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mlspec.diagnostics import Diagnostic, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain, printable
-from mlspec.source.secrets import hide, secrets
+from mlspec.source.secrets import hide, remedy, secrets
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.base import Finding, dotted
 from mlspec.spec.file_names import same_file
@@ -102,7 +102,7 @@ class _Checker:
         for location, node, text in secrets(self.document.root):
             self.hidden.add(text)
             self.secret.add(node.span)
-            help = "name the environment variable that holds it: {env: NAME}; and revoke this one if it was ever shared"
+            help = remedy(location, str(node.value))
             message = f"`{dotted(location)}` looks like a secret, and a spec is shared"
             self._add(self.document, Finding("literal-secret", location, message, help))
 

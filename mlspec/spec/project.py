@@ -18,7 +18,12 @@ class ProjectInfo(SpecModel):
     """What the project is called and what it is for."""
 
     name: Name = Field(description="Name of the project; images, functions and indices are named after it")
-    description: str = Field("", description="One sentence for people", max_length=500)
+    description: str = Field(
+        "",
+        description="One sentence for people. In the image's label its line breaks are spaces; the description of a "
+        "Lambda function is its first 256 characters",
+        max_length=500,
+    )
     authors: list[str] = Field([], description="Who to ask", examples=[["Ada <ada@example.org>"]])
     license: str = Field("", description="SPDX identifier of the project's licence", examples=["MIT"])
 

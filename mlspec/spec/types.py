@@ -127,6 +127,19 @@ def holds(bound: str, value: float) -> bool:
     return _COMPARE[sign](value, number)
 
 
+def one_line(text: str) -> str:
+    """`text`, where it has only characters that a line can show. Raises the error of a validator."""
+    if hidden := unprintable(text):
+        message = f"this text has the character {hidden}, and has to stand in one line of a generated file"
+        raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": "remove the character"})
+    return text
+
+
+def unprintable(text: str) -> str:
+    """The first character of `text` that cannot be printed, as `U+000A`; `""` where there is none."""
+    return next((f"U+{ord(c):04X}" for c in text if not c.isprintable()), "")
+
+
 _NAME = re.compile(r"(?=.{1,63}$)[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")

@@ -15,9 +15,10 @@ TEXT = (
     "FROM scratch\nRUN id\n- run: id\n::set-output name=x::y"
 )
 PLAIN = TEXT.replace("$${", "${")
+LABEL = TEXT.replace("\n", " ")
 SPEC = (
     BASE.replace("Is this English sentence grammatical?", json.dumps(TEXT))
-    + PACKAGE.replace("docker: {}", "docker: {labels: {" + json.dumps(TEXT) + ": " + json.dumps(TEXT) + "}}")
+    + PACKAGE.replace("docker: {}", "docker: {labels: {" + json.dumps(LABEL) + ": " + json.dumps(LABEL) + "}}")
     + REGISTRY
     + "deploy: {lambda: {environment: {NOTE: " + json.dumps(TEXT) + "}}}\n"
     + "ci: {github: {train_on: [pull_request]}}\nmonitor: {elasticsearch: {}, alerts: {silence: 1h}}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlspec.errors import StageError
+from mlspec.compiler import compile_project
+from mlspec.errors import SpecError, StageError
 from mlspec.source.reader import parse
 from tests.parts.data.project import made, rows, write
 
@@ -126,3 +129,44 @@ def test_each_edit_that_a_help_line_offers_leads_to_the_table_that_it_promises(t
         edit: Any = parse(text.encode()).plain()
         found = rows(made(tmp_path, **merged(spec, edit["data"])))
         assert {row[case.column] for row in found} == expected, text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "address", "option"),
+    [
+        ("https", "https://ada:hunter22@example.org/dvc", "password"),
+        ("https", "https://example.org/dvc?token=hunter22", "password"),
+        ("s3", "s3://bucket/dvc?secret=hunter22", "secret_access_key"),
+        ("azure", "azure://box/dvc?sig=hunter22", "sas_token"),
+    ],
+)
+def test_the_help_for_a_secret_in_a_remote_keeps_it_out_of_git(
+    scheme: str, address: str, option: str, tmp_path: Path
+) -> None:
+    config = pytest.importorskip("dvc.config")
+    spec = tmp_path / "mlproject.yaml"
+
+    def build(remote: str) -> None:
+        text = "project: {name: cola}\ndata: {source: a.csv, inputs: {a: number}, target: {column: y}, remote: '%s'}\n"
+        spec.write_text(text % remote + "model: {type: tabular}\n")
+        for file in compile_project(spec).files:
+            (tmp_path / file.path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file.path).write_text(file.text)
+
+    with pytest.raises(SpecError) as refused:
+        build(address)
+    (found,) = refused.value.diagnostics
+    assert found.code == "literal-secret"
+    assert "{env:" not in found.help
+    build(re.sub(r"[^/]*@|[?].*", "", address))
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    command = re.search(r"dvc remote modify .* VALUE", found.help)
+    assert command
+    words = [sys.executable, "-m", *command[0].replace("VALUE", "hunter22").split()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read = config.Config(str(tmp_path / ".dvc"))["remote"]["mlspec"]
+    assert read["url"].startswith(f"{scheme}://")
+    assert read[option] == "hunter22"
+    assert subprocess.run(["git", "check-ignore", "-q", ".dvc/config.local"], cwd=tmp_path).returncode == 0
+    assert "hunter22" not in (tmp_path / ".dvc" / "config").read_text()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
 from pathlib import Path
 
 from mlspec.errors import StageError
-from mlspec.job import Job
+from mlspec.job import Job, swap
 from mlspec.parts.data.address import many
 from mlspec.parts.data.download import Wait, download, note_of
 from mlspec.parts.data.spec import DataSpec
@@ -76,5 +75,6 @@ def _digest(path: Path) -> str:
 
 def _in_place(partial: Path, target: Path) -> None:
     if target.is_dir():
-        shutil.rmtree(target)
-    partial.replace(target)
+        swap(partial, target)
+    else:
+        partial.replace(target)

@@ -40,9 +40,9 @@ class _Parsed:
 def read(data: DataSpec, file: Path, name: str) -> Piece:
     """The rows of one file. Raises ArrowException or StageError where it is no such file at all."""
     found = contents(file, name)
-    raw = in_utf8(found.raw, name, data.format.encoding)
-    announced = _SEP.match(_text(raw[:_FIRST]))
-    raw = raw[len(announced[0].encode()) :] if announced else raw
+    whole = in_utf8(found.raw, name, data.format.encoding)
+    announced = _SEP.match(_text(whole[:_FIRST]))
+    raw = whole[len(announced[0].encode()) :] if announced else whole
     if not _text(raw[:_FIRST]).strip() and not _text(raw).strip():
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
@@ -55,7 +55,17 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
     decisions = (*found.decisions, *_decisions(announced is not None, dialect))
-    return Piece(name, _with_nulls(data, parsed.table), numbers, tuple(_unread(name, parsed.bad)), decisions=decisions)
+    begins = _line_numbers(data, whole, announced is not None, len(rows))
+    if parsed.bad:
+        begins = [line for number, line in enumerate(begins, start=1) if number not in parsed.bad]
+    return Piece(
+        name,
+        _with_nulls(data, parsed.table),
+        numbers,
+        tuple(_unread(name, parsed.bad)),
+        decisions=decisions,
+        lines=begins if len(begins) == len(numbers) else (),
+    )
 
 
 def _text(raw: bytes) -> str:
@@ -216,10 +226,21 @@ def _unread(name: str, bad: dict[int, tuple[int, int, str]]) -> Iterator[Failure
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:
     """The line on which each row of the file begins, counted from 1."""
-    opened = text_lines(file, file.name, data.format.encoding)
-    announced = _SEP.match(opened.getvalue())
-    if announced:
-        opened.seek(announced.end())
+    yield from _begins(data, text_lines(file, file.name, data.format.encoding).getvalue())
+
+
+def _line_numbers(data: DataSpec, whole: bytes, announced: bool, rows: int) -> Sequence[int]:
+    """The line on which each row begins."""
+    ends = whole.count(b"\n") + whole.count(b"\r") - whole.count(b"\r\n") + (not whole.endswith((b"\n", b"\r")))
+    first = 1 + announced + has_header(data)
+    if ends == rows + first - 1:  # each row is a line: none is blank, and no value has several
+        return range(first, first + rows)
+    return list(_begins(data, _text(whole)))
+
+
+def _begins(data: DataSpec, text: str) -> Iterator[int]:
+    announced = _SEP.match(text)
+    opened = io.StringIO(text[announced.end() :] if announced else text, newline="")
     skipped = not has_header(data)
     dialect = dialect_of(data, announced[1] if announced else "")
     for begins, row in _counted(opened, dialect):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.job import Job, user_code, write_json, write_text
+from mlspec.job import Job, user_code, whole, write_json, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
@@ -145,9 +145,8 @@ def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str,
 
 
 def _predictions(job: Job, columns: dict[str, list[Any]]) -> None:
-    path = job.outputs / "evaluate" / "predictions.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    with whole(job.outputs / "evaluate" / "predictions.parquet") as partial:
+        pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
 def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.errors import StageError
+from mlspec.job import whole
 from mlspec.parts.package import limits, pins, wheels
 from mlspec.parts.package.spec import LambdaZip
 from mlspec.spec.types import size_bytes
@@ -40,10 +41,8 @@ def make(
             f"the zip's content has {size / 2**20:.0f} MiB, and package.zip.max_size is {wanted.max_size}",
             help="quantize the model (export.onnx.quantize), or make an image: package: {docker: {}}",
         )
-    partial = scratch / "function.zip"
-    pack(packages, partial)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    partial.replace(to)
+    with whole(to) as partial:
+        pack(packages, partial)
     shutil.rmtree(scratch)
     packed = to.stat().st_size
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")

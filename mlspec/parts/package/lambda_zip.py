@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlspec.errors import StageError
-from mlspec.job import Job
+from mlspec.job import Job, fresh
 from mlspec.parts.deploy.spec import Lambda
 from mlspec.parts.package import emulator, limits, pins, wheels
 from mlspec.parts.package.answers import Expected
@@ -121,7 +121,7 @@ def _client(wanted: LambdaZip, scratch: Path) -> Path:
     requirements = pins.lambda_client()
     folder = scratch / "-".join(("lambda-client", wanted.python, *requirements.values()))
     if not folder.is_dir():
-        partial = folder.with_name(f"{folder.name}.partial")
+        partial = fresh(folder)
         wheels.install(requirements, partial, wanted.python, wanted.architecture)
         partial.rename(folder)
     return folder

@@ -18,7 +18,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.source.bases import pinned
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
-from mlspec.spec.types import size_bytes
+from mlspec.spec.types import size_bytes, unprintable
 
 NAME: Final = "package"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"package": Package}
@@ -39,6 +39,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "an image serves an exported model, and there is no `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
     if package.zip is None:
+        yield from _unwritable(project)
         yield from limits.image(package.docker)
         return
     given = project.given.get("package")
@@ -127,6 +128,20 @@ def _on_lambda(project: Project) -> bool:
 def _labels(project: Project, docker: DockerImage) -> dict[str, str]:
     """Labels of the image (github.com/opencontainers/image-spec, annotations.md), the user's last."""
     info = project.info
-    known = {"title": info.name, "description": info.description, "licenses": info.license}
+    known = {"title": info.name, "description": _spaced(info.description), "licenses": _spaced(info.license)}
     made = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
     return made | docker.labels
+
+
+def _spaced(text: str) -> str:
+    """`text` in one line, as a folded text of YAML is: its line breaks and tabs are spaces."""
+    return re.sub(r"[ \t\r\n]*[\t\r\n][ \t\r\n]*", " ", text.strip("\t\r\n"))
+
+
+def _unwritable(project: Project) -> Iterator[Finding]:
+    """Texts of `project` that become labels of the image, and that no line can hold."""
+    info = project.info
+    for key, text in (("description", info.description), ("license", info.license)):
+        if hidden := unprintable(_spaced(text)):
+            message = f"`project.{key}` has the character {hidden}, and becomes a label of the image, which is one line"
+            yield Finding("bad-format", ("project", key), message, "remove the character")

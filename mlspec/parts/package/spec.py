@@ -1,11 +1,18 @@
 """Options of `package`: what the serving image is made of, or the zip that takes its place."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import SpecModel
-from mlspec.spec.types import Size
+from mlspec.spec.types import Size, one_line
+
+
+def _label_name(name: str) -> str:
+    if not name.strip():
+        raise PydanticCustomError("bad-format", "a label of an image has a name", {"help": "for example `team`"})
+    return one_line(name)
 
 
 class DockerImage(SpecModel):
@@ -29,7 +36,9 @@ class DockerImage(SpecModel):
     port: int = Field(8080, ge=1024, le=65535, description="Port that the server in the image listens on")
     user: int = Field(10001, ge=1, le=65534, description="Numeric user and group that it runs as, never root")
     max_body: Size = Field("6MB", description="Largest body of a request that the server accepts")
-    labels: dict[str, str] = Field({}, description="More labels of the image, by name")
+    labels: dict[Annotated[str, AfterValidator(_label_name)], Annotated[str, AfterValidator(one_line)]] = Field(
+        {}, description="More labels of the image, by name; each is one line", examples=[{"team": "speech"}]
+    )
 
 
 class LambdaZip(SpecModel):

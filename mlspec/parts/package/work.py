@@ -6,12 +6,11 @@ package index for it, and has no compiler in it.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import mlspec
 from mlspec.errors import StageError
-from mlspec.job import Job, write_text
+from mlspec.job import Job, fresh, swap, write_text
 from mlspec.parts.package.spec import Package
 
 _ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__version__ = "{version}"\n'
@@ -28,12 +27,12 @@ def main(job: Job) -> None:
         raise StageError(f"the bundle has no {', '.join(lacking)}", help="run `mlspec run export` first")
     package = job.get(Package)
     if package is None or package.zip is None:
-        fill(job.outputs / "image", job.scratch)
+        fill(job.outputs / "image")
         print(f"serving code of mlspec {mlspec.__version__} is in {job.outputs / 'image'}")
         return
     from mlspec.parts.package import archive
 
-    fill(job.scratch / "code", job.scratch)
+    fill(job.scratch / "code")
     handler, requirements = job.root / "lambda" / "handler.py", job.root / "requirements-serve.txt"
     for file in (handler, requirements):
         if not file.is_file():
@@ -42,13 +41,10 @@ def main(job: Job) -> None:
     archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
 
 
-def fill(folder: Path, scratch: Path) -> None:
+def fill(folder: Path) -> None:
     """Make `folder` hold the package `mlspec` with nothing but its runtime; whole or not at all."""
-    made, source = scratch / "image", Path(mlspec.__file__).parent / "runtime"
-    shutil.rmtree(made, ignore_errors=True)
+    made, source = fresh(folder), Path(mlspec.__file__).parent / "runtime"
     for file in sorted(source.rglob("*.py")):
         write_text(made / "mlspec" / "runtime" / file.relative_to(source), file.read_text(encoding="utf-8"))
     write_text(made / "mlspec" / "__init__.py", _ABOUT.format(version=mlspec.__version__))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made.rename(folder)
+    swap(made, folder)

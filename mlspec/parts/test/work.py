@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.job import Job, write_json
+from mlspec.job import Job, whole, write_json
 from mlspec.parts.test.perturb import disturbed
 from mlspec.parts.test.spec import Robustness, TestSpec, fitting
 from mlspec.runtime import BundleError, Predictor
@@ -138,8 +138,9 @@ def tests(job: Job) -> None:
     done = subprocess.run([*command, *options.args], cwd=job.root, env=environment)
     if not partial.is_file():
         raise StageError(f"pytest did not run (exit code {done.returncode})", help="the lines above say why")
-    report.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(partial, report)
+    with whole(report) as copy:  # which may be on another disk
+        shutil.copyfile(partial, copy)
+    partial.unlink()
     failed, passed = _results(report)
     if failed:
         count = f"{len(failed)} tests fail" if len(failed) > 1 else "a test fails"

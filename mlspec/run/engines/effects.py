@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlspec.job import write_text
 from mlspec.parts.dvc.part import params
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.reasons import ABSENT, Entry, value_at, why, yaml
@@ -27,11 +27,8 @@ def remember(root: Path, stage: Stage) -> None:
     """Keep what the stage ran on. Where that cannot be, it runs again."""
     file, tree = root / _FILE, Tree(root)
     found = {**_recall(root), stage.name: _entry(stage, tree)}
-    partial = file.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        file.parent.mkdir(exist_ok=True)
-        partial.write_text(json.dumps(found), encoding="utf-8")
-        partial.replace(file)
+        write_text(file, json.dumps(found))
 
 
 def _recall(root: Path) -> Mapping[str, Entry]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from mlspec.job import write_text
+from mlspec.job import whole, write_text
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.reasons import LOCK, readable, yaml
 from mlspec.run.engines.tree import Tree
@@ -35,9 +34,8 @@ def remember(root: Path) -> None:
     lock = root / LOCK
     if not lock.is_file() or not (root / _COPY).parent.is_dir():
         return
-    partial = (root / _COPY).with_suffix(f".{os.getpid()}")
-    partial.write_bytes(lock.read_bytes())
-    partial.replace(root / _COPY)
+    with whole(root / _COPY) as partial:
+        partial.write_bytes(lock.read_bytes())
 
 
 def settle(root: Path, stage: Stage) -> None:
@@ -81,7 +79,7 @@ def mend(root: Path) -> None:
         busy.unlink()
         return
     if left != found:
-        busy.write_text(json.dumps(left), encoding="utf-8")
+        write_text(busy, json.dumps(left))
 
 
 def _yaml() -> Any:

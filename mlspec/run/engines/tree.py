@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mlspec.job import write_text
 from mlspec.run.engines.ignores import Ignores
 
 _CHUNK = 1 << 20
@@ -59,10 +60,8 @@ class Tree:
         """Keep the digests of files for the next time. Where that cannot be, they are computed again."""
         if not self._learned or not self._memory.parent.is_dir():
             return
-        partial = self._memory.with_name(f".digests.{os.getpid()}")
         with contextlib.suppress(OSError):
-            partial.write_text(json.dumps(self._known), encoding="utf-8")
-            partial.replace(self._memory)
+            write_text(self._memory, json.dumps(self._known))
 
     def _folder(self, path: str) -> str:
         digests = {name: self.digest(f"{path}/{name}") for name in self._files(path)}

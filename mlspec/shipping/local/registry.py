@@ -44,6 +44,13 @@ class Store:
         """Where the digest and media type of a manifest lie; a digest is its own tag."""
         return self.folder / "tags" / name.replace("/", "%") / reference.replace(":", "-")
 
+    def point(self, tag: Path, text: str) -> None:
+        """Write a tag, whole or not at all."""
+        partial = self.upload(uuid.uuid4().hex)
+        partial.write_text(text, encoding="utf-8")
+        tag.parent.mkdir(parents=True, exist_ok=True)
+        partial.replace(tag)
+
     def keep(self, upload: Path, digest: str) -> bool:
         """Take a finished upload over; not where its content is not what its sender says."""
         with upload.open("rb") as file:
@@ -122,8 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.store.keep(upload, digest)
         for known in (reference, digest):
             tag = self.store.tag(name, known)
-            tag.parent.mkdir(parents=True, exist_ok=True)
-            tag.write_text(json.dumps([digest, self.headers.get("Content-Type", "")]), encoding="utf-8")
+            self.store.point(tag, json.dumps([digest, self.headers.get("Content-Type", "")]))
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
         return self._say(201, b"", headers)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
+import signal
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 
 from mlspec.errors import StageError
+from mlspec.job import Job
 from tests.parts.projects import Applied
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -19,6 +23,7 @@ torch = pytest.importorskip("torch")
 
 from mlspec.learning.infer import checked  # noqa: E402
 from mlspec.parts.evaluate import calibration  # noqa: E402
+from mlspec.parts.evaluate.work import _predictions  # noqa: E402
 
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
@@ -31,6 +36,25 @@ def read(project: Applied, name: str) -> Any:
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def limited(outputs: Path) -> None:
+    """Write the predictions where no file may be larger than 100 bytes, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    _predictions(Job(outputs, outputs, outputs, {}, {}), {"a": list(range(1000))})
+
+
+def test_the_old_predictions_stay_if_the_new_ones_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "evaluate" / "predictions.parquet"
+    _predictions(Job(tmp_path, tmp_path, tmp_path, {}, {}), {"a": [1]})
+    before = path.read_bytes()
+    process = get_context("fork").Process(target=limited, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 1
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_classification(trained: Trained) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,10 @@ HOSTILE = r"""A "quoted" 'one' $(touch /tmp/x) `id` $${HOME} ${{ secrets.X }} {=
         ("{user: 0}", ["out-of-range"]),
         ("{platform: linux/386}", ["not-one-of"]),
         ("{max_size: 500}", ["bad-format"]),
+        ('{labels: {a: "x\\ny"}}', ["bad-format"]),
+        ('{labels: {"a\\eb": x}}', ["bad-format"]),
+        ('{labels: {"": x}}', ["bad-format"]),
+        ("{labels: {a: ''}}", []),
     ],
 )
 def test_faults(docker: str, expected: list[str], tmp_path: Path) -> None:
@@ -160,3 +167,23 @@ def test_the_context_alone_serves_the_bundle(tmp_path: Path) -> None:
 def test_an_incomplete_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"the bundle has no model.onnx, signature.json, preprocess"):
         work.main(job(tmp_path))
+
+
+def test_the_old_code_that_ships_stays_if_the_new_cannot_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts" / "image"
+    work.fill(folder)
+    for path in folder.rglob("*.py"):
+        path.write_text("old")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    process = get_context("fork").Process(target=limited, args=(folder,))
+    process.start()
+    process.join()
+    assert process.exitcode == 1
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def limited(folder: Path) -> None:
+    """Copy the code where no file may be larger than 2000 bytes, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    work.fill(folder)

@@ -128,9 +128,11 @@ def test_the_training_loss_can_be_watched(tmp_path: Path) -> None:
     assert metrics(project)["best"]["monitor"] == "train/loss"
 
 
-def test_an_undefined_metric_is_null(tmp_path: Path) -> None:
+def test_an_undefined_metric_is_null_and_its_reason_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = projects.text(tmp_path, "evaluate: {metrics: [auroc]}\n")
-    project.spec("max_epochs: 8", "max_epochs: 1")
+    project.spec("max_epochs: 8", "max_epochs: 2")
     project.run("data")
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -139,7 +141,15 @@ def test_an_undefined_metric_is_null(tmp_path: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(table.filter(pc.equal(table["label"], 1)), path)
     project.run("train")
-    assert metrics(project)["valid"]["valid/auroc"] is None
+    reason = "all 24 rows have one label"
+    found = metrics(project)
+    assert found["valid"]["valid/auroc"] is None
+    assert found["undefined"] == {"valid/auroc": reason}
+    assert [row["valid/auroc"] for row in curves(project)] == ["", ""]
+    out = capsys.readouterr().out
+    assert out.count("valid/auroc undefined") == 2
+    assert out.count(f"note: valid/auroc is undefined: {reason}") == 1
+    assert " nan" not in out
 
 
 def test_a_loss_that_is_no_number_ends_with_advice(tmp_path: Path) -> None:
