@@ -64,6 +64,7 @@ def stages(project: Project) -> Iterable[Stage]:
             inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
             params=("test.robustness",),
+            version=2,  # images are decoded as in training
         )
     yield Stage(
         "test",
