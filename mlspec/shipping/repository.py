@@ -10,7 +10,7 @@ from mlspec.errors import StageError
 from mlspec.parts.images import settings
 from mlspec.parts.images.spec import Ecr
 from mlspec.shipping.change import Change
-from mlspec.shipping.converge import Step, ours, unpaired
+from mlspec.shipping.converge import Step, ours, pairs, sourced, unpaired
 from mlspec.shipping.errors import code_of
 from mlspec.shipping.target import Target
 
@@ -20,6 +20,7 @@ Json = dict[str, Any]
 def steps(target: Target, ecr: Ecr, project: str, on_lambda: bool) -> list[Step]:
     """What makes the repository as wanted; `ecr` names its account."""
     wanted = settings.create_repository(ecr, project)
+    wanted["tags"] = pairs(sourced(unpaired(wanted["tags"]), target.source))
     client, name = target.client("ecr"), {"repositoryName": ecr.repository}
     found = read(target, ecr.repository)
     if found is None:
@@ -55,9 +56,10 @@ def tags_of(target: Target, found: Json) -> dict[str, str]:
 
 
 def _owned(target: Target, found: Json, project: str) -> None:
+    """Refuse another project's."""
     arn = found["repositoryArn"]
-    command = f"aws ecr tag-resource --resource-arn {arn} --tags Key=mlspec:project,Value={project}"
-    ours(resource(found["repositoryName"]), tags_of(target, found), project, command)
+    command = f"aws ecr tag-resource --resource-arn {arn} --tags Key={{}},Value={{}}"
+    ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target.source)
 
 
 def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[Step]:
