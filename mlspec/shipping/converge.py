@@ -69,10 +69,10 @@ def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, 
     owner = found.get(PROJECT)
     if owner == project and (other := elsewhere(found, source)):
         message = f"there is a {resource} already, of the project {project} in {other}, and this one is in {source}"
-        help = (
-            f"choose another name; or, if that project has moved here, hand it over: {hand_over.format(SOURCE, source)}"
+        moved = hand_over.format(SOURCE, source)
+        raise StageError(
+            message, help=f"choose another name; or, if that project has moved here, hand it over: {moved}"
         )
-        raise StageError(message, help=help)
     if owner != project:
         why = f"it belongs to the project {owner}" if owner else "mlspec did not make it"
         message = f"there is a {resource} already, and {why}"

@@ -26,7 +26,7 @@ class Target:
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     source: str = ""
-    """Address of the project's folder in its repository, which tells projects of one name apart; "" where there is none."""
+    """Address of the project's folder in its repository; it tells projects of one name apart."""
     hasty: bool = False
     """For a look in passing: who does not answer at once is not waited for."""
 
