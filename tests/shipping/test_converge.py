@@ -99,3 +99,11 @@ def test_the_address_of_a_project(remote: str, below: str, expected: str, tmp_pa
         subprocess.run(["git", "config", "remote.origin.url", remote], cwd=tmp_path, check=True)
     (tmp_path / below).mkdir(exist_ok=True)
     assert address(tmp_path / below) == expected
+
+
+def test_a_repository_of_an_earlier_mlspec_gets_the_address(target: Target, tmp_path: Path) -> None:
+    carry_out(steps(wanted(target, tmp_path, "")), str)
+    assert [(c.setting, c.new) for c in changes(steps(wanted(target, tmp_path, ONE)))] == [("mlspec:source", ONE)]
+    carry_out(steps(wanted(target, tmp_path, ONE)), str)
+    with pytest.raises(StageError, match="this one is in"):
+        steps(wanted(target, tmp_path, OTHER))
