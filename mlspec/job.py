@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -63,8 +64,8 @@ class Job:
 def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
     """Run the user's own code: what it raises becomes a StageError that shows the user's frames, and only those.
 
-    What mlspec itself raises stays as it is. What a library raises without passing through the user's code is named as
-    the library's; `who` is the user's object that was at work.
+    What mlspec itself raises stays as it is, also where a library raised it that mlspec called. What a library raises
+    that works for the user's object `who`, without a line of the user's, is named as the library's.
     """
     try:
         yield
@@ -76,12 +77,26 @@ def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
         if frames:
             places = [shown_frame(frame, root) for frame in frames]
             raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
-        way = [frame for frame in traceback.extract_tb(error.__traceback__) if not _standard(frame.filename)]
-        # Two frames: this one, and the `with` whose own lines look up or call the user's object.
-        if _ours(way[-1].filename) and len(way) > _DIRECT:
+        if _fault_of_mlspec(error, root):
             raise
         help = f"no line of the project was running: check {who or what}, what it returns and what it is given"
-        raise StageError(message + _library(way[-1].filename), help=help) from None
+        raise StageError(message + _library(error), help=help) from None
+
+
+def _fault_of_mlspec(error: BaseException, root: Path) -> bool:
+    """Whether mlspec's code failed, or a library that it called, and neither ran an object of the project."""
+    way = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if not _standard(frame.f_code.co_filename)]
+    last = max((at for at, frame in enumerate(way) if _ours(frame.f_code.co_filename)), default=0)
+    # Two frames: `user_code`, and the `with` whose own lines look up or call the user's object.
+    return last >= _DIRECT and not any(_for_project(frame, root) for frame in way[last + 1 :])
+
+
+def _for_project(frame: FrameType, root: Path) -> bool:
+    """Whether a library's frame works on an object of a class of the project, or stores what it was given."""
+    if frame.f_globals.get("__name__") in _STORING:
+        return True
+    subject = type(frame.f_locals.get("self"))
+    return _own(str(getattr(sys.modules.get(subject.__module__), "__file__", "")), root)
 
 
 def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
@@ -102,14 +117,33 @@ def shown_frame(frame: traceback.FrameSummary, root: Path) -> str:
     return f"{place}:{frame.lineno} in {frame.name}: {frame.line}"
 
 
-def _library(filename: str) -> str:
-    """` (in PACKAGE)` for a file of an installed package."""
-    parts = Path(filename).parts
-    packages = [at for at, part in enumerate(parts) if part in _INSTALLED]
-    return f" (in {parts[packages[-1] + 1].removesuffix('.py')})" if packages else ""
+def _library(error: BaseException) -> str:
+    """` (in PACKAGE)`: the package of the innermost frame, or of the exception, that is not of Python or mlspec."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if _ours(file):
+            break
+        parts = Path(file).parts
+        installed = [at for at, part in enumerate(parts) if part in _INSTALLED]
+        if installed:
+            return f" (in {parts[installed[-1] + 1].removesuffix('.py')})"
+        # Compiled code names a file that is not there, such as `pyarrow/table.pxi`.
+        if not _standard(file) and (package := _package(frame.f_globals.get("__name__"))):
+            return f" (in {package})"
+    package = _package(type(error).__module__)
+    return f" (in {package})" if package else ""
+
+
+def _package(module: object) -> str:
+    """The package of a module by its dotted name; none for Python's own."""
+    name = str(module or "").partition(".")[0]
+    return "" if name in sys.stdlib_module_names or name in ("", "__main__", "mlspec") else name
 
 
 _DIRECT = 2
+_STORING = ("torch.serialization",)
+"""Modules that pickle objects: whether they can depends on the objects."""
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGE = Path(__file__).resolve().parent
 

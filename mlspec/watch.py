@@ -1,13 +1,18 @@
 """Which files a stage's process opens, and those it starts, by Python's audit events (https://peps.python.org/pep-0578/).
 
-Libraries that open files without Python (pyarrow, polars) raise no event.
+Libraries that open files without Python (pyarrow, polars, memory maps) and programs that are not Python raise no event.
+On Linux inotify sees those (`mlspec/inotify.py`). It sees every process, an editor's too, and does not say which.
+fanotify does, with rights that a container does not have; what runs inside the user's process (LD_PRELOAD, ptrace)
+would change it. So what only inotify has seen is kept apart (`Seen.native`), and `run/opened.py` judges it.
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +23,8 @@ from typing import Any, Final
 _VARIABLE: Final = "MLSPEC_WATCH"
 """Has the project's folder and, on a second line, the file that every process of the stage appends to."""
 
+PYTHON: Final = "."
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -26,6 +33,14 @@ class Seen:
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    """Files in the arguments of programs that were started; `PYTHON` where one of these is Python."""
+    native: set[str] = field(default_factory=set)
+    """What any process of the machine has opened."""
+    folders: set[str] = field(default_factory=set)
+    """The folders that any process has listed."""
+    blind: list[str] = field(default_factory=list)
+    """Why `native` is not complete."""
 
 
 class _Hook:
@@ -48,15 +63,84 @@ class _Hook:
             self._note("listed", arguments[0])
         elif event == "os.rename":
             self._note("written", arguments[1])
+        elif event == "subprocess.Popen":
+            self._start(arguments[0], arguments[1], arguments[2])
+        elif event == "os.posix_spawn":
+            self._start(arguments[0], arguments[1], None)
+        elif event == "os.system":
+            self._start("", os.fsdecode(arguments[0]), None)
+
+    def _start(self, program: object, arguments: object, folder: object) -> None:
+        one = isinstance(arguments, str | bytes | os.PathLike)
+        words = [w for a in ([arguments] if one else list(arguments or ())) for w in _words(a)]  # type: ignore[call-overload]
+        if any("python" in os.path.basename(word) for word in [*_words(program), *words]):
+            self._append("started", PYTHON)
+        for word in words:
+            if os.path.isfile(path := os.path.join(os.getcwd(), os.fsdecode(folder or ""), word)):  # type: ignore[arg-type]
+                self._note("started", path)
 
     def _note(self, what: str, path: object) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a file that is open already
-        full = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(path)))
+        full = os.path.join(os.getcwd(), os.fsdecode(path))
+        if ".." in full.split("/"):  # of a link: the folder above its target
+            full = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
+        full = os.path.normpath(full)
         below = next((full[len(root) :] for root in self._roots if full.startswith(root)), None)
-        if below is not None and (what, below) not in self._known:
+        if below is not None:
+            self._append(what, below)
+
+    def _append(self, what: str, below: str) -> None:
+        if (what, below) not in self._known:
             self._known.add((what, below))
             os.write(self._out, f"{json.dumps([what, below])}\n".encode())
+
+
+def _words(argument: object) -> list[str]:
+    """An argument of a program, and the words of a shell's command line."""
+    if not isinstance(argument, str | bytes | os.PathLike):
+        return []
+    text = os.fsdecode(argument)
+    return [text, *(word.strip("\"';&|()<>") for word in text.split())]
+
+
+class _Native:
+    """The process of `mlspec/inotify.py`."""
+
+    def __init__(self, root: Path) -> None:
+        program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("inotify.py")), str(root)]
+        pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+        self.process = subprocess.Popen(program, bufsize=0, stdin=pipe, stdout=pipe, stderr=quiet)
+        assert self.process.stdout is not None
+        self._answers = io.TextIOWrapper(io.BufferedReader(self.process.stdout))  # type: ignore[type-var]
+        self._answer()
+
+    def ask(self, what: bytes) -> str:
+        """The answer to `p` (leave out what is opened from now on), `r` (no longer) or `q` (all that was opened)."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.write(what)
+        return self._answer()
+
+    def _answer(self) -> str:
+        with suppress(OSError):
+            return self._answers.readline()
+        return ""
+
+    def end(self, seen: Seen) -> None:
+        """Add what was opened."""
+        try:
+            found = json.loads(self.ask(b"q"))
+        except ValueError:
+            found = {"blind": "its process was ended"}
+        self.process.wait()
+        seen.native.update(found.get("native", ()))
+        seen.folders.update(found.get("folders", ()))
+        seen.blind.extend([found["blind"]] if found["blind"] else [])
+
+
+_native: list[_Native] = []
+"""At most one, of the process that watches."""
 
 
 def _writes(mode: object, flags: object) -> bool:
@@ -88,6 +172,10 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
     seen = Seen()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
+    if sys.platform == "linux":
+        _native.append(_Native(root))
+    else:
+        seen.blind.append("")
     os.environ[_VARIABLE] = f"{root}\n{file}"
     join()
     try:
@@ -100,6 +188,8 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
                 what, path = json.loads(line)
                 getattr(seen, what).add(path)
         file.unlink()
+        while _native:
+            _native.pop().end(seen)
 
 
 @contextmanager
@@ -107,9 +197,13 @@ def paused() -> Iterator[None]:
     """Read files that the stage's result does not depend on."""
     kept = list(_hooks)
     _hooks.clear()
+    for native in _native:
+        native.ask(b"p")
     try:
         yield
     finally:
+        for native in _native:
+            native.ask(b"r")
         _hooks.extend(kept)
 
 

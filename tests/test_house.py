@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "render": {"errors", "plan"},
     "job": {"errors"},
     "watch": set(),
+    "inotify": set(),
     "parts": {"spec", "plan", "source"},
     "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "shipping", "source", "spec", "watch"},
     "shipping": {"errors", "job", "parts", "plan", "spec"},

@@ -6,13 +6,17 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+import mlspec
 from mlspec.errors import StageError
 from mlspec.job import fresh, own_frames, swap, user_code, whole, write_json, write_text
+
+PACKAGE = Path(mlspec.__file__).parent
 
 
 def function(file: str, text: str, **known: object) -> Callable[[], Any]:
@@ -64,6 +68,97 @@ def test_what_mlspec_raised_stays_a_bug(tmp_path: Path) -> None:
 
     with pytest.raises(TypeError), user_code(tmp_path, "training"):
         ours()
+
+
+def library(root: Path, package: str, text: str, **known: object) -> Callable[[], Any]:
+    path = root / "lib" / "site-packages" / package / "loop.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return function(str(path), text, **known)
+
+
+def inside(call: Callable[[], Any]) -> Callable[[], Any]:
+    """A call out of mlspec's own code."""
+    return function(str(PACKAGE / "learning" / "infer.py"), "def f():\n    return call()\n", call=call)
+
+
+def of_class(root: Path) -> Any:
+    """An object of a class of the project's, whose method is inherited from a library."""
+    theirs(root, "def f(): ...")
+    module = ModuleType("theirs_of_class")
+    module.__file__ = str(root / "src" / "model.py")
+    sys.modules["theirs_of_class"] = module
+    return type("Net", (), {"__module__": "theirs_of_class"})()
+
+
+BAD = "def f():\n    raise RuntimeError('no')\n"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_compiled_frame_names_its_library(deep: bool, tmp_path: Path) -> None:
+    # The file of the innermost frame is pyarrow/error.pxi.
+    def call() -> Any:
+        return pa.array([1]).cast("list<item: int8>") if not deep else pa.array([1]).cast(pa.list_(pa.int8()))
+
+    found = refused(
+        tmp_path, function(str(tmp_path / "lib/site-packages/other/x.py"), "def f():\n    call()\n", call=call)
+    )
+    assert found.message.endswith("(in pyarrow)")
+    assert "own code" not in found.help
+
+
+def test_a_compiled_function_without_a_frame_is_named_by_its_exception(tmp_path: Path) -> None:
+    text = "def f():\n    with user_code(root, 'src.data:load'):\n        raise error\n"
+    known = {"user_code": user_code, "root": tmp_path, "error": pa.ArrowInvalid("bad")}
+    with pytest.raises(StageError) as caught:
+        function(str(PACKAGE / "parts" / "data" / "read.py"), text, **known)()
+    assert caught.value.message == "src.data:load raised ArrowInvalid: bad (in pyarrow)"
+
+
+def test_the_innermost_library_is_named(tmp_path: Path) -> None:
+    found = refused(
+        tmp_path, library(tmp_path, "outer", "def f():\n    inner()\n", inner=library(tmp_path, "inner", BAD))
+    )
+    assert found.message == "training raised RuntimeError: no (in inner)"
+
+
+def test_python_itself_is_no_library(tmp_path: Path) -> None:
+    found = refused(tmp_path, library(tmp_path, "outer", "def f():\n    json.loads('{')\n", json=json))
+    assert found.message.endswith("(in outer)")
+
+
+def test_a_library_that_mlspec_called_is_a_bug_of_mlspec(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no"), user_code(tmp_path, "training"):
+        inside(library(tmp_path, "numpy", BAD))()
+
+
+def test_a_library_that_mlspec_called_from_a_library_is_a_bug_of_mlspec(tmp_path: Path) -> None:
+    hook = inside(library(tmp_path, "numpy", BAD))
+    with pytest.raises(RuntimeError, match="no"), user_code(tmp_path, "training"):
+        library(tmp_path, "lightning", "def f():\n    call()\n", call=hook)()
+
+
+def test_a_library_that_works_on_an_object_of_the_project_is_named(tmp_path: Path) -> None:
+    text = "def f():\n    return run(net)\n\n\ndef run(self):\n    raise NotImplementedError('no forward')\n"
+    found = refused(tmp_path, inside(library(tmp_path, "torch", text, net=of_class(tmp_path))))
+    assert found.message == "training raised NotImplementedError: no forward (in torch)"
+    assert found.help == "no line of the project was running: check src.model:Net, what it returns and what it is given"
+
+
+def test_an_object_that_cannot_be_stored_is_not_a_bug_of_mlspec(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    def save() -> None:
+        torch.save({"hyper_parameters": lambda: 1}, tmp_path / "x.ckpt")
+
+    found = refused(tmp_path, inside(save))
+    assert found.message.endswith("(in torch)")
+
+
+def test_a_line_of_the_project_between_libraries_is_the_projects(tmp_path: Path) -> None:
+    call = theirs(tmp_path, "def f():\n    return call()\n", call=library(tmp_path, "torch", BAD))
+    found = refused(tmp_path, inside(library(tmp_path, "lightning", "def f():\n    call()\n", call=call)))
+    assert "src/model.py:2 in f: return call()" in found.message
 
 
 def test_what_mlspec_raised_below_the_projects_code_is_not_the_projects(tmp_path: Path) -> None:

@@ -103,7 +103,30 @@ def test_a_pause_is_not_seen(tmp_path: Path) -> None:
         with watch.paused():
             (tmp_path / "a.txt").read_text()
         (tmp_path / "a.txt").exists()
+    assert found.read == found.native == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
+def test_another_process_is_seen_and_kept_apart(tmp_path: Path) -> None:
+    for name in ("before", "paused", "after"):
+        (tmp_path / name).write_text("x")
+    with watch.watching(tmp_path, tmp_path / "seen") as found:
+        subprocess.run(["cat", "before"], cwd=tmp_path, check=True, capture_output=True)
+        with watch.paused():
+            subprocess.run(["cat", "paused"], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(["cat", "after"], cwd=tmp_path, check=True, capture_output=True)
+    assert found.native == {"before", "after"}
     assert found.read == set()
+    assert found.blind == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
+def test_a_watch_that_was_killed_is_said_and_stops_nobody(tmp_path: Path) -> None:
+    with watch.watching(tmp_path, tmp_path / "seen") as found:
+        watch._native[0].process.kill()
+        with watch.paused():
+            pass
+    assert found.blind == ["its process was ended"]
 
 
 @pytest.mark.parametrize("event", ["import", "os.rename", "sqlite3.connect", "open", "os.scandir"])

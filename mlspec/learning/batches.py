@@ -31,6 +31,9 @@ class Buckets(Sampler[list[int]]):
 
     For training (`shuffle`), a last batch of one row joins the batch before it: one row has no variance to normalise by
     (https://github.com/pytorch/pytorch/issues/7716). With `drop_last` a last batch that is not full is left out.
+
+    Several processes divide each batch of a training, so that their number changes neither the batches nor the steps.
+    For validation they divide the batches themselves: every row counts once.
     """
 
     def __init__(
@@ -51,12 +54,13 @@ class Buckets(Sampler[list[int]]):
         self.position: Position = lambda: (0, 0)
 
     def __len__(self) -> int:
-        return self._each(len(sizes(len(self.lengths), self.batch_size, self.shuffle, self.drop_last)))
+        made = len(sizes(len(self.lengths), self.batch_size, self.shuffle, self.drop_last))
+        return made if self.shuffle else self._each(made)
 
     def _each(self, batches: int) -> int:
-        """How many batches each process has: one with fewer than the others would let them wait forever."""
+        """How many batches each process measures: one with fewer than the others would let them wait forever."""
         each = -(-batches // self.world)
-        if not self.shuffle and batches > self.world and each * self.world > len(self.lengths):
+        if batches > self.world and each * self.world > len(self.lengths):
             return batches // self.world
         return each
 
@@ -69,6 +73,27 @@ class Buckets(Sampler[list[int]]):
 
     def batches(self, epoch: int) -> list[list[int]]:
         """This process's batches of one epoch. Every process has the same number of them."""
+        made = self._whole(epoch)
+        if self.shuffle:
+            return [batch[self.rank :: parts] if self.rank < (parts := self._parts(batch)) else batch for batch in made]
+        each = self._each(len(made))
+        # Split or joined, not repeated: every row counts once in a metric.
+        made = _divided(made, each * self.world)
+        return [made[at % len(made)] for at in range(self.rank, each * self.world, self.world)]
+
+    def rows(self, epoch: int) -> list[int]:
+        """How many rows of each batch of a training are this process's: 0 where it only keeps the others company."""
+        return [
+            len(batch[self.rank :: parts]) if self.rank < (parts := self._parts(batch)) else 0
+            for batch in self._whole(epoch)
+        ]
+
+    def _parts(self, batch: Sequence[int]) -> int:
+        """How many processes divide a batch: none of them gets one row, which has no variance to normalise by."""
+        return max(1, min(self.world, len(batch) // 2))
+
+    def _whole(self, epoch: int) -> list[list[int]]:
+        """The batches of all processes together."""
         order = list(range(len(self.lengths)))
         chance = random.Random(f"{self.seed}:{epoch}")
         if self.shuffle:
@@ -76,11 +101,7 @@ class Buckets(Sampler[list[int]]):
         made = self._cut(order)
         if self.shuffle:
             chance.shuffle(made)
-        each = self._each(len(made))
-        if not self.shuffle:
-            # Split or joined, not repeated: every row counts once in a metric.
-            made = _divided(made, each * self.world)
-        return [made[at % len(made)] for at in range(self.rank, each * self.world, self.world)]
+        return made
 
     def _cut(self, order: Sequence[int]) -> list[list[int]]:
         """Consecutive batches of the rows in `order`, sorted by length within each pool."""

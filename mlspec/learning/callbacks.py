@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,9 @@ class Curves(Checkpoint):
         self.rows: list[dict[str, float]] = []
         self.valid: list[str] = []
         self.epochs, self.lines = epochs, lines
+        self.why: Callable[[str], str] = lambda _: "the model logs NaN"
+        """Why a metric of that name has no value."""
+        self.undefined: set[str] = set()
         self._before: frozenset[str] = frozenset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,8 +187,16 @@ class Curves(Checkpoint):
         place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**place, **numbers, "learning_rate": numbers.get("learning_rate", rate)})
         if self.lines and trainer.is_global_zero:
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+            shown = "  ".join(f"{n} {'undefined' if math.isnan(v) else f'{v:.4f}'}" for n, v in numbers.items())
             print(f"epoch {trainer.current_epoch + 1}/{self.epochs}  {shown}", flush=True)
+        self._explain([name for name, v in numbers.items() if math.isnan(v)], self.lines and trainer.is_global_zero)
+
+    def _explain(self, undefined: Sequence[str], shown: bool) -> None:
+        """Say once why each metric is undefined."""
+        for name in undefined:
+            if shown and name not in self.undefined:
+                print(f"note: {name} is undefined: {self.why(name)}", flush=True)
+        self.undefined.update(undefined)
 
 
 def _whole(metrics: Mapping[str, Any]) -> dict[str, Any]:

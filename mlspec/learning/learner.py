@@ -30,6 +30,8 @@ class Learner(pl.LightningModule):
         self.weights = weights
         self.sums = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
         self.metrics = metrics
+        self.counts = True
+        """Whether this process's rows of the batch are no other's: with fewer rows than processes they are."""
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
@@ -42,7 +44,8 @@ class Learner(pl.LightningModule):
         total, weight = self._loss(self(**inputs), targets)
         loss = total / weight
         self.log("train/loss_step", loss, prog_bar=True, batch_size=len(targets))
-        self._add("train", total, weight)
+        if self.counts:
+            self._add("train", total, weight)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -62,9 +65,14 @@ class Learner(pl.LightningModule):
         if self.classes:
             weights = None if self.weights is None else self.weights.to(values)
             total = functional.cross_entropy(values, targets, weight=weights, reduction="sum")
-            return total, values.new_tensor(len(targets)) if weights is None else weights[targets].sum()
+            return total, self.weight(targets).to(values)
         total = functional.mse_loss(self._scaled(values), self._scaled(targets.to(values)), reduction="sum")
         return total, values.new_tensor(len(targets))
+
+    def weight(self, targets: Tensor) -> Tensor:
+        """What the loss of these rows is divided by: their number, or the sum of their labels' weights."""
+        rows = torch.tensor(float(len(targets)), device=targets.device)
+        return rows if self.weights is None else self.weights.to(targets.device)[targets].sum()
 
     def _add(self, split: str, total: Tensor, weight: Tensor) -> None:
         """Sum in Python's float64. Lightning's own mean starts anew where a killed run resumes."""

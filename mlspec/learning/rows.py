@@ -84,7 +84,7 @@ def texts_cut(rows: Rows, preprocess: Preprocess, split: str) -> Iterator[str]:
 
 
 def origin(data: Path, split: str, row: int) -> str:
-    """The file in the project, and the row in it, of a row of a split: `data/rows.csv row 7`."""
+    """The place in the project of a row of a split: `data/rows.csv line 7`; in a file without lines its row."""
     path = data / "origins.parquet"
     here = f"row {row + 1} of {split}.parquet"
     if not path.exists():
@@ -93,4 +93,7 @@ def origin(data: Path, split: str, row: int) -> str:
     found = table.filter(pc.equal(table["split"].cast(pa.string()), split)).slice(row, 1).to_pylist()
     if not found:
         return here
-    return f"{found[0]['file']}" + (f" row {found[0]['row']}" if found[0]["row"] else "")
+    place = found[0]
+    if place.get("line"):
+        return f"{place['file']} line {place['line']}"
+    return f"{place['file']}" + (f" row {place['row']}" if place["row"] else "")

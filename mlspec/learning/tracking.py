@@ -22,6 +22,7 @@ from mlspec.parts.track.spec import TrackSpec, Wandb
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.spec.project import ProjectInfo
+from mlspec.watch import paused
 
 WRONG = 200
 """Wrong predictions in the table, the surest first."""
@@ -127,7 +128,8 @@ def lineage(job: Job) -> dict[str, Any]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+        with paused():  # git opens every file that changed
+            done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -23,11 +23,15 @@ from mlspec.run.engines.reasons import yaml
 from mlspec.source import reads
 from mlspec.source.python import constants
 from mlspec.source.reads import covered, flow_list, inside
-from mlspec.watch import Seen, watching
+from mlspec.watch import PYTHON, Seen, watching
 
 _FOLDERS = frozenset({"artifacts", "conf", "multirun", "wandb"})
 """Folders that mlspec and its tools write. Stages declare what they read of `artifacts/`."""
 _INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__"})
+_EDITED = frozenset({
+    ".bash", ".c", ".cfg", ".cpp", ".css", ".h", ".html", ".ini", ".ipynb", ".js", ".lock", ".log", ".md", ".py",
+    ".pyc", ".pyi", ".rst", ".sh", ".tex", ".toml", ".ts", ".yaml", ".yml",
+})  # fmt: skip
 _FILES = frozenset({"dvc.yaml", "dvc.lock", "mlspec.lock", reads.FILE})
 
 
@@ -41,8 +45,9 @@ def watched(stage: str, job: Job) -> Iterator[None]:
     start = time.time()
     with watching(job.root, job.scratch / f"opened-{os.getpid()}") as seen:
         yield
-    if stage != "test":  # it loads the code of the other stages, and calls little of it
-        seen.read.update(_written_out(seen.read, job.root, start))
+    seen.read.update(_native(seen, stage, job.root, start))
+    for reason in filter(None, seen.blind):
+        print(f"warning: not every file that is opened in {job.root} can be seen: {reason}", flush=True)
     known = _known(job.root)
     mine = known.get(stage, ())
     declared = [*(path for path in _paths(entry, "deps") if path not in mine), *_own(stage, job)]
@@ -53,16 +58,35 @@ def watched(stage: str, job: Job) -> Iterator[None]:
         print(f"warning: {line}", flush=True)
 
 
-def _written_out(read: Iterable[str], root: Path, start: float) -> set[str]:
-    """Files whose whole path stands in the code that ran, where nothing has written them since.
+def _native(seen: Seen, stage: str, root: Path, start: float) -> set[str]:
+    """Files that libraries opened without Python, or programs that the stage started.
 
-    Libraries that open files without Python, such as pyarrow and polars, are seen by nobody; their users mostly write
-    the path out.
+    inotify sees those of every program. A file of a kind that people edit counts only where the code of the stage or
+    a program's arguments name it, and a module only where the stage started Python: an editor or an IDE may have
+    opened it. Another program that opens a data file adds it; the next run of the stage removes it.
     """
+    named = {*_written_out(seen.read, root), *seen.started}
+    if seen.blind and not seen.native:
+        # The test stage loads the code of the other stages, and calls little of it.
+        recent = {path for path in named if (root / path).is_file() and (root / path).stat().st_mtime < start}
+        return recent if stage != "test" else set()
+    modules = (".py", ".pyc") if PYTHON in seen.started else ()
+    found = {path for path in seen.native if path in named or path.endswith(modules) or not _edited(path)}
+    seen.listed.update(seen.folders if found - seen.read else ())
+    return found
+
+
+def _edited(path: str) -> bool:
+    """Whether people, editors and git open such a file all the time: sources and notes."""
+    file = PurePosixPath(path)
+    return file.suffix in _EDITED or (len(file.parts) == 1 and not file.suffix)
+
+
+def _written_out(read: Iterable[str], root: Path) -> set[str]:
+    """Files whose whole path stands in the code that ran."""
     code = {path for path in map(_source, read) if path.endswith(".py") and _matters(path, root)}
-    texts = {text for path in code for text in constants((root / path).read_bytes())}
-    files = {text for text in texts if inside(text) and (root / text).is_file()}
-    return {path for path in files if (root / path).stat().st_mtime < start}
+    texts = {text for path in code if (root / path).is_file() for text in constants((root / path).read_bytes())}
+    return {text for text in texts if inside(text) and (root / text).is_file()}
 
 
 def undeclared(seen: Seen, root: Path, declared: Sequence[str]) -> tuple[str, ...]:
@@ -96,14 +120,16 @@ def _source(path: str) -> str:
 
 
 def _listed(path: str, listed: Iterable[str], root: Path) -> str:
-    """The folder of a data file whose folder was listed: a new file in it would be read as well.
+    """The outermost folder of a data file that was listed with all between: a new file in it would be read as well.
 
     Python lists the folders of modules itself.
     """
-    folder = str(PurePosixPath(path).parent)
-    if folder == "." or folder not in listed or any((root / folder).glob("*.py")):
-        return path
-    return folder
+    found = path
+    for folder in map(str, PurePosixPath(path).parents):
+        if folder == "." or folder not in listed or any((root / folder).glob("*.py")):
+            break
+        found = folder
+    return found
 
 
 def _entry(stage: str, root: Path) -> Mapping[str, Any] | None:

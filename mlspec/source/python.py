@@ -91,15 +91,33 @@ def logged_names(definition: ast.ClassDef) -> frozenset[str] | None:
         return None
     names: set[str] = set()
     for node in ast.walk(definition):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        if node.func.attr not in ("log", "log_dict") or _last(node.func.value) != "self":
+        if not (isinstance(node, ast.Call) and _logs(node)):
             continue
         found = _constants(node)
         if found is None:
             return None
         names |= found
     return frozenset(names)
+
+
+def logged_in(definition: ast.ClassDef) -> dict[str, dict[str, int]]:
+    """For each name that is logged as it stands, the methods that log it, each with its first line of that."""
+    found: dict[str, dict[str, int]] = {}
+    for method in definition.body:
+        for node in ast.walk(method) if isinstance(method, ast.FunctionDef) else ():
+            if isinstance(node, ast.Call) and _logs(node):
+                for name in _constants(node) or ():
+                    lines = found.setdefault(name, {})
+                    lines[method.name] = min(node.lineno, lines.get(method.name, node.lineno))
+    return found
+
+
+def _logs(node: ast.Call) -> bool:
+    """Whether a call is one of `self.log` or `self.log_dict`."""
+    function = node.func
+    return (
+        isinstance(function, ast.Attribute) and function.attr in ("log", "log_dict") and _last(function.value) == "self"
+    )
 
 
 def _constants(call: ast.Call) -> set[str] | None:

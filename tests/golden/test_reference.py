@@ -49,7 +49,7 @@ def test_no_key_is_left_out(every: list[Key]) -> None:
     [
         ("train.schedule.warmup", "train.schedule.warmup: number from 0 below 1, default 0.0\n"),
         ("data.target", "  type        `class` or `number`, default class\n"),
-        ("data.inputs.anything", "  height    whole number from 1 to 4096\n"),
+        ("data.inputs.anything", "  height      whole number from 1 to 4096\n"),
         ("model", "  with `type: tabular`\n"),
         ("model.hidden", "model.hidden (type: tabular): list of whole number from 1 to 8192, default [64, 32]\n"),
         ("monitor.elasticsearch.api_key", "  env  text, required\n"),

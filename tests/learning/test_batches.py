@@ -25,6 +25,10 @@ def epoch(rows: int, batch: int, world: int, shuffle: bool, drop: bool = False) 
     return found
 
 
+def processes(rows: int, batch: int, world: int) -> list[Buckets]:
+    return [Buckets([1] * rows, batch, 3, rank, world, True, True) for rank in range(world)]
+
+
 def flat(processes: list[list[list[int]]]) -> list[int]:
     return sorted(row for batches in processes for batch in batches for row in batch)
 
@@ -37,6 +41,18 @@ def test_one_process_gets_every_row_once(rows: int, batch: int, shuffle: bool) -
 @given(COUNTS, BATCH, WORLD)
 def test_several_processes_train_on_every_row(rows: int, batch: int, world: int) -> None:
     assert set(flat(epoch(rows, batch, world, True))) == set(range(rows))
+
+
+@given(COUNTS, BATCH, WORLD, st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_the_number_of_processes_changes_no_batch_of_a_training(rows: int, batch: int, world: int, drop: bool) -> None:
+    lengths = [(7 * row) % 13 for row in range(rows)]
+    together = [Buckets(lengths, batch, 3, rank, world, True, drop) for rank in range(world)]
+    shares = [list(zip(sampler.batches(1), sampler.rows(1), strict=True)) for sampler in together]
+    for at, whole in enumerate(epoch(rows, batch, 1, True, drop)[0]):
+        counted = [share[:count] for share, count in (process[at] for process in shares)]
+        assert sorted(row for share in counted for row in share) == sorted(whole)
+        assert max(map(len, counted)) - min(len(share) for share in counted if share) <= 1
 
 
 @given(COUNTS, BATCH, WORLD)
@@ -55,7 +71,7 @@ def test_no_training_batch_has_one_row_where_two_are_there(rows: int, batch: int
 @given(COUNTS, BATCH, WORLD)
 @settings(max_examples=50)
 def test_drop_last_leaves_full_batches_and_never_none(rows: int, batch: int, world: int) -> None:
-    found = [len(b) for batches in epoch(rows, batch, world, True, drop=True) for b in batches]
+    found = [sum(counts) for counts in zip(*(s.rows(1) for s in processes(rows, batch, world)), strict=True)]
     assert set(found) == {batch if rows >= batch else rows}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import io
 import random
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from mlspec.compiler import Build, compile_project
 from mlspec.job import Job
@@ -33,9 +35,12 @@ class Applied:
         return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
 
     def run(self, *stages: str) -> float | None:
+        """Run stages one after the other in this process; returns what the last one returns."""
         import torch
 
         torch.set_num_threads(1)
+        _forget_modules()
+        _ROOTS.append(self.root)
         result = None
         for stage in stages:
             module, _, name = PROGRAMS[stage].partition(":")
@@ -48,6 +53,30 @@ class Applied:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+_ROOTS: list[Path] = []
+"""The projects that were run in this process."""
+
+
+def _forget_modules() -> None:
+    """Have each run import its project's modules afresh, as a stage's own process does: projects share module names."""
+    roots = [root.resolve() for root in _ROOTS]
+    for name, module in list(sys.modules.items()):
+        places = _places(module)
+        if places and all(any(place.is_relative_to(root) for root in roots) for place in places):
+            del sys.modules[name]
+    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() not in roots]
+    _ROOTS.clear()
+
+
+def _places(module: ModuleType) -> list[Path]:
+    """The file that a module was read from; the folders of a package that has no file of its own."""
+    spec = getattr(module, "__spec__", None)
+    if spec is None:
+        return []
+    files = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
+    return [Path(file).resolve() for file in files]
 
 
 def written(root: Path, files: dict[str, str | bytes]) -> Applied:

@@ -69,6 +69,8 @@ def training(line: Line, metrics: Sequence[str], epochs: int) -> None:
         rows.append([epoch + 1, (epoch + 1) * 214, train, valid, *scores, 3e-5 * (1 - part)])
     line.csv("plots/train.csv", header, rows)
     best = min(rows, key=lambda row: float(row[3]))
+    watched = {"subject": "checkpoint", "reading": "smallest valid/loss", "key": "train.checkpoint.mode"}
+    line.json("train/decisions.json", {"decisions": [watched]})
     line.json(
         "metrics/train.json",
         {

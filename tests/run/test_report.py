@@ -281,6 +281,8 @@ def test_decisions_are_a_table_of_the_data(tmp_path: Path) -> None:
     words = Page(write(line)).words
     assert "3 of 60 files not read: .txt (3)" in words
     assert "4 of 57 images: transparent pixels composited on white" in words
+    assert "smallest valid/loss" in words
+    (line.artifacts / "train/decisions.json").unlink()
     for damaged in ('{"decisions": [3, {"subject": "a"}, {"reading": []}]}', '{"decisions": {}}', "[", ""):
         (line.artifacts / "data/decisions.json").write_text(damaged)
         page = Page(write(line))

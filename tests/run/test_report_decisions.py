@@ -1,4 +1,4 @@
-"""What the report says of decisions: those of the data, and which epoch was kept."""
+"""What the report says of decisions: those of the data, and what training monitored."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.run.report.decisions import Decision, decisions
+from mlspec.run.report.decisions import RECORDS, Decision, decisions
 
 
-@pytest.mark.parametrize(("mode", "direction"), [("max", "largest"), ("min", "smallest")])
-def test_the_checkpoint_that_was_kept_is_a_decision(tmp_path: Path, mode: str, direction: str) -> None:
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/train.json").write_text(json.dumps({"best": {"monitor": "Val Acc", "mode": mode}}))
-    assert decisions(tmp_path) == (
-        Decision("checkpoint", f"the epoch with the {direction} Val Acc", "train.checkpoint.mode"),
-    )
+def recorded(root: Path, name: str, contents: object) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(json.dumps(contents))
 
 
-@pytest.mark.parametrize("best", [None, {}, {"monitor": "x"}, {"monitor": "x", "mode": ["min"]}, []])
-def test_a_record_of_another_shape_is_left_out(tmp_path: Path, best: object) -> None:
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/train.json").write_text(json.dumps({"best": best}))
+def test_every_record_is_shown_in_order(tmp_path: Path) -> None:
+    for name in RECORDS:
+        recorded(tmp_path, name, {"decisions": [{"subject": name, "reading": "taken", "key": "a.b"}]})
+    assert decisions(tmp_path) == tuple(Decision(name, "taken", "a.b") for name in RECORDS)
+
+
+@pytest.mark.parametrize("rows", [None, {}, [None], [{"subject": "x"}], [{"reading": "x"}], [[]], ["x"]])
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_of_another_shape_is_left_out(tmp_path: Path, name: str, rows: object) -> None:
+    recorded(tmp_path, name, {"decisions": rows})
     assert decisions(tmp_path) == ()

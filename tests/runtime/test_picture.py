@@ -24,14 +24,14 @@ def saved(image: Image.Image, format: str = "png", **how: Any) -> bytes:
     return out.getvalue()
 
 
-def pixels(raw: bytes) -> np.ndarray[Any, Any]:
-    found = picture(raw)
+def pixels(raw: bytes, background: str = "white") -> np.ndarray[Any, Any]:
+    found = picture(raw, background)
     assert found.image.mode in ("L", "RGB")
     return np.asarray(found.image).astype(int)
 
 
-def notes(raw: bytes) -> str:
-    return "; ".join(picture(raw).notes)
+def notes(raw: bytes, background: str = "white") -> str:
+    return "; ".join(picture(raw, background).notes)
 
 
 def deep_png(values: np.ndarray[Any, Any]) -> bytes:
@@ -69,6 +69,25 @@ def test_alpha_is_composited_on_white(format: str) -> None:
     share = ALPHA[:, :, None] / 255
     assert np.abs(pixels(raw) - (COLOUR * share + 255 * (1 - share))).max() <= 1
     assert notes(raw) == "transparent pixels composited on white"
+
+
+@pytest.mark.parametrize(
+    ("background", "colour"), [("white", (255, 255, 255)), ("black", (0, 0, 0)), ("#20ff80", (32, 255, 128))]
+)
+def test_alpha_is_composited_on_the_background(background: str, colour: tuple[int, int, int]) -> None:
+    rgba = np.dstack([COLOUR, ALPHA.astype(np.uint8)])
+    share = ALPHA[:, :, None] / 255
+    raw = saved(Image.fromarray(rgba))
+    assert np.abs(pixels(raw, background) - (COLOUR * share + np.array(colour) * (1 - share))).max() <= 1
+    assert notes(raw, background) == f"transparent pixels composited on {background}"
+    shade = round(0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2])
+    layered = saved(Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(ALPHA.astype(np.uint8))]))
+    assert np.abs(pixels(layered, background) - (GREY * share[:, :, 0] + shade * (1 - share[:, :, 0]))).max() <= 1
+    deep = Image.fromarray(DEEP)
+    clear = saved(deep, transparency=int(DEEP[2, 3]))
+    expected = np.where(DEEP[2, 3] == DEEP, shade, np.round(DEEP / 257))
+    assert np.abs(pixels(clear, background) - expected).max() <= 1
+    assert notes(clear, background) == f"16 bits a channel scaled to 8; transparent pixels composited on {background}"
 
 
 def test_grey_and_palette_with_transparency() -> None:

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,7 @@ class Case:
     """Relative tolerance of the losses."""
     steps: int | None = None
     files: dict[str, str] = field(default_factory=dict)
+    still: str = STILL
 
 
 NUMBER = "number"
@@ -145,7 +145,7 @@ def project(root: Path, case: Case) -> Applied:
     spec = (
         "project: {name: odd}\n"
         f"data:\n  source: d.csv\n  inputs: {{a: number}}\n  target: {target}\n{case.split}"
-        f"model: {case.model}\ntrain: {{{epochs}{STILL}{', ' if case.train else ''}{case.train}}}\n{case.more}"
+        f"model: {case.model}\ntrain: {{{epochs}{', '.join(filter(None, (case.still, case.train)))}}}\n{case.more}"
     )
     return written(root, {"mlproject.yaml": spec, "d.csv": table(case), **case.files})
 
@@ -187,16 +187,6 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
     return found
 
 
-@pytest.fixture(autouse=True)
-def _own_modules() -> Iterator[None]:
-    """Each project's `src` is its own."""
-    before = list(sys.path)
-    yield
-    sys.path[:] = before
-    for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
-        del sys.modules[name]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("case", TRAINED.values(), ids=TRAINED)
 def test_is_trained_as_computed_by_hand(case: Case, tmp_path: Path) -> None:
@@ -234,6 +224,36 @@ def test_is_refused_with_the_numbers(case: Case, tmp_path: Path) -> None:
     for number in case.numbers:
         assert number in said
     assert not (applied.artifacts / "model").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True])
+def test_two_processes_train_on_the_batches_of_one(own: bool, tmp_path: Path) -> None:
+    """33 rows in batches of 5, which two processes cannot divide evenly; of the last, of 3, one process gets all."""
+    train = "batch_size: 5, max_epochs: 2, learning_rate: 0.05, optimizer: {type: sgd}, accelerator: cpu"
+    train += "" if own else ", class_weights: balanced"
+    net = NET.replace("nn.BatchNorm1d(4), ", "").replace("Adam(self.parameters()", "SGD(self.parameters(), 0.1")
+    found = []
+    for devices in (1, 2):
+        case = Case(
+            41,
+            values=("no", "no", "yes"),
+            train=f"{train}, devices: {devices}",
+            model=OWN if own else Case.model,
+            files={"src/model.py": net},
+            still="",
+        )
+        applied = project(tmp_path / str(devices), case)
+        applied.run("data", "train")
+        state = torch.load(applied.artifacts / "model/last.ckpt", weights_only=False)
+        curves = np.genfromtxt(applied.artifacts / "plots/train.csv", delimiter=",", skip_header=1)
+        found.append((state["global_step"], state["state_dict"], curves))
+    (steps, weights, curves), (others, theirs, drawn) = found
+    assert steps == others == 2 * 7
+    for name, value in weights.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-5)
+    if not own:  # it logs the loss of one process
+        np.testing.assert_allclose(drawn, curves, rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -351,7 +371,6 @@ def test_a_data_module_with_a_remainder_of_one_names_its_line(tmp_path: Path) ->
     # Whoever follows that trains.
     path = tmp_path / "src/data.py"
     path.write_text(DATAMODULE.replace("batch_size=16, coll", "batch_size=16, drop_last=True, coll", 1))
-    del sys.modules["src.data"]
     Applied(tmp_path).run("train")
 
 

@@ -72,6 +72,13 @@ def test_lists_for_numbers(tmp_path: Path, value: Any) -> None:
     assert "a.jsonl line 1: " in error.message
 
 
+def test_lists_for_all_numbers(tmp_path: Path) -> None:
+    """The same where no row has a number, and the column is one of lists."""
+    write(tmp_path, {"a.jsonl": '{"size": [1], "label": "no"}\n{"size": [2], "label": "yes"}\n'})
+    error = refusal(tmp_path, source="a.jsonl", **NUMBER)
+    assert "size is not a number: 2 rows\n      a.jsonl line 1: [1]\n      a.jsonl line 2: [2]" in error.message
+
+
 def test_a_declared_label_is_never_missing(tmp_path: Path) -> None:
     """datasets/country-codes#38: NA is a region."""
     write(tmp_path, {"a.csv": "size,region\n" + "1,EU\n2,NA\n3,AS\n" * 8})
@@ -112,6 +119,27 @@ def test_values_padded_behind_commas(tmp_path: Path) -> None:
     spec = {"source": "a.csv", "inputs": {"size": "number", "city": "category"}, "split": NUMBER["split"]}
     assert "spaces around it" in refusal(tmp_path, **spec).help
     assert {row["city"] for row in rows(made(tmp_path, **spec, format={"trim": True}))} == {"Bonn", "K, x"}
+
+
+@pytest.mark.parametrize("labels", [None, ["no", "yes"]])
+def test_labels_with_a_leading_space(tmp_path: Path, labels: list[str] | None) -> None:
+    write(tmp_path, {"a.csv": "size,label\n" + "1,no\n2, yes\n" * 8})
+    spec = {**NUMBER, "source": "a.csv", "target": {"column": "label", **({"labels": labels} if labels else {})}}
+    error = refusal(tmp_path, **spec)
+    assert "spaces around them" in f"{error.message} {error.help}"
+    assert "`data: {format: {trim: true}}`" in error.help
+    # The help, followed to the letter.
+    found = rows(made(tmp_path, **spec, format={"trim": True}))
+    assert read(tmp_path, "schema.json")["target"]["labels"] == ["no", "yes"]
+    assert all(row["label"] == row["size"] - 1 for row in found)
+
+
+@pytest.mark.parametrize("day", ["2012/01/{:02}", "2012-01-{:02}", "{:02}/01/2012", "{:02}.01.2012"])
+def test_dates_are_recognised_in_any_spelling(tmp_path: Path, day: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{day.format(1 + at % 28)},{['no', 'yes'][at % 2]}" for at in range(56)]
+    write(tmp_path, {"a.csv": "\n".join(["day,label", *lines]) + "\n"})
+    made(tmp_path, source="a.csv", inputs={"day": "category"})
+    assert "warning: `day` contains dates" in capsys.readouterr().out
 
 
 def test_the_separator_that_excel_announces(tmp_path: Path) -> None:

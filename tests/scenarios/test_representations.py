@@ -274,3 +274,85 @@ def test_a_declared_label_means_the_same_in_every_format(labels: list[Any], form
     assert result.refusal is None, result.refusal
     rows = {int(row["x"]): row["y"] for split in result.splits.values() for row in split}
     assert rows == {row: (row * row) % 3 % 2 for row in range(ROWS)}
+
+
+def same_as_parquet(
+    table: dict[str, list[Any]], plainly: dict[str, list[Any]], format: str, spec: dict[str, Any]
+) -> None:
+    """`table` in that format is what the typed columns of `plainly` are in parquet."""
+    name, contents, how = written(table, format)
+    spec = {"target": {"column": "y"}, "split": {"valid": 0.25, "test": 0.25}, **spec}
+    found = run(name, contents, {**spec, "format": {**how, **spec.get("format", {})}})
+    assert found.refusal is None, found.refusal
+    assert found == run("a.parquet", parquet(plainly), {**spec, "format": {}})
+
+
+WORDS_OF_NUMBERS = {"decimal": ("12,5", "-0,25"), "thousands": ("1.012,5", "-2.000"), "exponent": ("1,5e3", "2,0")}
+VALUES_OF_NUMBERS = {"decimal": (12.5, -0.25), "thousands": (1012.5, -2000.0), "exponent": (1500.0, 2.0)}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kind", WORDS_OF_NUMBERS)
+@pytest.mark.parametrize("column", ["x", "y"])
+def test_a_decimal_comma_is_read_in_every_format(column: str, kind: str, format: str) -> None:
+    other = {"x": "y", "y": "x"}[column]
+    rest = {other: ["no" if row % 2 else "yes" for row in range(ROWS)]}
+    inputs = {"x": "number" if column == "x" else "category"}
+    spec = {
+        "inputs": inputs,
+        "target": {"column": "y", "type": "class" if column == "x" else "number"},
+        "format": {"decimal": ",", "thousands": "."},
+    }
+    words, values = list(WORDS_OF_NUMBERS[kind]) * 12, list(VALUES_OF_NUMBERS[kind]) * 12
+    same_as_parquet({**rest, column: words}, {**rest, column: values}, format, spec)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("column", ["x", "y"])
+def test_padding_is_asked_about_in_every_format(column: str, format: str) -> None:
+    other = {"x": "y", "y": "x"}[column]
+    rest = {other: ["no" if row % 2 else "yes" for row in range(ROWS)]}
+    table = {**rest, column: [" a", "b"] * 12}
+    name, contents, how = written(table, format)
+    spec = {"inputs": {"x": "category"}, "target": {"column": "y"}, "split": {"valid": 0.25, "test": 0.25}}
+    refusal = run(name, contents, {**spec, "format": how}).refusal
+    assert refusal is not None
+    assert refusal.code == "padded-values"
+    same_as_parquet(table, {**rest, column: ["a", "b"] * 12}, format, {**spec, "format": {"trim": True}})
+
+
+TYPES_OF_CATEGORIES: dict[str, list[Any]] = {
+    "floats": [1.0, 0.0, 3.0],
+    "large-floats": [1e6, -2.0, 3e5],
+    "integers": [7, 0, 3],
+    "booleans": [True, False, True],
+    "dates": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2), datetime.date(2021, 1, 1)],
+    "midnights": [datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 2), datetime.datetime(2021, 1, 1)],
+}
+NAMES_OF_CATEGORIES = {
+    "floats": ["1", "0", "3"],
+    "large-floats": ["1000000", "-2", "300000"],
+    "integers": ["7", "0", "3"],
+    "booleans": ["true", "false", "true"],
+    "dates": ["2020-01-01", "2020-01-02", "2021-01-01"],
+    "midnights": ["2020-01-01", "2020-01-02", "2021-01-01"],
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kind", TYPES_OF_CATEGORIES)
+def test_a_category_of_any_type_has_one_name(kind: str, format: str) -> None:
+    table = {"x": TYPES_OF_CATEGORIES[kind] * 8, "y": ["no" if row % 2 else "yes" for row in range(ROWS)]}
+    names = {**table, "x": NAMES_OF_CATEGORIES[kind] * 8}
+    same_as_parquet(table, names, format, {"inputs": {"x": "category"}})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_unused_columns_without_a_name_do_not_matter(format: str) -> None:
+    table: dict[str, list[Any]] = {
+        "x": [f"s{row}" for row in range(ROWS)],
+        "": [None, 1] * 12,
+        " ": ["a"] * ROWS,
+        "y": ["no" if row % 2 else "yes" for row in range(ROWS)],
+    }
+    same_as_parquet(table, {"x": table["x"], "y": table["y"]}, format, {"inputs": {"x": "text"}})

@@ -9,6 +9,7 @@ from mlspec.parts.configure.spec import Experiments, Parameter, Sweep
 from mlspec.parts.configure.values import refused
 from mlspec.parts.protocol import no_stages as stages
 from mlspec.parts.track.spec import TrackSpec
+from mlspec.parts.train import doubts
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.parts.train.part import is_logged, names_logged
 from mlspec.parts.train.spec import TrainSpec
@@ -44,6 +45,8 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
         yield Finding("direction-not-known", at, *monitor.asked)
+    elif found := doubts.against(monitor):
+        yield found
     for key, parameter in sweep.parameters.items():
         yield from _parameter(project, sweep, key, parameter)
 

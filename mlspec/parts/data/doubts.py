@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,14 +15,10 @@ _NEARLY = 0.9
 _FEW = 5
 """Rows of a label below which a model can hardly learn it."""
 _DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{2}\.\d{2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4})([ T]|$)"
-_SAME = 0.01
-"""Share of a split's rows from which on it is told that training has the same ones."""
-_MOST = 200_000
-"""Rows up to which they are compared: it is done in memory."""
 
 
 def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
-    """Labels that a split lacks, columns that tell nothing, and rows that are known from training."""
+    """Labels that a split lacks, and columns that tell nothing."""
     if data.target.type == "class":
         yield from _labels(data.target.column, tables, labels)
     elif tables["train"].num_rows > 1 and pc.count_distinct(tables["train"][data.target.column]).as_py() == 1:
@@ -32,7 +27,6 @@ def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]
     for name, spec in data.columns.items():
         if spec.type != "image" and tables["train"].num_rows > 1:
             yield from _column(name, spec.type, tables["train"][name])
-    yield from _known(list(data.columns), tables)
 
 
 def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
@@ -67,20 +61,3 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
 def _dates(values: pa.ChunkedArray) -> bool:
     known = values.drop_null()
     return len(known) > 1 and bool(pc.all(pc.match_substring_regex(known, _DATE)).as_py())
-
-
-def _known(inputs: Sequence[str], tables: Mapping[str, pa.Table]) -> Iterator[str]:
-    if sum(table.num_rows for table in tables.values()) > _MOST:
-        return
-    train = set(_rows(inputs, tables["train"]))
-    for split in ("valid", "test"):
-        rows = _rows(inputs, tables[split])
-        known = sum(row in train for row in rows)
-        if known > _SAME * len(rows):
-            same = f"{known} of {len(rows)} rows of {split} have the same inputs as a row of train"
-            yield f"{same}: its metrics are too optimistic"
-
-
-def _rows(inputs: Sequence[str], table: pa.Table) -> list[tuple[Any, ...]]:
-    columns = [table[name].to_pylist() for name in inputs]
-    return list(zip(*columns, strict=True))

@@ -126,7 +126,7 @@ def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
                 message = f"a model reads at most {most} {kind} input{'s' if most > 1 else ''}"
                 yield Finding("input-mismatch", ("data", "inputs"), message, "join them in a callable", on="key")
     for name, column in data.columns.items():
-        for key in ("height", "width", "channels"):
+        for key in ("height", "width", "channels", "background"):
             if column.type != "image" and getattr(column, key) is not None:
                 message = f"a {column.type} has no {key}"
                 at = ("data", "inputs", name, key)

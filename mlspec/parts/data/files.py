@@ -71,7 +71,7 @@ def tables(data: DataSpec, root: Path, source: str) -> Found:
     if len(kinds) > 1:
         said = ", ".join(f"{plural(len(paths), 'file')} of {kind}" for kind, paths in sorted(kinds.items()))
         help = "narrow data.source to one of them, for example with a pattern"
-        raise StageError(f"{source} has several kinds of files: {said}", help=help)
+        raise StageError(f"{source} has several kinds of files: {said}", help=help, code="mixed-files")
     if not kinds or not other:
         return found
     said = f"{len(other)} of {plural(len(found.files), 'file')} not read: {endings(other)}"
@@ -127,14 +127,14 @@ def _matches(root: Path, source: str, links: Links) -> list[Path]:
     matches = sorted(root / path for path in glob.glob(source, root_dir=root, recursive=True))  # noqa: PTH207 - `**` too
     if literal and any(match != root / source for match in matches):
         message = f"{source} is the name of a file or folder, and also a pattern that matches {len(matches)} others"
-        raise StageError(message, help=f"for the file or folder of that name: `source: '{glob.escape(source)}'`")
+        help = f"for the file or folder of that name: `source: '{glob.escape(source)}'`; else rename it"
+        raise StageError(message, help=help, code="file-or-pattern")
     other = sorted({root / path for path in glob.glob(_any_case(source), root_dir=root, recursive=True)} - {*matches})  # noqa: PTH207
     if other and matches and not literal:
         names = listed([path.relative_to(root).as_posix() for path in other])
         help = f"rename them, or match both: `source: '{_any_case(source)}'`"
-        raise StageError(
-            f"{plural(len(other), 'file')} match {source} except for upper or lower case: {names}", help=help
-        )
+        message = f"{plural(len(other), 'file')} match {source} except for upper or lower case: {names}"
+        raise StageError(message, help=help, code="ending-case")
     return [root / source] if literal else matches
 
 

@@ -172,7 +172,8 @@ def _refuse_splits(source: str, steps: Sequence[Steps]) -> None:
             if level > 1:
                 help = "name the images and the split of each in a csv file, and that column in data.split.column"
             message = f"{source} has folders for splits: {listed(sorted(names))}"
-            raise StageError(message, help=f"{help}; if these are classes, set data.target.level to {level}")
+            help = f"{help}; if these are classes, set data.target.level to {level}"
+            raise StageError(message, help=help, code="split-folders")
 
 
 def _level(data: DataSpec, source: str, steps: Sequence[Steps]) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
 from mlspec.parts.data.spec import PICTURES, DataSpec
 from mlspec.parts.data.watched import watched
-from mlspec.runtime.preprocess.picture import picture
+from mlspec.runtime.preprocess.picture import BACKGROUND, NOT_APPLIED, ON_BACKGROUND, AmbiguousImageError, picture
 
 ENDINGS = {
     "apng": "PNG", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "mpo": "JPEG",
@@ -28,9 +29,19 @@ FEW_BITS = 4095
 """The largest value of 12 bits."""
 
 
-def images(data: DataSpec, raw: Raw, name: str, root: Path) -> tuple[pa.Array, list[Failure], list[Decision]]:
-    """The column as binary, the rows whose image is missing or damaged, and how the images were converted."""
-    seen = _Seen()
+class Images(NamedTuple):
+    """The column as binary, the rows whose image is missing or damaged, how the images were converted, and what is
+    probably a mistake in them."""
+
+    column: pa.Array
+    failures: Sequence[Failure]
+    decisions: Sequence[Decision]
+    doubts: Sequence[str]
+
+
+def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
+    """The images of a column."""
+    seen = _Seen(data.columns[name].background or BACKGROUND)
     paths = _Paths(data, raw, root)
     faults: dict[str, list[int]] = {}
     found: list[bytes | None] = []
@@ -40,17 +51,25 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> tuple[pa.Array, l
             faults.setdefault(fault, []).append(row)
         found.append(None if isinstance(value, str) else value)
     faults |= seen.dark()
-    failures = [failure for what, rows in faults.items() for failure in raw.failure(name, what, rows)]
+    failures = [
+        failure
+        for what, rows in faults.items()
+        for failure in raw.failure(name, what, rows, code="ambiguous-image" if what in seen.ambiguous else "")
+    ]
     count = sum(value is not None for value in found)
-    return pa.array(found, pa.binary()), failures, [*paths.decisions(name), *seen.decisions(name, count)]
+    decisions = [*paths.decisions(name), *seen.decisions(name, count)]
+    return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)))
 
 
 class _Seen:
     """What was seen in the images so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: str) -> None:
+        self._background = background
         self._notes: Counter[str] = Counter()
         self._deep: dict[int, int] = {}
+        self.ambiguous: set[str] = set()
+        """The faults of images that can be read in several ways."""
 
     def fault(self, row: int, value: bytes | None, ending: str) -> str:
         """What is wrong with an image; `""` where it can be read."""
@@ -59,7 +78,10 @@ class _Seen:
         if not value:
             return "is empty (0 bytes)"
         try:
-            opened = picture(value)
+            opened = picture(value, self._background)
+        except AmbiguousImageError as error:
+            self.ambiguous.add(str(error))
+            return str(error)
         except ValueError as error:
             what, help = placeholder(value[:1024])
             return f"{what}: {help}" if what else str(error)
@@ -75,12 +97,22 @@ class _Seen:
         if largest > FEW_BITS:
             return {}
         what = f"has 16 bits a pixel, but no value above {largest}; scale the pixels to 0..65535, or save 8 bits"
+        self.ambiguous.add(what)
         return {what: list(self._deep)}
 
     def decisions(self, name: str, count: int) -> Iterator[Decision]:
         """How many images were converted in which way."""
         for note, times in self._notes.most_common():
-            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}")
+            key = f"data.inputs.{name}.background" if note.startswith(ON_BACKGROUND) else ""
+            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}", key)
+
+    def doubts(self, name: str, count: int) -> Iterator[str]:
+        """What is probably a mistake in colours."""
+        profiles = {note: times for note, times in self._notes.items() if note.startswith(NOT_APPLIED)}
+        if profiles:
+            named = ", ".join(f"{note.removeprefix(f'{NOT_APPLIED}: ')} ({times})" for note, times in profiles.items())
+            what = f"{sum(profiles.values()):,} of {plural(count, 'image')} of `{name}` have a colour profile"
+            yield f"{what} other than sRGB, which is not applied: {named}. Convert them to sRGB"
 
 
 def _values(paths: _Paths, column: pa.ChunkedArray, name: str) -> Iterator[bytes | str | None]:

@@ -54,7 +54,9 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         table = pa.table({key: pa.array([], pa.string()) for key in names})
     unread = [Failure("rows", what, places) for what, places in bad.items()]
     unread += [failure for key in names for failure in _odd(data, name, key, table[key].type, rows, numbers)]
-    return Piece(name, table, numbers, tuple(unread), decisions=(*found.decisions, *_decisions(data, text, name)))
+    lines = [item.line for item in items if item.value is not None]
+    decisions = (*found.decisions, *_decisions(data, text, name))
+    return Piece(name, table, numbers, tuple(unread), decisions=decisions, lines=lines)
 
 
 def _encodable(item: _Item) -> _Item:

@@ -17,6 +17,7 @@ from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.target import Target
 from mlspec.parts.data.values import Reading, listed, missing, readings, text
+from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 MANY = 20
 """Different numbers in a target column from which on it may be a quantity rather than classes."""
@@ -123,7 +124,7 @@ def _missing(raw: Raw, column: str, rows: Sequence[int], values: Sequence[object
     words = {value for row in rows if isinstance(value := values[row], str) and value}
     help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
     help += '`data: {format: {nulls: [""]}}`, or list all labels in data.target.labels' if words else ""
-    return raw.failure(column, "is missing", rows, help=help)
+    return raw.failure(column, "is missing", rows, help=help, code="ambiguous-nulls" if words else "")
 
 
 def _unknown(
@@ -233,6 +234,8 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
         return _numbers(data, list(values))
     if ways and all("boolean" in way for way in ways):
         return [name for name, value in (("false", False), ("true", True)) if any(w["boolean"] == value for w in ways)]
+    if ways and all("moment" in way for way in ways):
+        return _moments(data, list(values))
     names = sorted({text(value) for value in values})
     padded = [name for name in names if name != name.strip()]
     if padded and data.format.trim is None:
@@ -258,6 +261,20 @@ def _numbers(data: DataSpec, values: Sequence[object]) -> list[str]:
             code="classes-or-number",
         )
     return [str(int(number)) for number in numbers]
+
+
+def _moments(data: DataSpec, values: Sequence[object]) -> list[str]:
+    """Labels that are all dates or timestamps, in their order."""
+    _distinct(data, [value for value in values if isinstance(value, str)], moment, "are the same moment")
+    times = [time for value in values if (time := moment(text(value)))]
+    if len({time.tzinfo for time in times}) > 1:
+        raise StageError(
+            f"some timestamps of `{data.target.column}` have a time zone, others have none: {listed(values)}",
+            help="write the time zone of each in the file, as in `2020-01-01 12:00:00+00:00`, or of none",
+            code="mixed-time-zones",
+        )
+    dates = all(map(is_date, times))
+    return [spelled(time, dates) for time in sorted(set(times))]
 
 
 def _distinct(data: DataSpec, words: Sequence[str], same: Callable[[str], object], how: str) -> None:

@@ -8,21 +8,36 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlspec.parts.data.raw import Raw
+from mlspec.parts.data.raw import Place, Raw
 from mlspec.parts.data.spec import SPLITS
 
 FILE = "data/origins.parquet"
 
 
+def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> Place:
+    """Where the row of a split, counted from 0, is from."""
+    raw, row = _row(sources, rows, split, at)
+    return raw.place(row)
+
+
+def _row(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> tuple[Raw, int]:
+    """What a row of a split was read from, and its index there."""
+    return (sources[split], at) if split in sources else (sources[""], rows[split][at])
+
+
 def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
-    """One row for each of all splits, in their order: `split`, `file`, `row` (from 1; 0 where a file is one row)."""
-    columns: dict[str, list[object]] = {"split": [], "file": [], "row": []}
+    """One row for each of all splits, in their order: `split`, `file`, `row` and `line`, both from 1.
+
+    `row` is 0 where a file is one row, `line` where it has none.
+    """
+    columns: dict[str, list[object]] = {"split": [], "file": [], "row": [], "line": []}
     for split in SPLITS:
-        raw = sources.get(split, sources[""])
-        for at in range(raw.table.num_rows) if split in sources else rows[split]:
-            place = raw.place(at)
-            for name, value in zip(columns, (split, place.file, place.row), strict=True):
+        count = sources[split].table.num_rows if split in sources else len(rows[split])
+        for at in range(count):
+            raw, row = _row(sources, rows, split, at)
+            place = raw.place(row)
+            for name, value in zip(columns, (split, place.file, place.row, raw.line(row)), strict=True):
                 columns[name].append(value)
     words = {name: pa.array(columns[name], pa.string()).dictionary_encode() for name in ("split", "file")}
-    table = pa.table({**words, "row": pa.array(columns["row"], pa.int64())})
+    table = pa.table({**words, **{name: pa.array(columns[name], pa.int64()) for name in ("row", "line")}})
     pq.write_table(table, folder / Path(FILE).name, compression="zstd")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mlspec.parts.data.spec import DataSpec
 from mlspec.runtime.preprocess.image import opened
+from mlspec.runtime.preprocess.picture import BACKGROUND
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 50
@@ -25,7 +26,9 @@ def profile(data: DataSpec, train: pa.Table, labels: Sequence[str], sizes: Mappi
         values = train[name].to_pylist()
         present = [v for v in values if v is not None]
         found: dict[str, Any] = {"type": spec.type, "count": len(present), "missing": len(values) - len(present)}
-        columns[name] = found | _DESCRIBE[spec.type](present)
+        background = spec.background or BACKGROUND
+        described = images(present, background) if spec.type == "image" else _DESCRIBE[spec.type](present)
+        columns[name] = found | described
     columns[data.target.column] = _target(data, train, labels)
     return {"rows": sum(sizes.values()), "splits": dict(sizes), "columns": columns}
 
@@ -68,13 +71,13 @@ def texts(values: Sequence[str]) -> dict[str, Any]:
     return {"lengths": numbers([float(len(v)) for v in values]), "unique": len(set(values))}
 
 
-def images(values: Sequence[bytes]) -> dict[str, Any]:
+def images(values: Sequence[bytes], background: str = BACKGROUND) -> dict[str, Any]:
     """The most frequent size, the number of channels that holds all, and brightness from 0 to 1."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
     means: list[float] = []
     for raw in values:
-        image = opened(raw)
+        image = opened(raw, background)
         sizes[image.size] += 1
         colour = colour or _coloured(image)
         means.append(float(np.asarray(image.convert("L"), dtype=np.float64).mean() / 255))
@@ -102,7 +105,6 @@ _DESCRIBE: dict[str, Callable[[Any], dict[str, Any]]] = {
     "number": numbers,
     "category": categories,
     "text": texts,
-    "image": images,
 }
 
 

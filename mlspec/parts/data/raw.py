@@ -71,6 +71,8 @@ class Piece:
     """Where each row is a file of its own (an image): their names."""
     decisions: tuple[Decision, ...] = ()
     """How the file was interpreted where the spec leaves it open."""
+    lines: Sequence[int] = ()
+    """Where a file has lines: the one on which each row begins, counted from 1."""
 
     def renamed(self, rename: Callable[[str], str]) -> Piece:
         """The same rows under other column names."""
@@ -112,6 +114,12 @@ class Raw:
         index = bisect.bisect_right(self.starts, row) - 1
         piece, at = self.pieces[index], row - self.starts[index]
         return Place(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
+
+    def line(self, row: int) -> int:
+        """The line of its file on which a row of `table` begins; 0 where the file has no lines."""
+        index = bisect.bisect_right(self.starts, row) - 1
+        lines = self.pieces[index].lines
+        return lines[row - self.starts[index]] if lines else 0
 
     def trimmed(self) -> Raw:
         """The same rows without spaces around texts."""
@@ -155,7 +163,8 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
     twice = next((name for name in needed if counts[name] > 1), None)
     if twice is not None:
         message = f"{piece.file} has {counts[twice]} columns named `{twice}`"
-        raise StageError(message, help="rename one of them; see data.format.columns")
+        help = "rename one of them in the file, or name all columns in data.format.columns"
+        raise StageError(message, help=help, code="repeated-column")
     for name in needed:
         if name not in counts:
             help = _separator(needed, names) or _trimmed(name, names) or _columns(name, names)

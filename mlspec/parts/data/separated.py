@@ -51,9 +51,9 @@ class _Parsed:
 def read(data: DataSpec, file: Path, name: str) -> Piece:
     """The rows of one file. Raises ArrowException or StageError where it is no such file at all."""
     found = contents(file, name)
-    text = decoded(found.raw, name, data.format.encoding)
-    announced = _SEP.match(text)
-    text = text[announced.end() :] if announced else text
+    whole = decoded(found.raw, name, data.format.encoding)
+    announced = _SEP.match(whole)
+    text = whole[announced.end() :] if announced else whole
     if not text.strip():
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
@@ -66,7 +66,15 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
     decisions = (*found.decisions, *_decisions(announced is not None, dialect))
-    return Piece(name, _with_nulls(data, parsed.table), numbers, tuple(_unread(name, parsed.bad)), decisions=decisions)
+    begins = [line for number, line in enumerate(_begins(data, whole), start=1) if number not in parsed.bad]
+    return Piece(
+        name,
+        _with_nulls(data, parsed.table),
+        numbers,
+        tuple(_unread(name, parsed.bad)),
+        decisions=decisions,
+        lines=begins if len(begins) == len(numbers) else (),
+    )
 
 
 def _decisions(announced: bool, dialect: Dialect) -> Iterator[Decision]:
@@ -137,6 +145,7 @@ def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: 
         f"{name} line {begins + first}: {what}",
         help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
         "`data: {format: {quoting: false}}`",
+        code="ambiguous-quotes",
     )
 
 
@@ -267,10 +276,12 @@ def _unread(name: str, bad: dict[int, tuple[int, int, str]]) -> Iterator[Failure
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:
     """The line on which each row of the file begins, counted from 1."""
-    opened = text_lines(file, file.name, data.format.encoding)
-    announced = _SEP.match(opened.getvalue())
-    if announced:
-        opened.seek(announced.end())
+    yield from _begins(data, text_lines(file, file.name, data.format.encoding).getvalue())
+
+
+def _begins(data: DataSpec, text: str) -> Iterator[int]:
+    announced = _SEP.match(text)
+    opened = io.StringIO(text[announced.end() :] if announced else text, newline="")
     skipped = not has_header(data)
     dialect = dialect_of(data, announced[1] if announced else "")
     for begins, row in _counted(opened, dialect):

@@ -64,6 +64,13 @@ def _remote(text: str) -> str:
     return text
 
 
+def _colour(text: str) -> str:
+    if text not in ("white", "black") and not re.fullmatch("#[0-9a-f]{6}", text):
+        help = "for example black or '#808080', in small letters and quotes"
+        raise PydanticCustomError("bad-format", "a colour is white, black or #rrggbb", {"help": help})
+    return text
+
+
 InputType = Literal["text", "number", "category", "image"]
 
 
@@ -79,6 +86,11 @@ class Input(SpecModel):
     )
     channels: Literal[1, 3] | None = Field(
         None, description="1 for grey images, 3 for colour; default: 3 where any image of the training data has colour"
+    )
+    background: Annotated[str, AfterValidator(_colour)] | None = Field(
+        None,
+        description="Colour behind the transparent pixels of an image; default: white",
+        examples=["black", "#808080"],
     )
 
 
@@ -264,6 +276,7 @@ class DataSpec(SpecModel):
         name = self.files.get("", "").lower()
         if address.many(self.source):
             name = self.source.lower()
+        name = re.sub(r"\[([a-z])\1\]", r"\1", name)  # `[cC]` of a pattern for both cases
         stem, _, ending = name.rpartition(".")
         if ending in PACKED:
             ending = stem.rpartition(".")[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import NULLS, DataSpec
 from mlspec.parts.data.values import BOOLEANS, listed, missing, text, textual
+from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""
 
-_MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} 00:00:00")
 _AS_NUMBERS = "true read as 1, false as 0"
 
 
@@ -38,6 +37,7 @@ class Typed:
     column: pa.Array
     failures: Sequence[Failure] = ()
     decisions: Sequence[Decision] = ()
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,23 @@ class TypedRows:
     raw: Raw
     failures: list[Failure]
     decisions: list[Decision]
+    doubts: list[str]
+    """What is probably a mistake, a sentence each."""
 
 
 def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
     """The rows with inputs and target converted. Every value that cannot be is in the failures."""
     failures: list[Failure] = []
     decisions: list[Decision] = []
+    doubts: list[str] = []
     converted = raw
     for name, convert in _converters(data, labels, root).items():
         column = convert(data, raw, name)
         converted = converted.with_column(name, column.column)
         failures += column.failures
         decisions += column.decisions
-    return TypedRows(converted, failures, decisions)
+        doubts += column.doubts
+    return TypedRows(converted, failures, decisions, doubts)
 
 
 Converter = Callable[[DataSpec, Raw, str], Typed]
@@ -82,19 +86,27 @@ def _converters(data: DataSpec, labels: list[str], root: Path) -> dict[str, Conv
 
 
 def _text(_: DataSpec, raw: Raw, name: str) -> Typed:
-    return Typed(pa.array(_words(raw, name, "text"), pa.string()))
+    words = _words(raw, name, "text")
+    decisions = []
+    if pa.types.is_timestamp(raw.table[name].type):
+        times = {word: time for word in words if word and (time := moment(word))}
+        words, decisions = _one_spelling(words, name, times)
+        example = next((word for word in words if word), "")
+        said = f"timestamps written as texts: `{example}`"
+        decisions = decisions or [Decision(f"column {name}", said, "data.inputs")]
+    return Typed(pa.array(words, pa.string()), decisions=decisions)
 
 
 def _category(data: DataSpec, raw: Raw, name: str) -> Typed:
-    words = _words(raw, name, "category")
-    words, decisions = _usual(words, name)
-    unclear = _unclear_nulls(data, raw, name, words) + _padded(data, raw, name, words)
     nulls = nulls_of(data, name)
-    absent = sum(word in nulls for word in words if word)
+    every = _words(raw, name, "category")
+    words, decisions = _usual([None if word in nulls else word for word in every], name)
+    unclear = [*_unclear_nulls(data, raw, name, words), *_padded(data, raw, name, words), *_zones(raw, name, words)]
+    absent = sum(word in nulls for word in every if word)
     if absent:
         said = f"{listed(sorted(nulls - {''}))} read as missing ({absent} row{'s' if absent != 1 else ''})"
         decisions.append(Decision(f"column {name}", said, "data.format.nulls"))
-    return Typed(pa.array([None if word in nulls else word for word in words], pa.string()), unclear, decisions)
+    return Typed(pa.array(words, pa.string()), unclear, decisions)
 
 
 def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
@@ -112,14 +124,9 @@ def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
         where = f"{place.file} row {place.row}" if place.row else place.file
         number = "declare the column as `number`, or write its values as texts"
         help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
-        raise StageError(f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}", help=help)
-    if values and all(v is None or (isinstance(v, datetime.datetime) and _is_date(v)) for v in values):
-        values = [v if v is None else v.date() for v in values]  # pandas too writes such a column as dates
+        message = f"`{name}` holds {column.type}, which is not {kind}: {where}: {text(values[odd])}"
+        raise StageError(message, help=help, code="number-or-category" if isinstance(values[odd], float) else "")
     return [None if value is None else text(value) for value in values]
-
-
-def _is_date(time: datetime.datetime) -> bool:
-    return time.tzinfo is None and time.time() == datetime.time()
 
 
 def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[Decision]]:
@@ -128,14 +135,40 @@ def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[D
     if present and present <= BOOLEANS.keys() and present - {"true", "false"}:
         said = f"{listed(sorted(present))} read as booleans, `true` and `false`"
         return [w if w is None else text(BOOLEANS[w]) for w in words], [Decision(f"column {name}", said, "data.inputs")]
-    if present and all(_MIDNIGHT.fullmatch(word) for word in present):
-        decision = Decision(f"column {name}", "timestamps at midnight read as dates", "data.inputs")
-        return [w if w is None else w[:10] for w in words], [decision]
+    times = {word: time for word in present if (time := moment(word))}
+    if present and len(times) == len(present):
+        return _one_spelling(words, name, times)
     whole = present and all(word.endswith(".0") and word[:-2].lstrip("-").isdecimal() for word in present)
     if whole and all(word in ("0.0", "-0.0") or not word.lstrip("-").startswith("0") for word in present):
         said = f"whole numbers written with `.0` read without it: {listed(sorted(present)[:3])}"
         return [w if w is None else w[:-2] for w in words], [Decision(f"column {name}", said, "data.inputs")]
     return words, []
+
+
+def _one_spelling(
+    words: list[str | None], name: str, times: Mapping[str, datetime.datetime]
+) -> tuple[list[str | None], list[Decision]]:
+    """Texts that are all dates or timestamps: dates where all are at midnight, else `2020-01-01 12:00:00`."""
+    dates = all(map(is_date, times.values()))  # pandas too writes such a column as dates
+    made = {word: spelled(time, dates) for word, time in times.items()}
+    other = next((word for word in times if made[word] != word), None)
+    if other is None:
+        return words, []
+    said = f"timestamps in one spelling: `{other}` is `{made[other]}`"
+    said = "timestamps at midnight read as dates" if dates else said
+    return [w if w is None else made.get(w, w) for w in words], [Decision(f"column {name}", said, "data.inputs")]
+
+
+def _zones(raw: Raw, name: str, words: Sequence[str | None]) -> list[Failure]:
+    """The timestamps without a time zone, where others have one: they may be of UTC, or of any place."""
+    every = dict.fromkeys(word for word in words if word)
+    times = {word: time for word in every if (time := moment(word))}
+    if len(times) < len(every) or len({time.tzinfo for time in times.values()}) < 2:
+        return []
+    local = [row for row, word in enumerate(words) if word and times[word].tzinfo is None]
+    what = "has no time zone, unlike other timestamps of the column"
+    help = "write the time zone of each in the file, as in `2020-01-01 12:00:00+00:00`, or of none"
+    return raw.failure(name, what, local, help=help, code="mixed-time-zones")
 
 
 def _unclear_nulls(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) -> list[Failure]:

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from mlspec.runtime.preprocess.moments import in_utc, moment, spelled
+
 NUMERAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 """A number in its usual spelling: `7` and `7.0`, but not `007`, which may well be a code."""
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
@@ -20,7 +22,7 @@ BOOLEANS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 class Reading(NamedTuple):
     """One way in which a value can be understood; equal readings of two values make them the same."""
 
-    kind: Literal["text", "number", "boolean"]
+    kind: Literal["text", "number", "boolean", "moment"]
     value: object
 
 
@@ -34,9 +36,13 @@ def readings(value: object) -> tuple[Reading, ...]:
         case str():
             more = [Reading("number", Decimal(value))] if NUMERAL.fullmatch(value) else []
             more += [Reading("boolean", BOOLEANS[value])] if value in BOOLEANS else []
+            time = moment(value)
+            more += [Reading("moment", time)] if time else []
             return (Reading("text", value), *more)
+        case datetime.datetime():
+            return (Reading("text", text(value)), Reading("moment", in_utc(value)))
         case datetime.date():
-            return (Reading("text", text(value)),)
+            return (Reading("text", text(value)), Reading("moment", moment(text(value))))
         case _:
             return ()
 
@@ -51,14 +57,14 @@ def missing(value: object) -> bool:
 
 
 def text(value: object) -> str:
-    """A value as a csv file has it: 1.0 is `1`, True is `true`, a timestamp has a space between date and time."""
+    """A value as a csv file has it: 1.0 is `1`, True is `true`, a timestamp `2020-01-01 12:00:00`."""
     match value:
         case bool() | np.bool_():
             return str(bool(value)).lower()
         case float() if value.is_integer():
             return str(int(value))
         case datetime.datetime():
-            return value.isoformat(sep=" ")
+            return spelled(value)
         case datetime.date():
             return value.isoformat()
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mlspec.parts.data.measurable import measurable
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
+from mlspec.parts.data.repeats import repeats
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import typed
@@ -42,12 +44,13 @@ def main(job: Job) -> None:
     decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
     if data.format.trim:
         decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
-    made = {}
+    made, said = {}, list[str]()
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
         made[name] = result.raw
         failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
+        said += result.doubts
     (job.outputs / report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
@@ -59,6 +62,9 @@ def main(job: Job) -> None:
     partial = fresh(job.outputs / "data")
     origins.write(partial, made, rows)
     _write(partial, data, tables, labels)
+    where = functools.partial(origins.place, made, rows)
+    for doubt in (*said, *doubts(data, tables, labels), *repeats(data, tables, labels, where)):
+        print(f"warning: {doubt}")
     write_json(partial / Path(DECISIONS).name, record.plain())
     swap(partial, job.outputs / "data")
     for line in record.lines():
@@ -82,8 +88,6 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
     write_json(folder / "profile.json", described)
     write_json(folder / "schema.json", schema(data, tables["train"], labels, described))
-    for doubt in doubts(data, tables, labels):
-        print(f"warning: {doubt}")
     print("data: " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
@@ -97,6 +101,7 @@ def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Mappin
         if spec.type == "image":
             seen = described["columns"][name]
             inputs[name] |= {key: getattr(spec, key) or seen[key] for key in ("channels", "height", "width")}
+            inputs[name] |= {"background": spec.background} if spec.background else {}
     target: dict[str, Any] = {"column": data.target.column, "type": data.target.type}
     if data.target.type == "class":
         target["labels"] = labels

@@ -34,8 +34,12 @@ def undefined(metric: str, targets: Column) -> str:
 
 def reasons(metrics: Mapping[str, float | None], targets: Column) -> dict[str, str]:
     """Why each metric without a value has none."""
-    missing = [name for name, value in metrics.items() if value is None]
-    return {name: undefined(name, targets) or "the predictions are all equal or not finite" for name in missing}
+    return {name: reason(name, targets) for name, value in metrics.items() if value is None}
+
+
+def reason(metric: str, targets: Column) -> str:
+    """Why `metric` has no value, of which it is certain that it has none."""
+    return undefined(metric, targets) or "the predictions are all equal or not finite"
 
 
 def usable(names: Sequence[str], targets: Column) -> list[str]:

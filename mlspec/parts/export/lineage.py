@@ -14,6 +14,7 @@ from typing import Any
 import mlspec
 from mlspec.job import Job
 from mlspec.spec.project import ProjectInfo
+from mlspec.watch import paused
 
 PACKAGES = ("torch", "pytorch-lightning", "transformers", "tokenizers", "numpy", "pyarrow", "onnx", "onnxscript",
             "onnxruntime")  # fmt: skip
@@ -67,7 +68,8 @@ def commit(root: Path) -> dict[str, Any] | None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=60)
+        with paused():  # git opens every file that changed
+            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

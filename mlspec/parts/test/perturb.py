@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 
 from mlspec.parts.test.spec import FITS, Perturbation
+from mlspec.runtime.preprocess.image import opened
+from mlspec.runtime.preprocess.picture import BACKGROUND
 
 Row = Mapping[str, Any]
 Pixels = np.ndarray[Any, np.dtype[np.float64]]
@@ -105,9 +107,8 @@ def _missing(*_: Any) -> None:
 
 
 def _image(change: Callable[[Pixels, random.Random, float], Pixels]) -> Any:
-    def how(raw: bytes, chance: random.Random, strength: float, _: Any) -> bytes:
-        with Image.open(io.BytesIO(raw)) as image:
-            colour = image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB")
+    def how(raw: bytes, chance: random.Random, strength: float, described: Mapping[str, Any]) -> bytes:
+        colour = opened(raw, described.get("background", BACKGROUND))
         pixels = change(np.asarray(colour, dtype=np.float64), chance, strength)
         out = io.BytesIO()
         Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8)).save(out, "PNG")

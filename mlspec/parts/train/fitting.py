@@ -23,7 +23,10 @@ from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
 from mlspec.learning.first_batch import Expected, FirstBatch
 from mlspec.learning.rows import Rows, load, schema
+from mlspec.learning.shares import shared
+from mlspec.parts.evaluate import undefined
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train.logged import LoggedTwice
 from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.smallest import single_rows
 from mlspec.parts.train.spec import TrainSpec
@@ -81,7 +84,8 @@ class Fitting:
 
     def _callbacks(self) -> list[pl.Callback]:
         # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
-        callbacks: list[pl.Callback] = [Finite(), self.curves, self.best, self.keep]
+        twice = LoggedTwice(self.monitors.values(), self.job.root)
+        callbacks: list[pl.Callback] = [Finite(), twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
@@ -100,6 +104,9 @@ class Fitting:
         resume = str(self.keep.path) if self.keep.path.exists() else None
         model = self.job.need(ModelSpec)
         named = model.class_ if isinstance(model, Custom) else ""
+        if not named:
+            targets = rows["valid"].targets.tolist()
+            self.curves.why = lambda name: undefined.reason(name.removeprefix("valid/"), targets)
         own = user_code(self.job.root, "training", named) if named else nullcontext()
         with interruptible(self.keep), own, _refused(named), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
@@ -135,6 +142,7 @@ class Fitting:
             train.drop_last,
         )
         if shuffle:
+            shared(trainer, sampler)
             # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
             start = saved_position(self.keep.path)
             sampler.position = lambda: max(position(trainer), start)
@@ -148,7 +156,8 @@ class Fitting:
             found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
-        return float(self.best.best_model_score) if self.best.best_model_score is not None else None
+        found = math.nan if self.best.best_model_score is None else float(self.best.best_model_score)
+        return found if math.isfinite(found) else None
 
 
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")

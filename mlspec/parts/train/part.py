@@ -9,10 +9,11 @@ from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.names import MEASURED, NAMES, logged
 from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.parts.train.monitors import of_train
+from mlspec.parts.train import doubts
+from mlspec.parts.train.monitors import of_run, of_train
 from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.plan.stage import Output, Stage
-from mlspec.source.python import find_class, logged_names
+from mlspec.source.python import find_class, logged_in, logged_names
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -25,6 +26,7 @@ PROGRAMS = {"train": "mlspec.parts.train.work:main"}
 CHECKPOINT, LAST = "artifacts/model/best.ckpt", "artifacts/model/last.ckpt"
 PREPROCESS = "artifacts/model/preprocess"
 CURVES = "artifacts/plots/train.csv"
+DECISIONS = "artifacts/train/decisions.json"
 
 
 INEFFECTIVE = frozenset({
@@ -32,8 +34,8 @@ INEFFECTIVE = frozenset({
 })  # fmt: skip
 """Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
 
-`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself, so that a
-model that is trained elsewhere is the same model.
+`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself. All devices
+together train on one batch (`mlspec/learning/shares.py`), so they change what rounding and dropout's random numbers do.
 """
 
 
@@ -86,6 +88,11 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
         elif monitor.mode is None:
             yield Finding("direction-not-known", at, *monitor.asked)
+        elif found := doubts.against(monitor):
+            yield found
+    yield from _twice(project, train)
+    if found := doubts.idle(train, train.max_epochs, "max_epochs"):
+        yield found
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
         yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
@@ -95,6 +102,17 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding("conflicting-options", at, message, "use bf16-mixed or 32-true for a number")
     if train.class_weights == "balanced" and _regression(project):
         yield Finding("conflicting-options", ("train", "class_weights"), "a number has no classes to weigh")
+
+
+def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:
+    """Names that the user's class logs in training and in validation."""
+    model = project.get(ModelSpec)
+    module, _, name = model.class_.partition(":") if isinstance(model, Custom) else ("", "", "")
+    text = project.surroundings.modules.get(module)
+    definition = find_class(text, name) if text else None
+    if definition is not None:
+        monitors = of_run(train, project.values.get("sweep"))
+        yield from doubts.twice(monitors, logged_in(definition), project.surroundings.path_of(module))
 
 
 def _regression(project: Project) -> bool:
@@ -143,6 +161,7 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(LAST),
             Output(PREPROCESS),
             Output("artifacts/metrics/train.json", "metric", cache=False),
+            Output(DECISIONS, cache=False),
             Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
         ),
         params=("model", *(f"train.{key}" for key in effective()), *_measured(project, train)),

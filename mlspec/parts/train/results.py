@@ -15,19 +15,22 @@ import torch
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_json, write_text
 from mlspec.learning import ranks
+from mlspec.parts.data.decisions import Decisions
+from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fitting import Fitting
 
 _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
 """What only a run that goes on needs; two thirds of a checkpoint."""
 
 
-def write(job: Job, run: Fitting, scratch: Path) -> None:
+def write(job: Job, run: Fitting, scratch: Path, decisions: Decisions) -> None:
     """Write them all, in the one process that writes."""
     if not Path(run.best.best_model_path).is_file():
         raise StageError(
             "training ended without a checkpoint",
             help=f"is {run.train.checkpoint.monitor} logged in validation? see train.checkpoint.monitor",
         )
+    _best_of(run)
     # All processes have a part in saving.
     run.trainer.save_checkpoint(scratch / "last.ckpt")
     if not ranks.first():
@@ -42,6 +45,21 @@ def write(job: Job, run: Fitting, scratch: Path) -> None:
     swap(made, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
     write_json(job.outputs / "metrics" / "train.json", _summary(run, int(kept["epoch"]) + 1))
+    write_json(job.outputs / "train" / "decisions.json", decisions.plain())
+
+
+def _best_of(run: Fitting) -> None:
+    """Raise StageError where no epoch can be the best: Lightning would keep one of them all the same."""
+    if run.best.best_model_score is None or _number(float(run.best.best_model_score)) is not None:
+        return
+    name = run.train.checkpoint.monitor
+    why = run.curves.why(name) if name in run.curves.undefined else "it is infinite"
+    own = isinstance(run.job.need(ModelSpec), Custom)
+    log = f"log a finite {name} in validation, or " if own else ""
+    raise StageError(
+        f"checkpoint: {name} has no finite value in any epoch, so that none is the best: {why}",
+        help=f"{log}set train.checkpoint.monitor to another metric",
+    )
 
 
 def _best(path: Path) -> dict[str, Any]:
@@ -61,7 +79,7 @@ def _table(rows: list[dict[str, float]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*first, *(n for n in names if n not in (*first, *last)), *last], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _number(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -70,6 +88,8 @@ def _summary(run: Fitting, epoch: int) -> dict[str, Any]:
     rows, monitor = run.curves.rows, run.monitors["checkpoint"]
     score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
     best = next((row for row in rows if row["epoch"] == epoch), rows[-1])
+    valid = {name: _number(best[name]) for name in run.curves.valid if name in best}
+    undefined = {name: run.curves.why(name) for name, value in valid.items() if value is None}
     return {
         "epochs": len(rows),
         "steps": int(run.trainer.global_step),
@@ -80,10 +100,11 @@ def _summary(run: Fitting, epoch: int) -> dict[str, Any]:
             "epoch": int(best["epoch"]),
             "step": int(best["step"]),
         },
-        "valid": {name: _number(best[name]) for name in run.curves.valid if name in best},
+        "valid": valid,
+        **({"undefined": undefined} if undefined else {}),
     }
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no NaN: a metric that is not defined is null."""
+    """JSON has no NaN: a metric that is not defined is null, and in a table nothing."""
     return value if value is not None and math.isfinite(value) else None

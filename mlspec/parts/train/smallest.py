@@ -30,7 +30,7 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
             count = f"{len(found)} row{'s' if len(found) != 1 else ''}"
             message = f"the {split} split has {count}, fewer than the {processes} processes of the training"
             raise StageError(message, help=f"train.devices: {len(found)}")
-    batches = -(-len(sizes(len(rows["train"]), train.batch_size, True, train.drop_last)) // processes)
+    batches = len(sizes(len(rows["train"]), train.batch_size, True, train.drop_last))
     if ours and train.accumulate > batches:
         raise StageError(
             f"train.accumulate is {train.accumulate}, and an epoch has {batches} batch{'es' if batches > 1 else ''}: "
@@ -40,8 +40,19 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
         )
 
 
-def uneven(train: TrainSpec, rows: int) -> Iterator[str]:
-    """What becomes of a last batch that is not full, where that is not plain."""
+def epochs(train: TrainSpec, rows: int) -> tuple[int, str]:
+    """How many epochs there are at most, and the key that says so."""
+    batches = len(sizes(rows, train.batch_size, True, train.drop_last))
+    steps = -(-batches // train.accumulate)
+    by_steps = -(-train.max_steps // steps) if train.max_steps and steps else train.max_epochs
+    return (by_steps, "max_steps") if by_steps < train.max_epochs else (train.max_epochs, "max_epochs")
+
+
+def uneven(train: TrainSpec, rows: int, processes: int = 1) -> Iterator[str]:
+    """What becomes of a last batch that is not full, where that is not plain, and of batches too small to divide."""
+    if processes > 1 and train.batch_size < 2 * processes:
+        busy = max(1, train.batch_size // 2)
+        yield f"{busy} of {processes} processes get rows: train.batch_size is {train.batch_size} for all together"
     left = rows - sum(sizes(rows, train.batch_size, True, train.drop_last))
     if left:
         yield f"train.drop_last leaves out {left} of {rows} rows of train in each epoch, other ones each time"

@@ -56,7 +56,7 @@ class TrainSpec(SpecModel):
 
     max_epochs: int = Field(10, ge=1, le=100_000, description="Most passes over the training data")
     max_steps: int | None = Field(None, ge=1, description="Most steps of the optimizer, whatever max_epochs says")
-    batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, on each device")
+    batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, of all devices together")
     drop_last: bool = Field(
         False, description="Leave out a last batch that is not full; by default a last batch of one row joins another"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.evaluate.names import DEFAULT
 from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.parts.train import doubts
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
-from mlspec.parts.train.smallest import enough, normalisable, uneven
+from mlspec.parts.train.smallest import enough, epochs, normalisable, uneven
 from mlspec.parts.train.spec import TrainSpec
+from mlspec.spec.base import Finding
 
 
 def main(job: Job) -> float | None:
@@ -69,7 +72,7 @@ def _train(job: Job) -> float | None:
             undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(refused[0], help=refused[1])
-    for said in uneven(train, len(rows["train"])) if ours and ranks.first() else ():
+    for said in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
         print(f"train: {said}")
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
@@ -77,10 +80,13 @@ def _train(job: Job) -> float | None:
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
-        for line in Decisions.of(decided(fitting)).lines() if ranks.first() else ():
+        record = Decisions.of(decided(fitting))
+        for line in record.lines() if ranks.first() else ():
             print(f"decision: {line}", flush=True)
+        for doubt in doubted(fitting, len(rows["train"]), ours) if ranks.first() else ():
+            print(f"warning: {doubt.message}\n  help: {doubt.help}", flush=True)
         fitting.fit(module, rows, preprocess)
-        write(job, fitting, scratch)
+        write(job, fitting, scratch, record)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
@@ -90,6 +96,14 @@ def _train(job: Job) -> float | None:
 def decided(run: Fitting) -> list[Decision]:
     """What the run monitors, and which direction is better."""
     return [Decision(m.subject, m.reading, ".".join(m.key)) for m in run.monitors.values()]
+
+
+def doubted(run: Fitting, rows: int, ours: bool) -> Iterator[Finding]:
+    """What of the monitors is probably a mistake. `ours`: no DataModule of the user's."""
+    yield from filter(None, map(doubts.against, run.monitors.values()))
+    most = epochs(run.train, rows) if ours else (run.train.max_epochs, "max_epochs")
+    if found := doubts.idle(run.train, *most):
+        yield found
 
 
 def _sliceable(job: Job, data: Path) -> None:

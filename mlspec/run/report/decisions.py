@@ -1,4 +1,4 @@
-"""`data/decisions.json` and `metrics/train.json` to frozen data: what was decided where the spec left it open."""
+"""`decisions.json` of the stages `data` and `train` to frozen data: what was decided where the spec left it open."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlspec.run.report.files import json_file, mapping, sequence
+
+RECORDS = ("data/decisions.json", "train/decisions.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +22,10 @@ class Decision:
 
 def decisions(artifacts: Path) -> tuple[Decision, ...]:
     """All decisions, in the order in which they were made; an entry of another shape is left out."""
-    rows = map(mapping, sequence(json_file(artifacts / "data/decisions.json").get("decisions")))
-    of_data = (
-        Decision(str(row["subject"]), str(row["reading"]), str(row.get("key") or ""))
-        for row in rows
-        if row.get("subject") and row.get("reading")
-    )
-    return (*of_data, *_checkpoint(artifacts))
+    return tuple(decision for name in RECORDS for decision in _recorded(artifacts / name))
 
 
-def _checkpoint(artifacts: Path) -> Iterator[Decision]:
-    """Which epoch training kept."""
-    best = mapping(json_file(artifacts / "metrics/train.json").get("best"))
-    direction = {"min": "smallest", "max": "largest"}.get(str(best.get("mode")))
-    if direction and best.get("monitor"):
-        yield Decision("checkpoint", f"the epoch with the {direction} {best['monitor']}", "train.checkpoint.mode")
+def _recorded(file: Path) -> Iterator[Decision]:
+    for row in map(mapping, sequence(json_file(file).get("decisions"))):
+        if row.get("subject") and row.get("reading"):
+            yield Decision(str(row["subject"]), str(row["reading"]), str(row.get("key") or ""))

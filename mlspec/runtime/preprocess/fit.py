@@ -81,7 +81,7 @@ def _scale(mean: float, std: float) -> dict[str, float]:
 
 
 def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
-    size = {key: described[key] for key in ("channels", "height", "width")}
+    size = {key: described[key] for key in ("channels", "height", "width", "background") if key in described}
     plain = Image({"input": name, **size, "mean": 0.0, "std": 1.0}, Path())
     total = squares = count = 0.0
     for value in values:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
-from mlspec.runtime.preprocess.picture import picture
+from mlspec.runtime.preprocess.picture import BACKGROUND, picture
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -32,6 +32,7 @@ class Image:
         self.mode = "L" if settings["channels"] == 1 else "RGB"
         self.channels: int = settings["channels"]
         self.raw: bool = settings.get("raw", False)
+        self.background: str = settings.get("background", BACKGROUND)
         self.mean: float = settings["mean"]
         self.std: float = settings["std"]
 
@@ -44,7 +45,7 @@ class Image:
         from PIL import Image as Pillow
 
         try:
-            image = _image(found).convert(self.mode)
+            image = _image(found, self.background).convert(self.mode)
         except ValueError as error:
             raise BadRow(index, self.input, str(error)) from None
         if image.size != self.size:
@@ -62,25 +63,25 @@ class Image:
         return 1
 
 
-def opened(raw: bytes) -> Pillow.Image:
+def opened(raw: bytes, background: str = BACKGROUND) -> Pillow.Image:
     """The image in a file's bytes: upright, grey or RGB, 8 bits a channel. Raises ValueError where there is none."""
-    return picture(raw).image
+    return picture(raw, background).image
 
 
-def _image(found: object) -> Pillow.Image:
+def _image(found: object, background: str) -> Pillow.Image:
     from PIL import Image as Pillow
 
     if isinstance(found, list | tuple | np.ndarray):
         return Pillow.fromarray(_array(found))
     if isinstance(found, bytes | bytearray | memoryview):
-        return opened(bytes(found))
+        return opened(bytes(found), background)
     if not isinstance(found, str):
         raise ValueError(f"must be a base64 text or a list of pixel rows, not {kind(found)}")
     try:
         raw = base64.b64decode(found.partition(";base64,")[2] or found, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("is not base64") from None
-    return opened(raw)
+    return opened(raw, background)
 
 
 def _array(found: Any) -> Array:

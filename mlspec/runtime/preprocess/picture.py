@@ -21,6 +21,10 @@ MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 """Formats that Pillow reads without a program of their own (EPS starts Ghostscript) and recognises by content."""
 DEEPEST = 65535
+BACKGROUND = "white"
+"""The colour behind transparent pixels unless the spec names another."""
+ON_BACKGROUND = "transparent pixels composited on"
+NOT_APPLIED = "the embedded colour profile was not applied"
 
 _DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, ArithmeticError, LookupError, TypeError, AttributeError,
             EOFError, RuntimeError, MemoryError, struct.error, zlib.error)  # fmt: skip
@@ -28,6 +32,10 @@ _DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, ArithmeticError, Lo
 _ORIENTATION, _PAGE_KIND, _BITS, _PHOTOMETRIC = 0x0112, 254, 258, 262
 _REDUCED = 1
 _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))
+
+
+class AmbiguousImageError(ValueError):
+    """The image can be read in several ways."""
 
 
 class Picture(NamedTuple):
@@ -42,15 +50,18 @@ class Picture(NamedTuple):
     """The format of the file, by its content."""
 
 
-def picture(raw: bytes) -> Picture:
-    """The image in a file's bytes. Raises ValueError where there is none, or where it can be read in several ways."""
+def picture(raw: bytes, background: str = BACKGROUND) -> Picture:
+    """The image in a file's bytes, what is transparent on `background`, the name of a colour or `#rrggbb`.
+
+    Raises ValueError where there is none, or where it can be read in several ways.
+    """
     image, notes = _loaded(raw)
-    grey, deep_notes, deepest = _eight_bits(image, raw)
-    flat, colour_notes = _flat(grey)
-    profile = image.info.get("icc_profile")
-    if profile and not any(name in profile for name in _SRGB):
-        colour_notes = (*colour_notes, "the embedded colour profile was not applied")
-    return Picture(flat, (*notes, *deep_notes, *colour_notes), deepest, image.format or "")
+    grey, deep_notes, deepest = _eight_bits(image, raw, background)
+    flat, colour_notes = _flat(grey, background)
+    profile = image.info.get("icc_profile") or b""
+    other = "" if any(name in profile for name in _SRGB) else profile_name(profile)
+    said = (*notes, *deep_notes, *colour_notes, *([f"{NOT_APPLIED}: {other}"] if other else []))
+    return Picture(flat, said, deepest, image.format or "")
 
 
 def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
@@ -61,8 +72,9 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
     fault = ""
     try:
         image: Pillow.Image = Pillow.open(io.BytesIO(raw), formats=_formats())
-        fault = _fault(image)
-        if not fault:
+        large = image.width * image.height > MAX_PIXELS
+        fault = "" if large else _fault(image)
+        if not large and not fault:
             if image.format == "MPO":
                 notes.append("the first image of a JPEG file with several was read")
             turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
@@ -72,8 +84,10 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
             notes += ["turned upright as its EXIF orientation says"] if turned else []
     except (*_DAMAGED, Pillow.DecompressionBombError):
         raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
+    if large:
+        raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
     if fault:
-        raise ValueError(fault)
+        raise AmbiguousImageError(fault)
     return image, tuple(notes)
 
 
@@ -88,8 +102,6 @@ def _formats() -> tuple[str, ...]:
 
 def _fault(image: Pillow.Image) -> str:
     """Why an image that can be opened is not read; `""` where it is."""
-    if image.width * image.height > MAX_PIXELS:
-        return f"has more than {MAX_PIXELS:,} pixels"
     if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
         return ""
     if image.format != "TIFF":
@@ -116,27 +128,39 @@ def _upright(image: Pillow.Image) -> Pillow.Image:
     return image
 
 
-def _eight_bits(image: Pillow.Image, raw: bytes) -> tuple[Pillow.Image, tuple[str, ...], int | None]:
+def _colour(background: str, mode: str) -> int | tuple[int, ...]:
+    from PIL import ImageColor
+
+    found: int | tuple[int, ...] = ImageColor.getcolor(background, mode)
+    return found
+
+
+def _eight_bits(image: Pillow.Image, raw: bytes, background: str) -> tuple[Pillow.Image, tuple[str, ...], int | None]:
     """The image with 8 bits a channel. Pillow would cut off at 255 what is larger instead of scaling it."""
     from PIL import Image as Pillow
 
     bits, inverted = _depth(image, raw)
     if image.mode == "F":
-        raise ValueError("has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel")
+        raise AmbiguousImageError(
+            "has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel"
+        )
     if not image.mode.startswith("I"):
         return image, (("16 bits a channel scaled to 8",) if bits > 8 else ()), None
     deep = np.asarray(image, dtype=np.int64)
     known = image.mode.startswith("I;16") or image.format in ("PNG", "PPM", "JPEG2000")
     if not known or deep.min(initial=0) < 0 or deep.max(initial=0) > DEEPEST:
-        raise ValueError("has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel")
+        raise AmbiguousImageError(
+            "has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel"
+        )
     largest = 2 ** min(bits, 16) - 1 if bits > 8 else DEEPEST
     if inverted:
         deep = largest - deep
-    shade = image.info.get("transparency")
-    if isinstance(shade, int):
-        deep = np.where(deep == shade, largest, deep)
-    made = Pillow.fromarray((deep * (255 / largest)).clip(0, 255).round().astype(np.uint8))
-    return made, (f"{min(bits, 16) if bits > 8 else 16} bits a channel scaled to 8",), int(deep.max(initial=0))
+    clear = deep == image.info.get("transparency")
+    scaled = (deep * (255 / largest)).clip(0, 255).round().astype(np.uint8)
+    made = Pillow.fromarray(np.where(clear, np.uint8(_colour(background, "L")), scaled))
+    notes = [f"{min(bits, 16) if bits > 8 else 16} bits a channel scaled to 8"]
+    notes += [f"{ON_BACKGROUND} {background}"] if clear.any() else []
+    return made, tuple(notes), int(deep.max(initial=0))
 
 
 def _depth(image: Pillow.Image, raw: bytes) -> tuple[int, bool]:
@@ -150,8 +174,8 @@ def _depth(image: Pillow.Image, raw: bytes) -> tuple[int, bool]:
     return 16 if deep or image.mode.startswith("I;16") else 8, False
 
 
-def _flat(image: Pillow.Image) -> tuple[Pillow.Image, tuple[str, ...]]:
-    """The image as L or RGB, what is transparent on white."""
+def _flat(image: Pillow.Image, background: str) -> tuple[Pillow.Image, tuple[str, ...]]:
+    """The image as L or RGB, what is transparent on the background."""
     from PIL import Image as Pillow
 
     notes = tuple(said for mode, said in _MODES.items() if image.mode == mode)
@@ -168,9 +192,32 @@ def _flat(image: Pillow.Image) -> tuple[Pillow.Image, tuple[str, ...]]:
         return layered.convert(mode), notes
     if most == 0:
         raise ValueError("is fully transparent (alpha is 0 in every pixel); save it without an alpha channel")
-    white = Pillow.new(mode, image.size, "white")
-    white.paste(layered.convert(mode), mask=alpha)
-    return white, (*notes, "transparent pixels composited on white")
+    behind = Pillow.new(mode, image.size, _colour(background, mode))
+    behind.paste(layered.convert(mode), mask=alpha)
+    return behind, (*notes, f"{ON_BACKGROUND} {background}")
+
+
+def profile_name(profile: bytes) -> str:
+    """The description that an ICC profile has of itself, or `unnamed`; `""` where there is no profile."""
+    if not profile:
+        return ""
+    for at in range(132, min(len(profile) - 12, 132 + 12 * 100), 12):
+        tag, start, size = struct.unpack_from(">4sII", profile, at)
+        if tag == b"desc" and start + 28 <= len(profile):
+            return _described(profile[start : start + size]) or "unnamed"
+    return "unnamed"
+
+
+def _described(tag: bytes) -> str:
+    """The text of a tag of the kinds `desc` (ASCII) and `mluc` (UTF-16, in several languages)."""
+    if tag[:4] == b"mluc" and len(tag) >= 28:
+        length, start = struct.unpack_from(">II", tag, 20)
+        text = tag[start : start + min(length, 200)].decode("utf-16-be", "replace")
+    elif len(tag) < 12:
+        return ""
+    else:
+        text = tag[12 : 12 + min(struct.unpack_from(">I", tag, 8)[0], 100)].decode("ascii", "replace")
+    return "".join(char for char in text if char.isprintable()).strip()
 
 
 _MODES = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, stack
+from mlspec.runtime.preprocess.moments import spellings
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -43,9 +44,13 @@ class Tabular:
             feature["numbers"] = self._single(values, index) if self.raw else self._standardised(values)
         if self.categories:
             words = {name: category(row, name, index) for name in self.categories}
-            found = [0 if word is None else self.categories[name].get(word, 0) for name, word in words.items()]
+            found = [0 if word is None else self._position(name, word) for name, word in words.items()]
             feature["categories"] = np.asarray(found, dtype=np.int64)
         return feature
+
+    def _position(self, name: str, word: str) -> int:
+        known = self.categories[name]
+        return known.get(word) or next((known[way] for way in spellings(word) if way in known), 0)
 
     def _standardised(self, values: Mapping[str, float]) -> Array:
         scaled = [_scaled(values[name], fit) for name, fit in self.numbers.items()]

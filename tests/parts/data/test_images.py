@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from mlspec.errors import StageError
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.fit import fit
-from tests.parts.data.project import made, read, rows, write
+from tests.parts.data.project import made, read, rows, spec, write
 
 TARGET = {"column": "label", "labels": ["ant", "bee"]}
 
@@ -190,3 +190,65 @@ def test_a_struct_with_paths_and_with_placeholders(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [pointer, picture(1)], "label": ["ant", "bee"]}), tmp_path / "data/a.parquet")
     with pytest.raises(StageError, match="image is a git-lfs pointer"):
         made(tmp_path, source="data/a.parquet", inputs={"image": "image"}, target=TARGET)
+
+
+def half_clear(shade: int) -> bytes:
+    """Red of that shade, transparent in the left half."""
+    layered = np.zeros((6, 4, 4), np.uint8)
+    layered[:, :, 0], layered[:, 2:, 3] = shade, 255
+    out = io.BytesIO()
+    Image.fromarray(layered).save(out, "png")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("background", "behind"), [(None, 255), ("black", 0), ("#404040", 64)])
+def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, background: str | None, behind: int) -> None:
+    """A folder in which some images have transparent pixels and others have none."""
+    folder(tmp_path, mode="RGB")
+    write(tmp_path, {f"data/ant/clear{i}.png": half_clear(40 * i) for i in range(6)})
+    inputs = {"image": {"type": "image", **({"background": background} if background else {})}}
+    table = made(tmp_path, source="data", inputs=inputs, target=TARGET)["train"]
+    said = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
+    reading = f"6 of 22 images: transparent pixels composited on {background or 'white'}"
+    assert said[reading] == "data.inputs.image.background"
+    described = read(tmp_path, "schema.json")["inputs"]
+    fit({"image": table["image"].to_pylist()}, described, tmp_path / "preprocess", raw=True)
+    served = load(tmp_path / "preprocess").features([{"image": half_clear(200)}])[0]["pixels"]
+    assert (served[:, :, :2] == behind).all()
+    assert (served[0, :, 2:] == 200).all()
+
+
+@pytest.mark.parametrize("colour", ["green", "#FFF", "#12345", "", "rgb(1,2,3)"])
+def test_a_background_that_is_no_colour(colour: str) -> None:
+    with pytest.raises(ValueError, match="a colour is white, black or #rrggbb"):
+        spec(inputs={"image": {"type": "image", "background": colour}})
+
+
+def with_profile(shade: int, name: str, mode: str = "RGB") -> bytes:
+    """An image with the profile of sRGB under another description of as many letters."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    renamed = profile.replace("sRGB built-in".encode("utf-16-be"), f"{name:13}".encode("utf-16-be"))
+    out = io.BytesIO()
+    Image.new(mode, (4, 6), (shade,) * len(mode)).save(out, "jpeg", icc_profile=renamed)
+    return out.getvalue()
+
+
+def test_colour_profiles_that_are_not_applied_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder(tmp_path)
+    how: dict[str, Any] = {"source": "data", "inputs": {"image": "image"}, "target": TARGET}
+    write(tmp_path, {"data/ant/srgb.jpg": with_profile(3, "sRGB built-in")})
+    made(tmp_path, **how)
+    assert "profile" not in capsys.readouterr().out
+    write(tmp_path, {f"data/ant/p3-{i}.jpg": with_profile(i, "Display P3") for i in range(2)})
+    write(
+        tmp_path,
+        {"data/bee/adobe.jpg": with_profile(9, "Adobe RGB"), "data/bee/print.jpg": with_profile(9, "Coated", "CMYK")},
+    )
+    made(tmp_path, **how)
+    named = "Display P3 (2), Adobe RGB (1), Coated (1)"
+    assert (
+        "warning: 4 of 21 images of `image` have a colour profile other than sRGB, which is not applied: "
+        f"{named}. Convert them to sRGB"
+    ) in capsys.readouterr().out.splitlines()
+    readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
+    assert "2 of 21 images: the embedded colour profile was not applied: Display P3" in readings

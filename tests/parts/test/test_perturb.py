@@ -106,3 +106,19 @@ def test_coloured_images() -> None:
     Image.new("RGBA", (5, 7), (200, 100, 50, 255)).save(out, "PNG")
     made = disturbed("brightness", {"i": out.getvalue()}, 0, {"i": {"type": "image"}}, 0, 1.0)["i"]
     assert pixels(made).shape == (7, 5, 3)
+
+
+def test_images_are_decoded_as_in_training() -> None:
+    """16 bits a pixel are scaled, and transparent pixels lie on the background of the input."""
+    out = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(out, "png")
+    described: dict[str, Any] = {"i": {"type": "image", "background": "black"}}
+    made = disturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    assert set(pixels(made).ravel().tolist()) == {117}
+    layered = np.full((8, 8, 4), 90, np.uint8)
+    layered[:, :4, 3] = 0
+    layered[:, 4:, 3] = 255
+    out = io.BytesIO()
+    Image.fromarray(layered).save(out, "png")
+    made = disturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    assert pixels(made)[0, :, 0].tolist() == [0] * 4 + [90] * 4

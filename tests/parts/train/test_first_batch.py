@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,35 @@ class Everything(Raw):
         return some[:, :2], some[:, 2]
 
 
+class Streamed(Everything):
+    def loader(self, split, shuffle=False):
+        class Rows(torch.utils.data.IterableDataset):
+            def __iter__(rows):
+                return zip(*(part.float() for part in self.read(split)))
+
+        return DataLoader(Rows(), batch_size=32)
+
+
+class Sampled(Raw):
+    # One dataset over all rows, of which a sampler draws those of train.
+    def read(self, split):
+        parts = [Raw.read(self, name) for name in ("train", "test")]
+        return tuple(map(torch.cat, zip(*parts))) if split == "train" else super().read(split)
+
+    def loader(self, split, shuffle=False):
+        if split == "valid":
+            return super().loader(split)
+        x, y = self.read(split)
+        sampler = torch.utils.data.SubsetRandomSampler(range(144))
+        return DataLoader(TensorDataset(x.float(), y.float()), batch_size=32, sampler=sampler)
+
+
+class Halfway(Prepared):
+    # Training as it stands in the data, validation standardised.
+    def read(self, split):
+        return Raw().read(split) if split == "train" else super().read(split)
+
+
 class Wide(Raw):
     def read(self, split):
         x, y = super().read(split)
@@ -182,6 +213,7 @@ def own(made: Path, root: Path, kind: str, preprocess: str, model: str = MODEL) 
         ("Similar", "mlspec"),
         ("Sorted", "mlspec"),
         ("Noisy", "none"),
+        ("Sampled", "none"),
     ],
 )
 def test_one_world_is_trained_and_evaluated(kind: str, preprocess: str, made: Path, tmp_path: Path) -> None:
@@ -278,12 +310,61 @@ def test_a_training_step_that_changes_its_inputs_is_refused_too(made: Path, tmp_
     assert "let training_step give forward the inputs of the batch as they are" in raised.value.help
 
 
-def test_rows_of_the_test_split_among_the_training_rows_are_refused(made: Path, tmp_path: Path) -> None:
-    project = own(made, tmp_path, "Everything", "none")
-    with pytest.raises(StageError, match=r"\d\d of 48 rows of the test split are among the rows that") as raised:
+VALIDATED = "x, y = batch\n        self.log"
+"""The beginning of `validation_step`."""
+
+
+@pytest.mark.parametrize("step", ["self(x)", "self.layer(x)[:, 0]"])
+def test_validation_with_other_inputs_than_training_is_refused_at_its_first_batch(
+    step: str, made: Path, tmp_path: Path
+) -> None:
+    model = MODEL.replace("mse_loss(self(x), y))\n\n    def config", f"mse_loss({step}, y))\n\n    def config")
+    assert step in model
+    project = own(made, tmp_path, "Halfway", "none", model)
+    with pytest.raises(StageError) as raised:
+        project.run("train")
+    assert raised.value.message.startswith("forward gets other inputs in validation than in evaluation")
+    assert "numbers in validation: float32 [32 rows, 2], min -" in raised.value.message
+    assert "numbers in evaluation: float32 [48 rows, 2], min " in raised.value.message
+    assert raised.value.help.startswith("let val_dataloader of")
+    assert raised.value.help.endswith("set model.compare_inputs: false")
+    assert not (project.artifacts / "model").exists()
+    # The help, followed to the letter.
+    source = next(project.root.glob("*_data.py"))
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace('if split == "train" else super().read(split)', ""), encoding="utf-8")
+    reloaded(source)
+    project.run("train")
+
+
+def reloaded(source: Path) -> None:
+    """Forget a module that a test has changed."""
+    sys.modules.pop(source.stem)
+    importlib.invalidate_caches()
+
+
+def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_path: Path) -> None:
+    model = MODEL.replace("x, y = batch\n        return", "x, y = batch[0]['numbers'], batch[1]\n        return")
+    model = model.replace(VALIDATED, "x, y = 40 * batch[0]['numbers'] + 99, batch[1]\n        self.log")
+    project = own(made, tmp_path, "", "mlspec", model)
+    with pytest.raises(StageError, match="forward gets other inputs in validation than in evaluation") as raised:
+        project.run("train")
+    assert "let validation_step give forward the inputs of the batch as they are" in raised.value.help
+
+
+@pytest.mark.parametrize(
+    ("kind", "when"), [("Everything", "before the first step"), ("Streamed", "after the first epoch")]
+)
+def test_rows_of_the_test_split_among_the_training_rows_are_refused(
+    kind: str, when: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(made, tmp_path, kind, "none")
+    found = rf"\d\d of 48 rows of the test split are among the rows that \S+:{kind} trains on \(found {when}\)"
+    with pytest.raises(StageError, match=found) as raised:
         project.run("train")
     assert "train on artifacts/data/train.parquet" in raised.value.help
     assert not (project.artifacts / "model").exists()
+    assert ("a step was taken" in capsys.readouterr().out) == (kind == "Streamed")
 
 
 def test_a_data_module_without_a_declaration_is_asked_for_it(made: Path, tmp_path: Path) -> None:

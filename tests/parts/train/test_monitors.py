@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.job import Job
+from mlspec.parts.data.decisions import Decision, Decisions
+from mlspec.run.report.decisions import decisions
 from tests.parts import projects
 from tests.parts.projects import Applied
 
@@ -89,6 +92,11 @@ def test_whatever_a_module_logs_is_found(
     assert not any(column.endswith("_step") for column in rows[0])
     word = "smallest" if mode == "min" else "largest"
     assert f"decision: checkpoint  {word} {name}  [train.checkpoint.mode]" in capsys.readouterr().out.splitlines()
+    shown = Decision("checkpoint", f"{word} {name}", "train.checkpoint.mode")
+    assert Decisions.read(project.artifacts / "train" / "decisions.json") == Decisions((shown,))
+    assert [(d.subject, d.reading, d.key) for d in decisions(project.artifacts)[-1:]] == [
+        (shown.subject, shown.reading, shown.key)
+    ]
 
 
 def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
@@ -115,7 +123,7 @@ def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
 def test_so_it_is_for_everything_that_is_monitored(old: str, new: str, key: str, tmp_path: Path) -> None:
     project = own(tmp_path, "quality", ", mode: min")
     if "early" in new:
-        project.spec("max_epochs: 4,", "max_epochs: 4, early_stopping: {monitor: quality},")
+        project.spec("max_epochs: 4,", "max_epochs: 4, early_stopping: {monitor: quality, patience: 1},")
     else:
         project.spec(old, new)
     with pytest.raises(SpecError) as raised:
@@ -150,3 +158,115 @@ def test_dvc_draws_what_the_module_logs(tmp_path: Path) -> None:
     (stage,) = (s for s in compile_project(project.root / "mlproject.yaml").plan.stages if s.name == "train")
     (plot,) = (output.plot for output in stage.outputs if output.kind == "plot")
     assert plot == {"x": "epoch", "y": ["my_loss", "Val Acc"], "title": "Training"}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "right"),
+    [("val_loss", "max", "min"), ("valid/accuracy", "min", "max"), ("train_loss", "max", "min")],
+)
+def test_a_direction_against_the_name_is_a_warning_with_both(name: str, mode: str, right: str, tmp_path: Path) -> None:
+    project = own(tmp_path, name, f", mode: {mode}", trained="other")
+    (found,) = project.build().warnings
+    assert (found.code, found.severity) == ("unlikely-direction", "warning")
+    assert f"`mode: {mode}` makes the" in found.message
+    assert f"by its name {name} is better when {'smaller' if right == 'min' else 'larger'}" in found.message
+    assert found.help.startswith(f"set train.checkpoint.mode: {right};")
+    assert found.span is not None
+    # The help, followed to the letter.
+    project.spec(f"mode: {mode}", f"mode: {right}")
+    assert project.build().warnings == ()
+
+
+def test_a_goal_against_the_name_is_a_warning_with_both(tmp_path: Path) -> None:
+    sweep = "sweep: {metric: valid/loss, goal: maximize, parameters: {train.seed: {values: [1, 2]}}}\n"
+    (found,) = projects.text(tmp_path, sweep).build().warnings
+    assert found.code == "unlikely-direction"
+    assert found.help.startswith("set sweep.goal: minimize;")
+
+
+def test_the_stage_says_it_too(prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = own(tmp_path, "val_loss", ", mode: max")
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    project.run("train")
+    assert "warning: checkpoint: `mode: max` makes the largest val_loss the best" in capsys.readouterr().out
+
+
+def test_one_name_for_training_and_validation_is_asked_for_at_build(tmp_path: Path) -> None:
+    project = own(tmp_path, "loss", trained="loss")
+    with pytest.raises(SpecError) as raised:
+        project.build()
+    (found,) = raised.value.diagnostics
+    assert found.code == "ambiguous-metric"
+    lines = [
+        at + 1 for at, line in enumerate((tmp_path / "src/model.py").read_text().splitlines()) if "self.log" in line
+    ]
+    assert found.message.startswith(
+        f"`loss` is logged by training_step (src/model.py:{lines[0]}) and by validation_step (src/model.py:{lines[1]})"
+    )
+    assert (
+        found.help
+        == "log them under two names, `train/loss` and `valid/loss`, and set train.checkpoint.monitor: valid/loss"
+    )
+    # The help, followed to the letter.
+    for line, name in zip(lines, ("train/loss", "valid/loss"), strict=True):
+        text = (tmp_path / "src/model.py").read_text().splitlines()
+        text[line - 1] = text[line - 1].replace('"loss"', f'"{name}"')
+        (tmp_path / "src/model.py").write_text("\n".join(text), encoding="utf-8")
+    project.spec("monitor: 'loss'", "monitor: valid/loss")
+    assert project.build().warnings == ()
+
+
+def test_one_name_that_is_not_monitored_is_a_warning(tmp_path: Path) -> None:
+    project = own(tmp_path, "val_loss")
+    path = tmp_path / "src" / "model.py"
+    both = (
+        path.read_text()
+        .replace('self.log("train_loss", loss', 'self.log("gap", loss')
+        .replace('self.log("val_loss"', 'self.log("gap", torch.ones(()))\n        self.log("val_loss"')
+    )
+    path.write_text(both, encoding="utf-8")
+    (found,) = project.build().warnings
+    assert (found.code, found.severity) == ("ambiguous-metric", "warning")
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_a_name_that_only_running_shows_to_be_logged_twice(
+    monitored: bool, prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(tmp_path, "loss" if monitored else "val_loss", trained="T")
+    path = tmp_path / "src" / "model.py"
+    computed = path.read_text().replace('"T"', 'str("loss")').replace('self.log("val_loss"', 'self.log(str("loss"), torch.ones(()))\n        self.log("val_loss"')  # fmt: skip
+    path.write_text(computed, encoding="utf-8")
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    said = r"`loss` is logged by training_step \(src/model.py:\d+\) and by validation_step \(src/model.py:\d+\): one of"
+    if monitored:
+        with pytest.raises(StageError, match=said):
+            project.run("train")
+    else:
+        project.run("train")
+        assert re.search(f"warning: {said}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [(["nan"] * 4, None), (["inf"] * 4, None), (["nan", "2", "nan", "3"], 2.0)]
+)
+def test_an_epoch_without_a_value_is_never_the_best(
+    values: list[str], best: float | None, prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = own(tmp_path, "val_loss")
+    path = tmp_path / "src" / "model.py"
+    path.write_text(path.read_text().replace(str(VALUES), f"[float(v) for v in {values}]"), encoding="utf-8")
+    project.artifacts.mkdir()
+    (project.artifacts / "data").symlink_to(prices)
+    if best is not None:
+        assert project.run("train") == best
+        rows = (project.artifacts / "plots" / "train.csv").read_text(encoding="utf-8")
+        assert "nan" not in rows
+        assert capsys.readouterr().out.count("note: val_loss is undefined: the model logs NaN") == 1
+        return
+    with pytest.raises(StageError, match="val_loss has no finite value in any epoch") as raised:
+        project.run("train")
+    assert raised.value.help == "log a finite val_loss in validation, or set train.checkpoint.monitor to another metric"
+    assert not (project.artifacts / "model").exists()

@@ -22,7 +22,9 @@ def test_the_old_model_stays_if_the_new_one_cannot_be_written(tmp_path: Path) ->
     checkpoint = tmp_path / "scratch" / "best.ckpt"
     torch.save({"state_dict": {}, "epoch": 0}, checkpoint)
     trainer = SimpleNamespace(save_checkpoint=lambda path: path.write_text("last"))
-    run: Any = SimpleNamespace(best=SimpleNamespace(best_model_path=str(checkpoint)), trainer=trainer)
+    run: Any = SimpleNamespace(
+        best=SimpleNamespace(best_model_path=str(checkpoint), best_model_score=None), trainer=trainer
+    )
     job = Job(tmp_path, tmp_path / "artifacts", tmp_path / "artifacts", {}, {})
     with pytest.raises(FileNotFoundError, match="preprocess"):
         results.write(job, run, tmp_path / "scratch")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mlspec.errors import StageError
+from mlspec.parts.data.decisions import Decisions
 from mlspec.parts.train.fingerprint import fingerprint
 from tests.parts import projects
 from tests.parts.projects import Applied
@@ -33,6 +34,11 @@ def curves(project: Applied) -> list[dict[str, str]]:
 def metrics(project: Applied) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
     return found
+
+
+def recorded(project: Applied) -> dict[str, str]:
+    """What the record of decisions says of each monitor."""
+    return {d.subject: d.reading for d in Decisions.read(project.artifacts / "train" / "decisions.json").rows}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,7 @@ def test_training_stops_when_it_gets_no_better(tmp_path: Path) -> None:
     project.spec("max_epochs: 12", "max_epochs: 50, early_stopping: {monitor: valid/loss, patience: 1, min_delta: 0.5}")
     project.run("data", "train")
     assert metrics(project)["epochs"] < 10
+    assert recorded(project) == {"checkpoint": "smallest valid/loss", "early stopping": "smallest valid/loss"}
 
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
@@ -111,6 +118,7 @@ def test_a_sweep_is_told_its_own_metric(tmp_path: Path) -> None:
     project.spec("max_epochs: 8", "max_epochs: 3")
     value = project.run("data", "train")
     assert value == max(float(row["valid/mcc"]) for row in curves(project))
+    assert recorded(project) == {"checkpoint": "smallest valid/loss", "sweep": "largest valid/mcc"}
 
 
 def test_the_training_loss_can_be_watched(tmp_path: Path) -> None:
@@ -120,9 +128,11 @@ def test_the_training_loss_can_be_watched(tmp_path: Path) -> None:
     assert metrics(project)["best"]["monitor"] == "train/loss"
 
 
-def test_an_undefined_metric_is_null(tmp_path: Path) -> None:
+def test_an_undefined_metric_is_null_and_its_reason_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = projects.text(tmp_path, "evaluate: {metrics: [auroc]}\n")
-    project.spec("max_epochs: 8", "max_epochs: 1")
+    project.spec("max_epochs: 8", "max_epochs: 2")
     project.run("data")
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -131,7 +141,15 @@ def test_an_undefined_metric_is_null(tmp_path: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(table.filter(pc.equal(table["label"], 1)), path)
     project.run("train")
-    assert metrics(project)["valid"]["valid/auroc"] is None
+    reason = "all 24 rows have one label"
+    found = metrics(project)
+    assert found["valid"]["valid/auroc"] is None
+    assert found["undefined"] == {"valid/auroc": reason}
+    assert [row["valid/auroc"] for row in curves(project)] == ["", ""]
+    out = capsys.readouterr().out
+    assert out.count("valid/auroc undefined") == 2
+    assert out.count(f"note: valid/auroc is undefined: {reason}") == 1
+    assert " nan" not in out
 
 
 def test_a_loss_that_is_no_number_ends_with_advice(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""A batch that several processes train on together: their gradients add up to that of the whole batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from mlspec.learning.batches import Batch, Buckets
+from mlspec.learning.learner import Learner
+
+
+class Shares(pl.Callback):
+    """Weighs the loss of a process by its share of the batch: the gradients are averaged, however many rows each has.
+
+    Without it the rows of a batch that cannot be divided evenly would not count the same.
+    """
+
+    def __init__(self, sampler: Buckets) -> None:
+        self._sampler = sampler
+        self._epoch, self._rows = -1, list[int]()
+        self._factor = 1.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Compute the share of this process."""
+        if trainer.current_epoch != self._epoch:
+            self._epoch, self._rows = trainer.current_epoch, self._sampler.rows(trainer.current_epoch)
+        counts = self._rows[batch_idx] > 0
+        own = torch.tensor(float(counts), device=pl_module.device)
+        if isinstance(pl_module, Learner):
+            pl_module.counts = counts
+            own *= pl_module.weight(batch[1])
+        else:
+            own *= len(batch[1])
+        whole = trainer.strategy.reduce(own.clone(), reduce_op="sum")  # in place
+        self._factor = float(own * trainer.world_size / whole)
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:  # noqa: ARG002
+        """Scale what flows back from the loss, which leaves the loss that is logged as it is."""
+        factor = self._factor
+        if loss.requires_grad and factor != 1:
+            loss.register_hook(lambda gradient: gradient * factor)
+
+
+def shared(trainer: Any, sampler: Buckets) -> None:
+    """Have the processes of `trainer` train on the batches of `sampler` together."""
+    if trainer.world_size > 1:
+        trainer.callbacks.insert(0, Shares(sampler))
