@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mlspec.spec.project import Project
+from mlspec.spec.project import Project, ProjectInfo
 
 Keys: TypeAlias = tuple[str, ...]
 _NONE = "the spec without an environment"
@@ -23,13 +23,13 @@ class Shared(NamedTuple):
 def shared(
     project: Project, path: Keys, default: Callable[[str], str], elsewhere: Sequence[Keys] = ()
 ) -> Iterator[Shared]:
-    """The names at `path` that several have; `default` gives an environment's where none is given.
+    """The names at `path` that several have; `default` makes an environment's of the project's where none is given.
 
     The same on every build, whatever environment is chosen. An environment with a value of its own at one of
     `elsewhere` (a region, an account) is apart from the others.
     """
     known, base = project.given.get("environments"), at(project.base, path)
-    if not isinstance(known, Mapping):
+    if not isinstance(known, Mapping) or project.get(ProjectInfo) is None:
         return
     seen = {str(base): _NONE} if base else {}
     for environment, patch in known.items():

@@ -17,7 +17,7 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.source.bases import pinned
 from mlspec.spec.base import Finding
-from mlspec.spec.project import Project
+from mlspec.spec.project import Project, ProjectInfo
 from mlspec.spec.types import size_bytes, unprintable
 
 NAME: Final = "package"
@@ -140,8 +140,8 @@ def _spaced(text: str) -> str:
 
 def _unwritable(project: Project) -> Iterator[Finding]:
     """Texts of `project` that become labels of the image, and that no line can hold."""
-    info = project.info
-    for key, text in (("description", info.description), ("license", info.license)):
+    info = project.get(ProjectInfo)
+    for key, text in (("description", info.description), ("license", info.license)) if info else ():
         if hidden := unprintable(_spaced(text)):
             message = f"`project.{key}` has the character {hidden}, and becomes a label of the image, which is one line"
             yield Finding("bad-format", ("project", key), message, "remove the character")
