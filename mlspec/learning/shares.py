@@ -43,7 +43,7 @@ class Shares(pl.Callback):
         """Scale what flows back from the loss, which leaves the loss that is logged as it is."""
         factor = self._factor
         if loss.requires_grad and factor != 1:
-            loss.register_hook(lambda gradient: gradient * factor)
+            loss.register_hook(lambda gradient: gradient * factor)  # type: ignore[no-untyped-call]
 
 
 def shared(trainer: Any, sampler: Buckets) -> None:
