@@ -10,6 +10,9 @@ from mlspec.cli.options import TARGET
 FOLDER = "MLSPEC_LOCAL"
 """What `shipping.local` reads; named here as well, so that no command imports it that does not need it."""
 
+ROOT = "MLSPEC_ROOT"
+"""What `shipping.choice` reads; named here for the same reason."""
+
 
 def rehearsing() -> bool:
     """Whether this process ships to the rehearsal."""
@@ -22,6 +25,7 @@ def option() -> str:
 
 
 def aim(root: Path) -> None:
-    """Let everything below this process find the rehearsal of the project in `root`."""
+    """Let everything below this process find the project in `root`, and its rehearsal."""
+    os.environ[ROOT] = str(root)
     if rehearsing():
         os.environ[FOLDER] = str(root / ".mlspec" / "local")

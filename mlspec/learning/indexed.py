@@ -56,7 +56,7 @@ def undisturbed(*objects: object) -> Iterator[None]:
         for restore in _restoring(objects):
             stack.callback(restore)
         states = ExitStack()
-        states.enter_context(isolate_rng(include_cuda=torch.cuda.is_initialized()))
+        states.enter_context(isolate_rng(include_cuda=torch.cuda.is_initialized()))  # type: ignore[no-untyped-call]
         # With no exception: that leaves the generators as they are.
         stack.callback(states.close)
         yield
@@ -71,7 +71,9 @@ def _restoring(objects: Sequence[object]) -> Iterator[Callable[[], object]]:
             continue
         seen.add(id(found))
         match found:
-            case torch.Generator() | np.random.RandomState():
+            case torch.Generator():
+                yield partial(found.set_state, found.get_state())
+            case np.random.RandomState():
                 yield partial(found.set_state, found.get_state())
             case np.random.Generator():
                 yield partial(setattr, found.bit_generator, "state", found.bit_generator.state)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
+from mlspec.shipping.record import address
 from mlspec.shipping.target import Kind, Target
 
 VARIABLE: Final = "MLSPEC_TARGET"
 """The environment variable that the choice is handed on in."""
+ROOT: Final = "MLSPEC_ROOT"
+"""The environment variable with the project's folder, where a command runs in another one."""
 
 
 def chosen() -> Kind:
@@ -22,4 +26,4 @@ def current(region: str) -> Target:
         from mlspec.shipping.local.rehearsal import here
 
         return here().target(region)
-    return Target("aws", region)
+    return Target("aws", region, source=address(Path(os.environ.get(ROOT) or ".")))

@@ -11,6 +11,8 @@ from mlspec.shipping.change import Change, told
 
 PROJECT: Final = "mlspec:project"
 """The tag that says whose a resource is."""
+SOURCE: Final = "mlspec:source"
+"""The tag with the address of the project's folder in its repository: it tells projects of one name apart."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,33 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str) -> None:
-    """Refuse to change what mlspec has not made for this project. `hand_over` is the command that gives it over."""
+def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, source: str = "") -> None:
+    """Refuse to change what mlspec has not made for this project. `hand_over` is the command that gives it over.
+
+    `source` is the project's own address; a resource without one, of an earlier mlspec, counts as the project's.
+    """
     owner = found.get(PROJECT)
+    if owner == project and (other := elsewhere(found, source)):
+        message = f"there is a {resource} already, of the project {project} in {other}, and this one is in {source}"
+        moved = hand_over.format(SOURCE, source)
+        raise StageError(
+            message, help=f"choose another name; or, if that project has moved here, hand it over: {moved}"
+        )
     if owner != project:
         why = f"it belongs to the project {owner}" if owner else "mlspec did not make it"
         message = f"there is a {resource} already, and {why}"
-        raise StageError(message, help=f"choose another name, or hand it over: {hand_over}")
+        raise StageError(message, help=f"choose another name, or hand it over: {hand_over.format(PROJECT, project)}")
+
+
+def elsewhere(found: Mapping[str, str], source: str) -> str:
+    """The address that a resource was made from, where it is not `source`; "" where either is not known."""
+    there = found.get(SOURCE, "")
+    return there if source and there != source else ""
+
+
+def sourced(tags: Mapping[str, str], source: str) -> dict[str, str]:
+    """The tags of a resource that is made for the project at that address."""
+    return {**tags, SOURCE: source} if source else dict(tags)
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

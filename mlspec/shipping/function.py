@@ -64,7 +64,7 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
     config = found["Configuration"]
     arn = wanted.function.arn
     ours(resource(name), found.get("Tags", {}), wanted.project,
-         f"aws lambda tag-resource --resource {arn} --tags mlspec:project={wanted.project}")  # fmt: skip
+         f"aws lambda tag-resource --resource {arn} --tags {{}}={{}}", target.source)  # fmt: skip
     _same_kind(wanted, config)
     steps: list[Step] = []
     if changes := (*_settings(wanted, config), *_environment(wanted, config)):

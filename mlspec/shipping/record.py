@@ -136,6 +136,15 @@ def _generated(root: Path) -> list[str]:
     ]
 
 
+def address(root: Path) -> str:
+    """Address of the folder `root` in its repository, in characters that a tag of AWS may have; "" without a remote."""
+    found = web_address(_git(root, "remote", "get-url", "origin") or "")
+    if found is None:
+        return ""
+    below = (_git(root, "rev-parse", "--show-prefix") or "").strip().strip("/")
+    return re.sub(r"[^A-Za-z0-9_.:/=+@-]", "_", f"{found}/{below}".rstrip("/"))[:256]
+
+
 def web_address(remote: str) -> str | None:
     """A git remote as an https address, without user, password or query: they may be secrets. None for a local path."""
     match = re.fullmatch(r"(?:(?:https?|ssh|git)://)?(?:[^@/]*@)?([A-Za-z0-9.-]+)(?::\d+)?[:/]+([^?#\s]+)", remote)

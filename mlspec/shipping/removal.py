@@ -9,7 +9,7 @@ from typing import Any
 
 from mlspec.parts.deploy.settings import log_group
 from mlspec.shipping import address, alias, api, function, logs, repository, role, version
-from mlspec.shipping.converge import PROJECT, unpaired
+from mlspec.shipping.converge import PROJECT, elsewhere, unpaired
 from mlspec.shipping.wanted import Wanted
 
 
@@ -32,7 +32,8 @@ def found(wanted: Wanted, *, images: bool) -> list[Found]:
 def _left(wanted: Wanted, tags: dict[str, str]) -> str:
     owner = tags.get(PROJECT)
     if owner == wanted.project:
-        return ""
+        other = elsewhere(tags, wanted.target.source)
+        return f"it belongs to the project {owner} in {other}" if other else ""
     return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
 
 

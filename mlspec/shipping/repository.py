@@ -10,7 +10,7 @@ from mlspec.errors import StageError
 from mlspec.parts.images import settings
 from mlspec.parts.images.spec import Ecr
 from mlspec.shipping.change import Change
-from mlspec.shipping.converge import Step, ours, unpaired
+from mlspec.shipping.converge import SOURCE, Step, ours, pairs, sourced, unpaired
 from mlspec.shipping.errors import code_of
 from mlspec.shipping.target import Target
 
@@ -20,6 +20,7 @@ Json = dict[str, Any]
 def steps(target: Target, ecr: Ecr, project: str, on_lambda: bool) -> list[Step]:
     """What makes the repository as wanted; `ecr` names its account."""
     wanted = settings.create_repository(ecr, project)
+    wanted["tags"] = pairs(sourced(unpaired(wanted["tags"]), target.source))
     client, name = target.client("ecr"), {"repositoryName": ecr.repository}
     found = read(target, ecr.repository)
     if found is None:
@@ -27,7 +28,7 @@ def steps(target: Target, ecr: Ecr, project: str, on_lambda: bool) -> list[Step]
         first = [Step((made,), partial(client.create_repository, **wanted))]
     else:
         _owned(target, found, project)
-        first = _settings(client, name, wanted, found)
+        first = [*_tagged(target, found), *_settings(client, name, wanted, found)]
     return first + _lifecycle(client, name, ecr) + _policy(client, name, settings.repository_policy(ecr, on_lambda))
 
 
@@ -55,9 +56,19 @@ def tags_of(target: Target, found: Json) -> dict[str, str]:
 
 
 def _owned(target: Target, found: Json, project: str) -> None:
+    """Refuse another project's."""
     arn = found["repositoryArn"]
-    command = f"aws ecr tag-resource --resource-arn {arn} --tags Key=mlspec:project,Value={project}"
-    ours(resource(found["repositoryName"]), tags_of(target, found), project, command)
+    command = f"aws ecr tag-resource --resource-arn {arn} --tags Key={{}},Value={{}}"
+    ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target.source)
+
+
+def _tagged(target: Target, found: Json) -> list[Step]:
+    """One that an earlier mlspec made gets the address that tells projects of one name apart."""
+    if not target.source or SOURCE in tags_of(target, found):
+        return []
+    change = Change("~", resource(found["repositoryName"]), SOURCE, None, target.source)
+    tag = {"resourceArn": found["repositoryArn"], "tags": pairs({SOURCE: target.source})}
+    return [Step((change,), partial(target.client("ecr").tag_resource, **tag))]
 
 
 def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[Step]:

@@ -16,7 +16,7 @@ from mlspec.errors import StageError
 from mlspec.parts.deploy import settings
 from mlspec.parts.images.settings import tags
 from mlspec.shipping.change import Change
-from mlspec.shipping.converge import Step, differences, ours, pairs, unpaired
+from mlspec.shipping.converge import Step, differences, ours, pairs, sourced, unpaired
 from mlspec.shipping.errors import code_of, denied, message_of
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Wanted
@@ -60,8 +60,8 @@ def steps(wanted: Wanted) -> list[Step]:
         made = Change("+", resource(name), new=_brief(rights))
         return [Step((made,), partial(_create, client, wanted, trust, rights))]
     given = unpaired(found.get("Tags", []))
-    command = f"aws iam tag-role --role-name {name} --tags Key=mlspec:project,Value={wanted.project}"
-    ours(resource(name), given, wanted.project, command)
+    command = f"aws iam tag-role --role-name {name} --tags Key={{}},Value={{}}"
+    ours(resource(name), given, wanted.project, command, wanted.target.source)
     steps: list[Step] = [*_boundary(client, wanted, found)]
     if changes := differences(resource(name), tags(wanted.project), given):
         steps.append(Step(changes, partial(_tag, client, name, tags(wanted.project))))
@@ -82,7 +82,7 @@ def _create(client: Any, wanted: Wanted, trust: Json, rights: Json) -> None:
             RoleName=name,
             AssumeRolePolicyDocument=json.dumps(trust),
             Description=f"Runs the Lambda function {name}",
-            Tags=pairs(tags(wanted.project)),
+            Tags=pairs(sourced(tags(wanted.project), wanted.target.source)),
             **({"PermissionsBoundary": boundary} if boundary else {}),
         )
     _grant(client, name, rights)

@@ -25,6 +25,8 @@ class Target:
     endpoint: str | None = None
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
+    source: str = ""
+    """Address of the project's folder in its repository; it tells projects of one name apart."""
     hasty: bool = False
     """For a look in passing: who does not answer at once is not waited for."""
 

@@ -17,6 +17,7 @@ from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images.spec import Ecr, Registry
 from mlspec.parts.package.spec import Package
 from mlspec.shipping import account
+from mlspec.shipping.converge import sourced
 from mlspec.shipping.target import Target
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import SecretRef
@@ -71,7 +72,7 @@ class Wanted:
         made.pop("Code", None)
         if self.variables:
             made["Environment"] = {"Variables": {name: value or "" for name, value in self.variables.items()}}
-        return made | {"Publish": False}
+        return made | {"Publish": False, "Tags": sourced(made["Tags"], self.target.source)}
 
 
 def place(spec: Spec) -> Ecr:

@@ -104,7 +104,9 @@ def logged_in(definition: ast.ClassDef) -> dict[str, dict[str, int]]:
     """For each name that is logged as it stands, the methods that log it, each with its first line of that."""
     found: dict[str, dict[str, int]] = {}
     for method in definition.body:
-        for node in ast.walk(method) if isinstance(method, ast.FunctionDef) else ():
+        if not isinstance(method, ast.FunctionDef):
+            continue
+        for node in ast.walk(method):
             if isinstance(node, ast.Call) and _logs(node):
                 for name in _constants(node) or ():
                     lines = found.setdefault(name, {})

@@ -78,6 +78,11 @@ def _with(base: Node, patch: Node | None) -> Node:
     return overlay(base, patch) if patch is not None else base
 
 
+def _plain(root: Node) -> dict[str, Plain]:
+    found = without(root, *_OVERLAYS).plain()
+    return found if isinstance(found, dict) else {}
+
+
 def _must_exist(environment: str | None, environments: Mapping[str, Node]) -> None:
     if environment is not None and environment not in environments:
         help = suggest(environment, environments, "the spec has") or "the spec has no `environments`"
@@ -158,7 +163,7 @@ class _Checker:
             return None
         named = sections(spec)
         values = spec.model_dump(mode="json", by_alias=True, include=set(named))
-        project = Project(named, self.surroundings, environment, values, given)
+        project = Project(named, self.surroundings, environment, values, given, _plain(self.document.root))
         for part in self.parts:
             for finding in part.check(project):
                 self._add(view, finding, where)

@@ -42,6 +42,8 @@ class Project:
     values: Mapping[str, Plain] = field(default_factory=dict)
     given: Mapping[str, Plain] = field(default_factory=dict)
     """The values as the user gave them, references replaced, before defaults."""
+    base: Mapping[str, Plain] = field(default_factory=dict)
+    """The same with no environment chosen, as the file has them: references stand for themselves."""
 
     @property
     def info(self) -> ProjectInfo:

@@ -102,6 +102,8 @@ def test_a_json_list(tmp_path: Path, name: str) -> None:
         ('{"a": {"size": 1},\n "b": {"size": 2}}', "a single JSON object over several lines"),
         ('[{"size": 1, "label": "no"}, {"size": 2, "lab', "are not JSON"),
         ('[{"size": 1, "label": "no"} {"size": 2}]', "are not separated by commas"),
+        ('[{"size": 1, "label": "no"},]', "are not JSON"),
+        ('[{"size": 1, "label": "no"}, [2], [3]]', r"are not a JSON object: 2 rows\n      a.json row 2: "),
         ('[{"size": 1, "label": "no"}] x', "stand behind the end of the list"),
         ('[{"size": 1, "size": 2, "label": "no"}]', "have the key `size` twice"),
         ("[1, 2]", "are not a JSON object"),

@@ -52,6 +52,7 @@ PACKINGS = (
     Packed("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 _ARCHIVES = ((b"PK\x03\x04", "a zip archive", "unzip"), (b"7z\xbc\xaf'\x1c", "a 7z archive", "7z x"))
+_OFFICE, _HEAD = b"[Content_Types].xml", 4096
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -87,6 +88,7 @@ _TOLD_APART = frozenset(
     ]
 )
 """Encodings whose letters are so unlike those of western Europe that a guess among them means something."""
+_PIECE = 1 << 20
 _SAMPLE = 200_000
 """Bytes around the first fault from which another encoding is guessed."""
 
@@ -101,6 +103,8 @@ class Contents(NamedTuple):
 def contents(file: Path, name: str) -> Contents:
     """All bytes of a file. Raises StageError for an archive and for a damaged compressed file."""
     raw = file.read_bytes()
+    if raw.startswith(_ARCHIVES[0][0]) and _OFFICE in raw[:_HEAD]:
+        raise StageError(f"{name} is an Excel or Word document", help="save its table as csv")
     for magic, what, command in _ARCHIVES:
         if raw.startswith(magic) and not name.endswith((".parquet", ".xlsx")):
             help = f"unpack it (`{command} {name}`), and name the file inside in data.source"
@@ -137,11 +141,31 @@ def decoded(raw: bytes, name: str, encoding: str) -> str:
     return text.lstrip("\ufeff")
 
 
+def in_utf8(raw: bytes, name: str, encoding: str) -> bytes:
+    """The text of a file in UTF-8, without byte order marks. Raises StageError as `decoded` does."""
+    if codecs.lookup(encoding).name != "utf-8" or not _is_utf8(raw):
+        return decoded(raw, name, encoding).encode("utf-8", "surrogatepass")
+    while raw.startswith(codecs.BOM_UTF8):
+        raw = raw[len(codecs.BOM_UTF8) :]
+    return raw
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """Whether it is UTF-8 without NUL characters, checked piece by piece: the text of a large file is never held."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(raw), _PIECE):
+            decoder.decode(raw[start : start + _PIECE], final=start + _PIECE >= len(raw))
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in raw
+
+
 def _wide(raw: bytes) -> str:
     """The two-byte encoding of a text whose every other byte is zero."""
     sample = raw[:_SAMPLE]
     for encoding, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if zeros and zeros.count(0) > len(zeros) // 2:
+        if zeros and zeros.count(0) > len(zeros) // 2 and sample.count(0) < 0.7 * len(sample):
             return encoding
     return ""
 

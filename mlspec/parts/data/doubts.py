@@ -8,13 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.values import alike, listed
 
 _SEVERAL = 100
 """Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""
 _NEARLY = 0.9
 _FEW = 5
 """Rows of a label below which a model can hardly learn it."""
-_DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{2}\.\d{2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4})([ T]|$)"
+_DATE = (
+    r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4}|(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4})([ T]|$)"
+)
 
 
 def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
@@ -54,8 +58,18 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
     elif kind == "category" and _dates(values):
         unknown = "dates that do not occur in train are treated as unknown"
         yield f"`{name}` contains dates; {unknown}. Convert them to numbers first"
+    elif kind == "category" and (twins := _twins(values)):
+        yield f"`{name}` has values that differ only in case, spaces or characters that are not seen: {twins}"
     elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
         yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
+
+
+def _twins(values: pa.ChunkedArray) -> str:
+    """The first values that look alike."""
+    groups: dict[str, list[str]] = {}
+    for word in sorted(word for word in pc.unique(values).to_pylist() if word):
+        groups.setdefault(alike(word), []).append(word)
+    return next((listed(group) for group in groups.values() if len(group) > 1), "")
 
 
 def _dates(values: pa.ChunkedArray) -> bool:

@@ -157,11 +157,11 @@ def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _elements(text: str) -> Iterator[_Item]:
     """The elements of a JSON list; what stands behind a fault cannot be read."""
     decoder = json.JSONDecoder(object_pairs_hook=_pairs)
-    at, line, counted = text.index("[") + 1, 1, 0
+    at, line, counted, more = text.index("[") + 1, 1, 0, False
     while True:
         at = _skipped(text, at, _SPACE)
         line, counted = line + text.count("\n", counted, at), at
-        if text[at : at + 1] == "]":
+        if text[at : at + 1] == "]" and not more:
             yield from _rest(text, at + 1, line)
             return
         try:
@@ -178,7 +178,8 @@ def _elements(text: str) -> Iterator[_Item]:
             else _Item(line, None, "are not a JSON object", text[at : min(end, at + 80)])
         )
         at = _skipped(text, end, _SPACE)
-        if text[at : at + 1] == ",":
+        more = text[at : at + 1] == ","
+        if more:
             at += 1
         elif text[at : at + 1] != "]":
             yield _Item(line, None, "are not separated by commas", text[at : at + 80])

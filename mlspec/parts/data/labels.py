@@ -16,7 +16,7 @@ from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.target import Target
-from mlspec.parts.data.values import Reading, listed, missing, readings, text
+from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 MANY = 20
@@ -145,12 +145,12 @@ def _unknown(
 def _way_out(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) -> str:
     """What to write in the spec where all unknown values could mean labels in one of a few usual ways."""
     different = list(dict.fromkeys(value for value in unknown if not isinstance(value, list | dict)))
-    known = {name.strip().casefold(): name for name in names}
+    known = {alike(name): name for name in names}
     if all(isinstance(value, str) and value.strip() in names for value in different):
         return "the values differ from the labels by spaces around them: `data: {format: {trim: true}}`"
-    if all(isinstance(value, str) and value.strip().casefold() in known for value in different):
+    if all(isinstance(value, str) and alike(value) in known for value in different):
         meanings = {name: name for name in names}
-        meanings |= {str(value): known[str(value).strip().casefold()] for value in different}
+        meanings |= {str(value): known[alike(str(value))] for value in different}
         pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in meanings.items())
         return f"say what each spelling stands for: `data: {{target: {{values: {{{pairs}}}}}}}`"
     if data.target.values or not all(_position(value, len(names)) for value in different):
@@ -163,7 +163,7 @@ def _way_out(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) ->
 
 
 def _quoted(word: str) -> str:
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + escaped(word.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def _ambiguous(
@@ -244,7 +244,7 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
             help="`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them",
             code="padded-values",
         )
-    _distinct(data, names, lambda name: name.strip().casefold(), "differ only in case or in the spaces around them")
+    _distinct(data, names, alike, "differ only in case, in spaces around them or in characters that are not seen")
     return names
 
 

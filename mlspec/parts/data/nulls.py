@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlspec.parts.data.spec import NULLS, DataSpec
+from collections.abc import Sequence
+
+from mlspec.parts.data.spec import MAYBE, NULLS, DataSpec
 
 
 def words(data: DataSpec, column: str) -> frozenset[str]:
@@ -14,7 +16,9 @@ def words(data: DataSpec, column: str) -> frozenset[str]:
     kind = data.columns[column].type if column in data.columns else ""
     if kind == "text":
         return frozenset({""})
-    usual = NULLS if data.written_as in ("csv", "tsv") or kind == "number" else ()
+    usual: Sequence[str] = NULLS if data.written_as in ("csv", "tsv") or kind == "number" else ()
+    if column == data.target.column and data.target.type == "class" and data.written_as in ("csv", "tsv"):
+        usual = MAYBE
     every = {"", *(given if given is not None else () if kind == "category" else usual)}
     if column == data.target.column and data.target.type == "class":
         every -= {*data.target.names, *data.target.meanings}

@@ -43,7 +43,7 @@ POINT = Separators(".", "")
 def _pattern(separators: Separators) -> re.Pattern[str]:
     digits = "[0-9]+"
     if separators.thousands:
-        digits = rf"(?:[0-9]{{1,3}}(?:{re.escape(separators.thousands)}[0-9]{{3}})+|[0-9]+)"
+        digits = rf"(?:[1-9][0-9]{{0,2}}(?:{re.escape(separators.thousands)}[0-9]{{3}})+|[0-9]+)"
     point = re.escape(separators.decimal)
     return re.compile(rf"[-+]?(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?")
 

@@ -60,7 +60,7 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(DECISIONS, cache=False),
         ),
         params=tuple(f"data.{key}" for key in keys),
-        version=2,  # origins.parquet has lines
+        version=3,  # one spelling for each moment
     )
 
 

@@ -52,7 +52,7 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
         "json": jsonl.read,
     }
     try:
-        refuse_placeholders(file, name)
+        refuse_placeholders(file, name, data.written_as)
         return readers.get(data.written_as, separated.read)(data, file, name)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).split(". If ")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,6 +14,7 @@ from mlspec.job import Job, write_text
 from mlspec.parts.data import jsonl, separated
 from mlspec.parts.data.raw import Failure
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.values import text as as_text
 
 FILE = "data/failed_rows.csv"
 SHOWN = 5
@@ -69,7 +71,9 @@ def _line_numbers(data: DataSpec, root: Path, failures: Sequence[Failure]) -> di
     for file, rows in wanted.items():
         if find is not None and (root / file).is_file():
             begins = islice(find(data, root / file), max(rows))
-            found |= {(file, row): line for row, line in enumerate(begins, start=1) if row in rows}
+            lines = {(file, row): line for row, line in enumerate(begins, start=1) if row in rows}
+            # In a list on one line the number of the row says more.
+            found |= lines if len(set(lines.values())) == len(lines) else {}
     return found
 
 
@@ -78,5 +82,13 @@ def _whole(value: object) -> object:
 
 
 def _short(value: object) -> str:
-    text = "(missing)" if value is None else f"({len(value)} bytes)" if isinstance(value, bytes) else repr(value)
+    match value:
+        case None:
+            return "(missing)"
+        case bytes():
+            return f"({len(value)} bytes)"
+        case datetime.date():
+            text = as_text(value)
+        case _:
+            text = repr(value)
     return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

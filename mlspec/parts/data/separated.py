@@ -8,37 +8,26 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from mlspec.errors import StageError
-from mlspec.parts.data.contents import contents, decoded, text_lines
+from mlspec.parts.data.contents import contents, in_utf8, text_lines
 from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words
+from mlspec.parts.data.quotes import Dialect, reader, well_quoted
 from mlspec.parts.data.raw import Failure, Piece, Place
 from mlspec.parts.data.spec import DataSpec
-
-if TYPE_CHECKING:
-    from _csv import Reader
 
 BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""
 _ALL = 2**31 - 2
-_END = "end of the file"
+_FIRST = 4096
+"""Bytes in which the first line is looked for."""
 _SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 """The line with which Excel is told the separator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How values are separated and quoted."""
-
-    delimiter: str
-    quoting: bool
-    escape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +40,14 @@ class _Parsed:
 def read(data: DataSpec, file: Path, name: str) -> Piece:
     """The rows of one file. Raises ArrowException or StageError where it is no such file at all."""
     found = contents(file, name)
-    whole = decoded(found.raw, name, data.format.encoding)
-    announced = _SEP.match(whole)
-    text = whole[announced.end() :] if announced else whole
-    if not text.strip():
+    whole = in_utf8(found.raw, name, data.format.encoding)
+    announced = _SEP.match(_text(whole[:_FIRST]))
+    raw = whole[len(announced[0].encode()) :] if announced else whole
+    if not _text(raw[:_FIRST]).strip() and not _text(raw).strip():
         raise StageError(f"{name} is empty", help="name a file with rows in data.source")
     dialect = dialect_of(data, announced[1] if announced else "")
-    parsed = _decided(data, _trimmed(text, dialect) if data.format.trim else text, name, dialect)
-    _well_quoted(data, text, name, dialect, 1 + (announced is not None))
+    parsed = _decided(data, _trimmed(_text(raw), dialect).encode() if data.format.trim else raw, name, dialect)
+    well_quoted(data, raw, name, dialect, 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
         expected, actual, _ = next(iter(parsed.bad.values()))
         message = f"{name} has {actual} columns in every row, not {expected}"
@@ -66,7 +55,9 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
     decisions = (*found.decisions, *_decisions(announced is not None, dialect))
-    begins = [line for number, line in enumerate(_begins(data, whole), start=1) if number not in parsed.bad]
+    begins = _line_numbers(data, whole, announced is not None, len(rows))
+    if parsed.bad:
+        begins = [line for number, line in enumerate(begins, start=1) if number not in parsed.bad]
     return Piece(
         name,
         _with_nulls(data, parsed.table),
@@ -75,6 +66,10 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         decisions=decisions,
         lines=begins if len(begins) == len(numbers) else (),
     )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _decisions(announced: bool, dialect: Dialect) -> Iterator[Decision]:
@@ -96,25 +91,12 @@ def dialect_of(data: DataSpec, announced: str = "") -> Dialect:
     return Dialect(data.format.delimiter or announced or ("\t" if tabs else ","), quoting, data.format.escape or "")
 
 
-def _reader(text: io.StringIO, dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
-    csv.field_size_limit(2**31 - 1)
-    return csv.reader(
-        text,
-        delimiter=dialect.delimiter,
-        quoting=csv.QUOTE_MINIMAL if dialect.quoting else csv.QUOTE_NONE,
-        escapechar=dialect.escape or None,
-        doublequote=dialect.quoting,
-        skipinitialspace=trim,
-        strict=strict,
-    )
-
-
 def _trimmed(text: str, dialect: Dialect) -> str:
     """The same rows without spaces around their values, written anew in the same dialect."""
     out = io.StringIO()
     if dialect.quoting:
         writer = csv.writer(out, delimiter=dialect.delimiter, escapechar=dialect.escape or None, lineterminator="\n")
-        writer.writerows([v.strip() for v in row] for row in _reader(io.StringIO(text, newline=""), dialect, trim=True))
+        writer.writerows([v.strip() for v in row] for row in reader(io.StringIO(text, newline=""), dialect, trim=True))
         return out.getvalue()
     for line in io.StringIO(text, newline=None):
         line = line.removesuffix("\n")
@@ -122,60 +104,26 @@ def _trimmed(text: str, dialect: Dialect) -> str:
     return out.getvalue()
 
 
-def _well_quoted(data: DataSpec, text: str, name: str, dialect: Dialect, first: int) -> None:
-    """Raise StageError for a quote that is not closed, and for text behind a closing quote: a reader that accepts them
-    loses the quotes, or takes the next rows for a part of the value. With `escape: ""` the spec allows the second."""
-    if not dialect.quoting or '"' not in text:
-        return
-    trim, strict = bool(data.format.trim), data.format.escape != ""
-    text = _unpadded(text, dialect.delimiter) if trim else text
-    begins, before, last = 0, 0, [_END]
-    reader = _reader(io.StringIO(text if strict else f"{text}\n{_END}", newline=""), dialect, trim, strict)
-    what = "a quote is not closed: the rest of the file would be one value"
-    try:
-        for last in reader:  # noqa: B007 - read behind the loop
-            begins, before = reader.line_num, begins
-    except csv.Error as error:
-        what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
-    else:
-        if strict or last == [_END]:
-            return
-        begins = before
-    raise StageError(
-        f"{name} line {begins + first}: {what}",
-        help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
-        "`data: {format: {quoting: false}}`",
-        code="ambiguous-quotes",
-    )
-
-
-def _unpadded(text: str, delimiter: str) -> str:
-    """The text without spaces between a closing quote and the end of its value."""
-    sign = re.escape(delimiter)
-    return re.sub(rf'"[^\S\r\n{sign}]+(?=[\r\n]|{sign}|\Z)', '"', text)
-
-
-def _decided(data: DataSpec, text: str, name: str, dialect: Dialect) -> _Parsed:
+def _decided(data: DataSpec, raw: bytes, name: str, dialect: Dialect) -> _Parsed:
     """The rows, where they can be read in one way only. Raises StageError where another dialect fits as well."""
-    raw = text.encode("utf-8", "surrogatepass")
     parsed = _parsed(data, raw, dialect)
-    if data.format.escape is None and dialect.quoting and '\\"' in text:
+    if data.format.escape is None and dialect.quoting and b'\\"' in raw:
         other = _tried(data, raw, replace(dialect, escape="\\"))
         if other is not None and not other.bad and not _same(parsed, other):
-            line = 1 + text[: text.index('\\"')].count("\n")
+            line = 1 + raw.count(b"\n", 0, raw.index(b'\\"'))
             raise StageError(
                 f'{name} line {line}: `\\"` may be an escaped quote or a backslash at the end of a value',
                 help=r"""escaped: `data: {format: {escape: '\'}}`; a backslash: `data: {format: {escape: ""}}`""",
                 code="ambiguous-quotes",
             )
-    if data.format.quoting is None and not dialect.quoting:
-        _unquoted(data, text, raw, name, dialect, parsed)
+    if data.format.quoting is None and not dialect.quoting and b'"' in raw:
+        _unquoted(data, raw, name, dialect, parsed)
     return parsed
 
 
-def _unquoted(data: DataSpec, text: str, raw: bytes, name: str, dialect: Dialect, parsed: _Parsed) -> None:
+def _unquoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, parsed: _Parsed) -> None:
     """Raise StageError where all quotes of a tsv file look like those around values."""
-    line = _first_quoted(text, dialect.delimiter)
+    line = _first_quoted(_text(raw), dialect.delimiter)
     if line == 0:
         return
     other = _tried(data, raw, replace(dialect, quoting=True))
@@ -224,7 +172,7 @@ def _parsed(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed:
         return "skip"
 
     table = pyarrow.csv.read_csv(
-        io.BytesIO(raw),
+        pa.BufferReader(raw),
         read_options=pyarrow.csv.ReadOptions(
             column_names=data.format.columns,
             use_threads=False,
@@ -262,6 +210,8 @@ def _with_nulls(data: DataSpec, table: pa.Table) -> pa.Table:
             absent = [""] if field.name in stay else sorted(words(data, field.name))
             column = table.column(index)
             missing = pc.is_in(column, value_set=pa.array(absent, pa.string()))
+            if not pc.any(missing).as_py():
+                continue
             table = table.set_column(index, field.name, pc.if_else(missing, pa.scalar(None, pa.string()), column))
     return table
 
@@ -279,6 +229,15 @@ def lines(data: DataSpec, file: Path) -> Iterator[int]:
     yield from _begins(data, text_lines(file, file.name, data.format.encoding).getvalue())
 
 
+def _line_numbers(data: DataSpec, whole: bytes, announced: bool, rows: int) -> Sequence[int]:
+    """The line on which each row begins."""
+    ends = whole.count(b"\n") + whole.count(b"\r") - whole.count(b"\r\n") + (not whole.endswith((b"\n", b"\r")))
+    first = 1 + announced + has_header(data)
+    if ends == rows + first - 1:  # each row is a line: none is blank, and no value has several
+        return range(first, first + rows)
+    return list(_begins(data, _text(whole)))
+
+
 def _begins(data: DataSpec, text: str) -> Iterator[int]:
     announced = _SEP.match(text)
     opened = io.StringIO(text[announced.end() :] if announced else text, newline="")
@@ -293,8 +252,8 @@ def _begins(data: DataSpec, text: str) -> Iterator[int]:
 
 def _counted(opened: io.StringIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Rows with the line on which each begins."""
-    reader = _reader(opened, dialect)
+    rows = reader(opened, dialect)
     begins = 1
-    for row in reader:
+    for row in rows:
         yield begins, row
-        begins = reader.line_num + 1
+        begins = rows.line_num + 1

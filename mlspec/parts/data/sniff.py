@@ -7,7 +7,15 @@ from pathlib import Path
 from mlspec.errors import StageError
 
 _HEAD = 1024
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+_ANNEX = b"/annex/objects/"
+_OTHER = (
+    (b"%PDF-", "a PDF document"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word document"),
+    (b"SQLite format 3\0", "a SQLite database"), (b"ARROW1", "an Arrow (Feather) file"), (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"), (b"\x89HDF", "an HDF5 file"), (b"{\\rtf", "an RTF document"),
+    (b"\x00\x05\x16\x07", "a macOS resource file (`._NAME`)"),
+)  # fmt: skip
+"""How files of other kinds begin."""
 _PAGES = (b"<!doctype html", b"<html")
 _ENDS = (b"</html>", b"</error>")
 _AGAIN = "open it to see what the server replied, and download the data again"
@@ -24,9 +32,12 @@ def placeholder(head: bytes) -> tuple[str, str]:
 
     `head` are the first bytes of a file, or all of them.
     """
-    if head.startswith(_POINTER):
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if head.startswith(_POINTERS):
         return "is a git-lfs pointer, not the data itself", "run `git lfs pull`, then run the command again"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if _ANNEX in head[:200] and b"\n" not in head.strip():
+        return "is a git-annex pointer, not the data itself", "run `git annex get`, then run the command again"
+    text = head.lstrip().lower()
     if text.startswith(_PAGES):
         return "is a web page (HTML), not data", _AGAIN
     if text.startswith((b"<?xml", b"<error")) and b"<error" in text:
@@ -34,8 +45,8 @@ def placeholder(head: bytes) -> tuple[str, str]:
     return "", ""
 
 
-def refuse_placeholders(path: Path, name: str) -> None:
-    """Raise StageError where a file is empty, or a placeholder stands in place of data."""
+def refuse_placeholders(path: Path, name: str, kind: str) -> None:
+    """Raise StageError where a file is empty, or anything but data of that kind stands in its place."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
         size = path.stat().st_size
@@ -45,8 +56,13 @@ def refuse_placeholders(path: Path, name: str) -> None:
         raise StageError(f"{name} is empty (0 bytes)", help="write or fetch it again, or remove it")
     what, help = placeholder(head)
     # A table may begin with markup in its first value, but it does not end with the end of the document.
-    if what and (head.startswith(_POINTER) or tail.endswith(_ENDS)):
+    if what and ("pointer" in what or tail.endswith(_ENDS)):
         raise StageError(f"{name} {what}", help=help)
+    other = next((kind for magic, kind in _OTHER if head.startswith(magic)), None)
+    if other and not is_image(head) and (b"\0" in head or other.endswith("document")):
+        raise StageError(f"{name} is {other}, not a table", help="save its table as csv or parquet")
+    if head.startswith(b"PAR1") and tail.endswith(b"par1") and kind != "parquet":
+        raise StageError(f"{name} is a parquet file", help="set `data: {format: {type: parquet}}`, or rename it")
 
 
 def is_image(head: bytes) -> bool:

@@ -21,6 +21,8 @@ PACKED = ("gz", "bz2", "xz", "zst")
 """Endings of compressed files, which stand behind the ending of what is in them."""
 NULLS = ("", "NA", "NaN", "nan", "null", "NULL")
 """What a csv or tsv file may write for a missing value, unless `format.nulls` says otherwise."""
+MAYBE = (*NULLS, "None", "N/A", "n/a", "#N/A", "<NA>")
+"""What a category or a label of a csv or tsv file may write for a missing value: the spec is asked for."""
 PICTURES = (
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp", "tif", "tiff",
     "ppm", "pgm", "pbm", "pnm", "avif", "jp2", "j2k",

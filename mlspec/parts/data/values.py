@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -78,9 +79,20 @@ def textual(value: object, kind: str) -> bool:
     return isinstance(value, str | int | datetime.date | Decimal)
 
 
+def alike(word: str) -> str:
+    """What a person sees of a text, without case, spaces around it and characters that are not seen."""
+    seen = "".join(char for char in word if unicodedata.category(char) != "Cf")
+    return unicodedata.normalize("NFKC", seen).strip().casefold()
+
+
+def escaped(word: str) -> str:
+    """A text with escapes for the characters that are not seen."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in word)
+
+
 def shown(value: object) -> str:
     """A value in a message: texts with backticks around them, so that spaces are seen."""
-    return f"`{value}`" if isinstance(value, str) else f"`{text(value)}`"
+    return f"`{escaped(value)}`" if isinstance(value, str) else f"`{text(value)}`"
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:

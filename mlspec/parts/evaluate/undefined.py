@@ -24,7 +24,8 @@ def undefined(metric: str, targets: Column) -> str:
         return "there are no rows"
     if metric in _RELATIVE:
         zeros = sum(value == 0 for value in targets)
-        return f"{zeros} of {rows} rows have the target 0, and an error relative to 0 has no value" if zeros else ""
+        have = "has" if zeros == 1 else "have"
+        return f"{zeros} of {rows} rows {have} the target 0, and an error relative to 0 has no value" if zeros else ""
     if metric in _VARIED and len(set(targets)) < 2:
         return f"all {rows} rows have the target {targets[0]:g}" if rows > 1 else "there is 1 row; 2 are needed"
     if metric in _RANKED and len(set(targets)) < 2:

@@ -14,6 +14,7 @@ from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.base import Finding
+from mlspec.spec.environments import shared
 from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.types import bound_parts, duration_seconds
@@ -38,6 +39,7 @@ def check(project: Project) -> Iterator[Finding]:
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None or data is None:
         return
+    yield from _shared(project)
     elasticsearch, at = monitor.elasticsearch, ("monitor", "elasticsearch")
     for index, name in enumerate(elasticsearch.redact if elasticsearch else ()):
         if name not in data.columns:
@@ -50,6 +52,22 @@ def check(project: Project) -> Iterator[Finding]:
             message = f"a window of {monitor.drift.window} needs more than the {elasticsearch.retention} that are kept"
             yield Finding("window-over-retention", ("monitor", "drift", "window"), message, "keep predictions longer")
     yield from _alerts(monitor, data)
+
+
+def _shared(project: Project) -> Iterator[Finding]:
+    """Data streams that two environments share: predictions of one would count as the other's."""
+
+    def default(environment: str) -> str:
+        return suffixed(f"predictions-{project.info.name}", environment)
+
+    at = ("monitor", "elasticsearch")
+    for name, one, other, environment in shared(project, (*at, "index"), default, [(*at, "url")]):
+        message = f"{one} and {other} would share the data stream `{name}`, with its dashboard and alerts"
+        help = (
+            f"set environments.{environment}.monitor.elasticsearch.index to another name; where no name is given at "
+            f"all, it ends with that of the environment: {default(environment)}"
+        )
+        yield Finding("shared-index", ("environments", environment), message, help, on="key")
 
 
 def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:

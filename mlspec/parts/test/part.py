@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mlspec.parts.data.part import PARQUET, PROFILE, SCHEMA
+from mlspec.parts.data.part import ORIGINS, PARQUET, PROFILE, SCHEMA
 from mlspec.parts.data.spec import Check, DataSpec
 from mlspec.parts.evaluate.part import METRICS
 from mlspec.parts.evaluate.spec import EvaluateSpec
@@ -64,6 +64,7 @@ def stages(project: Project) -> Iterable[Stage]:
             inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
             params=("test.robustness",),
+            version=2,  # images are decoded as in training
         )
     yield Stage(
         "test",
@@ -78,7 +79,7 @@ def stages(project: Project) -> Iterable[Stage]:
 def _seen(project: Project) -> Iterator[str]:
     """What the generated tests look at."""
     yield BUNDLE
-    yield from PARQUET.values()
+    yield from (*PARQUET.values(), ORIGINS)
     yield from (SCHEMA, PROFILE, "artifacts/model/best.ckpt", "artifacts/model/preprocess")
     if "evaluate" in project.sections:
         yield METRICS

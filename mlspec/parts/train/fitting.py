@@ -156,8 +156,8 @@ class Fitting:
             found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if self.monitors["sweep"].mode == "min" else max
             return best(found) if found else None
-        found = math.nan if self.best.best_model_score is None else float(self.best.best_model_score)
-        return found if math.isfinite(found) else None
+        score = math.nan if self.best.best_model_score is None else float(self.best.best_model_score)
+        return score if math.isfinite(score) else None
 
 
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")

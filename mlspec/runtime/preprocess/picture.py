@@ -157,7 +157,7 @@ def _eight_bits(image: Pillow.Image, raw: bytes, background: str) -> tuple[Pillo
         deep = largest - deep
     clear = deep == image.info.get("transparency")
     scaled = (deep * (255 / largest)).clip(0, 255).round().astype(np.uint8)
-    made = Pillow.fromarray(np.where(clear, np.uint8(_colour(background, "L")), scaled))
+    made = Pillow.fromarray(np.where(clear, np.asarray(_colour(background, "L"), np.uint8), scaled))
     notes = [f"{min(bits, 16) if bits > 8 else 16} bits a channel scaled to 8"]
     notes += [f"{ON_BACKGROUND} {background}"] if clear.any() else []
     return made, tuple(notes), int(deep.max(initial=0))

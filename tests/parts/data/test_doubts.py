@@ -59,7 +59,40 @@ def test_a_column_without_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said(tmp_path, lines(*rows), capsys) == ["warning: `town` is missing in every row of train"]
 
 
-@pytest.mark.parametrize("day", ["2024-01-{:02}", "2024/01/{:02}", "{:02}.01.2024", "1/{}/24", "2024-01-{:02} 12:00"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2024-01-{:02}",
+        "2024/01/{:02}",
+        "{:02}.01.2024",
+        "1/{}/24",
+        "2024-01-{:02} 12:00",
+        "{}.1.2024",
+        "2024-{:02}",
+        "202401{:02}",
+        "{}-Jan-24",
+        "{} January 2024",
+        "Jan {} 2024",
+        "Jan {}",
+    ],
+)
+def test_dates_and_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str) -> None:
+    rows = [
+        row.replace("Bonn", day.format(number + 1)).replace("Ulm", day.format(9)) for number, row in enumerate(GOOD)
+    ]
+    assert len(said(tmp_path, lines(*rows), capsys)) == (day != "Jan {}")
+
+
+@pytest.mark.parametrize("twin", ["bonn", "\u200bBonn", "Bo\u00adnn", "\uff22onn"])
+def test_values_that_look_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str], twin: str) -> None:
+    (found,) = said(tmp_path, lines(*GOOD, f"g,7,{twin},no,train"), capsys)
+    assert found.startswith(
+        "warning: `town` has values that differ only in case, spaces or characters that are not seen: "
+    )
+    assert "`Bonn`" in found
+
+
+@pytest.mark.parametrize("day", ["2024-01-{:02} 12:00"])
 def test_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str) -> None:
     rows = [row.replace("Bonn", day.format(number)).replace("Ulm", day.format(9)) for number, row in enumerate(GOOD)]
     (found,) = said(tmp_path, lines(*rows), capsys)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlspec.errors import StageError
 from mlspec.parts.data.files import files
-from tests.parts.data.project import csv, made, read, rows, write
+from tests.parts.data.project import csv, made, read, rows, table, write
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 12\n"
 PAGE = "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"
@@ -159,3 +162,54 @@ def test_folders_that_cannot_be_listed(tmp_path: Path, source: str) -> None:
     with pytest.raises(StageError, match="data/b cannot be read: Permission denied"):
         files(tmp_path, source)
     (tmp_path / "data/b").chmod(0o700)
+
+
+NOT_TABLES = {
+    "a pointer with a byte order mark": (b"\xef\xbb\xbf" + POINTER.encode(), "is a git-lfs pointer"),
+    "a pointer of hawser": (POINTER.encode().replace(b"git-lfs", b"hawser"), "is a git-lfs pointer"),
+    "annex": (b"../.git/annex/objects/SHA256E-s1--ab.csv", "is a git-annex pointer"),
+    "pdf": (b"%PDF-1.4\n%\xe2\xe3", "is a PDF document, not a table"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel or Word document, not a table"),
+    "xlsx": (b"PK\x03\x04\x14\0\x06\0[Content_Types].xml", "is an Excel or Word document"),
+    "sqlite": (b"SQLite format 3\0\x10\0", "is a SQLite database, not a table"),
+    "feather": (b"ARROW1\0\0", "is an Arrow (Feather) file, not a table"),
+    "resource": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "is a macOS resource file"),
+    "zeros": (b"\0" * 100, "contains a NUL character"),
+}
+
+
+@pytest.mark.parametrize(("contents", "what"), NOT_TABLES.values(), ids=NOT_TABLES)
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_files_of_other_kinds_are_named(tmp_path: Path, name: str, contents: bytes, what: str) -> None:
+    write(tmp_path, {f"data/{name}": contents})
+    error = refused(tmp_path, source=f"data/{name}")
+    assert f"data/{name}" in error.message
+    assert what in error.message
+    assert "encoding" not in error.help
+
+
+def test_parquet_under_another_name(tmp_path: Path) -> None:
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table(table()), out)
+    write(tmp_path, {"data/a.csv": out.getvalue().to_pybytes()})
+    error = refused(tmp_path, source="data/a.csv")
+    assert error.message == "data/a.csv is a parquet file"
+    assert "`data: {format: {type: parquet}}`" in error.help
+    assert len(rows(made(tmp_path, source="data/a.csv", format={"type": "parquet"}))) == 16
+
+
+@pytest.mark.parametrize("text", ["%PDF,label\n", "ORC,label\n", "Objx,label\n", "{\\rt,label\n", "PAR1,label\n"])
+def test_a_table_that_begins_like_another_kind(tmp_path: Path, text: str) -> None:
+    name = text.partition(",")[0]
+    write(tmp_path, {"data/a.csv": text + "a,no\nb,yes\n" * 8})
+    assert len(rows(made(tmp_path, source="data/a.csv", inputs={name: "category"}))) == 16
+
+
+def test_dates_where_numbers_are_expected_are_shown_as_text(tmp_path: Path) -> None:
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table({"size": [datetime.datetime(2020, 1, 1, 12)] * 16, "label": ["no", "yes"] * 8}), out)
+    write(tmp_path, {"data/a.parquet": out.getvalue().to_pybytes()})
+    assert (
+        "data/a.parquet row 1: 2020-01-01 12:00:00"
+        in refused(tmp_path, source="data/a.parquet", inputs={"size": "number"}).message
+    )

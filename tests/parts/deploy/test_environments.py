@@ -51,11 +51,14 @@ def test_a_name_is_made_of_characters_that_a_function_may_have(tmp_path: Path) -
         ),
     ],
 )
-def test_a_shared_name_is_refused_and_names_both(tmp_path: Path, overlays: str, both: str) -> None:
+@pytest.mark.parametrize("chosen", [None, "staging"])
+def test_a_shared_name_is_refused_and_names_both(tmp_path: Path, overlays: str, both: str, chosen: str | None) -> None:
+    text = SPEC if "prod" in overlays else NAMED
     with pytest.raises(SpecError) as caught:
-        made(tmp_path, NAMED + f"environments: {overlays}\n", "staging")
+        made(tmp_path, text + f"environments: {overlays}\n", chosen)
     (found,) = caught.value.diagnostics
     assert found.code == "shared-function"
+    assert found.span is not None
     assert both in found.message
     assert "environments.staging.deploy.lambda.name" in found.help
 
@@ -65,3 +68,44 @@ def test_names_of_their_own_and_other_regions_are_accepted(tmp_path: Path) -> No
     assert function(tmp_path, NAMED + own, "staging") == "answers-staging"
     region = "environments: {staging: {registry: {ecr: {region: us-east-1}}}}\n"
     assert function(tmp_path, NAMED + region, "staging") == "answers"
+
+
+@pytest.mark.parametrize("chosen", [None, "staging", "prod"])
+def test_an_environment_with_a_name_of_its_own_does_not_hide_what_others_share(
+    tmp_path: Path, chosen: str | None
+) -> None:
+    overlays = "environments: {staging: {}, prod: {deploy: {lambda: {name: answers-prod}}}}\n"
+    with pytest.raises(SpecError) as caught:
+        made(tmp_path, NAMED + overlays, chosen)
+    assert [d.code for d in caught.value.diagnostics] == ["shared-function"]
+
+
+def test_a_name_that_is_another_environments_default_is_refused(tmp_path: Path) -> None:
+    overlays = "environments: {staging: {}, prod: {deploy: {lambda: {name: cola-staging}}}}\n"
+    with pytest.raises(SpecError) as caught:
+        made(tmp_path, SPEC + overlays, None)
+    assert "`prod` and the environment `staging`" in caught.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize("chosen", [None, "staging"])
+@pytest.mark.parametrize(
+    ("index", "overlays", "both"),
+    [
+        ("{index: answers}", "{staging: {}}", "`staging` and the spec without an environment"),
+        (
+            "{}",
+            "{prod: {monitor: {elasticsearch: {index: i}}}, staging: {monitor: {elasticsearch: {index: i}}}}",
+            "`staging` and the environment `prod`",
+        ),
+    ],
+)
+def test_a_shared_data_stream_is_refused_and_names_both(
+    tmp_path: Path, index: str, overlays: str, both: str, chosen: str | None
+) -> None:
+    text = SPEC.replace("elasticsearch: {}", f"elasticsearch: {index}") + f"environments: {overlays}\n"
+    with pytest.raises(SpecError) as caught:
+        made(tmp_path, text, chosen)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span is not None) == ("shared-index", True)
+    assert both in found.message
+    assert "environments.staging.monitor.elasticsearch.index" in found.help

@@ -236,12 +236,28 @@ def test_a_failed_check_names_row_column_and_value(exported: Exported) -> None:
     with_tests(project)
     rewrite(project.artifacts / "data/valid.parquet", replaced("size", 3, -123.5))
     output = pytest_in(project, "tests/test_data.py").stdout
-    assert "valid.parquet, row 3, column size: -123.5 is below the minimum -50" in output
+    row = pq.read_table(project.artifacts / "data/valid.parquet").to_pylist()[3]
+    lines = (project.root / "data/prices.csv").read_text(encoding="utf-8").splitlines()
+    (line,) = (at for at, text in enumerate(lines, start=1) if text.endswith(f",{row['price']:.4f}"))
+    place = f"valid.parquet, row 3 (data/prices.csv line {line})"
+    assert f"{place}, column size: -123.5 is below the minimum -50" in output
 
 
 def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    from mlspec.learning.rows import origin
+
+    place = origin(project.artifacts / "data", "test", 2)
+    assert re.fullmatch(r"data/mood.csv line \d+", place)
+    assert f"test.parquet, row 2 ({place}), column label: 7 is not the position of a label (0 to 1)" in output
+
+
+def test_a_row_without_a_recorded_place_is_named_by_its_number(exported: Exported) -> None:
+    project = exported("text")
+    rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
+    (project.artifacts / "data/origins.parquet").unlink()
     output = pytest_in(project, "tests/test_data.py").stdout
     assert "test.parquet, row 2, column label: 7 is not the position of a label (0 to 1)" in output
 

@@ -2,11 +2,14 @@
 # a hand edit here is kept, but the next build will stop and show it.
 """The data after checking and splitting matches the spec and its own profile."""
 
+import functools
 import re
 import reprlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.data
@@ -21,13 +24,30 @@ CHECKS = {
     "area": {"not_null": True, "min": 0.0},
 }
 ARROW = {"text": "string", "category": "string", "number": "double", "image": "binary"}
+ORIGINS = Path(__file__).resolve().parent.parent / "artifacts" / "data" / "origins.parquet"
 MAX_SHOWN = 10
+
+
+@functools.cache
+def origins():
+    """Where the rows of each split come from: the file, with the line or the number of the row in it."""
+    found = {"train": [], "valid": [], "test": []}
+    for row in pq.read_table(ORIGINS).to_pylist() if ORIGINS.exists() else []:
+        place = f" line {row['line']}" if row.get("line") else f" row {row['row']}" if row["row"] else ""
+        found[row["split"]].append(f" ({row['file']}{place})")
+    return found
+
+
+def origin(name, row):
+    """The place in the source of a row of a split; `""` where it is not recorded."""
+    places = origins()[name]
+    return places[row] if row < len(places) else ""
 
 
 def failing_rows(splits, column, message, passes):
     """A line for each row whose value in `column` does not pass."""
     return [
-        f"{name}.parquet, row {row}, column {column}: {reprlib.repr(value)} {message}"
+        f"{name}.parquet, row {row}{origin(name, row)}, column {column}: {reprlib.repr(value)} {message}"
         for name, table in splits.items()
         for row, value in enumerate(table[column].to_pylist())
         if not passes(value)

@@ -1,0 +1,129 @@
+"""The quotes of a csv file: whether each that is opened is closed, and nothing stands behind it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlspec.errors import StageError
+from mlspec.parts.data.spec import DataSpec
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+_END = "end of the file"
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How values are separated and quoted."""
+
+    delimiter: str
+    quoting: bool
+    escape: str = ""
+
+
+def _row(delimiter: bytes) -> re.Pattern[bytes]:
+    """A row whose quotes all stand around values."""
+    sign = re.escape(delimiter)
+    field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + sign + rb"]*+)"
+    return re.compile(field + rb"(?:" + sign + field + rb")*+(?:\r\n|\r|\n)")
+
+
+def reader(lines: Iterable[str], dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
+    """The rows of some lines by the csv module."""
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoting else csv.QUOTE_NONE,
+        escapechar=dialect.escape or None,
+        doublequote=dialect.quoting,
+        skipinitialspace=trim,
+        strict=strict,
+    )
+
+
+def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: int) -> None:
+    """Raise StageError for a quote that is not closed, and for text behind a closing quote: a reader that accepts them
+    loses the quotes, or takes the next rows for a part of the value. With `escape: ""` the spec allows the second."""
+    if not dialect.quoting or b'"' not in raw:
+        return
+    trim, strict = bool(data.format.trim), data.format.escape != ""
+    row = None if trim or len(dialect.delimiter.encode()) > 1 else _row(dialect.delimiter.encode())
+    lines = _Lines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict, row)
+    last = [_END]
+    what = "a quote is not closed: the rest of the file would be one value"
+    try:
+        for last in reader(lines, dialect, trim, strict):  # noqa: B007 - read behind the loop
+            lines.between = True
+    except csv.Error as error:
+        what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
+    else:
+        if strict or last == [_END]:
+            return
+    raise StageError(
+        f"{name} line {lines.begins + first}: {what}",
+        help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
+        "`data: {format: {quoting: false}}`",
+        code="ambiguous-quotes",
+    )
+
+
+class _Lines(Iterator[str]):
+    """The lines of a file for the csv module; `between` says that a row ended.
+
+    Unless `every` line counts, rows that have no quote are left out, and those that `row` matches.
+    """
+
+    def __init__(self, raw: bytes, every: bool, strict: bool, row: re.Pattern[bytes] | None) -> None:
+        self._raw, self._every, self._ended, self._row = raw, every, strict, row
+        self._at = self._count = 0
+        self.begins = 0
+        """Lines before the row that is read."""
+        self.between = True
+
+    def __next__(self) -> str:
+        if self.between:
+            self._skip()
+        if self._at >= len(self._raw) and self._ended:
+            raise StopIteration
+        self.begins, self.between = (self._count if self.between else self.begins), False
+        if self._at < len(self._raw):
+            line = self._raw[self._at : self._line_end()]
+            self._at, self._count = self._at + len(line), self._count + 1
+            text = line.decode("utf-8", "replace")
+            return text if self._ended or text.endswith(("\r", "\n")) else f"{text}\n"
+        self._ended = True
+        return _END
+
+    def _line_end(self) -> int:
+        found = _LINE.match(self._raw, self._at)
+        return found.end() if found else len(self._raw)
+
+    def _skip(self) -> None:
+        """Go on to the next row that has to be looked at."""
+        if self._every:
+            return
+        raw, at = self._raw, self._at
+        while (quote := raw.find(b'"', at)) >= 0:
+            at = 1 + max(at - 1, raw.rfind(b"\n", at, quote), raw.rfind(b"\r", at, quote))
+            whole = self._row.match(raw, at) if self._row else None
+            if whole is None:
+                break
+            at = whole.end()
+        else:
+            at = len(raw)
+        start, self._at = self._at, at
+        self._count += raw.count(b"\n", start, at) + raw.count(b"\r", start, at) - raw.count(b"\r\n", start, at)
+
+
+def _unpadded(raw: bytes, delimiter: str) -> bytes:
+    """The text without spaces between a closing quote and the end of its value."""
+    sign = re.escape(delimiter)
+    text = raw.decode("utf-8", "replace")
+    return re.sub(rf'"[^\S\r\n{sign}]+(?=[\r\n]|{sign}|\Z)', '"', text).encode()
