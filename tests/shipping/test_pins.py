@@ -17,7 +17,11 @@ REPOSITORY = "arn:aws:ecr:eu-west-1:123456789012:repository/cola"
 
 def pushed(target: Target, name: str) -> str:
     """The digest of an image with that tag."""
-    manifest = {"schemaVersion": 2, "mediaType": MEDIA, "config": {"digest": f"sha256:{name.encode().hex().rjust(64, '0')}"}}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MEDIA,
+        "config": {"digest": f"sha256:{name.encode().hex().rjust(64, '0')}"},
+    }
     put = target.client("ecr").put_image(repositoryName="cola", imageTag=name, imageManifest=json.dumps(manifest))
     return str(put["image"]["imageId"]["imageDigest"])
 
