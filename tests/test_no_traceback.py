@@ -171,7 +171,9 @@ def test_the_same_text_gives_the_same_bytes_everywhere(checkout: Path, tmp_path:
     assert told[0].count("dvc.yaml") >= 3
 
 
-@pytest.mark.parametrize("section", ["project", "data", "model", "train", "package", "registry", "deploy", "monitor", "ci"])
+@pytest.mark.parametrize(
+    "section", ["project", "data", "model", "train", "package", "registry", "deploy", "monitor", "ci"]
+)
 def test_a_section_that_is_left_out_is_answered(section: str, folders: dict[str, Path]) -> None:
     for name, folder in folders.items():
         spec = loaded(name)
