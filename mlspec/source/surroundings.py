@@ -119,7 +119,8 @@ def _scalar(text: str) -> str:
 
 
 def _named(document: Document) -> list[str]:
-    names = {f"{folder}/" for folder in _values(document, {"pretrained"}) if "\0" not in folder}
+    folders = [text.replace("$${", "${") for text in _values(document, {"pretrained"})]
+    names = {f"{folder}/" for folder in folders if "\0" not in folder}
     for value in _values(document, _IMPORT_KEYS):
         module, colon, attribute = value.partition(":")
         if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
+import pytest
 import yaml
+from omegaconf import OmegaConf
 
-from tests.parts.targets import BASE, PACKAGE, REGISTRY, files
+from mlspec.errors import SpecError
+from tests.parts.targets import BASE, EXPORT, PACKAGE, REGISTRY, files
 
 TEXT = (
     "A \"quoted\" 'one' $(touch x) `id` $${HOME} {= x =} {% raw %} \\ # %{x} <script> --> */ EOF\n"
@@ -60,3 +64,26 @@ def test_a_dockerfile_gets_no_new_instruction(tmp_path: Path) -> None:
 def test_workflows_do_not_hold_it_at_all(tmp_path: Path) -> None:
     made = files(tmp_path, "", SPEC)
     assert "touch x" not in "".join(text for path, text in made.items() if path.startswith(".github"))
+
+
+@pytest.mark.parametrize("folder", ["models/${{ github.token }}", "models/'q\"", "models/[ab]*", "models/a:b #c"])
+def test_the_folder_of_a_pretrained_model_is_read_as_it_is_called(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    model = "model: {type: text-classifier, pretrained: " + json.dumps(folder.replace("${", "$${")) + "}\n"
+    spec = re.sub(r"(?m)^model: .*\n", lambda _: model, BASE) + EXPORT + "ci: {github: {}}\n"
+    made = files(tmp_path, "", spec)
+    # DVC and Hydra read `\${` as the characters themselves.
+    stage = yaml.safe_load(made["dvc.yaml"])["stages"]["train"]
+    assert folder.replace("${", "\\${") in stage["deps"]
+    assert OmegaConf.create(made["conf/model/default.yaml"]).pretrained == folder
+    assert not [path for path, text in made.items() if path.startswith(".github") and folder in text]
+
+
+@pytest.mark.parametrize("branch", ["a${{ x }}", "a'b", "a\nb", "a\u2028", "a b", "-x", "a;id", "$(id)"])
+def test_a_branch_that_a_workflow_could_read_as_code_is_refused(branch: str, tmp_path: Path) -> None:
+    spec = BASE + "ci: {github: {branches: [" + json.dumps(branch.replace("${", "$${")) + "]}}\n"
+    with pytest.raises(SpecError) as raised:
+        files(tmp_path, "", spec)
+    (found,) = raised.value.diagnostics
+    assert found.code == "bad-format"
+    assert found.span is not None
