@@ -15,6 +15,7 @@ from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.plan.stage import Output, Stage
 from mlspec.source.python import find_class, logged_in, logged_names
 from mlspec.spec.base import Finding
+from mlspec.spec.environments import at as value_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 
@@ -91,7 +92,8 @@ def check(project: Project) -> Iterator[Finding]:
         elif found := doubts.against(monitor):
             yield found
     yield from _twice(project, train)
-    if found := doubts.idle(train, train.max_epochs, "max_epochs"):
+    found = doubts.idle(train, train.max_epochs, "max_epochs")
+    if found and not _shortened(project):
         yield found
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
@@ -113,6 +115,13 @@ def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:
     if definition is not None:
         monitors = of_run(train, project.values.get("sweep"))
         yield from doubts.twice(monitors, logged_in(definition), project.surroundings.path_of(module))
+
+
+def _shortened(project: Project) -> bool:
+    """Whether an experiment or an environment sets another number of epochs, and early stopping is that of the spec."""
+    stop, epochs = ("train", "early_stopping"), ("train", "max_epochs")
+    same = value_at(project.given, stop) == value_at(project.base, stop)
+    return same and value_at(project.given, epochs) != value_at(project.base, epochs)
 
 
 def _regression(project: Project) -> bool:

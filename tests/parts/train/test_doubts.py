@@ -79,3 +79,13 @@ def test_early_stopping_acts_at_the_epoch_that_is_named(tmp_path: Path, capsys: 
     assert "patience" not in out
     assert "epoch 2/4" in out
     assert "epoch 3/4" not in out
+
+
+def test_an_experiment_that_only_trains_for_fewer_epochs_is_no_mistake(tmp_path: Path) -> None:
+    project = projects.numbers(tmp_path, "experiments:\n  fast: {train.max_epochs: 2}\n")
+    project.spec("max_epochs: 12", "max_epochs: 12, early_stopping: {patience: 3}")
+    assert not project.build().warnings
+    project.spec("fast: {train.max_epochs: 2}", "fast: {train.max_epochs: 2, train.early_stopping.patience: 4}")
+    assert [(w.code, w.message.partition(":")[0]) for w in project.build().warnings] == [
+        ("patience-too-long", "in experiment `fast`")
+    ]
