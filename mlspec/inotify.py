@@ -101,7 +101,7 @@ class Watches:
                     self.blind = "more files were opened at once than inotify can report"
 
     def _event(self, path: str, mask: int) -> None:
-        """What a stage has made itself is no input of it, but it may have read the file before."""
+        """Record one event. A file that the stage made itself does not count as an input, unless it was read before."""
         if mask & _FOLDER or not path or path.endswith("/"):
             if mask & _OPEN:
                 self.listed.add(path.rstrip("/"))

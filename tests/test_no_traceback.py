@@ -169,16 +169,3 @@ def test_the_same_text_gives_the_same_bytes_everywhere(checkout: Path, tmp_path:
         told.append(done.stdout)
     assert told[0] == told[1]
     assert told[0].count("dvc.yaml") >= 3
-
-
-@pytest.mark.parametrize(
-    "section", ["project", "data", "model", "train", "package", "registry", "deploy", "monitor", "ci"]
-)
-def test_a_section_that_is_left_out_is_answered(section: str, folders: dict[str, Path]) -> None:
-    for name, folder in folders.items():
-        spec = loaded(name)
-        if section in spec:
-            del spec[section]
-            path = folder / "mlproject.yaml"
-            path.write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
-            attempt(path)

@@ -155,7 +155,7 @@ def _job(config: DictConfig, root: Path, parts: Sequence[Part]) -> Job:
 def _outputs(root: Path) -> Path:
     """`artifacts/`; a job of a sweep has a folder of its own, Hydra's or W&B's (https://docs.wandb.ai/guides/sweeps)."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        # Not resolved: `${` in the project's own folder is no interpolation.
+        # Not resolved: `${` in the name of the project's folder is literal.
         return Path(OmegaConf.to_container(HydraConfig.get().runtime, resolve=False)["output_dir"])  # type: ignore[call-overload, index]
     sweep, run = os.environ.get("WANDB_SWEEP_ID"), os.environ.get("WANDB_RUN_ID")
     return root / "multirun" / f"wandb-{sweep}" / run if sweep and run else root / "artifacts"

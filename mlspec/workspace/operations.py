@@ -38,7 +38,7 @@ class Operations:
         return True
 
     def entries(self, folder: str) -> list[str]:
-        """The names in `folder`; none where there is no such folder. Raises OSError."""
+        """The names in `folder`; empty if the folder does not exist. Raises OSError."""
         try:
             return self.listdir(folder)
         except FileNotFoundError:

@@ -20,7 +20,7 @@ from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 
 def text(_: DataSpec, raw: Raw, name: str) -> Typed:
-    """Each value as text, as it is written; what is no text is refused."""
+    """Each value as text, as it is written; values of other types are refused."""
     words = _words(raw, name, "text")
     decisions: list[Decision] = []
     if pa.types.is_timestamp(raw.table[name].type):

@@ -198,7 +198,7 @@ def _flat(image: Pillow.Image, background: str) -> tuple[Pillow.Image, tuple[str
 
 
 def profile_name(profile: bytes) -> str:
-    """The description that an ICC profile has of itself, or `unnamed`; `""` where there is no profile."""
+    """The description that an ICC profile has of itself, or `unnamed`; `""` without a profile."""
     if not profile:
         return ""
     for at in range(132, min(len(profile) - 12, 132 + 12 * 100), 12):
