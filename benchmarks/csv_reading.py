@@ -36,7 +36,7 @@ def read(reader: str, file: Path) -> None:
     """Read the file with one of the readers, and print seconds and the peak of resident memory in bytes."""
     if reader == "mlspec":
         from mlspec.parts.data import separated
-        from mlspec.parts.data.spec import DataSpec
+        from mlspec.sections.data import DataSpec
 
         inputs = {"size": "number", "town": "category", "sentence": "text"}
         spec = DataSpec.model_validate({"source": file.name, "inputs": inputs, "target": {"column": "label"}})

@@ -35,9 +35,9 @@ from mlspec.parts.export import graph
 from mlspec.parts.package import emulator, engine, image, work
 from mlspec.parts.package.container import READ_ONLY
 from mlspec.parts.package.engine import Client
-from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.fit import fit
+from mlspec.sections.package import DockerImage, Package
 from mlspec.spec.project import ProjectInfo
 
 NAME = "mlspec-benchmark"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.parts.data import work
-from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.sections.data import SPLITS, DataSpec
 from tests.data_mutations import Sample, sample
 from tests.data_oracle import UnreadableError, differences
 from tests.parts.data.project import job

@@ -12,7 +12,7 @@ from mlspec.errors import SpecError, StageError
 from mlspec.explain import explanations
 from mlspec.job import Job
 from mlspec.parts.data import work
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mlspec"
 BASE = {

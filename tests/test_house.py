@@ -26,25 +26,38 @@ HEAVY = {"boto3", "botocore", "docker", "dvc", "elasticsearch", "hydra", "lightn
          "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "tokenizers", "torch", "torchmetrics",
          "transformers", "wandb"}  # fmt: skip
 
-COMPILER = {"errors", "diagnostics", "source", "spec", "plan", "render", "parts"}
+COMPILER = {"errors", "diagnostics", "source", "spec", "sections", "plan", "render", "parts"}
 ROOMS: dict[str, set[str]] = {
     "diagnostics": set(),
     "errors": {"diagnostics"},
     "source": {"diagnostics", "errors"},
     "spec": {"diagnostics", "errors", "source"},
+    "sections": {"spec"},
     "plan": set(),
     "render": {"errors", "plan"},
     "job": {"errors"},
     "watch": set(),
     "inotify": set(),
-    "parts": {"spec", "plan", "source"},
-    "bodies": {"errors", "job", "learning", "parts", "plan", "runtime", "shipping", "source", "spec", "watch"},
-    "shipping": {"errors", "job", "parts", "plan", "spec"},
-    "learning": {"errors", "job", "parts", "runtime", "source", "spec", "watch"},
+    "parts": {"sections", "spec", "plan", "source"},
+    "bodies": {
+        "errors",
+        "job",
+        "learning",
+        "parts",
+        "plan",
+        "runtime",
+        "sections",
+        "shipping",
+        "source",
+        "spec",
+        "watch",
+    },
+    "shipping": {"errors", "job", "parts", "plan", "sections", "spec"},
+    "learning": {"errors", "job", "runtime", "sections", "source", "spec", "watch"},
     "runtime": set(),
     "compiler": COMPILER,
     "workspace": {"diagnostics", "errors", "source", "render"},
-    "run": {"diagnostics", "errors", "source", "spec", "plan", "render", "parts", "job", "watch"},
+    "run": {"diagnostics", "errors", "source", "spec", "sections", "plan", "render", "parts", "job", "watch"},
     "starters": {"errors", "render", "spec"},
     "explain": set(),
     "cli": COMPILER | {"compiler", "workspace", "run", "runtime", "shipping", "job", "starters", "explain"},
@@ -114,9 +127,9 @@ def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _light() -> frozenset[str]:
-    """What `part.py` and `spec.py` of all parts lead to within the parts; the rest belongs to the stages' processes."""
+    """What `part.py` of all parts leads to within the parts; the rest belongs to the stages' processes."""
     found: set[str] = set()
-    left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.(part|spec))?", name)]
+    left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.part)?", name)]
     while left:
         name = left.pop()
         if name not in found:

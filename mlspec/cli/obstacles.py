@@ -27,7 +27,7 @@ def obstacles(outlook: Outlook, where: Place, severity: Literal["error", "warnin
 
 def _missing(outlook: Outlook, where: Place, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
     from mlspec.parts.data.faults import source_at
-    from mlspec.parts.data.spec import DataSpec
+    from mlspec.sections.data import DataSpec
     from mlspec.source.reader import read
     from mlspec.spec.names import suggest
 

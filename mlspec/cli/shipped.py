@@ -45,8 +45,8 @@ def shipping(where: Place) -> tuple[Project, str]:
     """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
     from mlspec.compiler import compile_project
     from mlspec.parts.deploy.settings import ecr_of
-    from mlspec.parts.deploy.spec import Deploy
-    from mlspec.parts.images.spec import Registry
+    from mlspec.sections.deploy import Deploy
+    from mlspec.sections.registry import Registry
 
     project = compile_project(where.spec, where.environment).project
     deploy = project.get(Deploy)

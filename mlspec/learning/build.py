@@ -18,7 +18,7 @@ from mlspec.job import user_code
 from mlspec.learning import code
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
 from mlspec.learning.pretrained import encoder, encoder_of, positions
-from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
+from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
 
 
 def outputs(schema: Mapping[str, Any]) -> int:

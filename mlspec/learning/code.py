@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlspec.parts.model.spec import Custom
+from mlspec.sections.model import Custom
 from mlspec.source.imports import Imports
 
 

@@ -19,10 +19,10 @@ from mlspec.errors import StageError
 from mlspec.learning.indexed import batches, trained_on, undisturbed
 from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
 from mlspec.learning.rows import Rows
-from mlspec.parts.model.spec import Custom
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
+from mlspec.sections.model import Custom
 
 SAME = 0.5
 """Share of a batch's rows that are rows of the data: from here on both come from one preparation."""

@@ -12,8 +12,8 @@ from torch.nn import functional
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
 from mlspec.learning.optimize import optimizers
-from mlspec.parts.evaluate.names import Task
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.metric_names import Task
+from mlspec.sections.train import TrainSpec
 
 
 class Learner(pl.LightningModule):

@@ -18,7 +18,7 @@ from torchmetrics.functional import classification as tmc
 from torchmetrics.functional import regression as tmr
 from torchmetrics.utilities import dim_zero_cat
 
-from mlspec.parts.evaluate.names import Task
+from mlspec.sections.metric_names import Task
 
 Average: TypeAlias = Literal["binary", "macro", "micro", "weighted"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.train import TrainSpec
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 """Shares of the highest rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""

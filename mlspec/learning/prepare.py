@@ -12,9 +12,9 @@ from tokenizers import Tokenizer
 
 from mlspec.errors import StageError
 from mlspec.learning.pretrained import tokenizer
-from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.fit import fit
+from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 
 
 def prepared(

@@ -17,7 +17,7 @@ from typing import Any
 from mlspec import watch
 from mlspec.errors import MlspecError, StageError
 from mlspec.job import Job
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.train import TrainSpec
 
 Body = Callable[[Job], float | None]
 

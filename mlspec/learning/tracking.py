@@ -18,9 +18,9 @@ from mlspec.job import Job, write_text
 from mlspec.learning import ranks
 from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
-from mlspec.parts.track.spec import TrackSpec, Wandb
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess
+from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.spec.project import ProjectInfo
 from mlspec.watch import paused
 

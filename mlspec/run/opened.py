@@ -16,10 +16,10 @@ from typing import Any
 
 import mlspec
 from mlspec.job import Job, write_text
-from mlspec.parts.data.address import is_callable
-from mlspec.parts.data.spec import DataSpec
 from mlspec.plan.stage import outermost
 from mlspec.run.engines.reasons import yaml
+from mlspec.sections.addresses import is_callable
+from mlspec.sections.data import DataSpec
 from mlspec.source import reads
 from mlspec.source.python import constants
 from mlspec.source.reads import covered, flow_list, inside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlspec.errors import StageError
 from mlspec.parts.images.settings import image_uri
-from mlspec.parts.images.spec import Ecr
+from mlspec.sections.registry import Ecr
 from mlspec.shipping.target import Target
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.errors import StageError
-from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.images.spec import Ecr
-from mlspec.parts.package.spec import Package
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Ecr
 from mlspec.shipping import account, repository
 from mlspec.shipping.change import Change
 from mlspec.shipping.choice import chosen

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.shipping import account, alias, callers, converge, deployment, pushing, releases
 from mlspec.shipping.change import Change
 from mlspec.shipping.choice import current

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.parts.images import settings
-from mlspec.parts.images.spec import Ecr
+from mlspec.sections.registry import Ecr
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import SOURCE, Step, ours, pairs, sourced, unpaired
 from mlspec.shipping.errors import code_of

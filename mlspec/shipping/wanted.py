@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from mlspec.errors import StageError
 from mlspec.parts.deploy import settings
 from mlspec.parts.deploy.settings import Function
-from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.images.spec import Ecr, Registry
-from mlspec.parts.package.spec import Package
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Ecr, Registry
 from mlspec.shipping import account
 from mlspec.shipping.converge import sourced
 from mlspec.shipping.target import Target

@@ -24,13 +24,13 @@ PACKED = dict.fromkeys(("package", "image"), "mlspec.runtime")
 """Copied into what these stages make."""
 OTHER = (
     "mlspec/__init__.py", "mlspec/diagnostics.py", "mlspec/errors.py", "mlspec/watch.py", "mlspec/plan/", "mlspec/render/",
-    "mlspec/source/", "mlspec/spec/", "mlspec/learning/ranks.py", "mlspec/learning/tracking.py", "mlspec/parts/dvc/",
+    "mlspec/sections/", "mlspec/source/", "mlspec/spec/", "mlspec/learning/ranks.py", "mlspec/learning/tracking.py", "mlspec/parts/dvc/",
 )  # fmt: skip
 """What only reports, or reaches the stages as files and parameters, whose changes DVC sees."""
 
 
 def decides(path: str) -> bool:
-    return not path.startswith(OTHER) and not path.endswith(("/part.py", "/spec.py", "/__init__.py"))
+    return not path.startswith(OTHER) and not path.endswith(("/part.py", "/__init__.py"))
 
 
 def code(program: str, stage: str = "") -> list[str]:

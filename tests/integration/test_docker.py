@@ -20,12 +20,12 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.deploy.spec import Deploy, Lambda
 from mlspec.parts.package import base, emulator, engine, image, work
 from mlspec.parts.package.container import READ_ONLY, Container, running
 from mlspec.parts.package.engine import Client
 from mlspec.parts.package.proof import prove
-from mlspec.parts.package.spec import DockerImage, Package
+from mlspec.sections.deploy import Deploy, Lambda
+from mlspec.sections.package import DockerImage, Package
 from mlspec.shipping.record import from_labels, labels, release_record
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle

@@ -14,9 +14,9 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.deploy.spec import Deploy, Lambda
 from mlspec.parts.package import emulator, image, lambda_zip, pins, work
-from mlspec.parts.package.spec import LambdaZip, Package
+from mlspec.sections.deploy import Deploy, Lambda
+from mlspec.sections.package import LambdaZip, Package
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
 from tests.conftest import missing

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mlspec.learning.metrics import Scores, classified, per_class, scores  # noqa: E402
-from mlspec.parts.evaluate.names import DEFAULT, LOWER_IS_BETTER, NAMES, RANGES  # noqa: E402
+from mlspec.sections.metric_names import DEFAULT, LOWER_IS_BETTER, NAMES, RANGES  # noqa: E402
 
 # Of six rows: two true positives, one false positive, one false negative, two true negatives.
 TWO = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])

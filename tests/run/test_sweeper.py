@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import Field
 from mlspec.cli.app import main
 from mlspec.errors import MlspecError, StageError
-from mlspec.parts.configure.spec import Sweep
+from mlspec.sections.experiments import Sweep
 from mlspec.run.program import execute
 from mlspec.spec.base import SpecModel
 from tests.toy import Toy

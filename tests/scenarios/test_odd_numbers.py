@@ -272,7 +272,7 @@ def test_two_processes_measure_every_row_once(rows: int, tmp_path: Path) -> None
 def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
     from mlspec.learning.rows import Rows
     from mlspec.parts.train.smallest import enough
-    from mlspec.parts.train.spec import TrainSpec
+    from mlspec.sections.train import TrainSpec
 
     rows = {name: Rows(None, [{}] * count, np.zeros(count)) for name, count in (("train", 9), ("valid", 1))}
     with pytest.raises(StageError, match=r"the valid split has 1 row, fewer than the 2 processes") as caught:

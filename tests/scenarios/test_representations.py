@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from mlspec.errors import StageError
 from mlspec.parts.data import work
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 from tests.parts.data.project import job
 
 ROWS = 24

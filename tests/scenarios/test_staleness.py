@@ -18,9 +18,9 @@ from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.parts.dvc.part import VERSIONS
 from mlspec.parts.train.part import INEFFECTIVE
-from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.run.engines.reasons import reasons
 from mlspec.run.engines.tree import Tree
+from mlspec.sections.train import Checkpoint, TrainSpec
 from tests.parts.projects import Applied, written
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from botocore.stub import Stubber
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.parts.deploy.settings import Function
-from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.shipping import concurrency, function, version
 from mlspec.shipping.change import told
 from mlspec.shipping.docker import isolated

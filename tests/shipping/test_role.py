@@ -9,9 +9,9 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.parts.deploy import settings
-from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.shipping import role
 from mlspec.shipping.converge import carry_out
 from mlspec.shipping.target import Target

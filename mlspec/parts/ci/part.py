@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 import mlspec
 from mlspec.parts.ci import folder, pins, release
-from mlspec.parts.ci.spec import Ci, Github, package_of
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.package.part import image_name
-from mlspec.parts.package.spec import Package
 from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.ci import Ci, Github, package_of
+from mlspec.sections.data import DataSpec
+from mlspec.sections.export import ExportSpec
+from mlspec.sections.package import Package
 from mlspec.spec.base import Finding
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import mlspec
-from mlspec.parts.ci.spec import Github, package_of
 from mlspec.parts.deploy.settings import ecr_of
-from mlspec.parts.deploy.spec import Deploy, Rollout
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
 from mlspec.plan.stage import Stage
+from mlspec.sections.ci import Github, package_of
+from mlspec.sections.deploy import Deploy, Rollout
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlspec.parts.configure.spec import Experiments, Parameter, Sweep
 from mlspec.parts.configure.values import refused
 from mlspec.parts.protocol import no_stages as stages
-from mlspec.parts.track.spec import TrackSpec
 from mlspec.parts.train import doubts
 from mlspec.parts.train.monitors import GOALS, of_sweep
 from mlspec.parts.train.part import is_logged, names_logged
-from mlspec.parts.train.spec import TrainSpec
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.experiments import Experiments, Parameter, Sweep
+from mlspec.sections.track import TrackSpec
+from mlspec.sections.train import TrainSpec
 from mlspec.source.document import Plain
 from mlspec.spec.base import Finding
 from mlspec.spec.keys import at as shape_at

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from mlspec.parts.configure.spec import Parameter
+from mlspec.sections.experiments import Parameter
 from mlspec.source.document import Plain
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, number
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import Check, DataSpec
 from mlspec.parts.data.values import missing, readings, text
+from mlspec.sections.data import Check, DataSpec
 
 
 def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:

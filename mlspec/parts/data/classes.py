@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 _HELP = "a classifier needs rows of at least two labels"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.values import alike, listed
+from mlspec.sections.data import DataSpec
 
 _SEVERAL = 100
 """Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""

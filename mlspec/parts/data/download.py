@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from mlspec.errors import StageError
-from mlspec.parts.data.address import is_remote
+from mlspec.sections.addresses import is_remote
 
 CHUNK = 1024 * 1024
 TIMEOUT = 60

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from mlspec.parts.data import address
-from mlspec.parts.data.spec import Check, DataSpec
-from mlspec.parts.data.target import Label, label_name
+from mlspec.sections import addresses
+from mlspec.sections.data import Check, DataSpec
+from mlspec.sections.target import Label, label_name
 from mlspec.source.document import Location
 from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.source.reads import covered, flow_list
@@ -21,7 +21,7 @@ TEXTUAL = ("csv", "tsv")
 
 def _callables(data: DataSpec, project: Project) -> Iterator[Finding]:
     for name, source in data.sources.items():
-        if address.is_callable(source):
+        if addresses.is_callable(source):
             yield from _callable(source, source_at(name), project.surroundings.modules)
 
 
@@ -29,7 +29,7 @@ def _opened(data: DataSpec, project: Project) -> Iterator[Finding]:
     """What a callable opened in its last run and `deps` does not name."""
     declared = (*data.deps, *project.surroundings.code)
     new = [path for path in project.surroundings.reads.get("data", ()) if not covered(path, declared)]
-    name = next((name for name, source in data.sources.items() if address.is_callable(source)), None)
+    name = next((name for name, source in data.sources.items() if addresses.is_callable(source)), None)
     if new and name is not None:
         message = f"`{data.sources[name]}` reads {', '.join(new)}, which `data.deps` does not name"
         help = f"add to the section data: deps: {flow_list([*data.deps, *new])}"
@@ -231,7 +231,7 @@ def _fetched(data: DataSpec, _: Project) -> Iterator[Finding]:
     named = set(data.sha256) if isinstance(data.sha256, dict) else {"train"}
     for split in sorted(named):
         name = "" if split == "train" else split
-        if name not in data.remotes or address.many(data.sources[name]):
+        if name not in data.remotes or addresses.many(data.sources[name]):
             message = f"{name or 'the source'} is no single file that is fetched, so it has no digest"
             yield Finding("conflicting-options", at, message, "remove it", on="key")
 

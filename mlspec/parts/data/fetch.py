@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mlspec.errors import StageError
 from mlspec.job import Job, swap
-from mlspec.parts.data.address import many
 from mlspec.parts.data.download import Wait, download, note_of
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.addresses import many
+from mlspec.sections.data import DataSpec
 
 
 def main(job: Job) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlspec.errors import StageError
-from mlspec.parts.data import address
 from mlspec.parts.data.decisions import Decision
-from mlspec.parts.data.spec import ENDINGS, PACKED, DataSpec
 from mlspec.parts.data.watched import watched
+from mlspec.sections import addresses
+from mlspec.sections.data import ENDINGS, PACKED, DataSpec
 
 SHOWN = 5
 """Names or endings that a decision or message lists."""
@@ -44,7 +44,7 @@ def files(root: Path, source: str, inputs: Collection[str] = ()) -> Found:
     below = [file for match in matches for file in sorted(_below(match, links))]
     unique = list(dict.fromkeys(below))
     _refuse_unpulled(root, source, unique)
-    base = root / address.folder(source) if source not in _literal(root, source) else root / source
+    base = root / addresses.folder(source) if source not in _literal(root, source) else root / source
     hidden = [file for file in unique if _hidden(file, base)]
     wanted = [file for file in unique if not _hidden(file, base) and file.suffix != ".dvc"]
     if not wanted:
@@ -117,12 +117,12 @@ def _literal(root: Path, source: str) -> list[str]:
 
 def _matches(root: Path, source: str, links: Links) -> list[Path]:
     literal = _literal(root, source)
-    if not address.has_wildcard(source):
+    if not addresses.has_wildcard(source):
         return [root / path for path in literal]
     _readable_folders(root, source)
-    if "**" in source and (root / address.folder(source)).is_dir():
+    if "**" in source and (root / addresses.folder(source)).is_dir():
         # A loop of links is reported before the glob would follow it.
-        for _ in _below(root / address.folder(source), links):
+        for _ in _below(root / addresses.folder(source), links):
             pass
     matches = sorted(root / path for path in glob.glob(source, root_dir=root, recursive=True))  # noqa: PTH207 - `**` too
     if literal and any(match != root / source for match in matches):
@@ -249,7 +249,7 @@ def _refuse_unpulled(root: Path, source: str, found: Iterable[Path]) -> None:
 
 def _missing(root: Path, source: str) -> str:
     """What to do where there is no data: a folder above it may be tracked by DVC."""
-    steps = address.folder(source).split("/")
+    steps = addresses.folder(source).split("/")
     for depth in range(1, len(steps) + 1):
         pointer = "/".join(steps[:depth]) + ".dvc"
         if (root / pointer).is_file() and not (root / pointer.removesuffix(".dvc")).exists():

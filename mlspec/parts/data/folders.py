@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data import address
 from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.files import Found, endings, files, listed, plural, printable
 from mlspec.parts.data.raw import Piece
 from mlspec.parts.data.sniff import head, is_image
-from mlspec.parts.data.spec import PICTURES, DataSpec
 from mlspec.parts.data.watched import watched
+from mlspec.sections import addresses
+from mlspec.sections.data import PICTURES, DataSpec
 
 UNREAD = frozenset({
     "heic", "heif", "hif", "svg", "svgz", "ico", "cur", "icns", "psd", "xcf", "tga", "eps", "ai", "exr", "hdr",
@@ -58,7 +58,7 @@ def _base(root: Path, source: str) -> Path:
     whole = root / source
     if whole.is_dir():
         return whole
-    return root / address.folder(source) if not whole.exists() else whole.parent
+    return root / addresses.folder(source) if not whole.exists() else whole.parent
 
 
 def _kind(file: Path) -> str:
@@ -151,7 +151,7 @@ def _refuse_flat(data: DataSpec, source: str, images: Sequence[Path], steps: Seq
     """Raise StageError where images lie in the source folder itself, where no folder names their class."""
     flat = [file.name for file, above in zip(images, steps, strict=True) if not above]
     if len(flat) == len(images):
-        above, _, name = address.folder(source).rstrip("/").rpartition("/")
+        above, _, name = addresses.folder(source).rstrip("/").rpartition("/")
         what = f"{source} gives one class only: all {plural(len(flat), 'image')} lie directly in `{printable(name)}`"
         named = f": `source: {above}`" if above else ""
         raise StageError(what, help=f"set data.source to the folder that holds a folder for each class{named}")
@@ -166,7 +166,7 @@ def _refuse_splits(source: str, steps: Sequence[Steps]) -> None:
         names = _names(steps, level)
         splits = {SPLIT_NAMES[name.lower()]: name for name in sorted(names) if name.lower() in SPLIT_NAMES}
         if "train" in splits and 1 < len(splits) == len(names):
-            base = address.folder(source).rstrip("/")
+            base = addresses.folder(source).rstrip("/")
             own = ", ".join(f"{split}: {base}/{name}" for split, name in sorted(splits.items()) if split != "train")
             help = f"`data: {{source: {base}/{splits['train']}, split: {{{own}}}}}`"
             if level > 1:

@@ -15,9 +15,9 @@ from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.files import Links, plural
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
-from mlspec.parts.data.spec import PICTURES, DataSpec
 from mlspec.parts.data.watched import watched
 from mlspec.runtime.preprocess.picture import BACKGROUND, NOT_APPLIED, ON_BACKGROUND, AmbiguousImageError, picture
+from mlspec.sections.data import PICTURES, DataSpec
 
 ENDINGS = {
     "apng": "PNG", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "mpo": "JPEG",

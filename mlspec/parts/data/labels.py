@@ -14,10 +14,10 @@ from mlspec.errors import StageError
 from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.data.target import Target
 from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
+from mlspec.sections.data import DataSpec
+from mlspec.sections.target import Target
 
 MANY = 20
 """Different numbers in a target column from which on it may be a quantity rather than classes."""

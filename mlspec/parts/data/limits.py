@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import DataSpec
 from mlspec.runtime.preprocess.base import MAX_CHARACTERS
+from mlspec.sections.data import DataSpec
 
 LARGEST_TARGET = 3e38
 """Targets are float32 in training; a larger one would be infinite."""

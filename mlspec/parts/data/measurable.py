@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate import undefined
-from mlspec.parts.evaluate.spec import EvaluateSpec
-from mlspec.parts.model.spec import Custom, ModelSpec
+from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.model import Custom, ModelSpec
 
 
 def measurable(job: Job, data: DataSpec, tables: Mapping[str, pa.Table]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlspec.parts.data.spec import MAYBE, NULLS, DataSpec
+from mlspec.sections.data import MAYBE, NULLS, DataSpec
 
 
 def words(data: DataSpec, column: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from mlspec.parts.data.spec import Format
+from mlspec.sections.data import Format
 
 _SPACES = "\u00a0\u202f\u2009"
 """Spaces that separate thousands beside the plain one."""

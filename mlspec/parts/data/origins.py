@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlspec.parts.data.raw import Place, Raw
-from mlspec.parts.data.spec import SPLITS
+from mlspec.sections.data import SPLITS
 
 FILE = "data/origins.parquet"
 

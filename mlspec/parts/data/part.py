@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mlspec.parts.data import address, faults
-from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.parts.data import faults
 from mlspec.parts.data.watched import watched
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage, outermost
+from mlspec.sections import addresses
+from mlspec.sections.data import SPLITS, DataSpec
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 
@@ -38,7 +39,7 @@ def stages(project: Project) -> Iterable[Stage]:
     if data is None:
         return
     if data.remotes:
-        alone = all(address.is_local_service(source) for source, _ in data.remotes.values())
+        alone = all(addresses.is_local_service(source) for source, _ in data.remotes.values())
         yield Stage(
             "fetch",
             "Fetch " + ", ".join(source for source, _ in data.remotes.values()),
@@ -72,6 +73,6 @@ def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
     """What the stage reads: the code of its callables, files and folders."""
-    callables = [source for source in data.sources.values() if address.is_callable(source)]
+    callables = [source for source in data.sources.values() if addresses.is_callable(source)]
     yield from project.surroundings.code_of(*callables)
     yield from watched(data)

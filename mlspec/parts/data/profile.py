@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.runtime.preprocess.image import opened
 from mlspec.runtime.preprocess.picture import BACKGROUND
+from mlspec.sections.data import DataSpec
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 50

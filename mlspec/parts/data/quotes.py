@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlspec.errors import StageError
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from mlspec.errors import StageError
 from mlspec.job import user_code
 from mlspec.parts.data import folders, jsonl, separated
-from mlspec.parts.data.address import is_callable
 from mlspec.parts.data.contents import contents
 from mlspec.parts.data.files import tables
 from mlspec.parts.data.raw import Piece, Raw, joined
 from mlspec.parts.data.sniff import refuse_placeholders
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.addresses import is_callable
+from mlspec.sections.data import DataSpec
 
 
 def read(data: DataSpec, root: Path, name: str) -> Raw:

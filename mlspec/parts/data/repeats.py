@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from mlspec.parts.data.raw import Place
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 Keys = Mapping[str, Sequence[bytes]]
 """For each row of each split a digest of its inputs."""

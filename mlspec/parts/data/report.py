@@ -13,8 +13,8 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_text
 from mlspec.parts.data import jsonl, separated
 from mlspec.parts.data.raw import Failure
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.values import text as as_text
+from mlspec.sections.data import DataSpec
 
 FILE = "data/failed_rows.csv"
 SHOWN = 5

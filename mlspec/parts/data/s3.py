@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.errors import StageError
-from mlspec.parts.data.address import folder as above_wildcard
-from mlspec.parts.data.address import has_wildcard
+from mlspec.sections.addresses import folder as above_wildcard
+from mlspec.sections.addresses import has_wildcard
 
 CHUNK = 1024 * 1024
 

@@ -19,7 +19,7 @@ from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
 from mlspec.parts.data.raw import Failure, Piece, Place
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 BLOCK = 16 * 1024 * 1024
 """Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import SPLITS, DataSpec
+from mlspec.sections.data import SPLITS, DataSpec
 
 Unit = list[int]
 """Rows that stay together."""

@@ -19,9 +19,9 @@ from mlspec.parts.data.labels import indexed
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.values import BOOLEANS, missing
 from mlspec.parts.data.words import category, text
+from mlspec.sections.data import DataSpec
 
 LARGEST = 1e150
 """The square of a larger number is no longer a number, and a spread could not be computed."""

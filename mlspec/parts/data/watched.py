@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from mlspec.parts.data import address
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections import addresses
+from mlspec.sections.data import DataSpec
 
 
 def watched(data: DataSpec) -> Iterator[str]:
@@ -14,8 +14,8 @@ def watched(data: DataSpec) -> Iterator[str]:
     # Paths in an image column start from the folder of the file that they are in.
     beside = data.holds_paths and data.format.images is None
     for path in data.files.values():
-        place = address.folder(path)
-        above = place if address.has_wildcard(path) else posixpath.dirname(place)
+        place = addresses.folder(path)
+        above = place if addresses.has_wildcard(path) else posixpath.dirname(place)
         yield (above or place) if beside else place
     if data.holds_paths and data.format.images is not None:
         yield data.format.images

@@ -13,10 +13,10 @@ from mlspec.parts.data.column import Typed
 from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.spec import MAYBE, DataSpec
 from mlspec.parts.data.values import BOOLEANS, listed, missing, textual
 from mlspec.parts.data.values import text as as_text
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
+from mlspec.sections.data import MAYBE, DataSpec
 
 
 def text(_: DataSpec, raw: Raw, name: str) -> Typed:

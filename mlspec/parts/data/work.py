@@ -25,11 +25,11 @@ from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
 from mlspec.parts.data.repeats import repeats
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
-from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
 
 
 def main(job: Job) -> None:

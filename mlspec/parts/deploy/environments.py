@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mlspec.parts.deploy.spec import Deploy
+from mlspec.sections.deploy import Deploy
 from mlspec.spec.base import Finding
 from mlspec.spec.environments import at, shared
 from mlspec.spec.names import suffixed

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from mlspec.parts.deploy.spec import FunctionUrl, Lambda, Rollout
-from mlspec.parts.package.spec import DockerImage, Package
+from mlspec.sections.deploy import FunctionUrl, Lambda, Rollout
+from mlspec.sections.package import DockerImage, Package
 from mlspec.source.document import Location
 from mlspec.spec.base import Finding
 from mlspec.spec.types import SecretRef, bound_parts, size_bytes

@@ -7,15 +7,15 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.ci.spec import Ci
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.deploy import environments, limits, rights, settings
-from mlspec.parts.deploy.spec import Deploy, Lambda, Rollout
 from mlspec.parts.images.settings import github_trust
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.ci import Ci
+from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy, Lambda, Rollout
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 

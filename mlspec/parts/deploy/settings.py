@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mlspec.parts.deploy.spec import FunctionUrl, Lambda
 from mlspec.parts.images.settings import account, arn, image_uri, partition, tags
-from mlspec.parts.images.spec import Ecr, Registry
-from mlspec.parts.package.spec import Package
+from mlspec.sections.deploy import FunctionUrl, Lambda
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Ecr, Registry
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import SecretRef
 

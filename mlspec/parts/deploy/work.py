@@ -12,7 +12,7 @@ from mlspec.job import Job
 from mlspec.parts.deploy import audience
 from mlspec.parts.export.lineage import config_digest
 from mlspec.parts.package.difference import TOLERANCE, difference
-from mlspec.parts.package.spec import Package
+from mlspec.sections.package import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.choice import current

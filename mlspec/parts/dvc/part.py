@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.protocol import no_check as check
 from mlspec.parts.protocol import no_stages as stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.data import DataSpec
 from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]

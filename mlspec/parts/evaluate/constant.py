@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mlspec.learning.metrics import Classified, of_classified, scores
-from mlspec.parts.evaluate.names import LOWER_IS_BETTER
+from mlspec.sections.metric_names import LOWER_IS_BETTER
 
 Metrics = Mapping[str, float | None]
 

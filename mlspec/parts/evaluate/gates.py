@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlspec.parts.evaluate.names import RANGES
+from mlspec.sections.metric_names import RANGES
 from mlspec.spec.types import bound_parts
 
 _FORM = re.compile(r"([a-z][a-z0-9_]*)(?:\[(.+)\])?(?:@([^=]+=.+))?", re.DOTALL)

@@ -8,7 +8,7 @@ from typing import Any
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.evaluate.gates import measured, parse
-from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.spec.types import holds
 
 

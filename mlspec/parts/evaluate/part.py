@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.gates import Target, parse, possible
-from mlspec.parts.evaluate.names import NAMES, PER_CLASS, Task
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
-from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
-from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec, Slice
+from mlspec.sections.metric_names import NAMES, PER_CLASS, Task
+from mlspec.sections.model import Custom, ModelSpec
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from mlspec.parts.evaluate.spec import Slice
+from mlspec.sections.evaluate import Slice
 from mlspec.spec.names import suggest
 
 MISSING = "(missing)"

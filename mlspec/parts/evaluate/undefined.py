@@ -7,8 +7,8 @@ from typing import Any
 
 from mlspec.parts.evaluate import slices
 from mlspec.parts.evaluate.gates import parse
-from mlspec.parts.evaluate.names import NAMES, Task
-from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.metric_names import NAMES, Task
 
 Column = Sequence[Any]
 

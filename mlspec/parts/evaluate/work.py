@@ -22,9 +22,9 @@ from mlspec.learning.metrics import Classified, classified, of_classified, per_c
 from mlspec.learning.rows import load, schema, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
-from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
 from mlspec.parts.evaluate.undefined import reasons
 from mlspec.runtime.preprocess import load as load_preprocess
+from mlspec.sections.evaluate import EvaluateSpec, Slice
 
 Measure = Callable[[Tensor], dict[str, float | None]]
 """The metrics of some rows, by their numbers."""

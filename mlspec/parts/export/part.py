@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate.part import PASSED, code
-from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.opsets import EXPORTED, newest
-from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.package.pins import ONNXRUNTIME
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.export import ExportSpec
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 

@@ -17,15 +17,15 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.rows import Rows, load, schema
-from mlspec.parts.evaluate.names import LOWER_IS_BETTER, Task
-from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.graph import OUTPUT, write
 from mlspec.parts.export.lineage import lineage
 from mlspec.parts.export.proof import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
-from mlspec.parts.export.spec import ExportSpec, Onnx
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.runtime.preprocess import load as load_preprocess
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.export import ExportSpec, Onnx
+from mlspec.sections.metric_names import LOWER_IS_BETTER, Task
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import size_bytes
 

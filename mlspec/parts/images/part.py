@@ -7,13 +7,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.ci.spec import Ci
-from mlspec.parts.deploy.spec import Deploy
 from mlspec.parts.images import settings
-from mlspec.parts.images.spec import Registry
-from mlspec.parts.package.spec import Package
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.ci import Ci
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
 

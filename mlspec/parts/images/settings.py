@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mlspec.parts.images.spec import Ecr
+from mlspec.sections.registry import Ecr
 
 Json = dict[str, Any]
 KEEP: Final = "keep-"

@@ -6,7 +6,7 @@ import sys
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.images.spec import Registry
+from mlspec.sections.registry import Registry
 from mlspec.shipping import account, pushing, releases
 from mlspec.shipping.choice import current
 from mlspec.shipping.converge import carry_out

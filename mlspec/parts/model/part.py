@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.model.spec import AnyModel, Custom, ImageClassifier, ModelSpec, TextClassifier
-from mlspec.parts.model.spec import Tabular as TabularModel
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.protocol import no_stages as stages
+from mlspec.sections.data import DataSpec
+from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, TextClassifier
+from mlspec.sections.model import Tabular as TabularModel
 from mlspec.source.python import Signature, find_class, module_names, signature, unreadable
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.monitor import dashboard, fields, rules
-from mlspec.parts.monitor.spec import Monitor
 from mlspec.parts.protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.monitor import Monitor
 from mlspec.spec.base import Finding
 from mlspec.spec.environments import shared
 from mlspec.spec.names import suffixed, suggest

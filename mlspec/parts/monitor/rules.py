@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlspec.parts.monitor.spec import Alerts
+from mlspec.sections.monitor import Alerts
 from mlspec.spec.types import bound_parts, duration_seconds
 
 Json = dict[str, Any]

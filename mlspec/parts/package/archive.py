@@ -13,7 +13,7 @@ from typing import Final
 from mlspec.errors import StageError
 from mlspec.job import whole
 from mlspec.parts.package import limits, pins, wheels
-from mlspec.parts.package.spec import LambdaZip
+from mlspec.sections.package import LambdaZip
 from mlspec.spec.types import size_bytes
 
 _SUFFIXES: Final = (".pyi", ".a", ".h", ".pyc")

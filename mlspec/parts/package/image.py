@@ -11,11 +11,11 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
-from mlspec.parts.deploy.spec import Deploy, Lambda
 from mlspec.parts.package import base, emulator, engine, lambda_zip, limits
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.proof import prove
-from mlspec.parts.package.spec import DockerImage, Package
+from mlspec.sections.deploy import Deploy, Lambda
+from mlspec.sections.package import DockerImage, Package
 from mlspec.shipping.record import labels, read_commit, release_record
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import size_bytes

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh
-from mlspec.parts.deploy.spec import Lambda
 from mlspec.parts.package import emulator, limits, pins, wheels
 from mlspec.parts.package.answers import Expected
 from mlspec.parts.package.process import Asked, through_emulator, without_emulator
-from mlspec.parts.package.spec import LambdaZip
+from mlspec.sections.deploy import Lambda
+from mlspec.sections.package import LambdaZip
 from mlspec.shipping.record import labels, read_commit, release_record
 from mlspec.spec.types import size_bytes
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlspec.parts.package import pins
-from mlspec.parts.package.spec import DockerImage, LambdaZip
+from mlspec.sections.package import DockerImage, LambdaZip
 from mlspec.spec.base import Finding
 from mlspec.spec.types import size_bytes
 

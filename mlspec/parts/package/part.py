@@ -8,13 +8,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.deploy.spec import Deploy
-from mlspec.parts.export.spec import ExportSpec
 from mlspec.parts.package import limits, pins
-from mlspec.parts.package.spec import DockerImage, Package
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.export import ExportSpec
+from mlspec.sections.package import DockerImage, Package
 from mlspec.source.bases import pinned
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project, ProjectInfo

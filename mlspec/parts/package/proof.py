@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlspec.errors import StageError
-from mlspec.parts.deploy.spec import Lambda
 from mlspec.parts.package import emulator
 from mlspec.parts.package.answers import Expected
 from mlspec.parts.package.container import READ_ONLY, Container, running
 from mlspec.parts.package.engine import Client
-from mlspec.parts.package.spec import DockerImage
+from mlspec.sections.deploy import Lambda
+from mlspec.sections.package import DockerImage
 from mlspec.spec.types import size_bytes
 
 INDEXES: Final = (

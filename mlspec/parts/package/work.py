@@ -11,7 +11,7 @@ from pathlib import Path
 import mlspec
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_text
-from mlspec.parts.package.spec import Package
+from mlspec.sections.package import Package
 
 _ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__version__ = "{version}"\n'
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mlspec.parts.data.part import ORIGINS, PARQUET, PROFILE, SCHEMA
-from mlspec.parts.data.spec import Check, DataSpec
 from mlspec.parts.evaluate.part import METRICS
-from mlspec.parts.evaluate.spec import EvaluateSpec
 from mlspec.parts.export.part import BUNDLE
-from mlspec.parts.export.spec import ExportSpec
-from mlspec.parts.model.spec import Custom, ModelSpec
-from mlspec.parts.test.spec import FITS, TestSpec
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage, outermost
+from mlspec.sections.data import Check, DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.export import ExportSpec
+from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.test import FITS, TestSpec
 from mlspec.source.surroundings import TESTS
 from mlspec.spec.base import Finding
 from mlspec.spec.project import Project

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from mlspec.parts.test.spec import FITS, Perturbation
 from mlspec.runtime.preprocess.image import opened
 from mlspec.runtime.preprocess.picture import BACKGROUND
+from mlspec.sections.test import FITS, Perturbation
 
 Row = Mapping[str, Any]
 Pixels = np.ndarray[Any, np.dtype[np.float64]]

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from mlspec.errors import StageError
 from mlspec.job import Job, whole, write_json
 from mlspec.parts.test.perturb import disturbed
-from mlspec.parts.test.spec import Robustness, TestSpec, fitting
 from mlspec.runtime import BundleError, Predictor
+from mlspec.sections.test import Robustness, TestSpec, fitting
 
 SHOWN = 3
 NOTHING_RAN = 5

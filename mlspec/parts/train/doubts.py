@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mlspec.parts.evaluate.names import direction
 from mlspec.parts.train.monitors import GOALS, Monitor
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.metric_names import direction
+from mlspec.sections.train import TrainSpec
 from mlspec.spec.base import Finding
 
 Lines = Mapping[str, Mapping[str, int]]

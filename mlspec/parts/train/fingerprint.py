@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlspec.job import Job
-from mlspec.parts.evaluate.names import MEASURED
-from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
+from mlspec.sections.metric_names import MEASURED
+from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.source import reads
 from mlspec.source.imports import Imports
 from mlspec.watch import paused

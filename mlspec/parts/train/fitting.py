@@ -25,12 +25,12 @@ from mlspec.learning.first_batch import Expected, FirstBatch
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.learning.shares import shared
 from mlspec.parts.evaluate import undefined
-from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.logged import LoggedTwice
 from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.smallest import single_rows
-from mlspec.parts.train.spec import TrainSpec
 from mlspec.runtime.preprocess import Preprocess
+from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.train import TrainSpec
 from mlspec.spec.types import duration_seconds
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlspec.parts.evaluate.names import asked, better, direction
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.metric_names import asked, better, direction
+from mlspec.sections.train import TrainSpec
 
 Mode = Literal["min", "max"]
 GOALS: dict[Mode, str] = {"min": "minimize", "max": "maximize"}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.evaluate.names import MEASURED, NAMES, logged
-from mlspec.parts.model.spec import Custom, ModelSpec, TextClassifier
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.train import doubts
 from mlspec.parts.train.monitors import of_run, of_train
-from mlspec.parts.train.spec import Checkpoint, TrainSpec
 from mlspec.plan.stage import Output, Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.metric_names import MEASURED, NAMES, logged
+from mlspec.sections.model import Custom, ModelSpec, TextClassifier
+from mlspec.sections.train import Checkpoint, TrainSpec
 from mlspec.source.python import find_class, logged_in, logged_names
 from mlspec.spec.base import Finding
 from mlspec.spec.environments import at as value_at

@@ -16,8 +16,8 @@ from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_json, write_text
 from mlspec.learning import ranks
 from mlspec.parts.data.decisions import Decisions
-from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train.fitting import Fitting
+from mlspec.sections.model import Custom, ModelSpec
 
 _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
 """What only a run that goes on needs; two thirds of a checkpoint."""

@@ -15,7 +15,7 @@ from mlspec.job import own_frames, shown_frame
 from mlspec.learning.batches import sizes
 from mlspec.learning.networks import ImageNetwork
 from mlspec.learning.rows import Rows
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.train import TrainSpec
 
 _ONE_VALUE = "Expected more than 1 value per channel when training"
 """What torch raises from batch normalisation (https://github.com/pytorch/pytorch/issues/7716)."""

@@ -24,17 +24,17 @@ from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema, texts_cut
 from mlspec.learning.tracking import Tracker
 from mlspec.parts.data.decisions import Decision, Decisions
-from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.evaluate import slices, undefined
-from mlspec.parts.evaluate.names import DEFAULT
-from mlspec.parts.evaluate.spec import EvaluateSpec
-from mlspec.parts.model.spec import Custom, ModelSpec
 from mlspec.parts.train import doubts
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
 from mlspec.parts.train.smallest import enough, epochs, normalisable, uneven
-from mlspec.parts.train.spec import TrainSpec
+from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.metric_names import DEFAULT
+from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.train import TrainSpec
 from mlspec.spec.base import Finding
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from mlspec.errors import StageError
-from mlspec.parts.deploy.spec import Rollout
+from mlspec.sections.deploy import Rollout
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.rollout.measure import Instruments, Measured
 from mlspec.shipping.rollout.verdict import Verdict, judge

@@ -12,8 +12,8 @@ from typing import Any
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy.settings import Function
-from mlspec.parts.deploy.spec import Deploy, Rollout
 from mlspec.parts.images.settings import tags
+from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import alias, pushing
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.history import Event, History

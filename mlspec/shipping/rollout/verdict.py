@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mlspec.parts.deploy.spec import Rollout
+from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.measure import Measured
 from mlspec.spec.types import holds
 

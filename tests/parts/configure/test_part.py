@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from mlspec.parts.configure import part
-from mlspec.parts.configure.spec import Experiments, Sweep
-from mlspec.parts.track.spec import TrackSpec, Wandb
-from mlspec.parts.train.spec import TrainSpec
 from mlspec.plan.stage import Stage
 from mlspec.render.renderer import render
 from mlspec.run.hydra_text import written
+from mlspec.sections.experiments import Experiments, Sweep
+from mlspec.sections.track import TrackSpec, Wandb
+from mlspec.sections.train import TrainSpec
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.project import Project
 from tests.parts.targets import codes

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from mlspec.job import Job
 from mlspec.parts.data import fetch, work
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 
 BASE: dict[str, Any] = {
     "source": "data/rows.csv",

@@ -14,7 +14,7 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.parts.data import work
-from mlspec.parts.evaluate.spec import EvaluateSpec
+from mlspec.sections.evaluate import EvaluateSpec
 from tests.parts.data.project import csv, job, made, read, spec, write
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.parts.data.spec import DataSpec
+from mlspec.sections.data import DataSpec
 from tests.parts.data.project import made, read, rows, write
 from tests.parts.data.test_files import POINTER, refused, said
 from tests.parts.data.test_images import picture

@@ -215,7 +215,7 @@ def test_only_what_is_elsewhere_is_fetched(tmp_path: Path) -> None:
 
 
 def test_params_are_keys_of_the_section(tmp_path: Path) -> None:
-    from mlspec.parts.data.spec import DataSpec
+    from mlspec.sections.data import DataSpec
 
     for stage in stages(tmp_path, section(source="https://example.org/a.csv")).values():
         assert all(param.removeprefix("data.") in DataSpec.model_fields for param in stage.params)

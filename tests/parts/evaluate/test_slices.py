@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlspec.parts.evaluate.slices import cut, names_of_bins
-from mlspec.parts.evaluate.spec import Slice
+from mlspec.sections.evaluate import Slice
 
 
 def test_values_the_most_frequent_first() -> None:

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mlspec.learning.metrics import scores  # noqa: E402
-from mlspec.parts.evaluate.names import NAMES, Task  # noqa: E402
-from mlspec.parts.evaluate.spec import EvaluateSpec  # noqa: E402
 from mlspec.parts.evaluate.undefined import gates, monitors, reasons, shown, undefined  # noqa: E402
+from mlspec.sections.evaluate import EvaluateSpec  # noqa: E402
+from mlspec.sections.metric_names import NAMES, Task  # noqa: E402
 
 TARGETS: dict[str, tuple[Task, list[Any]]] = {
     "numbers": ("regression", [1.0, 2.0, 3.0, 4.0]),

@@ -10,7 +10,7 @@ from mlspec.parts.package.base import pin
 from mlspec.parts.package.container import _response
 from mlspec.parts.package.engine import Client, failure
 from mlspec.parts.package.proof import INDEXES, _architecture, _kind, _size
-from mlspec.parts.package.spec import DockerImage
+from mlspec.sections.package import DockerImage
 
 DIGEST = "sha256:" + "1" * 64
 

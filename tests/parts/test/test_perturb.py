@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
 from mlspec.parts.test.perturb import _HOW, disturbed  # noqa: E402
-from mlspec.parts.test.spec import FITS, Perturbation, fitting  # noqa: E402
+from mlspec.sections.test import FITS, Perturbation, fitting  # noqa: E402
 
 TEXT = {"s": {"type": "text"}}
 SENTENCE = "The professor talked us into a café near the harbour."

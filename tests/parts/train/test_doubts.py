@@ -8,7 +8,7 @@ import pytest
 
 from mlspec.parts.train import doubts
 from mlspec.parts.train.smallest import epochs
-from mlspec.parts.train.spec import EarlyStopping, TrainSpec
+from mlspec.sections.train import EarlyStopping, TrainSpec
 from tests.parts import projects
 
 

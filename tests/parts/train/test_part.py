@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.parts.data.spec import DataSpec
-from mlspec.parts.model.spec import Custom
-from mlspec.parts.train.spec import Checkpoint, TrainSpec
+from mlspec.sections.data import DataSpec
+from mlspec.sections.model import Custom
+from mlspec.sections.train import Checkpoint, TrainSpec
 from tests.parts.projects import raw
 
 CHANGES_THE_WEIGHTS: dict[str, str] = {

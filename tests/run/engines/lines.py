@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlspec.parts.data.spec import DataSpec, Target
 from mlspec.parts.dvc import part
 from mlspec.plan.stage import Output, Stage
 from mlspec.render.quoting import hydra, yaml
 from mlspec.render.renderer import render
+from mlspec.sections.data import DataSpec, Target
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.project import Project
 

@@ -25,7 +25,7 @@ from mlspec.parts.deploy import work as deploy
 from mlspec.parts.images import work as images
 from mlspec.parts.package import image, pins
 from mlspec.parts.package import work as package
-from mlspec.parts.package.spec import LambdaZip, Package
+from mlspec.sections.package import LambdaZip, Package
 from mlspec.shipping import remote
 from mlspec.shipping.local.faults import Faults
 from mlspec.shipping.local.rehearsal import Rehearsal, here

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mlspec.parts.deploy.spec import Rollout
+from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.measure import Measured
 from mlspec.shipping.rollout.verdict import judge, stability
 from tests.shipping.rollout.world import plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlspec.errors import StageError
-from mlspec.parts.deploy.spec import Rollout
+from mlspec.sections.deploy import Rollout
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.rollout.course import Course
 from mlspec.shipping.rollout.measure import Instruments, Measured

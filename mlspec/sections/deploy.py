@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.parts.images.spec import REGION
+from mlspec.sections.registry import REGION
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import Bound, Duration, SecretRef, shown
 

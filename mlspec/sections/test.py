@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlspec.parts.data.spec import InputType
+from mlspec.sections.data import InputType
 from mlspec.spec.base import SpecModel
 
 Perturbation = Literal[

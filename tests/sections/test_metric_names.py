@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlspec.parts.evaluate.names import NAMES, direction
+from mlspec.sections.metric_names import NAMES, direction
 
 
 @pytest.mark.parametrize(

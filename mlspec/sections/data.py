@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.parts.data import address
-from mlspec.parts.data.address import Source
-from mlspec.parts.data.target import Target
+from mlspec.sections import addresses
+from mlspec.sections.addresses import Source
+from mlspec.sections.target import Target
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import ProjectPath
 
@@ -228,9 +228,9 @@ class DataSpec(SpecModel):
     @property
     def kind(self) -> Literal["local", "remote", "callable"]:
         """Where the source lies."""
-        if address.is_remote(self.source):
+        if addresses.is_remote(self.source):
             return "remote"
-        return "callable" if address.is_callable(self.source) else "local"
+        return "callable" if addresses.is_callable(self.source) else "local"
 
     @property
     def sources(self) -> dict[str, str]:
@@ -242,15 +242,15 @@ class DataSpec(SpecModel):
     def remotes(self) -> dict[str, tuple[str, str]]:
         """What has to be fetched: the address, and where it is put in the project, by the keys of `sources`."""
         return {
-            name: (source, posixpath.join("data/raw", name, address.file_name(source)))
+            name: (source, posixpath.join("data/raw", name, addresses.file_name(source)))
             for name, source in self.sources.items()
-            if address.is_remote(source)
+            if addresses.is_remote(source)
         }
 
     @property
     def fetched(self) -> str:
         """Where a remote source is put, relative to the project."""
-        return "data/raw/" + address.file_name(self.source)
+        return "data/raw/" + addresses.file_name(self.source)
 
     def digest(self, name: str) -> str | None:
         """The SHA-256 that a fetched source must have, by the keys of `sources`."""
@@ -262,7 +262,7 @@ class DataSpec(SpecModel):
     @property
     def files(self) -> dict[str, str]:
         """Paths and globs to read, in the project, by the keys of `sources`; a callable has none."""
-        places = {name: source for name, source in self.sources.items() if not address.is_callable(source)}
+        places = {name: source for name, source in self.sources.items() if not addresses.is_callable(source)}
         return places | {name: path for name, (_, path) in self.remotes.items()}
 
     @property
@@ -276,7 +276,7 @@ class DataSpec(SpecModel):
         if self.format.type:
             return self.format.type
         name = self.files.get("", "").lower()
-        if address.many(self.source):
+        if addresses.many(self.source):
             name = self.source.lower()
         name = re.sub(r"\[([a-z])\1\]", r"\1", name)  # `[cC]` of a pattern for both cases
         stem, _, ending = name.rpartition(".")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from mlspec.parts.evaluate.names import DEFAULT, ClassMetric, NumberMetric, Task
+from mlspec.sections.metric_names import DEFAULT, ClassMetric, NumberMetric, Task
 from mlspec.spec.base import SpecModel
 from mlspec.spec.types import Bound
 
