@@ -17,6 +17,7 @@ from mlspec.run.engines.choice import ENGINES
 from mlspec.run.engines.protocol import Engine
 from mlspec.run.journal import Journal
 from mlspec.run.schedule import Schedule, Selection, Step, chosen, schedule
+from mlspec.stage_result import Reason
 from mlspec.workspace.changes import SIGNS, ChangeSet
 from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
@@ -64,7 +65,7 @@ def look_ahead(where: Place, selection: Selection, engine_name: str = "dvc") -> 
 
 
 def _engine(
-    build: Build, roots: Roots, changes: ChangeSet, name: str, looks: Mapping[str, Callable[[], str | None]]
+    build: Build, roots: Roots, changes: ChangeSet, name: str, looks: Mapping[str, Callable[[], Reason | None]]
 ) -> Engine:
     coming = {change.path: change.after for change in changes.pending}
     return ENGINES[name](roots.project, coming, raw(build.project, build.plan.stages), looks)
@@ -82,7 +83,7 @@ def engine_here(build: Build, root: Path) -> Engine:
     )
 
 
-def outdated(build: Build, engine: Engine) -> dict[str, str]:
+def outdated(build: Build, engine: Engine) -> dict[str, Reason]:
     """The stages whose files are not what the spec, the data and the code of now would make, and why."""
     pure = [stage for stage in build.plan.stages if not stage.effects]
     steps = schedule(pure, engine.status(pure), Selection()).steps
@@ -122,10 +123,12 @@ def _line(console: Console, outlook: Outlook, step: Step, width: int, last: str)
     return f"{sign} {name}  {because(step.reason, last)}{about}"
 
 
-def because(reason: str, last: str) -> str:
+def because(reason: Reason, last: str) -> str:
     """Why a stage would run, where its last run `failed` or was `interrupted`: one that did not end has not run."""
     told = _LAST.get(last, "")
-    return told if told and reason == "never ran" else f"{reason}; {told}" if told else reason
+    if not told:
+        return reason.text
+    return told if reason.kind == "never-ran" else f"{reason}; {told}"
 
 
 def summary(outlook: Outlook) -> str:
@@ -153,7 +156,8 @@ def to_json(outlook: Outlook) -> dict[str, object]:
             "command": step.stage.command,
             "run": step.reason is not None,
             "certain": step.certain,
-            "reason": step.reason,
+            "reason": step.reason.text if step.reason else None,
+            "reason_kind": step.reason.kind if step.reason else None,
             "after": list(step.after),
             "estimate": outlook.estimates.get(step.stage.name),
         }

@@ -10,7 +10,6 @@ from mlspec.cli.console import Console
 from mlspec.cli.outlook import duration
 from mlspec.diagnostics import width
 from mlspec.run.outcome import Outcome
-from mlspec.run.runner import UP_TO_DATE
 from mlspec.run.schedule import Schedule, Step
 
 _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red", "interrupted": "yellow"}
@@ -52,10 +51,10 @@ class Progress:
     def ended(self, outcome: Outcome) -> None:
         """A stage has come to an end, or needed none."""
         self._console.update("")
-        if outcome.status == "cached" and outcome.log is None and outcome.reason == UP_TO_DATE:
+        if outcome.reason.kind == "up-to-date":
             return  # the plan has said so
         seconds = f" in {duration(outcome.seconds)}" if outcome.status == "ran" else ""
-        reason = f": {outcome.reason}" if outcome.reason and outcome.status != "ran" else ""
+        reason = f": {outcome.reason}" if outcome.reason.text and outcome.status != "ran" else ""
         status = self._console.paint(outcome.status, _COLOURS[outcome.status])
         self._console.say(f"{self._place(outcome.stage)} {status}{seconds}{reason}")
 

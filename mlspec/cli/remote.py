@@ -14,8 +14,9 @@ from mlspec.errors import MlspecError
 from mlspec.parts.protocol import Part
 from mlspec.shipping.change import Change, told
 from mlspec.spec.project import Project
+from mlspec.stage_result import Reason
 
-COMPARES = "compares, and acts on what differs"
+COMPARES = Reason("not-compared", "compares, and acts on what differs")
 """Why a stage with effects runs whose world cannot be looked at from here."""
 _COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 Look = Callable[[Project, Path], Sequence[Change]]
@@ -33,13 +34,13 @@ class Remote:
     _dark: str = ""
     """Why nothing out there can be seen: what was waited for once is not waited for again."""
 
-    def looks(self) -> dict[str, Callable[[], str | None]]:
+    def looks(self) -> dict[str, Callable[[], Reason | None]]:
         """For each stage that has an observer why it would run; None where nothing differs. Each looks when called, and
         again the next time: the world moves."""
         found = {name: path for part in self.parts for name, path in getattr(part, "OBSERVERS", {}).items()}
         return {name: partial(self._reason, name, path) for name, path in found.items()}
 
-    def _reason(self, stage: str, path: str) -> str | None:
+    def _reason(self, stage: str, path: str) -> Reason | None:
         self.seen.pop(stage, None)
         self.unseen.pop(stage, None)
         if self._dark:
@@ -52,7 +53,8 @@ class Remote:
             self._dark = error.message if error.code == "unreachable" else ""
             return COMPARES
         signs: Counter[str] = Counter(change.sign for change in self.seen[stage] if not change.held)
-        return " ".join(f"{sign}{signs[sign]}" for sign in "+~-") if signs else None
+        counts = " ".join(f"{sign}{signs[sign]}" for sign in "+~-")
+        return Reason("remote-differs", counts) if signs else None
 
     @property
     def changes(self) -> list[Change]:

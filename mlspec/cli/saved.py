@@ -21,7 +21,7 @@ from mlspec.cli.outlook import Outlook, look_ahead, to_json
 from mlspec.errors import ConflictError, UsageError
 from mlspec.job import write_text
 from mlspec.run.engines.tree import Tree
-from mlspec.run.schedule import Selection
+from mlspec.run.schedule import Selection, Step
 from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import digest as text_digest
 from mlspec.workspace.lock import dump
@@ -137,12 +137,16 @@ def _plan(outlook: Outlook, where: Place, selection: Selection, engine: str) -> 
         lock_sha256=text_digest(dump(outlook.changes.lock_before)),
         files={c.path: File(action=c.action, before=_text(c.before), after=_text(c.after)) for c in pending},
         stages={
-            s.stage.name: Work(command=s.stage.command, reason=s.reason, certain=s.certain, forced=s.forced)
+            s.stage.name: Work(command=s.stage.command, reason=_reason(s), certain=s.certain, forced=s.forced)
             for s in steps
         },
         read={path: tree.digest(path) for path in sorted(paths)},
         rest=json.loads(json.dumps({key: value for key, value in to_json(outlook).items() if key not in _APART})),
     )
+
+
+def _reason(step: Step) -> str | None:
+    return None if step.reason is None else step.reason.text
 
 
 def _spec_digest(where: Place) -> str:

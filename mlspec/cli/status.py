@@ -14,7 +14,6 @@ from mlspec.errors import EXIT_OK
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Show what is current and what is stale. Changes nothing."""
     from mlspec.cli.outlook import because, duration, look_ahead, to_json
-    from mlspec.cli.remote import COMPARES
     from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
@@ -32,7 +31,7 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
         row = last.get(name)
         failed = row is not None and row.get("status") in ("failed", "interrupted")
         word, colour = ("up to date", "green") if step.reason is None else ("stale", "yellow")
-        if step.reason == COMPARES:
+        if step.reason is not None and step.reason.kind == "not-compared":
             word, colour = "not seen", "dim"  # only `plan` looks at what is out there
         mark = console.paint(f"{word:10}", colour, stream="out")
         why = because(step.reason, str(row["status"]) if row else "") if step.reason else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from mlspec.cli import rehearsed, target
@@ -64,7 +63,7 @@ def dry(console: Console, outlook: Outlook, outcomes: Sequence[Outcome]) -> int:
 
 
 def _document(outlook: Outlook, outcomes: Sequence[Outcome], code: int) -> dict[str, object]:
-    rows = [asdict(outcome) for outcome in outcomes]
+    rows = [outcome.to_json() for outcome in outcomes]
     return {"ok": code == EXIT_OK, "exit_code": code, "plan": to_json(outlook), "outcomes": rows}
 
 
@@ -109,8 +108,8 @@ def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:
     """Each command that would mend a lack, once, with the stages that it would bring."""
     mends: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
-        if outcome.status == "skipped" and outcome.help and outcome.reason.startswith("it needs"):
-            mends.setdefault((outcome.reason, outcome.help), []).append(outcome.stage)
+        if outcome.reason.kind == "lacks" and outcome.help:
+            mends.setdefault((outcome.reason.text, outcome.help), []).append(outcome.stage)
     for (reason, help), stages in mends.items():
         console.say(f"skipped {', '.join(stages)}: {reason}")
         console.say(f"  = help: {help}")

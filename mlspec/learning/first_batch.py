@@ -23,6 +23,7 @@ from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.sections.model import Custom
+from mlspec.stage_result import warn
 
 SAME = 0.5
 """Share of a batch's rows that are rows of the data: from here on both come from one preparation."""
@@ -249,12 +250,12 @@ class FirstBatch(pl.Callback):
             help = "train on artifacts/data/train.parquet, validate on artifacts/data/valid.parquet"
             self._refuse(f"{what}, so that evaluate would be too optimistic", help)
         else:
-            print(f"warning: {what}", flush=True)
+            warn(what)
 
     def _refuse(self, what: str, help: str) -> None:
         if self.expected.model.compare_inputs:
             raise StageError(what, help=f"{help}; if it is intended, set model.compare_inputs: false")
-        print(f"warning: {what}", flush=True)
+        warn(what)
 
 
 def _named(module: pl.LightningModule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

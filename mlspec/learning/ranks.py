@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from mlspec import watch
+from mlspec import stage_result, watch
 from mlspec.errors import MlspecError, StageError
 from mlspec.job import Job
 from mlspec.sections.train import TrainSpec
@@ -63,7 +63,7 @@ def _collect(pipes: list[Connection]) -> float | None:
             assert isinstance(pipe, Connection)
             rank = pipes.index(pipe)
             try:
-                kind, value, help = pipe.recv()
+                kind, value, help, reported = pipe.recv()
             except EOFError:
                 message = f"process {rank} of the training ended without a word"
                 raise StageError(message, help="it may have run out of memory: lower train.batch_size") from None
@@ -75,7 +75,9 @@ def _collect(pipes: list[Connection]) -> float | None:
                 raise error
             if kind == "interrupt":
                 raise KeyboardInterrupt
-            result = value if rank == 0 else result
+            if rank == 0:
+                result = value
+                stage_result.add(reported)
             waiting.remove(pipe)
     return result
 
@@ -99,7 +101,7 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Conn
         answered = ("interrupt", None, "")
     except Exception:  # noqa: BLE001 - raised again in the process that started this one
         answered = ("bug", traceback.format_exc(), "")
-    answer.send(answered)
+    answer.send((*answered, stage_result.messages()))
 
 
 def count() -> int:

@@ -39,7 +39,8 @@ class Journal:
 
     def outcome(self, outcome: Outcome) -> None:
         """A stage has come to an end."""
-        row = {"stage": outcome.stage, "status": outcome.status, "reason": outcome.reason, "help": outcome.help}
+        reason = {"reason": outcome.reason.text, "reason_kind": outcome.reason.kind}
+        row = {"stage": outcome.stage, "status": outcome.status, **reason, "help": outcome.help}
         self._add(event="stage", **row, seconds=outcome.seconds, log=outcome.log)
 
     def end(self, status: str) -> None:

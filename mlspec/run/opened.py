@@ -23,6 +23,7 @@ from mlspec.sections.data import DataSpec
 from mlspec.source import reads
 from mlspec.source.python import constants
 from mlspec.source.reads import covered, flow_list, inside
+from mlspec.stage_result import warn
 from mlspec.watch import PYTHON, Seen, watching
 
 _FOLDERS = frozenset({"artifacts", "conf", "multirun", "wandb"})
@@ -47,7 +48,7 @@ def watched(stage: str, job: Job) -> Iterator[None]:
         yield
     seen.read.update(_native(seen, stage, job.root, start))
     for reason in filter(None, seen.blind):
-        print(f"warning: not every file that is opened in {job.root} can be seen: {reason}", flush=True)
+        warn(f"not every file that is opened in {job.root} can be seen: {reason}")
     known = _known(job.root)
     mine = known.get(stage, ())
     declared = [*(path for path in _paths(entry, "deps") if path not in mine), *_own(stage, job)]
@@ -55,7 +56,7 @@ def watched(stage: str, job: Job) -> Iterator[None]:
     found = undeclared(seen, job.root, (*declared, *outputs))
     _record(known, stage, found, job.root)
     for line in _said(stage, job, [path for path in found if path not in mine]):
-        print(f"warning: {line}", flush=True)
+        warn(line)
 
 
 def _native(seen: Seen, stage: str, root: Path, start: float) -> set[str]:

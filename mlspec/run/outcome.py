@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from mlspec.stage_result import Reason
 
 Status = Literal["ran", "cached", "skipped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one stage in one run of the line.
+    """The end of one stage in one run of the pipeline.
 
-    `reason` says why it ran, was skipped or failed, as a sentence part; `help` the command that mends or goes on;
-    `log` the path of its log relative to the project; `seconds` is wall-clock time. `warnings` are what the stage has
-    to say although it went well: lines of its log that begin with `warning: `, without that word. `decisions` are
-    its lines that begin with `decision: `: how it interpreted what the spec leaves open.
+    `reason` says why it ran, was skipped or failed; `help` is the command that fixes it or resumes; `log` the path of
+    its log relative to the project; `seconds` is wall-clock time. `warnings` and `decisions` are what the stage
+    reported although it went well: doubts, and how it interpreted what the spec leaves open.
     """
 
     stage: str
     status: Status
-    reason: str = ""
+    reason: Reason = field(default_factory=Reason)
     help: str = ""
     seconds: float = 0.0
     log: str | None = None
     warnings: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The stable JSON shape."""
+        return {
+            "stage": self.stage,
+            "status": self.status,
+            "reason": self.reason.text,
+            "reason_kind": self.reason.kind,
+            "help": self.help,
+            "seconds": self.seconds,
+            "log": self.log,
+            "warnings": list(self.warnings),
+            "decisions": list(self.decisions),
+        }

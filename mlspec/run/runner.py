@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -11,10 +10,7 @@ from mlspec.run.engines.protocol import Engine
 from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step
-
-UP_TO_DATE = "up to date"
-_STOPPED = "stopped: "
-"""Opening of the line in which a stage says how it left the world when it was told to stop."""
+from mlspec.stage_result import Reason
 
 
 class Watcher(Protocol):
@@ -50,36 +46,25 @@ def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outco
     """The Outcome of a step that needs no running; None for one that does."""
     name = step.stage.name
     if any(outcome.status == "interrupted" for outcome in before.values()):
-        return Outcome(name, "skipped", "the run was interrupted", "mlspec apply")
+        return Outcome(name, "skipped", Reason("interrupted-before", "the run was interrupted"), "mlspec apply")
     if step.reason is None:
-        return Outcome(name, "cached", UP_TO_DATE)
+        return Outcome(name, "cached", Reason("up-to-date", "up to date"))
     blocked = next((n for n in step.after if before[n].status in ("failed", "skipped")), None)
     if blocked is not None:
         what = "failed" if before[blocked].status == "failed" else "was skipped"
-        return Outcome(name, "skipped", f"{blocked} {what}", before[blocked].help)
+        return Outcome(name, "skipped", Reason("blocked", f"{blocked} {what}"), before[blocked].help)
     if (lack := engine.lacks(step.stage)) is not None:
-        return Outcome(name, "skipped", *lack)
+        return Outcome(name, "skipped", Reason("lacks", lack[0]), lack[1])
     if not step.certain and engine.status([step.stage])[name] is None:
-        return Outcome(name, "cached", f"{' and '.join(step.after)} changed nothing that it reads")
+        unaffected = Reason("unaffected", f"{' and '.join(step.after)} changed nothing that it reads")
+        return Outcome(name, "cached", unaffected)
     return None
 
 
 def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
-    left = "it was stopped"
-
-    def heard(line: str) -> None:
-        nonlocal left
-        left = line.removeprefix(_STOPPED) if line.startswith(_STOPPED) else left
-        watcher.line(line)
-
     watcher.started(step)
-    start = time.monotonic()
-    try:
-        outcome = engine.run(step.stage, heard, force=step.forced)
-    except KeyboardInterrupt:
-        seconds = round(time.monotonic() - start, 3)
-        return Outcome(step.stage.name, "interrupted", left, "mlspec apply", seconds)
-    return replace(outcome, reason=outcome.reason or step.reason or "")
+    outcome = engine.run(step.stage, watcher.line, force=step.forced)
+    return outcome if outcome.reason.text or step.reason is None else replace(outcome, reason=step.reason)
 
 
 def _verdict(outcomes: tuple[Outcome, ...]) -> str:

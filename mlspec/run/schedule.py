@@ -9,6 +9,7 @@ from mlspec.errors import UsageError
 from mlspec.plan.graph import upstream
 from mlspec.plan.stage import Stage
 from mlspec.spec.names import suggest
+from mlspec.stage_result import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Step:
     """
 
     stage: Stage
-    reason: str | None
+    reason: Reason | None
     after: tuple[str, ...] = ()
     forced: bool = False
     certain: bool = True
@@ -47,7 +48,7 @@ class Schedule:
         return tuple(step for step in self.steps if step.reason is not None)
 
 
-def schedule(stages: Sequence[Stage], reasons: Mapping[str, str | None], selection: Selection) -> Schedule:
+def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], selection: Selection) -> Schedule:
     """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
     kept = chosen(stages, selection)
     names = {stage.name for stage in kept}
@@ -63,11 +64,13 @@ def schedule(stages: Sequence[Stage], reasons: Mapping[str, str | None], selecti
     return Schedule(tuple(steps))
 
 
-def _step(stage: Stage, reason: str | None, after: tuple[str, ...], moved: Sequence[str], force: Sequence[str]) -> Step:
+def _step(
+    stage: Stage, reason: Reason | None, after: tuple[str, ...], moved: Sequence[str], force: Sequence[str]
+) -> Step:
     if stage.name in force:
-        return Step(stage, "forced", after, forced=True)
+        return Step(stage, Reason("forced", "forced"), after, forced=True)
     if reason is None and moved:
-        return Step(stage, f"after {', '.join(moved)}", after, certain=False)
+        return Step(stage, Reason("upstream", f"after {', '.join(moved)}"), after, certain=False)
     return Step(stage, reason, after)
 
 

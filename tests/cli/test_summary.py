@@ -14,6 +14,7 @@ from mlspec.cli.summary import close
 from mlspec.plan.stage import Stage
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step
+from mlspec.stage_result import Reason
 from mlspec.workspace.roots import Roots
 
 
@@ -34,7 +35,7 @@ def test_the_way_on_has_the_same_target_and_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     help = "mlspec releases shows what happened; mend it, then: mlspec apply --force image"
-    failed = [Outcome("deploy", "failed", "no", help)]
+    failed = [Outcome("deploy", "failed", Reason("failed", "no"), help)]
     close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
     said = capsys.readouterr().err
     assert f"= help: {help}\n" in said
@@ -49,7 +50,7 @@ def test_the_way_on_has_the_same_target_and_environment(
 
 def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "deploy.log").write_text("version 2: canary\nerror: it was bad\n  = help: mend it\n")
-    failed = [Outcome("deploy", "failed", "it was bad", "mend it", log="deploy.log")]
+    failed = [Outcome("deploy", "failed", Reason("failed", "it was bad"), "mend it", log="deploy.log")]
     close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
     assert capsys.readouterr().err.splitlines()[1:6] == [
         "error: deploy failed: it was bad",

@@ -18,6 +18,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.run.outcome import Outcome
 from mlspec.source.surroundings import Surroundings
 from mlspec.spec.project import Project, ProjectInfo
+from mlspec.stage_result import Reason
 
 STAGES = (
     Stage("data", "Check and split the data", "data", ("data/raw.tsv",), (Output("artifacts/data"),)),
@@ -133,7 +134,10 @@ class Line:
 
 
 def ran(stages: Sequence[Stage] = STAGES) -> tuple[Outcome, ...]:
-    return tuple(Outcome(s.name, "ran", "never ran", "", SECONDS[s.name], f".mlspec/logs/{s.name}.log") for s in stages)
+    return tuple(
+        Outcome(s.name, "ran", Reason("never-ran", "never ran"), "", SECONDS[s.name], f".mlspec/logs/{s.name}.log")
+        for s in stages
+    )
 
 
 def bare(root: Path, name: str = "cola", description: str = "", stages: Sequence[Stage] = STAGES) -> Line:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlspec.run.outcome import Outcome
+from mlspec.stage_result import Reason
 from tests.run.leavings import classified, exported, number_column, png, profile, text_column, training
 from tests.run.line import STAGES, WORLD, Line, bare, ran
 
@@ -100,7 +101,9 @@ def regression(root: Path) -> Line:
     """House prices: a gate is missed, so the line stopped there."""
     outcomes = (
         *ran(STAGES[:3]),
-        Outcome("gate", "failed", "mae is 31250, needed <= 25000", "mlspec apply --until evaluate", 0.2),
+        Outcome(
+            "gate", "failed", Reason("failed", "mae is 31250, needed <= 25000"), "mlspec apply --until evaluate", 0.2
+        ),
     )
     line = replace(bare(root, "prices", "Predict the price of a house"), outcomes=outcomes)
     line.json(
@@ -174,7 +177,9 @@ def regression(root: Path) -> Line:
 
 def images(root: Path) -> Line:
     """Handwritten digits, ten classes, with little pictures of the mistakes; docker is missing."""
-    skipped = Outcome("package", "skipped", "needs docker: the engine does not answer", "sudo systemctl start docker")
+    skipped = Outcome(
+        "package", "skipped", Reason("lacks", "needs docker: the engine does not answer"), "sudo systemctl start docker"
+    )
     line = replace(bare(root, "digits", "Which digit is this?", (*STAGES, WORLD[0])), outcomes=(*ran(), skipped))
     labels = [str(n) for n in range(10)]
     line.json(
@@ -226,7 +231,12 @@ def images(root: Path) -> Line:
 def failed(root: Path) -> Line:
     """Training died in its second epoch; what lies in artifacts/ beyond the data is nothing."""
     trouble = Outcome(
-        "train", "failed", "the process ended with exit code 1", "mlspec apply", 41.7, ".mlspec/logs/train.log"
+        "train",
+        "failed",
+        Reason("killed", "the process ended with exit code 1"),
+        "mlspec apply",
+        41.7,
+        ".mlspec/logs/train.log",
     )
     line = replace(
         bare(root, description="Is this English sentence grammatical?"), outcomes=(*ran(STAGES[:1]), trouble)

@@ -7,15 +7,16 @@ from pathlib import Path
 from mlspec.run.journal import Journal
 from mlspec.run.outcome import Outcome
 from mlspec.run.report.history import history
+from mlspec.stage_result import Reason
 
 
 def test_the_last_duration_of_a_stage_that_ran_is_the_estimate(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(["train"])
-    journal.outcome(Outcome("train", "ran", "never ran", seconds=2.5))
-    journal.outcome(Outcome("train", "ran", "forced", seconds=3.5))
-    journal.outcome(Outcome("train", "failed", "x", seconds=0.1))
-    journal.outcome(Outcome("train", "cached", "up to date"))
+    journal.outcome(Outcome("train", "ran", Reason("never-ran", "never ran"), seconds=2.5))
+    journal.outcome(Outcome("train", "ran", Reason("forced", "forced"), seconds=3.5))
+    journal.outcome(Outcome("train", "failed", Reason("failed", "x"), seconds=0.1))
+    journal.outcome(Outcome("train", "cached", Reason("up-to-date", "up to date")))
     assert journal.durations() == {"train": 3.5}
     assert journal.last()["train"]["status"] == "cached"
 
@@ -40,9 +41,9 @@ def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
 def test_the_report_reads_what_the_journal_writes(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(["data", "train"])
-    journal.outcome(Outcome("data", "ran", "never ran", seconds=1.0, log=".mlspec/logs/data.log"))
+    journal.outcome(Outcome("data", "ran", Reason("never-ran", "never ran"), seconds=1.0, log=".mlspec/logs/data.log"))
     killed = history(tmp_path)
     assert [(o.stage, o.status) for o in killed.outcomes] == [("data", "ran"), ("train", "interrupted")]
-    journal.outcome(Outcome("train", "failed", "no", "help", 2.0))
+    journal.outcome(Outcome("train", "failed", Reason("failed", "no"), "help", 2.0))
     journal.end("failed")
     assert [(o.stage, o.status) for o in history(tmp_path).outcomes] == [("data", "ran"), ("train", "failed")]

@@ -17,6 +17,7 @@ import pytest
 from mlspec.run import report
 from mlspec.run.outcome import Outcome
 from mlspec.run.report.history import History
+from mlspec.stage_result import Reason
 from tests.run import lines
 from tests.run.line import STAGES, Line, bare, ran
 
@@ -35,7 +36,7 @@ HOSTILE = (
 )
 
 
-def write(line: Line, history: History | None = None, outdated: Mapping[str, str] | None = None) -> str:
+def write(line: Line, history: History | None = None, outdated: Mapping[str, Reason] | None = None) -> str:
     path = report.write(line.project, line.plan, line.outcomes, line.root, history, outdated)
     return path.read_text(encoding="utf-8")
 
@@ -237,7 +238,7 @@ def test_a_log_outside_the_project_is_not_shown(tmp_path: Path) -> None:
 
 def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     line = lines.text(tmp_path)
-    broken = (*ran(STAGES[:2]), Outcome("evaluate", "failed", "out of memory"))
+    broken = (*ran(STAGES[:2]), Outcome("evaluate", "failed", Reason("failed", "out of memory")))
     page = Page(write(replace(line, outcomes=broken)))
     assert "from an earlier run: evaluate did not finish" in page.words
     assert "from an earlier run: train" not in page.words
@@ -250,7 +251,11 @@ def test_the_best_single_answer_is_told_beside_the_metrics(tmp_path: Path) -> No
 
 
 def test_results_of_another_spec_say_so(tmp_path: Path) -> None:
-    old = {"train": "train.max_epochs changed 3 → 5", "evaluate": "after train", "test": "never ran"}
+    old = {
+        "train": Reason("settings-changed", "train.max_epochs changed 3 → 5"),
+        "evaluate": Reason("upstream", "after train"),
+        "test": Reason("never-ran", "never ran"),
+    }
     page = Page(write(lines.text(tmp_path), outdated=old))
     assert page.words.count("out of date: train.max_epochs changed 3 → 5") == 2
     assert "out of date: after train" in page.words

@@ -12,6 +12,7 @@ from mlspec.run.journal import Silent
 from mlspec.run.outcome import Outcome
 from mlspec.run.runner import run
 from mlspec.run.schedule import Selection, Step, schedule
+from mlspec.stage_result import Reason
 
 
 def stage(name: str, *inputs: str) -> Stage:
@@ -25,16 +26,16 @@ LINE = (stage("data"), stage("train", "data.out"), stage("export", "train.out"),
 class Toy:
     """Fails, lacks and stops where it is told to."""
 
-    reasons: dict[str, str | None] = field(
-        default_factory=lambda: dict.fromkeys(("data", "train", "export", "lint"), "x")
+    reasons: dict[str, Reason | None] = field(
+        default_factory=lambda: dict.fromkeys(("data", "train", "export", "lint"), Reason("input-changed", "x"))
     )
     fails: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stops: str = ""
-    says: tuple[str, ...] = ()
+    left: str = "it was stopped"
     calls: list[str] = field(default_factory=list)
 
-    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         return {stage.name: self.reasons[stage.name] for stage in stages}
 
     def lacks(self, stage: Stage) -> tuple[str, str] | None:
@@ -46,9 +47,7 @@ class Toy:
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         self.calls.append(stage.name)
         if stage.name == self.stops:
-            for line in self.says:
-                watch(line)
-            raise KeyboardInterrupt
+            return Outcome(stage.name, "interrupted", Reason("stopped", self.left), "mlspec apply")
         return Outcome(stage.name, "failed" if stage.name in self.fails else "ran", help="mend it")
 
 
@@ -82,7 +81,7 @@ def test_every_stage_in_order() -> None:
     outcomes, told = carried_out(engine)
     assert engine.calls == ["prepare", "data", "train", "export", "lint"]
     assert {o.status for o in outcomes.values()} == {"ran"}
-    assert outcomes["data"].reason == "x"
+    assert outcomes["data"].reason.text == "x"
     assert (told.started_, told.verdict) == (["data", "train", "export", "lint"], "done")
 
 
@@ -97,8 +96,8 @@ def test_what_depends_on_a_failure_is_skipped_and_the_rest_runs() -> None:
     engine = Toy(fails=("data",))
     outcomes, told = carried_out(engine)
     assert engine.calls == ["prepare", "data", "lint"]
-    assert (outcomes["train"].status, outcomes["train"].reason) == ("skipped", "data failed")
-    assert (outcomes["export"].status, outcomes["export"].reason) == ("skipped", "train was skipped")
+    assert (outcomes["train"].status, outcomes["train"].reason) == ("skipped", Reason("blocked", "data failed"))
+    assert (outcomes["export"].status, outcomes["export"].reason) == ("skipped", Reason("blocked", "train was skipped"))
     assert told.verdict == "failed"
 
 
@@ -120,16 +119,15 @@ def test_an_interruption_is_an_outcome_and_ends_the_run() -> None:
 
 
 def test_an_interrupted_stage_says_how_it_left_the_world() -> None:
-    assert carried_out(Toy(stops="train"))[0]["train"].reason == "it was stopped"
-    says = ("epoch 3", "stopped: all calls go to version 4 again", "")
-    assert carried_out(Toy(stops="train", says=says))[0]["train"].reason == "all calls go to version 4 again"
+    left = "all calls go to version 4 again"
+    assert carried_out(Toy(stops="train", left=left))[0]["train"].reason == Reason("stopped", left)
 
 
 def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
-    engine = Toy(reasons={"data": "x", "train": None, "export": None, "lint": None})
+    engine = Toy(reasons={"data": Reason("input-changed", "x"), "train": None, "export": None, "lint": None})
     outcomes, told = carried_out(engine)
     assert engine.calls == ["prepare", "data"]
-    assert outcomes["train"].reason == "data changed nothing that it reads"
+    assert outcomes["train"].reason.text == "data changed nothing that it reads"
     assert outcomes["export"].status == "cached"
     assert told.started_ == ["data"]
 

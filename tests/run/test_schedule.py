@@ -7,6 +7,7 @@ import pytest
 from mlspec.errors import UsageError
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.schedule import Selection, schedule
+from mlspec.stage_result import Reason
 
 
 def stage(name: str, *inputs: str) -> Stage:
@@ -23,15 +24,20 @@ LINE = (
 CURRENT = dict.fromkeys(("data", "train", "evaluate", "export", "other"))
 
 
-def reasons(**found: str) -> dict[str, str | None]:
-    return {**CURRENT, **found}
+def reasons(**found: str) -> dict[str, Reason | None]:
+    return {**CURRENT, **{name: Reason("input-changed", text) for name, text in found.items()}}
 
 
 ALL = Selection()
 
 
-def told(found: dict[str, str | None], selection: Selection = ALL) -> dict[str, str | None]:
-    return {step.stage.name: step.reason for step in schedule(LINE, found, selection).steps}
+def told(found: dict[str, Reason | None], selection: Selection = ALL) -> dict[str, str | None]:
+    steps = schedule(LINE, found, selection).steps
+    return {step.stage.name: step.reason.text if step.reason else None for step in steps}
+
+
+def texts(**found: str) -> dict[str, str | None]:
+    return {**CURRENT, **found}
 
 
 def test_nothing_runs_where_all_is_up_to_date() -> None:
@@ -40,7 +46,7 @@ def test_nothing_runs_where_all_is_up_to_date() -> None:
 
 
 def test_what_comes_after_may_run_too() -> None:
-    assert told(reasons(train="never ran")) == reasons(train="never ran", evaluate="after train", export="after train")
+    assert told(reasons(train="never ran")) == texts(train="never ran", evaluate="after train", export="after train")
     steps = schedule(LINE, reasons(train="never ran"), Selection()).steps
     assert {step.stage.name for step in steps if not step.certain} == {"evaluate", "export"}
 
@@ -58,7 +64,7 @@ def test_only_takes_the_stage_alone() -> None:
 
 
 def test_force_runs_what_is_up_to_date() -> None:
-    assert told(reasons(), Selection(force=("export",))) == reasons(export="forced")
+    assert told(reasons(), Selection(force=("export",))) == texts(export="forced")
 
 
 @pytest.mark.parametrize(

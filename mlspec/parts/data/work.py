@@ -30,6 +30,7 @@ from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.stage_result import decide, warn
 
 
 def main(job: Job) -> None:
@@ -64,11 +65,11 @@ def main(job: Job) -> None:
     _write(partial, data, tables, labels)
     where = functools.partial(origins.place, made, rows)
     for doubt in (*said, *doubts(data, tables, labels), *repeats(data, tables, labels, where)):
-        print(f"warning: {doubt}")
+        warn(doubt)
     write_json(partial / Path(DECISIONS).name, record.plain())
     swap(partial, job.outputs / "data")
     for line in record.lines():
-        print(f"decision: {line}")
+        decide(line)
 
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:

@@ -10,6 +10,7 @@ from mlspec.job import Job, write_json
 from mlspec.parts.evaluate.gates import measured, parse
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.spec.types import holds
+from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
@@ -54,7 +55,7 @@ def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
         for name, value in known.items()
     )
     if len(known) < len(values):
-        print(f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
+        warn(f"{text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
     passed, _, worst = judged[0]
     entry = {"metric": text, "bound": bound, "value": known[worst], "passed": passed}
     return entry | ({"slice": worst} if len(values) > 1 else {})

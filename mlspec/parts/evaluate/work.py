@@ -25,6 +25,7 @@ from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.undefined import reasons
 from mlspec.runtime.preprocess import load as load_preprocess
 from mlspec.sections.evaluate import EvaluateSpec, Slice
+from mlspec.stage_result import warn
 
 Measure = Callable[[Tensor], dict[str, float | None]]
 """The metrics of some rows, by their numbers."""
@@ -38,7 +39,7 @@ def main(job: Job) -> None:
     preprocess = load_preprocess(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
     for said in texts_cut(rows, preprocess, "test"):
-        print(f"warning: {said}")
+        warn(said)
     with user_code(job.root, "the model's forward"):
         outputs = logits(module, rows, preprocess, options.batch_size)
     labels: list[str] = described["target"].get("labels", [])
@@ -55,7 +56,7 @@ def main(job: Job) -> None:
     for name, value in report["metrics"].items():
         print(f"{name} {_why(report, name) if value is None else f'{value:.4f}'}")
     if doubt := constant.no_better(report["metrics"], report["constant"]):
-        print(f"warning: {doubt}")
+        warn(doubt)
 
 
 def _why(report: dict[str, Any], name: str) -> str:

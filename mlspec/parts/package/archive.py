@@ -15,6 +15,7 @@ from mlspec.job import whole
 from mlspec.parts.package import limits, pins, wheels
 from mlspec.sections.package import LambdaZip
 from mlspec.spec.types import size_bytes
+from mlspec.stage_result import warn
 
 _SUFFIXES: Final = (".pyi", ".a", ".h", ".pyc")
 _FOLDERS: Final = ("tests", "bin", "__pycache__")
@@ -47,8 +48,9 @@ def make(
     packed = to.stat().st_size
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
     if packed > limits.MAX_DIRECT and wanted.bucket is None:
-        sys.stdout.write("warning: it is over 50 MiB, which Lambda takes only by way of S3: name a bucket of yours in "
-                         "package.zip.bucket\n")  # fmt: skip
+        warn(
+            f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name a bucket of yours in package.zip.bucket"
+        )
 
 
 def read_requirements(file: Path) -> dict[str, str]:

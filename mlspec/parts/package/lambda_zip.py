@@ -24,6 +24,7 @@ from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import LambdaZip
 from mlspec.shipping.record import labels, read_commit, release_record
 from mlspec.spec.types import size_bytes
+from mlspec.stage_result import warn
 
 HANDLER: Final = "handler.handle"
 
@@ -128,7 +129,7 @@ def _client(wanted: LambdaZip, scratch: Path) -> Path:
 
 
 def _not_proved(why: str) -> dict[str, Any]:
-    sys.stdout.write(f"warning: not proved that the zip answers in Lambda: {why}\n")
+    warn(f"not proved that the zip answers in Lambda: {why}")
     return {"emulator": False, "why": why}
 
 

@@ -19,6 +19,7 @@ from mlspec.parts.package.engine import Client
 from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import DockerImage
 from mlspec.spec.types import size_bytes
+from mlspec.stage_result import warn
 
 INDEXES: Final = (
     "application/vnd.oci.image.index.v1+json",
@@ -104,7 +105,7 @@ def _locked(docker: Client, image: str, expected: Expected, port: int, function:
         if function is None:
             return made
         why = "AWS's Lambda emulator is not on this machine"
-        sys.stdout.write(f"warning: not proved that the image answers in Lambda: {why}; {emulator.HELP}\n")
+        warn(f"not proved that the image answers in Lambda: {why}; {emulator.HELP}")
         return made | {"emulator": False, "why": why}
     options = (*READ_ONLY, "--user", _LAMBDA_USER, "--volume", f"{binary}:/aws-lambda-rie:ro", "--workdir", "/app",
                "--entrypoint", "/aws-lambda-rie", *environment(function))  # fmt: skip

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from mlspec.errors import StageError
 from mlspec.parts.train.doubts import ambiguous
 from mlspec.parts.train.monitors import Monitor
+from mlspec.stage_result import warn
 
 
 class LoggedTwice(Checkpoint):
@@ -45,7 +46,7 @@ class LoggedTwice(Checkpoint):
         if found is not None and found.severity == "error":
             raise StageError(found.message, help=found.help, code=found.code)
         if found is not None and shown:
-            print(f"warning: {found.message}\n  help: {found.help}", flush=True)
+            warn(found.message, found.help)
 
     def _place(self, module: pl.LightningModule, method: str) -> str:
         """` (src/model.py:12)`, where the method begins, if it is the project's."""

@@ -36,6 +36,7 @@ from mlspec.sections.metric_names import DEFAULT
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.spec.base import Finding
+from mlspec.stage_result import decide, warn
 
 
 def main(job: Job) -> float | None:
@@ -76,15 +77,15 @@ def _train(job: Job) -> float | None:
         print(f"train: {said}")
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
-            print(f"warning: {said}")
+            warn(said)
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
         record = Decisions.of(decided(fitting))
         for line in record.lines() if ranks.first() else ():
-            print(f"decision: {line}", flush=True)
+            decide(line)
         for doubt in doubted(fitting, len(rows["train"]), ours) if ranks.first() else ():
-            print(f"warning: {doubt.message}\n  help: {doubt.help}", flush=True)
+            warn(doubt.message, doubt.help)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch, record)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)

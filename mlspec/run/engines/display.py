@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.protocol import Engine, Watch
 from mlspec.run.outcome import Outcome
+from mlspec.stage_result import Reason
 
 
 class Display:
@@ -15,7 +16,7 @@ class Display:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         """As the engine behind it."""
         return self._engine.status(stages)
 
@@ -28,4 +29,6 @@ class Display:
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:  # noqa: ARG002 - the protocol's
         """Say what would have run."""
-        return Outcome(stage.name, "skipped", f"dry run: `{stage.command}`{' --force' if force else ''}")
+        return Outcome(
+            stage.name, "skipped", Reason("dry-run", f"dry run: `{stage.command}`{' --force' if force else ''}")
+        )

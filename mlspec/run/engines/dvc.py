@@ -18,10 +18,11 @@ from mlspec.run.engines.machine import lacks
 from mlspec.run.engines.protocol import Watch
 from mlspec.run.engines.raw import keep
 from mlspec.run.engines.reasons import reasons
+from mlspec.run.engines.result import outcome_of
 from mlspec.run.engines.tree import Tree
-from mlspec.run.engines.verdict import judge
 from mlspec.run.outcome import Outcome
 from mlspec.run.process import follow
+from mlspec.stage_result import Reason, forget, read
 
 LOGS = ".mlspec/logs"
 _OF_DVC = (
@@ -45,20 +46,20 @@ class Dvc:
         root: Path,
         coming: Mapping[str, str | None] | None = None,
         raw: Sequence[str] = (),
-        observe: Mapping[str, Callable[[], str | None]] | None = None,
+        observe: Mapping[str, Callable[[], Reason | None]] | None = None,
     ) -> None:
         self.root, self._observe = root, observe or {}
         self.raw = tuple(raw)
         self._coming = coming
 
-    def status(self, stages: Sequence[Stage]) -> Mapping[str, str | None]:
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         """Why each stage would run."""
         pure = [stage for stage in stages if not stage.effects]
         tree = Tree(self.root, self._coming)
         found = {stage.name: self._look(stage, tree) for stage in stages if stage.effects}
         return found | reasons(pure, tree)
 
-    def _look(self, stage: Stage, tree: Tree) -> str | None:
+    def _look(self, stage: Stage, tree: Tree) -> Reason | None:
         look = self._observe.get(stage.name)
         return look() if look else effects.reason(stage, tree)
 
@@ -83,10 +84,17 @@ class Dvc:
             if not line.startswith(_OF_DVC) and not _EMPTY.fullmatch(line):
                 watch(line)
 
-        code = follow(state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
-        seconds = round(time.monotonic() - start, 3)
+        forget(self.root, stage.name)
         shown = log.relative_to(self.root).as_posix()
-        outcome = judge(stage, code, log.read_text(encoding="utf-8", errors="replace"), seconds, shown)
+        try:
+            code = follow(state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
+        except KeyboardInterrupt:
+            ended = read(self.root, stage.name)
+            reason = ended.reason if ended and ended.status == "interrupted" else Reason("stopped", "it was stopped")
+            return Outcome(stage.name, "interrupted", reason, "mlspec apply", round(time.monotonic() - start, 3), shown)
+        seconds = round(time.monotonic() - start, 3)
+        text = log.read_text(encoding="utf-8", errors="replace")
+        outcome = outcome_of(stage, code, read(self.root, stage.name), text, seconds, shown)
         if code == 0 and stage.effects:
             effects.remember(self.root, stage)
         elif code == 0:

@@ -14,11 +14,12 @@ from mlspec.parts.dvc.part import params
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.reasons import ABSENT, Entry, value_at, why, yaml
 from mlspec.run.engines.tree import Tree
+from mlspec.stage_result import Reason
 
 _FILE = ".mlspec/effects.json"
 
 
-def reason(stage: Stage, tree: Tree) -> str | None:
+def reason(stage: Stage, tree: Tree) -> Reason | None:
     """Why the stage would run, as far as its files tell; None where nothing of them has changed."""
     return why(stage, _recall(tree.root).get(stage.name), tree)
 

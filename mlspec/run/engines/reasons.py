@@ -13,6 +13,7 @@ from typing import Any
 from mlspec.parts.dvc.part import VERSIONS, params
 from mlspec.plan.stage import Stage
 from mlspec.run.engines.tree import Tree
+from mlspec.stage_result import Reason
 
 LOCK = "dvc.lock"
 _SHOWN = 40
@@ -23,20 +24,22 @@ Entry = Mapping[str, Any]
 """What dvc.lock has of one stage: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file."""
 
 
-def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, str | None]:
+def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, Reason | None]:
     """For each stage why it would run, None where it is up to date."""
     locked = read_lock(tree.text(LOCK))
-    found: dict[str, str | None] = {}
+    found: dict[str, Reason | None] = {}
     for stage in stages:
         found[stage.name] = why(stage, locked.get(stage.name), tree)
     tree.remember()
     return found
 
 
-def why(stage: Stage, entry: Entry | None, tree: Tree) -> str | None:
+def why(stage: Stage, entry: Entry | None, tree: Tree) -> Reason | None:
     """Why one stage would run whose last run left `entry`."""
-    changes = list(_changes(stage, entry, tree)) if entry else ["never ran"]
-    return _sentence(changes) if changes else None
+    if not entry:
+        return Reason("never-ran", "never ran")
+    changes = list(_changes(stage, entry, tree))
+    return Reason(changes[0].kind, _sentence([change.text for change in changes])) if changes else None
 
 
 def read_lock(text: str | None) -> Mapping[str, Entry]:
@@ -75,26 +78,26 @@ def yaml(text: str) -> Any:
         return None
 
 
-def _changes(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
+def _changes(stage: Stage, entry: Entry, tree: Tree) -> Iterator[Reason]:
     if entry.get("cmd") != stage.command:
-        yield "its command changed"
+        yield Reason("command-changed", "its command changed")
     yield from _params(stage, entry, tree)
     deps = {row.get("path"): row for row in entry.get("deps", [])}
     for path in stage.inputs:
         if path not in deps:
-            yield f"input {path} is new"
+            yield Reason("input-changed", f"input {path} is new")
         elif (now := tree.digest(path)) != deps[path].get("md5"):
-            yield f"input {path} {'is missing' if now is None else 'changed'}"
+            yield Reason("input-changed", f"input {path} {'is missing' if now is None else 'changed'}")
     outs = {row.get("path"): row for row in entry.get("outs", [])}
     for output in stage.outputs:
         now = tree.digest(output.path)
         if now is None:
-            yield f"output {output.path} is missing"
+            yield Reason("output-changed", f"output {output.path} is missing")
         elif now != outs.get(output.path, {}).get("md5"):
-            yield f"output {output.path} was changed"
+            yield Reason("output-changed", f"output {output.path} was changed")
 
 
-def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
+def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[Reason]:
     locked = entry.get("params", {})
     for file, keys in params(stage).items():
         section = file.split("/")[1]
@@ -106,13 +109,15 @@ def _params(stage: Stage, entry: Entry, tree: Tree) -> Iterator[str]:
         now, before = yaml(tree.text(file) or "") or {}, locked.get(file) or {}
         for key in keys or sorted({*now, *before}):
             new, old = value_at(now, key), before.get(key, ABSENT)
-            yield from _differences(f"{section}.{key}", old, new)
+            for difference in _differences(f"{section}.{key}", old, new):
+                yield Reason("settings-changed", difference)
 
 
-def _versions(stage: Stage, now: Any, before: Any) -> Iterator[str]:
+def _versions(stage: Stage, now: Any, before: Any) -> Iterator[Reason]:
     new, old = value_at(now, stage.name), value_at(before, stage.name)
     if new != old:
-        yield "mlspec's code of this stage changed" + (f", version {old} → {new}" if old is not ABSENT else "")
+        versions = f", version {old} → {new}" if old is not ABSENT else ""
+        yield Reason("code-changed", f"mlspec's code of this stage changed{versions}")
 
 
 def value_at(values: Any, key: str) -> Any:

@@ -10,6 +10,7 @@ from mlspec.plan.plan import Plan
 from mlspec.run.outcome import Outcome
 from mlspec.run.report.history import History
 from mlspec.spec.project import Project
+from mlspec.stage_result import Reason
 
 REPORT = "artifacts/report.html"
 
@@ -20,7 +21,7 @@ def write(
     outcomes: Sequence[Outcome],
     root: Path,
     history: History | None = None,
-    outdated: Mapping[str, str] | None = None,
+    outdated: Mapping[str, Reason] | None = None,
 ) -> Path:
     """Write the report of a run in the project's folder `root` and return its path.
 

@@ -15,6 +15,7 @@ from typing import get_args
 
 from mlspec.run.outcome import Outcome, Status
 from mlspec.run.report.files import lines, mapping, real, sequence
+from mlspec.stage_result import Reason, reason_of
 
 JOURNAL = ".mlspec/journal.jsonl"
 
@@ -52,7 +53,8 @@ def _outcomes(run: Sequence[Mapping[str, object]]) -> tuple[Outcome, ...]:
     if not any(entry.get("event") == "end" for entry in run):
         open_ = next((stage for stage in begun if isinstance(stage, str) and stage not in told), None)
         if open_ is not None:
-            told[open_] = Outcome(open_, "interrupted", "the run did not come to its end", "mlspec apply")
+            reason = Reason("killed", "the run did not come to its end")
+            told[open_] = Outcome(open_, "interrupted", reason, "mlspec apply")
     return tuple(told.values())
 
 
@@ -61,7 +63,8 @@ def _outcome(entry: Mapping[str, object]) -> Outcome | None:
     known = next((s for s in get_args(Status) if s == status), None)
     if not isinstance(stage, str) or known is None:
         return None
-    reason, help = (str(entry.get(key) or "") for key in ("reason", "help"))
+    reason = reason_of({"kind": entry.get("reason_kind"), "text": entry.get("reason") or ""})
+    help = str(entry.get("help") or "")
     return Outcome(stage, known, reason, help, real(entry.get("seconds")) or 0.0, log if isinstance(log, str) else None)
 
 

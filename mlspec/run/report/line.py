@@ -67,17 +67,17 @@ def view(plan: Plan, outcomes: Sequence[Outcome], before: Mapping[str, float]) -
     }
 
 
-def _because(outcome: Outcome | None, state: str) -> str:
-    if outcome is None or outcome.reason == _WORDS[state]:
+def _because(outcome: Outcome | None) -> str:
+    if outcome is None or outcome.reason.kind == "up-to-date":
         return ""
-    return "for the first time" if outcome.reason == "never ran" else outcome.reason
+    return "for the first time" if outcome.reason.kind == "never-ran" else outcome.reason.text
 
 
 def troubles(outcomes: Sequence[Outcome], root: Path) -> tuple[Trouble, ...]:
     """Failed and interrupted stages with the end of their logs, then the skipped ones with what would mend them."""
     order = ("failed", "interrupted", "skipped")
     found = sorted((o for o in outcomes if o.status in order), key=lambda o: order.index(o.status))
-    told = [Trouble(o.stage, o.status, o.reason, o.help, _log(o, root), o.log or "") for o in found]
+    told = [Trouble(o.stage, o.status, o.reason.text, o.help, _log(o, root), o.log or "") for o in found]
     # The first is the verdict already: without a log there is nothing to add.
     return tuple(trouble for index, trouble in enumerate(told) if index or trouble.log or trouble.state == "skipped")
 
@@ -96,7 +96,7 @@ def _node(name: str, description: str, outcome: Outcome | None, recorded: bool) 
         words = (
             f"{_SIGNS[state]} {seconds(outcome.seconds)}" if state == "ran" else f"{words}, {seconds(outcome.seconds)}"
         )
-    reason = f" ({outcome.reason})" if outcome and outcome.reason else ""
+    reason = f" ({outcome.reason})" if outcome and outcome.reason.text else ""
     return Node(name, state, words, f"{name}: {description} — {_WORDS[state]}{reason}")
 
 
@@ -113,7 +113,7 @@ def _timings(plan: Plan, by: Mapping[str, Outcome], before: Mapping[str, float])
                 stage.description,
                 state,
                 _WORDS[state],
-                _because(outcome, state),
+                _because(outcome),
                 DASH if now is None else seconds(now),
                 DASH if last is None else seconds(last),
                 100 * (now or 0.0) / longest,

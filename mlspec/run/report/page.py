@@ -25,6 +25,7 @@ from mlspec.run.report.history import History
 from mlspec.run.report.matrix import matrix, mistaken
 from mlspec.run.report.verdict import tiles, verdict
 from mlspec.spec.project import Project
+from mlspec.stage_result import Reason
 
 SCRIPT = "report/script.js.j2"
 
@@ -50,7 +51,7 @@ def page(
     results: Results,
     history: History,
     root: Path,
-    outdated: Mapping[str, str],
+    outdated: Mapping[str, Reason],
 ) -> str:
     """The whole page."""
     jinja = jinja2.Environment(
@@ -68,7 +69,7 @@ def page(
     found = [_marked(s, stale) for s in sections(project, plan, outcomes, results, history)]
     shown = {_MADE_BY.get(section.id, "") for section in found if section.stale}
     # What only follows from an earlier stage is told at its section.
-    older = [(n, stale[n]) for n, why in outdated.items() if n in shown and not why.startswith("after ")]
+    older = [(n, stale[n]) for n, why in outdated.items() if n in shown and why.kind != "upstream"]
     said = [(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings]
     return jinja.get_template("report/page.html.j2").render(
         info=project.info,

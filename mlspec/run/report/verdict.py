@@ -39,10 +39,10 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
     failed = [o for o in by["failed"] if o.stage != "gate" or gates is None or gates.passed]
     if failed:
         first = failed[0]
-        return Verdict("bad", f"Stage {first.stage} failed", first.reason, first.help)
+        return Verdict("bad", f"Stage {first.stage} failed", first.reason.text, first.help)
     if by["interrupted"]:
         first = by["interrupted"][0]
-        return Verdict("warn", f"Interrupted in stage {first.stage}", first.reason, first.help or "mlspec apply")
+        return Verdict("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
     if gates and not gates.passed:
         missed = [gate for gate in gates.gates if not gate.passed]
         title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} missed"

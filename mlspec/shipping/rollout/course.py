@@ -18,6 +18,7 @@ from mlspec.shipping.alias import Alias
 from mlspec.shipping.rollout.measure import Instruments, Measured
 from mlspec.shipping.rollout.verdict import Verdict, judge
 from mlspec.spec.types import duration_seconds
+from mlspec.stage_result import rolled_back, stopped_with
 
 _SINCE = re.compile(r"since (\d+)")
 
@@ -171,6 +172,7 @@ class Course:
         text = f"mlspec: version {live.version} since {self.instruments.now():.0f}, back from {lost}"
         moved = self.store.write(replace(live, other=None, weight=0.0, description=text))
         known = {k: v for k, v in (numbers or {}).items() if v is not None}
+        rolled_back(lost, live.version)
         self.recorder.add("returned", lost, before=live.version, percent=percent, why=why, numbers=known)
         return moved
 
@@ -180,9 +182,13 @@ class Course:
         if live is not None and live.other == self.candidate:
             who = "by hand" if isinstance(error, KeyboardInterrupt) else type(error).__name__
             self._back(live, f"the rollout was stopped ({who})")
-            self.say(f"stopped: all calls go to version {live.version} again")
+            self._left(f"all calls go to version {live.version} again")
         elif live is not None and live.version == self.candidate:
-            self.say(f"stopped: version {live.version} has all calls already, and stays")
+            self._left(f"version {live.version} has all calls already, and stays")
+
+    def _left(self, state: str) -> None:
+        self.say(f"stopped: {state}")
+        stopped_with(state)
 
     def _reason(self, verdict: Verdict) -> str:
         if verdict.ruling == "bad":

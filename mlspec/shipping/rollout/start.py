@@ -21,6 +21,7 @@ from mlspec.shipping.rollout.course import Course
 from mlspec.shipping.rollout.measure import Instruments, Prober
 from mlspec.shipping.takeback import stays_back, taken_back
 from mlspec.shipping.target import Target
+from mlspec.stage_result import warn
 
 Row = Mapping[str, Any]
 Apart = Callable[[Row, Any], float]
@@ -95,7 +96,7 @@ def roll_out(published: Published) -> Alias:
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
     live = store.read()
     if live is not None and (back := _held(events.read(), published.version, live)):
-        _say(f"warning: {stays_back(back, published.version)}")
+        warn(stays_back(back, published.version))
         return live
     if published.target.kind == "local":
         _unnoticed(plan, live)
@@ -110,9 +111,9 @@ def _unnoticed(plan: Rollout, live: Alias | None) -> None:
     if not json.loads(os.environ.get(FAULTS) or "{}"):
         return
     if live is None:
-        _say("warning: the fault leads to nothing: a first version has none before it to go back to")
+        warn("the fault leads to nothing: a first version has none before it to go back to")
     elif not plan.abort_if:
-        _say("warning: the fault leads to nothing: `deploy.rollout` has no `abort_if` that would notice it")
+        warn("the fault leads to nothing: `deploy.rollout` has no `abort_if` that would notice it")
 
 
 def _held(events: Sequence[Event], version: str, live: Alias) -> Event | None:

@@ -60,6 +60,10 @@ def gone(path: str) -> Change:
     return change
 
 
+def texts(tree: Tree) -> dict[str, str | None]:
+    return {name: reason.text if reason else None for name, reason in reasons(STAGES, tree).items()}
+
+
 def same(project: Toys) -> None:
     (project.root / "raw" / "a.txt").write_text("a")
 
@@ -97,7 +101,7 @@ def test_a_stage_is_stale_exactly_where_dvc_says_so(
     change: Change, expected: dict[str, str | None], project: Toys
 ) -> None:
     change(project)
-    found = reasons(STAGES, Tree(project.root))
+    found = texts(Tree(project.root))
     assert found == expected
     status = json.loads(project.dvc("status", "--json"))
     assert {name for name, reason in found.items() if reason} == set(status) & {"first", "second"}
@@ -107,9 +111,9 @@ def test_what_is_about_to_be_written_counts_as_written(project: Toys, tmp_path: 
     values = copy.deepcopy(VALUES)
     values["beta"]["big"] = 2
     coming = Toys(tmp_path / "coming").write(values)
-    found = reasons(STAGES, Tree(project.root, {**coming, "src/new.py": "y = 2\n"}))
+    found = texts(Tree(project.root, {**coming, "src/new.py": "y = 2\n"}))
     assert found == {"first": None, "second": "beta.big changed 1e+22 → 2, input src changed"}
-    assert reasons(STAGES, Tree(project.root)) == NONE
+    assert texts(Tree(project.root)) == NONE
 
 
 def test_digests_are_remembered_by_size_and_time(project: Toys) -> None:
@@ -119,9 +123,9 @@ def test_digests_are_remembered_by_size_and_time(project: Toys) -> None:
     known = json.loads(memory.read_text())
     assert "raw/a.txt" in known
     memory.write_text("{torn")
-    assert reasons(STAGES, Tree(project.root)) == NONE
+    assert texts(Tree(project.root)) == NONE
     memory.write_text(json.dumps({**known, "raw/a.txt": [*known["raw/a.txt"][:3], "0" * 32]}))
-    assert reasons(STAGES, Tree(project.root))["first"] == "input raw changed"
+    assert texts(Tree(project.root))["first"] == "input raw changed"
 
 
 def test_an_ignore_file_holds_below_its_folder_and_has_the_last_word() -> None:

@@ -1,0 +1,68 @@
+"""What a finished stage's exit code, its own result and DVC's words come to."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlspec.plan.stage import Stage
+from mlspec.run.engines.result import outcome_of
+from mlspec.stage_result import Reason, StageResult
+
+TRAIN = Stage("train", "Train", "train")
+DEPLOY = Stage("deploy", "Deploy", "deploy", effects=True)
+RUNNING = "Running stage 'train':\n> mlspec run train\n"
+FAILED = "ERROR: failed to reproduce 'train': failed to run: mlspec run train, exited with {}\n"
+DONE = StageResult("done")
+BAD = StageResult("failed", Reason("failed", "3 rows are bad"), "see data/failed_rows.csv")
+STOPPED = StageResult("interrupted", Reason("stopped", "all traffic is on version 4"))
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "text", "status", "kind", "reason", "help"),
+    [
+        (0, DONE, RUNNING, "ran", "", "", ""),
+        (0, None, "Stage 'train' didn't change, skipping\n", "cached", "unaffected", "nothing it depends on changed", ""),
+        (
+            0, None, "Stage 'train' is cached - skipping run, checking out outputs\n", "cached", "restored",
+            "an earlier run had the same inputs; its outputs were taken from DVC's cache", "",
+        ),
+        (255, BAD, RUNNING + FAILED.format(4), "failed", "failed", "3 rows are bad", "see data/failed_rows.csv"),
+        (255, None, RUNNING + FAILED.format(137), "failed", "killed", FAILED.format(137)[7:-1], ""),
+        # The stage itself ended well; DVC then missed an output.
+        (255, DONE, RUNNING + "ERROR: output x is not there\n", "failed", "killed", "output x is not there", ""),
+        (255, STOPPED, FAILED.format(130), "interrupted", "stopped", "all traffic is on version 4", "mlspec apply"),
+        (
+            255, None, "ERROR: failed to reproduce 'train': missing data 'source': data/rows.csv\n", "failed",
+            "missing-input", "missing input: data/rows.csv", "mlspec apply, which makes what can be made; or `dvc pull`",
+        ),
+        (
+            255, None, "ERROR: Unable to acquire lock. Most likely another DVC process is running\n", "failed", "locked",
+            "another DVC command is at work in this project", "wait until it has ended, then: mlspec apply",
+        ),
+        (-9, None, "", "failed", "killed", "it ended with exit code -9", ""),
+    ],
+)  # fmt: skip
+def test_a_finished_stage_becomes_an_outcome(
+    code: int, result: StageResult | None, text: str, status: str, kind: str, reason: str, help: str
+) -> None:
+    found = outcome_of(TRAIN, code, result, text, 1.5, ".mlspec/logs/train.log")
+    assert (found.status, found.reason.kind, found.reason.text, found.help) == (status, kind, reason, help)
+    assert (found.seconds, found.log) == (1.5, ".mlspec/logs/train.log")
+
+
+def test_a_missing_file_is_named_with_how_to_fix_it() -> None:
+    text = "ERROR: failed to reproduce 'data': [Errno 2] No such file or directory: '/p/data/pinguins.csv'\n"
+    found = outcome_of(TRAIN, 255, None, text, 0.1, "log")
+    assert found.reason == Reason("missing-input", "there is no /p/data/pinguins.csv")
+    assert "correct the path in the spec" in found.help
+
+
+def test_warnings_and_decisions_come_from_the_result_and_not_from_the_log() -> None:
+    result = StageResult("done", warnings=("no emulator",), decisions=("label: 1 is yes",))
+    found = outcome_of(TRAIN, 0, result, RUNNING + "warning: of a library\ndecision: of a library\n", 1.0, "log")
+    assert (found.warnings, found.decisions) == (("no emulator",), ("label: 1 is yes",))
+    assert outcome_of(TRAIN, 0, None, "warning: x\n", 1.0, "log").warnings == ()
+
+
+def test_a_stage_with_effects_ran_whatever_its_log_says() -> None:
+    assert outcome_of(DEPLOY, 0, None, "", 1.0, "log").status == "ran"
