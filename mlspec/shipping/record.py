@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mlspec.records.evaluation import Evaluation
+
 RELEASE_LABEL: Final = "io.mlspec.release"
 SIGNATURE_LABEL: Final = "io.mlspec.signature"
 _OCI: Final = "org.opencontainers.image."
@@ -77,7 +79,7 @@ def release_record(root: Path, artifacts: Path, commit: Commit | None = None) ->
         bundle=bundle_digest(artifacts / "bundle"),
         data=_digest(_compact(lineage["data"]).encode()) if lineage.get("data") else None,
         config=config if config and len(_compact(config)) < _MOST // 2 else None,
-        metrics=_json(artifacts / "metrics" / "evaluate.json").get("metrics") or {},
+        metrics=evaluation.metrics if (evaluation := Evaluation.find(artifacts)) else {},
         run=_run(root, artifacts / "model" / "best.ckpt"),
     )
 

@@ -374,7 +374,9 @@ def test_a_metric_without_a_value_says_why(tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     why = "3 of 12 rows have the target 0"
     (line.artifacts / "metrics/evaluate.json").write_text(
-        json.dumps({"metrics": {"mae": 0.5, "mape": None}, "undefined": {"mape": why}})
+        json.dumps(
+            {"task": "regression", "rows": 12, "metrics": {"mae": 0.5, "mape": None}, "undefined": {"mape": why}}
+        )
     )
     words = Page(write(line)).words
     assert f"mape is not defined on these rows: {why}." in words

@@ -44,7 +44,9 @@ def project(tmp_path: Path) -> Path:
     (bundle / "model.onnx").write_bytes(b"graph")
     (bundle / "preprocess" / "preprocess.json").write_text("{}")
     (bundle / "lineage.json").write_text(json.dumps(LINEAGE))
-    (metrics / "evaluate.json").write_text(json.dumps({"metrics": {"mcc": 0.5, "f1": None}}))
+    (metrics / "evaluate.json").write_text(
+        json.dumps({"task": "classification", "rows": 9, "metrics": {"mcc": 0.5, "f1": None}})
+    )
     (tmp_path / "mlproject.yaml").write_text("mlspec: 1\n")
     (tmp_path / "dvc.lock").write_text("a: 1\n")
     git(tmp_path, "init", "-q")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.raw import Failure
+from mlspec.records.decisions import Decision
 
 
 @dataclass(frozen=True, slots=True)

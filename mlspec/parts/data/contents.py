@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.decisions import Decision
+from mlspec.records.decisions import Decision
 
 
 class Packed(NamedTuple):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlspec.errors import StageError
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.watched import watched
+from mlspec.records.decisions import Decision
 from mlspec.sections import addresses
 from mlspec.sections.data import ENDINGS, PACKED, DataSpec
 

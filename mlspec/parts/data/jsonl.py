@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.parts.data.contents import contents, decoded, text_lines
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.raw import Failure, Piece, Place
 from mlspec.parts.data.values import missing, readings, textual
 from mlspec.parts.data.values import text as as_text
+from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 _SPACE = " \t\r\n"

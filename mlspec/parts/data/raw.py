@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.values import text
+from mlspec.records.decisions import Decision
 from mlspec.spec.names import suggest
 
 _SEPARATORS = (";", "\t", "|", ",")

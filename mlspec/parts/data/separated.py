@@ -15,10 +15,10 @@ import pyarrow.csv
 
 from mlspec.errors import StageError
 from mlspec.parts.data.contents import contents, in_utf8, text_lines
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
 from mlspec.parts.data.raw import Failure, Piece, Place
+from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 BLOCK = 16 * 1024 * 1024

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.parts.data.column import Typed
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.images import images
 from mlspec.parts.data.labels import indexed
 from mlspec.parts.data.nulls import words as nulls_of
@@ -21,6 +20,7 @@ from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.values import BOOLEANS, missing
 from mlspec.parts.data.words import category, text
+from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 LARGEST = 1e150

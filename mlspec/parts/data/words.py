@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from mlspec.errors import StageError
 from mlspec.parts.data.column import Typed
-from mlspec.parts.data.decisions import Decision
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.values import BOOLEANS, listed, missing, textual
 from mlspec.parts.data.values import text as as_text
+from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 from mlspec.sections.data import MAYBE, DataSpec
 

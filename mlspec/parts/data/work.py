@@ -15,8 +15,6 @@ from mlspec.job import Job, fresh, swap, write_json
 from mlspec.parts.data import origins, report
 from mlspec.parts.data.checks import checked
 from mlspec.parts.data.classes import several
-from mlspec.parts.data.decisions import FILE as DECISIONS
-from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.limits import beyond
@@ -28,6 +26,7 @@ from mlspec.parts.data.repeats import repeats
 from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
+from mlspec.records.decisions import DataDecisions, Decision
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.stage_result import decide, warn
@@ -59,14 +58,14 @@ def main(job: Job) -> None:
     tables = splits(made, rows)
     several(data, tables, labels)
     measurable(job, data, tables)
-    record = Decisions.of(decisions)
+    record = DataDecisions.of(decisions)
     partial = fresh(job.outputs / "data")
     origins.write(partial, made, rows)
     _write(partial, data, tables, labels)
     where = functools.partial(origins.place, made, rows)
     for doubt in (*said, *doubts(data, tables, labels), *repeats(data, tables, labels, where)):
         warn(doubt)
-    write_json(partial / Path(DECISIONS).name, record.plain())
+    write_json(partial / Path(record.FILE).name, record.to_json())
     swap(partial, job.outputs / "data")
     for line in record.lines():
         decide(line)

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlspec.learning.metrics import Classified, of_classified, scores
+from mlspec.records.evaluation import Constant
 from mlspec.sections.metric_names import LOWER_IS_BETTER
 
 Metrics = Mapping[str, float | None]
 
 
-def label(names: Sequence[str], found: Classified, labels: Sequence[str]) -> dict[str, Any]:
+def label(names: Sequence[str], found: Classified, labels: Sequence[str]) -> Constant:
     """The most frequent label of these rows for all of them, with the labels' shares as its probabilities."""
     counts = torch.bincount(found.target, minlength=found.classes)
     most = int(counts.argmax())
     shares = (counts.double() / counts.sum()).expand(len(found.target), -1)
     always = replace(found, probabilities=shares, predicted=torch.full_like(found.target, most))
-    return {"answer": labels[most], "metrics": of_classified(names, always)}
+    return Constant(answer=labels[most], metrics=of_classified(names, always))
 
 
-def number(names: Sequence[str], target: Tensor) -> dict[str, Any]:
+def number(names: Sequence[str], target: Tensor) -> Constant:
     """The mean of these rows for all of them."""
     mean = target.double().mean()
     found = scores("regression", names, mean.expand(len(target)), target)
     # Its r2 is 0 but for the last digits.
-    return {"answer": float(mean), "metrics": {n: None if v is None else round(v, 12) + 0.0 for n, v in found.items()}}
+    metrics = {n: None if v is None else round(v, 12) + 0.0 for n, v in found.items()}
+    return Constant(answer=float(mean), metrics=metrics)
 
 
-def no_better(metrics: Metrics, constant: Mapping[str, Any]) -> str:
+def no_better(metrics: Metrics, constant: Constant) -> str:
     """What to say of a model that is better than that answer by no metric; `""` of any other."""
-    pairs = [(name, value, constant["metrics"].get(name)) for name, value in metrics.items()]
+    pairs = [(name, value, constant.metrics.get(name)) for name, value in metrics.items()]
     known = [(name, value, floor) for name, value, floor in pairs if value is not None and floor is not None]
     if not known or any(value < floor if name in LOWER_IS_BETTER else value > floor for name, value, floor in known):
         return ""
     name, value, floor = known[0]
-    answer = constant["answer"]
+    answer = constant.answer
     shown = f"`{answer}`" if isinstance(answer, str) else f"{answer:.4g}"
     return f"the model is no better than answering {shown} every time: {name} is {value:.4g}, that has {floor:.4g}"

@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from mlspec.records.base import Measured
+from mlspec.records.evaluation import Evaluation
 from mlspec.sections.metric_names import RANGES
 from mlspec.spec.types import bound_parts
 
@@ -46,24 +47,22 @@ def possible(metric: str, bound: str) -> bool:
             return low <= number <= high
 
 
-def measured(target: Target, evaluation: Mapping[str, Any]) -> dict[str, float | None]:
-    """The values that evaluate.json has for a gate, by slice (`""` for all rows). Empty where it has none."""
+def measured(target: Target, evaluation: Evaluation) -> dict[str, Measured]:
+    """The values that were measured for a gate, by slice (`""` for all rows). Empty where there are none."""
     if target.slice is None:
         found = _value(target, evaluation)
         return {"": found[0]} if found else {}
     cut, _, value = target.slice.partition("=")
-    slices: Mapping[str, Any] = evaluation.get("slices", {})
+    slices = evaluation.slices
     names = [name for name in slices if name.startswith(f"{cut}=")] if value == "*" else [target.slice]
-    return {
-        n: slices[n]["metrics"][target.metric] for n in names if target.metric in slices.get(n, {}).get("metrics", {})
-    }
+    return {n: slices[n].metrics[target.metric] for n in names if n in slices and target.metric in slices[n].metrics}
 
 
-def _value(target: Target, evaluation: Mapping[str, Any]) -> tuple[float | None] | None:
+def _value(target: Target, evaluation: Evaluation) -> tuple[Measured] | None:
     if target.label is not None:
-        table: Mapping[str, Any] = evaluation.get("per_class", {}).get(target.label, {})
+        table: Mapping[str, Measured] = evaluation.per_class.get(target.label, {})
     elif target.metric == "ece":
-        table = evaluation.get("calibration") or {}
+        table = {"ece": evaluation.calibration.ece} if evaluation.calibration else {}
     else:
-        table = evaluation.get("metrics", {})
+        table = evaluation.metrics
     return (table[target.metric],) if target.metric in table else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Mapping
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.evaluate.gates import measured, parse
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.gates import Gate, Gates
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.spec.types import holds
 from mlspec.stage_result import warn
@@ -17,14 +18,12 @@ def main(job: Job) -> None:
     """Run the stage `gate`: write gates.json, and stop the line where a bound is missed."""
     passed = job.outputs / "evaluate" / "passed.json"
     passed.unlink(missing_ok=True)
-    evaluation = json.loads((job.inputs / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
+    evaluation = Evaluation.read(job.inputs)
     gates = [_held(text, bound, evaluation) for text, bound in job.need(EvaluateSpec).gates.items()]
-    missed = [g for g in gates if not g["passed"]]
-    write_json(job.outputs / "metrics" / "gates.json", {"passed": not missed, "gates": gates})
-    why = evaluation.get("undefined", {})
-    lines = [
-        f"{g['metric']} is {_shown(g, why)}, {'needed' if g in missed else 'as needed'} {g['bound']}" for g in gates
-    ]
+    missed = [g for g in gates if not g.passed]
+    Gates(passed=not missed, gates=tuple(gates)).write(job.outputs)
+    why = evaluation.undefined
+    lines = [f"{g.metric} is {_shown(g, why)}, {'needed' if g in missed else 'as needed'} {g.bound}" for g in gates]
     print("\n".join(lines))
     if not missed:
         write_json(passed, {"passed": True})
@@ -38,8 +37,8 @@ def main(job: Job) -> None:
         )
 
 
-def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
-    """One gate's entry in gates.json: the value, or of several slices that which is furthest from the bound."""
+def _held(text: str, bound: str, evaluation: Evaluation) -> Gate:
+    """One gate: the value, or of several slices that which is furthest from the bound."""
     target = parse(text)
     values = measured(target, evaluation) if target else {}
     if not values:
@@ -57,11 +56,10 @@ def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     if len(known) < len(values):
         warn(f"{text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
     passed, _, worst = judged[0]
-    entry = {"metric": text, "bound": bound, "value": known[worst], "passed": passed}
-    return entry | ({"slice": worst} if len(values) > 1 else {})
+    return Gate(metric=text, bound=bound, value=known[worst], passed=passed, slice=worst if len(values) > 1 else "")
 
 
-def _shown(entry: dict[str, Any], why: dict[str, str]) -> str:
-    reason = f" ({why[entry['metric']]})" if entry["metric"] in why else ""
-    value = f"not defined on these rows{reason}" if entry["value"] is None else f"{entry['value']:.4g}"
-    return f"{value} ({entry['slice']})" if "slice" in entry else value
+def _shown(gate: Gate, why: Mapping[str, str]) -> str:
+    reason = f" ({why[gate.metric]})" if gate.metric in why else ""
+    value = f"not defined on these rows{reason}" if gate.value is None else f"{gate.value:.4g}"
+    return f"{value} ({gate.slice})" if gate.slice else value

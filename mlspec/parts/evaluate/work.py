@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.job import Job, user_code, whole, write_json, write_text
+from mlspec.job import Job, user_code, whole, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
@@ -23,6 +23,8 @@ from mlspec.learning.rows import load, schema, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.undefined import reasons
+from mlspec.records import evaluation as records
+from mlspec.records.evaluation import Calibration, Evaluation
 from mlspec.runtime.preprocess import load as load_preprocess
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.stage_result import warn
@@ -50,22 +52,18 @@ def main(job: Job) -> None:
     else:
         actual = rows.table[described["target"]["column"]].to_numpy()
         report, measure = _numbers(job, options, values, torch.from_numpy(actual.astype(np.float64)))
-    report["slices"] = _slices(options, rows.table, described["target"], measure)
-    report["undefined"] = reasons(report["metrics"], rows.table[described["target"]["column"]].to_pylist())
-    write_json(job.outputs / "metrics" / "evaluate.json", report)
-    for name, value in report["metrics"].items():
-        print(f"{name} {_why(report, name) if value is None else f'{value:.4f}'}")
-    if doubt := constant.no_better(report["metrics"], report["constant"]):
+    undefined = reasons(report.metrics, rows.table[described["target"]["column"]].to_pylist())
+    slices = _slices(options, rows.table, described["target"], measure)
+    report.model_copy(update={"slices": slices, "undefined": undefined}).write(job.outputs)
+    for name, value in report.metrics.items():
+        print(f"{name} {f'not defined: {undefined[name]}' if value is None else f'{value:.4f}'}")
+    if report.constant and (doubt := constant.no_better(report.metrics, report.constant)):
         warn(doubt)
-
-
-def _why(report: dict[str, Any], name: str) -> str:
-    return f"not defined: {report['undefined'][name]}"
 
 
 def _classes(
     job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor, labels: Sequence[str]
-) -> tuple[dict[str, Any], Measure]:
+) -> tuple[Evaluation, Measure]:
     names = options.names("classification")
     found = classified(outputs, target, options.average, options.threshold)
     sure = found.probabilities.gather(1, found.predicted[:, None])[:, 0]
@@ -84,16 +82,14 @@ def _classes(
     def measure(numbers: Tensor) -> dict[str, float | None]:
         return of_classified(names, _some(found, numbers))
 
-    report = {
-        "task": "classification",
-        "split": "test",
-        "rows": len(target),
-        "metrics": of_classified(names, found),
-        "constant": constant.label(names, found, labels),
-        "per_class": dict(zip(labels, per_class(found), strict=True)),
-        "slices": {},
-        "calibration": {"ece": calibration.error(bins)},
-    }
+    report = Evaluation(
+        task="classification",
+        rows=len(target),
+        metrics=of_classified(names, found),
+        constant=constant.label(names, found, labels),
+        per_class=dict(zip(labels, per_class(found), strict=True)),
+        calibration=Calibration(ece=calibration.error(bins)),
+    )
     return report, measure
 
 
@@ -101,7 +97,7 @@ def _some(found: Classified, rows: Tensor) -> Classified:
     return Classified(found.probabilities[rows], found.predicted[rows], found.target[rows], found.average)
 
 
-def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -> tuple[dict[str, Any], Measure]:
+def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -> tuple[Evaluation, Measure]:
     names, values = options.names("regression"), outputs.double().reshape(-1)
     pairs = {"actual": target.tolist(), "predicted": values.tolist()}
     _csv(job.outputs / "plots" / "fit.csv", tuple(pairs), zip(*pairs.values(), strict=True))
@@ -110,25 +106,21 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
     def measure(numbers: Tensor) -> dict[str, float | None]:
         return scores("regression", names, values[numbers], target[numbers])
 
-    report = {
-        "task": "regression",
-        "split": "test",
-        "rows": len(target),
-        "metrics": scores("regression", names, values, target),
-        "constant": constant.number(names, target),
-        "per_class": {},
-        "slices": {},
-        "calibration": None,
-    }
+    report = Evaluation(
+        task="regression",
+        rows=len(target),
+        metrics=scores("regression", names, values, target),
+        constant=constant.number(names, target),
+    )
     return report, measure
 
 
-def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: Measure) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: Measure) -> dict[str, records.Slice]:
+    found: dict[str, records.Slice] = {}
     for name, how in options.cuts.items():
         for value, rows in _cut(name, how, table, target).items():
             metrics = measure(torch.tensor(rows)) if rows else {}
-            found[f"{name}={value}"] = {"rows": len(rows), "metrics": metrics}
+            found[f"{name}={value}"] = records.Slice(rows=len(rows), metrics=metrics)
     return found
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import mlspec
 from mlspec.job import Job
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.gates import Gates
+from mlspec.records.training import Training
 from mlspec.spec.project import ProjectInfo
 from mlspec.watch import paused
 
@@ -30,7 +33,7 @@ def lineage(job: Job, bundle: Path) -> dict[str, Any]:
         "spec": config_digest(job.config),
         "data": data,
         "checkpoint": digest(job.inputs / "model" / "best.ckpt"),
-        "metrics": _metrics(job.inputs / "metrics"),
+        "metrics": _metrics(job.inputs),
         "config": job.config,
         "packages": {"python": platform.python_version(), "mlspec": mlspec.__version__, **versions()},
         "files": {p.relative_to(bundle).as_posix(): digest(p) for p in sorted(bundle.rglob("*")) if p.is_file()},
@@ -75,11 +78,11 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _metrics(folder: Path) -> Mapping[str, Any]:
+def _metrics(artifacts: Path) -> Mapping[str, Any]:
     """What the stages before measured."""
-    found: dict[str, Any] = {}
-    for name, key in (("train", "valid"), ("evaluate", "metrics"), ("gates", "gates")):
-        path = folder / f"{name}.json"
-        if path.is_file():
-            found[name] = json.loads(path.read_text(encoding="utf-8")).get(key)
-    return found
+    training, evaluation, gates = Training.find(artifacts), Evaluation.find(artifacts), Gates.find(artifacts)
+    return {
+        **({"train": dict(training.valid)} if training else {}),
+        **({"evaluate": dict(evaluation.metrics)} if evaluation else {}),
+        **({"gates": [gate.to_json() for gate in gates.gates]} if gates else {}),
+    }

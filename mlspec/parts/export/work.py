@@ -21,6 +21,7 @@ from mlspec.parts.export.graph import OUTPUT, write
 from mlspec.parts.export.lineage import lineage
 from mlspec.parts.export.proof import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
+from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.runtime.preprocess import load as load_preprocess
 from mlspec.sections.evaluate import EvaluateSpec
@@ -59,7 +60,7 @@ def main(job: Job) -> None:
     report = _made(job, trained, partial)
     write_json(partial / "lineage.json", lineage(job, partial))
     swap(partial, job.outputs / "bundle")
-    write_json(job.outputs / "metrics" / "export.json", report)
+    report.write(job.outputs)
 
 
 def loaded(job: Job) -> Trained:
@@ -74,27 +75,26 @@ def loaded(job: Job) -> Trained:
     return Trained(module, preprocess, rows, outputs, described)
 
 
-def _made(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
-    """Fill the bundle and prove it; gives the content of export.json."""
+def _made(job: Job, trained: Trained, bundle: Path) -> Export:
+    """Fill the bundle and prove it."""
     options = job.need(ExportSpec).onnx
     write(trained.module, trained.rows, trained.preprocess, options.opset, bundle / GRAPH, job.root)
     shutil.copytree(job.inputs / "model" / "preprocess", bundle / "preprocess", ignore=shutil.ignore_patterns("fitted"))
     shutil.copyfile(job.inputs / "data" / "profile.json", bundle / "profile.json")
     threshold = (job.get(EvaluateSpec) or EvaluateSpec()).threshold
     write_json(bundle / "signature.json", signature(job.need(ProjectInfo).name, trained, threshold))
-    report = proved(options, trained, bundle)
+    parity = proved(options, trained, bundle)
     metric = _metric(job, trained, bundle)
-    report["metric"] = metric
-    print(f"{metric['name']} {metric['torch']:.4f} in PyTorch, {metric['onnx']:.4f} in ONNX Runtime")
-    if _worse(metric["name"], metric["torch"], metric["onnx"]) > METRIC_TOLERANCE * max(1.0, abs(metric["torch"])):
+    print(f"{metric.name} {metric.torch:.4f} in PyTorch, {metric.onnx:.4f} in ONNX Runtime")
+    if _worse(metric.name, metric.torch, metric.onnx) > METRIC_TOLERANCE * max(1.0, abs(metric.torch)):
         raise StageError(
-            f"{metric['name']} falls from {metric['torch']:.4g} to {metric['onnx']:.4g} in ONNX Runtime",
+            f"{metric.name} falls from {metric.torch:.4g} to {metric.onnx:.4g} in ONNX Runtime",
             help="serving prepares the rows otherwise than training did: run the train stage again",
         )
-    report["size_bytes"] = (bundle / GRAPH).stat().st_size
-    report["int8"] = _quantized(job, options, trained, bundle, metric) if options.quantize == "int8" else None
+    size = (bundle / GRAPH).stat().st_size
+    small = _quantized(job, options, trained, bundle, metric) if options.quantize == "int8" else None
     _fits(options, bundle / GRAPH)
-    return report
+    return Export(opset=options.opset, parity=parity, metric=metric, size_bytes=size, int8=small)
 
 
 def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, Any]:
@@ -117,18 +117,18 @@ def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, 
     }
 
 
-def proved(options: Onnx, trained: Trained, bundle: Path) -> dict[str, Any]:
+def proved(options: Onnx, trained: Trained, bundle: Path) -> Parity:
     """Compare the bundle on disk with the trained module. Raises StageError beyond the tolerance."""
     predictor = opened(bundle)
     compared = compare(trained.module, predictor, trained.rows, trained.preprocess, options.batch_sizes)
     within(compared, options.tolerance)
     worst = max(c.difference for c in compared)
     print(f"parity: largest difference {worst:.2e} in {len(compared)} batches")
-    checked = [{"batch": c.batch, "length": c.length, "difference": c.difference} for c in compared]
-    return {"opset": options.opset, "parity": {"max_abs_difference": worst, "checked": checked}}
+    checked = tuple(Checked(batch=c.batch, length=c.length, difference=c.difference) for c in compared)
+    return Parity(max_abs_difference=worst, checked=checked)
 
 
-def _metric(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
+def _metric(job: Job, trained: Trained, bundle: Path) -> Compared:
     """The first metric of the spec that has a value, by PyTorch and by the bundle, each preparing all test rows."""
     names = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)
     # A metric without a value on these rows (mape of a zero) proves nothing.
@@ -140,7 +140,7 @@ def _metric(job: Job, trained: Trained, bundle: Path) -> dict[str, Any]:
             f"none of {', '.join(names)} is defined on the {len(trained.rows)} test rows",
             help="add accuracy (for a number: mae) to evaluate.metrics, or get more test rows",
         )
-    return {"name": name, "torch": torch_value, "onnx": onnx_value}
+    return Compared(name=name, torch=torch_value, onnx=onnx_value)
 
 
 def answers(trained: Trained, bundle: Path) -> np.ndarray[Any, Any]:
@@ -161,7 +161,7 @@ def _worse(name: str, before: float, after: float) -> float:
     return after - before if name in LOWER_IS_BETTER else before - after
 
 
-def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: dict[str, Any]) -> dict[str, Any]:
+def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: Compared) -> Int8:
     """Put the int8 graph in the float graph's place, if the metric allows."""
     small = bundle / "int8.onnx"
     calibration = load(job.inputs / "data", "train", trained.preprocess)
@@ -171,18 +171,18 @@ def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: 
     for chosen in batches(trained.rows, trained.preprocess, options.batch_sizes):
         features = [trained.rows.features[row] for row in chosen]
         ran(predictor, trained.preprocess.collate(features), len(chosen), max(map(trained.preprocess.length, features)))
-    value = _score(job, trained, metric["name"], answers(trained, bundle))
-    drop = _worse(metric["name"], metric["torch"], value) if value is not None else float("inf")
+    value = _score(job, trained, metric.name, answers(trained, bundle))
+    drop = _worse(metric.name, metric.torch, value) if value is not None else float("inf")
     allowed = DEFAULT_DROP if options.max_metric_drop is None else options.max_metric_drop
-    if drop > allowed:
+    if value is None or drop > allowed:
         shown = "no number" if value is None else f"{value:.4g}"
         raise StageError(
-            f"with int8, {metric['name']} falls from {metric['torch']:.4g} to {shown}, more than {allowed:g}",
+            f"with int8, {metric.name} falls from {metric.torch:.4g} to {shown}, more than {allowed:g}",
             help="raise export.onnx.max_metric_drop if that is good enough, or remove `quantize`",
         )
     size = (bundle / GRAPH).stat().st_size
-    print(f"int8: {metric['name']} {value:.4f}, {size:,} bytes")
-    return {"metric": value, "drop": drop, "size_bytes": size}
+    print(f"int8: {metric.name} {value:.4f}, {size:,} bytes")
+    return Int8(metric=value, drop=drop, size_bytes=size)
 
 
 def _fits(options: Onnx, graph: Path) -> None:

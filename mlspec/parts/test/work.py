@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.job import Job, whole, write_json
+from mlspec.job import Job, whole
 from mlspec.parts.test.perturb import disturbed
+from mlspec.records import robustness as records
+from mlspec.records.robustness import Perturbation
 from mlspec.runtime import BundleError, Predictor
 from mlspec.sections.test import Robustness, TestSpec, fitting
 
@@ -35,7 +37,7 @@ def robustness(job: Job) -> None:
     rows, inputs = _rows(job, options)
     predictor = _predictor(job.inputs / "bundle")
     before = predictor.predict(rows)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Perturbation] = {}
     flipped: dict[str, list[str]] = {}
     for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
         changed = [disturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
@@ -43,13 +45,12 @@ def robustness(job: Job) -> None:
         after = predictor.predict([changed[i] for i in numbers])
         same = _same([before[i] for i in numbers], after, _spread(before) * options.tolerance)
         agreement = sum(same) / len(same) if same else 1.0
-        found[name] = {"agreement": agreement, "rows": len(numbers)}
+        found[name] = Perturbation(agreement=agreement, rows=len(numbers))
         moved = [(i, answer) for i, answer, stays in zip(numbers, after, same, strict=True) if not stays]
         flipped[name] = [_change(rows[i], changed[i], before[i], answer) for i, answer in moved[:SHOWN]]
         print(f"{name}: {agreement:.1%} of {len(numbers)} answers stay")
-    low = [name for name, entry in found.items() if entry["agreement"] < options.min_agreement]
-    report = {"passed": not low, "min_agreement": options.min_agreement, "perturbations": found}
-    write_json(job.outputs / "metrics" / "robustness.json", report)
+    low = [name for name, entry in found.items() if entry.agreement < options.min_agreement]
+    records.Robustness(passed=not low, min_agreement=options.min_agreement, perturbations=found).write(job.outputs)
     if low:
         raise _refusal(low, found, flipped, options)
 
@@ -107,13 +108,13 @@ def _short(value: object) -> str:
 
 def _refusal(
     low: Sequence[str],
-    found: Mapping[str, Mapping[str, Any]],
+    found: Mapping[str, Perturbation],
     flipped: Mapping[str, Sequence[str]],
     options: Robustness,
 ) -> StageError:
     lines = []
     for name in low:
-        lines.append(f"{name}: {found[name]['agreement']:.1%} of {found[name]['rows']} answers stay")
+        lines.append(f"{name}: {found[name].agreement:.1%} of {found[name].rows} answers stay")
         lines += [f"    {text}" for text in flipped[name]]
     return StageError(
         f"the model is not robust; needed are {options.min_agreement:.1%}:\n  " + "\n  ".join(lines),

@@ -13,17 +13,18 @@ from typing import Any
 import torch
 
 from mlspec.errors import StageError
-from mlspec.job import Job, fresh, swap, write_json, write_text
+from mlspec.job import Job, fresh, swap, write_text
 from mlspec.learning import ranks
-from mlspec.parts.data.decisions import Decisions
 from mlspec.parts.train.fitting import Fitting
+from mlspec.records.decisions import TrainDecisions
+from mlspec.records.training import Best, Training
 from mlspec.sections.model import Custom, ModelSpec
 
 _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
 """What only a run that goes on needs; two thirds of a checkpoint."""
 
 
-def write(job: Job, run: Fitting, scratch: Path, decisions: Decisions) -> None:
+def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions) -> None:
     """Write them all, in the one process that writes."""
     if not Path(run.best.best_model_path).is_file():
         raise StageError(
@@ -44,8 +45,8 @@ def write(job: Job, run: Fitting, scratch: Path, decisions: Decisions) -> None:
     )
     swap(made, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
-    write_json(job.outputs / "metrics" / "train.json", _summary(run, int(kept["epoch"]) + 1))
-    write_json(job.outputs / "train" / "decisions.json", decisions.plain())
+    _summary(run, int(kept["epoch"]) + 1).write(job.outputs)
+    decisions.write(job.outputs)
 
 
 def _best_of(run: Fitting) -> None:
@@ -83,26 +84,26 @@ def _table(rows: list[dict[str, float]]) -> str:
     return text.getvalue()
 
 
-def _summary(run: Fitting, epoch: int) -> dict[str, Any]:
+def _summary(run: Fitting, epoch: int) -> Training:
     """`epoch` is that of the checkpoint that is kept, counted from 1."""
     rows, monitor = run.curves.rows, run.monitors["checkpoint"]
     score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
     best = next((row for row in rows if row["epoch"] == epoch), rows[-1])
     valid = {name: _number(best[name]) for name in run.curves.valid if name in best}
     undefined = {name: run.curves.why(name) for name, value in valid.items() if value is None}
-    return {
-        "epochs": len(rows),
-        "steps": int(run.trainer.global_step),
-        "best": {
-            "monitor": monitor.name,
-            "mode": monitor.mode,
-            "value": _number(score),
-            "epoch": int(best["epoch"]),
-            "step": int(best["step"]),
-        },
-        "valid": valid,
-        **({"undefined": undefined} if undefined else {}),
-    }
+    return Training(
+        epochs=len(rows),
+        steps=int(run.trainer.global_step),
+        best=Best(
+            monitor=monitor.name,
+            mode=monitor.mode,
+            value=_number(score),
+            epoch=int(best["epoch"]),
+            step=int(best["step"]),
+        ),
+        valid=valid,
+        undefined=undefined,
+    )
 
 
 def _number(value: float | None) -> float | None:

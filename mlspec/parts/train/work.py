@@ -23,13 +23,13 @@ from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema, texts_cut
 from mlspec.learning.tracking import Tracker
-from mlspec.parts.data.decisions import Decision, Decisions
 from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.train import doubts
 from mlspec.parts.train.fingerprint import fingerprint
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
 from mlspec.parts.train.smallest import enough, epochs, normalisable, uneven
+from mlspec.records.decisions import Decision, TrainDecisions
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import DEFAULT
@@ -81,7 +81,7 @@ def _train(job: Job) -> float | None:
     module, kept = _module(job, described, vocab, rows["train"])
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
-        record = Decisions.of(decided(fitting))
+        record = TrainDecisions.of(decided(fitting))
         for line in record.lines() if ranks.first() else ():
             decide(line)
         for doubt in doubted(fitting, len(rows["train"]), ours) if ranks.first() else ():

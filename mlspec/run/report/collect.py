@@ -6,13 +6,18 @@ The shapes are those of docs/architecture.md. Writes nothing; a part whose file 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from mlspec.run.report.decisions import Decision, decisions
+from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.export import Export
+from mlspec.records.gates import Gates
+from mlspec.records.robustness import Robustness
+from mlspec.records.training import Training
 from mlspec.run.report.examples import Example, examples
-from mlspec.run.report.files import csv_rows, json_file, mapping, numbers, real, sequence, whole
+from mlspec.run.report.files import csv_rows, json_file, mapping, real, sequence, whole
 from mlspec.run.report.profile import Profile, profile
 from mlspec.run.report.shipping import Shipped, shipped
 
@@ -26,46 +31,6 @@ class Curve:
 
     name: str
     points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """`metrics/train.json` and `plots/train.csv`."""
-
-    epochs: int = 0
-    steps: int = 0
-    monitor: str = ""
-    best: float | None = None
-    best_epoch: float | None = None
-    valid: Mapping[str, float] = field(default_factory=dict)
-    curves: tuple[Curve, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One bound on a metric, and whether it holds."""
-
-    metric: str
-    bound: str
-    value: float | None
-    passed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """`metrics/gates.json`."""
-
-    passed: bool
-    gates: tuple[Gate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The metrics of the rows where `name` (`column=value`) holds."""
-
-    name: str
-    rows: int
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +51,6 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """`metrics/evaluate.json` and the plots beside it."""
-
-    task: str = ""
-    split: str = ""
-    rows: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    slices: tuple[Slice, ...] = ()
-    calibration_error: float | None = None
-    bins: tuple[Bin, ...] = ()
-    confusion: Confusion | None = None
-    constant: str = ""
-    """The one answer that scores best when it is given to every row."""
-    floor: Mapping[str, float] = field(default_factory=dict)
-    """What that answer scores."""
-    undefined: Mapping[str, str] = field(default_factory=dict)
-    """Why a metric has no value on these rows."""
-
-
-@dataclass(frozen=True, slots=True)
 class Fit:
     """`plots/fit.csv`: predicted numbers against actual ones, `(actual, predicted)`; of many rows every n-th."""
 
@@ -115,22 +59,16 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Robustness:
-    """`metrics/robustness.json`: for each perturbation the share of unchanged answers and the number of rows."""
-
-    passed: bool
-    minimum: float | None
-    perturbations: Mapping[str, tuple[float, int]]
-
-
-@dataclass(frozen=True, slots=True)
 class Results:
-    """All that the line left in `artifacts/`."""
+    """All that the pipeline left in `artifacts/`."""
 
     training: Training | None
+    curves: tuple[Curve, ...]
     evaluation: Evaluation | None
+    bins: tuple[Bin, ...]
+    confusion: Confusion | None
     gates: Gates | None
-    export: Mapping[str, object]
+    export: Export | None
     robustness: Robustness | None
     profile: Profile | None
     mistakes: tuple[Example, ...]
@@ -146,36 +84,27 @@ def collect(artifacts: Path) -> Results:
     schema = json_file(artifacts / "data/schema.json")
     labels = tuple(map(str, sequence(mapping(schema.get("target")).get("labels"))))
     return Results(
-        training=_training(artifacts),
-        evaluation=_evaluation(artifacts, labels),
-        gates=_gates(artifacts),
-        export=json_file(artifacts / "metrics/export.json"),
-        robustness=_robustness(artifacts),
+        training=Training.find(artifacts),
+        curves=_curves(artifacts / "plots/train.csv"),
+        evaluation=Evaluation.find(artifacts),
+        bins=_bins(artifacts / "plots/calibration.csv"),
+        confusion=_confusion(artifacts / "plots/confusion.csv", labels),
+        gates=Gates.find(artifacts),
+        export=Export.find(artifacts),
+        robustness=Robustness.find(artifacts),
         profile=profile(artifacts, labels),
         mistakes=examples(artifacts, tuple(mapping(schema.get("inputs"))), labels),
         fit=_fit(artifacts / "plots/fit.csv"),
         labels=labels,
         lineage=json_file(artifacts / "bundle/lineage.json"),
         shipped=shipped(artifacts),
-        decisions=decisions(artifacts),
+        decisions=tuple(_decisions(artifacts)),
     )
 
 
-def _training(artifacts: Path) -> Training | None:
-    metrics = json_file(artifacts / "metrics/train.json")
-    curves = _curves(artifacts / "plots/train.csv")
-    if not metrics and not curves:
-        return None
-    best = mapping(metrics.get("best"))
-    return Training(
-        whole(metrics.get("epochs")),
-        whole(metrics.get("steps")),
-        str(best.get("monitor") or ""),
-        real(best.get("value")),
-        real(best.get("epoch")),
-        numbers(metrics.get("valid")),
-        curves,
-    )
+def _decisions(artifacts: Path) -> Iterator[Decision]:
+    for record in (DataDecisions.find(artifacts), TrainDecisions.find(artifacts)):
+        yield from record.decisions if record else ()
 
 
 def _curves(path: Path) -> tuple[Curve, ...]:
@@ -187,36 +116,6 @@ def _curves(path: Path) -> tuple[Curve, ...]:
             if value is not None and name not in ("epoch", "step"):
                 points.setdefault(name, []).append((index if epoch is None else epoch, value))
     return tuple(Curve(name, tuple(found)) for name, found in points.items())
-
-
-def _evaluation(artifacts: Path, labels: tuple[str, ...]) -> Evaluation | None:
-    found = json_file(artifacts / "metrics/evaluate.json")
-    confusion = _confusion(artifacts / "plots/confusion.csv", labels)
-    bins = _bins(artifacts / "plots/calibration.csv")
-    if not found and confusion is None and not bins:
-        return None
-    return Evaluation(
-        str(found.get("task") or ""),
-        str(found.get("split") or ""),
-        whole(found.get("rows")),
-        numbers(found.get("metrics")),
-        {label: numbers(scores) for label, scores in mapping(found.get("per_class")).items()},
-        tuple(
-            Slice(name, whole(mapping(entry).get("rows")), numbers(mapping(entry).get("metrics")))
-            for name, entry in mapping(found.get("slices")).items()
-        ),
-        real(mapping(found.get("calibration")).get("ece")),
-        bins,
-        confusion,
-        _answer(mapping(found.get("constant")).get("answer")),
-        numbers(mapping(found.get("constant")).get("metrics")),
-        {name: str(reason) for name, reason in mapping(found.get("undefined")).items()},
-    )
-
-
-def _answer(value: object) -> str:
-    """As it is shown: a label as it is, a number short."""
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value or "")
 
 
 def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:
@@ -249,25 +148,3 @@ def _fit(path: Path) -> Fit | None:
     pairs = [(real(row.get("actual")), real(row.get("predicted"))) for row in csv_rows(path)]
     points = [(actual, predicted) for actual, predicted in pairs if actual is not None and predicted is not None]
     return Fit(tuple(points[:: len(points) // POINTS + 1]), len(points)) if points else None
-
-
-def _gates(artifacts: Path) -> Gates | None:
-    found = json_file(artifacts / "metrics/gates.json")
-    gates = tuple(
-        Gate(str(g.get("metric")), str(g.get("bound")), real(g.get("value")), g.get("passed") is True)
-        for g in map(mapping, sequence(found.get("gates")))
-        if g
-    )
-    return Gates(found.get("passed") is True and all(g.passed for g in gates), gates) if gates else None
-
-
-def _robustness(artifacts: Path) -> Robustness | None:
-    found = json_file(artifacts / "metrics/robustness.json")
-    perturbations = {}
-    for name, entry in mapping(found.get("perturbations")).items():
-        agreement = real(mapping(entry).get("agreement"))
-        if agreement is not None:
-            perturbations[name] = (agreement, whole(mapping(entry).get("rows")))
-    if not perturbations:
-        return None
-    return Robustness(found.get("passed") is True, real(found.get("min_agreement")), perturbations)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from mlspec.run.report.collect import Curve, Training
+from mlspec.records.training import Training
+from mlspec.run.report.collect import Curve
 from mlspec.run.report.numerals import number, short
 from mlspec.run.report.svg import Scale, around, dot, join, line, picture, tag, text, ticks
 
@@ -18,10 +19,10 @@ _SPLIT = re.compile(r"(train|training|val|valid|validation)[/_\s.-]+(.+)", re.IG
 _RATES = ("learning_rate", "lr")
 
 
-def panels(training: Training) -> list[tuple[str, Markup]]:
+def panels(training: Training | None, curves: Sequence[Curve]) -> list[tuple[str, Markup]]:
     """Title and chart of each quantity: the loss first, the learning rate last."""
     grouped: dict[str, list[Curve]] = {}
-    for curve in training.curves:
+    for curve in curves:
         if curve.name.startswith(_RATES) and len({value for _, value in curve.points}) == 1:
             continue  # a straight line says less than the spec
         grouped.setdefault(parted(curve.name)[1], []).append(curve)
@@ -37,7 +38,7 @@ def parted(name: str) -> tuple[str, str]:
     return ("train" if found[1].lower().startswith("train") else "valid"), found[2]
 
 
-def _panel(name: str, curves: Sequence[Curve], training: Training) -> Markup:
+def _panel(name: str, curves: Sequence[Curve], training: Training | None) -> Markup:
     epochs = [epoch for curve in curves for epoch, _ in curve.points]
     low, high = around([value for curve in curves for _, value in curve.points])
     x = Scale(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
@@ -101,13 +102,14 @@ def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
     ]
 
 
-def _best(curves: Sequence[Curve], training: Training, x: Scale, y: Scale) -> list[Markup]:
+def _best(curves: Sequence[Curve], training: Training | None, x: Scale, y: Scale) -> list[Markup]:
     """A ring around the epoch whose checkpoint was kept."""
-    watched = next((curve for curve in curves if curve.name == training.monitor), None)
-    if watched is None or training.best is None or training.best_epoch is None:
+    best = training.best if training else None
+    watched = next((curve for curve in curves if best and curve.name == best.monitor), None)
+    if best is None or watched is None or best.value is None:
         return []
-    tip = f"kept: {watched.name} {number(training.best)} at epoch {short(training.best_epoch)}"
-    return [dot(x(training.best_epoch), y(training.best), 5.5, "ring", tip)]
+    tip = f"kept: {watched.name} {number(best.value)} at epoch {short(best.epoch)}"
+    return [dot(x(best.epoch), y(best.value), 5.5, "ring", tip)]
 
 
 def _kind(curve: Curve) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from mlspec.records.decisions import Decision
 from mlspec.run.report.charts import categories, histogram
-from mlspec.run.report.decisions import Decision
 from mlspec.run.report.numerals import count, number, plural, share
 from mlspec.run.report.profile import Column, Profile
 

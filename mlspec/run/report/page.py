@@ -63,6 +63,7 @@ def page(
     )
     for name in ("number", "share", "count", "seconds", "plural"):
         jinja.filters[name] = getattr(numerals, name)
+    jinja.filters["answer"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
     script = jinja.get_template(SCRIPT).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     stale = {name: f"out of date: {reason}" for name, reason in outdated.items()} | _unfinished(plan, outcomes)
@@ -92,14 +93,15 @@ def sections(
     if pipeline:
         yield Section("pipeline", "Pipeline", pipeline)
     yield from _evaluation(results)
-    if results.training and results.training.curves:
-        yield Section("learning", "Learning curves", {"panels": panels(results.training), "training": results.training})
+    if results.curves:
+        shown = panels(results.training, results.curves)
+        yield Section("learning", "Learning curves", {"panels": shown, "training": results.training})
     yield from _mistakes(results)
     if results.robustness:
         rows = scores.robustness(results.robustness)
         yield Section("robustness", "Robustness", {"rows": rows, "found": results.robustness}, half=True)
-    exported = scores.export(results.export, _tolerance(project))
-    if exported:
+    if results.export:
+        exported = scores.export(results.export, _tolerance(project))
         yield Section("export", "Exported model", exported, half=True)
     if packed := shipping.view(results.shipped):
         yield Section("shipping", "Shipped" if results.shipped.release else "Packed", packed)
@@ -117,18 +119,18 @@ def _evaluation(results: Results) -> Iterator[Section]:
         yield Section(
             "metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found, "gated": gates}
         )
+    if results.confusion:
+        pairs = mistaken(results.confusion)
+        wide = len(results.confusion.labels) > 5
+        view = {"chart": matrix(results.confusion), "pairs": pairs, "confusion": results.confusion}
+        yield Section("confusion", "Confusion matrix", view, half=not wide)
+    if results.bins:
+        error = found.calibration.ece if found and found.calibration else None
+        yield Section("calibration", "Calibration", {"chart": reliability(results.bins), "error": error}, half=True)
     if found is None:
         return
-    if found.confusion:
-        pairs = mistaken(found.confusion)
-        wide = len(found.confusion.labels) > 5
-        view = {"chart": matrix(found.confusion), "pairs": pairs, "confusion": found.confusion}
-        yield Section("confusion", "Confusion matrix", view, half=not wide)
-    if found.bins:
-        calibration = {"chart": reliability(found.bins), "error": found.calibration_error}
-        yield Section("calibration", "Calibration", calibration, half=True)
-    if found.classes:
-        yield Section("classes", "Classes", {"rows": scores.classes(found)}, half=len(found.classes) <= 12)
+    if found.per_class:
+        yield Section("classes", "Classes", {"rows": scores.classes(found)}, half=len(found.per_class) <= 12)
     cut = scores.slices(found, gates.gates if gates else ())
     if cut:
         yield Section("slices", "Slices", cut, half=True)

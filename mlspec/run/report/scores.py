@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlspec.run.report.collect import Evaluation, Gate, Results, Robustness
-from mlspec.run.report.files import mapping, real, sequence, whole
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.export import Export
+from mlspec.records.gates import Gate
+from mlspec.records.robustness import Robustness
+from mlspec.run.report.collect import Results
+from mlspec.run.report.files import real
 from mlspec.run.report.numerals import bound, number, plural, share, signed, size
 from mlspec.spec.types import bound_parts
 
@@ -52,7 +56,7 @@ def scores(results: Results) -> tuple[Score, ...]:
     plain = [
         Score(name, number(value), "", "", None, _bar(value, None, ""))
         for name, value in metrics.items()
-        if name not in gated
+        if name not in gated and value is not None
     ]
     undefined = results.evaluation.undefined if results.evaluation else {}
     missing = [Score(name, "not defined", "", "", None, None) for name in undefined if name not in gated]
@@ -91,18 +95,22 @@ def _place(value: float, low: float, high: float) -> float:
 
 def classes(evaluation: Evaluation) -> list[dict[str, object]]:
     """Per class: the weakest F1 first."""
-    rows = sorted(evaluation.classes.items(), key=lambda item: (item[1].get("f1", 2.0), item[0]))
+    rows = sorted(evaluation.per_class.items(), key=lambda item: (_or(item[1].get("f1"), 2.0), item[0]))
     return [
         {
             "label": label,
-            "support": whole(found.get("support")),
+            "support": int(_or(found.get("support"), 0.0)),
             "scores": [
-                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, found.get(name, 0.0))))
+                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, _or(found.get(name), 0.0))))
                 for name in ("precision", "recall", "f1")
             ],
         }
         for label, found in rows
     ]
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
 
 
 def _fixed(value: float | None) -> str:
@@ -115,20 +123,22 @@ def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] |
     if not evaluation.slices:
         return None
     names = [g.metric for g in gates if g.metric in evaluation.metrics] + list(evaluation.metrics)
-    first = next((n for n in names if any(n in s.metrics for s in evaluation.slices)), "")
+    cut = evaluation.slices
+    first = next((n for n in names if any(n in s.metrics for s in cut.values())), "")
     lower = lower_is_better(first, gates)
     whole_ = evaluation.metrics.get(first)
-    apart = {s.name: s.metrics[first] - whole_ for s in evaluation.slices if first in s.metrics and whole_ is not None}
+    known = {name: value for name, s in cut.items() if (value := s.metrics.get(first)) is not None}
+    apart = {name: value - whole_ for name, value in known.items() if whole_ is not None}
     widest = max((abs(d) for d in apart.values()), default=0.0) or 1.0
-    seen = {n for s in evaluation.slices for n in s.metrics}
+    seen = {n for s in cut.values() for n in s.metrics}
     others = [n for n in evaluation.metrics if n != first and n in seen][:2]
-    ordered = sorted(evaluation.slices, key=lambda s: (_badness(s.metrics.get(first), lower), s.name))
+    ordered = sorted(cut.items(), key=lambda item: (_badness(item[1].metrics.get(first), lower), item[0]))
     rows = []
-    for found in ordered:
-        difference = apart.get(found.name)
+    for name, found in ordered:
+        difference = apart.get(name)
         rows.append(
             {
-                "name": found.name,
+                "name": name,
                 "rows": found.rows,
                 "first": found.metrics.get(first),
                 "others": [found.metrics.get(n) for n in others],
@@ -153,50 +163,41 @@ def _diverging(part: float, worse: bool) -> Bar:
 
 def robustness(found: Robustness) -> list[dict[str, object]]:
     """Per perturbation: the share of answers that stayed, the weakest first."""
-    rows = sorted(found.perturbations.items(), key=lambda item: (item[1][0], item[0]))
-    limit = None if found.minimum is None else 100 * found.minimum
+    rows = sorted(found.perturbations.items(), key=lambda item: (item[1].agreement, item[0]))
+    limit = 100 * found.min_agreement
     return [
         {
             "name": name,
-            "agreement": share(agreement),
-            "rows": rows_,
-            "passed": found.minimum is None or agreement >= found.minimum,
-            "bar": Bar(
-                0.0, 100 * agreement, limit, "good" if found.minimum is None or agreement >= found.minimum else "bad"
-            ),
+            "agreement": share(entry.agreement),
+            "rows": entry.rows,
+            "passed": entry.agreement >= found.min_agreement,
+            "bar": Bar(0.0, 100 * entry.agreement, limit, "good" if entry.agreement >= found.min_agreement else "bad"),
         }
-        for name, (agreement, rows_) in rows
+        for name, entry in rows
     ]
 
 
-def export(found: Mapping[str, object], tolerance: object) -> dict[str, object] | None:
+def export(found: Export, tolerance: object) -> dict[str, object]:
     """The ONNX model beside PyTorch's, and its int8 form."""
-    parity, metric, int8 = (mapping(found.get(key)) for key in ("parity", "metric", "int8"))
-    bytes_, small = real(found.get("size_bytes")), real(int8.get("size_bytes"))
-    if bytes_ is None and not parity and not metric:
-        return None
-    most = max(bytes_ or 0.0, small or 0.0) or 1.0
-    sizes = [(name, size(n), 100 * n / most) for name, n in (("float32", bytes_), ("int8", small)) if n]
-    checked = [
-        {"batch": whole(c.get("batch")), "length": c.get("length"), "difference": number(real(c.get("difference")))}
-        for c in map(mapping, sequence(parity.get("checked")))
-        if c
-    ]
+    small = found.int8.size_bytes if found.int8 else 0
+    most = max(found.size_bytes, small) or 1
+    sizes = [(name, size(n), 100 * n / most) for name, n in (("float32", found.size_bytes), ("int8", small)) if n]
+    checked = [{"batch": c.batch, "length": c.length, "difference": number(c.difference)} for c in found.parity.checked]
     return {
-        "opset": found.get("opset"),
-        "difference": number(real(parity.get("max_abs_difference"))),
+        "opset": found.opset,
+        "difference": number(found.parity.max_abs_difference),
         "tolerance": number(real(tolerance)) if real(tolerance) is not None else "",
         "checked": checked,
         "checks": plural(len(checked), "shape"),
-        "metric": metric.get("name"),
-        "values": [(n, number(v)) for n, v in _values(metric, int8) if v is not None],
-        "drop": number(real(int8.get("drop"))) if int8 else "",
+        "metric": found.metric.name,
+        "values": [(name, number(value)) for name, value in _values(found)],
+        "drop": number(found.int8.drop) if found.int8 else "",
         "sizes": sizes,
     }
 
 
-def _values(metric: Mapping[str, object], int8: Mapping[str, object]) -> Iterable[tuple[str, float | None]]:
-    quantized = int8.get("metric")
-    yield "PyTorch", real(metric.get("torch"))
-    yield "ONNX Runtime", real(metric.get("onnx"))
-    yield "int8", real(mapping(quantized).get("value") if isinstance(quantized, dict) else quantized)
+def _values(found: Export) -> Iterable[tuple[str, float]]:
+    yield "PyTorch", found.metric.torch
+    yield "ONNX Runtime", found.metric.onnx
+    if found.int8:
+        yield "int8", found.int8.metric

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlspec.plan.plan import Plan
+from mlspec.records.export import Export
+from mlspec.records.gates import Gate, Gates
 from mlspec.run.outcome import Outcome
-from mlspec.run.report.collect import Gate, Gates, Results
-from mlspec.run.report.files import mapping, real
-from mlspec.run.report.numerals import DASH, bound, count, number, plural, seconds, share, size
+from mlspec.run.report.collect import Results
+from mlspec.run.report.numerals import bound, count, number, plural, seconds, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,14 @@ def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ti
     ]
     gated = {tile.name for tile in found}
     metrics = results.evaluation.metrics if results.evaluation else {}
-    found += [Tile(name, number(value), "on the test split") for name, value in metrics.items() if name not in gated]
+    found += [Tile(n, number(v), "on the test split") for n, v in metrics.items() if n not in gated and v is not None]
     found = found[:3]
     if results.evaluation and results.evaluation.rows:
         found.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
     elif results.profile:
         found.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
-    model = real(results.export.get("size_bytes"))
-    if model:
-        found.append(Tile("model", size(model), _agreement(results)))
+    if results.export:
+        found.append(Tile("model", size(results.export.size_bytes), _agreement(results.export)))
     spent = [o for o in outcomes if o.status in ("ran", "failed", "interrupted")]
     if outcomes:
         total = sum(o.seconds for o in spent)
@@ -88,8 +88,5 @@ def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ti
     return tuple(found)
 
 
-def _agreement(results: Results) -> str:
-    difference = real(mapping(results.export.get("parity")).get("max_abs_difference"))
-    if results.robustness and difference is None:
-        return f"robust {share(min(a for a, _ in results.robustness.perturbations.values()))}"
-    return f"ONNX differs by {number(difference)}" if difference is not None else DASH
+def _agreement(export: Export) -> str:
+    return f"ONNX differs by {number(export.parity.max_abs_difference)}"

@@ -18,17 +18,17 @@ def test_the_most_frequent_label() -> None:
     found = classified(torch.zeros(10, 3), TARGET)
     constant = label(["accuracy", "mcc", "log_loss", "balanced_accuracy"], found, LABELS)
     shares = [0.2, 0.7, 0.1]
-    assert constant["answer"] == "yes"
-    assert constant["metrics"]["accuracy"] == pytest.approx(0.7)
-    assert constant["metrics"]["mcc"] == 0
-    assert constant["metrics"]["balanced_accuracy"] == pytest.approx(1 / 3)
-    assert constant["metrics"]["log_loss"] == pytest.approx(-sum(p * math.log(p) for p in shares))
+    assert constant.answer == "yes"
+    assert constant.metrics["accuracy"] == pytest.approx(0.7)
+    assert constant.metrics["mcc"] == 0
+    assert constant.metrics["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert constant.metrics["log_loss"] == pytest.approx(-sum(p * math.log(p) for p in shares))
 
 
 def test_the_mean() -> None:
     constant = number(["rmse", "mae", "r2", "pearson"], torch.tensor([1.0, 2.0, 3.0, 6.0]))
-    assert constant["answer"] == 3.0
-    assert constant["metrics"] == {"rmse": pytest.approx(math.sqrt(3.5)), "mae": 1.5, "r2": 0.0, "pearson": None}
+    assert constant.answer == 3.0
+    assert constant.metrics == {"rmse": pytest.approx(math.sqrt(3.5)), "mae": 1.5, "r2": 0.0, "pearson": None}
 
 
 @pytest.mark.parametrize(

@@ -169,10 +169,10 @@ def test_serving_that_prepares_rows_otherwise_is_refused(trained: Trained) -> No
     shutil.copytree(project.artifacts / "model/preprocess", folder / "preprocess", dirs_exist_ok=True)
     (folder / "signature.json").write_text(json.dumps(work.signature("x", model)))
     same = work._metric(job, model, folder)
-    assert same["torch"] == same["onnx"]
+    assert same.torch == same.onnx
     path = folder / "preprocess/preprocess.json"
     path.write_text(path.read_text().replace('"mean": ', '"mean": 5'))
-    assert work._metric(job, model, folder)["onnx"] > same["onnx"]
+    assert work._metric(job, model, folder).onnx > same.onnx
 
 
 def test_lineage(trained: Trained) -> None:

@@ -12,8 +12,7 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
 from mlspec.job import Job
-from mlspec.parts.data.decisions import Decision, Decisions
-from mlspec.run.report.decisions import decisions
+from mlspec.records.decisions import Decision, TrainDecisions
 from tests.parts import projects
 from tests.parts.projects import Applied
 
@@ -93,8 +92,8 @@ def test_whatever_a_module_logs_is_found(
     word = "smallest" if mode == "min" else "largest"
     assert f"decision: checkpoint  {word} {name}  [train.checkpoint.mode]" in capsys.readouterr().out.splitlines()
     shown = Decision("checkpoint", f"{word} {name}", "train.checkpoint.mode")
-    assert Decisions.read(project.artifacts / "train" / "decisions.json") == Decisions((shown,))
-    assert [(d.subject, d.reading, d.key) for d in decisions(project.artifacts)[-1:]] == [
+    assert TrainDecisions.read(project.artifacts) == TrainDecisions(decisions=(shown,))
+    assert [(d.subject, d.reading, d.key) for d in TrainDecisions.read(project.artifacts).decisions[-1:]] == [
         (shown.subject, shown.reading, shown.key)
     ]
 

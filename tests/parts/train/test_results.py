@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mlspec.job import Job  # noqa: E402
-from mlspec.parts.data.decisions import Decisions  # noqa: E402
 from mlspec.parts.train import results  # noqa: E402
+from mlspec.records.decisions import TrainDecisions  # noqa: E402
 
 
 def test_the_old_model_stays_if_the_new_one_cannot_be_written(tmp_path: Path) -> None:
@@ -28,5 +28,5 @@ def test_the_old_model_stays_if_the_new_one_cannot_be_written(tmp_path: Path) ->
     )
     job = Job(tmp_path, tmp_path / "artifacts", tmp_path / "artifacts", {}, {})
     with pytest.raises(FileNotFoundError, match="preprocess"):
-        results.write(job, run, tmp_path / "scratch", Decisions())
+        results.write(job, run, tmp_path / "scratch", TrainDecisions())
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"best.ckpt": "old"}

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mlspec.errors import StageError
-from mlspec.parts.data.decisions import Decisions
 from mlspec.parts.train.fingerprint import fingerprint
+from mlspec.records.decisions import TrainDecisions
 from tests.parts import projects
 from tests.parts.projects import Applied
 
@@ -38,7 +38,7 @@ def metrics(project: Applied) -> dict[str, Any]:
 
 def recorded(project: Applied) -> dict[str, str]:
     """What the record of decisions says of each monitor."""
-    return {d.subject: d.reading for d in Decisions.read(project.artifacts / "train" / "decisions.json").rows}
+    return {d.subject: d.reading for d in TrainDecisions.read(project.artifacts).decisions}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,103 @@
+"""What all records share: where the file lies, which stage writes it, reading and writing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+
+from mlspec.errors import StageError
+from mlspec.job import write_json
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A larger file is not a record."""
+
+
+def _finite(value: float) -> float:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("a finite number is needed")
+    return value
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+"""A number that JSON can hold."""
+Measured = Finite | None
+"""A metric; None where it is not defined on the rows."""
+
+
+OPTIONAL: dict[str, Any] = {"optional": True}
+"""Marks a key that the file only has where there is something to say."""
+
+
+class Value(BaseModel):
+    """A part of a record. Keys that a newer mlspec added are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The object as the file holds it, without OPTIONAL keys that have no value."""
+        found: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        return {k: v for k, v in found.items() if v or k not in fields or fields[k].json_schema_extra is not OPTIONAL}
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as the file holds it."""
+        return self.model_dump(mode="json")
+
+
+class Record(Value):
+    """A JSON file in `artifacts/`."""
+
+    FILE: ClassVar[str]
+    """Its path below `artifacts/`."""
+    STAGE: ClassVar[str]
+    """The stage that writes it."""
+
+    @classmethod
+    def read(cls, artifacts: Path) -> Self:
+        """The record in `artifacts`. Raises StageError where the file is missing or damaged."""
+        help = f"mlspec apply --until {cls.STAGE}"
+        try:
+            return cls.model_validate_json(_bytes(artifacts / cls.FILE))
+        except FileNotFoundError:
+            raise StageError(f"artifacts/{cls.FILE} is missing", help=help) from None
+        except (OSError, ValueError) as error:
+            raise StageError(
+                f"artifacts/{cls.FILE} is damaged: {_fault(error)}", help=f"{help} --force {cls.STAGE}"
+            ) from None
+
+    @classmethod
+    def find(cls, artifacts: Path) -> Self | None:
+        """The record in `artifacts`; None where the file is missing or damaged: for a report of what is there."""
+        try:
+            return cls.model_validate_json(_bytes(artifacts / cls.FILE))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, artifacts: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(artifacts / self.FILE, self.to_json())
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES // 2**20} MiB")
+    return path.read_bytes()
+
+
+def _fault(error: Exception) -> str:
+    """The first fault of a file, with its key."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        at = ".".join(str(step) for step in first["loc"])
+        return f"{at}: {first['msg']}" if at else str(first["msg"])
+    return str(error)

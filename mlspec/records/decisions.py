@@ -1,0 +1,54 @@
+"""How the stages `data` and `train` interpreted what the spec leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field
+
+from mlspec.records.base import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One value, file or column that had to be interpreted."""
+
+    subject: Annotated[str, Field(min_length=1)]
+    """What was interpreted: `label yes`, `column price`, `files`, `images`."""
+    reading: Annotated[str, Field(min_length=1)]
+    """How it was interpreted, with counts: `thousands separated by ","`, `36 of 252 files not read: .tif`."""
+    key: str = ""
+    """The key of the spec that changes it: `data.format.thousands`; empty where none does."""
+
+
+class Decisions(Record):
+    """All decisions of one run of a stage, in the order in which they were made."""
+
+    decisions: tuple[Decision, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[Decision]) -> Self:
+        """Each decision once."""
+        return cls(decisions=tuple(dict.fromkeys(rows)))
+
+    def lines(self) -> Iterator[str]:
+        """A table for the terminal and the log: subject, reading, and the key that changes it."""
+        width = max((len(row.subject) for row in self.decisions), default=0)
+        for row in self.decisions:
+            yield f"{row.subject:{width}}  {row.reading}" + (f"  [{row.key}]" if row.key else "")
+
+
+class DataDecisions(Decisions):
+    """How the source was read: labels, files left out, dates, numbers, pictures."""
+
+    FILE: ClassVar[str] = "data/decisions.json"
+    STAGE: ClassVar[str] = "data"
+
+
+class TrainDecisions(Decisions):
+    """What training monitors, and which direction is better."""
+
+    FILE: ClassVar[str] = "train/decisions.json"
+    STAGE: ClassVar[str] = "train"
