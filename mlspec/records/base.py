@@ -47,7 +47,12 @@ class Value(BaseModel):
         """The object as the file holds it, without OPTIONAL keys that have no value."""
         found: dict[str, Any] = handler(self)
         fields = type(self).model_fields
-        return {k: v for k, v in found.items() if v or k not in fields or fields[k].json_schema_extra is not OPTIONAL}
+        empty: tuple[object, ...] = (None, "", [], {})
+        return {
+            k: v
+            for k, v in found.items()
+            if k not in fields or fields[k].json_schema_extra is not OPTIONAL or v not in empty
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""

@@ -13,6 +13,7 @@ from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Calibration, Constant, Evaluation, Slice
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.gates import Gate, Gates
+from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
 from mlspec.records.robustness import Perturbation, Robustness
 from mlspec.records.training import Best, Training
 
@@ -40,6 +41,25 @@ RECORDS: list[Record] = [
         size_bytes=10,
         int8=Int8(metric=0.4, drop=0.1, size_bytes=3),
     ),
+    Profile(
+        rows=5,
+        splits={"train": 3, "valid": 1, "test": 1},
+        columns={
+            "age": ColumnProfile(
+                type="number",
+                count=3,
+                mean=0.0,
+                std=0.0,
+                quantiles={"0.5": 0.0},
+                histogram=Histogram(edges=(0.0, 1.0), counts=(3,)),
+            ),
+            "city": ColumnProfile(
+                type="category", count=2, missing=1, unique=1, top=(ValueCount(value="Bonn", count=2),)
+            ),
+            "text": ColumnProfile(type="text", count=3, lengths=Distribution(mean=4.0), unique=3),
+            "label": ColumnProfile(type="class", count=3, shares={"no": 1.0, "yes": 0.0}),
+        },
+    ),
     Robustness(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
 ]
 
@@ -57,6 +77,13 @@ def test_an_optional_key_is_only_written_where_it_has_a_value(tmp_path: Path) ->
     assert [sorted(gate) for gate in found["gates"]] == [
         ["bound", "metric", "passed", "slice", "value"], ["bound", "metric", "passed", "value"],
     ]  # fmt: skip
+
+
+def test_a_column_has_the_keys_of_its_type_and_zero_is_a_value(tmp_path: Path) -> None:
+    column = ColumnProfile(type="number", count=1, mean=0.0, min=0.0, max=0.0, std=0.0)
+    assert column.to_json() == {
+        "type": "number", "count": 1, "missing": 0, "mean": 0.0, "std": 0.0, "min": 0.0, "max": 0.0,
+    }  # fmt: skip
 
 
 def test_a_missing_file_names_the_stage_that_writes_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.runtime.preprocess.image import opened
 from mlspec.runtime.preprocess.picture import BACKGROUND
 from mlspec.sections.data import DataSpec
@@ -19,18 +20,18 @@ TOP = 50
 BINS = 20
 
 
-def profile(data: DataSpec, train: pa.Table, labels: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The profile of the training split; its shape is in docs/architecture.md."""
-    columns: dict[str, Any] = {}
+def profile(data: DataSpec, train: pa.Table, labels: Sequence[str], sizes: Mapping[str, int]) -> Profile:
+    """The profile of the training split."""
+    columns: dict[str, ColumnProfile] = {}
     for name, spec in data.columns.items():
         values = train[name].to_pylist()
         present = [v for v in values if v is not None]
-        found: dict[str, Any] = {"type": spec.type, "count": len(present), "missing": len(values) - len(present)}
         background = spec.background or BACKGROUND
         described = images(present, background) if spec.type == "image" else _DESCRIBE[spec.type](present)
-        columns[name] = found | described
+        missing = len(values) - len(present)
+        columns[name] = ColumnProfile(type=spec.type, count=len(present), missing=missing, **described)
     columns[data.target.column] = _target(data, train, labels)
-    return {"rows": sum(sizes.values()), "splits": dict(sizes), "columns": columns}
+    return Profile(rows=sum(sizes.values()), splits=dict(sizes), columns=columns)
 
 
 def numbers(values: Sequence[float]) -> dict[str, Any]:
@@ -108,10 +109,10 @@ _DESCRIBE: dict[str, Callable[[Any], dict[str, Any]]] = {
 }
 
 
-def _target(data: DataSpec, train: pa.Table, labels: Sequence[str]) -> dict[str, Any]:
+def _target(data: DataSpec, train: pa.Table, labels: Sequence[str]) -> ColumnProfile:
     values = train[data.target.column].to_pylist()
     if data.target.type == "number":
-        return {"type": "number", "count": len(values), "missing": 0, **numbers(values)}
+        return ColumnProfile(type="number", count=len(values), **numbers(values))
     counted = Counter(values)
     shares = {label: counted[index] / len(values) for index, label in enumerate(labels)}
-    return {"type": "class", "count": len(values), "missing": 0, "shares": shares}
+    return ColumnProfile(type="class", count=len(values), shares=shares)

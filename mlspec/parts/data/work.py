@@ -27,6 +27,7 @@ from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
 from mlspec.records.decisions import DataDecisions, Decision
+from mlspec.records.profile import Profile
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.stage_result import decide, warn
@@ -86,12 +87,12 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
-    write_json(folder / "profile.json", described)
+    write_json(folder / Path(described.FILE).name, described.to_json())
     write_json(folder / "schema.json", schema(data, tables["train"], labels, described))
     print("data: " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
-def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Mapping[str, Any]) -> dict[str, Any]:
+def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> dict[str, Any]:
     """What inputs and target are, as docs/architecture.md has it."""
     inputs: dict[str, Any] = {}
     for name, spec in data.columns.items():
@@ -99,8 +100,8 @@ def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Mappin
         if spec.type == "category":
             inputs[name]["values"] = sorted({v for v in train[name].to_pylist() if v is not None})
         if spec.type == "image":
-            seen = described["columns"][name]
-            inputs[name] |= {key: getattr(spec, key) or seen[key] for key in ("channels", "height", "width")}
+            seen = described.columns[name]
+            inputs[name] |= {key: getattr(spec, key) or getattr(seen, key) for key in ("channels", "height", "width")}
             inputs[name] |= {"background": spec.background} if spec.background else {}
     target: dict[str, Any] = {"column": data.target.column, "type": data.target.type}
     if data.target.type == "class":

@@ -20,6 +20,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job, whole
 from mlspec.parts.test.perturb import disturbed
 from mlspec.records import robustness as records
+from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
 from mlspec.runtime import BundleError, Predictor
 from mlspec.sections.test import Robustness, TestSpec, fitting
@@ -59,9 +60,9 @@ def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str
     """The rows to disturb, and the inputs as schema.json has them, numbers with their spread in training."""
     folder = job.inputs / "data"
     inputs: dict[str, dict[str, Any]] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))["inputs"]
-    profile = json.loads((folder / "profile.json").read_text(encoding="utf-8"))["columns"]
+    profile = Profile.read(job.inputs).columns
     described = {
-        name: {**entry, "std": profile[name].get("std", 1.0)} if entry["type"] == "number" else entry
+        name: {**entry, "std": _spread_of(profile[name])} if entry["type"] == "number" else entry
         for name, entry in inputs.items()
     }
     rows = pq.read_table(folder / "test.parquet", columns=list(inputs)).to_pylist()
@@ -69,6 +70,10 @@ def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str
         chosen = sorted(random.Random(options.seed).sample(range(len(rows)), options.sample))
         rows = [rows[i] for i in chosen]
     return rows, described
+
+
+def _spread_of(column: ColumnProfile) -> float:
+    return 1.0 if column.std is None else column.std
 
 
 def _predictor(bundle: Path) -> Predictor:

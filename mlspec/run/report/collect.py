@@ -18,7 +18,7 @@ from mlspec.records.robustness import Robustness
 from mlspec.records.training import Training
 from mlspec.run.report.examples import Example, examples
 from mlspec.run.report.files import csv_rows, json_file, mapping, real, sequence, whole
-from mlspec.run.report.profile import Profile, profile
+from mlspec.run.report.profile import ProfileView, profile
 from mlspec.run.report.shipping import Shipped, shipped
 
 POINTS = 2000
@@ -70,7 +70,7 @@ class Results:
     gates: Gates | None
     export: Export | None
     robustness: Robustness | None
-    profile: Profile | None
+    profile: ProfileView | None
     mistakes: tuple[Example, ...]
     fit: Fit | None
     labels: tuple[str, ...]

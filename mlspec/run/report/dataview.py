@@ -9,13 +9,13 @@ from markupsafe import Markup
 from mlspec.records.decisions import Decision
 from mlspec.run.report.charts import categories, histogram
 from mlspec.run.report.numerals import count, number, plural, share
-from mlspec.run.report.profile import Column, Profile
+from mlspec.run.report.profile import ColumnView, ProfileView
 
 LABELS = 20
 """Label shares shown before the rest is folded away."""
 
 
-def view(found: Profile, decisions: Sequence[Decision] = ()) -> dict[str, object]:
+def view(found: ProfileView, decisions: Sequence[Decision] = ()) -> dict[str, object]:
     """What the data's section shows."""
     # The target of a classifier is told by its label shares.
     shown = [
@@ -35,7 +35,7 @@ def view(found: Profile, decisions: Sequence[Decision] = ()) -> dict[str, object
     }
 
 
-def _row(column: Column) -> dict[str, object]:
+def _row(column: ColumnView) -> dict[str, object]:
     return {
         "name": column.name,
         "type": column.type,
@@ -46,13 +46,13 @@ def _row(column: Column) -> dict[str, object]:
     }
 
 
-def _chart(column: Column) -> Markup | None:
+def _chart(column: ColumnView) -> Markup | None:
     if column.counts:
         return histogram(column.edges, column.counts)
     return categories(column.top, column.count) if column.top else None
 
 
-def _facts(column: Column) -> str:
+def _facts(column: ColumnView) -> str:
     """The figures that tell most about a column of its type, on one line."""
     facts = column.facts or {}
     if column.type == "image":

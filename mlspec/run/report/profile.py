@@ -1,4 +1,4 @@
-"""`data/profile.json` to frozen data: columns with their distributions, splits, label shares."""
+"""The profile of the data as the report shows it: columns with their distributions, splits, label shares."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlspec.run.report.files import json_file, mapping, numbers, real, reals, sequence, whole
+from mlspec.records.profile import ColumnProfile, Profile
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the training split. `shape` says what `counts` counts; `facts` are its figures by name."""
+class ColumnView:
+    """One column of the training split. `counts` are those of the bins between `edges`; `facts` its figures by name."""
 
     name: str
     type: str
@@ -30,58 +30,49 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ProfileView:
     """What the data looks like."""
 
     rows: int
     splits: Mapping[str, float]
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnView, ...]
     shares: Mapping[str, float]
 
 
-def profile(artifacts: Path, labels: tuple[str, ...]) -> Profile | None:
+def profile(artifacts: Path, labels: tuple[str, ...]) -> ProfileView | None:
     """The profile, None where there is none. Labels come in the order of the schema."""
-    found = json_file(artifacts / "data/profile.json")
-    columns = tuple(_column(name, mapping(entry)) for name, entry in mapping(found.get("columns")).items())
-    if not columns:
+    found = Profile.find(artifacts)
+    if found is None or not found.columns:
         return None
-    given = _shares(found)
+    columns = tuple(_column(name, column) for name, column in found.columns.items())
+    given = next((column.shares for column in found.columns.values() if column.shares), {})
     known = {label: given[label] for label in labels if label in given}
-    return Profile(whole(found.get("rows")), numbers(found.get("splits")), columns, known | given)
+    return ProfileView(found.rows, found.splits, columns, {**known, **given})
 
 
-def _shares(found: Mapping[str, object]) -> dict[str, float]:
-    """Label shares: of the target's column, or of the profile as a whole."""
-    entries = [found, *map(mapping, mapping(found.get("columns")).values())]
-    return next((shares for entry in entries if (shares := numbers(entry.get("shares")))), {})
-
-
-def _column(name: str, entry: Mapping[str, object]) -> Column:
-    figures = mapping(entry.get("lengths")) or entry
-    histogram = mapping(figures.get("histogram"))
-    edges, counts = reals(histogram.get("edges")), reals(histogram.get("counts"))
-    fits = len(edges) == len(counts) + 1
-    top = [
-        (str(item.get("value")), number)
-        for item in map(mapping, sequence(entry.get("top")))
-        if (number := real(item.get("count"))) is not None
-    ]
-    named = ("mean", "std", "min", "max", "unique", "channels", "height", "width")
-    facts = {key: number for key in named if (number := _figure(figures.get(key))) is not None}
-    facts |= {f"q{key}": value for key, value in numbers(figures.get("quantiles")).items()}
-    return Column(
+def _column(name: str, column: ColumnProfile) -> ColumnView:
+    figures = column.distribution
+    histogram = figures.histogram
+    fits = histogram is not None and len(histogram.edges) == len(histogram.counts) + 1
+    named = {
+        "mean": figures.mean,
+        "std": figures.std,
+        "min": figures.min,
+        "max": figures.max,
+        "unique": column.unique,
+        "channels": column.channels,
+        "height": column.height,
+        "width": column.width,
+    }
+    facts = {key: float(value) for key, value in named.items() if value is not None}
+    facts |= {f"q{key}": value for key, value in figures.quantiles.items()}
+    return ColumnView(
         name,
-        str(entry.get("type") or ""),
-        whole(entry.get("count")),
-        whole(entry.get("missing")),
-        edges if fits else (),
-        counts if fits else (),
-        tuple(top),
+        column.type,
+        column.count,
+        column.missing,
+        histogram.edges if histogram and fits else (),
+        histogram.counts if histogram and fits else (),
+        tuple((item.value, item.count) for item in column.top),
         facts,
     )
-
-
-def _figure(value: object) -> float | None:
-    """A number, or the mean of one for each channel."""
-    channels = reals(value)
-    return sum(channels) / len(channels) if channels else real(value)
