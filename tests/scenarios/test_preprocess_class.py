@@ -1,0 +1,219 @@
+"""`model.preprocess: {class}`: one preparation in training, evaluation, export and serving, beside a data module."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from mlspec.errors import StageError
+from mlspec.runtime.http import running
+from mlspec.runtime.service import load
+from tests.parts.projects import Applied, written
+
+PREP = """
+import numpy as np
+
+from src.scale import scaled
+
+
+class Prep:
+    def __init__(self, clip):
+        self.clip = clip
+
+    def fit(self, rows):
+        sizes = np.array([row["size"] for row in rows])
+        self.mean, self.std = float(np.nanmean(sizes)), float(np.nanstd(sizes))
+        self.towns = sorted({row["town"] for row in rows if row["town"]})
+
+    def state(self):
+        return {"mean": self.mean, "std": self.std, "towns": self.towns}
+
+    def restore(self, state):
+        self.mean, self.std, self.towns = state["mean"], state["std"], state["towns"]
+
+    def __call__(self, rows):
+        sizes = scaled(np.array([row["size"] for row in rows]), self.mean, self.std).clip(-self.clip, self.clip)
+        towns = [[row["town"] == town for town in self.towns] for row in rows]
+        return {"size": np.nan_to_num(sizes)[:, None], "town": np.array(towns, dtype=np.float32)}
+"""
+MODEL = """
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, size, town):
+        return self.layer(torch.cat([size, town], 1)).squeeze(1)
+
+    def training_step(self, batch, _):
+        inputs, y = batch
+        return nn.functional.mse_loss(self(**inputs), y)
+
+    def validation_step(self, batch, _):
+        inputs, y = batch
+        self.log("valid/loss", nn.functional.mse_loss(self(**inputs), y))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.3)
+
+    def optimizer_step(self, *args, **kwargs):
+        super().optimizer_step(*args, **kwargs)
+        print("a step was taken")
+"""
+DATA = """
+import pyarrow.parquet as pq
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+
+class Given(pl.LightningDataModule):
+    def __init__(self, preprocess):
+        super().__init__()
+        self.preprocess = preprocess
+
+    def inputs(self, rows):
+        arrays = self.preprocess.collate(self.preprocess.features(rows))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def loader(self, split, shuffle=False):
+        rows = pq.read_table(f"artifacts/data/{split}.parquet").to_pylist()
+
+        def collate(some):
+            return self.inputs(some), torch.tensor([row["price"] for row in some])
+
+        return DataLoader(rows, batch_size=32, shuffle=shuffle, collate_fn=collate)
+
+    def train_dataloader(self):
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self):
+        return self.loader("valid")
+
+
+class Raw(Given):
+    def inputs(self, rows):
+        found = super().inputs(rows)
+        return {**found, "size": 30.0 + 9 * torch.tensor([[row["size"] or 0.0] for row in rows])}
+"""
+SPEC = """\
+project: {name: prices}
+data:
+  source: data/prices.csv
+  inputs: {size: number, town: category}
+  target: {column: price, type: number}
+  split: {valid: 0.2, test: 0.2}
+model:
+  class: "src.net:Net"
+  datamodule: "src.rows:Given"
+  preprocess: {class: "src.prep:Prep", args: {clip: 3.0}}
+train: {max_epochs: 12}
+evaluate:
+export:
+test:
+"""
+SCALE = "def scaled(values, mean, std):\n    return (values - mean) / std\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after the stage `data`: sizes around 12, some missing, and three towns."""
+    import random
+
+    draw = random.Random(8)
+    towns = {"Bonn": 3.0, "Ulm": 1.0, "Hof": -2.0}
+    lines = ["size,town,price"]
+    for _ in range(240):
+        size, town = draw.gauss(12, 4), draw.choice(list(towns))
+        lines.append(f"{'' if draw.random() < 0.05 else f'{size:.3f}'},{town},{0.5 * size + towns[town]:.3f}")
+    files: dict[str, str | bytes] = {
+        "mlproject.yaml": SPEC,
+        "data/prices.csv": "\n".join(lines) + "\n",
+        "src/__init__.py": "",
+        "src/prep.py": PREP,
+        "src/scale.py": SCALE,
+        "src/net.py": MODEL,
+        "src/rows.py": DATA,
+    }
+    project = written(tmp_path_factory.mktemp("own"), files)
+    project.run("data")
+    return project.root
+
+
+@pytest.fixture(scope="module")
+def applied(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    """The same, trained, evaluated and exported."""
+    root = tmp_path_factory.mktemp("own-applied") / "p"
+    shutil.copytree(made, root)
+    project = Applied(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        project.run("train", "evaluate", "export")
+    return project
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Applied:
+    shutil.copytree(made, tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    return Applied(tmp_path / "p")
+
+
+def asked(bundle: Path, rows: list[dict[str, object]]) -> list[dict[str, float]]:
+    """What the server answers over HTTP."""
+    with running(load(bundle)) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/predict", json.dumps(rows), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        found: list[dict[str, float]] = json.loads(response.read())
+        connection.close()
+    assert response.status == 200, found
+    return found
+
+
+def test_the_server_answers_as_the_evaluation_did(applied: Applied) -> None:
+    rows = pq.read_table(applied.artifacts / "data" / "test.parquet", columns=["size", "town"]).to_pylist()
+    predicted = pq.read_table(applied.artifacts / "evaluate" / "predictions.parquet")["predicted"].to_pylist()
+    metrics = json.loads((applied.artifacts / "metrics" / "evaluate.json").read_text(encoding="utf-8"))["metrics"]
+    assert metrics["r2"] > 0.9
+    answers = [answer["value"] for answer in asked(applied.artifacts / "bundle", rows)]
+    assert answers == pytest.approx(predicted, abs=1e-4)
+
+
+def test_the_bundle_has_the_code_and_the_state(applied: Applied) -> None:
+    folder = applied.artifacts / "bundle" / "preprocess"
+    files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert files == {"preprocess.json", "code/src/__init__.py", "code/src/prep.py", "code/src/scale.py"}
+    (member,) = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))["members"]
+    assert member["args"] == {"clip": 3.0}
+    assert member["state"]["towns"] == ["Bonn", "Hof", "Ulm"]
+    assert member["outputs"] == {
+        "size": {"dtype": "float32", "shape": [1]},
+        "town": {"dtype": "float32", "shape": [3]},
+    }
+
+
+def test_another_preparation_in_training_is_refused_before_a_step(
+    project: Applied, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.spec("src.rows:Given", "src.rows:Raw")
+    with pytest.raises(StageError) as raised:
+        project.run("train")
+    said = raised.value.message
+    assert "(model.preprocess: src.prep:Prep)" in said
+    assert "size in training: float32 [32 rows, 1], min " in said
+    assert "size in evaluation: float32 [144 rows, 1], min -" in said
+    assert "town" not in said.replace("town in", "")
+    assert "take the argument `preprocess`" in raised.value.help
+    assert "a step was taken" not in capsys.readouterr().out
+    assert not (project.artifacts / "model").exists()
