@@ -157,7 +157,8 @@ _readers: list[_Reads] = []
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    for hook in (*_hooks, *_readers):
+    hooks: list[_Hook | _Reads] = [*_hooks, *_readers]
+    for hook in hooks:
         try:
             hook(event, arguments)
         except (OSError, ValueError, TypeError, IndexError):
@@ -222,7 +223,11 @@ class _Reads:
             return
         path = Path(os.path.abspath(os.fsdecode(arguments[0])))
         below = next((path.relative_to(root) for root in self._roots if path.is_relative_to(root)), None)
-        if below is not None and not path.is_relative_to(sys.prefix) and not {"site-packages", ".git"} & set(below.parts):
+        if (
+            below is not None
+            and not path.is_relative_to(sys.prefix)
+            and not {"site-packages", ".git"} & set(below.parts)
+        ):
             self.found.add(below.as_posix())
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,57 +13,14 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
+from mlspec.learning.expected import Expected
 from mlspec.learning.indexed import batches, trained_on, undisturbed
 from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
-from mlspec.learning.rows import Rows
-from mlspec.parts.model.spec import Custom
-from mlspec.runtime.preprocess import Preprocess, load
-from mlspec.runtime.preprocess.fit import write
-from mlspec.runtime.preprocess.mixed import FILE
 
 SAME = 0.5
 """Share of a batch's rows that are rows of the data: from here on both come from one preparation."""
 OVERLAP = 0.05
 """Share of the test rows that are trained on, from which on training stops; below it may be chance."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What evaluation, export and serving give: the rows of each split, prepared as the spec declares."""
-
-    model: Custom
-    preprocess: Preprocess
-    rows: Mapping[str, Rows]
-    folder: Path
-    """Of the fitted preprocessing."""
-
-    @property
-    def declared(self) -> str:
-        """`mlspec`, `none`, or the class."""
-        return self.model.prepares or str(self.model.preprocess or "mlspec")
-
-    @property
-    def other(self) -> str:
-        """What the spec could declare instead."""
-        return "mlspec" if self.declared == "none" else "none"
-
-    def prepared_otherwise(self) -> Sequence[Any]:
-        """The training rows as they were with the other declaration; none where the project has its own."""
-        if self.model.prepares:
-            return ()
-        folder = self.folder.with_name("preprocess-compared")
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("pretrained-*"))
-        members = json.loads((folder / FILE).read_text(encoding="utf-8"))["members"]
-        write(folder / FILE, members, self.other == "none")
-        columns = [*self._columns(members)]
-        return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
-
-    def _columns(self, members: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-        found: list[str] = []
-        for member in members:
-            found += [*member.get("inputs", ()), *member.get("numbers", ()), *member.get("categories", ())]
-            found += [member["input"]] if "input" in member else []
-        return found
 
 
 @dataclass(frozen=True)
@@ -196,7 +150,9 @@ class FirstBatch(pl.Callback):
     def _values(self, phase: Phase, given: Given) -> None:
         keys = given.keys(self._steps)
         known = {
-            k for rows in self.expected.rows.values() for k in self._prepared(rows.features, self.kinds).keys(self._steps)
+            k
+            for rows in self.expected.rows.values()
+            for k in self._prepared(rows.features, self.kinds).keys(self._steps)
         }
         if share_known(keys, known) >= SAME:
             return
@@ -228,7 +184,10 @@ class FirstBatch(pl.Callback):
         if source is None:
             return f"let {phase.step} give forward the inputs of the batch as they are"
         if expected.model.prepares:
-            return f"let {source} take the argument `preprocess`, and prepare its rows with it, as evaluation does: " + _WITH_IT
+            return (
+                f"let {source} take the argument `preprocess`, and prepare its rows with it, as evaluation does: "
+                + _WITH_IT
+            )
         if expected.declared == "none":
             return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
         return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"

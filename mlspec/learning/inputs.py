@@ -130,7 +130,11 @@ def of_tensors(inputs: Mapping[str, Tensor]) -> Given:
 
 def trimmed(features: Sequence[Feature], varying: Sequence[str]) -> Sequence[Feature]:
     """The same rows without zeros at the end of the inputs that differ in length: they may be padding."""
-    return [{**row, **{name: _trimmed(row[name]) for name in varying if name in row}} for row in features] if varying else features
+    return (
+        [{**row, **{name: _trimmed(row[name]) for name in varying if name in row}} for row in features]
+        if varying
+        else features
+    )
 
 
 def _trimmed(array: Array) -> Array:
@@ -202,7 +206,9 @@ def _differs(name: str, training: Given, evaluation: Given) -> bool:
     shapes = training.shape(name), evaluation.shape(name)
     if None not in shapes and shapes[0] != shapes[1]:
         return True
-    columns = [g.columns(name) if None not in shapes else _flat(g.column(name))[:, None] for g in (training, evaluation)]
+    columns = [
+        g.columns(name) if None not in shapes else _flat(g.column(name))[:, None] for g in (training, evaluation)
+    ]
     pairs = list(zip(columns[0].T, columns[1].T, strict=True))
     if one.dtype.kind != "f":
         compared = _counts_differ if None in shapes else _categories_differ

@@ -12,7 +12,7 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.runtime.http import running
-from mlspec.runtime.service import load
+from mlspec.runtime.service import Request, load
 from tests.parts.projects import Applied, written
 
 PREP = """
@@ -217,3 +217,90 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     assert "take the argument `preprocess`" in raised.value.help
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
+
+
+def stages_with(project: Applied, file: str) -> set[str]:
+    """The stages that have this file as an input."""
+    return {stage.name for stage in project.build().plan.stages if file in stage.inputs}
+
+
+def test_a_changed_module_of_the_class_trains_again(project: Applied) -> None:
+    """What comes after training has its own copy of the code, in `artifacts/model/preprocess`."""
+    for file in ("src/prep.py", "src/scale.py", "src/__init__.py"):
+        assert {"train", "test"} <= stages_with(project, file), file
+    after = {stage.name for stage in project.build().plan.stages if "artifacts/model/preprocess" in stage.inputs}
+    assert {"evaluate", "export", "test"} <= after
+
+
+def test_a_killed_training_does_not_resume_with_another_class(project: Applied) -> None:
+    from mlspec.parts.train.fingerprint import fingerprint
+
+    before = fingerprint(project.job())
+    (project.root / "src" / "scale.py").write_text(SCALE + "\n# changed\n", encoding="utf-8")
+    assert fingerprint(project.job()) != before
+
+
+def test_code_that_changed_after_training_is_not_run(applied: Applied, tmp_path: Path) -> None:
+    """Evaluation prepares rows with the code that the model was trained with."""
+    shutil.copytree(applied.root, tmp_path / "p")
+    project = Applied(tmp_path / "p")
+    (project.root / "src" / "scale.py").write_text("def scaled(values, mean, std):\n    return 0 * values\n")
+    before = json.loads((project.artifacts / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
+    project.run("evaluate")
+    assert json.loads((project.artifacts / "metrics" / "evaluate.json").read_text(encoding="utf-8")) == before
+
+
+def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(applied: Applied, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(applied.artifacts / "bundle", bundle)
+    prep = bundle / "preprocess" / "code" / "src" / "prep.py"
+    prep.write_text(
+        prep.read_text().replace(
+            "sizes = scaled", "assert len(rows[0]) == 2 and rows[-1]['size'] < 99\n        sizes = scaled"
+        )
+    )
+    service = load(bundle)
+    answer = service.answer(
+        Request("POST", "/predict", body=json.dumps([{"size": s, "town": None} for s in (1, 2, 100)]).encode())
+    )
+    assert answer.status == 422
+    (fault,) = json.loads(answer.body)["details"]
+    assert fault["row"] == 2
+    assert fault["problem"].startswith("src.prep:Prep.__call__ raised AssertionError")
+
+
+SPLIT = """
+import numpy as np
+
+
+class Prep:
+    def __call__(self, rows):
+        words = [[1 + ord(c) % 50 for c in row["town"] or "?"] for row in rows]
+        longest = max(map(len, words))
+        made = np.zeros((len(rows), longest), dtype=int)
+        for at, word in enumerate(words):
+            made[at, : len(word)] = word
+        return {"letters": made, "size": np.nan_to_num(np.array([[row["size"]] for row in rows]))}
+"""
+RECURRENT = MODEL.replace(
+    "self.layer = nn.Linear(4, 1)", "self.words, self.layer = nn.Embedding(51, 4, 0), nn.Linear(5, 1)"
+).replace(
+    "def forward(self, size, town):\n        return self.layer(torch.cat([size, town], 1))",
+    "def forward(self, letters, size):\n        return self.layer(torch.cat([self.words(letters).sum(1), size / 10], 1))",
+)
+
+
+def test_without_a_data_module_forward_gets_what_the_class_returns(project: Applied) -> None:
+    """And rows that differ in length are padded, in the exported graph too."""
+    lines = (project.root / "data" / "prices.csv").read_text().replace("Bonn", "Bonnheim").replace("Hof", "Hofen")
+    (project.root / "data" / "prices.csv").write_text(lines)
+    project.spec('  datamodule: "src.rows:Given"\n', "")
+    project.spec(", args: {clip: 3.0}", "")
+    written(project.root, {"src/prep.py": SPLIT, "src/net.py": RECURRENT})
+    project.run("data", "train", "evaluate", "export")
+    rows = pq.read_table(project.artifacts / "data" / "test.parquet", columns=["size", "town"]).to_pylist()
+    predicted = pq.read_table(project.artifacts / "evaluate" / "predictions.parquet")["predicted"].to_pylist()
+    answers = [answer["value"] for answer in asked(project.artifacts / "bundle", rows)]
+    assert answers == pytest.approx(predicted, abs=1e-3)
+    report = json.loads((project.artifacts / "metrics" / "export.json").read_text(encoding="utf-8"))
+    assert {checked["length"] for checked in report["parity"]["checked"]} > {3}

@@ -206,7 +206,9 @@ class Own:
         return len(feature[self.varying[0]]) if self.varying else 1
 
 
-_SAME: Final = "return the same names, dtypes and shapes for every row; pad to a fixed length where only some rows differ"
+_SAME: Final = (
+    "return the same names, dtypes and shapes for every row; pad to a fixed length where only some rows differ"
+)
 
 
 def described(dtype: object, shape: Sequence[int | None]) -> str:

@@ -49,7 +49,10 @@ class _Finder(MetaPathFinder):
     """Finds the modules below a package of ours."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - of the protocol
     ) -> ModuleSpec | None:
         """The module's file, in the folder of the package above it."""
         if not fullname.startswith(_PREFIX):
