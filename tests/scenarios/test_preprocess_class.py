@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,34 +16,13 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.runtime.http import running
 from mlspec.runtime.service import Request, load
+from tests.conftest import CHECKOUT
 from tests.parts.projects import Applied, written
 
-PREP = """
-import numpy as np
-
-from src.scale import scaled
-
-
-class Prep:
-    def __init__(self, clip):
-        self.clip = clip
-
-    def fit(self, rows):
-        sizes = np.array([row["size"] for row in rows])
-        self.mean, self.std = float(np.nanmean(sizes)), float(np.nanstd(sizes))
-        self.towns = sorted({row["town"] for row in rows if row["town"]})
-
-    def state(self):
-        return {"mean": self.mean, "std": self.std, "towns": self.towns}
-
-    def restore(self, state):
-        self.mean, self.std, self.towns = state["mean"], state["std"], state["towns"]
-
-    def __call__(self, rows):
-        sizes = scaled(np.array([row["size"] for row in rows]), self.mean, self.std).clip(-self.clip, self.clip)
-        towns = [[row["town"] == town for town in self.towns] for row in rows]
-        return {"size": np.nan_to_num(sizes)[:, None], "town": np.array(towns, dtype=np.float32)}
-"""
+GUIDE = (CHECKOUT / "docs" / "preprocessing.md").read_text(encoding="utf-8")
+FROM_GUIDE: dict[str, str] = dict(re.findall(r"^```python (\S+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
+"""The modules of the guide: what it says works."""
+DECLARED = next(iter(re.findall(r"^```yaml\n(model:.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)))
 MODEL = """
 import pytorch_lightning as pl
 import torch
@@ -70,59 +52,25 @@ class Net(pl.LightningModule):
         super().optimizer_step(*args, **kwargs)
         print("a step was taken")
 """
-DATA = """
-import pyarrow.parquet as pq
-import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader
-
-
-class Given(pl.LightningDataModule):
-    def __init__(self, preprocess):
-        super().__init__()
-        self.preprocess = preprocess
-
-    def inputs(self, rows):
-        arrays = self.preprocess.collate(self.preprocess.features(rows))
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def loader(self, split, shuffle=False):
-        rows = pq.read_table(f"artifacts/data/{split}.parquet").to_pylist()
-
-        def collate(some):
-            return self.inputs(some), torch.tensor([row["price"] for row in some])
-
-        return DataLoader(rows, batch_size=32, shuffle=shuffle, collate_fn=collate)
-
-    def train_dataloader(self):
-        return self.loader("train", shuffle=True)
-
-    def val_dataloader(self):
-        return self.loader("valid")
-
+RAW = """
 
 class Raw(Given):
     def inputs(self, rows):
         found = super().inputs(rows)
         return {**found, "size": 30.0 + 9 * torch.tensor([[row["size"] or 0.0] for row in rows])}
 """
-SPEC = """\
-project: {name: prices}
+SPEC = f"""\
+project: {{name: prices}}
 data:
   source: data/prices.csv
-  inputs: {size: number, town: category}
-  target: {column: price, type: number}
-  split: {valid: 0.2, test: 0.2}
-model:
-  class: "src.net:Net"
-  datamodule: "src.rows:Given"
-  preprocess: {class: "src.prep:Prep", args: {clip: 3.0}}
-train: {max_epochs: 12}
+  inputs: {{size: number, town: category}}
+  target: {{column: price, type: number}}
+  split: {{valid: 0.2, test: 0.2}}
+{DECLARED}train: {{max_epochs: 12}}
 evaluate:
 export:
 test:
 """
-SCALE = "def scaled(values, mean, std):\n    return (values - mean) / std\n"
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +88,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "mlproject.yaml": SPEC,
         "data/prices.csv": "\n".join(lines) + "\n",
         "src/__init__.py": "",
-        "src/prep.py": PREP,
-        "src/scale.py": SCALE,
         "src/net.py": MODEL,
-        "src/rows.py": DATA,
+        **FROM_GUIDE,
+        "src/rows.py": FROM_GUIDE["src/rows.py"] + RAW,
     }
     project = written(tmp_path_factory.mktemp("own"), files)
     project.run("data")
@@ -236,7 +183,7 @@ def test_a_killed_training_does_not_resume_with_another_class(project: Applied) 
     from mlspec.parts.train.fingerprint import fingerprint
 
     before = fingerprint(project.job())
-    (project.root / "src" / "scale.py").write_text(SCALE + "\n# changed\n", encoding="utf-8")
+    (project.root / "src" / "scale.py").write_text(FROM_GUIDE["src/scale.py"] + "\n# changed\n", encoding="utf-8")
     assert fingerprint(project.job()) != before
 
 
@@ -304,3 +251,35 @@ def test_without_a_data_module_forward_gets_what_the_class_returns(project: Appl
     assert answers == pytest.approx(predicted, abs=1e-3)
     report = json.loads((project.artifacts / "metrics" / "export.json").read_text(encoding="utf-8"))
     assert {checked["length"] for checked in report["parity"]["checked"]} > {3}
+
+
+SERVED = """
+import json, sys
+sys.path[:] = [sys.argv[1], *sys.path]
+from pathlib import Path
+import mlspec.runtime
+from mlspec.runtime.service import load, Request
+rows = json.loads(sys.argv[3])
+answer = load(Path(sys.argv[2])).answer(Request("POST", "/predict", body=json.dumps(rows).encode()))
+heavy = sorted({"torch", "pytorch_lightning", "pydantic", "tokenizers", "PIL", "mlspec.learning"} & {*sys.modules})
+print(json.dumps([answer.status, json.loads(answer.body), heavy, mlspec.runtime.__file__]))
+"""
+
+
+def test_the_serving_code_alone_answers_from_the_bundle(applied: Applied, tmp_path: Path) -> None:
+    """What goes into an image and a zip, away from the project: no compiler, no torch, a folder that is read-only."""
+    from mlspec.parts.package.work import fill
+
+    fill(tmp_path / "image")
+    shutil.copytree(applied.artifacts / "bundle", tmp_path / "bundle")
+    before = sorted(tmp_path.rglob("*"))
+    rows = [{"size": 12.5, "town": "Ulm"}, {"size": None, "town": "Kiel"}]
+    command = [sys.executable, "-I", "-B", "-c", SERVED, str(tmp_path / "image"), str(tmp_path / "bundle")]
+    done = subprocess.run([*command, json.dumps(rows)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    status, answers, heavy, place = json.loads(done.stdout)
+    assert (status, heavy) == (200, [])
+    assert place.startswith(str(tmp_path / "image"))
+    expected = [answer["value"] for answer in asked(applied.artifacts / "bundle", rows)]
+    assert [answer["value"] for answer in answers] == pytest.approx(expected)
+    assert sorted(tmp_path.rglob("*")) == before
