@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.runtime.errors import BadRow
+from mlspec.runtime.errors import BadRow, PrepareError
 from mlspec.runtime.preprocess import Feature, Preprocess
-from mlspec.runtime.preprocess.own import PrepareError
 from mlspec.runtime.preprocess.text import Text
 
 

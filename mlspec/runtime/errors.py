@@ -15,3 +15,11 @@ class BadRow(ValueError):  # noqa: N818 - the row is what is bad
         self.index = index
         self.input = input
         self.message = message
+
+
+class PrepareError(BadRow):
+    """A row on which the project's own preprocessing fails, or for which it returns what no model takes."""
+
+    def __init__(self, index: int, message: str, help: str = "") -> None:
+        super().__init__(index, "", message)
+        self.help = help

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import pickle
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mlspec.errors import StageError
 from mlspec.learning.own import fit
@@ -16,7 +19,7 @@ from mlspec.parts.model.spec import Preprocessing
 from mlspec.runtime import BadRow
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.base import Array
-from mlspec.runtime.preprocess.own import Own
+from mlspec.runtime.preprocess.own import Caller, Own
 
 INPUTS = {"size": {"type": "number"}, "word": {"type": "text"}}
 ROWS: list[dict[str, object]] = [
@@ -38,6 +41,33 @@ def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: A
     found = load(folder)
     assert isinstance(found, Own)
     return found
+
+
+def test_an_image_is_the_same_from_a_file_in_base64_and_as_pixels(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.arange(0, 240, 15, dtype=np.uint8).reshape(4, 4)).save(file, "PNG")
+    caller = Caller(
+        "src.prep:Prep",
+        lambda rows: {"sums": np.array([row["picture"].sum() for row in rows])},
+        {"picture": {"type": "image", "channels": 1, "height": 4, "width": 4}},
+        tmp_path,
+    )
+    pixels = np.arange(0, 240, 15).reshape(4, 4).tolist()
+    forms = [file.getvalue(), base64.b64encode(file.getvalue()).decode(), pixels]
+    given = [caller.given({"picture": form}, 0)["picture"] for form in forms]
+    assert all(
+        isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == (1, 4, 4) for image in given
+    )
+    assert caller.arrays([{"picture": form} for form in forms])["sums"].tolist() == [1800] * 3
+    with pytest.raises(BadRow, match="row 1: picture: is not base64"):
+        caller.arrays([{"picture": pixels}, {"picture": "!"}])
+
+
+def test_a_category_is_spelled_as_in_the_training_data(tmp_path: Path) -> None:
+    inputs = {"day": {"type": "category", "values": ["2026-01-01 00:00:00", "3", "true"]}}
+    caller = Caller("src.prep:Prep", len, inputs, tmp_path)
+    given = [caller.given({"day": v}, 0)["day"] for v in ("2026-01-01T00:00", 3, 3.0, True, None, "other")]
+    assert given == ["2026-01-01 00:00:00", "3", "3", "true", None, "other"]
 
 
 def call(returned: str, more: str = "") -> str:

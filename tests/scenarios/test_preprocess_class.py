@@ -197,7 +197,9 @@ def test_code_that_changed_after_training_is_not_run(applied: Applied, tmp_path:
     assert json.loads((project.artifacts / "metrics" / "evaluate.json").read_text(encoding="utf-8")) == before
 
 
-def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(applied: Applied, tmp_path: Path) -> None:
+def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(
+    applied: Applied, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(applied.artifacts / "bundle", bundle)
     prep = bundle / "preprocess" / "code" / "src" / "prep.py"
@@ -213,7 +215,8 @@ def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(applied
     assert answer.status == 422
     (fault,) = json.loads(answer.body)["details"]
     assert fault["row"] == 2
-    assert fault["problem"].startswith("src.prep:Prep.__call__ raised AssertionError")
+    assert fault["problem"] == "the model's preprocessing fails on this row; the server's log has the reason"
+    assert "row 2: src.prep:Prep.__call__ raised AssertionError\n  src/prep.py:" in capsys.readouterr().err
 
 
 SPLIT = """
@@ -227,13 +230,13 @@ class Prep:
         made = np.zeros((len(rows), longest), dtype=int)
         for at, word in enumerate(words):
             made[at, : len(word)] = word
-        return {"letters": made, "size": np.nan_to_num(np.array([[row["size"]] for row in rows]))}
+        return {"letters": made, "known": np.array([[row["town"] != "Ulm"] for row in rows]), "size": np.nan_to_num(np.array([[row["size"]] for row in rows]))}
 """
 RECURRENT = MODEL.replace(
     "self.layer = nn.Linear(4, 1)", "self.words, self.layer = nn.Embedding(51, 4, 0), nn.Linear(5, 1)"
 ).replace(
     "def forward(self, size, town):\n        return self.layer(torch.cat([size, town], 1))",
-    "def forward(self, letters, size):\n        return self.layer(torch.cat([self.words(letters).sum(1), size / 10], 1))",
+    "def forward(self, letters, known, size):\n        return self.layer(torch.cat([self.words(letters).sum(1), size / 10 + 0 * known], 1))",
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlspec.runtime.errors import BadRow, BundleError
+from mlspec.runtime.errors import BundleError, PrepareError
 from mlspec.runtime.preprocess import packed
 from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, text, value
 from mlspec.runtime.preprocess.moments import spellings
@@ -18,14 +18,6 @@ CHUNK: Final = 256
 """Rows that the class is given together."""
 LENGTH: Final = None
 """In the place of a size: rows differ in it, and batches are padded."""
-
-
-class PrepareError(BadRow):
-    """The class fails on a row, or returns what no model takes."""
-
-    def __init__(self, index: int, message: str, help: str = "") -> None:
-        super().__init__(index, "", message)
-        self.help = help
 
 
 def made(settings: Mapping[str, Any], folder: Path) -> Any:
