@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,3 +136,17 @@ _RESTORED = "let state() return all that fit computes and __call__ uses, and let
 
 def _shown(array: Array) -> str:
     return np.array2string(array.reshape(-1)[:8], precision=6, separator=", ")
+
+
+def accepted(forward: Callable[..., Any], names: Sequence[str], path: str, model: str) -> None:
+    """Raise StageError where `forward` does not take what the class returns, by name."""
+    found = inspect.signature(forward).parameters.values()
+    by_name = [p for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    anything = any(p.kind is p.VAR_KEYWORD for p in found)
+    takes, needs = {p.name for p in by_name}, {p.name for p in by_name if p.default is p.empty}
+    if needs <= set(names) and (anything or set(names) <= takes):
+        return
+    raise StageError(
+        f"{path} returns {', '.join(sorted(names))}, and {model}.forward takes {', '.join(sorted(takes)) or 'nothing'}",
+        help="the names that __call__ returns are the parameters of forward",
+    )

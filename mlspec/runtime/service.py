@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
-from mlspec.runtime.errors import BadRow, PrepareError
+from mlspec.runtime.errors import BadRow
 from mlspec.runtime.json_text import parse, written
 from mlspec.runtime.predictor import BATCH, Predictor
 from mlspec.runtime.rows import RefusedError, rows
@@ -247,14 +247,10 @@ class Service:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
             return self.model.prepare(checked)
-        except PrepareError as error:
-            sys.stderr.write(f"{error}\n")  # it shows lines of code
-            said = "the model's preprocessing fails on this row; the server's log has the reason"
-            fault = {"row": error.index, "input": "", "problem": said}
-            raise RefusedError(422, "bad-row", f"row {error.index}: {said}", [fault]) from None
         except BadRow as error:
-            fault = {"row": error.index, "input": error.input, "problem": error.message}
-            raise RefusedError(422, "bad-row", str(error), [fault]) from None
+            said = error.public()
+            fault = {"row": said.index, "input": said.input, "problem": said.message}
+            raise RefusedError(422, "bad-row", str(said), [fault]) from None
 
     def warm_up(self) -> None:
         """Run the model once each way: the first run of all is slow."""

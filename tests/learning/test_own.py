@@ -6,6 +6,9 @@ import base64
 import io
 import json
 import pickle
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from PIL import Image
 
 from mlspec.errors import StageError
 from mlspec.learning.own import fit
+from mlspec.learning.trial import accepted
 from mlspec.parts.model.spec import Preprocessing
 from mlspec.runtime import BadRow
 from mlspec.runtime.preprocess import load
@@ -262,3 +266,21 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
     ):
         prepared.features([{**ROW}, {**ROW, "size": 1000}])
     assert json.loads((tmp_path / "artifacts/preprocess/preprocess.json").read_text())["members"][0]["args"] == {}
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (lambda a, b: None, ""),
+        (lambda **inputs: None, ""),
+        (lambda a, b, c=None: None, ""),
+        (lambda a, *, b: None, ""),
+        (lambda a: None, "src.prep:Prep returns a, b, and src.net:Net.forward takes a"),
+        (lambda a, b, c: None, "src.prep:Prep returns a, b, and src.net:Net.forward takes a, b, c"),
+        (lambda *inputs: None, "src.net:Net.forward takes nothing"),
+        (lambda c, **inputs: None, "src.net:Net.forward takes c"),
+    ],
+)
+def test_forward_takes_what_the_class_returns(forward: Callable[..., None], said: str) -> None:
+    with nullcontext() if not said else pytest.raises(StageError, match=re.escape(said)):
+        accepted(forward, ("a", "b"), "src.prep:Prep", "src.net:Net")

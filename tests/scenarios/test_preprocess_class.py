@@ -166,6 +166,15 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     assert not (project.artifacts / "model").exists()
 
 
+def test_names_that_forward_does_not_take_are_refused(project: Applied) -> None:
+    prep = project.root / "src" / "prep.py"
+    prep.write_text(prep.read_text(encoding="utf-8").replace('{"size": np', '{"sizes": np'), encoding="utf-8")
+    with pytest.raises(
+        StageError, match=r"src\.prep:Prep returns sizes, town, and src\.net:Net\.forward takes size, town"
+    ):
+        project.run("train")
+
+
 def stages_with(project: Applied, file: str) -> set[str]:
     """The stages that have this file as an input."""
     return {stage.name for stage in project.build().plan.stages if file in stage.inputs}
