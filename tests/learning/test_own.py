@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -165,7 +166,8 @@ def test_changed_code_of_the_project_is_not_run(tmp_path: Path) -> None:
     assert one(load(tmp_path / "artifacts" / "preprocess"), ROW)["a"] == one(prepared, ROW)["a"]  # type: ignore[arg-type]
 
 
-def test_dataclasses_and_no_bytecode(tmp_path: Path) -> None:
+def test_dataclasses_and_no_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     files = {
         "src/part.py": "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass Part:\n    n: int = 1\n"
     }
@@ -284,3 +286,9 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
 def test_forward_takes_what_the_class_returns(forward: Callable[..., None], said: str) -> None:
     with nullcontext() if not said else pytest.raises(StageError, match=re.escape(said)):
         accepted(forward, ("a", "b"), "src.prep:Prep", "src.net:Net")
+
+
+def test_other_names_than_in_training_name_the_row(tmp_path: Path) -> None:
+    prepared = fitted(tmp_path, call('{"b" if any(row["size"] == 1000 for row in rows) else "a": np.ones(len(rows))}'))
+    with pytest.raises(BadRow, match=r"row 1: src.prep:Prep.__call__ returned b; for the training rows a"):
+        prepared.features([{**ROW}, {**ROW, "size": 1000}])
