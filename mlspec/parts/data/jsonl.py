@@ -171,7 +171,7 @@ def _row(line: int, value: object, text: str) -> _Item:
 
 
 def _decoded(text: str, at: int) -> tuple[object, int]:
-    """The JSON value at that place, or the fault in it, and where it ends; the length of the text where it is no JSON."""
+    """The JSON value at that place, or the fault in it, and where it ends: at the end of the text if it is not JSON."""
     try:
         return _decoder(_once).raw_decode(text, at)
     except _RepeatedError:
