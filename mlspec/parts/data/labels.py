@@ -16,7 +16,8 @@ from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import DataSpec
 from mlspec.parts.data.target import Target
-from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
+from mlspec.parts.data.unusable import conversion
+from mlspec.parts.data.values import Reading, alike, brief, escaped, listed, missing, readings, text
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 
 MANY = 20
@@ -133,6 +134,8 @@ def _unknown(
     if not rows:
         return []
     column = data.target.column
+    if help := conversion(column, raw.table[column].type, "label"):
+        return raw.failure(column, f"holds {raw.table[column].type}, which cannot be a label", rows, help=help)
     if data.target.labels_are == "positions":
         what = f"is not a position from 0 to {len(names) - 1}"
         return raw.failure(column, what, rows, help="`labels_are: positions` counts in data.target.labels from 0")
@@ -222,11 +225,14 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
     column = raw.table[data.target.column]
     nulls = nulls_of(data, data.target.column)
     every = column.to_pylist()
-    nested = next((value for value in every if not missing(value) and not readings(value)), None)
-    if nested is not None:
+    odd = next((row for row, value in enumerate(every) if not missing(value) and not readings(value)), None)
+    if odd is not None:
+        place = raw.place(odd)
+        help = conversion(data.target.column, column.type, "label")
         raise StageError(
-            f"`{data.target.column}` holds {column.type}, which cannot be a label",
-            help="name a column of texts, numbers or booleans in data.target.column",
+            f"`{data.target.column}` holds {column.type}, which cannot be a label: "
+            f"{place.file} row {place.row}: {brief(every[odd])}",
+            help=help or "name a column of texts, numbers or booleans in data.target.column",
         )
     values = {(type(v), v): v for v in every if not missing(v) and not (isinstance(v, str) and v in nulls)}.values()
     ways = [{reading.kind: reading.value for reading in readings(value)} for value in values]

@@ -20,6 +20,7 @@ from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import DataSpec
+from mlspec.parts.data.unusable import conversion
 from mlspec.parts.data.values import BOOLEANS, missing
 from mlspec.parts.data.words import category, text
 
@@ -135,6 +136,8 @@ def _number_decisions(
 
 def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:
     """The rows `bad`, with the edit of the spec that makes numbers of them, where there is one."""
+    if help := conversion(name, raw.table[name].type, "number"):
+        return raw.failure(name, "is not a number", bad, help=help)
     rows = set(bad)
     good = (value for row, value in enumerate(values) if row not in rows)
     help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""

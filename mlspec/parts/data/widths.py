@@ -1,4 +1,4 @@
-"""Rows of a csv file with more or fewer values than the header has names: what to set in the spec, or change in the file."""
+"""Rows of a csv file with more or fewer values than the header has names: what to set in the spec, or to change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def every_row(data: DataSpec, names: Sequence[str], rows: Iterable[Row], dialect
 
 
 def some_rows(names: Sequence[str], row: Row, dialect: Dialect) -> str:
-    """The help for such a row of a file in which others are as wide as the header; empty where there is no usual cause."""
+    """The help for such a row where others are as wide as the header; empty where there is no usual cause."""
     if row.actual < row.expected and not any(name.strip() for name in names[row.actual :]):
         count = row.expected - row.actual
         last = names[row.actual - 1]
