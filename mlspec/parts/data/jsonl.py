@@ -212,7 +212,7 @@ def _several(value: object, path: str = "") -> Iterator[str]:
 def _repeated(path: str) -> _Fault:
     shown = path.encode("utf-8", "backslashreplace").decode()
     help = f"keep one `{shown}` in each of these rows, or give the second value a key of its own"
-    return _Fault(f"have the key `{shown}` more than once", help, "repeated-key")
+    return _Fault(f"have the key `{shown}` more than once", help, code="repeated-key")
 
 
 def _elements(text: str) -> Iterator[_Item]:
