@@ -41,6 +41,8 @@ class TypedRows:
     decisions: list[Decision]
     doubts: list[str]
     """What is probably a mistake, a sentence each."""
+    pixels: dict[str, Sequence[bytes]]
+    """For each column of images a sample of the pixels of each row's image."""
 
 
 def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
@@ -48,6 +50,7 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
     failures: list[Failure] = []
     decisions: list[Decision] = []
     doubts: list[str] = []
+    pixels: dict[str, Sequence[bytes]] = {}
     converted = raw
     for name, convert in _converters(data, labels, root).items():
         column = convert(data, raw, name)
@@ -55,7 +58,8 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
         failures += column.failures
         decisions += column.decisions
         doubts += column.doubts
-    return TypedRows(converted, failures, decisions, doubts)
+        pixels |= {name: column.pixels} if column.pixels else {}
+    return TypedRows(converted, failures, decisions, doubts, pixels)
 
 
 Converter = Callable[[DataSpec, Raw, str], Typed]
