@@ -62,7 +62,7 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
         for failure in raw.failure(name, what, rows, code="ambiguous-image" if what in seen.ambiguous else "")
     ]
     count = sum(value is not None for value in found)
-    decisions = [*paths.decisions(name), *seen.decisions(name, count)]
+    decisions = [*paths.decisions(name), *seen.decisions(raw, name, count)]
     return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)), pixels)
 
 
@@ -72,6 +72,7 @@ class _Seen:
     def __init__(self, background: str) -> None:
         self._background = background
         self._notes: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
         self._deep: dict[int, int] = {}
         self.pixels = b""
         """A sample of the pixels of the image read last."""
@@ -94,7 +95,10 @@ class _Seen:
             return f"{what}: {help}" if what else str(error)
         self.pixels = sample(opened.image)
         wrong = ending in PICTURES and ENDINGS[ending] != ENDINGS.get(opened.format.lower())
-        self._notes.update([*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])])
+        notes = [*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])]
+        self._notes.update(notes)
+        for note in notes:
+            self._first.setdefault(note, row)
         if opened.deepest is not None:
             self._deep[row] = opened.deepest
         return ""
@@ -108,11 +112,13 @@ class _Seen:
         self.ambiguous.add(what)
         return {what: list(self._deep)}
 
-    def decisions(self, name: str, count: int) -> Iterator[Decision]:
-        """How many images were converted in which way."""
+    def decisions(self, raw: Raw, name: str, count: int) -> Iterator[Decision]:
+        """How many images were converted in which way, with the first of them."""
         for note, times in self._notes.most_common():
             key = f"data.inputs.{name}.background" if note.startswith(ON_BACKGROUND) else ""
-            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}", key)
+            place = raw.place(self._first[note])
+            example = f"e.g. {place.file}{f' row {place.row}' if place.row else ''}"
+            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}, {example}", key)
 
     def doubts(self, name: str, count: int) -> Iterator[str]:
         """What is probably a mistake in colours."""

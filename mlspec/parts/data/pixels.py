@@ -1,7 +1,7 @@
 """Images to digests of their pixels: one picture in two files, of other formats or compression, is the same input.
 
-Every image is decoded once, to be checked, and a few of its pixels are kept. Only images that agree in these, in files that
-differ, are decoded again and compared as a whole: a digest of all pixels of each would take as long as decoding them.
+Every image is decoded once, to be checked, and a few of its pixels are kept. Only images that agree in these, in files
+that differ, are decoded again and compared as a whole: digests of all pixels would take as long as decoding them.
 """
 
 from __future__ import annotations
