@@ -55,7 +55,7 @@ def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     )
     if len(known) < len(values):
         print(
-            f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices; the gate ignores those"
+            f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices; the gate skips them"
         )
     passed, _, worst = judged[0]
     entry = {"metric": text, "bound": bound, "value": known[worst], "passed": passed}
