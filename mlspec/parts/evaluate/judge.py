@@ -54,7 +54,9 @@ def _held(text: str, bound: str, evaluation: dict[str, Any]) -> dict[str, Any]:
         for name, value in known.items()
     )
     if len(known) < len(values):
-        print(f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
+        print(
+            f"warning: {text} is not defined on {len(values) - len(known)} of {len(values)} slices; the gate skips them"
+        )
     passed, _, worst = judged[0]
     entry = {"metric": text, "bound": bound, "value": known[worst], "passed": passed}
     return entry | ({"slice": worst} if len(values) > 1 else {})

@@ -141,7 +141,9 @@ def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str,
     try:
         return cut(values, how)
     except ValueError as error:
-        raise StageError(f"evaluate.slices: `{name}` cannot be cut so: {error}", help="change `by` or `bins`") from None
+        raise StageError(
+            f"evaluate.slices: cannot divide the rows by `{name}`: {error}", help="change `by` or `bins`"
+        ) from None
 
 
 def _predictions(job: Job, columns: dict[str, list[Any]]) -> None:

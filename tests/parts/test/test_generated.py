@@ -278,6 +278,21 @@ def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
     assert f"test.parquet, row 2 ({place}), column label: 7 is not the position of a label (0 to 1)" in output
 
 
+def test_a_target_that_is_no_number_and_a_repeated_value_are_named(exported: Exported) -> None:
+    project = exported("numbers")
+    project.spec("data:\n", "data:\n  checks: {size: {unique: true}}\n")
+    with_tests(project)
+    path = project.artifacts / "data/valid.parquet"
+    rewrite(path, replaced("price", 1, float("nan")))
+    value = pq.read_table(path)["size"][0].as_py()
+    rewrite(path, replaced("size", 3, value))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    assert re.search(r"valid\.parquet, row 1 \(data/prices\.csv line \d+\), column price: nan is not finite", output)
+    for row in (0, 3):
+        place = rf"valid\.parquet, row {row} \(data/prices\.csv line \d+\)"
+        assert re.search(rf"{place}, column size: {re.escape(repr(value))} is repeated", output)
+
+
 def test_a_row_without_a_recorded_place_is_named_by_its_number(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
