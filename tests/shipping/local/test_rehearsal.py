@@ -9,6 +9,7 @@ import platform
 import shutil
 import signal
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,7 +212,8 @@ def test_a_copied_project_leaves_the_first_alone(
     project: Project, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], docker: str
 ) -> None:
     """`cp -r a b`, an edit in b, `mlspec apply` there: a ships its own image and keeps its endpoint."""
-    place = str(here().home.folder)
+    place, unseen = str(here().home.folder), f"Is this {uuid.uuid4().hex}"  # no image that the registry has already
+    (project.root / "mlproject.yaml").write_text(SPEC.replace("Is this", unseen), encoding="utf-8")
     project.build()
     record = json.loads((project.root / "artifacts" / "image.json").read_text())
     copy = Project(tmp_path_factory.mktemp("copy") / "b")
