@@ -32,7 +32,7 @@ def found(wanted: Wanted, *, images: bool) -> list[Found]:
 def _left(wanted: Wanted, tags: dict[str, str]) -> str:
     owner = tags.get(PROJECT)
     if owner == wanted.project:
-        other = elsewhere(tags, wanted.target.source)
+        other = elsewhere(tags, wanted.target)
         return f"it belongs to the project {owner} in {other}" if other else ""
     return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
 
