@@ -64,8 +64,10 @@ def engine_option(function: F) -> F:
 
 
 def place(spec: str | None, env: str | None = None, *, gone: bool = False) -> Place:
-    """Where the spec is. Raises SpecError when there is none (with `gone` only where none is named), UsageError for a pipe
-    or a terminal."""
+    """Where the spec is. With `gone` a file that is named need not exist.
+
+    Raises SpecError when there is none, UsageError for a pipe or a terminal.
+    """
     if spec is not None:
         path = Path(os.path.abspath(spec))  # noqa: PTH100 - `..` must go, links must stay
         if _stream(path):
