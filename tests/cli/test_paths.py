@@ -124,7 +124,7 @@ def test_a_folder_that_may_not_be_written_to(
     assert list((project / "folder").iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [command for command, name in PATHS if name == "spec" and command != "doctor"])
+@pytest.mark.parametrize("command", [command for command, name in PATHS if name == "spec"])
 @pytest.mark.parametrize("place", ["folder", "file/x", "none/such.yaml", "folder/none.yaml", "a\u202eb"])
 def test_a_spec_that_is_not_there(command: str, place: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(project)
