@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,7 +17,13 @@ from mlspec.source.document import printable
 _SHOWN = 100
 
 
-class PathType(click.ParamType):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # which older releases of click do not let be subscripted
+
+
+class PathType(_ParamType):
     """A path as text, or as what `made` makes of it. One that no file can have is a wrong use of the option."""
 
     name = "path"
