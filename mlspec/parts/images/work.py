@@ -9,9 +9,10 @@ from mlspec.job import Job
 from mlspec.parts.images.spec import Registry
 from mlspec.shipping import account, pushing, releases
 from mlspec.shipping.choice import current
-from mlspec.shipping.converge import carry_out
+from mlspec.shipping.converge import carry_out, nameless
 from mlspec.shipping.errors import PUSH, told
 from mlspec.shipping.target import Target
+from mlspec.spec.project import ProjectInfo
 
 
 def main(job: Job) -> None:
@@ -26,6 +27,8 @@ def ship(job: Job, target: Target) -> None:
         raise StageError("there is no image to push", help="build it: mlspec apply --until image")
     with told(PUSH):
         ecr = account.completed(target, job.need(Registry).ecr)
+        if said := nameless(target, job.need(ProjectInfo).name):
+            _say(said)
         carry_out(pushing.repository_steps(target, ecr, job), _say)
         image = pushing.push(target, ecr, built, job.scratch, _say)
     releases.pushed(job.outputs, built.release, image)
