@@ -19,12 +19,12 @@ from mlspec.job import Job, user_code, whole, write_json, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
+from mlspec.learning.prepare import kept as kept_preprocess
 from mlspec.learning.rows import load, schema, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.spec import EvaluateSpec, Slice
 from mlspec.parts.evaluate.undefined import reasons
-from mlspec.runtime.preprocess import load as load_preprocess
 
 Measure = Callable[[Tensor], dict[str, float | None]]
 """The metrics of some rows, by their numbers."""
@@ -35,7 +35,7 @@ def main(job: Job) -> None:
     options, data = job.need(EvaluateSpec), job.inputs / "data"
     described = schema(data)
     module = load_module(job.inputs / "model", described, job.root)
-    preprocess = load_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
     for said in texts_cut(rows, preprocess, "test"):
         print(f"warning: {said}")

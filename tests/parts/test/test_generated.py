@@ -28,6 +28,7 @@ GATES = {
     "numbers": 'r2: "> 0.5"',
     "custom": 'r2: "> 0.5"',
     "raw": 'r2: "> 0.5"',
+    "own": 'r2: "> 0.5"',
     "text": 'mcc: "> 0.5"',
     "images": 'mcc: "> 0.5"',
 }
@@ -170,6 +171,29 @@ def test_another_kind_of_preprocessing_than_the_spec_declares(exported: Exported
             member["raw"] = not member.get("raw", False)
         path.write_text(json.dumps(settings))
     assert f"test_{test}_reach_the_model_as_the_spec_declares" in failed(project, "tests/test_contract.py")
+
+
+def test_other_code_of_the_preprocessing_class(exported: Exported) -> None:
+    project = exported("own")
+    code = project.artifacts / "bundle" / "preprocess" / "code" / "own" / "prep.py"
+    code.write_text(code.read_text(encoding="utf-8").replace("+ 1 if", "if"), encoding="utf-8")
+    assert {
+        "test_bundle_has_the_preprocessing_code_of_training",
+        "test_serving_prepares_rows_as_evaluation_does",
+        "test_bundle_files_match_the_lineage",
+    } <= failed(project, "tests/test_contract.py")
+
+
+def test_a_preprocessing_class_that_reads_the_rows_beside(exported: Exported) -> None:
+    project = exported("own")
+    for folder in ("model", "bundle"):
+        code = project.artifacts / folder / "preprocess" / "code" / "own" / "prep.py"
+        code.write_text(code.read_text(encoding="utf-8").replace("self.mean, sizes)", "0, sizes - sizes.max())"))
+    found = failed(project, "tests/test_contract.py", "tests/test_model.py")
+    assert {
+        "test_preprocessing_of_a_row_does_not_depend_on_the_others",
+        "test_outputs_do_not_depend_on_the_batch",
+    } <= found
 
 
 def test_other_preprocessing_everywhere(exported: Exported) -> None:
