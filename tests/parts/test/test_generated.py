@@ -6,14 +6,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import CHECKOUT
+from tests.forked import Done
 from tests.parts.export.test_work import flip_a_weight
 from tests.parts.projects import Applied, numbers
 
@@ -34,10 +34,9 @@ GATES = {
 }
 
 
-def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+def pytest_in(project: Applied, *arguments: str) -> Done:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, env=environment)
+    return forked.pytest_in(project.root, "-q", "-rA", "-p", "no:cacheprovider", *arguments, environment=environment)
 
 
 def failed(project: Applied, *arguments: str) -> set[str]:
