@@ -153,8 +153,12 @@ _hooks: list[_Hook] = []
 """The hook at work, if any: Python has no way to remove one."""
 
 
+_readers: list[_Reads] = []
+
+
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    for hook in _hooks:
+    hooks: list[_Hook | _Reads] = [*_hooks, *_readers]
+    for hook in hooks:
         try:
             hook(event, arguments)
         except (OSError, ValueError, TypeError, IndexError):
@@ -205,6 +209,38 @@ def paused() -> Iterator[None]:
         for native in _native:
             native.ask(b"r")
         _hooks.extend(kept)
+
+
+class _Reads:
+    """Keeps what this process opens for reading."""
+
+    def __init__(self, root: Path) -> None:
+        self._roots = tuple({root, root.resolve()})
+        self.found: set[str] = set()
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike) or _writes(*arguments[1:3]):
+            return
+        path = Path(os.path.abspath(os.fsdecode(arguments[0])))
+        below = next((path.relative_to(root) for root in self._roots if path.is_relative_to(root)), None)
+        if (
+            below is not None
+            and not path.is_relative_to(sys.prefix)
+            and not {"site-packages", ".git"} & set(below.parts)
+        ):
+            self.found.add(below.as_posix())
+
+
+@contextmanager
+def opening(root: Path) -> Iterator[set[str]]:
+    """The files of the project that Python code of this process opens for reading in the block."""
+    hook = _Reads(root)
+    _readers.append(hook)
+    _install()
+    try:
+        yield hook.found
+    finally:
+        _readers.remove(hook)
 
 
 def join() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
@@ -25,6 +26,7 @@ BASE = {
 }
 _MODULE = re.compile(r"```(?:python|text) (src/\w+\.py|data/\w+\.txt|reads\.lock)\n(.*?)```", re.DOTALL)
 _FILE = re.compile(r"```(?:csv|tsv|json) (data/\S+\.(?:[ct]sv|CSV|jsonl))\n(.*?)```", re.DOTALL)
+_FOLDER = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _BLOCK = re.compile(r"## (Wrong|Right)\n\n```yaml( file)?\n(.*?)\n```", re.DOTALL)
 EXAMPLES = [
     (code, kind, bool(whole), text)
@@ -49,10 +51,27 @@ def test_an_example_does_what_it_says(code: str, kind: str, whole: bool, text: s
         found = [d.code for d in compile_project(spec).warnings]
     except SpecError as error:
         found = [d.code for d in error.diagnostics]
-    if files := _FILE.findall(explanations()[code].read_text(encoding="utf-8")):
+    explanation = explanations()[code].read_text(encoding="utf-8")
+    paths = [
+        path for folder in _FOLDER.findall(explanation) for path in folder.split() if path.endswith((".png", ".gif"))
+    ]
+    for number, path in enumerate(paths):
+        draw(tmp_path / path, number)
+    if (files := _FILE.findall(explanation)) or paths:
         assert found == []
         found = read(tmp_path, spec, files)
     assert found == ([code] if kind == "Wrong" else [])
+
+
+def draw(path: Path, number: int) -> None:
+    """Eight pictures, `0.png` to `7.png`, for a path that ends in `0.png`; a GIF file is an animation."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shades = [Image.new("RGB", (4, 4), (8 * number + at, at, 255 - number)) for at in range(8)]
+    if path.suffix == ".gif":
+        shades[0].save(path, save_all=True, append_images=shades[1:])
+        return
+    for at, image in enumerate(shades):
+        image.save(path.with_stem(str(at)))
 
 
 def read(root: Path, spec: Path, files: list[tuple[str, str]]) -> list[str]:

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
+from mlspec.parts.data.names import fault
 from mlspec.render.renderer import RenderedFile
 
 NASTY = (
@@ -78,27 +79,28 @@ def spec(text: str) -> dict[str, Any]:
     """A spec in which every free text is `text`, with `$` written so that it means itself; in keys it always does."""
     literal = re.sub(r"(?<!\$)\$\{", "$${", text)
     line = literal if re.sub(r"[\r\n\t]", "", text).isprintable() else PLAIN
+    name, label = (PLAIN, PLAIN) if fault(text) else (text, literal)
     return {
         "project": {"name": "cola", "description": line, "authors": [literal, "x"], "license": line},
         "data": {
             "source": "data/rows.csv",
-            "inputs": {text: "text"},
-            "target": {"column": "label", "labels": [literal, "other"]},
-            "checks": {text: {"not_null": True, "in": [literal]}},
+            "inputs": {name: "text"},
+            "target": {"column": "label", "labels": [label, "other"]},
+            "checks": {name: {"not_null": True, "in": [literal]}},
         },
         "model": {"type": "text-classifier"},
         "train": {"strategy": literal},
         "experiments": {"fast": {"track.wandb.group": literal}},
         "sweep": {"parameters": {"track.wandb.group": {"values": [literal, "x"]}}},
         "track": {"wandb": {"project": literal, "entity": literal, "tags": [literal], "group": literal}},
-        "evaluate": {"slices": {text: {"by": "length", "bins": [1, 5]}}},
+        "evaluate": {"slices": {name: {"by": "length", "bins": [1, 5]}}},
         "export": None,
         "test": {"pytest": {"select": literal, "args": [literal]}},
         "package": {"docker": {"labels": {"org.example.note": literal if text.isprintable() else PLAIN}}},
         "registry": {"ecr": {"repository": "cola", "region": "eu-west-1"}},
         "deploy": {"lambda": {"environment": {"NOTE": literal}}},
         "ci": {"github": {"train_on": ["dispatch", "pull_request"]}},
-        "monitor": {"elasticsearch": {"redact": [literal]}},
+        "monitor": {"elasticsearch": {"redact": [label]}},
     }
 
 

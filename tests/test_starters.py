@@ -23,6 +23,8 @@ from mlspec.starters import SCHEMA, STARTERS, contents, name_for, start
 from tests.conftest import CHECKOUT
 
 OFFLINE = [name for name in STARTERS if name != "cola"]
+TOUR = "digits"
+"""The starter whose pipeline is run by the README's tour."""
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -240,12 +242,19 @@ def test_unknown_starters_are_refused(tmp_path: Path) -> None:
         start("../../etc", tmp_path / "p", "x", "{}")
 
 
+def passed(project: Path) -> None:
+    """The gates and the robustness checks of an applied starter passed."""
+    gates = json.loads((project / "artifacts" / "metrics" / "gates.json").read_text())
+    assert gates["passed"] is True
+    assert json.loads((project / "artifacts" / "metrics" / "robustness.json").read_text())["passed"] is True
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("starter", OFFLINE)
+@pytest.mark.parametrize("starter", [name for name in OFFLINE if name != TOUR])
 def test_its_whole_line_runs_and_a_second_time_has_nothing_to_do(starter: str, tmp_path: Path) -> None:
     project = tmp_path / "p"
     environment = {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if k != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
         "NO_COLOR": "1",
@@ -260,9 +269,7 @@ def test_its_whole_line_runs_and_a_second_time_has_nothing_to_do(starter: str, t
     for step in (["init", "p", "--template", starter], ["build"], ["apply", "--yes"]):
         done = mlspec(*step)
         assert done.returncode == 0, done.stdout + done.stderr
-    gates = json.loads((project / "artifacts" / "metrics" / "gates.json").read_text())
-    assert gates["passed"] is True
-    assert json.loads((project / "artifacts" / "metrics" / "robustness.json").read_text())["passed"] is True
+    passed(project)
     again = mlspec("apply", "--yes", "--json")
     assert again.returncode == 0, again.stderr
     outcomes = json.loads(again.stdout)["outcomes"]

@@ -134,3 +134,18 @@ def test_an_event_of_another_shape_does_not_disturb_who_raises_it(tmp_path: Path
     """Libraries raise events of these names too, with fewer arguments."""
     with watch.watching(tmp_path, tmp_path / "seen"):
         assert sys.audit(event) is None
+
+
+def test_what_this_process_opens_in_a_block(tmp_path: Path) -> None:
+    """Files of the project that are read; not those that are written, nor those of others."""
+    root = tmp_path / "project"
+    root.mkdir()
+    for path in (root / "read.txt", root / "before.txt", tmp_path / "other.txt"):
+        path.write_text("x")
+    (root / "before.txt").read_text()
+    with watch.opening(root) as found:
+        (root / "read.txt").read_text()
+        (root / "written.txt").write_text("x")
+        (tmp_path / "other.txt").read_text()
+    (root / "before.txt").read_text()
+    assert found == {"read.txt"}

@@ -14,6 +14,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import Place, engine_option, place, spec_options, target_option
+from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("plan", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+@click.argument("plan", metavar="[PLAN]", required=False, type=PathType(Path))
 @spec_options
 @click.option("--until", metavar="STAGE", help="Run up to this stage: it and all it needs.")
 @click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")

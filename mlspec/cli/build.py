@@ -11,6 +11,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place, spec_options
+from mlspec.cli.paths import PATH
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import EXIT_OK, EXIT_SPEC, UsageError
 from mlspec.workspace import stamp
@@ -29,8 +30,10 @@ _COLOURS = {"create": "green", "update": "yellow", "delete": "red", "conflict": 
 @spec_options
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
 @click.option("--diff", "show_diff", is_flag=True, help="Show every change as a diff.")
-@click.option("--keep", multiple=True, metavar="PATH", help="Leave this file as it is, now and in later builds.")
-@click.option("--overwrite", multiple=True, metavar="PATH", help="Replace this file, whoever wrote it.")
+@click.option(
+    "--keep", multiple=True, metavar="PATH", type=PATH, help="Leave this file as it is, now and in later builds."
+)
+@click.option("--overwrite", multiple=True, metavar="PATH", type=PATH, help="Replace this file, whoever wrote it.")
 @click.option("--no-wait", is_flag=True, help="Fail at once if another mlspec is at work here.")
 def command(
     spec: str | None,

@@ -43,10 +43,12 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
 
 
 def _place(spec: str | None, env: str | None) -> Place | None:
-    """Where the spec is; None where there is none and none was asked for."""
+    """Where the spec is; None where there is none and none was asked for. Raises SpecError for one that was."""
     try:
         return place(spec, env)
     except SpecError:
+        if spec is not None:
+            raise
         return None
 
 

@@ -11,13 +11,14 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import SPEC
+from mlspec.cli.paths import PATH
 from mlspec.errors import UsageError
 from mlspec.starters import STARTERS, Started, name_for, start
 from mlspec.workspace.location import require_usable
 
 
 @click.command()
-@click.argument("folder", default=".", metavar="[DIR]")
+@click.argument("folder", default=".", metavar="[DIR]", type=PATH)
 @click.option("--template", metavar="NAME", help=f"The starter: {', '.join(STARTERS)}.")
 @click.option("--name", metavar="NAME", help="The project's name. Default: the folder's.")
 @click.option("--list", "listed", is_flag=True, help="Show the starters.")

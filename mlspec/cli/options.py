@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from mlspec.cli.paths import PATH, brief
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import SpecError, UsageError
 
@@ -33,7 +34,7 @@ def spec_options(function: F) -> F:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
         click.option("--env", metavar="NAME", help="Lay environments.NAME over the spec."),
-        click.option("--spec", metavar="FILE", help=f"The spec. Default: {SPEC} here or in a folder above."),
+        click.option("--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} here or in a folder above."),
     ):
         function = option(function)
     return function
@@ -62,8 +63,11 @@ def engine_option(function: F) -> F:
     )
 
 
-def place(spec: str | None, env: str | None = None) -> Place:
-    """Where the spec is. Raises SpecError when there is none, UsageError for a pipe or a terminal."""
+def place(spec: str | None, env: str | None = None, *, gone: bool = False) -> Place:
+    """Where the spec is. With `gone` a file that is named need not exist.
+
+    Raises SpecError when there is none, UsageError for a pipe or a terminal.
+    """
     if spec is not None:
         path = Path(os.path.abspath(spec))  # noqa: PTH100 - `..` must go, links must stay
         if _stream(path):
@@ -71,6 +75,8 @@ def place(spec: str | None, env: str | None = None) -> Place:
                 f"the spec cannot come from {spec}: its folder is the project's, and that is no folder for one",
                 help="write it to a file in the project's folder, and name that with --spec FILE",
             )
+        if not gone and not path.is_file():
+            raise _no_file(path, spec)
         return Place(path, path.parent, env)
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -84,8 +90,13 @@ def place(spec: str | None, env: str | None = None) -> Place:
 def _stream(path: Path) -> bool:
     """Whether it is a pipe, a device, or a file that only this process sees under that name."""
     private = path.parent in (Path("/dev"), Path("/dev/fd")) or path.is_relative_to("/proc")
-    try:
-        return private or (path.exists() and not path.is_file() and not path.is_dir())
-    except OSError as error:
-        message = f"cannot read the spec {str(path)[:100]}...: {error.strerror}"
-        raise UsageError(message, help="name a file that exists with --spec FILE") from None
+    return private or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _no_file(path: Path, given: str) -> SpecError:
+    """The failure of a spec that is not there, before anything is written beside it."""
+    shown = brief(given)
+    if path.is_dir():
+        return SpecError([Diagnostic("missing-file", f"{shown} is a folder, not a file", shown, None)])
+    help = "start a project with `mlspec init`, or name the file with --spec FILE"
+    return SpecError([Diagnostic("missing-file", f"there is no {shown}", shown, None, help)])

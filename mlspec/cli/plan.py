@@ -9,7 +9,9 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import engine_option, place, spec_options, target_option
+from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK
+from mlspec.source.document import printable
 
 
 @click.command()
@@ -19,7 +21,7 @@ from mlspec.errors import EXIT_OK
 @click.option("--only", multiple=True, metavar="STAGE", help="Plan this stage and no other. May be repeated.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
 @engine_option
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Save the plan, for `mlspec apply FILE`.")
+@click.option("--out", metavar="FILE", type=PathType(Path), help="Save the plan, for `mlspec apply FILE`.")
 def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> int:
     """Show what apply would do, and why. Changes nothing.
 
@@ -50,5 +52,5 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
         console.say(f"{console.paint('conflict', 'red')}: {conflict.message}")
         return conflict.exit_code
     if out is not None:
-        console.say(f"saved; to do exactly this: mlspec apply {out}")
+        console.say(f"saved; to do exactly this: mlspec apply {printable(str(out))}")
     return EXIT_OK

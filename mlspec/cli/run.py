@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlspec.cli.options import SPEC, place
+from mlspec.cli.paths import PATH
 from mlspec.run.parent import die_with_parent
 
 
@@ -18,7 +19,9 @@ from mlspec.run.parent import die_with_parent
         "help_option_names": ["-h", "--help"],
     }
 )
-@click.option("--spec", metavar="FILE", help=f"The project's spec. Default: {SPEC} here or in a folder above.")
+@click.option(
+    "--spec", metavar="FILE", type=PATH, help=f"The project's spec. Default: {SPEC} here or in a folder above."
+)
 @click.argument("stage")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 import mlspec
 from mlspec.cli.options import SPEC, TARGET, Place, place
 from mlspec.cli.outlook import Outlook, look_ahead, to_json
+from mlspec.cli.paths import brief, save
 from mlspec.errors import ConflictError, UsageError
-from mlspec.job import write_text
 from mlspec.run.engines.tree import Tree
 from mlspec.run.schedule import Selection, Step
 from mlspec.workspace.fingerprint import digest
@@ -84,11 +84,7 @@ def keep(outlook: Outlook, where: Place, selection: Selection, engine: str, targ
     if os.path.lexists(target):
         _read(target)  # only a plan gives way to a plan
     plan = _plan(outlook, where, selection, engine)
-    try:
-        target.parent.stat()  # a folder that does not exist is not made
-        write_text(target, json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise UsageError(f"the plan cannot be written to {str(target)[:100]}: {error.strerror}") from None
+    save("the plan", target, json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n")
 
 
 def again(file: Path, spec: str | None) -> tuple[SavedPlan, Place]:
@@ -98,7 +94,8 @@ def again(file: Path, spec: str | None) -> tuple[SavedPlan, Place]:
         raise _stale(file, plan, [f"mlspec {plan.mlspec} made it, and this is {mlspec.__version__}"])
     if os.environ.setdefault(TARGET, plan.target) != plan.target:  # as `--target` does: for the stages below as well
         raise UsageError(f"the plan in {file} is one for --target {plan.target}", help="leave --target out")
-    where = place(spec or (None if plan.spec == SPEC else plan.spec), plan.environment)
+    named = spec or (None if plan.spec == SPEC else plan.spec)
+    where = place(named, plan.environment, gone=spec is None)
     if where.spec.name != plan.spec:
         raise UsageError(f"the plan in {file} is one of {plan.spec}", help="name that file with --spec FILE")
     if (now := _spec_digest(where)) != plan.spec_sha256:
@@ -234,7 +231,7 @@ def _bytes(file: Path) -> bytes:
             raw = opened.read(_MAX_BYTES + 1) if plain else b""
     except OSError as error:
         raise UsageError(
-            f"the plan in {file} cannot be read: {error.strerror}", help="save one with: mlspec plan --out FILE"
+            f"the plan in {brief(file)} cannot be read: {error.strerror}", help="save one with: mlspec plan --out FILE"
         ) from None
     if not plain or len(raw) > _MAX_BYTES:
         raise _no_plan(file)

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import click
 
-from mlspec.errors import UsageError
+from mlspec.cli.paths import PathType, save
 
 
 @click.command()
-@click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
+@click.option("--out", metavar="FILE", type=PathType(Path), help="Write it there instead of printing it.")
 @click.option("--markdown", is_flag=True, help="As a document for people: every key with its default and meaning.")
-def command(out: str | None, markdown: bool) -> int:
+def command(out: Path | None, markdown: bool) -> int:
     """Print the JSON Schema (2020-12) of mlproject.yaml.
 
     Editors with a YAML language server use it for completion and hover text when the spec opens with
     `# yaml-language-server: $schema=FILE`.
     """
-    from mlspec.job import write_text
     from mlspec.parts.registry import PARTS
     from mlspec.spec import reference
     from mlspec.spec.schema import json_schema, plain_schema
@@ -31,8 +30,5 @@ def command(out: str | None, markdown: bool) -> int:
     if out is None:
         click.echo(text, nl=False)
     else:
-        try:
-            write_text(Path(out), text)
-        except OSError as error:
-            raise UsageError(f"the schema cannot be written to {out[:100]}: {error.strerror}") from None
+        save("the schema", out, text)
     return 0

@@ -9,6 +9,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import place
+from mlspec.cli.paths import PATH
 from mlspec.errors import StageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--spec", metavar="FILE", help="The spec. Default: mlproject.yaml here or in a folder above.")
+@click.option("--spec", metavar="FILE", type=PATH, help="The spec. Default: mlproject.yaml here or in a folder above.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 def command(spec: str | None, host: str, port: int) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,56 +13,15 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
+from mlspec.learning.expected import Expected
 from mlspec.learning.indexed import batches, trained_on, undisturbed
-from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
-from mlspec.learning.rows import Rows
-from mlspec.runtime.preprocess import Preprocess, load
-from mlspec.runtime.preprocess.fit import write
-from mlspec.runtime.preprocess.mixed import FILE
-from mlspec.sections.model import Custom
+from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
 from mlspec.stage_result import warn
 
 SAME = 0.5
 """Share of a batch's rows that are rows of the data: from here on both come from one preparation."""
 OVERLAP = 0.05
 """Share of the test rows that are trained on, from which on training stops; below it may be chance."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What evaluation, export and serving give: the rows of each split, prepared as the spec declares."""
-
-    model: Custom
-    preprocess: Preprocess
-    rows: Mapping[str, Rows]
-    folder: Path
-    """Of the fitted preprocessing."""
-
-    @property
-    def declared(self) -> str:
-        """`mlspec` or `none`."""
-        return self.model.preprocess or "mlspec"
-
-    @property
-    def other(self) -> str:
-        """What the spec could declare instead."""
-        return "mlspec" if self.declared == "none" else "none"
-
-    def prepared_otherwise(self) -> Sequence[Any]:
-        """The training rows as they were with the other declaration."""
-        folder = self.folder.with_name("preprocess-compared")
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("pretrained-*"))
-        members = json.loads((folder / FILE).read_text(encoding="utf-8"))["members"]
-        write(folder / FILE, members, self.other == "none")
-        columns = [*self._columns(members)]
-        return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
-
-    def _columns(self, members: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-        found: list[str] = []
-        for member in members:
-            found += [*member.get("inputs", ()), *member.get("numbers", ()), *member.get("categories", ())]
-            found += [member["input"]] if "input" in member else []
-        return found
 
 
 @dataclass(frozen=True)
@@ -157,11 +113,23 @@ class FirstBatch(pl.Callback):
             and not self.looked_up
             and all(isinstance(v, Tensor) for v in inputs.values())
         ):
-            self.seen.update(of_tensors(inputs).keys(self._steps))
+            self.seen.update(self._given(inputs).keys(self._steps))
+
+    @property
+    def _varying(self) -> Sequence[str]:
+        return getattr(self.expected.preprocess, "varying", ())
+
+    def _given(self, inputs: Mapping[str, Any]) -> Given:
+        """The rows of a batch."""
+        return Given(trimmed(of_tensors(inputs).features, self._varying))
+
+    def _prepared(self, features: Sequence[Any], kinds: Mapping[str, torch.dtype]) -> Given:
+        """Rows of a split."""
+        return rounded(trimmed(features, self._varying), kinds)
 
     @cached_property
     def _steps(self) -> dict[str, Any]:
-        return rounded(self.expected.rows["train"].features, self.kinds).steps()
+        return self._prepared(self.expected.rows["train"].features, self.kinds).steps()
 
     def _compare(self, phase: Phase, inputs: Mapping[str, Any] | None) -> None:
         self.compared.add(phase)
@@ -178,16 +146,18 @@ class FirstBatch(pl.Callback):
             return
         if not self.kinds:
             self.kinds = {name: tensor.dtype for name, tensor in inputs.items()}
-        self._values(phase, of_tensors(inputs))
+        self._values(phase, self._given(inputs))
 
     def _values(self, phase: Phase, given: Given) -> None:
         keys = given.keys(self._steps)
         known = {
-            k for rows in self.expected.rows.values() for k in rounded(rows.features, self.kinds).keys(self._steps)
+            k
+            for rows in self.expected.rows.values()
+            for k in self._prepared(rows.features, self.kinds).keys(self._steps)
         }
         if share_known(keys, known) >= SAME:
             return
-        wanted = rounded(self.expected.rows[phase.split].features, self.kinds)
+        wanted = self._prepared(self.expected.rows[phase.split].features, self.kinds)
         otherwise = rounded(self.expected.prepared_otherwise(), self.kinds)
         steps = otherwise.steps()
         likely = share_known(given.keys(steps), otherwise.keys(steps)) >= SAME
@@ -214,13 +184,18 @@ class FirstBatch(pl.Callback):
         source = expected.model.datamodule
         if source is None:
             return f"let {phase.step} give forward the inputs of the batch as they are"
+        if expected.model.prepares:
+            return (
+                f"let {source} take the argument `preprocess`, and prepare its rows with it, as evaluation does: "
+                + _WITH_IT
+            )
         if expected.declared == "none":
             return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
         return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"
 
     def _look_up_before(self, loader: Any, module: pl.LightningModule) -> None:
         """Compare the rows of the loader's dataset with the test split, where they are certain to be trained on."""
-        steps = Given(self.expected.rows["train"].features).steps()
+        steps = self._prepared(self.expected.rows["train"].features, {}).steps()
         indices, seen = trained_on(loader), set[bytes]()
         if indices is None:
             return
@@ -228,14 +203,14 @@ class FirstBatch(pl.Callback):
             with undisturbed(loader.dataset, loader.collate_fn):
                 for batch in batches(loader, indices):
                     inputs = _of_batch(module, batch, self.expected.preprocess.names) or {"": None}
-                    seen.update(of_tensors(inputs).keys(steps))
+                    seen.update(self._given(inputs).keys(steps))
         except Exception:  # noqa: BLE001 - whatever a dataset raises, training will report it
             return
         self._look_up(seen, {}, steps, "before the first step")
 
     def _look_up(self, seen: set[bytes], kinds: Mapping[str, torch.dtype], steps: Mapping[str, Any], when: str) -> None:
         """Compare rows that are trained on with those of the test split. Done, where they are rows of the data."""
-        keys = {split: set(rounded(r.features, kinds).keys(steps)) for split, r in self.expected.rows.items()}
+        keys = {split: set(self._prepared(r.features, kinds).keys(steps)) for split, r in self.expected.rows.items()}
         self.looked_up = share_known(list(seen), set().union(*keys.values())) >= SAME
         alone = keys.get("test", set()) - keys["train"] - keys["valid"]
         found = len(alone & seen)
@@ -256,6 +231,9 @@ class FirstBatch(pl.Callback):
         if self.expected.model.compare_inputs:
             raise StageError(what, help=f"{help}; if it is intended, set model.compare_inputs: false")
         warn(what)
+
+
+_WITH_IT = "preprocess.collate(preprocess.features(rows)), with rows of artifacts/data/train.parquet"
 
 
 def _named(module: pl.LightningModule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,12 +60,16 @@ class Given:
         shapes = {feature[name].shape for feature in self.sample}
         return shapes.pop() if len(shapes) == 1 and name not in PADDED else None
 
+    def column(self, name: str) -> Sequence[Array]:
+        """The arrays of one input."""
+        return [feature[name] for feature in self.sample]
+
     def columns(self, name: str) -> Array:
         """Values by quantity [n, columns]: a column a number or category, a channel of a picture, or all tokens."""
         shape = self.shape(name)
         if shape is None:
-            return np.concatenate([feature[name].reshape(-1) for feature in self.sample])[:, None]
-        stacked = np.stack([feature[name] for feature in self.sample])
+            return _flat(self.column(name))[:, None]
+        stacked = np.stack(self.column(name))
         if len(shape) == 3:
             return stacked.transpose(0, 2, 3, 1).reshape(-1, shape[0])
         return stacked.reshape(len(stacked), -1)
@@ -75,8 +79,11 @@ class Given:
         found = {}
         for name in self.names:
             if self.features[0][name].dtype.kind == "f":
+                arrays = self.column(name)
                 with np.errstate(all="ignore"):
-                    stacked = np.stack([feature[name] for feature in self.sample]).astype(np.float64)
+                    alike = len({array.shape for array in arrays}) == 1
+                    # Rows that differ in length have no columns: one step for all their values.
+                    stacked = (np.stack if alike else _flat)(arrays).astype(np.float64)
                     spread = np.nan_to_num(_nan(np.nanstd, stacked))
                     least = np.maximum(1.0, np.nan_to_num(np.abs(_nan(np.nanmean, stacked))))
                 found[name] = STEP * np.where(spread > 0, spread, least)
@@ -97,6 +104,11 @@ class Given:
         return f"{self.features[0][name].dtype} [{size}], {text}" + (f", {missing} NaN" if missing else "")
 
 
+def _flat(arrays: Sequence[Array]) -> Array:
+    """All values one behind the other."""
+    return np.concatenate([array.reshape(-1) for array in arrays])
+
+
 def _nan(take: object, values: Array) -> Array:
     """A statistic along the rows that leaves out NaN; NaN where there is nothing else."""
     import warnings
@@ -114,6 +126,22 @@ def of_tensors(inputs: Mapping[str, Tensor]) -> Given:
     mask = arrays.get("attention_mask")
     lengths = None if mask is None or mask.ndim != 2 else (mask != 0).sum(axis=1)
     return Given([_row(arrays, row, None if lengths is None else int(lengths[row])) for row in range(rows)])
+
+
+def trimmed(features: Sequence[Feature], varying: Sequence[str]) -> Sequence[Feature]:
+    """The same rows without zeros at the end of the inputs that differ in length: they may be padding."""
+    return (
+        [{**row, **{name: _trimmed(row[name]) for name in varying if name in row}} for row in features]
+        if varying
+        else features
+    )
+
+
+def _trimmed(array: Array) -> Array:
+    if not array.ndim:
+        return array
+    filled = np.flatnonzero(array.reshape(len(array), -1).any(axis=1))
+    return array[: filled[-1] + 1 if filled.size else 0]
 
 
 def _row(arrays: Mapping[str, Array], row: int, length: int | None) -> Feature:
@@ -178,7 +206,10 @@ def _differs(name: str, training: Given, evaluation: Given) -> bool:
     shapes = training.shape(name), evaluation.shape(name)
     if None not in shapes and shapes[0] != shapes[1]:
         return True
-    pairs = list(zip(training.columns(name).T, evaluation.columns(name).T, strict=True))
+    columns = [
+        g.columns(name) if None not in shapes else _flat(g.column(name))[:, None] for g in (training, evaluation)
+    ]
+    pairs = list(zip(columns[0].T, columns[1].T, strict=True))
     if one.dtype.kind != "f":
         compared = _counts_differ if None in shapes else _categories_differ
         return any(compared(a, b) for a, b in pairs)

@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from mlspec.errors import StageError
+from mlspec.learning import own
 from mlspec.learning.pretrained import tokenizer
+from mlspec.runtime.errors import BundleError
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.fit import fit
-from mlspec.sections.model import Custom, ModelSpec, TextClassifier
+from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifier
 
 
 def prepared(
@@ -27,6 +29,10 @@ def prepared(
         if not path.exists():
             raise StageError("there is no training data", help="run the data stage first: mlspec apply --until data")
         table = pq.read_table(path, columns=list(schema["inputs"]))
+        if isinstance(model, Custom) and isinstance(model.preprocess, Preprocessing):
+            own.fit(model.preprocess, table.to_pylist(), schema["inputs"], folder, root, data)
+            marker.touch()
+            return kept(folder), 0
         given: Path | None = None
         names: tuple[str, ...] = ("input_ids", "attention_mask")
         if isinstance(model, TextClassifier) and model.pretrained is not None:
@@ -47,4 +53,12 @@ def prepared(
     members = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))["members"]
     text = any(member["kind"] == "text" for member in members)
     vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() if text else 0
-    return load(folder), int(vocab)
+    return kept(folder), int(vocab)
+
+
+def kept(folder: Path) -> Preprocess:
+    """The preprocessing in `folder`. Raises StageError where it cannot be loaded."""
+    try:
+        return load(folder)
+    except BundleError as error:
+        raise StageError(str(error), help="train again: mlspec apply --force train") from None

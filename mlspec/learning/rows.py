@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.runtime.errors import BadRow
+from mlspec.runtime.errors import BadRow, PrepareError
 from mlspec.runtime.preprocess import Feature, Preprocess
 from mlspec.runtime.preprocess.text import Text
 
@@ -62,11 +62,19 @@ def load(data: Path, split: str, preprocess: Preprocess) -> Rows:
     try:
         features = preprocess.features(rows)
     except BadRow as error:
-        raise StageError(
-            f"{origin(data, split, error.index)}: {f'`{error.input}` ' if error.input else ''}{error.message}",
-            help="fix or remove that row in the data; data.checks can refuse others like it",
-        ) from None
+        raise refused(error, data, split) from None
     return Rows(table, features, targets)
+
+
+def refused(error: BadRow, data: Path, split: str) -> StageError:
+    """What to say of a row of a split that cannot be prepared: its place in the project, and why."""
+    own = isinstance(error, PrepareError)
+    return StageError(
+        f"{origin(data, split, error.index)}: {f'`{error.input}` ' if error.input else ''}{error.message}",
+        help=(getattr(error, "help", "") or "the error is in the project's own code (model.preprocess)")
+        if own
+        else "fix or remove that row in the data; data.checks can refuse others like it",
+    )
 
 
 def texts_cut(rows: Rows, preprocess: Preprocess, split: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,12 @@ class Check:
         }
 
 
-def examine(root: Path, project: Project | None, plan: Plan | None) -> tuple[Check, ...]:
+def examine(root: Path, project: Project | None, plan: Plan | None, platform: str = sys.platform) -> tuple[Check, ...]:
     """All checks, grouped, in a stable order. Without a project nothing but Python and disk space is required."""
     wanted = _wanted(project, plan)
     return (
         *_machine(root),
+        _watch(platform),
         *_packages(wanted),
         *_programs(wanted, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
@@ -81,6 +83,17 @@ def _machine(root: Path) -> Iterator[Check]:
     writable = os.access(root, os.W_OK)
     mend = "" if writable else f"make {root} writable"
     yield Check("machine", Capability("project folder", writable, "writable" if writable else "read-only", mend), True)
+
+
+def _watch(platform: str) -> Check:
+    """Whether files that libraries open without Python are seen (`inotify.py`), so that they become inputs."""
+    if platform == "linux":
+        return Check("machine", Capability("file watch", True, "inotify, also for what libraries open natively"), False)
+    detail = (
+        f"no inotify on {platform}: of files that libraries open natively (pyarrow, polars, duckdb, memory maps) "
+        "only those whose whole path is a text in the code become inputs"
+    )
+    return Check("machine", Capability("file watch", False, detail, "list such files in data.deps"), False)
 
 
 def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class BundleError(Exception):
     """The bundle is damaged or of another version."""
@@ -15,3 +17,20 @@ class BadRow(ValueError):  # noqa: N818 - the row is what is bad
         self.index = index
         self.input = input
         self.message = message
+
+    def public(self) -> BadRow:
+        """What a client may read of it."""
+        return self
+
+
+class PrepareError(BadRow):
+    """A row on which the project's own preprocessing fails, or for which it returns what no model takes."""
+
+    def __init__(self, index: int, message: str, help: str = "") -> None:
+        super().__init__(index, "", message)
+        self.help = help
+
+    def public(self) -> BadRow:
+        """No lines of code; these go to the log."""
+        sys.stderr.write(f"{self}\n")
+        return BadRow(self.index, "", "the model's preprocessing fails on this row; the server's log has the reason")

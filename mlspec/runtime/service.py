@@ -248,8 +248,9 @@ class Service:
         try:
             return self.model.prepare(checked)
         except BadRow as error:
-            fault = {"row": error.index, "input": error.input, "problem": error.message}
-            raise RefusedError(422, "bad-row", str(error), [fault]) from None
+            said = error.public()
+            fault = {"row": said.index, "input": said.input, "problem": said.message}
+            raise RefusedError(422, "bad-row", str(said), [fault]) from None
 
     def warm_up(self) -> None:
         """Run the model once each way: the first run of all is slow."""

@@ -71,6 +71,21 @@ class Tabular(ModelSpec):
     dropout: Share = Field(0.1, description="Share of units dropped in training")
 
 
+class Preprocessing(SpecModel):
+    """A class of the project's own that prepares rows, the same in training, evaluation, export and serving."""
+
+    class_: ImportPath = Field(
+        alias="class",
+        description="A class whose `__call__(rows)` returns `dict[str, np.ndarray]`, the inputs of `forward` by name, "
+        "batch first. Rows are dicts of the inputs: numbers are floats (missing: NaN), texts are str (missing: empty), "
+        "categories are str or None, images are uint8 arrays [channels, height, width]. Optional: `fit(rows)`, called "
+        "once with the training rows, with `state()`, which returns what it computed as a dict of JSON, and "
+        "`restore(state)`. Floats reach `forward` as float32, integers as int64",
+        examples=["src.prep:Prep"],
+    )
+    args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"bins": 10}])
+
+
 class Custom(ModelSpec):
     """Any LightningModule of the project's own; its `forward(**inputs)` gives logits."""
 
@@ -81,11 +96,12 @@ class Custom(ModelSpec):
     datamodule_args: dict[str, Any] = Field(
         {}, description="Arguments of its `__init__`, which also gets `preprocess`, mlspec's, where it takes it"
     )
-    preprocess: Literal["mlspec", "none"] | None = Field(
+    preprocess: Literal["mlspec", "none"] | Preprocessing | None = Field(
         None,
         description="What `forward` gets in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "
-        "or as they stand in the data (`none`, pixels 0..255, a missing number NaN); texts are token ids and "
-        "categories indices in both. Required beside `datamodule`; otherwise `mlspec`",
+        "or as they stand in the data (`none`, pixels 0..255, a missing number NaN), with texts as token ids and "
+        "categories as indices in both; or what a class of the project returns (`class`, `args`). "
+        "Required beside `datamodule`; otherwise `mlspec`",
     )
     compare_inputs: bool = Field(
         True,
@@ -94,6 +110,16 @@ class Custom(ModelSpec):
     )
     max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens, where an input is text")
     vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary, where an input is text")
+
+    @property
+    def prepares(self) -> str | None:
+        """The import path of the project's own preprocessing."""
+        return self.preprocess.class_ if isinstance(self.preprocess, Preprocessing) else None
+
+    @property
+    def code(self) -> tuple[str | None, ...]:
+        """The import paths that training loads."""
+        return (self.class_, self.datamodule, self.prepares)
 
 
 def _kind(value: Any) -> str | None:

@@ -63,6 +63,15 @@ class Package(SpecModel):
     """The serving image that a bundle is put in, or a zip file for Lambda instead."""
 
     docker: DockerImage = Field(default_factory=DockerImage, description="The image and its Dockerfile")
+    requirements: dict[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")],
+        Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+!-]{0,49}$")],
+    ] = Field(
+        {},
+        description="Packages, each with its release, that the code of `model.preprocess.class` imports in serving: "
+        "installed as wheels beside mlspec's own, without what they depend on, which is listed here too",
+        examples=[{"scipy": "1.17.0"}],
+    )
     zip: LambdaZip | None = Field(None, description="A zip file for Lambda in place of an image, with no Docker at all")
 
     @property

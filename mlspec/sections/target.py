@@ -5,10 +5,26 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from mlspec.parts.data.names import Name, fault
 from mlspec.spec.base import SpecModel
 
 Label = str | bool | int | float
 """A label as people write it: `yes`, `true`, `1`, `0.5`."""
+
+
+def _listed(label: Label) -> Label:
+    help = "map the value of the column to a short name: `data: {target: {values: {VALUE: NAME}}}`"
+    return _checked(label, help if label_name(label) else "remove it: rows without a value have no label")
+
+
+def _meant(label: Label) -> Label:
+    return _checked(label, "choose a short name on one line, such as `long_text`")
+
+
+def _checked(label: Label, help: str) -> Label:
+    if wrong := fault(label_name(label)):
+        raise PydanticCustomError("bad-format", "the label {wrong}", {"wrong": wrong, "help": help})
+    return label
 
 
 def label_name(label: Label) -> str:
@@ -26,9 +42,9 @@ def _level(number: int) -> int:
 class Target(SpecModel):
     """What the model predicts."""
 
-    column: str = Field("label", min_length=1, description="Column that holds it; for image folders the folder's name")
+    column: Name = Field("label", description="Column that holds it; for image folders the folder's name")
     type: Literal["class", "number"] = Field("class", description="`class` to classify, `number` for regression")
-    labels: list[Label] = Field(
+    labels: list[Annotated[Label, AfterValidator(_listed)]] = Field(
         [],
         description="The classes, in order, as they stand in the column; left out, all values of the column, sorted",
         examples=[["unacceptable", "acceptable"], [0, 1], [True, False]],
@@ -37,7 +53,7 @@ class Target(SpecModel):
         "values",
         description="What the column holds: the labels themselves, or their positions in `labels`, counted from 0",
     )
-    values: dict[str, Label] = Field(
+    values: dict[str, Annotated[Label, AfterValidator(_meant)]] = Field(
         {},
         description="Values of the column and the label that each stands for, where the column does not hold labels",
         examples=[{"-1": "negative", "1": "positive"}],

@@ -9,7 +9,7 @@ from mlspec.parts.deploy import settings
 from mlspec.parts.images.settings import arn
 from mlspec.shipping.address import statements
 from mlspec.shipping.change import Change
-from mlspec.shipping.converge import PROJECT, Step, differences
+from mlspec.shipping.converge import PROJECT, Step, differences, elsewhere, sourced
 from mlspec.shipping.errors import code_of
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Wanted
@@ -28,7 +28,11 @@ def read(target: Target, name: str, project: str) -> Json | None:
     """The API of that name that mlspec made for the project: `ApiId`, `ApiEndpoint`, `CorsConfiguration`."""
     pages = target.client("apigatewayv2").get_paginator("get_apis").paginate()
     found = (api for page in pages for api in page["Items"])
-    return next((a for a in found if a["Name"] == name and a.get("Tags", {}).get(PROJECT) == project), None)
+    return next((api for api in found if api["Name"] == name and _ours(api.get("Tags", {}), target, project)), None)
+
+
+def _ours(tags: dict[str, str], target: Target, project: str) -> bool:
+    return tags.get(PROJECT) == project and not elsewhere(tags, target)
 
 
 def steps(wanted: Wanted) -> list[Step]:
@@ -61,7 +65,8 @@ def _auth(wanted: Wanted) -> str:
 
 
 def _create(wanted: Wanted, given: Json) -> None:
-    made = wanted.target.client("apigatewayv2").create_api(**given)
+    tagged = {**given, "Tags": sourced(given["Tags"], wanted.target.source)}
+    made = wanted.target.client("apigatewayv2").create_api(**tagged)
     for step in _complete(wanted, made["ApiId"]):
         step.act()
 

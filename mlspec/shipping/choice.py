@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from mlspec.shipping.record import address
+from mlspec.shipping.record import address, beginning
 from mlspec.shipping.target import Kind, Target
 
 VARIABLE: Final = "MLSPEC_TARGET"
@@ -26,4 +26,6 @@ def current(region: str) -> Target:
         from mlspec.shipping.local.rehearsal import here
 
         return here().target(region)
-    return Target("aws", region, source=address(Path(os.environ.get(ROOT) or ".")))
+    root = Path(os.environ.get(ROOT) or ".")
+    first = beginning(root)
+    return Target("aws", region, source=address(root) or first, beginning=first)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mlspec.errors import StageError
 from mlspec.shipping.change import Change, told
+from mlspec.shipping.target import Target
 
 PROJECT: Final = "mlspec:project"
 """The tag that says whose a resource is."""
@@ -61,15 +62,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, source: str = "") -> None:
+def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, target: Target) -> None:
     """Refuse to change what mlspec has not made for this project. `hand_over` is the command that gives it over.
 
-    `source` is the project's own address; a resource without one, of an earlier mlspec, counts as the project's.
+    A resource without an address, of an earlier mlspec, counts as the project's.
     """
     owner = found.get(PROJECT)
-    if owner == project and (other := elsewhere(found, source)):
-        message = f"there is a {resource} already, of the project {project} in {other}, and this one is in {source}"
-        moved = hand_over.format(SOURCE, source)
+    if owner == project and (other := elsewhere(found, target)):
+        message = (
+            f"there is a {resource} already, of the project {project} in {other}, and this one is in {target.source}"
+        )
+        moved = hand_over.format(SOURCE, target.source)
         raise StageError(
             message, help=f"choose another name; or, if that project has moved here, hand it over: {moved}"
         )
@@ -79,10 +82,21 @@ def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, 
         raise StageError(message, help=f"choose another name, or hand it over: {hand_over.format(PROJECT, project)}")
 
 
-def elsewhere(found: Mapping[str, str], source: str) -> str:
-    """The address that a resource was made from, where it is not `source`; "" where either is not known."""
+def elsewhere(found: Mapping[str, str], target: Target) -> str:
+    """The address that a resource was made from, where it is not the project's; "" where either is not known."""
     there = found.get(SOURCE, "")
-    return there if source and there != source else ""
+    return there if target.source and there not in (target.source, target.beginning) else ""
+
+
+def nameless(target: Target, project: str) -> str:
+    """A warning where nothing but its name tells the project from others; "" where something does."""
+    if target.kind == "local" or target.source:
+        return ""
+    return (
+        f"this folder has no git history, so that only its name tells the project {project} from others: "
+        "another project of that name would change the same resources of the account. Commit it: git init && git add "
+        "--all && git commit"
+    )
 
 
 def sourced(tags: Mapping[str, str], source: str) -> dict[str, str]:

@@ -49,11 +49,12 @@ class Docker:
         )
         return subprocess.run(command, capture_output=True, text=True, errors="replace", env=self.environment, **text)
 
-    def inspect(self, image: str) -> dict[str, Any]:
-        """What the engine knows of an image."""
+    def inspect(self, image: str, name: str = "") -> dict[str, Any]:
+        """What the engine knows of an image. `name` is what messages call one that is given by its id."""
         done = self.run("image", "inspect", image)
         if done.returncode:
-            message = f"docker has no image {image}: {_last(done.stderr)}"
+            shown = f"{name} ({image})" if name else image
+            message = f"docker has no image {shown}: {_last(done.stderr)}"
             raise StageError(message, help="build it: mlspec apply --force image")
         found: dict[str, Any] = json.loads(done.stdout)[0]
         if (found.get("Descriptor") or {}).get("mediaType") in INDEXES:

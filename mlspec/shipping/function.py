@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from mlspec.errors import StageError
+from mlspec.parts.deploy.settings import Function
 from mlspec.shipping import handover
 from mlspec.shipping.change import Change
 from mlspec.shipping.converge import Step, differences, ours
@@ -61,10 +62,8 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
         code = wanted.image if wanted.digest else "the image once it is pushed" if wanted.image else "a zip"
         made = Change("+", resource(name), new=code)
         return [Step((made,), partial(_create, wanted))]
-    config = found["Configuration"]
-    arn = wanted.function.arn
-    ours(resource(name), found.get("Tags", {}), wanted.project,
-         f"aws lambda tag-resource --resource {arn} --tags {{}}={{}}", target.source)  # fmt: skip
+    config, arn = found["Configuration"], wanted.function.arn
+    owned(target, wanted.function, found)
     _same_kind(wanted, config)
     steps: list[Step] = []
     if changes := (*_settings(wanted, config), *_environment(wanted, config)):
@@ -75,6 +74,12 @@ def steps(wanted: Wanted, found: Json | None) -> list[Step]:
     if changes := differences(resource(name), tags, found.get("Tags", {})):
         steps.append(Step(changes, partial(target.client("lambda").tag_resource, Resource=arn, Tags=tags)))
     return steps
+
+
+def owned(target: Target, function: Function, found: Json) -> None:
+    """Refuse to change another project's. Raises StageError."""
+    command = f"aws lambda tag-resource --resource {function.arn} --tags {{}}={{}}"
+    ours(resource(function.name), found.get("Tags", {}), function.info.name, command, target)
 
 
 def _same_kind(wanted: Wanted, config: Json) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from mlspec.parts.deploy.settings import log_group
 from mlspec.parts.images.settings import tags
 from mlspec.shipping.change import Change
-from mlspec.shipping.converge import Step, differences
+from mlspec.shipping.converge import PROJECT, Step, differences, ours, sourced
+from mlspec.shipping.history import group
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Wanted
 
@@ -25,20 +26,42 @@ def read(target: Target, name: str) -> dict[str, Any] | None:
 
 
 def steps(wanted: Wanted) -> list[Step]:
-    """What makes the log group as wanted. One that Lambda itself has made is taken over: it is the function's own."""
-    client, name = wanted.target.client("logs"), log_group(wanted.function)
-    days, given = wanted.function.options.log_retention, tags(wanted.project)
-    keep = partial(client.put_retention_policy, logGroupName=name, retentionInDays=days)
-    found = read(wanted.target, name)
+    """What makes the function's log group as wanted, and the tags of the one with its history.
+
+    A log group without mlspec's tags was made by Lambda and is the function's own. Raises StageError where one belongs
+    to another project.
+    """
+    name, history = log_group(wanted.function), group(wanted.function.name)
+    return [*_function(wanted, name, read(wanted.target, name)), *_tagged(wanted, read(wanted.target, history))]
+
+
+def _function(wanted: Wanted, name: str, found: dict[str, Any] | None) -> list[Step]:
+    client, days = wanted.target.client("logs"), wanted.function.options.log_retention
     if found is None:
-        return [Step((Change("+", resource(name), new=f"{days} days"),), partial(_create, client, name, given, days))]
-    steps: list[Step] = []
-    if found.get("retentionInDays") != days:
-        steps.append(Step((Change("~", resource(name), "retentionInDays", found.get("retentionInDays"), days),), keep))
-    arn = arn_of(found)
-    if changes := differences(resource(name), given, client.list_tags_for_resource(resourceArn=arn)["tags"]):
-        steps.append(Step(changes, partial(client.tag_resource, resourceArn=arn, tags=given)))
-    return steps
+        act = partial(_create, client, name, _tags(wanted), days)
+        return [Step((Change("+", resource(name), new=f"{days} days"),), act)]
+    tagged, there = _tagged(wanted, found), found.get("retentionInDays")
+    if there == days:
+        return tagged
+    keep = partial(client.put_retention_policy, logGroupName=name, retentionInDays=days)
+    return [Step((Change("~", resource(name), "retentionInDays", there, days),), keep), *tagged]
+
+
+def _tagged(wanted: Wanted, found: dict[str, Any] | None) -> list[Step]:
+    """The tags of a log group that is there, where they are not as wanted. Raises StageError for another project's."""
+    if found is None:
+        return []
+    client, what, arn = wanted.target.client("logs"), resource(found["logGroupName"]), arn_of(found)
+    there = client.list_tags_for_resource(resourceArn=arn)["tags"]
+    if PROJECT in there:
+        command = f"aws logs tag-resource --resource-arn {arn} --tags {{}}={{}}"
+        ours(what, there, wanted.project, command, wanted.target)
+    changes = differences(what, _tags(wanted), there)
+    return [Step(changes, partial(client.tag_resource, resourceArn=arn, tags=_tags(wanted)))] if changes else []
+
+
+def _tags(wanted: Wanted) -> dict[str, str]:
+    return sourced(tags(wanted.project), wanted.target.source)
 
 
 def _create(client: Any, name: str, given: dict[str, str], days: int) -> None:

@@ -22,18 +22,34 @@ def steps(target: Target, repository: str, function: str, kept: Mapping[str, str
     With `release` the tags of all other versions go; an image that keeps another tag stays.
     """
     client, made = target.client("ecr"), []
-    opening = KEEP if function == repository else f"{KEEP}{function}-"
+    opening = _opening(repository, function)
     there = _tags(client, repository)
     for version, digest in kept.items():
         if (tag := opening + version) not in there and digest:
             change = Change("+", f"ecr tag {tag}", new=digest)
             made.append(Step((change,), partial(_put, client, repository, digest, tag)))
-    own = re.compile(re.escape(opening) + "([0-9]+)")
-    gone = [tag for tag in there if (match := own.fullmatch(tag)) and match[1] not in kept] if release else []
+    gone = [tag for tag in there if (match := _own(opening, tag)) and match[1] not in kept] if release else []
     for tag in gone:
         change = Change("-", f"ecr tag {tag}", old=there[tag])
         made.append(Step((change,), partial(_remove, client, repository, tag)))
     return made
+
+
+def others(target: Target, repository: str, function: str) -> list[str]:
+    """Tags of images that other functions run, or would go back to."""
+    opening = _opening(repository, function)
+    return sorted(
+        tag for tag in _tags(target.client("ecr"), repository) if tag.startswith(KEEP) and not _own(opening, tag)
+    )
+
+
+def _opening(repository: str, function: str) -> str:
+    return KEEP if function == repository else f"{KEEP}{function}-"
+
+
+def _own(opening: str, tag: str) -> re.Match[str] | None:
+    """A match of the version, where the tag is the function's."""
+    return re.fullmatch(re.escape(opening) + "([0-9]+)", tag)
 
 
 def _tags(client: Any, repository: str) -> dict[str, str]:

@@ -30,7 +30,10 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Built:
-    """What `artifacts/image.json` says of the image. `release` is what led to it."""
+    """What `artifacts/image.json` says of the image. `release` is what led to it.
+
+    It is found by `id`: the tag `image` belongs to whichever project of that name was built last on this machine.
+    """
 
     image: str
     id: str
@@ -156,10 +159,10 @@ def push(target: Target, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dic
         say(f"{address}:{built.tag} is there already")
     else:
         with isolated(scratch) as docker:
-            _unchanged(docker.inspect(built.image), built)
+            _unchanged(docker.inspect(built.id, built.image), built)
             login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
             say(f"+ image {address}:{built.tag}")
-            docker.push(built.image, f"{address}:{built.tag}", login, say)
+            docker.push(built.id, f"{address}:{built.tag}", login, say)
         there = _read_back(registry, ecr.repository, built)
     if target.registry:
         _make_known(target, ecr.repository, built.tag, there)
@@ -169,9 +172,6 @@ def push(target: Target, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dic
 
 def _unchanged(found: Mapping[str, Any], built: Built) -> None:
     """What is pushed is what was proved."""
-    if found["Id"] != built.id:
-        message = f"the image {built.image} is no longer the one that was tried"
-        raise StageError(message, help="build and try it again: mlspec apply --force image")
     kind = f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}"
     if kind != built.platform:
         message = f"the image is for {kind}, and package.docker.platform is {built.platform}"

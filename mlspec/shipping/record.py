@@ -141,10 +141,21 @@ def _generated(root: Path) -> list[str]:
 def address(root: Path) -> str:
     """Address of the folder `root` in its repository, in characters that a tag of AWS may have; "" without a remote."""
     found = web_address(_git(root, "remote", "get-url", "origin") or "")
-    if found is None:
+    return "" if found is None else _below(found, root)
+
+
+def beginning(root: Path) -> str:
+    """The folder `root` in the repository that begins with a certain commit: the same in every clone, with a remote or
+    without. "" without git, before the first commit, and in a shallow clone, which does not know it."""
+    commits = (_git(root, "rev-list", "--max-parents=0", "HEAD") or "").split()
+    if not commits or _git(root, "rev-parse", "--is-shallow-repository") != "false":
         return ""
+    return _below(f"first-commit:{commits[-1]}", root)
+
+
+def _below(repository: str, root: Path) -> str:
     below = (_git(root, "rev-parse", "--show-prefix") or "").strip().strip("/")
-    return re.sub(r"[^A-Za-z0-9_.:/=+@-]", "_", f"{found}/{below}".rstrip("/"))[:256]
+    return re.sub(r"[^A-Za-z0-9_.:/=+@-]", "_", f"{repository}/{below}".rstrip("/"))[:256]
 
 
 def web_address(remote: str) -> str | None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mlspec.parts.deploy.settings import log_group
-from mlspec.shipping import address, alias, api, function, logs, repository, role, version
+from mlspec.shipping import address, alias, api, function, logs, pins, repository, role, version
 from mlspec.shipping.converge import PROJECT, elsewhere, unpaired
 from mlspec.shipping.wanted import Wanted
 
@@ -32,7 +32,7 @@ def found(wanted: Wanted, *, images: bool) -> list[Found]:
 def _left(wanted: Wanted, tags: dict[str, str]) -> str:
     owner = tags.get(PROJECT)
     if owner == wanted.project:
-        other = elsewhere(tags, wanted.target.source)
+        other = elsewhere(tags, wanted.target)
         return f"it belongs to the project {owner} in {other}" if other else ""
     return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
 
@@ -97,6 +97,8 @@ def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
     left = _left(wanted, repository.tags_of(wanted.target, there))
     pages = client.get_paginator("list_images").paginate(repositoryName=name)
     count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
+    if images and (others := pins.others(wanted.target, name, wanted.function.name)):
+        left = left or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:
         left = left or "its images are kept; --images removes them too"
     act = partial(client.delete_repository, repositoryName=name, force=True)

@@ -59,14 +59,15 @@ def _owned(target: Target, found: Json, project: str) -> None:
     """Refuse another project's."""
     arn = found["repositoryArn"]
     command = f"aws ecr tag-resource --resource-arn {arn} --tags Key={{}},Value={{}}"
-    ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target.source)
+    ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target)
 
 
 def _tagged(target: Target, found: Json) -> list[Step]:
-    """One that an earlier mlspec made gets the address that tells projects of one name apart."""
-    if not target.source or SOURCE in tags_of(target, found):
+    """One that was made by an earlier mlspec, or before there was a remote, gets the project's address."""
+    there = tags_of(target, found).get(SOURCE)
+    if not target.source or there == target.source:
         return []
-    change = Change("~", resource(found["repositoryName"]), SOURCE, None, target.source)
+    change = Change("~", resource(found["repositoryName"]), SOURCE, there, target.source)
     tag = {"resourceArn": found["repositoryArn"], "tags": pairs({SOURCE: target.source})}
     return [Step((change,), partial(target.client("ecr").tag_resource, **tag))]
 

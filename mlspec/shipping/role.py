@@ -61,7 +61,7 @@ def steps(wanted: Wanted) -> list[Step]:
         return [Step((made,), partial(_create, client, wanted, trust, rights))]
     given = unpaired(found.get("Tags", []))
     command = f"aws iam tag-role --role-name {name} --tags Key={{}},Value={{}}"
-    ours(resource(name), given, wanted.project, command, wanted.target.source)
+    ours(resource(name), given, wanted.project, command, wanted.target)
     steps: list[Step] = [*_boundary(client, wanted, found)]
     if changes := differences(resource(name), tags(wanted.project), given):
         steps.append(Step(changes, partial(_tag, client, name, tags(wanted.project))))

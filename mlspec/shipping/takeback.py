@@ -8,7 +8,9 @@ from mlspec.errors import StageError
 from mlspec.parts.deploy.settings import Function
 from mlspec.parts.images.settings import tags
 from mlspec.shipping import alias
+from mlspec.shipping import function as functions
 from mlspec.shipping.alias import Alias
+from mlspec.shipping.converge import sourced
 from mlspec.shipping.history import Event, History
 from mlspec.shipping.ledger import Ledger
 from mlspec.shipping.target import Target
@@ -48,12 +50,13 @@ def stays_back(back: Event, version: str) -> str:
 
 
 def take_back(target: Target, function: Function, found: Ledger, version: str, why: str) -> Alias:
-    """Switch, and write it down."""
+    """Switch, and write it down. Raises StageError for another project's function."""
     live = found.live
     assert live is not None, "a version was chosen, so there is an alias"
+    functions.owned(target, function, functions.read(target, function.name) or {})
     text = f"mlspec: version {version} by hand"
     moved = alias.write(target, function.name, Alias(live.name, version, description=text, revision=live.revision))
     left = live.other if live.other not in (None, version) else live.version
-    events = History(target, function.name, tags(function.info.name))
+    events = History(target, function.name, sourced(tags(function.info.name), target.source))
     events.add("rollback", version, before=left, percent=100.0, why=why)
     return moved

@@ -27,6 +27,8 @@ class Target:
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     source: str = ""
     """Address of the project's folder in its repository; it tells projects of one name apart."""
+    beginning: str = ""
+    """The same folder by the repository's first commit: its address while there is no remote."""
     hasty: bool = False
     """For a look in passing: who does not answer at once is not waited for."""
 

@@ -90,8 +90,15 @@ class Document:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """`text` with a space for each character that could steer a terminal, but for those in `kept`."""
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else " " for c in text)
+    """`text` with an escape (`\\x1b`, `\\u202e`) for each character that could steer a terminal, but not for `kept`.
+
+    Two texts that differ in such a character look different.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def walk(node: Node, at: Location = ()) -> Iterator[tuple[Location, Node]]:

@@ -66,7 +66,7 @@ class Imports:
     def _names(self, path: str, module: str) -> tuple[str, ...]:
         """Dotted names that the text of a file imports; none where it is not Python's source."""
         if path not in self._parsed:
-            tree = _tree(self._root / path)
+            tree = module_tree(self._root / path)
             package = module if path.rpartition("/")[2].startswith("__init__.") else module.rpartition(".")[0]
             self._parsed[path] = tuple(dict.fromkeys(_imported(tree, package))) if tree else ()
         return self._parsed[path]
@@ -79,7 +79,7 @@ class Imports:
         file = self.file(package)
         if not file.rpartition("/")[2].startswith("__init__."):
             return []
-        tree = _tree(self._root / file)
+        tree = module_tree(self._root / file)
         names = _public(tree) if tree else []
         if names is None:
             folder = (self._root / file).parent
@@ -91,7 +91,8 @@ def _module(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-def _tree(file: Path) -> ast.Module | None:
+def module_tree(file: Path) -> ast.Module | None:
+    """The syntax tree of a file; None where it is not Python's source."""
     if file.suffix != ".py":
         return None
     try:
@@ -102,19 +103,24 @@ def _tree(file: Path) -> ast.Module | None:
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                base = _absolute("." * level + (module or ""), package)
-                if base:
-                    yield base
-                    yield from (f"{base}.{alias.name}" for alias in names)
-            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _called(function) in _CALLS:
-                if base := _absolute(name, package):
-                    yield base
-            case _:
-                pass
+        yield from named(node, package)
+
+
+def named(node: ast.AST, package: str) -> Iterator[str]:
+    """Dotted names that a node itself imports in a module of `package`."""
+    match node:
+        case ast.Import(names=names):
+            yield from (alias.name for alias in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            base = _absolute("." * level + (module or ""), package)
+            if base:
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in names)
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _called(function) in _CALLS:
+            if base := _absolute(name, package):
+                yield base
+        case _:
+            pass
 
 
 def _absolute(name: str, package: str) -> str:

@@ -68,6 +68,21 @@ def find_class(text: str, name: str) -> ast.ClassDef | None:
     return next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None) if tree else None
 
 
+def methods(definition: ast.ClassDef) -> frozenset[str] | None:
+    """The names that the body of a class defines; None where it inherits or is decorated, and may have others."""
+    bases = [base for base in definition.bases if _last(base) != "object"]
+    if bases or definition.keywords or definition.decorator_list:
+        return None
+    names: set[str] = set()
+    for node in ast.walk(definition):
+        match node:
+            case ast.FunctionDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case _:
+                pass
+    return frozenset(names)
+
+
 def signature(definition: ast.ClassDef) -> Signature | None:
     """How the class is called; None where its `__init__` is inherited or decorated away (dataclasses)."""
     init = next((n for n in definition.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)

@@ -12,6 +12,7 @@ from mlspec.errors import MlspecError
 from mlspec.source import bases, reads
 from mlspec.source.document import Document, walk
 from mlspec.source.imports import Imports
+from mlspec.source.outside import Outside, of_module
 
 _WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-directory: (.+)$")
 _DATA_KEYS = {"source", "valid", "test"}
@@ -37,6 +38,8 @@ class Surroundings:
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Files of the project that importing each of those modules loads, its own included; under `tests` what the
     project's tests import."""
+    outside: Mapping[str, tuple[Outside, ...]] = field(default_factory=dict)
+    """What each of those modules imports that is neither the project's nor Python's, through others too."""
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Files that a stage opened and the spec does not name, by stage; those that still exist."""
     folders: tuple[str, ...] = ()
@@ -87,6 +90,7 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
         modules=modules,
         files=files,
         imports=_imported(files, imports, root),
+        outside={module: of_module(imports, root, module) for module in files},
         reads=recorded(root),
         templates=_templates(root),
         folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),

@@ -54,6 +54,7 @@ def check(
     checker.overlays_of_one_name()
     _must_exist(environment, environments)
     base = without(document.root, *_OVERLAYS)
+    checker.vary(base, environments)
     project = checker.project(_with(base, environments.get(environment or "")), document.root, environment)
     for name, patch in environments.items():
         if name != environment:
@@ -98,6 +99,7 @@ class _Checker:
     seen: set[tuple[str, Span | None]] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     secret: set[Span] = field(default_factory=set)
+    variants: dict[str, Mapping[str, Plain]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model = root_model(self.parts)
@@ -128,6 +130,19 @@ class _Checker:
                 help = "give one of them a name that differs in more than capitals"
                 self._add(self.document, Finding("same-file", (section, name), message, help, on="key"))
 
+    def vary(self, base: Node, environments: Mapping[str, Node]) -> None:
+        """Have the values of the spec with each environment, and with none, for every Project."""
+        for name, merged in {"": base, **{name: overlay(base, patch) for name, patch in environments.items()}}.items():
+            given = resolve(merged)[0].plain()
+            self.variants[name] = self._after(name, given) if isinstance(given, dict) else {}
+
+    def _after(self, environment: str, given: dict[str, Plain]) -> dict[str, Plain]:
+        """`given` with names that end with that of the environment, where one is chosen and the spec has none."""
+        for part in self.parts if environment else ():
+            if isinstance(part, Names):
+                part.name_after(environment, given)
+        return given
+
     def project(self, merged: Node, whole: Node, environment: str | None) -> Project | None:
         """The Project of the chosen values, with `experiments` and `environments` as the file has them."""
         kept = {k: e for k, e in whole.value.items() if k in _OVERLAYS} if isinstance(whole.value, Mapping) else {}
@@ -146,11 +161,7 @@ class _Checker:
         view = replace(self.document, root=filled(resolved, self.model))
         for fault in faults:
             self._place(view.diagnostic(fault.code, fault.message, fault.span, fault.help), where)
-        given = view.plain()
-        if environment is not None:
-            for part in self.parts:
-                if isinstance(part, Names):
-                    part.name_after(environment, given)
+        given = self._after(environment or "", view.plain())
         try:
             spec = self.model.model_validate_json(json.dumps(given))
         except ValidationError as error:
@@ -163,7 +174,9 @@ class _Checker:
             return None
         named = sections(spec)
         values = spec.model_dump(mode="json", by_alias=True, include=set(named))
-        project = Project(named, self.surroundings, environment, values, given, _plain(self.document.root))
+        project = Project(
+            named, self.surroundings, environment, values, given, _plain(self.document.root), self.variants
+        )
         for part in self.parts:
             for finding in part.check(project):
                 self._add(view, finding, where)
@@ -176,7 +189,7 @@ class _Checker:
         """
         sound = sound_sections(self.model, given)
         values = {name: section.model_dump(mode="json", by_alias=True) for name, section in sound.items()}
-        project = Project(sound, self.surroundings, None, values, given)
+        project = Project(sound, self.surroundings, None, values, given, variants=self.variants)
         for part in self.parts:
             for finding in part.check(project):
                 if not finding.code.startswith(_NEEDS_OTHERS):

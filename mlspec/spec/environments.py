@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from mlspec.spec.project import Project, ProjectInfo
+from mlspec.source.document import Plain
+from mlspec.spec.project import Project
 
 Keys: TypeAlias = tuple[str, ...]
+Values: TypeAlias = Mapping[str, Plain]
 _NONE = "the spec without an environment"
 
 
@@ -18,26 +20,24 @@ class Shared(NamedTuple):
     one: str
     other: str
     environment: str
+    theirs: tuple[Values, Values]
+    """The spec with the one, and with the other."""
 
 
-def shared(
-    project: Project, path: Keys, default: Callable[[str], str], elsewhere: Sequence[Keys] = ()
-) -> Iterator[Shared]:
-    """The names at `path` that several have; `default` makes an environment's of the project's where none is given.
+def shared(project: Project, path: Keys, place: Callable[[Values], object]) -> Iterator[Shared]:
+    """The names at `path` that several environments have, once each; the same whichever environment is chosen.
 
-    The same on every build, whatever environment is chosen. An environment with a value of its own at one of
-    `elsewhere` (a region, an account) is apart from the others.
+    Two in another `place` (a region, an account) do not share a name. The default name that the
+    spec has without an environment is nobody's: an existing deployment becomes an environment's by taking its name.
     """
-    known, base = project.given.get("environments"), at(project.base, path)
-    if not isinstance(known, Mapping) or project.get(ProjectInfo) is None:
-        return
-    seen = {str(base): _NONE} if base else {}
-    for environment, patch in known.items():
-        if any(at(patch, place) for place in elsewhere):
+    seen: dict[tuple[str, str], tuple[str, Values]] = {}
+    for environment, values in project.variants.items():
+        name, shown = at(values, path), f"the environment `{environment}`" if environment else _NONE
+        if not name:
             continue
-        name, shown = str(at(patch, path) or base or default(environment)), f"the environment `{environment}`"
-        if (other := seen.setdefault(name, shown)) != shown:
-            yield Shared(name, shown, other, environment)
+        other, theirs = seen.setdefault((str(name), repr(place(values))), (shown, values))
+        if other != shown:
+            yield Shared(str(name), shown, other, environment, (values, theirs))
 
 
 def at(value: object, path: Keys) -> object:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
-from mlspec.source.document import Location, Node
+from mlspec.source.document import Location, Node, printable
 from mlspec.spec.base import Finding, dotted
 from mlspec.spec.keys import Shape, at, fields, variants
 from mlspec.spec.names import flow, suggest
@@ -205,8 +205,7 @@ def shown(value: object) -> str:
         case bool():
             return f"`{str(value).lower()}`"
         case str():
-            text = value if len(value) <= 40 else value[:37] + "..."
-            return f'"{"".join(c if c.isprintable() else " " for c in text)}"'
+            return f'"{printable(value if len(value) <= 40 else value[:37] + "...")}"'
         case dict():
             return "a mapping"
         case list() | tuple():

@@ -44,6 +44,8 @@ class Project:
     """The values as the user gave them, references replaced, before defaults."""
     base: Mapping[str, Plain] = field(default_factory=dict)
     """The same with no environment chosen, as the file has them: references stand for themselves."""
+    variants: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
+    """The same for each environment of the spec, whichever is chosen, and under "" with none. Not validated."""
 
     @property
     def info(self) -> ProjectInfo:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known
+from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
 
 DRAW = np.random.default_rng(3)
 PIXELS = np.clip(DRAW.normal(0.45, 0.25, (300, 3, 8, 8)), 0, 1).astype(np.float32)
@@ -132,3 +132,23 @@ def test_rows_are_equal_in_half_precision(kind: torch.dtype) -> None:
     data = rounded(given(numbers=NUMBERS).features, {"numbers": kind})
     batch = of_tensors({"numbers": torch.from_numpy(NUMBERS[:40]).to(kind)})
     assert share_known(batch.keys(data.steps()), data.keys(data.steps())) == 1
+
+
+def steps(lengths: list[int], longest: int | None = None, factor: float = 1.0) -> list[dict[str, np.ndarray]]:
+    """Series of two numbers a step, padded with zeros to `longest`."""
+    draw = np.random.default_rng(5)
+    rows = [factor * (1 + draw.random((length, 2), dtype=np.float32)) for length in lengths]
+    return [{"steps": np.pad(row, [(0, (longest or len(row)) - len(row)), (0, 0)])} for row in rows]
+
+
+def test_rows_that_differ_in_length_are_equal_with_and_without_padding() -> None:
+    lengths = [3, 1, 5, 2] * 5
+    padded, plain = (Given(trimmed(rows, ["steps"])) for rows in (steps(lengths, 7), steps(lengths)))
+    assert padded.keys(plain.steps()) == plain.keys(plain.steps())
+    assert differing(padded, plain) == []
+    assert differing(Given(trimmed(steps(lengths, 7, 90.0), ["steps"])), plain) == ["steps"]
+
+
+def test_a_batch_of_one_length_is_compared_with_rows_of_many() -> None:
+    assert differing(Given(steps([4] * 12)), Given(steps([3, 1, 5, 2] * 5))) == []
+    assert differing(Given(steps([4] * 12, factor=90.0)), Given(steps([3, 1, 5, 2] * 5))) == ["steps"]

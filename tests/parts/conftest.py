@@ -17,6 +17,7 @@ _KINDS = {
     "images": projects.images,
     "custom": projects.custom,
     "raw": projects.raw,
+    "own": projects.own,
 }
 
 

@@ -228,6 +228,37 @@ def raw(root: Path, more: str = "") -> Applied:
     return written(root, {"raw_model.py": model, "raw_data.py": RAW})
 
 
+PREP = """\
+import numpy as np
+
+
+class Prep:
+    def fit(self, rows):
+        sizes = np.array([row["size"] for row in rows])
+        self.mean = float(np.nanmean(sizes))
+
+    def state(self):
+        return {"mean": self.mean}
+
+    def restore(self, state):
+        self.mean = state["mean"]
+
+    def __call__(self, rows):
+        sizes = np.array([[row["size"]] for row in rows])
+        towns = [[["Bonn", "Hof", "Ulm"].index(row["town"]) + 1 if row["town"] else 0] for row in rows]
+        return {"size": np.where(np.isnan(sizes), self.mean, sizes), "town": np.array(towns)}
+"""
+
+
+def own(root: Path, more: str = "") -> Applied:
+    """The prices with a module and a preprocessing class of the project's own."""
+    project = custom(root, more)
+    model = CUSTOM.replace('inputs["numbers"]', 'inputs["size"]').replace('inputs["categories"]', 'inputs["town"]')
+    project.spec("args: {hidden: 16}", 'args: {hidden: 16}, preprocess: {class: "own.prep:Prep"}')
+    project.spec("src.model:Prices", "own.model:Prices")
+    return written(root, {"own/model.py": model, "own/prep.py": PREP})
+
+
 def custom(root: Path, more: str = "") -> Applied:
     """The prices again, with a LightningModule of the project's own, whose forward takes any inputs."""
     project = numbers(root, more)

@@ -196,3 +196,13 @@ def test_a_faulty_spec_still_leaves_the_machine_to_look_at(
     out = capsys.readouterr().out
     assert "ok       python" in out
     assert "mlproject.yaml has errors" in out
+
+
+def test_a_machine_without_inotify_is_said(tmp_path: Path) -> None:
+    """Files that libraries open natively are not seen there, and a stage does not become stale by them."""
+    linux, mac = (found(examine(tmp_path, None, None, system), "file watch") for system in ("linux", "darwin"))
+    assert (linux.capability.present, linux.fault) == (True, False)
+    assert (mac.capability.present, mac.fault) == (False, False)
+    assert "no inotify on darwin" in mac.capability.detail
+    assert "pyarrow, polars, duckdb" in mac.capability.detail
+    assert "data.deps" in mac.capability.mend

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from PIL import Image
+from pyarrow import dataset, parquet
 from pyarrow.csv import read_csv
 
 from mlspec.errors import MlspecError
@@ -88,8 +93,48 @@ FILES: dict[str, str | bytes] = {
 }
 
 
+def binary(folder: Path) -> None:
+    """Files that only their libraries read."""
+    (folder / "parts").mkdir()
+    for file in ("a.parquet", "parts/0.parquet"):
+        parquet.write_table(pyarrow.table({"a": [1, 2]}), folder / file)
+    Image.new("L", (2, 2)).save(folder / "a.png")
+    with closing(sqlite3.connect(folder / "a.db")) as database, database:
+        database.execute("create table rows (a)")
+        database.execute("insert into rows values (1)")
+
+
 def native(root: Path) -> None:
     read_csv(os.path.join("data", "a.csv"))
+
+
+def by_arrow_memory_map(root: Path) -> None:
+    with pyarrow.memory_map(os.path.join("data", "a.parquet")) as file:
+        assert parquet.read_table(file).num_rows == 2
+
+
+def by_arrow_dataset(root: Path) -> None:
+    assert dataset.dataset(os.path.join("data", "parts")).to_table().num_rows == 2
+
+
+def by_pillow(root: Path) -> None:
+    with Image.open(os.path.join("data", "a.png")) as picture:
+        picture.load()
+
+
+def by_sqlite(root: Path) -> None:
+    with closing(sqlite3.connect(os.path.join("data", "a.db"))) as database:
+        assert database.execute("select count(*) from rows").fetchone() == (1,)
+
+
+def by_polars(root: Path) -> None:
+    polars = pytest.importorskip("polars")
+    assert polars.scan_csv(os.path.join("data", "a.csv")).collect().height == 1
+
+
+def by_duckdb(root: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    assert duckdb.sql("select * from read_csv('data/" + "a.csv')").fetchall() == [(1,)]
 
 
 def mapped(root: Path) -> None:
@@ -205,6 +250,12 @@ def by_spawned_workers(root: Path) -> None:
 
 SEEN: list[tuple[Callable[[Path], object], set[str]]] = [
     (native, {"data/a.csv"}),
+    (by_arrow_memory_map, {"data/a.parquet"}),
+    (by_arrow_dataset, {"data/parts"}),
+    (by_pillow, {"data/a.png"}),
+    (by_sqlite, {"data/a.db"}),
+    (by_polars, {"data/a.csv"}),
+    (by_duckdb, {"data/a.csv"}),
     (mapped, {"data/a.csv"}),
     (kept_mapped, {"data/a.csv"}),
     (by_program, {"data/a.csv", "data/plain"}),
@@ -240,6 +291,7 @@ def test_what_a_stage_opens_is_recorded(
     (root / "linked").symlink_to(far / "in")
     (root / "data" / "link.csv").symlink_to(far / "one.csv")
     (root / "deep" / "round").symlink_to(root)
+    binary(root / "data")
     monkeypatch.chdir(root)
     with watched("data", Job(root, root / "artifacts", root / "artifacts", {}, {})):
         way(root)

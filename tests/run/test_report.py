@@ -179,7 +179,9 @@ def test_a_section_goes_with_its_file(file: str, section: str, damage: str, tmp_
 def test_metrics_of_another_shape_are_never_an_error(name: str, value: object, tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     line.json(f"metrics/{name}.json", value)
-    Page(write(line))
+    page = Page(write(line))
+    assert page.sections
+    assert "Traceback" not in page.words
 
 
 def test_what_was_shipped_and_what_became_of_it(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_json_list(tmp_path: Path, name: str) -> None:
         ('[{"size": 1, "label": "no"},]', "are not JSON"),
         ('[{"size": 1, "label": "no"}, [2], [3]]', r"are not a JSON object: 2 rows\n      a.json row 2: "),
         ('[{"size": 1, "label": "no"}] x', "stand behind the end of the list"),
-        ('[{"size": 1, "size": 2, "label": "no"}]', "have the key `size` twice"),
+        ('[{"size": 1, "size": 2, "label": "no"}]', "have the key `size` more than once"),
         ("[1, 2]", "are not a JSON object"),
     ],
 )

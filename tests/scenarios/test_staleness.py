@@ -313,4 +313,7 @@ def test_old_weights_are_not_used_with_new_code(stage: str, project: Path) -> No
 @pytest.mark.parametrize("stage", ["evaluate", "export"])
 def test_a_comment_is_no_other_code(stage: str, project: Path) -> None:
     more("src/layers.py")(project)
+    result = {"evaluate": "metrics/evaluate.json", "export": "bundle/model.onnx"}[stage]
+    (project / "artifacts" / result).unlink(missing_ok=True)
     Applied(project).run(stage)
+    assert (project / "artifacts" / result).is_file()

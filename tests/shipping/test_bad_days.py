@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from mlspec.shipping.function import settled
 from mlspec.shipping.registry import Registry
 from mlspec.shipping.target import Target
 from mlspec.shipping.waiting import until
-from tests.shipping.cloud import Shipped, watched
+from tests.shipping.cloud import REGISTRY, Shipped, watched
 from tests.shipping.weather import answers, proxy
 
 Make = Callable[..., Shipped]
@@ -136,13 +137,27 @@ def test_the_users_docker_logins_are_not_touched(
     assert list(project.job().scratch.iterdir()) == []
 
 
-def test_an_image_that_changed_since_it_was_tried_is_not_pushed(shipped: Make) -> None:
+def test_the_image_that_was_tried_is_pushed_whatever_its_tag_means_by_now(shipped: Make) -> None:
+    """As after another project of that name, or a person, has built an image under the same tag."""
     project = shipped()
     record = (project.artifacts / "image.json").read_text()
     project.image("two")
     (project.artifacts / "image.json").write_text(record)
-    with pytest.raises(StageError, match="no longer the one that was tried"):
+    project.push()
+    tag = project.release["image"]["tag"]
+    found = Registry(REGISTRY).manifest(project.root.name, tag)
+    assert found is not None
+    assert json.loads(record)["id"] in (found.config, found.digest)
+
+
+def test_an_image_that_is_gone_is_not_pushed(shipped: Make) -> None:
+    project = shipped()
+    project.image(project.root.name)  # no other project's
+    id = json.loads((project.artifacts / "image.json").read_text())["id"]
+    subprocess.run([project.docker, "image", "rm", "--force", id], check=True, capture_output=True)
+    with pytest.raises(StageError, match=f"docker has no image mlspec-test-.* .{id}.") as caught:
         project.push()
+    assert caught.value.help == "build it: mlspec apply --force image"
 
 
 def test_throttled_calls_are_repeated(shipped: Make) -> None:

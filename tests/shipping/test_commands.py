@@ -128,6 +128,19 @@ def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run)
     assert (code, out) == (0, "Nothing to remove.\n")
 
 
+def test_destroy_leaves_images_that_another_function_runs(live: Shipped, mlspec: Run) -> None:
+    """As a second environment's function does, which shares the repository."""
+    name, client = live.root.name, live.target.client("ecr")
+    (image,) = client.batch_get_image(repositoryName=name, imageIds=[{"imageTag": live.release["image"]["tag"]}])[
+        "images"
+    ]
+    client.put_image(repositoryName=name, imageTag="keep-prod-7", imageManifest=image["imageManifest"])
+    code, out, _ = mlspec(live, "destroy", "--yes", "--images")
+    assert code == 0
+    assert f"ecr repository {name} (1 image) stays: it has images that other functions run (keep-prod-7)" in out
+    assert client.describe_repositories(repositoryNames=[name])["repositories"]
+
+
 def test_destroy_leaves_what_others_made_and_goes_on_where_it_was(live: Shipped, mlspec: Run) -> None:
     name, client = live.root.name, live.target.client
     client("iam").untag_role(RoleName=name, TagKeys=["mlspec:project"])

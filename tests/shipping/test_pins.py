@@ -38,6 +38,8 @@ def test_two_functions_of_one_repository_keep_their_own_images(target: Target, t
     for function, kept in (("cola", {"1": one}), ("cola-staging", {"1": other}), ("cola-staging", {"2": other})):
         carry_out(pins.steps(target, "cola", function, kept, release=True), str)
     assert tags(target) == {"v1", "v2", "keep-1", "keep-cola-staging-2"}
+    assert pins.others(target, "cola", "cola") == ["keep-cola-staging-2"]
+    assert pins.others(target, "cola", "cola-staging") == ["keep-1"]
     granted = {
         action
         for statement in json.loads(files(tmp_path, LAMBDA)["lambda/deploy-policy.json"])["Statement"]

@@ -19,3 +19,5 @@ class Typed:
     failures: Sequence[Failure] = ()
     decisions: Sequence[Decision] = ()
     doubts: Sequence[str] = ()
+    pixels: Sequence[bytes] = ()
+    """For a column of images: a sample of each one's pixels."""

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from mlspec.parts.data.names import RENAME, fault
 from mlspec.sections import addresses
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.target import Label, label_name
@@ -104,6 +105,12 @@ def _format(data: DataSpec, _: Project) -> Iterator[Finding]:
     if repeated:
         index, name = repeated
         yield Finding("repeated-name", ("data", "format", "columns", index), f"the column `{name}` is given twice")
+
+
+def _names(data: DataSpec, _: Project) -> Iterator[Finding]:
+    for name in data.inputs:
+        if wrong := fault(name):
+            yield Finding("bad-format", ("data", "inputs", name), f"the name of an input {wrong}", RENAME, on="key")
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
@@ -276,4 +283,4 @@ def _repeated(names: list[str]) -> tuple[int, str] | None:
 
 Rule = Callable[[DataSpec, Project], Iterator[Finding]]
 
-RULES: tuple[Rule, ...] = (_callables, _format, _inputs, _target, _split, _fetched, _columns, _checks, _opened)
+RULES: tuple[Rule, ...] = (_callables, _format, _names, _inputs, _target, _split, _fetched, _columns, _checks, _opened)

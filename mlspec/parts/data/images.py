@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.parts.data.files import Links, plural
+from mlspec.parts.data.pixels import sample
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
 from mlspec.parts.data.watched import watched
@@ -37,6 +38,8 @@ class Images(NamedTuple):
     failures: Sequence[Failure]
     decisions: Sequence[Decision]
     doubts: Sequence[str]
+    pixels: Sequence[bytes]
+    """A sample of each image's pixels, whatever the file's format and compression; empty where it cannot be read."""
 
 
 def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
@@ -45,11 +48,13 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
     paths = _Paths(data, raw, root)
     faults: dict[str, list[int]] = {}
     found: list[bytes | None] = []
+    pixels: list[bytes] = []
     for row, value in enumerate(_values(paths, raw.table[name], name)):
         fault = value if isinstance(value, str) else seen.fault(row, value, paths.ending)
         if fault:
             faults.setdefault(fault, []).append(row)
         found.append(None if isinstance(value, str) else value)
+        pixels.append(b"" if fault else seen.pixels)
     faults |= seen.dark()
     failures = [
         failure
@@ -57,8 +62,8 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
         for failure in raw.failure(name, what, rows, code="ambiguous-image" if what in seen.ambiguous else "")
     ]
     count = sum(value is not None for value in found)
-    decisions = [*paths.decisions(name), *seen.decisions(name, count)]
-    return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)))
+    decisions = [*paths.decisions(name), *seen.decisions(raw, name, count)]
+    return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)), pixels)
 
 
 class _Seen:
@@ -67,7 +72,10 @@ class _Seen:
     def __init__(self, background: str) -> None:
         self._background = background
         self._notes: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
         self._deep: dict[int, int] = {}
+        self.pixels = b""
+        """A sample of the pixels of the image read last."""
         self.ambiguous: set[str] = set()
         """The faults of images that can be read in several ways."""
 
@@ -85,8 +93,12 @@ class _Seen:
         except ValueError as error:
             what, help = placeholder(value[:1024])
             return f"{what}: {help}" if what else str(error)
+        self.pixels = sample(opened.image)
         wrong = ending in PICTURES and ENDINGS[ending] != ENDINGS.get(opened.format.lower())
-        self._notes.update([*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])])
+        notes = [*opened.notes, *([f"named .{ending}, read as {opened.format}"] if wrong else [])]
+        self._notes.update(notes)
+        for note in notes:
+            self._first.setdefault(note, row)
         if opened.deepest is not None:
             self._deep[row] = opened.deepest
         return ""
@@ -100,11 +112,13 @@ class _Seen:
         self.ambiguous.add(what)
         return {what: list(self._deep)}
 
-    def decisions(self, name: str, count: int) -> Iterator[Decision]:
-        """How many images were converted in which way."""
+    def decisions(self, raw: Raw, name: str, count: int) -> Iterator[Decision]:
+        """How many images were converted in which way, with the first of them."""
         for note, times in self._notes.most_common():
             key = f"data.inputs.{name}.background" if note.startswith(ON_BACKGROUND) else ""
-            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}", key)
+            place = raw.place(self._first[note])
+            example = f"e.g. {place.file}{f' row {place.row}' if place.row else ''}"
+            yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}, {example}", key)
 
     def doubts(self, name: str, count: int) -> Iterator[str]:
         """What is probably a mistake in colours."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,16 @@ from mlspec.sections.data import DataSpec
 
 _SPACE = " \t\r\n"
 _NAMES = {"list": "a list", "dict": "a dictionary", "float": "a number with a point", "bool": "a boolean"}
+_SHOWN = 80
+"""Characters of a list's element that are shown where it is at fault."""
+
+
+class _Fault(NamedTuple):
+    """What is wrong with a row, what to do about it, and the code of its explanation."""
+
+    what: str
+    help: str = ""
+    code: str = ""
 
 
 class _Item(NamedTuple):
@@ -27,12 +38,19 @@ class _Item(NamedTuple):
 
     line: int
     value: dict[str, Any] | None
-    wrong: str = ""
+    wrong: _Fault = _Fault("")
     text: str = ""
 
 
-class _TwiceError(ValueError):
-    """An object with two values for one key."""
+class _RepeatedError(ValueError):
+    """An object with several values for one key."""
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as its keys and values, each as often as it occurs."""
+
+
+_NOT_JSON = _Fault("are not JSON")
 
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
@@ -42,7 +60,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     items = [_encodable(item) for item in _items(text, name)] if "\\ud" in text.lower() else list(_items(text, name))
     rows = [item.value for item in items if item.value is not None]
     numbers = [number for number, item in enumerate(items, start=1) if item.value is not None]
-    bad: dict[str, list[Place]] = {}
+    bad: dict[_Fault, list[Place]] = {}
     for number, item in enumerate(items, start=1):
         if item.value is None:
             bad.setdefault(item.wrong, []).append(Place(name, number, item.text))
@@ -52,7 +70,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         # What is wrong with the rows is said, not that they lack the columns.
         names = [*data.columns, data.target.column]
         table = pa.table({key: pa.array([], pa.string()) for key in names})
-    unread = [Failure("rows", what, places) for what, places in bad.items()]
+    unread = [Failure("rows", wrong.what, places, wrong.help, wrong.code) for wrong, places in bad.items()]
     unread += [failure for key in names for failure in _odd(data, name, key, table[key].type, rows, numbers)]
     lines = [item.line for item in items if item.value is not None]
     decisions = (*found.decisions, *_decisions(data, text, name))
@@ -65,7 +83,7 @@ def _encodable(item: _Item) -> _Item:
         json.dumps(item.value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         what = f"have the character \\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
-        return _Item(item.line, None, what, json.dumps(item.value))
+        return _Item(item.line, None, _Fault(what), json.dumps(item.value))
     return item
 
 
@@ -136,27 +154,69 @@ def _by_line(text: str) -> Iterator[_Item]:
 
 
 def _item(number: int, text: str) -> _Item:
+    value, end = _decoded(text, 0)
+    if end < len(text):
+        return _Item(number, None, _NOT_JSON, text)
+    return _row(number, value, text)
+
+
+def _row(line: int, value: object, text: str) -> _Item:
+    match value:
+        case _Fault():
+            return _Item(line, None, value, text)
+        case dict():
+            return _Item(line, value)
+        case _:
+            return _Item(line, None, _Fault("are not a JSON object"), text)
+
+
+def _decoded(text: str, at: int) -> tuple[object, int]:
+    """The JSON value at that place, or the fault in it, and where it ends: at the end of the text if it is not JSON."""
     try:
-        value = json.loads(text, object_pairs_hook=_pairs)
-    except _TwiceError as error:
-        return _Item(number, None, str(error), text)
+        return _decoder(_once).raw_decode(text, at)
+    except _RepeatedError:
+        pass
     except (ValueError, RecursionError):
-        return _Item(number, None, "are not JSON", text)
-    return _Item(number, value) if isinstance(value, dict) else _Item(number, None, "are not a JSON object", text)
+        return _NOT_JSON, len(text)
+    try:
+        pairs, end = _decoder(_Pairs).raw_decode(text, at)
+        return _repeated(next(_several(pairs))), end
+    except (ValueError, RecursionError):
+        return _NOT_JSON, len(text)
 
 
-def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+@functools.cache
+def _decoder(objects: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=objects)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        shown = key.encode("utf-8", "backslashreplace").decode()
-        raise _TwiceError(f"have the key `{shown}` twice")
+        raise _RepeatedError
     return value
 
 
+def _several(value: object, path: str = "") -> Iterator[str]:
+    """The path of each key that occurs several times in its object."""
+    if isinstance(value, _Pairs):
+        counts = Counter(key for key, _ in value)
+        yield from (f"{path}{key}" for key, count in counts.items() if count > 1)
+        for key, inner in value:
+            yield from _several(inner, f"{path}{key}.")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _several(inner, path)
+
+
+def _repeated(path: str) -> _Fault:
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    help = f"keep one `{shown}` in each of these rows, or give the second value a key of its own"
+    return _Fault(f"have the key `{shown}` more than once", help, code="repeated-key")
+
+
 def _elements(text: str) -> Iterator[_Item]:
-    """The elements of a JSON list; what stands behind a fault cannot be read."""
-    decoder = json.JSONDecoder(object_pairs_hook=_pairs)
+    """The elements of a JSON list; what stands behind a syntax error cannot be read."""
     at, line, counted, more = text.index("[") + 1, 1, 0, False
     while True:
         at = _skipped(text, at, _SPACE)
@@ -164,32 +224,23 @@ def _elements(text: str) -> Iterator[_Item]:
         if text[at : at + 1] == "]" and not more:
             yield from _rest(text, at + 1, line)
             return
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except _TwiceError as error:
-            yield _Item(line, None, str(error), text[at : at + 80])
+        value, end = _decoded(text, at)
+        yield _row(line, value, text[at : min(end, at + _SHOWN)])
+        if value is _NOT_JSON:
             return
-        except (ValueError, RecursionError):
-            yield _Item(line, None, "are not JSON", text[at : at + 80])
-            return
-        yield (
-            _Item(line, value)
-            if isinstance(value, dict)
-            else _Item(line, None, "are not a JSON object", text[at : min(end, at + 80)])
-        )
         at = _skipped(text, end, _SPACE)
         more = text[at : at + 1] == ","
         if more:
             at += 1
         elif text[at : at + 1] != "]":
-            yield _Item(line, None, "are not separated by commas", text[at : at + 80])
+            yield _Item(line, None, _Fault("are not separated by commas"), text[at : at + _SHOWN])
             return
 
 
 def _rest(text: str, at: int, line: int) -> Iterator[_Item]:
     rest = text[at:].strip()
     if rest:
-        yield _Item(line, None, "stand behind the end of the list", rest[:80])
+        yield _Item(line, None, _Fault("stand behind the end of the list"), rest[:_SHOWN])
 
 
 def _skipped(text: str, at: int, signs: str) -> int:

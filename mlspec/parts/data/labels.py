@@ -11,8 +11,10 @@ from decimal import Decimal
 import pyarrow as pa
 
 from mlspec.errors import StageError
+from mlspec.parts.data.names import LONGEST
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.unusable import conversion, refuse_unlabelled, refuse_unnamed
 from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
@@ -133,6 +135,8 @@ def _unknown(
     if not rows:
         return []
     column = data.target.column
+    if help := conversion(column, raw.table[column].type, "label"):
+        return raw.failure(column, f"holds {raw.table[column].type}, which cannot be a label", rows, help=help)
     if data.target.labels_are == "positions":
         what = f"is not a position from 0 to {len(names) - 1}"
         return raw.failure(column, what, rows, help="`labels_are: positions` counts in data.target.labels from 0")
@@ -148,7 +152,7 @@ def _way_out(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) ->
     known = {alike(name): name for name in names}
     if all(isinstance(value, str) and value.strip() in names for value in different):
         return "the values differ from the labels by spaces around them: `data: {format: {trim: true}}`"
-    if all(isinstance(value, str) and alike(value) in known for value in different):
+    if all(isinstance(value, str) and len(value) <= LONGEST and alike(value) in known for value in different):
         meanings = {name: name for name in names}
         meanings |= {str(value): known[alike(str(value))] for value in different}
         pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in meanings.items())
@@ -214,7 +218,8 @@ def _decisions(
 def _typed(value: object) -> str:
     """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
     kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
-    return f"{kind} {value}" if kind else f"`{value}`"
+    text = str(value) if len(str(value)) <= LONGEST else f"{str(value)[:LONGEST]}..."
+    return f"{kind} {text}" if kind else f"`{text}`"
 
 
 def _collected(data: DataSpec, raw: Raw) -> list[str]:
@@ -222,12 +227,8 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
     column = raw.table[data.target.column]
     nulls = nulls_of(data, data.target.column)
     every = column.to_pylist()
-    nested = next((value for value in every if not missing(value) and not readings(value)), None)
-    if nested is not None:
-        raise StageError(
-            f"`{data.target.column}` holds {column.type}, which cannot be a label",
-            help="name a column of texts, numbers or booleans in data.target.column",
-        )
+    refuse_unlabelled(data, raw, every)
+    refuse_unnamed(data, raw, every)
     values = {(type(v), v): v for v in every if not missing(v) and not (isinstance(v, str) and v in nulls)}.values()
     ways = [{reading.kind: reading.value for reading in readings(value)} for value in values]
     if ways and all("number" in way for way in ways):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,20 +11,24 @@ from mlspec.parts.data.raw import Failure, Raw
 from mlspec.runtime.preprocess.base import MAX_CHARACTERS
 from mlspec.sections.data import DataSpec
 
+LONGEST_CATEGORY = 1000
+"""Characters of a category: all of them stand in the schema, the profile and the server's documentation."""
 LARGEST_TARGET = 3e38
 """Targets are float32 in training; a larger one would be infinite."""
 
 
 def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
-    """Texts that are too long and targets that are too large. The rows are typed: a text is a string."""
+    """Texts and categories that are too long and targets that are too large. The rows are typed: a text is a string."""
     failures: list[Failure] = []
     for name, spec in data.columns.items():
-        if spec.type == "text" and pa.types.is_string(raw.table[name].type):
+        if spec.type in ("text", "category") and pa.types.is_string(raw.table[name].type):
+            most = MAX_CHARACTERS if spec.type == "text" else LONGEST_CATEGORY
             counts = pc.fill_null(pc.utf8_length(raw.table[name]), 0)
-            rows = pc.indices_nonzero(pc.greater(counts, MAX_CHARACTERS)).to_pylist()
+            rows = pc.indices_nonzero(pc.greater(counts, most)).to_pylist()
             longest = pc.max(counts).as_py() if rows else 0
-            what = f"has more than {MAX_CHARACTERS:,} characters (the longest {longest:,})"
-            failures += raw.failure(name, what, rows)
+            what = f"has more than {most:,} characters (the longest {longest:,})"
+            text = f"texts of any length: `data: {{inputs: {{{json.dumps(name)}: text}}}}`"
+            failures += raw.failure(name, what, rows, help=text if spec.type == "category" else "")
     if data.target.type == "number":
         target = data.target.column
         rows = pc.indices_nonzero(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,13 +16,13 @@ FILE = "data/origins.parquet"
 
 def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> Place:
     """Where the row of a split, counted from 0, is from."""
-    raw, row = _row(sources, rows, split, at)
-    return raw.place(row)
+    source, row = origin(sources, rows, split, at)
+    return sources[source].place(row)
 
 
-def _row(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> tuple[Raw, int]:
-    """What a row of a split was read from, and its index there."""
-    return (sources[split], at) if split in sources else (sources[""], rows[split][at])
+def origin(sources: Collection[str], rows: Mapping[str, Sequence[int]], split: str, at: int) -> tuple[str, int]:
+    """The source that a row of a split was read from, by the keys of `DataSpec.sources`, and its index there."""
+    return (split, at) if split in sources else ("", rows[split][at])
 
 
 def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
@@ -34,9 +34,10 @@ def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[
     for split in SPLITS:
         count = sources[split].table.num_rows if split in sources else len(rows[split])
         for at in range(count):
-            raw, row = _row(sources, rows, split, at)
-            place = raw.place(row)
-            for name, value in zip(columns, (split, place.file, place.row, raw.line(row)), strict=True):
+            source, row = origin(sources, rows, split, at)
+            place = sources[source].place(row)
+            line = sources[source].line(row)
+            for name, value in zip(columns, (split, place.file, place.row, line), strict=True):
                 columns[name].append(value)
     words = {name: pa.array(columns[name], pa.string()).dictionary_encode() for name in ("split", "file")}
     table = pa.table({**words, **{name: pa.array(columns[name], pa.int64()) for name in ("row", "line")}})

@@ -81,10 +81,12 @@ def _refuse_damaged(table: pa.Table) -> None:
 
 
 def _without_views(table: pa.Table) -> pa.Table:
-    """The same columns without types that rows cannot be taken from."""
+    """The same columns without types that rows cannot be taken from, or that differ from others in storage alone."""
     usual = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     for index, field in enumerate(table.schema):
-        if field.type in usual:
+        if pa.types.is_fixed_size_binary(field.type):
+            table = table.set_column(index, field.name, pc.cast(table.column(index), pa.binary()))
+        elif field.type in usual:
             table = table.set_column(index, field.name, pc.cast(table.column(index), usual[field.type]))
     return table
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,12 +12,11 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_text
 from mlspec.parts.data import jsonl, separated
 from mlspec.parts.data.raw import Failure
-from mlspec.parts.data.values import text as as_text
+from mlspec.parts.data.values import brief
 from mlspec.sections.data import DataSpec
 
 FILE = "data/failed_rows.csv"
 SHOWN = 5
-WIDTH = 80
 MOST = 20
 """Failures that the message tells; the file has all."""
 
@@ -52,7 +50,7 @@ def _details(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator
     for place in failure.places[:SHOWN]:
         number = lines.get(place[:2])
         where = f" line {number}" if number else f" row {place.row}" if place.row else ""
-        yield f"    {place.file}{where}: {_short(place.value)}"
+        yield f"    {place.file}{where}: {brief(place.value)}"
     if count > SHOWN:
         yield f"    and {count - SHOWN} more"
 
@@ -78,17 +76,4 @@ def _line_numbers(data: DataSpec, root: Path, failures: Sequence[Failure]) -> di
 
 
 def _whole(value: object) -> object:
-    return f"({len(value)} bytes)" if isinstance(value, bytes) else "" if value is None else value
-
-
-def _short(value: object) -> str:
-    match value:
-        case None:
-            return "(missing)"
-        case bytes():
-            return f"({len(value)} bytes)"
-        case datetime.date():
-            text = as_text(value)
-        case _:
-            text = repr(value)
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
+    return brief(value) if isinstance(value, bytes) else "" if value is None else value

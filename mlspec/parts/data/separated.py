@@ -18,6 +18,7 @@ from mlspec.parts.data.contents import contents, in_utf8, text_lines
 from mlspec.parts.data.nulls import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
 from mlspec.parts.data.raw import Failure, Piece, Place
+from mlspec.parts.data.widths import Row, every_row, some_rows
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
@@ -33,8 +34,8 @@ _SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     table: pa.Table
-    bad: dict[int, tuple[int, int, str]]
-    """Rows with another number of columns, by their number from 1: how many are right, how many there are, the text."""
+    bad: dict[int, Row]
+    """Rows with another number of columns, by their number from 1."""
 
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
@@ -49,9 +50,9 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     parsed = _decided(data, _trimmed(_text(raw), dialect).encode() if data.format.trim else raw, name, dialect)
     well_quoted(data, raw, name, dialect, 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
-        expected, actual, _ = next(iter(parsed.bad.values()))
-        message = f"{name} has {actual} columns in every row, not {expected}"
-        raise StageError(message, help="see data.format: columns, delimiter, quoting")
+        first = next(iter(parsed.bad.values()))
+        message = f"{name} has {first.actual} columns in every row, not {first.expected}"
+        raise StageError(message, help=every_row(data, parsed.table.column_names, parsed.bad.values(), dialect))
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
     decisions = (*found.decisions, *_decisions(announced is not None, dialect))
@@ -62,7 +63,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         name,
         _with_nulls(data, parsed.table),
         numbers,
-        tuple(_unread(name, parsed.bad)),
+        tuple(_unread(name, parsed, dialect)),
         decisions=decisions,
         lines=begins if len(begins) == len(numbers) else (),
     )
@@ -165,10 +166,10 @@ def _tried(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed | None:
 
 def _parsed(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed:
     header = has_header(data)
-    bad: dict[int, tuple[int, int, str]] = {}
+    bad: dict[int, Row] = {}
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
-        bad[row.number - header] = (row.expected_columns, row.actual_columns, row.text)
+        bad[row.number - header] = Row(row.expected_columns, row.actual_columns, row.text)
         return "skip"
 
     table = pyarrow.csv.read_csv(
@@ -216,12 +217,14 @@ def _with_nulls(data: DataSpec, table: pa.Table) -> pa.Table:
     return table
 
 
-def _unread(name: str, bad: dict[int, tuple[int, int, str]]) -> Iterator[Failure]:
-    kinds: dict[str, list[Place]] = {}
-    for number, (expected, actual, text) in sorted(bad.items()):
-        kinds.setdefault(f"have {actual} columns, not {expected}", []).append(Place(name, number, text))
-    for what, places in kinds.items():
-        yield Failure("rows", what, places)
+def _unread(name: str, parsed: _Parsed, dialect: Dialect) -> Iterator[Failure]:
+    kinds: dict[tuple[str, str], list[Place]] = {}
+    for number, row in sorted(parsed.bad.items()):
+        what = f"have {row.actual} columns, not {row.expected}"
+        help = some_rows(parsed.table.column_names, row, dialect)
+        kinds.setdefault((what, help), []).append(Place(name, number, row.text))
+    for (what, help), places in kinds.items():
+        yield Failure("rows", what, places, help)
 
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:

@@ -18,6 +18,7 @@ from mlspec.parts.data.labels import indexed
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.unusable import conversion
 from mlspec.parts.data.values import BOOLEANS, missing
 from mlspec.parts.data.words import category, text
 from mlspec.records.decisions import Decision
@@ -40,6 +41,8 @@ class TypedRows:
     decisions: list[Decision]
     doubts: list[str]
     """What is probably a mistake, a sentence each."""
+    pixels: dict[str, Sequence[bytes]]
+    """For each column of images a sample of the pixels of each row's image."""
 
 
 def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
@@ -47,6 +50,7 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
     failures: list[Failure] = []
     decisions: list[Decision] = []
     doubts: list[str] = []
+    pixels: dict[str, Sequence[bytes]] = {}
     converted = raw
     for name, convert in _converters(data, labels, root).items():
         column = convert(data, raw, name)
@@ -54,7 +58,8 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
         failures += column.failures
         decisions += column.decisions
         doubts += column.doubts
-    return TypedRows(converted, failures, decisions, doubts)
+        pixels |= {name: column.pixels} if column.pixels else {}
+    return TypedRows(converted, failures, decisions, doubts, pixels)
 
 
 Converter = Callable[[DataSpec, Raw, str], Typed]
@@ -135,6 +140,8 @@ def _number_decisions(
 
 def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:
     """The rows `bad`, with the edit of the spec that makes numbers of them, where there is one."""
+    if help := conversion(name, raw.table[name].type, "number"):
+        return raw.failure(name, "is not a number", bad, help=help)
     rows = set(bad)
     good = (value for row, value in enumerate(values) if row not in rows)
     help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""

@@ -17,6 +17,10 @@ from mlspec.runtime.preprocess.moments import in_utc, moment, spelled
 NUMERAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 """A number in its usual spelling: `7` and `7.0`, but not `007`, which may well be a code."""
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+WIDTH = 80
+"""Characters of a value that are shown in a message about its row."""
+_BYTES = 16
+"""Bytes up to which they are shown."""
 BOOLEANS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 
 
@@ -100,3 +104,17 @@ def listed(values: Iterable[object], most: int = 5) -> str:
     every = list(values)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(value) for value in every[:most]) + more
+
+
+def brief(value: object) -> str:
+    """A value as a message about its row shows it, cut off where it is long."""
+    match value:
+        case None:
+            return "(missing)"
+        case bytes() if len(value) > _BYTES:
+            return f"({len(value):,} bytes)"
+        case datetime.date() | datetime.time() | datetime.timedelta() | Decimal():
+            shown = text(value)
+        case _:
+            shown = repr(value)
+    return shown if len(shown) <= WIDTH else shown[: WIDTH - 3] + "..."

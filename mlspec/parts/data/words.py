@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlspec.errors import StageError
 from mlspec.parts.data.column import Typed
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.values import BOOLEANS, listed, missing, textual
+from mlspec.parts.data.unusable import conversion
+from mlspec.parts.data.values import BOOLEANS, brief, listed, missing, textual
 from mlspec.parts.data.values import text as as_text
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
@@ -48,21 +48,26 @@ def category(data: DataSpec, raw: Raw, name: str) -> Typed:
 def _words(raw: Raw, name: str, kind: str) -> list[str | None]:
     """Each value as text, None where it is missing. Raises StageError for a value without a usual spelling."""
     column = raw.table[name]
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        try:
-            column = pc.cast(column, pa.string())
-        except pa.ArrowException:
-            raise StageError(f"`{name}` holds bytes that are not {kind}", help="see data.inputs") from None
-    values = [None if missing(value) else value for value in column.to_pylist()]
+    values = [None if missing(value) else _decoded(value) for value in column.to_pylist()]
     odd = next((row for row, value in enumerate(values) if value is not None and not textual(value, kind)), None)
     if odd is not None:
-        place = raw.place(odd, values[odd])
+        place = raw.place(odd)
         where = f"{place.file} row {place.row}" if place.row else place.file
+        floating = isinstance(values[odd], float)
         number = "declare the column as `number`, or write its values as texts"
-        help = number if isinstance(values[odd], float) else "name another column, or convert this one in a callable"
-        message = f"`{name}` holds {column.type}, which is not {kind}: {where}: {as_text(values[odd])}"
-        raise StageError(message, help=help, code="number-or-category" if isinstance(values[odd], float) else "")
+        other = "name another column, or convert this one in a callable"
+        message = f"`{name}` holds {column.type}, which is not {kind}: {where}: {brief(values[odd])}"
+        help = number if floating else conversion(name, column.type, kind) or other
+        raise StageError(message, help=help, code="number-or-category" if floating else "")
     return [None if value is None else as_text(value) for value in values]
+
+
+def _decoded(value: object) -> object:
+    """The text that bytes hold; bytes that are no text, and other values, as they are."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
 
 
 def _usual(words: list[str | None], name: str) -> tuple[list[str | None], list[Decision]]:

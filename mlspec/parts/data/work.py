@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlspec.parts.data.doubts import doubts
 from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.limits import beyond
 from mlspec.parts.data.measurable import measurable
+from mlspec.parts.data.pixels import compared
 from mlspec.parts.data.profile import profile
 from mlspec.parts.data.raw import Failure, Raw, merged
 from mlspec.parts.data.read import read
@@ -46,9 +47,11 @@ def main(job: Job) -> None:
     if data.format.trim:
         decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
     made, said = {}, list[str]()
+    pixels: dict[str, dict[str, Sequence[bytes]]] = {}
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
         made[name] = result.raw
+        pixels[name] = result.pixels
         failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
         said += result.doubts
@@ -64,7 +67,8 @@ def main(job: Job) -> None:
     origins.write(partial, made, rows)
     _write(partial, data, tables, labels)
     where = functools.partial(origins.place, made, rows)
-    for doubt in (*said, *doubts(data, tables, labels), *repeats(data, tables, labels, where)):
+    alike = compared(data, tables, pixels, functools.partial(origins.origin, made, rows))
+    for doubt in (*said, *doubts(data, tables, labels), *repeats(data, alike, labels, where)):
         warn(doubt)
     write_json(partial / Path(record.FILE).name, record.to_json())
     swap(partial, job.outputs / "data")

@@ -7,13 +7,12 @@ from typing import Any
 
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.base import Finding
-from mlspec.spec.environments import at, shared
+from mlspec.spec.environments import Shared, Values, at, shared
 from mlspec.spec.names import suffixed
 from mlspec.spec.project import Project
 
-_NAME = ("deploy", "lambda", "name")
-_PLACES = (("deploy", "lambda", "region"), ("registry", "ecr", "region"), ("registry", "ecr", "account"))
-"""Functions of one name in two regions or accounts are two functions."""
+_FUNCTION = ("deploy", "lambda")
+_ACCOUNT = ("registry", "ecr", "account")
 
 
 def name_after(environment: str, given: dict[str, Any]) -> None:
@@ -24,17 +23,29 @@ def name_after(environment: str, given: dict[str, Any]) -> None:
 
 
 def check(project: Project, deploy: Deploy) -> Iterator[Finding]:
-    """Functions that two environments share, or one of them with the spec without an environment."""
+    """Functions and roles that two environments share, or one of them with the spec without an environment."""
     if deploy.lambda_ is None:
         return
+    functions = list(shared(project, (*_FUNCTION, "name"), lambda values: (_region(values), at(values, _ACCOUNT))))
+    for same in functions:
+        message = f"{same.one} and {same.other} would share the function `{same.name}`, with its role, alias and log"
+        default = suffixed(str(at(same.theirs[0], ("project", "name"))).replace(".", "-"), same.environment)
+        help = _another(same, f"where no name is given at all, it ends with that of the environment: {default}")
+        yield Finding("shared-function", ("environments", same.environment), message, help, on="key")
+    known = {(same.name, same.environment) for same in functions}
+    for same in shared(project, (*_FUNCTION, "name"), lambda values: at(values, _ACCOUNT)):
+        if (same.name, same.environment) not in known and not any(at(v, (*_FUNCTION, "role")) for v in same.theirs):
+            message = (
+                f"{same.one} and {same.other} would share the role `{same.name}`: a role is its account's, in all "
+                "regions, and its policy names the logs of one"
+            )
+            help = _another(same, "or set deploy.lambda.role to a role that exists and has the rights of both")
+            yield Finding("shared-role", ("environments", same.environment), message, help, on="key")
 
-    def default(environment: str) -> str:
-        return suffixed(project.info.name.replace(".", "-"), environment)
 
-    for name, one, other, environment in shared(project, _NAME, default, _PLACES):
-        message = f"{one} and {other} would share the function `{name}`, with its role, alias and log"
-        help = (
-            f"set environments.{environment}.deploy.lambda.name to another name; where no name is given at all, "
-            f"it ends with that of the environment: {default(environment)}"
-        )
-        yield Finding("shared-function", ("environments", environment), message, help, on="key")
+def _region(values: Values) -> object:
+    return at(values, (*_FUNCTION, "region")) or at(values, ("registry", "ecr", "region"))
+
+
+def _another(same: Shared, otherwise: str) -> str:
+    return f"set environments.{same.environment}.deploy.lambda.name to another name; {otherwise}"

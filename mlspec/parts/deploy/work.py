@@ -16,11 +16,12 @@ from mlspec.sections.package import Package
 from mlspec.shipping import alias, callers, deployment, pushing, releases
 from mlspec.shipping.alias import Alias
 from mlspec.shipping.choice import current
-from mlspec.shipping.converge import carry_out
+from mlspec.shipping.converge import carry_out, nameless
 from mlspec.shipping.errors import DEPLOY, told
 from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
 from mlspec.shipping.target import Target
 from mlspec.shipping.wanted import Archive, Wanted, place, wanted
+from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
@@ -34,6 +35,8 @@ def ship(job: Job, target: Target) -> None:
     tests = _tests(job)
     with told(DEPLOY):
         asked = wanted(target, job, digest, archive)
+        if said := nameless(target, asked.project):
+            warn(said)
         _keep(asked)
         packed = None if asked.archive is None else pushing.signature(job.inputs)
         callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)

@@ -1,4 +1,4 @@
-"""What one answer to every row would score: the floor that a model has to leave below."""
+"""The majority-class baseline, or the constant baseline for a number: the metrics of one answer for every row."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mlspec.records.evaluation import Constant
 from mlspec.sections.metric_names import LOWER_IS_BETTER
 
 Metrics = Mapping[str, float | None]
+_HELP = "raise train.max_epochs; if train/loss in artifacts/report.html does not fall, lower train.learning_rate"
 
 
 def label(names: Sequence[str], found: Classified, labels: Sequence[str]) -> Constant:
@@ -34,12 +35,14 @@ def number(names: Sequence[str], target: Tensor) -> Constant:
 
 
 def no_better(metrics: Metrics, constant: Constant) -> str:
-    """What to say of a model that is better than that answer by no metric; `""` of any other."""
+    """The warning about a model that is better than that answer by no metric; `""` for any other."""
     pairs = [(name, value, constant.metrics.get(name)) for name, value in metrics.items()]
     known = [(name, value, floor) for name, value, floor in pairs if value is not None and floor is not None]
     if not known or any(value < floor if name in LOWER_IS_BETTER else value > floor for name, value, floor in known):
         return ""
     name, value, floor = known[0]
     answer = constant.answer
+    baseline = "majority-class baseline" if isinstance(answer, str) else "constant baseline"
     shown = f"`{answer}`" if isinstance(answer, str) else f"{answer:.4g}"
-    return f"the model is no better than answering {shown} every time: {name} is {value:.4g}, that has {floor:.4g}"
+    said = f"the model does not beat the {baseline} ({shown} for every row): {name} {value:.4g}, baseline {floor:.4g}"
+    return f"{said}\n  help: {_HELP}"

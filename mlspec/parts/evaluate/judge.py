@@ -54,7 +54,7 @@ def _held(text: str, bound: str, evaluation: Evaluation) -> Gate:
         for name, value in known.items()
     )
     if len(known) < len(values):
-        warn(f"{text} is not defined on {len(values) - len(known)} of {len(values)} slices: not judged there")
+        warn(f"{text} is not defined on {len(values) - len(known)} of {len(values)} slices; the gate skips them")
     passed, _, worst = judged[0]
     return Gate(metric=text, bound=bound, value=known[worst], passed=passed, slice=worst if len(values) > 1 else "")
 

@@ -19,13 +19,13 @@ from mlspec.job import Job, user_code, whole, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
+from mlspec.learning.prepare import kept as kept_preprocess
 from mlspec.learning.rows import load, schema, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.undefined import reasons
 from mlspec.records import evaluation as records
 from mlspec.records.evaluation import Calibration, Evaluation
-from mlspec.runtime.preprocess import load as load_preprocess
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.stage_result import warn
 
@@ -38,7 +38,7 @@ def main(job: Job) -> None:
     options, data = job.need(EvaluateSpec), job.inputs / "data"
     described = schema(data)
     module = load_module(job.inputs / "model", described, job.root)
-    preprocess = load_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
     for said in texts_cut(rows, preprocess, "test"):
         warn(said)
@@ -134,7 +134,9 @@ def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str,
     try:
         return cut(values, how)
     except ValueError as error:
-        raise StageError(f"evaluate.slices: `{name}` cannot be cut so: {error}", help="change `by` or `bins`") from None
+        raise StageError(
+            f"evaluate.slices: cannot divide the rows by `{name}`: {error}", help="change `by` or `bins`"
+        ) from None
 
 
 def _predictions(job: Job, columns: dict[str, list[Any]]) -> None:

@@ -21,6 +21,7 @@ from mlspec.errors import StageError
 from mlspec.job import own_frames, shown_frame
 from mlspec.learning.rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
+from mlspec.runtime.preprocess.own import Own
 
 OUTPUT = "logits"
 BATCH, LENGTH = "batch", "length"
@@ -57,7 +58,7 @@ def write(module: nn.Module, rows: Rows, preprocess: Preprocess, opset: int, pat
                 named,
                 tensors,
                 dynamo=True,
-                dynamic_shapes=(tuple(open_axes(batch, rows.features)),),
+                dynamic_shapes=(tuple(open_axes(batch, rows.features, preprocess)),),
                 opset_version=opset,
                 input_names=list(preprocess.names),
                 output_names=[OUTPUT],
@@ -81,8 +82,13 @@ def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, np
     return {name: batch[name] for name in preprocess.names}
 
 
-def open_axes(batch: dict[str, np.ndarray[Any, Any]], features: Sequence[Feature]) -> Iterator[dict[int, str]]:
+def open_axes(
+    batch: dict[str, np.ndarray[Any, Any]], features: Sequence[Feature], preprocess: Preprocess | None = None
+) -> Iterator[dict[int, str]]:
     """For each input the axes whose size may differ from call to call: the first, and what padding lengthens."""
+    if isinstance(preprocess, Own):  # it knows that from the training rows
+        yield from ({0: BATCH, **({1: LENGTH} if name in preprocess.varying else {})} for name in batch)
+        return
     texts = ("input_ids", "attention_mask", "token_type_ids")
     shapes = {name: {feature[name].shape for feature in features} for name in batch}
     for name, array in batch.items():

@@ -16,6 +16,7 @@ from mlspec.job import Job, fresh, swap, user_code, write_json
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
+from mlspec.learning.prepare import kept as kept_preprocess
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.parts.export.graph import OUTPUT, write
 from mlspec.parts.export.lineage import lineage
@@ -23,7 +24,6 @@ from mlspec.parts.export.proof import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.runtime.preprocess import Preprocess
-from mlspec.runtime.preprocess import load as load_preprocess
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec, Onnx
 from mlspec.sections.metric_names import LOWER_IS_BETTER, Task
@@ -66,7 +66,7 @@ def main(job: Job) -> None:
 def loaded(job: Job) -> Trained:
     """The best checkpoint, and the test split."""
     described = schema(job.inputs / "data")
-    preprocess = load_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
     module = load_module(job.inputs / "model", described, job.root)
     rows = load(job.inputs / "data", "test", preprocess)
     with user_code(job.root, "the model's forward"):

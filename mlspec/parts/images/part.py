@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from mlspec.parts.images import settings
 from mlspec.plan.artifact import Artifact
@@ -13,13 +13,15 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Registry
+from mlspec.sections.registry import Ecr, Registry
 from mlspec.spec.base import Finding
+from mlspec.spec.environments import at, shared
 from mlspec.spec.project import Project
 
 NAME: Final = "registry"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
 PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.images.work:main"}
+_PLACE: Final = ("region", "account")
 OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote:push"}
 
 
@@ -32,6 +34,33 @@ def check(project: Project) -> Iterator[Finding]:
     if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
         message = f"the key is in {region}, and a repository in {ecr.region} needs one of its own region"
         yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
+    yield from _shared(project)
+
+
+def _shared(project: Project) -> Iterator[Finding]:
+    """Settings that two environments give one repository. That they share it is well: an image is found by its digest,
+    and what a function runs has a tag with the function's name."""
+    ecr = ("registry", "ecr")
+    for same in shared(project, (*ecr, "repository"), lambda values: [at(values, (*ecr, k)) for k in _PLACE]):
+        one, other = (_settings(at(values, ecr)) for values in same.theirs)
+        for key in sorted(name for name, value in one.items() if other.get(name, value) != value):
+            message = (
+                f"{same.one} and {same.other} share the repository `{same.name}`, and give it another `{key}`: "
+                f"{one[key]} and {other[key]}; each apply would set it back"
+            )
+            help = (
+                f"give both the same registry.ecr.{key}, or set environments.{same.environment}.registry.ecr.repository"
+                " to another name"
+            )
+            yield Finding("shared-repository", ("environments", same.environment), message, help, on="key")
+
+
+def _settings(given: object) -> dict[str, Any]:
+    """Settings of a repository with their defaults; none where they are not valid."""
+    try:
+        return Ecr.model_validate(given).model_dump(mode="json")
+    except ValidationError:
+        return {}
 
 
 def _on_lambda(project: Project) -> bool:

@@ -9,9 +9,11 @@ from mlspec.job import Job
 from mlspec.sections.registry import Registry
 from mlspec.shipping import account, pushing, releases
 from mlspec.shipping.choice import current
-from mlspec.shipping.converge import carry_out
+from mlspec.shipping.converge import carry_out, nameless
 from mlspec.shipping.errors import PUSH, told
 from mlspec.shipping.target import Target
+from mlspec.spec.project import ProjectInfo
+from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
@@ -26,6 +28,8 @@ def ship(job: Job, target: Target) -> None:
         raise StageError("there is no image to push", help="build it: mlspec apply --until image")
     with told(PUSH):
         ecr = account.completed(target, job.need(Registry).ecr)
+        if said := nameless(target, job.need(ProjectInfo).name):
+            warn(said)
         carry_out(pushing.repository_steps(target, ecr, job), _say)
         image = pushing.push(target, ecr, built, job.scratch, _say)
     releases.pushed(job.outputs, built.release, image)

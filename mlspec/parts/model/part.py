@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from mlspec.parts.protocol import no_artifacts as artifacts
 from mlspec.parts.protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
-from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, TextClassifier
+from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Preprocessing, TextClassifier
 from mlspec.sections.model import Tabular as TabularModel
-from mlspec.source.python import Signature, find_class, module_names, signature, unreadable
+from mlspec.source.python import Signature, find_class, methods, module_names, signature, unreadable
 from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -20,8 +20,14 @@ NAME = "model"
 SECTIONS = {"model": AnyModel}
 PROGRAMS: Mapping[str, str] = {}
 
-GIVEN = {"class": ("signature", "labels"), "datamodule": ("signature", "labels", "preprocess")}
+GIVEN: Mapping[str, tuple[str, ...]] = {
+    "class": ("signature", "labels"),
+    "datamodule": ("signature", "labels", "preprocess"),
+    "preprocess.class": (),
+}
 """Arguments that mlspec gives a class that takes them."""
+
+ARGUMENTS = {"class": "args", "datamodule": "datamodule_args", "preprocess.class": "preprocess.args"}
 
 _READS: dict[type[ModelSpec], tuple[str, ...]] = {
     TextClassifier: ("text",),
@@ -44,6 +50,8 @@ def check(project: Project) -> Iterator[Finding]:
     if isinstance(model, Custom):
         modules = project.surroundings.modules
         yield from _class(model.class_, "class", model.args, modules)
+        if model.prepares is not None:
+            yield from _preprocessing(model, modules)
         if model.datamodule is not None:
             yield from _class(model.datamodule, "datamodule", model.datamodule_args, modules)
             yield from _undeclared(model)
@@ -53,8 +61,36 @@ def _undeclared(model: Custom) -> Iterator[Finding]:
     """A data module may prepare its rows in either way, and evaluation has to give `forward` the same."""
     if model.preprocess is None:
         message = "`preprocess` is not declared: what does `forward` get from this data module?"
-        help = "set model.preprocess: none for values as they stand in the data, mlspec for standardised ones"
+        help = (
+            "set model.preprocess: none for values as they stand in the data, mlspec for standardised ones, "
+            '{class: "src.prep:Prep"} for what a class of the project makes of them'
+        )
         yield Finding("preprocess-undeclared", ("model", "datamodule"), message, help, on="key")
+
+
+def _preprocessing(model: Custom, modules: Mapping[str, str | None]) -> Iterator[Finding]:
+    """The class that prepares rows: it lies in the project, since it goes into the bundle, and has its methods."""
+    assert isinstance(model.preprocess, Preprocessing)
+    path, at = model.preprocess.class_, ("model", "preprocess", "class")
+    yield from _class(path, "preprocess.class", model.preprocess.args, modules)
+    module, _, name = path.partition(":")
+    text = modules.get(module, "")
+    if text is None:
+        message = f"`{module}` is not Python source in the project, and cannot be put into the bundle"
+        yield Finding("bad-preprocess", at, message, "write a class in the project, src/prep.py, that calls it")
+        return
+    definition = find_class(text, name)
+    known = methods(definition) if definition is not None else None
+    if known is None:
+        return
+    if "__call__" not in known:
+        help = "def __call__(self, rows): return {...}    np.ndarray by name, batch first"
+        yield Finding("bad-preprocess", at, f"`{name}` has no `__call__`, which prepares rows", help)
+    lacking = [method for method in ("state", "restore") if method not in known]
+    if lacking and ("fit" in known or len(lacking) == 1):
+        has = "fit" if "fit" in known else "state" if "state" in known else "restore"
+        help = "state(self) returns what fit computed as a dict of JSON; restore(self, state) takes it in serving"
+        yield Finding("bad-preprocess", at, f"`{name}` has `{has}` and no `{'`, `'.join(lacking)}`", help)
 
 
 def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
@@ -77,7 +113,7 @@ def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
 
 def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str, str | None]) -> Iterator[Finding]:
     module, _, name = path.partition(":")
-    at = ("model", key)
+    at = ("model", *key.split("."))
     if module not in modules:
         file = module.replace(".", "/") + ".py"
         yield Finding("import-not-found", at, f"there is no module `{module}`", f"write the class in {file}")
@@ -98,16 +134,17 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
 
 
 def _arguments(name: str, key: str, args: Mapping[str, object], called: Signature) -> Iterator[Finding]:
-    given = "args" if key == "class" else "datamodule_args"
+    given = ARGUMENTS[key]
+    at = ("model", *key.split("."))
     for argument in args:
         if argument not in called.parameters and not called.any_keyword:
             help = suggest(argument, called.parameters, "it takes")
             message = f"`{name}` takes no argument `{argument}`"
-            yield Finding("bad-argument", ("model", given, argument), message, help, on="key")
+            yield Finding("bad-argument", ("model", *given.split("."), argument), message, help, on="key")
     for argument in called.required:
         if argument not in args and argument not in GIVEN[key]:
             message = f"`{name}` needs the argument `{argument}`"
-            yield Finding("bad-argument", ("model", key), message, f"add it to model.{given}")
+            yield Finding("bad-argument", at, message, f"add it to model.{given}")
 
 
 def _a(kind: str) -> str:

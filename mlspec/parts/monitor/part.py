@@ -14,7 +14,7 @@ from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.base import Finding
-from mlspec.spec.environments import shared
+from mlspec.spec.environments import at, shared
 from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.types import bound_parts, duration_seconds
@@ -56,18 +56,17 @@ def check(project: Project) -> Iterator[Finding]:
 
 def _shared(project: Project) -> Iterator[Finding]:
     """Data streams that two environments share: predictions of one would count as the other's."""
-
-    def default(environment: str) -> str:
-        return suffixed(f"predictions-{project.info.name}", environment)
-
-    at = ("monitor", "elasticsearch")
-    for name, one, other, environment in shared(project, (*at, "index"), default, [(*at, "url")]):
-        message = f"{one} and {other} would share the data stream `{name}`, with its dashboard and alerts"
-        help = (
-            f"set environments.{environment}.monitor.elasticsearch.index to another name; where no name is given at "
-            f"all, it ends with that of the environment: {default(environment)}"
+    stream = ("monitor", "elasticsearch")
+    for same in shared(project, (*stream, "index"), lambda values: at(values, (*stream, "url"))):
+        message = (
+            f"{same.one} and {same.other} would share the data stream `{same.name}`, with its dashboard and alerts"
         )
-        yield Finding("shared-index", ("environments", environment), message, help, on="key")
+        default = suffixed(f"predictions-{at(same.theirs[0], ('project', 'name'))}", same.environment)
+        help = (
+            f"set environments.{same.environment}.monitor.elasticsearch.index to another name; where no name is given "
+            f"at all, it ends with that of the environment: {default}"
+        )
+        yield Finding("shared-index", ("environments", same.environment), message, help, on="key")
 
 
 def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:

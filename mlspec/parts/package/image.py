@@ -11,7 +11,7 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
-from mlspec.parts.package import base, emulator, engine, lambda_zip, limits
+from mlspec.parts.package import base, emulator, engine, lambda_zip, limits, tags
 from mlspec.parts.package.part import image_name
 from mlspec.parts.package.proof import prove
 from mlspec.sections.deploy import Deploy, Lambda
@@ -44,7 +44,7 @@ def _image(job: Job, wanted: DockerImage, function: Lambda | None) -> dict[str, 
     else:
         proof = before
         sys.stdout.write("the same image was proved before\n")
-    docker.ask("tag", image, tag)
+    tags.give(docker, image, tag, job.root)
     found = docker.inspect(image)
     sys.stdout.write(f"{tag}: {found['Size'] / 1e6:.0f} MB, {image}\n")
     return {

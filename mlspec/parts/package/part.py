@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.package import limits, pins
+from mlspec.parts.package import imports, limits, pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -38,6 +38,7 @@ def check(project: Project) -> Iterator[Finding]:
     if project.get(ExportSpec) is None:
         message = "an image serves an exported model, and there is no `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
+    yield from imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
     if package.zip is None:
         yield from _unwritable(project)
         yield from limits.image(package.docker)
@@ -90,7 +91,9 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     docker, on_lambda = package.docker, _on_lambda(project)
     python = package.zip.python if package.zip else docker.python
     in_image = package.zip is None
-    requirements = pins.requirements(python, on_lambda and in_image, kinds(project), server=in_image)
+    requirements = pins.requirements(
+        python, on_lambda and in_image, kinds(project), server=in_image, more=package.requirements
+    )
     yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
     if package.zip is not None:
         return

@@ -33,19 +33,27 @@ EPOCH: Final = 315_532_800
 """The time of every file that is shipped, in seconds since 1970: the first that a zip file can hold (1980-01-01)."""
 
 
+_NONE: Final[Mapping[str, str]] = {}
+
+
 def pythons() -> tuple[str, ...]:
     """The Python versions that an image can have."""
     return tuple(NUMPY)
 
 
 def requirements(
-    python: str, on_lambda: bool, inputs: Collection[str] = tuple(_INPUTS), *, server: bool = True
+    python: str,
+    on_lambda: bool,
+    inputs: Collection[str] = tuple(_INPUTS),
+    *,
+    server: bool = True,
+    more: Mapping[str, str] = _NONE,
 ) -> dict[str, str]:
-    """Package to release, in alphabetical order: what the runtime imports for those kinds of input."""
+    """Package to release, in alphabetical order: what the runtime imports for those kinds of input, and `more`."""
     found = {"numpy": NUMPY[python], **_RUNTIME, **(_SERVER if server else {}), **(_LAMBDA if on_lambda else {})}
     for kind in inputs:
         found |= _INPUTS.get(kind, {})
-    return dict(sorted(found.items()))
+    return dict(sorted({**more, **found}.items()))
 
 
 def lambda_client() -> dict[str, str]:

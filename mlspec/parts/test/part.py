@@ -118,6 +118,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
         "average": evaluate.average,
         "threshold": evaluate.threshold,
         "raw": isinstance(model, Custom) and model.preprocess == "none",
+        "prepares": model.prepares if isinstance(model, Custom) else None,
         "evaluated": "evaluate" in project.sections,
         "code": _callables(project, data),
     }
@@ -141,6 +142,8 @@ def _callables(project: Project, data: DataSpec) -> dict[str, str]:
         found["model.class"] = model.class_
         if model.datamodule is not None:
             found["model.datamodule"] = model.datamodule
+        if model.prepares is not None:
+            found["model.preprocess.class"] = model.prepares
     return found
 
 

@@ -22,7 +22,7 @@ from mlspec.parts.test.perturb import disturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
-from mlspec.runtime import BundleError, Predictor
+from mlspec.runtime import BadRow, BundleError, Predictor
 from mlspec.sections.test import Robustness, TestSpec, fitting
 
 SHOWN = 3
@@ -43,7 +43,7 @@ def robustness(job: Job) -> None:
     for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
         changed = [disturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
         numbers = [i for i, row in enumerate(rows) if changed[i] != row]
-        after = predictor.predict([changed[i] for i in numbers])
+        after = _predicted(predictor, name, [changed[i] for i in numbers])
         same = _same([before[i] for i in numbers], after, _spread(before) * options.tolerance)
         agreement = sum(same) / len(same) if same else 1.0
         found[name] = Perturbation(agreement=agreement, rows=len(numbers))
@@ -74,6 +74,16 @@ def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str
 
 def _spread_of(column: ColumnProfile) -> float:
     return 1.0 if column.std is None else column.std
+
+
+def _predicted(predictor: Predictor, name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The answers. Raises StageError where the project's own preprocessing has none for a disturbed row."""
+    try:
+        return predictor.predict(rows)
+    except BadRow as error:
+        row = _short({key: value for key, value in rows[error.index].items() if not isinstance(value, bytes)})
+        help = f"let it prepare such rows, or remove `{name}` from test.robustness.perturbations"
+        raise StageError(f"{name}: the disturbed row {row} cannot be predicted: {error.message}", help=help) from None
 
 
 def _predictor(bundle: Path) -> Predictor:

@@ -40,7 +40,7 @@ def _files(job: Job) -> Iterator[Path]:
     if isinstance(model, TextClassifier) and model.pretrained is not None:
         yield from sorted((job.root / model.pretrained).rglob("*"))
     if isinstance(model, Custom):
-        modules = [path.partition(":")[0] for path in (model.class_, model.datamodule) if path]
+        modules = [path.partition(":")[0] for path in model.code if path]
         files = Imports(job.root).of_modules(modules)
         yield from (job.root / path for path in files)
         # Modules whose names are computed, which cannot be followed, mostly lie beside the one that loads them.

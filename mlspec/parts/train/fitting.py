@@ -21,7 +21,8 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
-from mlspec.learning.first_batch import Expected, FirstBatch
+from mlspec.learning.expected import Expected
+from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.rows import Rows, load, schema
 from mlspec.learning.shares import shared
 from mlspec.parts.evaluate import undefined

@@ -163,7 +163,7 @@ def stages(project: Project) -> Iterable[Stage]:
     inputs = ["artifacts/data/train.parquet", "artifacts/data/valid.parquet", "artifacts/data/schema.json"]
     needs: tuple[str, ...] = ()
     if isinstance(model, Custom):
-        inputs += project.surroundings.code_of(model.class_, model.datamodule)
+        inputs += project.surroundings.code_of(*model.code)
         # Its training rows are compared with the test split.
         inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.rows import Rows, load, schema, texts_cut
 from mlspec.learning.tracking import Tracker
+from mlspec.learning.trial import accepted
 from mlspec.parts.evaluate import slices, undefined
 from mlspec.parts.train import doubts
 from mlspec.parts.train.fingerprint import fingerprint
@@ -78,7 +79,7 @@ def _train(job: Job) -> float | None:
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
             warn(said)
-    module, kept = _module(job, described, vocab, rows["train"])
+    module, kept = _module(job, described, vocab, rows["train"], preprocess.names)
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
         record = TrainDecisions.of(decided(fitting))
@@ -114,7 +115,9 @@ def _sliceable(job: Job, data: Path) -> None:
         raise StageError(missing[0], help=missing[1])
 
 
-def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tuple[pl.LightningModule, dict[str, Any]]:
+def _module(
+    job: Job, described: dict[str, Any], vocab: int, rows: Rows, names: Sequence[str]
+) -> tuple[pl.LightningModule, dict[str, Any]]:
     train, model = job.need(TrainSpec), job.need(ModelSpec)
     made, kept = network(model, described, vocab, job.root)
     if isinstance(model, Custom):
@@ -122,6 +125,8 @@ def _module(job: Job, described: dict[str, Any], vocab: int, rows: Rows) -> tupl
             raise StageError(
                 f"{model.class_} is no LightningModule", help="derive it from pytorch_lightning.LightningModule"
             )
+        if model.prepares:
+            accepted(made.forward, names, model.prepares, model.class_)
         return made, kept
     normalisable(made, train, rows)
     task = job.need(DataSpec).task

@@ -1,18 +1,18 @@
 """DVC's own state in a project: the command line, and what a kill in the middle of a write can leave behind.
 
-DVC writes dvc.lock and `.dvc/tmp/rwlock` in place (dvc 3.67, utils/serialize and rwlock.py): both can be torn.
+DVC writes dvc.lock in place (dvc 3.67, utils/serialize), as it does its list of readers and writers (`busy.py`).
 """
 
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from mlspec.job import whole, write_text
 from mlspec.plan.stage import Stage
+from mlspec.run.engines import busy
 from mlspec.run.engines.reasons import LOCK, readable, yaml
 from mlspec.run.engines.tree import Tree
 from mlspec.source import reads
@@ -69,17 +69,7 @@ def mend(root: Path) -> None:
             write_text(lock, copy.read_text(encoding="utf-8"))
         else:
             lock.unlink()
-    busy = root / ".dvc" / "tmp" / "rwlock"
-    if not busy.is_file():
-        return
-    try:
-        found = json.loads(busy.read_text(encoding="utf-8"))
-        left = _living(found)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        busy.unlink()
-        return
-    if left != found:
-        write_text(busy, json.dumps(left))
+    busy.mend(root)
 
 
 def _yaml() -> Any:
@@ -89,24 +79,3 @@ def _yaml() -> Any:
     found = YAML()
     found.default_flow_style = False
     return found
-
-
-def _living(found: dict[str, Any]) -> dict[str, Any]:
-    """`{"write": {path: process}, "read": {path: [process]}}` without processes that have ended.
-
-    DVC itself strikes those whose number is free; a number that another program has since is ours to see.
-    """
-    write = {path: info for path, info in found.get("write", {}).items() if _runs(info)}
-    read = {path: [i for i in infos if _runs(i)] for path, infos in found.get("read", {}).items()}
-    return {"write": write, "read": {path: infos for path, infos in read.items() if infos}}
-
-
-def _runs(info: dict[str, Any]) -> bool:
-    import psutil
-
-    try:
-        return any("dvc" in word for word in psutil.Process(int(info["pid"])).cmdline())
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True

@@ -64,5 +64,9 @@ def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
             from mlspec.runtime.preprocess.image import Image
 
             return Image(settings, folder)
+        case "class":
+            from mlspec.runtime.preprocess.own import Own
+
+            return Own(settings, folder)
         case kind:
             raise BundleError(f"{folder / FILE} holds inputs of the kind {kind}, which this runtime does not know")

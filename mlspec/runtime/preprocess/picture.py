@@ -24,7 +24,7 @@ DEEPEST = 65535
 BACKGROUND = "white"
 """The colour behind transparent pixels unless the spec names another."""
 ON_BACKGROUND = "transparent pixels composited on"
-NOT_APPLIED = "the embedded colour profile was not applied"
+NOT_APPLIED = "ICC colour profile ignored, pixel values used as they are"
 
 _DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, ArithmeticError, LookupError, TypeError, AttributeError,
             EOFError, RuntimeError, MemoryError, struct.error, zlib.error)  # fmt: skip

@@ -16,6 +16,7 @@ from mlspec.parts.images.settings import tags
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import alias, pushing
 from mlspec.shipping.alias import Alias
+from mlspec.shipping.converge import sourced
 from mlspec.shipping.history import Event, History
 from mlspec.shipping.rollout.course import Course
 from mlspec.shipping.rollout.measure import Instruments, Prober
@@ -83,7 +84,7 @@ class Published:
 
 def history(target: Target, function: Function) -> History:
     """The function's history."""
-    return History(target, function.name, tags(function.info.name))
+    return History(target, function.name, sourced(tags(function.info.name), target.source))
 
 
 def roll_out(published: Published) -> Alias:

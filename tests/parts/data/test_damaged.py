@@ -177,7 +177,7 @@ def test_half_of_a_surrogate_pair(tmp_path: Path, row: str, listed: bool) -> Non
 
 def test_half_of_a_surrogate_pair_as_key_of_two_values(tmp_path: Path) -> None:
     error = refused(tmp_path, "rows.jsonl", lines() + '{"\\ud800": 1, "\\ud800": 2}\n')
-    assert "have the key `\\ud800` twice: 1 row" in error.message
+    assert "have the key `\\ud800` more than once: 1 row" in error.message
 
 
 @pytest.mark.parametrize("depth", [90, 300, 600, 900, 960, 990, 100_000])

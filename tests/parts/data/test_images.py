@@ -177,7 +177,7 @@ def test_16_bits_of_which_12_are_used_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {"data/bee/9.png": deep(65535)})
     made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
-    assert "17 of 17 images: 16 bits a channel scaled to 8" in readings
+    assert "17 of 17 images: 16 bits a channel scaled to 8, e.g. data/ant/0.png" in readings
 
 
 def test_a_struct_with_paths_and_with_placeholders(tmp_path: Path) -> None:
@@ -209,7 +209,8 @@ def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, backgr
     inputs = {"image": {"type": "image", **({"background": background} if background else {})}}
     table = made(tmp_path, source="data", inputs=inputs, target=TARGET)["train"]
     said = {row["reading"]: row["key"] for row in read(tmp_path, "decisions.json")["decisions"]}
-    reading = f"6 of 22 images: transparent pixels composited on {background or 'white'}"
+    behind_all = f"transparent pixels composited on {background or 'white'}"
+    reading = f"6 of 22 images: {behind_all}, e.g. data/ant/clear0.png"
     assert said[reading] == "data.inputs.image.background"
     described = read(tmp_path, "schema.json")["inputs"]
     fit({"image": table["image"].to_pylist()}, described, tmp_path / "preprocess", raw=True)
@@ -251,4 +252,5 @@ def test_colour_profiles_that_are_not_applied_are_a_warning(tmp_path: Path, caps
         f"{named}. Convert them to sRGB"
     ) in capsys.readouterr().out.splitlines()
     readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
-    assert "2 of 21 images: the embedded colour profile was not applied: Display P3" in readings
+    ignored = "ICC colour profile ignored, pixel values used as they are"
+    assert f"2 of 21 images: {ignored}: Display P3, e.g. data/ant/p3-0.jpg" in readings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests.parts.data.project import csv, made, write
 from tests.parts.data.test_images import picture
@@ -81,6 +83,75 @@ def test_a_picture_in_two_class_folders(tmp_path: Path, capsys: pytest.CaptureFi
     assert warning.startswith("warning: 2 rows share their inputs with a row of a different label: ")
     assert "data/pets/dog/copy.png is `dog`" in warning
     assert "data/pets/cat/3.png is `cat`" in warning
+
+
+def saved(shade: int, format: str, mode: str = "RGB", **how: Any) -> bytes:
+    """A picture without a loss, in a file of that format."""
+    out = io.BytesIO()
+    pixels = Image.new("RGB", (4, 6), (shade, shade, shade))
+    pixels.putpixel((1, 2), (9, 9, 9))
+    (pixels.quantize() if mode == "P" else pixels.convert(mode)).save(out, format, **how)
+    return out.getvalue()
+
+
+AGAIN: dict[str, bytes] = {
+    "copy.png": saved(3, "PNG", compress_level=0),
+    "copy.bmp": saved(3, "BMP"),
+    "copy.webp": saved(3, "WEBP", lossless=True),
+    "copy.tif": saved(3, "TIFF", compression="tiff_lzw"),
+    "grey.png": saved(3, "PNG", "L"),
+    "palette.png": saved(3, "PNG", "P"),
+    "alpha.png": saved(3, "PNG", "RGBA"),
+    "note.png": saved(3, "PNG", dpi=(300, 300)),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+@pytest.mark.parametrize("table", [False, True])
+def test_a_picture_saved_again_with_another_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, table: bool
+) -> None:
+    files = {f"{kind}/{i}.png": saved(shade + i, "PNG") for kind, shade in (("cat", 0), ("dog", 100)) for i in range(8)}
+    files[f"dog/{name}"] = AGAIN[name]
+    assert AGAIN[name] not in [files[path] for path in files if path != f"dog/{name}"]
+    write(tmp_path, {f"data/pets/{path}": contents for path, contents in files.items()})
+    how: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
+    if table:
+        lines = [f"pets/{path},{path[:3]}" for path in files]
+        write(tmp_path, {"data/rows.csv": "\n".join(["picture,kind", *lines])})
+        how["source"] = "data/rows.csv"
+    (warning,) = said(tmp_path, capsys, **how)
+    assert warning.startswith("warning: 2 rows share their inputs with a row of a different label: ")
+    assert ("data/rows.csv row 4 is `cat`" if table else "data/pets/cat/3.png is `cat`") in warning
+
+
+def test_pictures_that_differ_in_a_single_pixel_are_not_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wide(kind: str, at: int) -> bytes:
+        out = io.BytesIO()
+        pixels = Image.new("RGB", (500, 300), "white")
+        pixels.putpixel((at + (100 if kind == "cat" else 0), 7), (9, 9, 9))
+        pixels.save(out, "PNG")
+        return out.getvalue()
+
+    write(tmp_path, {f"data/pets/{kind}/{i}.png": wide(kind, i) for kind in ("cat", "dog") for i in range(8)})
+    how: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
+    assert said(tmp_path, capsys, **how) == []
+    write(tmp_path, {"data/pets/dog/copy.png": wide("cat", 3)})
+    assert len(said(tmp_path, capsys, **how)) == 1
+
+
+def test_pictures_of_test_saved_again_in_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, shade in (("cat", 0), ("dog", 100)):
+        write(tmp_path, {f"data/pets/{kind}/{i}.png": saved(shade + i, "PNG") for i in range(8)})
+        write(tmp_path, {f"data/other/{kind}/{i}.bmp": saved(shade + i + (5 if i else 0), "BMP") for i in range(4)})
+    made(tmp_path, source="data/pets", inputs={"picture": "image"}, target={"column": "kind"},
+         split={"valid": 0.2, "test": "data/other"})  # fmt: skip
+    train = {row["file"] for row in pq.read_table(tmp_path / "artifacts/data/origins.parquet").to_pylist()
+             if row["split"] == "train"}  # fmt: skip
+    again = sum(f"data/pets/{kind}/{at}.png" in train for kind in ("cat", "dog") for at in (0, 6, 7))
+    assert f"warning: {again} of 8 rows of test have the same inputs as a row of train" in capsys.readouterr().out
 
 
 def test_repeated_rows_with_one_label_do_not_contradict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

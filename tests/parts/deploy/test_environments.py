@@ -13,6 +13,7 @@ from tests.parts.targets import BASE, LAMBDA
 
 SPEC = BASE + LAMBDA + "monitor: {elasticsearch: {}, alerts: {error_rate: '> 0.1'}}\n"
 NAMED = SPEC.replace("{lambda: {}}", "{lambda: {name: answers}}")
+ROLE = "arn:aws:iam::123456789012:role/ml"
 FILES = ("lambda/function.json", "lambda/log-group.json", "lambda/deploy-policy.json", "lambda/role-policy.json",
          "elasticsearch/index-template.json", "kibana/dashboard.ndjson", "kibana/rules/error-rate.json")  # fmt: skip
 
@@ -67,7 +68,74 @@ def test_names_of_their_own_and_other_regions_are_accepted(tmp_path: Path) -> No
     own = "environments: {staging: {deploy: {lambda: {name: answers-staging}}}}\n"
     assert function(tmp_path, NAMED + own, "staging") == "answers-staging"
     region = "environments: {staging: {registry: {ecr: {region: us-east-1}}}}\n"
-    assert function(tmp_path, NAMED + region, "staging") == "answers"
+    assert function(tmp_path, NAMED.replace("name: answers", f"name: answers, role: '{ROLE}'") + region) == "answers"
+    account = "environments: {staging: {registry: {ecr: {account: '210987654321'}}}}\n"
+    assert function(tmp_path, NAMED + account, "staging") == "answers"
+
+
+def found(folder: Path, text: str, environment: str | None = None) -> list[tuple[str, str, str]]:
+    """Code, message and help of every error."""
+    with pytest.raises(SpecError) as caught:
+        made(folder, text, environment)
+    return [(d.code, d.message, d.help) for d in caught.value.diagnostics]
+
+
+@pytest.mark.parametrize("region", ["registry: {ecr: {region: us-east-1}}", "deploy: {lambda: {region: us-east-1}}"])
+def test_two_environments_of_one_region_are_compared_too(tmp_path: Path, region: str) -> None:
+    overlays = f"environments: {{one: {{{region}}}, two: {{{region}}}}}\n"
+    assert ("shared-function", "`two` and the environment `one`") in [
+        (code, message.partition("environment ")[2].partition(" would")[0])
+        for code, message, _ in found(tmp_path, NAMED + overlays)
+    ]
+
+
+def test_a_region_that_says_what_holds_anyway_sets_nobody_apart(tmp_path: Path) -> None:
+    overlays = "environments: {staging: {deploy: {lambda: {region: eu-west-1}}}}\n"
+    assert [code for code, *_ in found(tmp_path, NAMED + overlays)] == ["shared-function"]
+
+
+def test_names_behind_references_are_compared_as_they_come_out(tmp_path: Path) -> None:
+    text = NAMED.replace("name: answers", "name: '${project.name}-fn'")
+    own = "environments: {staging: {project: {name: other}}}\n"
+    assert function(tmp_path, text + own, "staging") == "other-fn"
+    assert [code for code, *_ in found(tmp_path, text + "environments: {staging: {}}\n")] == ["shared-function"]
+
+
+@pytest.mark.parametrize("chosen", [None, "us"])
+def test_one_role_of_two_regions_is_refused(tmp_path: Path, chosen: str | None) -> None:
+    """The policy of each would allow the logs of its own region alone."""
+    ((code, message, help),) = found(
+        tmp_path, NAMED + "environments: {us: {registry: {ecr: {region: us-east-1}}}}\n", chosen
+    )
+    assert code == "shared-role"
+    assert "the environment `us` and the spec without an environment would share the role `answers`" in message
+    assert "environments.us.deploy.lambda.name" in help
+
+
+def test_what_an_administrator_made_may_be_shared(tmp_path: Path) -> None:
+    """A role, a boundary, a network: mlspec changes none of them."""
+    given = f"role: '{ROLE}', vpc: {{subnets: [subnet-1], security_groups: [sg-1]}}"
+    text = SPEC.replace("{lambda: {}}", f"{{lambda: {{{given}}}}}")
+    tree = made(tmp_path, text + "environments: {staging: {}, prod: {}}\n", "staging")
+    assert json.loads(tree["lambda/function.json"])["Role"] == ROLE
+
+
+def test_a_repository_may_be_shared_with_the_same_settings(tmp_path: Path) -> None:
+    overlays = "environments: {staging: {registry: {ecr: {keep: 20}}}, prod: {registry: {ecr: {pull_accounts: []}}}}\n"
+    assert function(tmp_path, SPEC + overlays, "prod") == "cola-prod"
+
+
+@pytest.mark.parametrize("chosen", [None, "prod"])
+def test_a_repository_with_two_settings_is_refused_and_names_both(tmp_path: Path, chosen: str | None) -> None:
+    ((code, message, help),) = found(tmp_path, SPEC + "environments: {prod: {registry: {ecr: {keep: 50}}}}\n", chosen)
+    assert code == "shared-repository"
+    assert message == (
+        "the environment `prod` and the spec without an environment share the repository `cola`, and give it another "
+        "`keep`: 50 and 20; each apply would set it back"
+    )
+    assert "environments.prod.registry.ecr.repository" in help
+    own = "environments: {prod: {registry: {ecr: {keep: 50, repository: cola-prod}}}}\n"
+    assert function(tmp_path, SPEC + own, "prod") == "cola-prod"
 
 
 @pytest.mark.parametrize("chosen", [None, "staging", "prod"])

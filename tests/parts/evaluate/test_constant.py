@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
 
 from mlspec.learning.metrics import classified
 from mlspec.parts.evaluate.constant import label, no_better, number
+from mlspec.sections.train import TrainSpec
 
 LABELS = ["no", "yes", "maybe"]
 TARGET = torch.tensor([0, 1, 1, 1, 2, 1, 0, 1, 1, 1])
@@ -48,5 +50,16 @@ def test_only_a_model_that_is_better_by_nothing_is_doubted(metrics: dict[str, fl
     said = no_better(metrics, floor)
     assert bool(said) is doubted
     if doubted:
-        assert said.startswith("the model is no better than answering `yes` every time: accuracy is 0.")
-        assert said.endswith("that has 0.7")
+        baseline = "the majority-class baseline (`yes` for every row)"
+        assert said.startswith(
+            f"the model does not beat {baseline}: accuracy {metrics['accuracy']:.4g}, baseline 0.7\n"
+        )
+        assert "\n  help: raise train.max_epochs; " in said
+        assert set(re.findall(r"train\.([a-z_]+)", said)) <= TrainSpec.model_fields.keys()
+
+
+def test_a_number_is_compared_with_the_constant_baseline() -> None:
+    floor = number(["rmse"], torch.tensor([1.0, 3.0]))
+    said = no_better({"rmse": 2.0}, floor)
+    assert said.startswith("the model does not beat the constant baseline (2 for every row): rmse 2, baseline 1\n")
+    assert no_better({"rmse": 0.5}, floor) == ""

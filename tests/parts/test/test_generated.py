@@ -6,14 +6,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import CHECKOUT
+from tests.forked import Done
 from tests.parts.export.test_work import flip_a_weight
 from tests.parts.projects import Applied, numbers
 
@@ -28,15 +28,15 @@ GATES = {
     "numbers": 'r2: "> 0.5"',
     "custom": 'r2: "> 0.5"',
     "raw": 'r2: "> 0.5"',
+    "own": 'r2: "> 0.5"',
     "text": 'mcc: "> 0.5"',
     "images": 'mcc: "> 0.5"',
 }
 
 
-def pytest_in(project: Applied, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+def pytest_in(project: Applied, *arguments: str) -> Done:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, env=environment)
+    return forked.pytest_in(project.root, "-q", "-rA", "-p", "no:cacheprovider", *arguments, environment=environment)
 
 
 def failed(project: Applied, *arguments: str) -> set[str]:
@@ -173,6 +173,29 @@ def test_another_kind_of_preprocessing_than_the_spec_declares(exported: Exported
     assert f"test_{test}_reach_the_model_as_the_spec_declares" in failed(project, "tests/test_contract.py")
 
 
+def test_other_code_of_the_preprocessing_class(exported: Exported) -> None:
+    project = exported("own")
+    code = project.artifacts / "bundle" / "preprocess" / "code" / "own" / "prep.py"
+    code.write_text(code.read_text(encoding="utf-8").replace("+ 1 if", "if"), encoding="utf-8")
+    assert {
+        "test_bundle_has_the_preprocessing_code_of_training",
+        "test_serving_prepares_rows_as_evaluation_does",
+        "test_bundle_files_match_the_lineage",
+    } <= failed(project, "tests/test_contract.py")
+
+
+def test_a_preprocessing_class_that_reads_the_rows_beside(exported: Exported) -> None:
+    project = exported("own")
+    for folder in ("model", "bundle"):
+        code = project.artifacts / folder / "preprocess" / "code" / "own" / "prep.py"
+        code.write_text(code.read_text(encoding="utf-8").replace("self.mean, sizes)", "0, sizes - sizes.max())"))
+    found = failed(project, "tests/test_contract.py", "tests/test_model.py")
+    assert {
+        "test_preprocessing_of_a_row_does_not_depend_on_the_others",
+        "test_outputs_do_not_depend_on_the_batch",
+    } <= found
+
+
 def test_other_preprocessing_everywhere(exported: Exported) -> None:
     project = exported("text")
     for folder in ("model", "bundle"):
@@ -252,6 +275,21 @@ def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
     place = origin(project.artifacts / "data", "test", 2)
     assert re.fullmatch(r"data/mood.csv line \d+", place)
     assert f"test.parquet, row 2 ({place}), column label: 7 is not the position of a label (0 to 1)" in output
+
+
+def test_a_target_that_is_no_number_and_a_repeated_value_are_named(exported: Exported) -> None:
+    project = exported("numbers")
+    project.spec("data:\n", "data:\n  checks: {size: {unique: true}}\n")
+    with_tests(project)
+    path = project.artifacts / "data/valid.parquet"
+    rewrite(path, replaced("price", 1, float("nan")))
+    value = pq.read_table(path)["size"][0].as_py()
+    rewrite(path, replaced("size", 3, value))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    assert re.search(r"valid\.parquet, row 1 \(data/prices\.csv line \d+\), column price: nan is not finite", output)
+    for row in (0, 3):
+        place = rf"valid\.parquet, row {row} \(data/prices\.csv line \d+\)"
+        assert re.search(rf"{place}, column size: {re.escape(repr(value))} is repeated", output)
 
 
 def test_a_row_without_a_recorded_place_is_named_by_its_number(exported: Exported) -> None:

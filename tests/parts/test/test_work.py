@@ -115,3 +115,19 @@ def test_the_tests_run_in_a_folder_of_any_name(name: str, trained: Trained, tmp_
     assert (moved.artifacts / "test/junit.xml").is_file()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert not list((moved.root / ".mlspec/scratch").iterdir())
+
+
+def test_a_disturbed_row_that_the_own_preprocessing_cannot_prepare_is_shown(trained: Trained) -> None:
+    project = trained("own", "export:\ntest: {robustness: {perturbations: [noise]}}\n")
+    project.run("export")
+    code = project.artifacts / "bundle" / "preprocess" / "code" / "own" / "prep.py"
+    text = code.read_text(encoding="utf-8").replace("sizes = np.array([[", "sizes = np.array([[four(row) and ")
+    code.write_text(
+        text
+        + "\ndef four(row):\n    return 1 if row['size'] != row['size'] or round(row['size'], 4) == row['size'] else 1 / 0\n"
+    )
+    with pytest.raises(StageError) as raised:
+        project.run("robustness")
+    assert raised.value.message.startswith('noise: the disturbed row {"size": ')
+    assert "cannot be predicted: own.prep:Prep.__call__ raised ZeroDivisionError" in raised.value.message
+    assert raised.value.help.endswith("remove `noise` from test.robustness.perturbations")

@@ -6,14 +6,10 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
+from tests.forked import CONTEXT
 from tests.parts.projects import Applied
-
-# A server that has the heavy imports done, and forks: a run takes a second and not ten.
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["mlspec.parts.train.work"])
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Ended:
 def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL) -> Ended:
     """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number."""
     log = project.root / "train.log"
-    process = _CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log)))
+    process = CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log)))
     process.start()
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))

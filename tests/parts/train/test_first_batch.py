@@ -400,3 +400,4 @@ def test_mlspecs_own_loader_gives_raw_values_where_they_are_declared(tmp_path: P
     )
     project.spec("src.model:Prices", "raw_model:Prices")
     project.run("data", "train")
+    assert (project.artifacts / "model").is_dir()

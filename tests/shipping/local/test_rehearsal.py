@@ -9,6 +9,7 @@ import platform
 import shutil
 import signal
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,3 +206,32 @@ def test_a_zip_is_rehearsed_too(project: Project) -> None:
     project.ship()
     assert project.release["version"] == "2"
     assert {ask() for _ in range(4)} == {(200, "2")}
+
+
+def test_a_copied_project_leaves_the_first_alone(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], docker: str
+) -> None:
+    """`cp -r a b`, an edit in b, `mlspec apply` there: a ships its own image and keeps its endpoint."""
+    place, unseen = str(here().home.folder), f"Is this {uuid.uuid4().hex}"  # no image that the registry has already
+    (project.root / "mlproject.yaml").write_text(SPEC.replace("Is this", unseen), encoding="utf-8")
+    project.build()
+    record = json.loads((project.root / "artifacts" / "image.json").read_text())
+    copy = Project(tmp_path_factory.mktemp("copy") / "b")
+    shutil.copytree(project.root, copy.root)
+    spec = copy.root / "mlproject.yaml"
+    spec.write_text(SPEC.replace("Is this English", "Is that English"), encoding="utf-8")
+    capsys.readouterr()
+    copy.build()
+    assert "rehearsed:latest was the image of a project of the same name in another folder" in capsys.readouterr().out
+    project.ship()
+    assert project.release["version"] == "1"
+    first = json.loads((project.root / "artifacts" / "release.local.json").read_text())["image"]
+    assert first["tag"].endswith(record["id"].rpartition(":")[2][:8])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLSPEC_LOCAL", str(copy.root / ".mlspec" / "local"))
+        copy.ship()
+        assert copy.release["url"] == here().address
+        assert here().stop()
+    assert str(here().home.folder) == place
+    assert ask() == (200, "1")
+    assert project.due() == []
