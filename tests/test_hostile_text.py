@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
-from mlspec.parts.data.names import fault
 from mlspec.render.renderer import RenderedFile
+from mlspec.sections.column_names import fault
 
 NASTY = (
     'a"; rm -rf / #',

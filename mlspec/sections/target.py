@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.parts.data.names import Name, fault
+from mlspec.sections.column_names import Name, fault
 from mlspec.spec.base import SpecModel
 
 Label = str | bool | int | float

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from mlspec.parts.data.names import RENAME, fault
 from mlspec.sections import addresses
+from mlspec.sections.column_names import RENAME, fault
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.target import Label, label_name
 from mlspec.source.document import Location

@@ -11,13 +11,13 @@ from decimal import Decimal
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.names import LONGEST
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.unusable import conversion, refuse_unlabelled, refuse_unnamed
 from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
+from mlspec.sections.column_names import LONGEST
 from mlspec.sections.data import DataSpec
 from mlspec.sections.target import Target
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.names import fault
 from mlspec.parts.data.raw import Raw
 from mlspec.parts.data.values import brief, missing, readings
+from mlspec.sections.column_names import fault
 from mlspec.sections.data import DataSpec
 
 

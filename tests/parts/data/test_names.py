@@ -15,7 +15,7 @@ from PIL import Image
 
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError, StageError
-from mlspec.parts.data.names import LONGEST
+from mlspec.sections.column_names import LONGEST
 from tests.parts.data.project import made, read, write
 
 LONG = "x" * 1_300_000
