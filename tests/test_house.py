@@ -57,7 +57,7 @@ ROOMS: dict[str, set[str]] = {
         "watch",
     },
     "shipping": {"errors", "job", "parts", "plan", "records", "sections", "spec", "stage_result"},
-    "learning": {"errors", "job", "runtime", "sections", "source", "spec", "stage_result", "watch"},
+    "learning": {"errors", "job", "records", "runtime", "sections", "source", "spec", "stage_result", "watch"},
     "runtime": set(),
     "compiler": COMPILER,
     "workspace": {"diagnostics", "errors", "source", "render"},

@@ -30,9 +30,9 @@ def command(spec: str | None, host: str, port: int) -> int:
 
 def _serve(bundle: Path, host: str, port: int) -> int:
     try:
-        from mlspec.runtime.errors import BundleError
         from mlspec.runtime.http import serve
-        from mlspec.runtime.server import Limits
+        from mlspec.runtime.limits import Limits
+        from mlspec.runtime.preprocess.errors import BundleError
     except ModuleNotFoundError as error:
         raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
     try:

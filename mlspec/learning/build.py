@@ -18,15 +18,11 @@ from mlspec.job import user_code
 from mlspec.learning import code
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
 from mlspec.learning.pretrained import encoder, encoder_of, positions
+from mlspec.records.schema import Schema
 from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
 
 
-def outputs(schema: Mapping[str, Any]) -> int:
-    """Number of classes; 0 for a number."""
-    return len(schema["target"].get("labels", ()))
-
-
-def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) -> tuple[nn.Module, dict[str, Any]]:
+def network(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> tuple[nn.Module, dict[str, Any]]:
     """A new network, and what must be kept to build it again without the pretrained weights."""
     described = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
     if isinstance(model, TextClassifier) and model.pretrained is not None:
@@ -37,7 +33,7 @@ def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path)
                 f"model.max_length is {model.max_length}, and {model.pretrained} has positions for {most} tokens",
                 help=f"model.max_length: {most} (longer texts are cut there)",
             )
-        made = PretrainedNetwork(body, config["hidden_size"], outputs(schema), model.dropout)
+        made = PretrainedNetwork(body, config["hidden_size"], len(schema.labels), model.dropout)
         if model.freeze:
             body.requires_grad_(False)
         return made, {**described, "encoder": config}
@@ -46,18 +42,18 @@ def network(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path)
     return _plain(model, schema, vocab, root), described
 
 
-def _plain(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) -> nn.Module:
-    inputs, classes = schema["inputs"], outputs(schema)
+def _plain(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> nn.Module:
+    inputs, classes = schema.inputs, len(schema.labels)
     match model:
         case TextClassifier():
             return TextNetwork(vocab, model.max_length, model.hidden, model.layers, model.heads, classes, model.dropout)
         case ImageClassifier():
-            image = next(i for i in inputs.values() if i["type"] == "image")
-            shape = (image["channels"], image["height"], image["width"])
+            image = next(i for i in inputs.values() if i.type == "image")
+            shape = (image.channels or 0, image.height or 0, image.width or 0)
             return ImageNetwork(shape, model.channels, model.hidden, classes, model.dropout)
         case Tabular():
-            numbers = sum(i["type"] == "number" for i in inputs.values())
-            sizes = [len(i["values"]) for i in inputs.values() if i["type"] == "category"]
+            numbers = sum(i.type == "number" for i in inputs.values())
+            sizes = [len(i.values or ()) for i in inputs.values() if i.type == "category"]
             return TabularNetwork(numbers, sizes, model.embedding, model.hidden, classes, model.dropout)
         case Custom():
             made: nn.Module = custom(model.class_, model.args, schema, root)
@@ -66,7 +62,7 @@ def _plain(model: ModelSpec, schema: Mapping[str, Any], vocab: int, root: Path) 
             raise TypeError(type(model).__name__)
 
 
-def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: Path, **more: object) -> Any:
+def custom(path: str, args: Mapping[str, Any], schema: Schema, root: Path, **more: object) -> Any:
     """An instance of the user's class. Its `__init__` is given `signature`, `labels` and `more` where it takes them."""
     module, _, name = path.partition(":")
     with user_code(root, f"model.class {path}"):
@@ -74,18 +70,18 @@ def custom(path: str, args: Mapping[str, Any], schema: Mapping[str, Any], root: 
             sys.path.insert(0, str(root))
         made = getattr(importlib.import_module(module), name)
         takes = inspect.signature(made).parameters
-        offered = {"signature": dict(schema), "labels": list(schema["target"].get("labels", ())), **more}
+        offered = {"signature": schema.to_json(), "labels": list(schema.labels), **more}
         return made(**{k: v for k, v in offered.items() if k in takes} | dict(args))
 
 
-def rebuilt(checkpoint: Mapping[str, Any], schema: Mapping[str, Any], root: Path) -> nn.Module:
+def rebuilt(checkpoint: Mapping[str, Any], schema: Schema, root: Path) -> nn.Module:
     """The module that a checkpoint holds, with its weights, in evaluation mode."""
     described = checkpoint["mlspec"]
     model = AnyModel.model_validate(described["model"]).root
     _same_code(described.get("code", {}), root)
     if "encoder" in described:
         body = encoder_of(described["encoder"])
-        made: nn.Module = PretrainedNetwork(body, described["encoder"]["hidden_size"], outputs(schema), 0.0)
+        made: nn.Module = PretrainedNetwork(body, described["encoder"]["hidden_size"], len(schema.labels), 0.0)
     else:
         made = _plain(model, schema, described["vocab"], root)
     # mlspec's own networks lie inside a Learner; a custom module is the LightningModule itself.
@@ -113,7 +109,7 @@ def _same_code(trained: Mapping[str, Sequence[str]], root: Path) -> None:
         )
 
 
-def load_module(model_folder: Path, schema: Mapping[str, Any], root: Path) -> nn.Module:
+def load_module(model_folder: Path, schema: Schema, root: Path) -> nn.Module:
     """The trained module of `artifacts/model/best.ckpt`; its `forward(**inputs)` gives logits. Unpickles no code."""
     path = model_folder / "best.ckpt"
     if not path.exists():

@@ -15,9 +15,9 @@ from typing import Any
 
 from mlspec.errors import StageError
 from mlspec.learning.trial import Trial, located
-from mlspec.runtime.errors import BundleError
 from mlspec.runtime.preprocess import packed
 from mlspec.runtime.preprocess.base import Row
+from mlspec.runtime.preprocess.errors import BundleError
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.runtime.preprocess.own import Caller, Own, called, made

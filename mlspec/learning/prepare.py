@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -13,24 +11,23 @@ from tokenizers import Tokenizer
 from mlspec.errors import StageError
 from mlspec.learning import own
 from mlspec.learning.pretrained import tokenizer
-from mlspec.runtime.errors import BundleError
+from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess, load
+from mlspec.runtime.preprocess.errors import BundleError
 from mlspec.runtime.preprocess.fit import fit
 from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifier
 
 
-def prepared(
-    model: ModelSpec, schema: Mapping[str, Any], data: Path, folder: Path, root: Path
-) -> tuple[Preprocess, int]:
+def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: Path) -> tuple[Preprocess, int]:
     """The preprocessing in `folder`, fitted if it is not there yet, and the size of its vocabulary (0 without text)."""
-    marker = folder / "fitted"
+    marker, inputs = folder / "fitted", schema.to_json()["inputs"]
     if not marker.exists():
         path = data / "train.parquet"
         if not path.exists():
             raise StageError("there is no training data", help="run the data stage first: mlspec apply --until data")
-        table = pq.read_table(path, columns=list(schema["inputs"]))
+        table = pq.read_table(path, columns=list(inputs))
         if isinstance(model, Custom) and isinstance(model.preprocess, Preprocessing):
-            own.fit(model.preprocess, table.to_pylist(), schema["inputs"], folder, root, data)
+            own.fit(model.preprocess, table.to_pylist(), inputs, folder, root, data)
             marker.touch()
             return kept(folder), 0
         given: Path | None = None
@@ -39,8 +36,8 @@ def prepared(
             given, names = tokenizer(model.pretrained, root, folder)
         sizes = model if isinstance(model, TextClassifier | Custom) else None
         fit(
-            {name: table[name].to_pylist() for name in schema["inputs"]},
-            schema["inputs"],
+            {name: table[name].to_pylist() for name in inputs},
+            inputs,
             folder,
             tokenizer=given,
             names=names,

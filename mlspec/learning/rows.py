@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.runtime.errors import BadRow, PrepareError
+from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Feature, Preprocess
+from mlspec.runtime.preprocess.errors import BadRow, PrepareError
 from mlspec.runtime.preprocess.text import Text
 
 
@@ -35,15 +35,6 @@ class Rows:
         return self.features[index], self.targets[index]
 
 
-def schema(data: Path) -> dict[str, Any]:
-    """`schema.json` of the data folder."""
-    path = data / "schema.json"
-    if not path.exists():
-        raise StageError("there is no data yet", help="run the data stage first: mlspec apply --until data")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
 def records(path: Path, inputs: Sequence[str]) -> tuple[Any, list[dict[str, Any]]]:
     """A split's table, and its rows as requests would have them."""
     if not path.exists():
@@ -54,11 +45,10 @@ def records(path: Path, inputs: Sequence[str]) -> tuple[Any, list[dict[str, Any]
 
 def load(data: Path, split: str, preprocess: Preprocess) -> Rows:
     """One split, preprocessed."""
-    described = schema(data)
-    table, rows = records(data / f"{split}.parquet", list(described["inputs"]))
-    target = described["target"]
-    kind = np.int64 if target["type"] == "class" else np.float32
-    targets = table[target["column"]].to_numpy().astype(kind)
+    schema = Schema.read(data.parent)
+    table, rows = records(data / f"{split}.parquet", list(schema.inputs))
+    kind = np.int64 if schema.task == "classification" else np.float32
+    targets = table[schema.target.column].to_numpy().astype(kind)
     try:
         features = preprocess.features(rows)
     except BadRow as error:

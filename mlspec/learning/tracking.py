@@ -6,7 +6,6 @@ import hashlib
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from mlspec.job import Job, write_text
 from mlspec.learning import ranks
 from mlspec.learning.infer import logits
 from mlspec.learning.rows import Rows
+from mlspec.records.schema import Schema
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.track import TrackSpec, Wandb
@@ -89,7 +89,7 @@ class Tracker:
         module: pl.LightningModule,
         valid: Rows,
         preprocess: Preprocess,
-        schema: Mapping[str, Any],
+        schema: Schema,
         outputs: Path,
     ) -> None:
         """Add what is known at the end."""
@@ -98,13 +98,13 @@ class Tracker:
         import wandb
 
         run = self.logger.experiment
-        labels = schema["target"].get("labels")
+        labels = list(schema.labels)
         if labels:
             chances = softmax(logits(module, valid, preprocess))
             run.log({"valid/confusion": _confusion(wandb, chances, valid, labels)})
             run.log({"valid/wrong": _wrong(wandb, chances, valid, schema)})
         if self.settings and self.settings.log_model:
-            made = wandb.Artifact(f"{run.project}-model", type="model", metadata={"schema": dict(schema)})
+            made = wandb.Artifact(f"{run.project}-model", type="model", metadata={"schema": schema.to_json()})
             made.add_file(str(outputs / "model" / "best.ckpt"))
             made.add_dir(str(outputs / "model" / "preprocess"), name="preprocess")
             run.log_artifact(made)
@@ -144,9 +144,9 @@ def _confusion(wandb: Any, chances: Any, rows: Rows, labels: list[str]) -> Any:
     )
 
 
-def _wrong(wandb: Any, chances: Any, rows: Rows, schema: Mapping[str, Any]) -> Any:
-    labels, inputs = schema["target"]["labels"], schema["inputs"]
-    shown = [name for name, described in inputs.items() if described["type"] != "image"]
+def _wrong(wandb: Any, chances: Any, rows: Rows, schema: Schema) -> Any:
+    labels = schema.labels
+    shown = [name for name, column in schema.inputs.items() if column.type != "image"]
     guessed = chances.argmax(1)
     wrong = sorted(np.flatnonzero(guessed != rows.targets), key=lambda row: -chances[row].max())[:WRONG]
     table = wandb.Table(columns=[*shown, "actual", "predicted", "score"])

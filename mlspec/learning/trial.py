@@ -12,8 +12,8 @@ import numpy as np
 
 from mlspec.errors import StageError
 from mlspec.learning.rows import origin, refused
-from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Row
+from mlspec.runtime.preprocess.errors import BadRow
 from mlspec.runtime.preprocess.own import CHUNK, LENGTH, Caller, Own, described
 
 SAMPLE = 64

@@ -44,14 +44,13 @@ class Value(BaseModel):
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The object as the file holds it, without OPTIONAL keys that have no value."""
+        """The object as the file holds it, without OPTIONAL keys that have their default."""
         found: dict[str, Any] = handler(self)
         fields = type(self).model_fields
-        empty: tuple[object, ...] = (None, "", [], {})
         return {
             k: v
             for k, v in found.items()
-            if k not in fields or fields[k].json_schema_extra is not OPTIONAL or v not in empty
+            if k not in fields or fields[k].json_schema_extra is not OPTIONAL or getattr(self, k) != fields[k].default
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
 
+from mlspec.runtime.limits import Limits
 from mlspec.runtime.rows import RefusedError
-from mlspec.runtime.service import Answer, Request
-
-if TYPE_CHECKING:
-    from mlspec.runtime.server import Server
+from mlspec.runtime.service import Answer, Request, Service
 
 _MOST_HEAD = 32 * 1024
 _MOST_TARGET = 8 * 1024
@@ -30,10 +29,35 @@ _AT_ONCE: Final = 16
 _STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
-class Connection(asyncio.Protocol):
-    """One caller."""
+class Owner(Protocol):
+    """What a connection uses of the server that it belongs to."""
 
-    def __init__(self, server: Server) -> None:
+    service: Service
+    limits: Limits
+    now: float
+    """Seconds of the monotonic clock, at the last tick."""
+    held: int
+    """Bytes of all bodies that are on their way in."""
+    date: str
+    """The header `Date`, with its line end."""
+
+    def add(self, connection: Connection) -> bool:
+        """Whether there is room for one more."""
+
+    def remove(self, connection: Connection) -> None:
+        """It has ended."""
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call it once every other connection has had a turn."""
+
+    def ask(self, connection: Connection, request: Request) -> Answer | None:
+        """The answer, or None where `Connection.answer` will get it."""
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, server: Owner) -> None:
         self._server = server
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)

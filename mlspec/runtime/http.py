@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlspec.runtime.errors import BundleError
-from mlspec.runtime.server import Limits, Server, bound, loop, more_files
+from mlspec.runtime.limits import Limits
+from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.server import Server, bound, loop, more_files
 from mlspec.runtime.service import Service, load
 
 _USUAL = Limits()

@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from mlspec.runtime.access_log import AccessLog
 from mlspec.runtime.batching import Job
 from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
+from mlspec.runtime.limits import Limits
 from mlspec.runtime.service import Answer, Asked, Request, Service
 from mlspec.runtime.workers import Workers
 
@@ -26,34 +26,6 @@ _LARGE: Final = 32 * 1024
 """Bytes of a body from which reading it leaves the loop to others meanwhile."""
 _TICK: Final = 0.5
 _SEND_BUFFER: Final = 131_072
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the server bears. Times are in seconds."""
-
-    body: int = 8_388_608
-    """Bytes of a request's body."""
-    memory: int = 268_435_456
-    """Bytes of bodies that are on their way in, all together."""
-    connections: int = 4096
-    """Open at once; more are turned away."""
-    rows: int = 2048
-    """Rows that wait for the model; requests beyond them are turned away."""
-    wait: float = 10.0
-    """How long the queue before a request may take."""
-    idle: float = 75.0
-    """Silence between two requests: longer than that of load balancers, which must not meet a closed connection."""
-    reading: float = 30.0
-    """From a request's first byte to its last."""
-    writing: float = 30.0
-    """A caller that reads nothing of its answer."""
-    parting: float = 2.0
-    """From the last answer to the end of the connection, where the caller does not end it."""
-    grace: float = 20.0
-    """What requests under way get when the server stops."""
-    lull: float = 0.3
-    """How long a stopping server waits for requests that are already on the wire of open connections."""
 
 
 class Server:

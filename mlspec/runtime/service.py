@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
-from mlspec.runtime.errors import BadRow
 from mlspec.runtime.json_text import parse, written
 from mlspec.runtime.predictor import BATCH, Predictor
+from mlspec.runtime.preprocess.errors import BadRow
 from mlspec.runtime.rows import RefusedError, rows
 
 MAX_ROWS: Final = 1024

@@ -15,6 +15,7 @@ from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.gates import Gate, Gates
 from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
 from mlspec.records.robustness import Perturbation, Robustness
+from mlspec.records.schema import InputSchema, Schema, TargetSchema
 from mlspec.records.training import Best, Training
 
 RECORDS: list[Record] = [
@@ -60,6 +61,14 @@ RECORDS: list[Record] = [
             "label": ColumnProfile(type="class", count=3, shares={"no": 1.0, "yes": 0.0}),
         },
     ),
+    Schema(
+        inputs={"n": InputSchema(type="number"), "c": InputSchema(type="category", values=())},
+        target=TargetSchema(column="y", type="class", labels=("no", "yes")),
+    ),
+    Schema(
+        inputs={"i": InputSchema(type="image", channels=1, height=8, width=8)},
+        target=TargetSchema(column="y", type="number"),
+    ),
     Robustness(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
 ]
 
@@ -84,6 +93,11 @@ def test_a_column_has_the_keys_of_its_type_and_zero_is_a_value(tmp_path: Path) -
     assert column.to_json() == {
         "type": "number", "count": 1, "missing": 0, "mean": 0.0, "std": 0.0, "min": 0.0, "max": 0.0,
     }  # fmt: skip
+
+
+def test_a_category_without_values_keeps_the_key() -> None:
+    assert InputSchema(type="category", values=()).to_json() == {"type": "category", "values": []}
+    assert InputSchema(type="text").to_json() == {"type": "text"}
 
 
 def test_a_missing_file_names_the_stage_that_writes_it(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mlspec.runtime.http import Background
-from mlspec.runtime.server import Limits
+from mlspec.runtime.limits import Limits
 from mlspec.runtime.service import Service, load
 from tests.bundles import text_bundle
 from tests.runtime.callers import ask, readable, sent, status, until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlspec.runtime.http import Background
-from mlspec.runtime.server import Limits
+from mlspec.runtime.limits import Limits
 from mlspec.runtime.service import Service
 from tests.runtime.served import ROW, YES, Rows, service
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlspec.runtime.http import Background
-from mlspec.runtime.server import Limits
+from mlspec.runtime.limits import Limits
 from mlspec.runtime.service import Service
 from tests.runtime.callers import sent, status, until
 from tests.runtime.served import YES, Rows, service

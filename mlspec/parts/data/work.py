@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,8 +27,9 @@ from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed import typed
 from mlspec.parts.evaluate import slices
 from mlspec.records.decisions import DataDecisions, Decision
-from mlspec.records.profile import Profile
-from mlspec.sections.data import DataSpec
+from mlspec.records.profile import ColumnProfile, Profile
+from mlspec.records.schema import InputSchema, Schema, TargetSchema
+from mlspec.sections.data import DataSpec, Input
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.stage_result import decide, warn
 
@@ -92,22 +92,28 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
     write_json(folder / Path(described.FILE).name, described.to_json())
-    write_json(folder / "schema.json", schema(data, tables["train"], labels, described))
+    found = schema(data, tables["train"], labels, described)
+    write_json(folder / Path(found.FILE).name, found.to_json())
     print("data: " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
-def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> dict[str, Any]:
-    """What inputs and target are, as docs/architecture.md has it."""
-    inputs: dict[str, Any] = {}
-    for name, spec in data.columns.items():
-        inputs[name] = {"type": spec.type}
-        if spec.type == "category":
-            inputs[name]["values"] = sorted({v for v in train[name].to_pylist() if v is not None})
-        if spec.type == "image":
-            seen = described.columns[name]
-            inputs[name] |= {key: getattr(spec, key) or getattr(seen, key) for key in ("channels", "height", "width")}
-            inputs[name] |= {"background": spec.background} if spec.background else {}
-    target: dict[str, Any] = {"column": data.target.column, "type": data.target.type}
-    if data.target.type == "class":
-        target["labels"] = labels
-    return {"inputs": inputs, "target": target}
+def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> Schema:
+    """What inputs and target are."""
+    inputs = {name: _input(name, spec, train, described.columns[name]) for name, spec in data.columns.items()}
+    known = tuple(labels) if data.target.type == "class" else None
+    return Schema(inputs=inputs, target=TargetSchema(column=data.target.column, type=data.target.type, labels=known))
+
+
+def _input(name: str, spec: Input, train: pa.Table, described: ColumnProfile) -> InputSchema:
+    if spec.type == "category":
+        values = sorted({v for v in train[name].to_pylist() if v is not None})
+        return InputSchema(type=spec.type, values=tuple(values))
+    if spec.type == "image":
+        return InputSchema(
+            type=spec.type,
+            channels=spec.channels or described.channels,
+            height=spec.height or described.height,
+            width=spec.width or described.width,
+            background=spec.background or None,
+        )
+    return InputSchema(type=spec.type)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from mlspec.records.schema import Schema
 
 _MOST: Final = 500
 
 
 def rows(artifacts: Path) -> list[Mapping[str, Any]]:
     """Up to 500 rows, inputs only; none where the split is not here."""
-    split, described = artifacts / "data" / "test.parquet", artifacts / "data" / "schema.json"
-    if not (split.is_file() and described.is_file()):
+    split, schema = artifacts / "data" / "test.parquet", Schema.find(artifacts)
+    if not split.is_file() or schema is None:
         return []
     from pyarrow import parquet
 
-    inputs = list(json.loads(described.read_text(encoding="utf-8"))["inputs"])
-    found = parquet.read_table(split, columns=inputs).slice(0, _MOST).to_pylist()
+    found = parquet.read_table(split, columns=list(schema.inputs)).slice(0, _MOST).to_pylist()
     return [{name: _plain(value) for name, value in row.items()} for row in found]
 
 

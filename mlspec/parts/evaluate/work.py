@@ -20,12 +20,13 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.prepare import kept as kept_preprocess
-from mlspec.learning.rows import load, schema, texts_cut
+from mlspec.learning.rows import load, texts_cut
 from mlspec.parts.evaluate import calibration, constant
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.undefined import reasons
 from mlspec.records import evaluation as records
 from mlspec.records.evaluation import Calibration, Evaluation
+from mlspec.records.schema import Schema, TargetSchema
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.stage_result import warn
 
@@ -36,24 +37,24 @@ Measure = Callable[[Tensor], dict[str, float | None]]
 def main(job: Job) -> None:
     """Run the stage `evaluate`."""
     options, data = job.need(EvaluateSpec), job.inputs / "data"
-    described = schema(data)
-    module = load_module(job.inputs / "model", described, job.root)
+    schema = Schema.read(job.inputs)
+    module = load_module(job.inputs / "model", schema, job.root)
     preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
     for said in texts_cut(rows, preprocess, "test"):
         warn(said)
     with user_code(job.root, "the model's forward"):
         outputs = logits(module, rows, preprocess, options.batch_size)
-    labels: list[str] = described["target"].get("labels", [])
+    labels = schema.labels
     checked(outputs, len(labels))
     values = torch.from_numpy(outputs)
     if labels:
         report, measure = _classes(job, options, values, torch.from_numpy(rows.targets), labels)
     else:
-        actual = rows.table[described["target"]["column"]].to_numpy()
+        actual = rows.table[schema.target.column].to_numpy()
         report, measure = _numbers(job, options, values, torch.from_numpy(actual.astype(np.float64)))
-    undefined = reasons(report.metrics, rows.table[described["target"]["column"]].to_pylist())
-    slices = _slices(options, rows.table, described["target"], measure)
+    undefined = reasons(report.metrics, rows.table[schema.target.column].to_pylist())
+    slices = _slices(options, rows.table, schema.target, measure)
     report.model_copy(update={"slices": slices, "undefined": undefined}).write(job.outputs)
     for name, value in report.metrics.items():
         print(f"{name} {f'not defined: {undefined[name]}' if value is None else f'{value:.4f}'}")
@@ -115,7 +116,7 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
     return report, measure
 
 
-def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: Measure) -> dict[str, records.Slice]:
+def _slices(options: EvaluateSpec, table: Any, target: TargetSchema, measure: Measure) -> dict[str, records.Slice]:
     found: dict[str, records.Slice] = {}
     for name, how in options.cuts.items():
         for value, rows in _cut(name, how, table, target).items():
@@ -124,13 +125,13 @@ def _slices(options: EvaluateSpec, table: Any, target: dict[str, Any], measure: 
     return found
 
 
-def _cut(name: str, how: Slice, table: Any, target: dict[str, Any]) -> dict[str, list[int]]:
+def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, list[int]]:
     if missing := unknown({name: how}, table.column_names):
         raise StageError(missing[0], help=missing[1])
     column = how.column or name
     values = table[column].to_pylist()
-    if column == target["column"] and target.get("labels"):
-        values = [target["labels"][value] for value in values]
+    if column == target.column and target.labels:
+        values = [target.labels[value] for value in values]
     try:
         return cut(values, how)
     except ValueError as error:

@@ -17,12 +17,13 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import kept as kept_preprocess
-from mlspec.learning.rows import Rows, load, schema
+from mlspec.learning.rows import Rows, load
 from mlspec.parts.export.graph import OUTPUT, write
 from mlspec.parts.export.lineage import lineage
 from mlspec.parts.export.proof import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
+from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec, Onnx
@@ -45,12 +46,12 @@ class Trained:
     rows: Rows
     outputs: np.ndarray[Any, Any]
     """The module's raw outputs for the rows."""
-    schema: dict[str, Any]
+    schema: Schema
 
     @property
     def task(self) -> Task:
         """What kind of prediction it makes."""
-        return "classification" if self.schema["target"]["type"] == "class" else "regression"
+        return self.schema.task
 
 
 def main(job: Job) -> None:
@@ -65,14 +66,14 @@ def main(job: Job) -> None:
 
 def loaded(job: Job) -> Trained:
     """The best checkpoint, and the test split."""
-    described = schema(job.inputs / "data")
+    schema = Schema.read(job.inputs)
     preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
-    module = load_module(job.inputs / "model", described, job.root)
+    module = load_module(job.inputs / "model", schema, job.root)
     rows = load(job.inputs / "data", "test", preprocess)
     with user_code(job.root, "the model's forward"):
         outputs = logits(module, rows, preprocess)
-    checked(outputs, len(described["target"].get("labels", ())))
-    return Trained(module, preprocess, rows, outputs, described)
+    checked(outputs, len(schema.labels))
+    return Trained(module, preprocess, rows, outputs, schema)
 
 
 def _made(job: Job, trained: Trained, bundle: Path) -> Export:
@@ -99,9 +100,9 @@ def _made(job: Job, trained: Trained, bundle: Path) -> Export:
 
 def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, Any]:
     """The content of signature.json."""
-    target = trained.schema["target"]
-    output = {"labels": target["labels"]} if trained.task == "classification" else {"name": target["column"]}
-    if len(target.get("labels", ())) == 2 and threshold != 0.5:
+    labels, column = list(trained.schema.labels), trained.schema.target.column
+    output: dict[str, Any] = {"labels": labels} if trained.task == "classification" else {"name": column}
+    if len(labels) == 2 and threshold != 0.5:
         output["threshold"] = threshold
     shown = ("type", "channels", "height", "width")
     return {
@@ -110,7 +111,7 @@ def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, 
         "task": trained.task,
         "inputs": [
             {"name": name, **{key: described[key] for key in shown if key in described}}
-            for name, described in trained.schema["inputs"].items()
+            for name, described in trained.schema.to_json()["inputs"].items()
         ],
         "output": output,
         "graph": {"inputs": list(trained.preprocess.names), "output": OUTPUT},
@@ -145,7 +146,7 @@ def _metric(job: Job, trained: Trained, bundle: Path) -> Compared:
 
 def answers(trained: Trained, bundle: Path) -> np.ndarray[Any, Any]:
     """The bundle's raw outputs for the test rows as requests would have them."""
-    rows = trained.rows.table.select(list(trained.schema["inputs"])).to_pylist()
+    rows = trained.rows.table.select(list(trained.schema.inputs)).to_pylist()
     return opened(bundle).logits(rows)
 
 

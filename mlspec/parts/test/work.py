@@ -22,6 +22,7 @@ from mlspec.parts.test.perturb import disturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
+from mlspec.records.schema import Schema
 from mlspec.runtime import BadRow, BundleError, Predictor
 from mlspec.sections.test import Robustness, TestSpec, fitting
 
@@ -59,7 +60,7 @@ def robustness(job: Job) -> None:
 def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """The rows to disturb, and the inputs as schema.json has them, numbers with their spread in training."""
     folder = job.inputs / "data"
-    inputs: dict[str, dict[str, Any]] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))["inputs"]
+    inputs: dict[str, dict[str, Any]] = Schema.read(job.inputs).to_json()["inputs"]
     profile = Profile.read(job.inputs).columns
     described = {
         name: {**entry, "std": _spread_of(profile[name])} if entry["type"] == "number" else entry

@@ -23,12 +23,13 @@ from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
 from mlspec.learning.expected import Expected
 from mlspec.learning.first_batch import FirstBatch
-from mlspec.learning.rows import Rows, load, schema
+from mlspec.learning.rows import Rows, load
 from mlspec.learning.shares import shared
 from mlspec.parts.evaluate import undefined
 from mlspec.parts.train.logged import LoggedTwice
 from mlspec.parts.train.monitors import Monitor, of_run
 from mlspec.parts.train.smallest import single_rows
+from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
@@ -112,9 +113,9 @@ class Fitting:
         with interruptible(self.keep), own, _refused(named), _memory():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
-                described = schema(self.job.inputs / "data")
+                schema = Schema.read(self.job.inputs)
                 arguments = model.datamodule_args
-                given = custom(model.datamodule, arguments, described, self.job.root, preprocess=preprocess)
+                given = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
                 with single_rows(self.train, 0, self.job.root, given):
                     self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
                 return

@@ -16,12 +16,12 @@ import torch
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.learning import ranks
-from mlspec.learning.build import network, outputs
+from mlspec.learning.build import network
 from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
-from mlspec.learning.rows import Rows, load, schema, texts_cut
+from mlspec.learning.rows import Rows, load, texts_cut
 from mlspec.learning.tracking import Tracker
 from mlspec.learning.trial import accepted
 from mlspec.parts.evaluate import slices, undefined
@@ -31,6 +31,7 @@ from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.results import write
 from mlspec.parts.train.smallest import enough, epochs, normalisable, uneven
 from mlspec.records.decisions import Decision, TrainDecisions
+from mlspec.records.schema import Schema
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import DEFAULT
@@ -46,9 +47,9 @@ def main(job: Job) -> float | None:
     if count == 1:
         return _train(job)
     _quiet()
-    described = schema(job.inputs / "data")
+    schema = Schema.read(job.inputs)
     # Once, before there are several who would do it.
-    prepared(job.need(ModelSpec), described, job.inputs / "data", _scratch(job) / "preprocess", job.root)
+    prepared(job.need(ModelSpec), schema, job.inputs / "data", _scratch(job) / "preprocess", job.root)
     return ranks.together(_train, job, count)
 
 
@@ -61,10 +62,10 @@ def _train(job: Job) -> float | None:
     _quiet()
     pl.seed_everything(train.seed, workers=True, verbose=False)
     data = job.inputs / "data"
-    described = schema(data)
+    schema = Schema.read(job.inputs)
     _sliceable(job, data)
     scratch = _scratch(job)
-    preprocess, vocab = prepared(model, described, data, scratch / "preprocess", job.root)
+    preprocess, vocab = prepared(model, schema, data, scratch / "preprocess", job.root)
     rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
     ours = not (isinstance(model, Custom) and model.datamodule)
     enough(train, rows, ranks.count(), ours)
@@ -79,7 +80,7 @@ def _train(job: Job) -> float | None:
     for split, found in rows.items():
         for said in texts_cut(found, preprocess, split) if ranks.first() else ():
             warn(said)
-    module, kept = _module(job, described, vocab, rows["train"], preprocess.names)
+    module, kept = _module(job, schema, vocab, rows["train"], preprocess.names)
     with Tracker(job, scratch) as tracker:
         fitting = Fitting(job, scratch, kept, tracker.logger)
         record = TrainDecisions.of(decided(fitting))
@@ -89,7 +90,7 @@ def _train(job: Job) -> float | None:
             warn(doubt.message, doubt.help)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch, record)
-        tracker.finish(fitting.trainer, module, rows["valid"], preprocess, described, job.outputs)
+        tracker.finish(fitting.trainer, module, rows["valid"], preprocess, schema, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
@@ -116,10 +117,10 @@ def _sliceable(job: Job, data: Path) -> None:
 
 
 def _module(
-    job: Job, described: dict[str, Any], vocab: int, rows: Rows, names: Sequence[str]
+    job: Job, schema: Schema, vocab: int, rows: Rows, names: Sequence[str]
 ) -> tuple[pl.LightningModule, dict[str, Any]]:
     train, model = job.need(TrainSpec), job.need(ModelSpec)
-    made, kept = network(model, described, vocab, job.root)
+    made, kept = network(model, schema, vocab, job.root)
     if isinstance(model, Custom):
         if not isinstance(made, pl.LightningModule):
             raise StageError(
@@ -140,7 +141,7 @@ def _module(
         average=evaluate.average,
         threshold=evaluate.threshold,
     )
-    weights = _balanced(rows, outputs(described)) if train.class_weights == "balanced" else None
+    weights = _balanced(rows, len(schema.labels)) if train.class_weights == "balanced" else None
     return Learner(made, task, metrics, train, weights), kept
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspec.runtime.errors import BadRow
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
+from mlspec.runtime.preprocess.errors import BadRow
 from mlspec.runtime.preprocess.picture import BACKGROUND, picture
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlspec.runtime.errors import BundleError
 from mlspec.runtime.preprocess.base import Array, Feature, Preprocess, Row
+from mlspec.runtime.preprocess.errors import BundleError
 
 FILE = "preprocess.json"
 VERSION = 1

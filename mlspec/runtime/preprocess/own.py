@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlspec.runtime.errors import BundleError, PrepareError
 from mlspec.runtime.preprocess import packed
 from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, text, value
+from mlspec.runtime.preprocess.errors import BundleError, PrepareError
 from mlspec.runtime.preprocess.moments import spellings
 
 CHUNK: Final = 256

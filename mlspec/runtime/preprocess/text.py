@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from mlspec.runtime.errors import BundleError
 from mlspec.runtime.preprocess.base import Array, Feature, Row, text
+from mlspec.runtime.preprocess.errors import BundleError
 
 FILE = "tokenizer.json"
 

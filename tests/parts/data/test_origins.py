@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 
 from mlspec.errors import StageError  # noqa: E402
 from mlspec.learning.rows import load, origin  # noqa: E402
-from mlspec.runtime.errors import BadRow  # noqa: E402
 from mlspec.runtime.preprocess import Feature  # noqa: E402
+from mlspec.runtime.preprocess.errors import BadRow  # noqa: E402
 from tests.parts.data.project import made, write  # noqa: E402
 
 

@@ -10,7 +10,7 @@ import torch
 
 from mlspec.errors import StageError
 from mlspec.learning.build import load_module
-from mlspec.learning.rows import schema
+from mlspec.records.schema import Schema
 from tests.parts import projects
 from tests.parts.projects import Applied
 from tests.parts.train.stage import run
@@ -95,7 +95,7 @@ def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path
     assert run(project).code == 0
     found = metrics(project)
     assert found["best"]["monitor"] == "valid/error"
-    module = load_module(project.artifacts / "model", schema(project.artifacts / "data"), project.root)
+    module = load_module(project.artifacts / "model", Schema.read(project.artifacts), project.root)
     assert same(module.state_dict(), weights(project))
     assert not module.training
 
