@@ -7,12 +7,11 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlspec.parts.data.names import LONGEST_VALUE
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.spec import DataSpec
 from mlspec.runtime.preprocess.base import MAX_CHARACTERS
 
-LONGEST_CATEGORY = 1000
-"""Characters of a category: all of them stand in the schema, the profile and the server's documentation."""
 LARGEST_TARGET = 3e38
 """Targets are float32 in training; a larger one would be infinite."""
 
@@ -22,7 +21,7 @@ def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
     failures: list[Failure] = []
     for name, spec in data.columns.items():
         if spec.type in ("text", "category") and pa.types.is_string(raw.table[name].type):
-            most = MAX_CHARACTERS if spec.type == "text" else LONGEST_CATEGORY
+            most = MAX_CHARACTERS if spec.type == "text" else LONGEST_VALUE
             counts = pc.fill_null(pc.utf8_length(raw.table[name]), 0)
             rows = pc.indices_nonzero(pc.greater(counts, most)).to_pylist()
             longest = pc.max(counts).as_py() if rows else 0
