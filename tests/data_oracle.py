@@ -213,9 +213,19 @@ def _spellings(value: Any, kind: str, decided: str) -> set[str | None]:
         return {text.lower()}
     if "written with `.0`" in decided:
         return {text.removesuffix(".0")}
-    return (
-        {text[:10]} if "at midnight" in decided else {text, text.removesuffix(" 00:00:00") if text != value else text}
-    )
+    if "at midnight" in decided:
+        return {text[:10]}
+    written = {text, text.removesuffix(" 00:00:00") if text != value else text}
+    return written | _as_moment(text) if kind == "category" else {*written}
+
+
+def _as_moment(text: str) -> set[str]:
+    """How a moment stands in a category, whatever its spelling in the file; nothing for another text."""
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return set()
+    return {(time.astimezone(datetime.UTC) if time.tzinfo else time).isoformat(sep=" ")}
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ import pytest
 from mlspec.compiler import compile_project
 from tests.parts.evaluate.test_part import CLASSES, NUMBERS, codes, said
 
-HOSTILE = "it's \"q\" \\ \n{= x =} {{ y }} '''"
+HOSTILE = "it's \"q\" \\ {= x =} {{ y }} '''"
 
 
 def files(folder: Path, spec: str) -> dict[str, str]:
