@@ -82,18 +82,19 @@ def _handed() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
-    """Each test imports the modules of its own project, and hands its own choices to the stages: what one test put on the
-    path would win over a later one, and the command line hands `--target` on in the environment."""
-    path, modules, handed = list(sys.path), set(sys.modules), _handed()
+def own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each test imports the modules of its own project, and hands its own choices to the stages: what one test, or a
+    fixture of many, put on the path would win over a later one, and the command line hands `--target` on in the
+    environment."""
+    base, handed = str(tmp_path_factory.getbasetemp()), _handed()
+    path = [entry for entry in sys.path if not entry.startswith(base)]
     yield
     sys.path[:] = path
     for name in _handed().keys() - handed.keys():
         del os.environ[name]
     os.environ.update(handed)
-    for name in set(sys.modules) - modules:
-        if name.partition(".")[0] == "src":
-            del sys.modules[name]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "src"]:
+        del sys.modules[name]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -72,7 +72,9 @@ class Campaign:
         ordered = [row for _, row in sorted(zip((o["row"] for o in origins), every, strict=True), key=lambda p: p[0])]
         labels = json.loads((made / "schema.json").read_text())["target"].get("labels", [])
         rows = json.loads((made / "decisions.json").read_text())["decisions"]
-        decisions = {row["subject"]: row["reading"] for row in rows}
+        decisions: dict[str, str] = {}
+        for row in rows:  # a column may have several
+            decisions[row["subject"]] = f"{decisions.get(row['subject'], '')}{row['reading']}; "
         try:
             wrong = list(differences(given, ordered, labels, decisions))
         except UnreadableError as error:

@@ -39,7 +39,7 @@ class Surroundings:
     """Files of the project that importing each of those modules loads, its own included; under `tests` what the
     project's tests import."""
     outside: Mapping[str, tuple[Outside, ...]] = field(default_factory=dict)
-    """What each of those modules imports that is neither the project's nor Python's, through others too."""
+    """What modules of preprocessing classes import that is not the project's nor Python's, through others too."""
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Files that a stage opened and the spec does not name, by stage; those that still exist."""
     folders: tuple[str, ...] = ()
@@ -53,8 +53,8 @@ class Surroundings:
     workflows: Mapping[str, str] = field(default_factory=dict)
     """Path of each workflow in the repository that belongs to another project's folder, with that folder."""
     named: tuple[str, ...] = ()
-    """Every module, with a `/` behind it every folder, and with `./` before it all data that the spec names, found or
-    not."""
+    """Every module (with `+` before it one that serving loads), with a `/` behind it every folder, and with `./` before
+    it all data that the spec names, found or not."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
@@ -81,7 +81,8 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
     data = [name[2:] for name in named if name.startswith("./")]
-    names = [name for name in named if not name.endswith("/") and not name.startswith("./")]
+    names = [name for name in named if not name.endswith("/") and not name.startswith(("./", "+"))]
+    served = [name[1:] for name in named if name.startswith("+")]
     imports = Imports(root)
     modules, files = _modules(names, imports, root)
     return Surroundings(
@@ -90,7 +91,7 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
         modules=modules,
         files=files,
         imports=_imported(files, imports, root),
-        outside={module: of_module(imports, root, module) for module in files},
+        outside={module: of_module(imports, root, module) for module in files if module in served},
         reads=recorded(root),
         templates=_templates(root),
         folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
@@ -125,12 +126,23 @@ def _scalar(text: str) -> str:
 def _named(document: Document) -> list[str]:
     folders = [text.replace("$${", "${") for text in _values(document, {"pretrained"})]
     names = {f"{folder}/" for folder in folders if "\0" not in folder}
-    for value in _values(document, _IMPORT_KEYS):
-        module, colon, attribute = value.partition(":")
-        if colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split(".")):
-            names.add(module)
+    names |= {module for value in _values(document, _IMPORT_KEYS) if (module := _module(value))}
+    names |= {f"+{module}" for value in _served(document) if (module := _module(value))}
     paths = _values(document, _DATA_KEYS)
     return sorted(names | {f"./{path}" for path in paths if _is_path(path)})
+
+
+def _module(path: str) -> str:
+    """The module of an import path `src.model:Net`; `""` for another text."""
+    module, colon, attribute = path.partition(":")
+    whole = colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split("."))
+    return module if whole else ""
+
+
+def _served(document: Document) -> set[str]:
+    """The classes that serving loads: it has to have what they import."""
+    found = {".".join(map(str, at)): node.value for at, node in walk(document.root)}
+    return {value for at, value in found.items() if at.endswith("preprocess.class") and isinstance(value, str)}
 
 
 def _is_path(text: str) -> bool:
