@@ -95,8 +95,11 @@ def _for_project(frame: FrameType, root: Path) -> bool:
     """Whether a library's frame works on an object of a class of the project, or stores what it was given."""
     if frame.f_globals.get("__name__") in _STORING:
         return True
-    subject = type(frame.f_locals.get("self"))
-    return _own(str(getattr(sys.modules.get(subject.__module__), "__file__", "")), root)
+    subject = frame.f_locals.get("self")
+    # A DataLoader hands its dataset and functions to other processes.
+    held = vars(subject).values() if frame.f_globals.get("__name__") == _LOADING and subject is not None else ()
+    modules = {str(getattr(value, "__module__", "")) for value in (subject, *held)}
+    return any(_own(str(getattr(sys.modules.get(name), "__file__", "")), root) for name in modules)
 
 
 def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
@@ -144,6 +147,7 @@ def _package(module: object) -> str:
 _DIRECT = 2
 _STORING = ("torch.serialization",)
 """Modules that pickle objects: whether they can depends on the objects."""
+_LOADING = "torch.utils.data.dataloader"
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGE = Path(__file__).resolve().parent
 

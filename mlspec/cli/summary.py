@@ -11,6 +11,7 @@ from mlspec.cli import rehearsed, target
 from mlspec.cli.console import Console
 from mlspec.cli.outlook import Outlook, duration, to_json
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
+from mlspec.run.engines.dvc import for_people_at_dvc
 from mlspec.run.outcome import Outcome, Status
 from mlspec.run.process import last_lines
 
@@ -85,7 +86,8 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     if outcome.log:
         told = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
         for line in last_lines(root / outcome.log, _TAIL):
-            if line.strip() not in told:  # what stands above and below need not stand here too
+            # What stands above and below need not stand here too.
+            if line.strip() not in told and not for_people_at_dvc(line):
                 console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
     if outcome.help:

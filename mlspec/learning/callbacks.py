@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from mlspec.errors import StageError
+from mlspec.learning import ranks
 
 
 class Keep(Checkpoint):
@@ -129,12 +131,16 @@ def interruptible(keep: Keep) -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    owner = os.getpid()
 
     def ask(*_: Any) -> None:
+        if os.getpid() != owner:
+            return  # A worker process of a loader, which a terminal's Ctrl-C reaches too; `owner` ends it.
         if keep.asked:
             raise KeyboardInterrupt
         keep.asked = True
-        print("train: saving, then ending; once more ends at once", flush=True)
+        if ranks.first():
+            print("train: saving, then ending; once more ends at once", flush=True)
 
     for number in before:
         signal.signal(number, ask)

@@ -10,7 +10,7 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
-from multiprocessing import get_context
+from multiprocessing import get_context, get_start_method, set_start_method
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -36,13 +36,15 @@ def world(train: TrainSpec) -> int:
 def together(body: Body, job: Job, count: int) -> float | None:
     """Run `body` in `count` processes and give what the first of them gives. Raises its StageError."""
     context = get_context("spawn")
-    port = _free_port()
+    port, method = _free_port(), get_start_method()
     pipes: list[Connection] = []
     processes = []
     try:
         for rank in range(count):
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_follow, args=(body, job, rank, count, port, theirs), daemon=True)
+            # A daemonic process may not start the worker processes of a DataLoader.
+            arguments = (body, job, rank, count, port, method, theirs)
+            process = context.Process(target=_follow, args=arguments, daemon=False)
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -82,7 +84,9 @@ def _collect(pipes: list[Connection]) -> float | None:
     return result
 
 
-def _follow(body: Body, job: Job, rank: int, count: int, port: int, answer: Connection) -> None:
+def _follow(body: Body, job: Job, rank: int, count: int, port: int, method: str, answer: Connection) -> None:
+    # Else spawn, which worker processes of a DataLoader would inherit: they would have to be sent the dataset.
+    set_start_method(method, force=True)
     os.environ |= {
         "LOCAL_RANK": str(rank),
         "RANK": str(rank),

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 LONGEST: Final = 200
 """Characters of a name: it stands in tables of the terminal and the report, in metrics' labels and in responses."""
+LONGEST_VALUE: Final = 1000
+"""Characters of a category, and of a value that the spec gives a label: they stand in the schema and the profile."""
 RENAME: Final = "give the column a short name on one line, here and in the data"
 _SHOWN = 40
 
@@ -19,9 +21,14 @@ def fault(name: str) -> str:
     if not name:
         return "is empty"
     if len(name) > LONGEST:
-        return f"has {len(name):,} characters, the limit is {LONGEST} (it begins with `{_start(name)}`)"
+        return too_long(name, LONGEST)
     odd = next((char for char in name if unicodedata.category(char) in ("Cc", "Zl", "Zp")), None)
     return f"has the character {odd!a}; a name is one line of text" if odd else ""
+
+
+def too_long(text: str, most: int) -> str:
+    """What a message says of a text of more than `most` characters."""
+    return f"has {len(text):,} characters, the limit is {most:,} (it begins with `{_start(text)}`)"
 
 
 def _start(name: str) -> str:

@@ -49,7 +49,10 @@ def test_the_way_on_has_the_same_target_and_environment(
 
 
 def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "deploy.log").write_text("version 2: canary\nerror: it was bad\n  = help: mend it\n")
+    (tmp_path / "deploy.log").write_text(
+        "WARNING: 'src/__init__.py' is empty.\nRunning stage 'deploy':\n> mlspec run deploy\n"
+        "version 2: canary\nerror: it was bad\n  = help: mend it\n"
+    )
     failed = [Outcome("deploy", "failed", Reason("failed", "it was bad"), "mend it", log="deploy.log")]
     close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
     assert capsys.readouterr().err.splitlines()[1:6] == [

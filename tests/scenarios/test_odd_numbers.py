@@ -238,7 +238,7 @@ def test_two_processes_train_on_the_batches_of_one(own: bool, tmp_path: Path) ->
         case = Case(
             41,
             values=("no", "no", "yes"),
-            train=f"{train}, devices: {devices}",
+            train=f"{train}, devices: {devices}, workers: {devices - 1}",
             model=OWN if own else Case.model,
             files={"src/model.py": net},
             still="",
@@ -278,6 +278,7 @@ def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
     with pytest.raises(StageError, match=r"the valid split has 1 row, fewer than the 2 processes") as caught:
         enough(TrainSpec(), rows, 2, ours=True)
     assert caught.value.help == "train.devices: 1"
+    enough(TrainSpec(), rows, 2, ours=False)  # a data module has rows of its own
 
 
 def text(error: MlspecError) -> str:

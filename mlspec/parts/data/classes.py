@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
+from mlspec.parts.data.values import shown
 from mlspec.sections.data import DataSpec
 
 _HELP = "a classifier needs rows of at least two labels"
@@ -23,12 +24,14 @@ def several(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str
     if len(counts) < 2:
         one = labels[next(iter(counts))] if counts else ""
         others = f" (declared: {', '.join(labels[:10])})" if len(labels) > 1 else ""
-        message = f"`{column}` has 1 class: all {rows} rows have the label `{one}`{others}"
+        message = f"`{column}` has 1 class: all {rows} rows have the label {shown(one)}{others}"
         raise StageError(message, help=f"{_HELP}; see data.source{_folders(data)}")
     train = _counts([tables["train"]], column)
     if len(train) < 2 and tables["train"].num_rows:
         one = labels[next(iter(train))]
-        message = f"train has 1 of {len(counts)} classes: all of its {sum(train.values())} rows have the label `{one}`"
+        message = (
+            f"train has 1 of {len(counts)} classes: all of its {sum(train.values())} rows have the label {shown(one)}"
+        )
         raise StageError(message, help=f"{_HELP} in train; see data.split")
 
 

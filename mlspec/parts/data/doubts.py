@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlspec.parts.data.values import alike, listed
+from mlspec.parts.data.values import alike, listed, shown
 from mlspec.sections.data import DataSpec
 
 _SEVERAL = 100
@@ -36,11 +36,11 @@ def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]
 def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
     for split, table in tables.items():
         seen = set(pc.unique(table[column]).to_pylist()) if table.num_rows else set(range(len(labels)))
-        missing = [f"`{label}`" for index, label in enumerate(labels) if index not in seen]
+        missing = [shown(label) for index, label in enumerate(labels) if index not in seen]
         if missing:
             yield f"{split} has no row with the label {_named(missing)}"
     counts = {row["values"]: row["counts"] for row in pc.value_counts(tables["train"][column]).to_pylist()}
-    rare = [f"`{label}`" for index, label in enumerate(labels) if 0 < counts.get(index, 0) < _FEW]
+    rare = [shown(label) for index, label in enumerate(labels) if 0 < counts.get(index, 0) < _FEW]
     if rare and tables["train"].num_rows >= _SEVERAL:
         yield f"train has fewer than {_FEW} rows with the label {_named(rare)}"
 

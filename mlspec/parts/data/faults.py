@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from mlspec.sections import addresses
-from mlspec.sections.column_names import RENAME, fault
+from mlspec.sections.column_names import LONGEST_VALUE, RENAME, fault, too_long
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.target import Label, label_name
 from mlspec.source.document import Location
@@ -185,6 +185,10 @@ def _same_number(labels: Sequence[Label]) -> tuple[int, str] | None:
 
 def _values(data: DataSpec) -> Iterator[Finding]:
     target, at = data.target, ("data", "target", "values")
+    for word in target.values:
+        if len(word) > LONGEST_VALUE:
+            message = f"a value in data.target.values {too_long(word, LONGEST_VALUE)}"
+            yield Finding("bad-format", (*at, word), message, "write a short value in the data, and here", on="key")
     if not target.values or not target.labels:
         return
     for word, label in target.meanings.items():

@@ -14,7 +14,7 @@ import pyarrow as pa
 from mlspec.errors import StageError
 from mlspec.parts.data.contents import contents, decoded, text_lines
 from mlspec.parts.data.raw import Failure, Piece, Place
-from mlspec.parts.data.values import missing, readings, textual
+from mlspec.parts.data.values import missing, readings, shown, textual
 from mlspec.parts.data.values import text as as_text
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
@@ -210,9 +210,9 @@ def _several(value: object, path: str = "") -> Iterator[str]:
 
 
 def _repeated(path: str) -> _Fault:
-    shown = path.encode("utf-8", "backslashreplace").decode()
-    help = f"keep one `{shown}` in each of these rows, or give the second value a key of its own"
-    return _Fault(f"have the key `{shown}` more than once", help, code="repeated-key")
+    key = shown(path.encode("utf-8", "backslashreplace").decode())
+    help = f"keep one {key} in each of these rows, or give the second value a key of its own"
+    return _Fault(f"have the key {key} more than once", help, code="repeated-key")
 
 
 def _elements(text: str) -> Iterator[_Item]:

@@ -14,7 +14,7 @@ from mlspec.errors import StageError
 from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.unusable import conversion, refuse_unlabelled, refuse_unnamed
-from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, text
+from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, shown, text
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 from mlspec.sections.column_names import LONGEST
@@ -186,7 +186,7 @@ def _ambiguous(
         for claim, some in by_claim.items()
         for failure in raw.failure(
             column,
-            f"can be read as {' or as '.join(f'`{names[index]}`' for index in claim)}",
+            f"can be read as {' or as '.join(shown(names[index]) for index in claim)}",
             some,
             help=help,
             code="ambiguous-labels",
@@ -219,7 +219,7 @@ def _typed(value: object) -> str:
     """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
     kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
     text = str(value) if len(str(value)) <= LONGEST else f"{str(value)[:LONGEST]}..."
-    return f"{kind} {text}" if kind else f"`{text}`"
+    return f"{kind} {text}" if kind else shown(text)
 
 
 def _collected(data: DataSpec, raw: Raw) -> list[str]:

@@ -9,10 +9,9 @@ import pyarrow.compute as pc
 
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.runtime.preprocess.base import MAX_CHARACTERS
+from mlspec.sections.column_names import LONGEST_VALUE
 from mlspec.sections.data import DataSpec
 
-LONGEST_CATEGORY = 1000
-"""Characters of a category: all of them stand in the schema, the profile and the server's documentation."""
 LARGEST_TARGET = 3e38
 """Targets are float32 in training; a larger one would be infinite."""
 
@@ -22,7 +21,7 @@ def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
     failures: list[Failure] = []
     for name, spec in data.columns.items():
         if spec.type in ("text", "category") and pa.types.is_string(raw.table[name].type):
-            most = MAX_CHARACTERS if spec.type == "text" else LONGEST_CATEGORY
+            most = MAX_CHARACTERS if spec.type == "text" else LONGEST_VALUE
             counts = pc.fill_null(pc.utf8_length(raw.table[name]), 0)
             rows = pc.indices_nonzero(pc.greater(counts, most)).to_pylist()
             longest = pc.max(counts).as_py() if rows else 0

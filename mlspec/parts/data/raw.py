@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.errors import StageError
-from mlspec.parts.data.values import text
+from mlspec.parts.data.values import shown, text
 from mlspec.records.decisions import Decision
 from mlspec.spec.names import suggest
 
@@ -162,7 +162,7 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
     counts = Counter(names)
     twice = next((name for name in needed if counts[name] > 1), None)
     if twice is not None:
-        message = f"{piece.file} has {counts[twice]} columns named `{twice}`"
+        message = f"{piece.file} has {counts[twice]} columns named {shown(twice)}"
         help = "rename one of them in the file, or name all columns in data.format.columns"
         raise StageError(message, help=help, code="repeated-column")
     for name in needed:
@@ -182,7 +182,7 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
 def _left_out(names: Sequence[str], counts: Mapping[str, int]) -> str:
     unnamed = sum(not name.strip() for name in names)
     said = [f"{unnamed} column{'s' if unnamed != 1 else ''} without a name"] if unnamed else []
-    said += [f"{count} columns named `{name}`" for name, count in counts.items() if count > 1 and name.strip()]
+    said += [f"{count} columns named {shown(name)}" for name, count in counts.items() if count > 1 and name.strip()]
     return " and ".join(said)
 
 

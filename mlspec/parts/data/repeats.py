@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from mlspec.parts.data.raw import Place
+from mlspec.parts.data.values import shown as shown_value
 from mlspec.sections.data import DataSpec
 
 Keys = Mapping[str, Sequence[bytes]]
@@ -76,5 +77,5 @@ def _places(group: Mapping[int, tuple[str, int]], labels: Sequence[str], where: 
     said = []
     for label, at in list(group.items())[:_SHOWN]:
         place = where(*at)
-        said.append(f"{place.file}{f' row {place.row}' if place.row else ''} is `{labels[label]}`")
+        said.append(f"{place.file}{f' row {place.row}' if place.row else ''} is {shown_value(labels[label])}")
     return ", ".join(said)

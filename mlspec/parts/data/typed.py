@@ -19,7 +19,7 @@ from mlspec.parts.data.nulls import words as nulls_of
 from mlspec.parts.data.numerals import Separators, advice, number, thousands_or_decimals
 from mlspec.parts.data.raw import Failure, Raw
 from mlspec.parts.data.unusable import conversion
-from mlspec.parts.data.values import BOOLEANS, missing
+from mlspec.parts.data.values import BOOLEANS, missing, shown
 from mlspec.parts.data.words import category, text
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
@@ -126,7 +126,7 @@ def _number_decisions(
     for word, count in absent.items():
         if word:
             rows = f"{count} row{'s' if count != 1 else ''}"
-            yield Decision(subject, f"`{word}` read as missing ({rows})", "data.format.nulls")
+            yield Decision(subject, f"{shown(word)} read as missing ({rows})", "data.format.nulls")
     if booleans:
         yield Decision(subject, _AS_NUMBERS, "data.inputs")
     for key in ("thousands", "decimal"):

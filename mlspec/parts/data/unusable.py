@@ -9,7 +9,7 @@ import pyarrow as pa
 from mlspec.errors import StageError
 from mlspec.parts.data.raw import Raw
 from mlspec.parts.data.values import brief, missing, readings
-from mlspec.sections.column_names import fault
+from mlspec.sections.column_names import LONGEST_VALUE, fault
 from mlspec.sections.data import DataSpec
 
 
@@ -62,5 +62,7 @@ def refuse_unnamed(data: DataSpec, raw: Raw, values: Sequence[object]) -> None:
         help = "rename the folder; or name the class by another folder: `data: {target: {level: NUMBER}}`"
     else:
         help = "is this the column of labels? data.target.column names it; "
-        help += "give long values short names with `data: {target: {values: {VALUE: NAME}}}`"
+        long = len(str(values[row])) > LONGEST_VALUE
+        mapped = "give long values short names with `data: {target: {values: {VALUE: NAME}}}`"
+        help += "write short labels in the data" if long else mapped
     raise StageError(f"{where}: the label in `{data.target.column}` {fault(str(values[row]))}", help=help)

@@ -95,8 +95,14 @@ def escaped(word: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in a message: texts with backticks around them, so that spaces are seen."""
-    return f"`{escaped(value)}`" if isinstance(value, str) else f"`{text(value)}`"
+    """A value in a message: with backticks around it, so that spaces are seen.
+
+    A text that could be taken for another, or for the end of itself, stands in quotes, with escapes as Python has them:
+    one with a backtick, with characters that are not seen, or within quotes of its own.
+    """
+    word = value if isinstance(value, str) else text(value)
+    quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "'\""
+    return f"`{word!r}`" if quoted or "`" in word or not word.isprintable() else f"`{word}`"
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:

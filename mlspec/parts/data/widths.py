@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mlspec.parts.data.quotes import Dialect, reader
+from mlspec.parts.data.values import shown
 from mlspec.sections.data import DataSpec
 
 GENERAL = "see data.format: columns, delimiter, quoting"
@@ -46,7 +47,7 @@ def some_rows(names: Sequence[str], row: Row, dialect: Dialect) -> str:
     if row.actual < row.expected and not any(name.strip() for name in names[row.actual :]):
         count = row.expected - row.actual
         last = names[row.actual - 1]
-        return f"delete the {_columns(count)} without a name behind `{last}` from the header and from every row"
+        return f"delete the {_columns(count)} without a name behind {shown(last)} from the header and from every row"
     if row.actual > row.expected and _empty_behind(row.text, row.expected, dialect):
         return f"delete the separators behind the last value of these rows, so that each has {_columns(row.expected)}"
     return ""

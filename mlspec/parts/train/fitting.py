@@ -109,8 +109,9 @@ class Fitting:
         if not named:
             targets = rows["valid"].targets.tolist()
             self.curves.why = lambda name: undefined.reason(name.removeprefix("valid/"), targets)
-        own = user_code(self.job.root, "training", named) if named else nullcontext()
-        with interruptible(self.keep), own, _refused(named), _memory():
+        objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
+        own = user_code(self.job.root, "training", objects) if named else nullcontext()
+        with interruptible(self.keep), own, _refused(named), _memory(), _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
@@ -184,6 +185,17 @@ def _refused(module: str = "") -> Iterator[None]:
         if module and (method := next((name for name in _METHODS if name in said), "")):
             raise StageError(f"Lightning refuses {module}: {said}", help=f"see its {method}") from None
         raise StageError(f"Lightning refuses these settings: {said}", help=help) from None
+
+
+@contextmanager
+def _first_error() -> Iterator[None]:
+    """Raise the error of a loader that cannot start; Lightning's own teardown fails after it and hides it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "iter(combined_loader)" not in str(error) or not isinstance(error.__context__, Exception):
+            raise
+        raise error.__context__ from None
 
 
 @contextmanager

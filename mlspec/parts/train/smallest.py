@@ -26,7 +26,7 @@ def enough(train: TrainSpec, rows: Mapping[str, Rows], processes: int, ours: boo
     for split, found in rows.items():
         if not len(found):
             raise StageError(f"the {split} split has no rows", help="see data.split")
-        if len(found) < processes:
+        if ours and len(found) < processes:
             count = f"{len(found)} row{'s' if len(found) != 1 else ''}"
             message = f"the {split} split has {count}, fewer than the {processes} processes of the training"
             raise StageError(message, help=f"train.devices: {len(found)}")

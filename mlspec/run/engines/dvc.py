@@ -34,6 +34,11 @@ _EMPTY = re.compile(r"WARNING: '.*__init__\.py' is empty\.")
 """What DVC says of most packages, whenever a stage depends on their code."""
 
 
+def for_people_at_dvc(line: str) -> bool:
+    """Whether a line of a log is DVC's, and of no use to whoever runs mlspec."""
+    return line.startswith(_OF_DVC) or _EMPTY.fullmatch(line) is not None
+
+
 class Dvc:
     """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps.
 
@@ -81,7 +86,7 @@ class Dvc:
         start = time.monotonic()
 
         def own(line: str) -> None:
-            if not line.startswith(_OF_DVC) and not _EMPTY.fullmatch(line):
+            if not for_people_at_dvc(line):
                 watch(line)
 
         forget(self.root, stage.name)

@@ -121,7 +121,16 @@ FAULTS = {
         "data.target.labels[2]: the label has 201",
         4,
     ),
-    "values": (f"target: {{values: {{a: {LINE}, b: c}}}}", "data.target.values.a: the label has 201 characters", 1),
+    "values": (
+        f"target: {{values: {{? {'y' * 1001} : a, ? {'z' * 1000} : b}}}}",
+        "a value in data.target.values has 1,001",
+        1,
+    ),
+    "labels-of-values": (
+        f"target: {{values: {{a: {LINE}, b: c}}}}",
+        "data.target.values.a: the label has 201 characters",
+        1,
+    ),
 }
 
 

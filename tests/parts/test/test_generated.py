@@ -310,6 +310,29 @@ def test_different_outputs_name_the_row_and_both_values(exported: Exported) -> N
     assert "Max absolute difference" in output
 
 
+def test_what_differs_from_the_profile_and_the_signature_is_named(exported: Exported) -> None:
+    project = exported("text")
+    train = project.artifacts / "data/train.parquet"
+    first = pq.read_table(train)["label"][0].as_py()
+    rewrite(train, replaced("label", 0, 1 - first))
+    rewrite(project.artifacts / "data/valid.parquet", lambda table: table.slice(1))
+    for name, before, after in (
+        ("profile", '"train": ', '"train": 1'),
+        ("signature", '"type": "text"', '"type": "number"'),
+    ):
+        path = project.artifacts / f"bundle/{name}.json"
+        text = path.read_text(encoding="utf-8")
+        assert before in text
+        path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    output = pytest_in(project, "tests/test_data.py", "tests/test_contract.py").stdout
+    counts = pq.read_table(train)["label"].to_pylist()
+    label = json.loads((project.artifacts / "data/schema.json").read_text())["target"]["labels"][first]
+    assert re.search(rf"{label}: {counts.count(first)} rows, [\d.]+%, in the profile: [\d.]+%", output)
+    assert re.search(r"rows of the splits: .*'valid': (\d+).*, in the profile: .*'valid': (?!\1)\d+", output)
+    assert re.search(r"splits\.train: 1(\d+) instead of \1", output)
+    assert "sentence: 'number' instead of 'text'" in output
+
+
 def test_an_unknown_marker_is_an_error(exported: Exported) -> None:
     project = exported("numbers")
     (project.root / "tests/test_own.py").write_text("import pytest\n\n@pytest.mark.unti\ndef test_own():\n    pass\n")

@@ -55,7 +55,7 @@ def _body(root: str, step: int, number: signal.Signals, log: str) -> None:
             try:
                 Applied(Path(root)).run("train")
             except MlspecError as error:
-                print(error.message)
+                print(error.message, error.help, sep="\n")
                 os._exit(4)
             except KeyboardInterrupt:
                 os._exit(130)

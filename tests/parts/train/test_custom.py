@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Small(pl.LightningModule):
 DATA = '''
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 
 class Doubles(pl.LightningDataModule):
@@ -75,6 +76,46 @@ class Doubles(pl.LightningDataModule):
 
     def val_dataloader(self):
         return self._loader(False)
+
+
+class Workers(Doubles):
+    """The same, read by a process of its own."""
+
+    def _loader(self, shuffle):
+        collate = super()._loader(False).collate_fn
+        return DataLoader(
+            self.data, 16, shuffle, collate_fn=collate, num_workers=1, persistent_workers=True
+        )
+
+
+class Broken(Doubles):
+    """Its loader cannot begin an epoch."""
+
+    def train_dataloader(self):
+        class Rows(IterableDataset):
+            def __iter__(self):
+                raise KeyError("size")
+
+        return DataLoader(Rows(), batch_size=16)
+
+
+class Unsendable(Doubles):
+    """A worker process cannot receive its dataset."""
+
+    def train_dataloader(self):
+        self.data.scale = lambda value: value
+        return DataLoader(Own(self.data), batch_size=16, num_workers=1, multiprocessing_context="spawn")
+
+
+class Own(Dataset):
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, at):
+        return self.data[at]
 '''
 
 
@@ -113,6 +154,36 @@ def test_a_data_module_of_the_projects_own_goes_on_at_the_last_whole_epoch(tmp_p
     assert again.code == 0
     assert "going on" in again.said
     assert same(weights(whole, "last"), weights(killed, "last"))
+
+
+def of(kind: str) -> str:
+    return (
+        f'{{class: "src.model:Small", args: {{hidden: 8}}, datamodule: "src.data:{kind}", datamodule_args: {{rows: 64}}, '
+        "preprocess: none, compare_inputs: false}"
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_of_a_data_module_have_worker_processes(tmp_path: Path) -> None:
+    project = made(tmp_path, section=of("Workers"))
+    project.spec("max_epochs: 4", "max_epochs: 2, devices: 2, accelerator: cpu")
+    ended = run(project)
+    assert ended.code == 0, ended.said
+    assert metrics(project)["epochs"] == 2
+
+
+@pytest.mark.slow
+def test_a_loader_that_cannot_start_is_the_error_that_is_shown(tmp_path: Path) -> None:
+    project = made(tmp_path, section=of("Broken"))
+    ended = run(project)
+    assert ended.code == 4
+    assert "training raised KeyError: 'size'" in ended.said
+    assert re.search(r'src/data\.py:\d+ in __iter__: raise KeyError\("size"\)', ended.said)
+    project.spec("src.data:Broken", "src.data:Unsendable")
+    ended = run(project)
+    assert ended.code == 4
+    assert "training raised AttributeError: Can't pickle local object" in ended.said
+    assert "check src.model:Small and src.data:Unsendable" in ended.said
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
+from mlspec.learning.callbacks import Keep, interruptible
 from tests.parts import projects
 from tests.parts.projects import Applied
 from tests.parts.train.stage import run
@@ -89,3 +91,17 @@ def test_a_changed_setting_starts_anew(tmp_path: Path) -> None:
     again = run(project)
     assert again.code == 0
     assert "going on" not in again.said
+
+
+def test_a_worker_process_leaves_the_saving_to_its_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    keep = Keep(tmp_path / "resume.ckpt", {}, 60, None)
+    with interruptible(keep):
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+            os._exit(7 if keep.asked else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert capfd.readouterr().out == ""
+        os.kill(os.getpid(), signal.SIGINT)
+        assert keep.asked
+    assert "saving, then ending" in capfd.readouterr().out

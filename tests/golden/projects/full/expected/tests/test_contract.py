@@ -81,8 +81,22 @@ def trained_outputs(module, preprocess, rows):
 
 def test_signature_matches_the_data(predictor, schema):
     inputs = {entry["name"]: entry["type"] for entry in predictor.signature.inputs}
-    assert inputs == {name: column["type"] for name, column in schema["inputs"].items()}
-    assert list(predictor.signature.labels) == schema["target"].get("labels", [])
+    expected = {name: column["type"] for name, column in schema["inputs"].items()}
+    changed = differing(inputs, expected)
+    assert not changed, "inputs of the bundle differ from artifacts/data/schema.json:\n" + "\n".join(changed)
+    labels = list(predictor.signature.labels)
+    declared = schema["target"].get("labels", [])
+    assert labels == declared, f"the bundle has the labels {labels}, artifacts/data/schema.json has {declared}"
+
+
+def differing(actual, expected, path=""):
+    """Where two JSON values differ: a line for each, with the value of both."""
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        names = [*expected, *(name for name in actual if name not in expected)]
+        keys = [(name, f"{path}.{name}" if path else name) for name in names]
+        found = [differing(actual.get(name, "missing"), expected.get(name, "missing"), key) for name, key in keys]
+        return [line for lines in found for line in lines]
+    return [] if actual == expected else [f"{path}: {actual!r:.200} instead of {expected!r:.200}"]
 
 
 def changed_files(folder, digests):
@@ -109,12 +123,14 @@ def test_bundle_was_exported_from_this_data(bundle):
 
 
 def test_profile_matches_the_training_data(bundle, profile):
-    assert json.loads((bundle / "profile.json").read_text(encoding="utf-8")) == profile
+    changed = differing(json.loads((bundle / "profile.json").read_text(encoding="utf-8")), profile)
+    assert not changed, "bundle/profile.json differs from data/profile.json:\n" + "\n".join(changed)
 
 
 def test_serving_prepares_rows_as_evaluation_does(predictor, preprocess, rows):
     served, evaluated = (p.collate(p.features(rows)) for p in (predictor.preprocess, preprocess))
-    assert list(served) == list(evaluated)
+    message = f"serving gives the model the inputs {list(served)}, evaluation gives it {list(evaluated)}"
+    assert list(served) == list(evaluated), message
     for name in served:
         np.testing.assert_array_equal(served[name], evaluated[name], err_msg=name)
 
@@ -129,10 +145,13 @@ def prepared(predictor, splits, schema, kind):
 
 def test_texts_reach_the_model_as_tokens(predictor, splits, schema):
     _, _, made = prepared(predictor, splits, schema, "text")
-    assert made["input_ids"].dtype == made["attention_mask"].dtype == np.int64
-    assert made["input_ids"].shape == made["attention_mask"].shape
-    assert set(np.unique(made["attention_mask"])) <= {0, 1}
-    assert len(np.unique(made["input_ids"])) > 1
+    ids, mask = made["input_ids"], made["attention_mask"]
+    described = f"input_ids: {ids.dtype} {ids.shape}, attention_mask: {mask.dtype} {mask.shape}"
+    assert ids.dtype == mask.dtype == np.int64, f"{described}: both should be int64"
+    assert ids.shape == mask.shape, f"{described}: the shapes should be the same"
+    values = np.unique(mask).tolist()
+    assert set(values) <= {0, 1}, f"attention_mask has the values {values[:10]}, not only 0 and 1"
+    assert len(np.unique(ids)) > 1, f"every token of {len(ids)} training rows has the id {ids.flat[0]}"
 
 
 def test_bundle_matches_the_trained_model(predictor, module, preprocess, rows, assert_same):
@@ -144,7 +163,8 @@ def test_bundle_matches_the_trained_model(predictor, module, preprocess, rows, a
 def test_every_interface_matches_the_trained_model(predict, bundle, predictor, module, preprocess, rows, assert_same):
     predictions = predict(bundle, predictor, rows)
     expected = predictor.answers(trained_outputs(module, preprocess, rows))
-    assert len(predictions) == len(rows)
+    message = f"{predict.__name__} gives {len(predictions)} predictions for {len(rows)} rows"
+    assert len(predictions) == len(rows), message
     assert_same(numbers(predictions), numbers(expected), rows, f"{predict.__name__} and the trained model differ")
 
 
@@ -168,4 +188,5 @@ def test_missing_input_is_refused(predictor, rows):
 
 
 def test_no_rows_give_no_predictions(predictor):
-    assert predictor.predict([]) == []
+    predictions = predictor.predict([])
+    assert predictions == [], f"predictions without a row: {predictions!r:.200}"

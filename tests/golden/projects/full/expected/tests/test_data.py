@@ -64,9 +64,15 @@ def assert_no_rows(lines):
 
 
 def test_schema_matches_the_spec(schema):
-    assert {name: column["type"] for name, column in schema["inputs"].items()} == INPUTS
-    assert schema["target"]["column"] == TARGET
-    assert schema["target"]["labels"] == LABELS
+    types = {name: column["type"] for name, column in schema["inputs"].items()}
+    names = [*INPUTS, *(name for name in types if name not in INPUTS)]
+    pairs = [(name, types.get(name), INPUTS.get(name)) for name in names]
+    lines = [f"{name}: {kind}, in the spec: {declared}" for name, kind, declared in pairs if kind != declared]
+    assert not lines, "inputs of artifacts/data/schema.json:\n" + "\n".join(lines)
+    column = schema["target"]["column"]
+    assert column == TARGET, f"the target of artifacts/data/schema.json is {column}, that of the spec is {TARGET}"
+    labels = schema["target"]["labels"]
+    assert labels == LABELS, f"the labels of artifacts/data/schema.json are {labels}, those of the spec are {LABELS}"
 
 
 def test_each_split_has_rows_and_all_columns(splits):
@@ -103,13 +109,24 @@ def test_targets_are_known_labels(splits, schema):
 def test_label_shares_match_the_profile(splits, schema, profile):
     counts = Counter(splits["train"][TARGET].to_pylist())
     shares = {label: counts[index] / counts.total() for index, label in enumerate(schema["target"]["labels"])}
-    assert shares == pytest.approx(profile["columns"][TARGET]["shares"])
+    expected = profile["columns"][TARGET]["shares"]
+    names = [*shares, *(label for label in expected if label not in shares)]
+    lines = [
+        f"{label}: {counts[index]} rows, {shares.get(label, 0):.4%}, in the profile: {expected.get(label, 0):.4%}"
+        for index, label in enumerate(names)
+        if shares.get(label, 0) != pytest.approx(expected.get(label, 0))
+    ]
+    assert not lines, "shares of labels in train.parquet:\n" + "\n".join(lines)
 
 
 def test_profile_matches_the_data(splits, profile):
-    assert {name: table.num_rows for name, table in splits.items()} == profile["splits"]
+    counts = {name: table.num_rows for name, table in splits.items()}
+    assert counts == profile["splits"], f"rows of the splits: {counts}, in the profile: {profile['splits']}"
     missing = {name: splits["train"][name].null_count for name in INPUTS}
-    assert missing == {name: profile["columns"][name]["missing"] for name in INPUTS}, "missing values in train.parquet"
+    expected = {name: profile["columns"][name]["missing"] for name in INPUTS}
+    names = [name for name in INPUTS if missing[name] != expected[name]]
+    lines = [f"{name}: {missing[name]}, in the profile: {expected[name]}" for name in names]
+    assert not lines, "missing values in train.parquet:\n" + "\n".join(lines)
 
 
 def conditions(check):

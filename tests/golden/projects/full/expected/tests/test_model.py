@@ -34,7 +34,9 @@ def loss(outputs, targets):
 @torch.inference_mode()
 def test_outputs_are_finite_and_have_the_right_shape(module, preprocess, rows, schema):
     values = outputs(module, preprocess, rows)
-    assert tuple(values.shape) == (len(rows), len(schema["target"]["labels"]))
+    labels, expected = schema["target"]["labels"], (len(rows), len(schema["target"]["labels"]))
+    message = f"outputs have the shape {tuple(values.shape)}, expected {expected}: {len(rows)} rows, labels {labels}"
+    assert tuple(values.shape) == expected, message
     finite = torch.isfinite(values.reshape(len(rows), -1)).all(dim=1).tolist()
     wrong = {row: values[row].tolist() for row, good in enumerate(finite) if not good}
     assert not wrong, f"outputs that are not finite, by test row: {reprlib.repr(wrong)}"

@@ -63,8 +63,13 @@ def assert_no_rows(lines):
 
 
 def test_schema_matches_the_spec(schema):
-    assert {name: column["type"] for name, column in schema["inputs"].items()} == INPUTS
-    assert schema["target"]["column"] == TARGET
+    types = {name: column["type"] for name, column in schema["inputs"].items()}
+    names = [*INPUTS, *(name for name in types if name not in INPUTS)]
+    pairs = [(name, types.get(name), INPUTS.get(name)) for name in names]
+    lines = [f"{name}: {kind}, in the spec: {declared}" for name, kind, declared in pairs if kind != declared]
+    assert not lines, "inputs of artifacts/data/schema.json:\n" + "\n".join(lines)
+    column = schema["target"]["column"]
+    assert column == TARGET, f"the target of artifacts/data/schema.json is {column}, that of the spec is {TARGET}"
 
 
 def test_each_split_has_rows_and_all_columns(splits):
@@ -100,9 +105,13 @@ def test_target_mean_matches_the_profile(splits, profile):
 
 
 def test_profile_matches_the_data(splits, profile):
-    assert {name: table.num_rows for name, table in splits.items()} == profile["splits"]
+    counts = {name: table.num_rows for name, table in splits.items()}
+    assert counts == profile["splits"], f"rows of the splits: {counts}, in the profile: {profile['splits']}"
     missing = {name: splits["train"][name].null_count for name in INPUTS}
-    assert missing == {name: profile["columns"][name]["missing"] for name in INPUTS}, "missing values in train.parquet"
+    expected = {name: profile["columns"][name]["missing"] for name in INPUTS}
+    names = [name for name in INPUTS if missing[name] != expected[name]]
+    lines = [f"{name}: {missing[name]}, in the profile: {expected[name]}" for name in names]
+    assert not lines, "missing values in train.parquet:\n" + "\n".join(lines)
 
 
 def conditions(check):

@@ -34,7 +34,8 @@ def loss(outputs, targets):
 @torch.inference_mode()
 def test_outputs_are_finite_and_have_the_right_shape(module, preprocess, rows, schema):
     values = outputs(module, preprocess, rows)
-    assert values.numel() == len(rows)
+    message = f"outputs have the shape {tuple(values.shape)}, expected one number for each of {len(rows)} rows"
+    assert values.numel() == len(rows), message
     finite = torch.isfinite(values.reshape(len(rows), -1)).all(dim=1).tolist()
     wrong = {row: values[row].tolist() for row, good in enumerate(finite) if not good}
     assert not wrong, f"outputs that are not finite, by test row: {reprlib.repr(wrong)}"
