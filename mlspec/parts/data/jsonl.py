@@ -149,8 +149,8 @@ def _refuse_single(text: str, name: str) -> None:
 
 def _by_line(text: str) -> Iterator[_Item]:
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield _item(number, line.strip())
+        if line.strip(_SPACE):
+            yield _item(number, line.strip(_SPACE))
 
 
 def _item(number: int, text: str) -> _Item:
@@ -238,7 +238,7 @@ def _elements(text: str) -> Iterator[_Item]:
 
 
 def _rest(text: str, at: int, line: int) -> Iterator[_Item]:
-    rest = text[at:].strip()
+    rest = text[at:].strip(_SPACE)
     if rest:
         yield _Item(line, None, _Fault("stand behind the end of the list"), rest[:_SHOWN])
 

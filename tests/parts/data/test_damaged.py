@@ -194,6 +194,13 @@ def test_lists_in_lists(tmp_path: Path, depth: int, column: str) -> None:
         assert column == "spare"
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\x0b", "\x1c", "\x85", "\u00a0", "\x0c"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_json_has_four_signs_of_white_space_and_no_others(tmp_path: Path, sign: str, alone: bool) -> None:
+    contents = sign + ("\n" if alone else "") + lines()
+    assert "data/rows.jsonl line 1" in refused(tmp_path, "rows.jsonl", contents).message
+
+
 def test_json_objects_without_keys(tmp_path: Path) -> None:
     assert "has no column" in refused(tmp_path, "rows.jsonl", "{}\n{}\n").message
 
