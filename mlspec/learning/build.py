@@ -109,8 +109,12 @@ def _same_code(trained: Mapping[str, Sequence[str]], root: Path) -> None:
         )
 
 
-def load_module(model_folder: Path, schema: Schema, root: Path) -> nn.Module:
-    """The trained module of `artifacts/model/best.ckpt`; its `forward(**inputs)` gives logits. Unpickles no code."""
+def load_module(model_folder: Path, schema: Schema | Mapping[str, object], root: Path) -> nn.Module:
+    """The trained module of `artifacts/model/best.ckpt`; its `forward(**inputs)` gives logits. Unpickles no code.
+
+    The generated tests give the schema as `schema.json` has it.
+    """
+    known = schema if isinstance(schema, Schema) else Schema.model_validate(schema)
     path = model_folder / "best.ckpt"
     if not path.exists():
         raise StageError("there is no trained model", help="run the train stage first: mlspec apply --until train")
@@ -120,4 +124,4 @@ def load_module(model_folder: Path, schema: Schema, root: Path) -> nn.Module:
         raise StageError(
             f"{path.name} cannot be read: {str(error).splitlines()[0]}", help="train again: mlspec apply --force train"
         ) from None
-    return rebuilt(checkpoint, schema, root)
+    return rebuilt(checkpoint, known, root)
