@@ -66,6 +66,8 @@ class Messages:
     decisions: list[str] = field(default_factory=list)
     stopped: str = ""
     rolled_back: RolledBack | None = None
+    started: bool = False
+    """Whether the stage's body was called: the process may only have been asked for its configuration."""
 
 
 _messages = Messages()
@@ -80,6 +82,11 @@ def add(reported: Messages) -> None:
     """Take over what another process of this stage reported; its lines are in the log already."""
     _messages.warnings += reported.warnings
     _messages.decisions += reported.decisions
+
+
+def started() -> None:
+    """Report that the stage's body is called now."""
+    _messages.started = True
 
 
 def warn(text: str, help: str = "") -> None:
@@ -106,7 +113,7 @@ def rolled_back(version: str, live: str) -> None:
 
 @contextmanager
 def reported(root: Path, stage: str) -> Iterator[None]:
-    """Write the result of the stage that runs in the block, whatever ends it."""
+    """Write the result of the stage that runs in the block, whatever ends it. `stage` is one that exists."""
     global _messages
     _messages = Messages()
     try:
@@ -120,7 +127,8 @@ def reported(root: Path, stage: str) -> Iterator[None]:
     except Exception as error:
         _write(root, stage, "failed", Reason("crashed", f"this is a bug in mlspec: {type(error).__name__}: {error}"))
         raise
-    _write(root, stage, "done", Reason())
+    if _messages.started:
+        _write(root, stage, "done", Reason())
 
 
 def _failure(error: MlspecError) -> tuple[Reason, str]:

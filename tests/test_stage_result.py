@@ -17,6 +17,7 @@ def test_a_stage_that_ends_well_leaves_its_warnings_and_decisions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with reported(tmp_path, "train"):
+        stage_result.started()
         stage_result.warn("loss is nan", "lower train.learning_rate")
         stage_result.warn("loss is nan")
         stage_result.decide("checkpoint: largest valid/accuracy")
@@ -69,10 +70,17 @@ def test_what_one_stage_reports_is_not_the_next_ones(tmp_path: Path) -> None:
     with reported(tmp_path, "data"):
         stage_result.warn("of data")
     with reported(tmp_path, "train"):
+        stage_result.started()
         stage_result.add(Messages(warnings=["of another process"]))
     found = read(tmp_path, "train")
     assert found is not None
     assert found.warnings == ("of another process",)
+
+
+def test_a_process_that_did_not_call_the_body_leaves_nothing(tmp_path: Path) -> None:
+    with reported(tmp_path, "train"):
+        pass
+    assert read(tmp_path, "train") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"status": "done"}', '{"status": "x", "reason": {}}'])

@@ -32,7 +32,6 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
     """
     from mlspec.run.program import execute
-    from mlspec.stage_result import reported
     from mlspec.workspace.mutex import hold_or_serve
     from mlspec.workspace.roots import find_roots
 
@@ -42,8 +41,7 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     die_with_parent()
-    with reported(where.root, stage):
-        execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
+    execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
     return 0
 
 

@@ -33,6 +33,7 @@ from mlspec.run.overrides import checked, located, refused, tree
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.root import root_model, sections
+from mlspec.stage_result import reported, started
 
 PLUGINS = Path(__file__).parent / "plugins"
 """Hydra looks for its plugins in every `hydra_plugins` folder on the path."""
@@ -53,13 +54,18 @@ def execute(
         raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
     if not (root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
+    with reported(root, stage):
+        _run(stage, programs[stage], overrides, root, parts, alone)
+
+
+def _run(stage: str, program: str, overrides: Sequence[str], root: Path, parts: Sequence[Part], alone: Alone) -> None:
     _readable(root)
     checked(overrides)
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
     sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
-    task = _Task(stage, programs[stage], root, parts, alone)
+    task = _Task(stage, program, root, parts, alone)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
@@ -99,6 +105,7 @@ class _Task:
     def __call__(self, config: DictConfig) -> float | None:
         try:
             job = _job(config, self._root, self._parts)
+            started()
             # a job of a sweep has a folder of its own, and many may run at once
             if job.outputs != job.inputs:
                 return _told(_body(self._program), job)
