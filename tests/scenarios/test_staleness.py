@@ -129,7 +129,7 @@ def project(applied: Path, tmp_path: Path) -> Path:
 def by_mlspec(root: Path) -> dict[str, str]:
     """Why each stage would run."""
     stages = compile_project(root / "mlproject.yaml").plan.stages
-    return {name: why for name, why in reasons(stages, Tree(root)).items() if why}
+    return {name: why.text for name, why in reasons(stages, Tree(root)).items() if why}
 
 
 def by_dvc(root: Path) -> set[str]:
@@ -265,7 +265,7 @@ def test_a_stage_whose_code_mlspec_has_changed_is_out_of_date(project: Path) -> 
     stages = compile_project(project / "mlproject.yaml").plan.stages
     newer = [replace(stage, version=2) if stage.name == "evaluate" else stage for stage in stages]
     edit(VERSIONS, "evaluate: 1", "evaluate: 2")(project)
-    found = {name: why for name, why in reasons(newer, Tree(project)).items() if why}
+    found = {name: why.text for name, why in reasons(newer, Tree(project)).items() if why}
     assert found == {"evaluate": "mlspec's code of this stage changed, version 1 → 2"}
     assert by_dvc(project) == {"evaluate"}
 

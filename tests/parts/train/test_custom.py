@@ -260,4 +260,4 @@ def test_objects_among_the_hyperparameters_are_not_unpickled(tmp_path: Path) -> 
     folder.mkdir()
     torch.save({"state_dict": {}, "hyper_parameters": {"x": Fraction(1, 2)}}, folder / "best.ckpt")
     with pytest.raises(StageError, match="cannot be read"):
-        load_module(folder, {"inputs": {}, "target": {}}, tmp_path)
+        load_module(folder, {"inputs": {}, "target": {"column": "y", "type": "number"}}, tmp_path)
