@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +28,18 @@ class MlspecError(Exception):
         self.message = message
         self.help = help
         self.code = code
+
+
+_OF_THE_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
+def of_the_machine(error: BaseException) -> MlspecError | None:
+    """A full disk, a quota or a missing permission as a failure with its help; None for any other exception."""
+    if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    help = "make room there, or give yourself the right to write, then run it again"
+    return MlspecError(f"{where}{error.strerror}", help=help)
 
 
 class SpecError(MlspecError):

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlspec.errors import MlspecError, SpecError
+from mlspec.errors import MlspecError, SpecError, of_the_machine
 from mlspec.job import write_json
 
 FOLDER = ".mlspec/results"
@@ -125,7 +125,9 @@ def reported(root: Path, stage: str) -> Iterator[None]:
         _write(root, stage, "interrupted", Reason("stopped", _messages.stopped or "it was stopped"))
         raise
     except Exception as error:
-        _write(root, stage, "failed", Reason("crashed", f"this is a bug in mlspec: {type(error).__name__}: {error}"))
+        crash = Reason("crashed", f"this is a bug in mlspec: {type(error).__name__}: {error}")
+        failure = of_the_machine(error)
+        _write(root, stage, "failed", *(_failure(failure) if failure else (crash, "")))
         raise
     if _messages.started:
         _write(root, stage, "done", Reason())
@@ -157,7 +159,8 @@ def _once(lines: Sequence[str]) -> tuple[str, ...]:
 
 def forget(root: Path, stage: str) -> None:
     """Remove the result of an earlier run, before the stage runs again."""
-    _file(root, stage).unlink(missing_ok=True)
+    with suppress(NotADirectoryError):
+        _file(root, stage).unlink(missing_ok=True)
 
 
 def read(root: Path, stage: str) -> StageResult | None:

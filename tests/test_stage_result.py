@@ -48,6 +48,14 @@ def test_a_stage_that_ends_well_leaves_its_warnings_and_decisions(
             StageResult("failed", Reason("failed", "too small"), "1"),
         ),
         (KeyboardInterrupt(), StageResult("interrupted", Reason("stopped", "it was stopped"))),
+        (
+            PermissionError(13, "Permission denied", "artifacts/data"),
+            StageResult(
+                "failed",
+                Reason("failed", "artifacts/data: Permission denied"),
+                "make room there, or give yourself the right to write, then run it again",
+            ),
+        ),
         (ValueError("x"), StageResult("failed", Reason("crashed", "this is a bug in mlspec: ValueError: x"))),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import os
@@ -13,7 +12,7 @@ import click
 
 import mlspec
 from mlspec.cli.console import Console
-from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError
+from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError, of_the_machine
 
 COMMANDS: dict[str, str] = {
     "init": "Start a project that works at once.",
@@ -36,7 +35,6 @@ COMMANDS: dict[str, str] = {
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""
-_OF_THE_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 """Commands that run others' code, or for long."""
 
@@ -126,22 +124,14 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
-        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            return _refused(console, error)
+        if (failure := of_the_machine(error)) is not None:
+            console.failure(failure)
+            return failure.exit_code
         from mlspec.cli.bug import report
 
         report(console, error, arguments)
         return EXIT_BUG
     return code if isinstance(code, int) else EXIT_OK
-
-
-def _refused(console: Console, error: OSError) -> int:
-    """The disk is full, or somebody may not write there: no fault of ours."""
-    where = f"{error.filename}: " if error.filename else ""
-    help = "make room there, or give yourself the right to write, then run it again"
-    failure = MlspecError(f"{where}{error.strerror}", help=help)
-    console.failure(failure)
-    return failure.exit_code
 
 
 def _usage(console: Console, error: click.ClickException) -> int:

@@ -107,11 +107,11 @@ def _decisions(console: Console, outcome: Outcome) -> None:
 
 
 def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:
-    """Each command that would mend a lack, once, with the stages that it would bring."""
-    mends: dict[tuple[str, str], list[str]] = {}
+    """Each command that provides what is missing, once, with the stages that need it."""
+    fixes: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
         if outcome.reason.kind == "lacks" and outcome.help:
-            mends.setdefault((outcome.reason.text, outcome.help), []).append(outcome.stage)
-    for (reason, help), stages in mends.items():
+            fixes.setdefault((outcome.reason.text, outcome.help), []).append(outcome.stage)
+    for (reason, help), stages in fixes.items():
         console.say(f"skipped {', '.join(stages)}: {reason}")
         console.say(f"  = help: {help}")

@@ -81,7 +81,7 @@ class Record(Value):
 
     @classmethod
     def find(cls, artifacts: Path) -> Self | None:
-        """The record in `artifacts`; None where the file is missing or damaged: for a report of what is there."""
+        """The record in `artifacts`; None where the file is missing or damaged."""
         try:
             return cls.model_validate_json(_bytes(artifacts / cls.FILE))
         except (OSError, ValueError):

@@ -28,7 +28,7 @@ class Target:
     source: str = ""
     """Address of the project's folder in its repository; it tells projects of one name apart."""
     beginning: str = ""
-    """The same folder by the repository's first commit: its address while there is no remote."""
+    """The same folder by the repository's first commit: its address until it has a remote."""
     hasty: bool = False
     """For a look in passing: who does not answer at once is not waited for."""
 

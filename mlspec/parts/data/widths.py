@@ -43,7 +43,7 @@ def every_row(data: DataSpec, names: Sequence[str], rows: Iterable[Row], dialect
 
 
 def some_rows(names: Sequence[str], row: Row, dialect: Dialect) -> str:
-    """The help for such a row where others are as wide as the header; empty where there is no usual cause."""
+    """The help for such a row where others are as wide as the header; empty where the cause is not known."""
     if row.actual < row.expected and not any(name.strip() for name in names[row.actual :]):
         count = row.expected - row.actual
         last = names[row.actual - 1]

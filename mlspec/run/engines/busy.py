@@ -24,7 +24,7 @@ _SLACK: Final = 2.0
 """Seconds by which the clocks of file systems and processes may differ."""
 
 
-def mend(root: Path) -> None:
+def repair(root: Path) -> None:
     """Remove the entries of processes that are no more, and the whole list where it is torn.
 
     Nothing is done while a DVC works on the list: it is whole then, and DVC's own to change.
@@ -34,10 +34,10 @@ def mend(root: Path) -> None:
         return
     with _guarded(listed.with_name("rwlock.lock")) as held:
         if held:
-            _mend(listed)
+            _repair(listed)
 
 
-def _mend(listed: Path) -> None:
+def _repair(listed: Path) -> None:
     try:
         written = listed.stat()
         found = json.loads(listed.read_text(encoding="utf-8"))

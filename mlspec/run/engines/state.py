@@ -69,7 +69,7 @@ def mend(root: Path) -> None:
             write_text(lock, copy.read_text(encoding="utf-8"))
         else:
             lock.unlink()
-    busy.mend(root)
+    busy.repair(root)
 
 
 def _yaml() -> Any:

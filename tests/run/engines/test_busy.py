@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.run.engines.busy import mend
+from mlspec.run.engines.busy import repair
 
 LONG_AGO = 1_000_000_000
 Start = Callable[..., subprocess.Popen[str]]
@@ -55,7 +55,7 @@ def test_processes_that_have_ended_are_removed(tmp_path: Path, start: Start) -> 
     lives = {"pid": start(WAITS).pid, "cmd": "dvc repro x"}
     gone = {"pid": ended.pid, "cmd": "dvc"}
     busy = listed(tmp_path, {"write": {"/p/a": gone, "/p/b": lives}, "read": {"/p/c": [gone, lives], "/p/d": []}})
-    mend(tmp_path)
+    repair(tmp_path)
     assert json.loads(busy.read_text()) == {"write": {"/p/b": lives}, "read": {"/p/c": [lives]}}
 
 
@@ -63,7 +63,7 @@ def test_a_process_id_that_another_program_has_since_is_removed(tmp_path: Path, 
     """DVC asks only whether a process of that number runs, and would wait for a stranger."""
     stranger = {"pid": start(WAITS, "dvc").pid, "cmd": "dvc repro x"}
     busy = listed(tmp_path, {"write": {"/p/a": stranger}, "read": {}}, written=LONG_AGO)
-    mend(tmp_path)
+    repair(tmp_path)
     assert json.loads(busy.read_text()) == {"write": {}, "read": {}}
     assert busy.stat().st_mtime == LONG_AGO
 
@@ -72,7 +72,7 @@ def test_a_program_that_uses_dvc_under_another_name_keeps_its_entries(tmp_path: 
     """As a notebook or a server does, by DVC's Python API."""
     found = {"write": {"/p/a": {"pid": start(WAITS, "notebook").pid, "cmd": "repro"}}, "read": {}}
     busy = listed(tmp_path, found)
-    mend(tmp_path)
+    repair(tmp_path)
     assert json.loads(busy.read_text()) == found
 
 
@@ -81,7 +81,7 @@ def test_a_torn_list_is_removed(tmp_path: Path) -> None:
     busy.parent.mkdir(parents=True)
     for torn in ("", '{"write": {"/p', "[]", '{"write": {"/a": {}}}', "\0\0", "stages: {"):
         busy.write_text(torn)
-        mend(tmp_path)
+        repair(tmp_path)
         assert not busy.exists()
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_changed_while_a_dvc_works_on_it(kind: str, tmp_path: Path, s
     busy = listed(tmp_path, {})
     busy.write_text('{"write": {"/p')
     holder = start(HOLDS, str(busy.with_name("rwlock.lock")), str(busy.parent), kind)
-    worker = threading.Thread(target=mend, args=(tmp_path,))
+    worker = threading.Thread(target=repair, args=(tmp_path,))
     began = time.monotonic()
     worker.start()
     worker.join(0.5)
@@ -117,7 +117,7 @@ def test_nothing_is_changed_while_a_dvc_works_on_it(kind: str, tmp_path: Path, s
 def test_dvc_can_lock_it_afterwards(kind: str, tmp_path: Path, start: Start) -> None:
     listed(tmp_path, {}).write_text("torn")
     folder = tmp_path / ".dvc" / "tmp"
-    mend(tmp_path)
+    repair(tmp_path)
     start(HOLDS, str(folder / "rwlock.lock"), str(folder), kind).communicate("go on\n")
-    mend(tmp_path)
+    repair(tmp_path)
     assert (folder / "rwlock").read_text() == '{"write": {}, "read": {}}'
