@@ -38,7 +38,7 @@ def of_the_machine(error: BaseException) -> MlspecError | None:
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    help = "make room there, or give yourself the right to write, then run it again"
+    help = "free disk space or fix the permissions, then run the command again"
     return MlspecError(f"{where}{error.strerror}", help=help)
 
 

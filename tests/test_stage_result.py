@@ -53,7 +53,7 @@ def test_a_stage_that_ends_well_leaves_its_warnings_and_decisions(
             StageResult(
                 "failed",
                 Reason("failed", "artifacts/data: Permission denied"),
-                "make room there, or give yourself the right to write, then run it again",
+                "free disk space or fix the permissions, then run the command again",
             ),
         ),
         (ValueError("x"), StageResult("failed", Reason("crashed", "this is a bug in mlspec: ValueError: x"))),
