@@ -118,7 +118,7 @@ def test_a_full_disk_is_no_bug_of_ours(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "error: No space left on device" in done.stderr
-    assert "make room" in done.stderr
+    assert "free disk space" in done.stderr
     assert "bug" not in done.stderr
 
 
