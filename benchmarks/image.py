@@ -27,14 +27,15 @@ import torch
 from text_training import MINILM, sentences
 
 from mlspec.compiler import compile_project
+from mlspec.docker import engine
+from mlspec.docker.container import READ_ONLY
+from mlspec.docker.engine import Client
 from mlspec.job import Job
 from mlspec.learning.networks import PretrainedNetwork
 from mlspec.learning.pretrained import encoder_of
-from mlspec.learning.rows import Rows
-from mlspec.parts.export import graph
-from mlspec.parts.package import emulator, engine, image, work
-from mlspec.parts.package.container import READ_ONLY
-from mlspec.parts.package.engine import Client
+from mlspec.learning.split_rows import Rows
+from mlspec.parts.export import onnx_graph
+from mlspec.parts.package import image_build, lambda_emulator, work
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.fit import fit
 from mlspec.sections.package import DockerImage, Package
@@ -63,15 +64,15 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=512)
     parser.add_argument("--cpus", type=float, default=0.5)
     options = parser.parse_args()
-    if emulator.find() is None:
-        sys.exit(f"needs AWS's Lambda emulator: {emulator.HELP}")
+    if lambda_emulator.find() is None:
+        sys.exit(f"needs AWS's Lambda emulator: {lambda_emulator.HELP}")
     with tempfile.TemporaryDirectory() as folder:
         root, docker = Path(folder), engine.client()
         weights = project(root)
         job = Job(root, root / "artifacts", root / "artifacts", {}, {
             "project": ProjectInfo(name=NAME), "package": Package()})  # fmt: skip
         work.main(job)
-        made, base, _ = image.build(docker, job, DockerImage())
+        made, base, _ = image_build.build(docker, job, DockerImage())
         size(docker, made, base, weights)
         start(docker, made, options)
 
@@ -91,10 +92,10 @@ def project(root: Path) -> int:
     rows = Rows(None, features, np.zeros(len(features), dtype=np.int64))
     network = PretrainedNetwork(encoder_of(MINILM), 384, 2, 0.0)
     torch.set_num_threads(1)
-    graph.write(network, rows, preprocess, 18, bundle / "model.onnx", root)
+    onnx_graph.write(network, rows, preprocess, 18, bundle / "model.onnx", root)
     signature = {
         "version": 1, "name": NAME, "task": "classification", "inputs": [{"name": "sentence", "type": "text"}],
-        "output": {"labels": ["no", "yes"]}, "graph": {"inputs": list(preprocess.names), "output": graph.OUTPUT},
+        "output": {"labels": ["no", "yes"]}, "graph": {"inputs": list(preprocess.names), "output": onnx_graph.OUTPUT},
     }  # fmt: skip
     (bundle / "signature.json").write_text(json.dumps(signature))
     (bundle / "profile.json").write_text("{}")
@@ -144,12 +145,12 @@ def bare(docker: Client, made: str, bounds: tuple[str, ...], *command: str) -> f
 
 def answered(docker: Client, made: str, bounds: tuple[str, ...]) -> float:
     """Seconds from `docker run` to the first answer."""
-    mounted = ("--volume", f"{emulator.find()}:/aws-lambda-rie:ro", "--entrypoint", "/aws-lambda-rie")
+    mounted = ("--volume", f"{lambda_emulator.find()}:/aws-lambda-rie:ro", "--entrypoint", "/aws-lambda-rie")
     command = ("python", "-m", "awslambdaric", "handler.handle")
     began = time.perf_counter()
     container = docker.ask("run", "--detach", "--publish", "127.0.0.1::8080", *mounted, *bounds, made, *command)
     try:
-        address = f"http://{docker.ask('port', container, '8080')}{emulator.PATH}"
+        address = f"http://{docker.ask('port', container, '8080')}{lambda_emulator.PATH}"
         answer = patiently(address)
         seconds = time.perf_counter() - began
         if "label" not in answer:

@@ -21,7 +21,7 @@ import torch
 from mlspec.learning.batches import Buckets, Collate, lengths, loader
 from mlspec.learning.networks import PretrainedNetwork
 from mlspec.learning.pretrained import encoder, encoder_of
-from mlspec.learning.rows import Rows
+from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.base import Array, Feature
 from mlspec.runtime.preprocess.fit import fit

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import MlspecError
-from mlspec.parts.protocol import Part
-from mlspec.parts.registry import PARTS
+from mlspec.parts.all_parts import PARTS
+from mlspec.parts.part_protocol import Part
 from mlspec.plan.graph import CycleError, ordered
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage, outermost
 from mlspec.render.renderer import RenderedFile, render
+from mlspec.source.project_context import look
 from mlspec.source.reader import read
 from mlspec.source.reads import covered
-from mlspec.source.surroundings import look
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
 

@@ -3,7 +3,7 @@
 Libraries that open files without Python (pyarrow, polars, memory maps) and programs that are not Python raise no event.
 On Linux inotify sees those (`mlspec/inotify.py`). It sees every process, an editor's too, and does not say which.
 fanotify does, with rights that a container does not have; what runs inside the user's process (LD_PRELOAD, ptrace)
-would change it. So what only inotify has seen is kept apart (`Seen.native`), and `run/opened.py` judges it.
+would change it. So what only inotify has seen is kept apart (`Seen.native`), and `run/undeclared_reads.py` judges it.
 """
 
 from __future__ import annotations

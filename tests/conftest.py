@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.shipping.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -112,7 +113,7 @@ LONGEST = (
     "tests/integration/test_release.py",
     "tests/test_starters.py::test_its_whole_line",
     "tests/scenarios/test_staleness.py",
-    "tests/shipping/local/test_rehearsal.py",
+    "tests/shipping/rehearsal/test_rehearsal.py",
     "tests/integration/test_github.py::test_the_test_workflow",
     "tests/test_wheel.py",
 )

@@ -101,9 +101,9 @@ def answer(seed: int, folders: dict[str, Path]) -> None:
 @given(text=st.text(max_size=60), at=st.integers(0, 3000), gone=st.integers(0, 30))
 def test_damaged_text_is_answered(text: str, at: int, gone: int) -> None:
     """Bytes put into the file, or lost from it."""
-    from mlspec.parts.registry import PARTS
+    from mlspec.parts.all_parts import PARTS
+    from mlspec.source.project_context import Surroundings
     from mlspec.source.reader import parse
-    from mlspec.source.surroundings import Surroundings
     from mlspec.spec.check import check
 
     whole = bases()["specs/full/mlproject.yaml"]

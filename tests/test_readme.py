@@ -18,9 +18,9 @@ import pytest
 from mlspec.cli.app import COMMANDS
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
-from mlspec.parts.registry import PARTS
-from mlspec.shipping.local.home import Home
-from mlspec.shipping.local.rehearsal import Rehearsal
+from mlspec.parts.all_parts import PARTS
+from mlspec.shipping.rehearsal.processes import Home
+from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
 from tests.test_starters import TOUR, passed
 

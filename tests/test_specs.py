@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mlspec.compiler import compile_project
-from mlspec.parts.registry import PARTS
-from mlspec.spec.schema import json_schema
+from mlspec.parts.all_parts import PARTS
+from mlspec.spec.json_schema import json_schema
 from mlspec.starters import STARTERS, contents
 from tests.conftest import CHECKOUT
 

@@ -16,9 +16,9 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
 from mlspec.errors import ConflictError, MlspecError, UsageError
-from mlspec.parts.registry import PARTS
+from mlspec.parts.all_parts import PARTS
 from mlspec.render.environment import templates_folder
-from mlspec.spec.schema import json_schema
+from mlspec.spec.json_schema import json_schema
 from mlspec.starters import SCHEMA, STARTERS, contents, name_for, start
 from tests.conftest import CHECKOUT
 

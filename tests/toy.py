@@ -10,8 +10,8 @@ from pydantic import Field
 
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
-from mlspec.spec.base import Finding, SpecModel
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding, SpecModel
 
 
 class Stopping(SpecModel):

@@ -48,7 +48,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"mlspec.cli.{name}").command
+        command: click.Command = importlib.import_module(f"mlspec.cli.commands.{name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -127,7 +127,7 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
         if (failure := of_the_machine(error)) is not None:
             console.failure(failure)
             return failure.exit_code
-        from mlspec.cli.bug import report
+        from mlspec.cli.bug_report import report
 
         report(console, error, arguments)
         return EXIT_BUG

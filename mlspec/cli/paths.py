@@ -1,9 +1,8 @@
-"""Paths on the command line: which may be given at all, and a text to one of them, whole or not at all."""
+"""Paths on the command line: which may be given at all."""
 
 from __future__ import annotations
 
 import errno
-import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mlspec.errors import UsageError
-from mlspec.source.document import printable
-
-_SHOWN = 100
-
+from mlspec.workspace.output_file import brief
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -54,25 +49,3 @@ def fault(text: str) -> str:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             return f"cannot be used: {error.strerror}"
     return ""
-
-
-def brief(path: str | Path) -> str:
-    """A path for a message: what cannot be printed as an escape, the middle of a long one left out."""
-    text = printable(str(path))
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
-
-
-def save(what: str, file: Path, text: str) -> None:
-    """Write `text` to `file`. Raises UsageError where that cannot be; a folder that does not exist is not made."""
-    from mlspec.job import write_text
-
-    try:
-        if file.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        file.parent.stat()
-        if not file.parent.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        write_text(file, text)
-    except OSError as error:
-        help = "name a file in a folder that exists and that you may write to"
-        raise UsageError(f"{what} cannot be written to {brief(file)}: {error.strerror}", help=help) from None

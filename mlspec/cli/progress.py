@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from mlspec.cli.console import Console
-from mlspec.cli.outlook import duration
+from mlspec.cli.plan_text import duration
 from mlspec.diagnostics import width
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step

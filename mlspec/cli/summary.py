@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlspec.cli import rehearsed, target
+from mlspec.apply import target
+from mlspec.apply.apply_plan import Outlook, to_json
+from mlspec.child_process import last_lines
+from mlspec.cli import local_target
 from mlspec.cli.console import Console
-from mlspec.cli.outlook import Outlook, duration, to_json
+from mlspec.cli.plan_text import duration
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
-from mlspec.run.engines.dvc import for_people_at_dvc
+from mlspec.run.engines.dvc_engine import for_people_at_dvc
 from mlspec.run.outcome import Outcome, Status
-from mlspec.run.process import last_lines
 
 _TAIL = 15
 _TABLE = 20
@@ -51,7 +53,7 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     if code == EXIT_INTERRUPTED:
         console.say(f"  = help: `mlspec apply{options}` goes on from here")
     console.out(f"report: {shown}")
-    rehearsed.show(console)
+    local_target.show(console)
     return code
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from mlspec.learning.rows import Rows
+from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
 
 POOL = 50

@@ -15,7 +15,7 @@ from torch import nn
 
 from mlspec.errors import StageError
 from mlspec.job import user_code
-from mlspec.learning import code
+from mlspec.learning import model_code
 from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TabularNetwork, TextNetwork
 from mlspec.learning.pretrained import encoder, encoder_of, positions
 from mlspec.records.schema import Schema
@@ -38,7 +38,7 @@ def network(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> tuple[n
             body.requires_grad_(False)
         return made, {**described, "encoder": config}
     if isinstance(model, Custom):
-        described["code"] = code.digests(model, root)
+        described["code"] = model_code.digests(model, root)
     return _plain(model, schema, vocab, root), described
 
 
@@ -101,7 +101,7 @@ def rebuilt(checkpoint: Mapping[str, Any], schema: Schema, root: Path) -> nn.Mod
 
 def _same_code(trained: Mapping[str, Sequence[str]], root: Path) -> None:
     """Refuse weights that were trained with other code: the result would belong to neither."""
-    if found := code.changed(trained, root):
+    if found := model_code.changed(trained, root):
         files = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise StageError(
             f"the model's code has changed since the checkpoint was trained: {files}",

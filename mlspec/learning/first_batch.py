@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.learning.expected import Expected
-from mlspec.learning.indexed import batches, trained_on, undisturbed
+from mlspec.learning.expected_inputs import Expected
+from mlspec.learning.indexed_batches import batches, trained_on, undisturbed
 from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
 from mlspec.stage_result import warn
 

@@ -9,7 +9,7 @@ import torch
 
 from mlspec.errors import StageError
 from mlspec.learning.batches import Buckets, lengths, loader
-from mlspec.learning.rows import Rows
+from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess
 
 

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from mlspec.errors import StageError
-from mlspec.learning import own
+from mlspec.learning import custom_preprocess
 from mlspec.learning.pretrained import tokenizer
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess, load
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.preprocess.fit import fit
 from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifier
 
@@ -27,7 +27,7 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
             raise StageError("there is no training data", help="run the data stage first: mlspec apply --until data")
         table = pq.read_table(path, columns=list(inputs))
         if isinstance(model, Custom) and isinstance(model.preprocess, Preprocessing):
-            own.fit(model.preprocess, table.to_pylist(), inputs, folder, root, data)
+            custom_preprocess.fit(model.preprocess, table.to_pylist(), inputs, folder, root, data)
             marker.touch()
             return kept(folder), 0
         given: Path | None = None

@@ -16,7 +16,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_text
 from mlspec.learning import ranks
 from mlspec.learning.infer import logits
-from mlspec.learning.rows import Rows
+from mlspec.learning.split_rows import Rows
 from mlspec.records.schema import Schema
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess

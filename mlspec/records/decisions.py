@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from mlspec.records.base import Record
+from mlspec.records.record_file import Record
 
 
 @dataclass(frozen=True, slots=True)

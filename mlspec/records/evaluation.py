@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.records.base import Finite, Measured, Record, Value
+from mlspec.records.record_file import Finite, Measured, Record, Value
 
 
 class Constant(Value):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mlspec.records.base import OPTIONAL, Measured, Record, Value
+from mlspec.records.record_file import OPTIONAL, Measured, Record, Value
 
 
 class Gate(Value):

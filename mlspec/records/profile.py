@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.records.base import OPTIONAL, Finite, Record, Value
+from mlspec.records.record_file import OPTIONAL, Finite, Record, Value
 
 ColumnType = Literal["number", "category", "text", "image", "class"]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mlspec.records.base import Finite, Record, Value
+from mlspec.records.record_file import Finite, Record, Value
 
 
 class Perturbation(Value):

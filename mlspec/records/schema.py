@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.records.base import OPTIONAL, Record, Value
+from mlspec.records.record_file import OPTIONAL, Record, Value
 
 
 class InputSchema(Value):

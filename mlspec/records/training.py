@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.records.base import OPTIONAL, Measured, Record, Value
+from mlspec.records.record_file import OPTIONAL, Measured, Record, Value
 
 
 class Best(Value):

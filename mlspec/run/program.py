@@ -25,11 +25,11 @@ from pydantic import ValidationError
 from mlspec.diagnostics import render
 from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
-from mlspec.parts.protocol import Part
-from mlspec.parts.registry import PARTS
-from mlspec.run.failures import in_user_code
-from mlspec.run.opened import watched
+from mlspec.parts.all_parts import PARTS
+from mlspec.parts.part_protocol import Part
 from mlspec.run.overrides import checked, located, refused, tree
+from mlspec.run.undeclared_reads import watched
+from mlspec.run.user_traceback import in_user_code
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.root import root_model, sections

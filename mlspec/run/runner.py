@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from mlspec.run.engines.protocol import Engine
+from mlspec.run.engine import Engine
 from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import Schedule, Step

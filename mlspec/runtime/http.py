@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlspec.runtime.limits import Limits
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.server import Server, bound, loop, more_files
 from mlspec.runtime.service import Service, load
 

@@ -13,7 +13,7 @@ from mlspec.runtime import signature
 from mlspec.runtime.cores import cores
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.base import Array, Feature, Row
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 
 BATCH = 32
 """Rows that go through the session together; on a CPU larger batches only pad more."""

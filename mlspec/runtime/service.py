@@ -19,7 +19,7 @@ from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
 from mlspec.runtime.predictor import BATCH, Predictor
-from mlspec.runtime.preprocess.errors import BadRow
+from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.rows import RefusedError, rows
 
 MAX_ROWS: Final = 1024

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 
 FILE = "signature.json"
 VERSION = 1

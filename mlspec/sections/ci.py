@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlspec.spec.base import SpecModel
 from mlspec.spec.cron import Cron
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Identifier
 
 Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./*-]*$")]

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from mlspec.sections import addresses
 from mlspec.sections.addresses import Source
 from mlspec.sections.target import Target
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import ProjectPath
 
 SPLITS = ("train", "valid", "test")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mlspec.sections.registry import REGION
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Bound, Duration, SecretRef, shown
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,

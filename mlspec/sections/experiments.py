@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, RootModel
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.base import SpecModel
 from mlspec.spec.file_names import FileStem
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import shown
 
 Scalar = bool | int | float | str | None

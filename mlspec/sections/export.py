@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Size
 
 

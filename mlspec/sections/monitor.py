@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mlspec.spec.base import SpecModel
 from mlspec.spec.cron import Cron
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Bound, Duration, SecretRef
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]

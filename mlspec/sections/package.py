@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Size, one_line
 
 

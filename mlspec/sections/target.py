@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mlspec.sections.column_names import Name, fault
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 
 Label = str | bool | int | float
 """A label as people write it: `yes`, `true`, `1`, `0.5`."""

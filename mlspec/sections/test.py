@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from mlspec.sections.data import InputType
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 
 Perturbation = Literal[
     "typos", "case", "punctuation", "whitespace", "accents", "noise", "brightness", "shift", "missing"

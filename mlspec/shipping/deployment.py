@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlspec.shipping import address, alias, api, concurrency, function, logs, pins, role, version
-from mlspec.shipping.alias import Alias
-from mlspec.shipping.change import Change
-from mlspec.shipping.converge import Step, carry_out, changes
-from mlspec.shipping.history import History
-from mlspec.shipping.takeback import stays_back, taken_back
-from mlspec.shipping.wanted import Wanted, complete
+from mlspec.aws import (
+    alias,
+    concurrency,
+    function,
+    function_url,
+    http_api,
+    image_retention,
+    log_group,
+    published_version,
+    role,
+)
+from mlspec.aws.alias import Alias
+from mlspec.aws.change import Change
+from mlspec.aws.converge import Step, carry_out, changes
+from mlspec.aws.desired import Wanted, complete
+from mlspec.aws.release_events import History
+from mlspec.shipping.rollback import stays_back, taken_back
 
 Say = Callable[[str], object]
 
@@ -20,7 +30,7 @@ def below(wanted: Wanted) -> list[Step]:
     found = function.read(wanted.target, wanted.function.name)
     return [
         *role.steps(wanted),
-        *logs.steps(wanted),
+        *log_group.steps(wanted),
         *function.steps(wanted, found),
         *concurrency.reserved(wanted, found),
     ]
@@ -28,7 +38,7 @@ def below(wanted: Wanted) -> list[Step]:
 
 def above(wanted: Wanted) -> list[Step]:
     """What stands on the alias: the address and the copies that are always warm."""
-    return [*address.steps(wanted), *api.steps(wanted), *concurrency.provisioned(wanted)]
+    return [*function_url.steps(wanted), *http_api.steps(wanted), *concurrency.provisioned(wanted)]
 
 
 def observed(wanted: Wanted) -> list[Change]:
@@ -37,7 +47,7 @@ def observed(wanted: Wanted) -> list[Change]:
     live = alias.read(wanted.target, name, options.alias)
     steps = below(wanted)
     settled = not any(change.resource == function.resource(name) for change in changes(steps))
-    number = version.published(wanted.target, name, live) if settled else None
+    number = published_version.published(wanted.target, name, live) if settled else None
     made = [*changes(steps), *_version(name, number), *_move(wanted, live, number)]
     kept = [] if number is None or live is None else _kept(wanted, [number], release=False)
     return [*made, *changes(kept), *changes(above(wanted))]
@@ -67,9 +77,9 @@ def converge(wanted: Wanted, release: str, say: Say) -> tuple[str, Alias | None]
     name = wanted.function.name
     carry_out(below(wanted), say)
     live = alias.read(wanted.target, name, wanted.function.options.alias)
-    number = version.published(wanted.target, name, live)
+    number = published_version.published(wanted.target, name, live)
     if number is None:
-        number = version.publish(wanted.target, name, release)
+        number = published_version.publish(wanted.target, name, release)
         say(f"+ lambda version {number} of {name}")
     if live is not None:
         carry_out(above(wanted), say)
@@ -86,15 +96,17 @@ def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
     if not wanted.image:
         return []
     kept = {number: digest(wanted, number) for number in numbers}
-    return pins.steps(wanted.target, wanted.function.ecr.repository, wanted.function.name, kept, release=release)
+    return image_retention.steps(
+        wanted.target, wanted.function.ecr.repository, wanted.function.name, kept, release=release
+    )
 
 
 def url(wanted: Wanted) -> str | None:
     """Where callers reach it; None where it has no address."""
     name, options = wanted.function.name, wanted.function.options
-    if found := address.read(wanted.target, name, options.alias):
+    if found := function_url.read(wanted.target, name, options.alias):
         return str(found["FunctionUrl"])
-    gateway = api.read(wanted.target, name, wanted.project)
+    gateway = http_api.read(wanted.target, name, wanted.project)
     return str(gateway["ApiEndpoint"]) if gateway else None
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mlspec.parts.deploy.settings import log_group
-from mlspec.shipping import address, alias, api, function, logs, pins, repository, role, version
-from mlspec.shipping.converge import PROJECT, elsewhere, unpaired
-from mlspec.shipping.wanted import Wanted
+from mlspec.aws import alias, function, function_url, http_api, image_retention, published_version, repository, role
+from mlspec.aws import log_group as logs
+from mlspec.aws.cli_input import log_group
+from mlspec.aws.converge import PROJECT, elsewhere, unpaired
+from mlspec.aws.desired import Wanted
 
 
 @dataclass(frozen=True)
@@ -42,22 +43,22 @@ def _function(wanted: Wanted) -> list[Found]:
     there = function.read(target, name)
     if there is None:
         return []
-    count = len(version.versions(target, name)) - 1
+    count = len(published_version.versions(target, name)) - 1
     parts = [f"{count} version{'s' if count != 1 else ''}"]
     if alias.read(target, name, live):
         parts.append(f"alias {live}")
-    if url := address.read(target, name, live):
+    if url := function_url.read(target, name, live):
         parts.append(str(url["FunctionUrl"]))
     act = partial(target.client("lambda").delete_function, FunctionName=name)
     return [Found(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
 
 
 def _api(wanted: Wanted) -> list[Found]:
-    there = api.read(wanted.target, wanted.function.name, wanted.project)
+    there = http_api.read(wanted.target, wanted.function.name, wanted.project)
     if there is None:
         return []
     act = partial(wanted.target.client("apigatewayv2").delete_api, ApiId=there["ApiId"])
-    return [Found(api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
+    return [Found(http_api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
 
 
 def _role(wanted: Wanted) -> list[Found]:
@@ -97,7 +98,7 @@ def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
     left = _left(wanted, repository.tags_of(wanted.target, there))
     pages = client.get_paginator("list_images").paginate(repositoryName=name)
     count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
-    if images and (others := pins.others(wanted.target, name, wanted.function.name)):
+    if images and (others := image_retention.others(wanted.target, name, wanted.function.name)):
         left = left or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:
         left = left or "its images are kept; --images removes them too"

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from mlspec.diagnostics import Diagnostic, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain, printable
+from mlspec.source.project_context import Surroundings
 from mlspec.source.secrets import hide, remedy, secrets
-from mlspec.source.surroundings import Surroundings
-from mlspec.spec.base import Finding, dotted
+from mlspec.spec.empty_sections import filled
 from mlspec.spec.file_names import same_file
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
-from mlspec.spec.nulls import filled
 from mlspec.spec.overlays import nested, overlay, without
 from mlspec.spec.project import Project
 from mlspec.spec.references import resolve
 from mlspec.spec.root import HasSections, root_model, sections, sound_sections
+from mlspec.spec.spec_model import Finding, dotted
 
 MESSAGE, HELP = 400, 1500
 """Characters of a message and of its help: a value of the spec's may be as long as the file."""

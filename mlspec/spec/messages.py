@@ -10,9 +10,9 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from mlspec.source.document import Location, Node, printable
-from mlspec.spec.base import Finding, dotted
 from mlspec.spec.keys import Shape, at, fields, variants
 from mlspec.spec.names import flow, suggest
+from mlspec.spec.spec_model import Finding, dotted
 
 _KINDS = {
     "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",

@@ -7,8 +7,8 @@ from typing import TypeVar
 from pydantic import BaseModel, Field
 
 from mlspec.source.document import Plain
-from mlspec.source.surroundings import Surroundings
-from mlspec.spec.base import SpecModel
+from mlspec.source.project_context import Surroundings
+from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Name
 
 S = TypeVar("S", bound=BaseModel)

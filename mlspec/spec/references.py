@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from mlspec.diagnostics import Span
 from mlspec.source.composer import Fault
 from mlspec.source.document import Entry, Location, Node, walk
-from mlspec.spec.base import dotted
 from mlspec.spec.names import suggest
+from mlspec.spec.spec_model import dotted
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
 _POSITION = re.compile("[0-9]{1,9}")

@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError, create_model
 
-from mlspec.spec.base import SpecModel
 from mlspec.spec.file_names import FileStem
 from mlspec.spec.project import ProjectInfo
+from mlspec.spec.spec_model import SpecModel
 
 REQUIRED = ("project", "data", "model")
 

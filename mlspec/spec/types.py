@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 
 # Digits are few enough for every number to be finite, and those of ASCII: the tools that read them know no others.
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) *(B|KB|MB|GB|KiB|MiB|GiB)")

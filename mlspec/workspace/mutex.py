@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from mlspec.errors import EXIT_CONFLICT, MlspecError
 from mlspec.workspace.roots import STATE, Roots
-from mlspec.workspace.state import make_state_folder
+from mlspec.workspace.state_folder import make_state_folder
 
 PATIENCE = 60.0
 """Seconds to wait for another mlspec before giving up."""

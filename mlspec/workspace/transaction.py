@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from mlspec.errors import MlspecError
+from mlspec.workspace.digests import digest
 from mlspec.workspace.disk import Disk, UnreadableError
-from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Key, Roots
 

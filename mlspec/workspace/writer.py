@@ -13,14 +13,14 @@ import os
 import time
 
 from mlspec.errors import MlspecError
-from mlspec.workspace import record as records
+from mlspec.workspace import commit_record as records
 from mlspec.workspace.changes import Change, ChangeSet
+from mlspec.workspace.digests import digest
 from mlspec.workspace.disk import Disk
-from mlspec.workspace.fingerprint import digest
 from mlspec.workspace.lock import dump
 from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Roots
-from mlspec.workspace.state import make_state_folder, pending_folder
+from mlspec.workspace.state_folder import make_state_folder, pending_folder
 from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, encoded
 
 _WHOLE = "no generated file has changed; fix this, then run `mlspec build` again"

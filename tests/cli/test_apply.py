@@ -10,8 +10,8 @@ from dvc.repo import Repo
 
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
-from mlspec.run.engines.reasons import reasons
-from mlspec.run.engines.tree import Tree
+from mlspec.dvc.staleness import reasons
+from mlspec.dvc.tree import Tree
 from tests.parts.projects import written
 
 SPEC = """\

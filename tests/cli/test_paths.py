@@ -36,7 +36,7 @@ NO_FILE = {
 def parameters() -> Iterator[tuple[str, click.Parameter]]:
     """Each command with everything of it that takes a path."""
     for name in COMMANDS:
-        command: click.Command = importlib.import_module(f"mlspec.cli.{name}").command
+        command: click.Command = importlib.import_module(f"mlspec.cli.commands.{name}").command
         for parameter in command.params:
             kinds = isinstance(parameter.type, PathType | click.Path)
             if kinds or parameter.metavar in ("FILE", "PATH", "[DIR]", "[PLAN]"):

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from mlspec.cli.app import main
-from mlspec.parts.registry import PARTS
+from mlspec.parts.all_parts import PARTS
 from mlspec.spec.keys import known
 from mlspec.spec.reference import ANY, Key, keys
 from mlspec.spec.root import root_model
-from mlspec.spec.schema import plain_schema
+from mlspec.spec.json_schema import plain_schema
 from tests.conftest import CHECKOUT
 
 DOCUMENT = CHECKOUT / "docs" / "reference.md"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.parts.registry import PARTS
-from mlspec.source.imports import Imports
+from mlspec.parts.all_parts import PARTS
+from mlspec.source.module_imports import Imports
 from tests.conftest import CHECKOUT
 
 RECORD = Path(__file__).with_name("stages.json")

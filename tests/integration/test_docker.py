@@ -18,15 +18,16 @@ from typing import Any
 import pytest
 
 from mlspec.compiler import compile_project
+from mlspec.docker import engine
+from mlspec.docker.container import READ_ONLY, Container, running
+from mlspec.docker.engine import Client
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.package import base, emulator, engine, image, work
-from mlspec.parts.package.container import READ_ONLY, Container, running
-from mlspec.parts.package.engine import Client
-from mlspec.parts.package.proof import prove
+from mlspec.parts.package import base_image, image_build, lambda_emulator, work
+from mlspec.parts.package.image_check import prove
+from mlspec.records.release import from_labels, labels, release_record
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.package import DockerImage, Package
-from mlspec.shipping.record import from_labels, labels, release_record
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
 from tests.conftest import missing
@@ -61,7 +62,7 @@ def client(docker: str) -> Client:
 @pytest.fixture(scope="module")
 def project(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose image is built and proved, with secrets lying about in it."""
-    if emulator.find() is None:
+    if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
     root = tmp_path_factory.mktemp("project")
     write(root, LAMBDA, BASE)
@@ -72,7 +73,7 @@ def project(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in secrets:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(SECRET)
-    image.main(job(root, DockerImage()))
+    image_build.main(job(root, DockerImage()))
     for name in secrets[3:5]:
         (root / name).unlink()
     return root
@@ -114,21 +115,21 @@ def test_the_labels_say_what_led_to_it(project: Path, client: Client) -> None:
 def test_a_second_run_builds_and_proves_nothing_anew(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("artifacts/bundle/.env", "artifacts/bundle/preprocess/id.pem"):
         (project / name).unlink(missing_ok=True)
-    image.main(job(project, DockerImage()))
+    image_build.main(job(project, DockerImage()))
     before = record(project)
-    image.main(job(project, DockerImage()))
+    image_build.main(job(project, DockerImage()))
     assert record(project) == before
     assert "the same image was proved before" in capfd.readouterr().out
 
 
 def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path: Path) -> None:
     """In another folder, at another time, with another umask, and with nothing from the cache."""
-    image.main(job(project, DockerImage()))
+    image_build.main(job(project, DockerImage()))
     copy = tmp_path / "elsewhere"
     shutil.copytree(project, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(".git"))
     for file in (copy / "artifacts").rglob("*"):
         file.chmod(0o700)
-    made, _, _ = image.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
+    made, _, _ = image_build.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
     assert client.inspect(made)["RootFS"]["Layers"] == record(project)["layers"]
 
 
@@ -187,7 +188,7 @@ def test_sigterm_stops_the_container_at_once_and_well(project: Path, client: Cli
 def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, client: Client) -> None:
     before = client.inspect(TAG)["Id"]
     with pytest.raises(StageError, match=r"max_size is 10MB"):
-        image.main(job(project, DockerImage(max_size="10MB", labels={"a": "b"})))
+        image_build.main(job(project, DockerImage(max_size="10MB", labels={"a": "b"})))
     assert client.inspect(TAG)["Id"] == before
     assert record(project)["max_size_bytes"] != 10_000_000
 
@@ -229,7 +230,7 @@ def test_an_image_that_cannot_serve_is_refused(
 def test_without_the_emulator_it_is_said_and_recorded(
     project: Path, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(emulator.VARIABLE, "")
+    monkeypatch.setenv(lambda_emulator.VARIABLE, "")
     if shutil.which("aws-lambda-rie"):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
@@ -256,19 +257,19 @@ def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, c
     text_bundle(tmp_path / "artifacts" / "bundle", TAG)
     wanted = DockerImage(base=registry)
     work.main(job(tmp_path, wanted))
-    made, stood, marks = image.build(client, job(tmp_path, wanted), wanted)
+    made, stood, marks = image_build.build(client, job(tmp_path, wanted), wanted)
     digest = stood.partition("@")[2]
     assert f"{registry}@{digest}" in (tmp_path / "Dockerfile.lock").read_text()
     assert marks["org.opencontainers.image.base.digest"] == digest
     dockerfile = next(f for f in compile_project(tmp_path / "mlproject.yaml").files if f.path == "Dockerfile").text
     assert dockerfile.count(f"FROM {registry}@{digest} AS") == 3
     (tmp_path / "Dockerfile").write_text(dockerfile)
-    assert image.build(client, job(tmp_path, wanted), wanted)[:2] == (made, stood)
+    assert image_build.build(client, job(tmp_path, wanted), wanted)[:2] == (made, stood)
 
 
 def test_a_base_that_is_not_there(client: Client, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"the base image 127.0.0.1:5000/none:1 cannot be had: there is no such base"):
-        base.lookup(client, f"{REGISTRY}/none:1", "linux/amd64")
+        base_image.lookup(client, f"{REGISTRY}/none:1", "linux/amd64")
 
 
 class Severed:
@@ -325,17 +326,17 @@ def test_the_engine_stops_in_the_middle_of_a_build(
     before = record(project)
     with monkeypatch.context() as patch, pytest.raises(StageError, match=r"does not answer, or stopped") as caught:
         patch.setenv("DOCKER_HOST", severed.address)
-        image.main(job(project, DockerImage(labels={"another": "one"})))
+        image_build.main(job(project, DockerImage(labels={"another": "one"})))
     assert severed.building
     assert "mlspec apply" in caught.value.help
     assert record(project) == before
-    image.main(job(project, DockerImage()))
+    image_build.main(job(project, DockerImage()))
 
 
 def test_an_engine_that_does_not_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     with pytest.raises(StageError, match=r"does not answer"):
-        image.main(job(project, DockerImage()))
+        image_build.main(job(project, DockerImage()))
 
 
 def test_compose_serves_it(project: Path, client: Client) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlspec.shipping.local.home import Home
-from mlspec.shipping.local.rehearsal import Rehearsal
+from mlspec.shipping.rehearsal.processes import Home
+from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
 
 pytestmark = pytest.mark.slow

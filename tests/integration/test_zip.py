@@ -14,7 +14,7 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.package import emulator, image, lambda_zip, pins, work
+from mlspec.parts.package import image_build, lambda_emulator, lambda_zip, serving_pins, work
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.package import LambdaZip, Package
 from mlspec.spec.project import ProjectInfo
@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     (root / "lambda").mkdir()
     (root / "lambda" / "handler.py").write_text(HANDLER)
-    requirements = pins.requirements(PYTHON, False, ("text",))
+    requirements = serving_pins.requirements(PYTHON, False, ("text",))
     (root / "requirements-serve.txt").write_text("".join(f"{n}=={r}\n" for n, r in requirements.items()))
     text_bundle(root / "artifacts" / "bundle")
     work.main(job(root, wanted()))
@@ -72,9 +72,9 @@ def changed(project: Path, folder: Path, name: str, content: bytes | None) -> Pa
 
 
 def test_the_zip_answers_as_the_bundle_does_in_lambdas_emulator(project: Path) -> None:
-    if emulator.find() is None:
+    if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
-    image.main(job(project, wanted()))
+    image_build.main(job(project, wanted()))
     found = json.loads((project / "artifacts" / "image.json").read_text())
     data = (project / "artifacts" / "function.zip").read_bytes()
     assert (found["kind"], found["sha256"]) == ("zip", hashlib.sha256(data).hexdigest())
@@ -99,14 +99,14 @@ def test_nothing_that_serving_never_opens_is_in_it(project: Path) -> None:
         names = archive.namelist()
     assert {"handler.py", "bundle/model.onnx", "mlspec/runtime/aws_lambda.py"} <= set(names)
     assert [n for n in names if n.endswith(".pyc")]
-    unused = (*(f"{name}/" for name in pins.UNUSED), "bin/", "torch/", "mlspec/spec/")
+    unused = (*(f"{name}/" for name in serving_pins.UNUSED), "bin/", "torch/", "mlspec/spec/")
     assert not [n for n in names if n.startswith(unused) or "/tests/" in n or n.endswith(".pyi")]
 
 
 def test_without_the_emulator_the_function_is_called_and_that_is_said(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(emulator.VARIABLE, "")
+    monkeypatch.setenv(lambda_emulator.VARIABLE, "")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(project, project / "artifacts" / "function.zip")
     assert (made["emulator"], made["difference"] < 1e-6) == (False, True)

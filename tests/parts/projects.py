@@ -12,7 +12,7 @@ from types import ModuleType
 
 from mlspec.compiler import Build, compile_project
 from mlspec.job import Job
-from mlspec.parts.registry import PARTS
+from mlspec.parts.all_parts import PARTS
 
 PROGRAMS = {name: path for part in PARTS for name, path in part.PROGRAMS.items()}
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.outcome import Outcome
-from mlspec.source.surroundings import Surroundings
+from mlspec.source.project_context import Surroundings
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.stage_result import Reason
 

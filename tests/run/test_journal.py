@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlspec.report.run_history import history
 from mlspec.run.journal import Journal
 from mlspec.run.outcome import Outcome
-from mlspec.run.report.history import history
 from mlspec.stage_result import Reason
 
 

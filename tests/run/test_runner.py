@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlspec.plan.stage import Output, Stage
-from mlspec.run.engines.display import Display
-from mlspec.run.engines.protocol import Watch
+from mlspec.run.engine import Watch
+from mlspec.run.engines.dry_run import Display
 from mlspec.run.journal import Silent
 from mlspec.run.outcome import Outcome
 from mlspec.run.runner import run

@@ -19,7 +19,7 @@ from mlspec.cli.app import main
 from mlspec.errors import MlspecError, StageError
 from mlspec.sections.experiments import Sweep
 from mlspec.run.program import execute
-from mlspec.spec.base import SpecModel
+from mlspec.spec.spec_model import SpecModel
 from tests.toy import Toy
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlspec.runtime.contract import Contract
-from mlspec.runtime.preprocess.errors import BadRow
+from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.service import MAX_ROWS, Request, Service
 from tests.runtime.served import ROW, YES, Rows, service
 

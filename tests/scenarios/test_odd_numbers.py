@@ -270,8 +270,8 @@ def test_two_processes_measure_every_row_once(rows: int, tmp_path: Path) -> None
 
 
 def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
-    from mlspec.learning.rows import Rows
-    from mlspec.parts.train.smallest import enough
+    from mlspec.learning.split_rows import Rows
+    from mlspec.parts.train.minimum_rows import enough
     from mlspec.sections.train import TrainSpec
 
     rows = {name: Rows(None, [{}] * count, np.zeros(count)) for name, count in (("train", 9), ("valid", 1))}

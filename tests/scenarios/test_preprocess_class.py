@@ -189,7 +189,7 @@ def test_a_changed_module_of_the_class_trains_again(project: Applied) -> None:
 
 
 def test_a_killed_training_does_not_resume_with_another_class(project: Applied) -> None:
-    from mlspec.parts.train.fingerprint import fingerprint
+    from mlspec.parts.train.run_fingerprint import fingerprint
 
     before = fingerprint(project.job())
     (project.root / "src" / "scale.py").write_text(FROM_GUIDE["src/scale.py"] + "\n# changed\n", encoding="utf-8")

@@ -15,11 +15,11 @@ from dvc.repo import Repo
 
 from mlspec.cli.app import main
 from mlspec.compiler import compile_project
+from mlspec.dvc.params import VERSIONS
+from mlspec.dvc.staleness import reasons
+from mlspec.dvc.tree import Tree
 from mlspec.errors import StageError
-from mlspec.parts.dvc.part import VERSIONS
 from mlspec.parts.train.part import INEFFECTIVE
-from mlspec.run.engines.reasons import reasons
-from mlspec.run.engines.tree import Tree
 from mlspec.sections.train import Checkpoint, TrainSpec
 from tests.parts.projects import Applied, written
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlspec.aws.aws_target import Target
 from mlspec.compiler import compile_project
 from mlspec.job import Job
 from mlspec.parts.deploy import work as deploying
-from mlspec.parts.images import work as pushing
-from mlspec.shipping.record import Release, labels
-from mlspec.shipping.target import Target
+from mlspec.parts.registry import work as pushing
+from mlspec.records.release import Release, labels
 from tests.parts.targets import BASE, PACKAGE
 
 Run = Callable[..., tuple[int, str, str]]

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from mlspec.aws import alias
+from mlspec.aws.alias import Alias
+from mlspec.aws.aws_target import Target
+from mlspec.aws.error_messages import DEPLOY, told
+from mlspec.aws.function import settled
+from mlspec.aws.waiting import until
+from mlspec.docker.client import Docker
+from mlspec.docker.registry_client import Registry
 from mlspec.errors import StageError
-from mlspec.shipping import alias
-from mlspec.shipping.alias import Alias
-from mlspec.shipping.docker import Docker
-from mlspec.shipping.errors import DEPLOY, told
-from mlspec.shipping.function import settled
-from mlspec.shipping.registry import Registry
-from mlspec.shipping.target import Target
-from mlspec.shipping.waiting import until
 from tests.shipping.cloud import REGISTRY, Shipped, watched
 from tests.shipping.weather import answers, proxy
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+from mlspec.aws.change import told
+from mlspec.aws.desired import wanted
+from mlspec.aws.function_url import statements
 from mlspec.errors import StageError
-from mlspec.parts.package.difference import difference
-from mlspec.shipping import remote
-from mlspec.shipping.address import statements
-from mlspec.shipping.change import told
-from mlspec.shipping.rollout import start
+from mlspec.parts.package.prediction_difference import difference
+from mlspec.shipping import remote_changes, start_rollout
 from mlspec.shipping.rollout.cloudwatch import CloudWatch
-from mlspec.shipping.wanted import wanted
 from tests.shipping.cloud import SIGNATURE, Shipped, watched
 
 Make = Callable[..., Shipped]
@@ -26,8 +25,8 @@ def changes(project: Shipped) -> list[str]:
     """What a plan shows."""
     job = project.job()
     found = [
-        *remote.push(job, project.artifacts, project.target),
-        *remote.deploy(job, project.artifacts, project.target),
+        *remote_changes.push(job, project.artifacts, project.target),
+        *remote_changes.deploy(job, project.artifacts, project.target),
     ]
     return [told(change).replace(project.root.name, "NAME") for change in found]
 
@@ -322,8 +321,8 @@ def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(s
     assert not (project.artifacts / "bundle").exists()
     job = project.job()
     function = wanted(project.target, job, "").function
-    tests = start.Tests([], [], difference, 0.0)
-    published = start.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
-    meter = start.instruments(published).meter
+    tests = start_rollout.Tests([], [], difference, 0.0)
+    published = start_rollout.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
+    meter = start_rollout.instruments(published).meter
     assert isinstance(meter, CloudWatch)
     assert list(meter.labels) == ["no", "yes"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.aws.aws_target import Target
+from mlspec.aws.change import told
 from mlspec.errors import StageError
-from mlspec.shipping import remote
-from mlspec.shipping.change import told
-from mlspec.shipping.record import Release, labels
-from mlspec.shipping.target import Target
+from mlspec.records.release import Release, labels
+from mlspec.shipping import remote_changes
 from tests.parts.targets import BASE, EXPORT, codes, files
 from tests.shipping.cloud import EXAMPLES, SIGNATURE, Shipped, watched
 
@@ -41,7 +41,7 @@ def project(target: Target, tmp_path: Path) -> Shipped:
 
 
 def changes(project: Shipped) -> list[str]:
-    return [told(change) for change in remote.deploy(project.job(), project.artifacts, project.target)]
+    return [told(change) for change in remote_changes.deploy(project.job(), project.artifacts, project.target)]
 
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from mlspec.diagnostics import render
 from mlspec.errors import SpecError, UsageError
+from mlspec.source.project_context import Surroundings
 from mlspec.source.reader import parse
-from mlspec.source.surroundings import Surroundings
-from mlspec.spec.base import Finding
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 from tests.toy import Serving, Toy, Training
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import Field, RootModel
 
 from mlspec.diagnostics import Span
-from mlspec.parts.registry import PARTS
+from mlspec.parts.all_parts import PARTS
 from mlspec.source.document import Entry, Node
 from mlspec.spec import keys
-from mlspec.spec.base import SpecModel
 from mlspec.spec.overlays import nested, overlay, without
 from mlspec.spec.references import resolve
 from mlspec.spec.root import root_model
+from mlspec.spec.spec_model import SpecModel
 from tests.mutations import loaded, locations
 
 HERE = Span(1, 1, 2)

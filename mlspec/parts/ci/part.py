@@ -9,19 +9,19 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 import mlspec
-from mlspec.parts.ci import folder, pins, release
+from mlspec.parts.ci import action_pins, project_folder, release_workflow
 from mlspec.parts.package.part import image_name
-from mlspec.parts.protocol import no_stages
+from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
-from mlspec.spec.base import Finding
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 NAME: Final = "ci"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
@@ -47,7 +47,7 @@ def check(project: Project) -> Iterator[Finding]:
     ci = project.get(Ci)
     if ci is None:
         return
-    if reason := folder.fault(project.surroundings.prefix):
+    if reason := project_folder.fault(project.surroundings.prefix):
         shown = ascii(project.surroundings.prefix)
         message = f"the project's folder below the repository's root, {shown}, {reason}; workflows cannot name it"
         yield Finding("unfit-folder", ("ci",), message, "rename the folder, or remove `ci`", on="key")
@@ -98,7 +98,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     for name, template in _WORKFLOWS.items():
         if name != "release" or package is not None:
             path = workflow(project.info.name, prefix, name)
-            watched = {"paths": [f"{folder.filter_glob(prefix)}/**", path] if prefix else []}
+            watched = {"paths": [f"{project_folder.filter_glob(prefix)}/**", path] if prefix else []}
             yield Artifact(path, template, values | watched, anchor="repository")
 
 
@@ -112,13 +112,13 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
     prefix = project.surroundings.prefix
     return {
         "github": github,
-        "uses": pins.uses(),
+        "uses": action_pins.uses(),
         "prefix": prefix,
         "marker": _marker(project),
         "suffix": f" ({project.info.name})" if prefix else "",
         "artifact": f"{project.info.name}-",
         "at": f"{prefix}/" if prefix else "",
-        "glob_at": f"{folder.action_glob(prefix)}/" if prefix else "",
+        "glob_at": f"{project_folder.action_glob(prefix)}/" if prefix else "",
         "cache": _cache_key(github, prefix),
         "install": package_of(github, mlspec.__version__, *_extras(project, data)),
         "tests": "test" in project.sections,
@@ -131,7 +131,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "build_runner": _build_runner(github, package),
         "names_metrics": any(o.kind == "metric" for stage in stages for o in stage.outputs),
         "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
-        **release.values(project, github, stages),
+        **release_workflow.values(project, github, stages),
     }
 
 
@@ -163,7 +163,7 @@ def _cache_key(github: Github, prefix: str) -> str:
     """The file whose change renews the cache of packages; none on release branches, whose cache others could poison."""
     if any("release" in branch for branch in github.branches):
         return ""
-    return f"{folder.action_glob(prefix)}/mlproject.yaml" if prefix else "mlproject.yaml"
+    return f"{project_folder.action_glob(prefix)}/mlproject.yaml" if prefix else "mlproject.yaml"
 
 
 def _build_runner(github: Github, package: Package | None) -> str:

@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from mlspec.parts.data.nulls import words as nulls_of
-from mlspec.parts.data.numerals import Separators, number
-from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.values import missing, readings, text
+from mlspec.parts.data.cell_values import missing, readings, text
+from mlspec.parts.data.missing_values import words as nulls_of
+from mlspec.parts.data.number_text import Separators, number
+from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.sections.data import Check, DataSpec
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.files import Found, endings, files, listed, plural, printable
-from mlspec.parts.data.raw import Piece
+from mlspec.parts.data.input_paths import watched
+from mlspec.parts.data.raw_rows import Piece
 from mlspec.parts.data.sniff import head, is_image
-from mlspec.parts.data.watched import watched
+from mlspec.parts.data.source_files import Found, endings, files, listed, plural, printable
 from mlspec.records.decisions import Decision
 from mlspec.sections import addresses
 from mlspec.sections.data import PICTURES, DataSpec

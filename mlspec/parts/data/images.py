@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.files import Links, plural
+from mlspec.parts.data.input_paths import watched
 from mlspec.parts.data.pixels import sample
-from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.parts.data.sniff import placeholder
-from mlspec.parts.data.watched import watched
+from mlspec.parts.data.source_files import Links, plural
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.picture import BACKGROUND, NOT_APPLIED, ON_BACKGROUND, AmbiguousImageError, picture
 from mlspec.sections.data import PICTURES, DataSpec

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.contents import contents, decoded, text_lines
-from mlspec.parts.data.raw import Failure, Piece, Place
-from mlspec.parts.data.values import missing, readings, shown, textual
-from mlspec.parts.data.values import text as as_text
+from mlspec.parts.data.cell_values import missing, readings, shown, textual
+from mlspec.parts.data.cell_values import text as as_text
+from mlspec.parts.data.file_contents import contents, decoded, text_lines
+from mlspec.parts.data.raw_rows import Failure, Piece, Place
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 

@@ -11,10 +11,10 @@ from decimal import Decimal
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.nulls import words as nulls_of
-from mlspec.parts.data.raw import Failure, Raw
-from mlspec.parts.data.unusable import conversion, refuse_unlabelled, refuse_unnamed
-from mlspec.parts.data.values import Reading, alike, escaped, listed, missing, readings, shown, text
+from mlspec.parts.data.cell_values import Reading, alike, escaped, listed, missing, readings, shown, text
+from mlspec.parts.data.missing_values import words as nulls_of
+from mlspec.parts.data.raw_rows import Failure, Raw
+from mlspec.parts.data.unusable_types import conversion, refuse_unlabelled, refuse_unnamed
 from mlspec.records.decisions import Decision
 from mlspec.runtime.preprocess.moments import is_date, moment, spelled
 from mlspec.sections.column_names import LONGEST

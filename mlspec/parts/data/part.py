@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mlspec.parts.data import faults
-from mlspec.parts.data.watched import watched
-from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.data import section_checks
+from mlspec.parts.data.input_paths import watched
+from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.sections import addresses
 from mlspec.sections.data import SPLITS, DataSpec
-from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -29,7 +29,7 @@ def check(project: Project) -> Iterator[Finding]:
     data = project.get(DataSpec)
     if data is None:
         return
-    for rule in faults.RULES:
+    for rule in section_checks.RULES:
         yield from rule(data, project)
 
 

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from mlspec.errors import StageError
-from mlspec.parts.data.contents import contents, in_utf8, text_lines
-from mlspec.parts.data.nulls import words
+from mlspec.parts.data.file_contents import contents, in_utf8, text_lines
+from mlspec.parts.data.missing_values import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
-from mlspec.parts.data.raw import Failure, Piece, Place
-from mlspec.parts.data.widths import Row, every_row, some_rows
+from mlspec.parts.data.raw_rows import Failure, Piece, Place
+from mlspec.parts.data.row_widths import Row, every_row, some_rows
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from mlspec.errors import StageError
-from mlspec.parts.data.raw import Failure, Raw
+from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.sections.data import SPLITS, DataSpec
 
 Unit = list[int]

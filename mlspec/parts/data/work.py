@@ -11,20 +11,20 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_json
-from mlspec.parts.data import origins, report
+from mlspec.parts.data import failure_report, row_origins
 from mlspec.parts.data.checks import checked
-from mlspec.parts.data.classes import several
-from mlspec.parts.data.doubts import doubts
+from mlspec.parts.data.class_counts import several
+from mlspec.parts.data.data_warnings import doubts
+from mlspec.parts.data.duplicate_rows import repeats
 from mlspec.parts.data.labels import label_names
-from mlspec.parts.data.limits import beyond
-from mlspec.parts.data.measurable import measurable
+from mlspec.parts.data.metric_checks import measurable
 from mlspec.parts.data.pixels import compared
-from mlspec.parts.data.profile import profile
-from mlspec.parts.data.raw import Failure, Raw, merged
-from mlspec.parts.data.read import read
-from mlspec.parts.data.repeats import repeats
+from mlspec.parts.data.profiling import profile
+from mlspec.parts.data.raw_rows import Failure, Raw, merged
+from mlspec.parts.data.read_source import read
 from mlspec.parts.data.split import divided, splits
-from mlspec.parts.data.typed import typed
+from mlspec.parts.data.typed_rows import typed
+from mlspec.parts.data.value_limits import beyond
 from mlspec.parts.evaluate import slices
 from mlspec.records.decisions import DataDecisions, Decision
 from mlspec.records.profile import ColumnProfile, Profile
@@ -55,7 +55,7 @@ def main(job: Job) -> None:
         failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
         said += result.doubts
-    (job.outputs / report.FILE).unlink(missing_ok=True)
+    (job.outputs / failure_report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
     rows, failures = divided(data, made[""])
     _stop(job, data, failures)
@@ -64,10 +64,10 @@ def main(job: Job) -> None:
     measurable(job, data, tables)
     record = DataDecisions.of(decisions)
     partial = fresh(job.outputs / "data")
-    origins.write(partial, made, rows)
+    row_origins.write(partial, made, rows)
     _write(partial, data, tables, labels)
-    where = functools.partial(origins.place, made, rows)
-    alike = compared(data, tables, pixels, functools.partial(origins.origin, made, rows))
+    where = functools.partial(row_origins.place, made, rows)
+    alike = compared(data, tables, pixels, functools.partial(row_origins.origin, made, rows))
     for doubt in (*said, *doubts(data, tables, labels), *repeats(data, alike, labels, where)):
         warn(doubt)
     write_json(partial / Path(record.FILE).name, record.to_json())
@@ -78,7 +78,7 @@ def main(job: Job) -> None:
 
 def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
     if failures:
-        raise report.refusal(job, data, merged(failures))
+        raise failure_report.refusal(job, data, merged(failures))
 
 
 def _rows_read(name: str, raw: Raw) -> Decision:

@@ -7,8 +7,9 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.deploy import environments, limits, rights, settings
-from mlspec.parts.images.settings import github_trust
+from mlspec.aws import cli_input, policies
+from mlspec.aws.ecr import github_trust
+from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci
@@ -16,15 +17,15 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 NAME: Final = "deploy"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
 PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
-OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote:deploy"}
+OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote_changes:deploy"}
 
-name_after = environments.name_after
+name_after = environment_names.name_after
 
 _PLAIN: Final = "lambda/settings.json.j2"
 
@@ -34,15 +35,15 @@ def check(project: Project) -> Iterator[Finding]:
     deploy = project.get(Deploy)
     if deploy is None:
         return
-    yield from environments.check(project, deploy)
+    yield from environment_names.check(project, deploy)
     if deploy.lambda_ is not None:
         yield from _sections(project, deploy.lambda_)
-        yield from limits.check(deploy.lambda_, project.get(Package))
+        yield from lambda_limits.check(deploy.lambda_, project.get(Package))
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
             message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
-        yield from limits.rollout(deploy.rollout, deploy.lambda_)
+        yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
     if deploy.iac != "none":
         yield Finding(
@@ -77,13 +78,13 @@ def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
         yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use the registry's")
 
 
-def _function(project: Project) -> settings.Function | None:
+def _function(project: Project) -> cli_input.Function | None:
     """All that the function follows from; None where something of it is missing."""
     deploy, package = project.get(Deploy), project.get(Package)
     if deploy is None or deploy.lambda_ is None or package is None:
         return None
-    ecr = settings.ecr_of(deploy.lambda_, project.get(Registry))
-    return settings.Function(project.info, deploy.lambda_, package, ecr) if ecr else None
+    ecr = cli_input.ecr_of(deploy.lambda_, project.get(Registry))
+    return cli_input.Function(project.info, deploy.lambda_, package, ecr) if ecr else None
 
 
 def stages(project: Project) -> Iterator[Stage]:
@@ -109,7 +110,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if function is None:
         return
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    made = {**settings.files(function), **rights.files(function)}
+    made = {**cli_input.files(function), **policies.files(function)}
     ci = project.get(Ci)
     if ci is not None and project.get(Registry) is None:  # with a registry, it lies beside the right to push
         made["github-trust"] = github_trust(function.ecr, ci.github.repository, ci.github.environment)

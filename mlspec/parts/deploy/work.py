@@ -7,20 +7,21 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from mlspec.aws import alias
+from mlspec.aws.alias import Alias
+from mlspec.aws.aws_target import Target
+from mlspec.aws.converge import carry_out, nameless
+from mlspec.aws.desired import Archive, Wanted, place, wanted
+from mlspec.aws.error_messages import DEPLOY, told
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.deploy import audience
+from mlspec.parts.deploy import sample_requests
 from mlspec.parts.export.lineage import config_digest
-from mlspec.parts.package.difference import TOLERANCE, difference
+from mlspec.parts.package.prediction_difference import TOLERANCE, difference
 from mlspec.sections.package import Package
-from mlspec.shipping import alias, callers, deployment, pushing, releases
-from mlspec.shipping.alias import Alias
-from mlspec.shipping.choice import current
-from mlspec.shipping.converge import carry_out, nameless
-from mlspec.shipping.errors import DEPLOY, told
-from mlspec.shipping.rollout.start import Published, Tests, history, roll_out
-from mlspec.shipping.target import Target
-from mlspec.shipping.wanted import Archive, Wanted, place, wanted
+from mlspec.shipping import breaking_changes, deployment, image_push, release_file
+from mlspec.shipping.start_rollout import Published, Tests, history, roll_out
+from mlspec.shipping.target_choice import current
 from mlspec.stage_result import warn
 
 
@@ -38,15 +39,15 @@ def ship(job: Job, target: Target) -> None:
         if said := nameless(target, asked.project):
             warn(said)
         _keep(asked)
-        packed = None if asked.archive is None else pushing.signature(job.inputs)
-        callers.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
+        packed = None if asked.archive is None else image_push.signature(job.inputs)
+        breaking_changes.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
         number, live = deployment.converge(asked, tag, _say)
         before = live.version if live else None
         _note(asked, number, digest or (archive.sha256 if archive else ""), packed, job)
         deployment.keep(asked, number, before, say=_say, release=False)
         try:
             now = roll_out(
-                Published(job, asked.target, asked.function, number, tests, lambda: audience.rows(job.inputs))
+                Published(job, asked.target, asked.function, number, tests, lambda: sample_requests.rows(job.inputs))
             )
         finally:
             address = _settled(asked, job)
@@ -55,19 +56,19 @@ def ship(job: Job, target: Target) -> None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
             deployment.keep(asked, now.version, before, say=_say, release=True)
-        releases.complete(job.outputs, _function(asked, now, address))
+        release_file.complete(job.outputs, _function(asked, now, address))
     _say(f"{asked.function.name}:{now.name} is version {now.version}")
 
 
 def _code(job: Job) -> tuple[str, str, Archive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        found = pushing.zipped(job.inputs, job)
+        found = image_push.zipped(job.inputs, job)
         if found is None:
             raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
-        releases.pushed(job.outputs, found[1], None)
+        release_file.pushed(job.outputs, found[1], None)
         return str(found[1].get("commit") or "")[:12], "", found[0]
-    record = releases.read(job.inputs)
+    record = release_file.read(job.inputs)
     if record is None or not record.get("image"):
         raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
     return record["image"].get("tag", ""), record["image"]["digest"], None
@@ -76,7 +77,7 @@ def _code(job: Job) -> tuple[str, str, Archive | None]:
 def _keep(asked: Wanted) -> None:
     """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
     if asked.target.kind == "local" and asked.archive is not None:
-        from mlspec.shipping.local.rehearsal import here
+        from mlspec.shipping.rehearsal.rehearsal import here
 
         here().keep(asked.archive.path, asked.archive.sha256)
 
@@ -85,7 +86,7 @@ def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | Non
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
-        record = (releases.read(job.inputs) or {}).get("release") or {}
+        record = (release_file.read(job.inputs) or {}).get("release") or {}
         # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
         config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
         whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
@@ -98,11 +99,11 @@ def _told(asked: Wanted, number: str, job: Job) -> None:
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
         events = history(asked.target, asked.function).read()
-        releases.rolled_out(job.outputs, [event for event in events if event.version == number])
+        release_file.rolled_out(job.outputs, [event for event in events if event.version == number])
 
 
 def _tests(job: Job) -> Tests:
-    examples = ((pushing.record(job.inputs) or {}).get("proof") or {}).get("examples")
+    examples = ((image_push.record(job.inputs) or {}).get("proof") or {}).get("examples")
     if not examples:
         message = "nothing here says what the model is to answer: artifacts/image.json has no examples"
         raise StageError(message, help="build and try it again: mlspec apply --force image")
@@ -113,9 +114,9 @@ def _settled(asked: Wanted, job: Job) -> str | None:
     """Of a rehearsal, the containers that are needed now and no others; gives its address."""
     if asked.target.kind == "aws":
         return None
-    from mlspec.shipping.local.callers import settle
+    from mlspec.shipping.rehearsal.rehearsed_traffic import settle
 
-    example = next(iter(audience.rows(job.inputs) or _tests(job).rows), None)
+    example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
     return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
 
 

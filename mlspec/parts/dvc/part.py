@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlspec.parts.protocol import no_check as check
-from mlspec.parts.protocol import no_stages as stages
+from mlspec.dvc.params import VERSIONS, params
+from mlspec.parts.part_protocol import no_check as check
+from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -17,8 +18,6 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "dvc"
 SECTIONS: Mapping[str, Any] = {}
 PROGRAMS: Mapping[str, str] = {}
-VERSIONS = "conf/versions.yaml"
-"""Holds the version of each stage's code, a parameter of the stage like any other."""
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -72,17 +71,6 @@ def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
     code, reads = project.surroundings.code, {*project.surroundings.reads.get("data", ())} - {*data.deps}
     holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
     return tuple(path for path in stage.inputs if path not in {*made, *holds_code, *reads})
-
-
-def params(stage: Stage) -> dict[str, list[str]]:
-    """Files of `conf/` with the keys that the stage depends on; no keys means all."""
-    found: dict[str, list[str]] = {}
-    for name in stage.params:
-        section, _, key = name.partition(".")
-        keys = found.setdefault(f"conf/{section}/default.yaml", [])
-        if key:
-            keys.append(key)
-    return {**found, VERSIONS: [stage.name]}
 
 
 def literal(text: str) -> str:

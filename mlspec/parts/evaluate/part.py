@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mlspec.parts.evaluate.gates import Target, parse, possible
+from mlspec.parts.evaluate.gate_targets import Target, parse, possible
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
-from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.sections.metric_names import NAMES, PER_CLASS, Task
 from mlspec.sections.model import Custom, ModelSpec
-from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
 NAME = "evaluate"
 SECTIONS = {"evaluate": EvaluateSpec}
-PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.judge:main"}
+PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.gate_check:main"}
 METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
 PASSED = "artifacts/evaluate/passed.json"
 """Says only that the gates were passed: what follows them need not run again when a bound changes that still holds."""

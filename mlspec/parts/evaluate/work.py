@@ -20,10 +20,10 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.prepare import kept as kept_preprocess
-from mlspec.learning.rows import load, texts_cut
-from mlspec.parts.evaluate import calibration, constant
+from mlspec.learning.split_rows import load, texts_cut
+from mlspec.parts.evaluate import baseline, calibration
 from mlspec.parts.evaluate.slices import cut, unknown
-from mlspec.parts.evaluate.undefined import reasons
+from mlspec.parts.evaluate.undefined_metrics import reasons
 from mlspec.records import evaluation as records
 from mlspec.records.evaluation import Calibration, Evaluation
 from mlspec.records.schema import Schema, TargetSchema
@@ -58,7 +58,7 @@ def main(job: Job) -> None:
     report.model_copy(update={"slices": slices, "undefined": undefined}).write(job.outputs)
     for name, value in report.metrics.items():
         print(f"{name} {f'not defined: {undefined[name]}' if value is None else f'{value:.4f}'}")
-    if report.constant and (doubt := constant.no_better(report.metrics, report.constant)):
+    if report.constant and (doubt := baseline.no_better(report.metrics, report.constant)):
         warn(doubt)
 
 
@@ -87,7 +87,7 @@ def _classes(
         task="classification",
         rows=len(target),
         metrics=of_classified(names, found),
-        constant=constant.label(names, found, labels),
+        constant=baseline.label(names, found, labels),
         per_class=dict(zip(labels, per_class(found), strict=True)),
         calibration=Calibration(ece=calibration.error(bins)),
     )
@@ -111,7 +111,7 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
         task="regression",
         rows=len(target),
         metrics=scores("regression", names, values, target),
-        constant=constant.number(names, target),
+        constant=baseline.number(names, target),
     )
     return report, measure
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from mlspec.parts.evaluate.part import PASSED, code
 from mlspec.parts.export.opsets import EXPORTED, newest
-from mlspec.parts.package.pins import ONNXRUNTIME
-from mlspec.parts.protocol import no_artifacts as artifacts
+from mlspec.parts.package.serving_pins import ONNXRUNTIME
+from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec
-from mlspec.spec.base import Finding
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

@@ -17,10 +17,10 @@ from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import kept as kept_preprocess
-from mlspec.learning.rows import Rows, load
-from mlspec.parts.export.graph import OUTPUT, write
+from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.export.lineage import lineage
-from mlspec.parts.export.proof import batches, compare, opened, ran, within
+from mlspec.parts.export.onnx_graph import OUTPUT, write
+from mlspec.parts.export.parity import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.schema import Schema

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.parts.protocol import no_stages as stages
+from mlspec.parts.part_protocol import no_artifacts as artifacts
+from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
 from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Preprocessing, TextClassifier
 from mlspec.sections.model import Tabular as TabularModel
 from mlspec.source.python import Signature, find_class, methods, module_names, signature, unreadable
-from mlspec.spec.base import Finding
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

@@ -8,15 +8,15 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from mlspec.parts.monitor import dashboard, fields, rules
-from mlspec.parts.protocol import no_stages
+from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
-from mlspec.spec.base import Finding
-from mlspec.spec.environments import at, shared
 from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
+from mlspec.spec.shared_values import at, shared
+from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import bound_parts, duration_seconds
 
 NAME: Final = "monitor"

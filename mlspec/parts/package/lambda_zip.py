@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh
-from mlspec.parts.package import emulator, limits, pins, wheels
-from mlspec.parts.package.answers import Expected
-from mlspec.parts.package.process import Asked, through_emulator, without_emulator
+from mlspec.parts.package import lambda_emulator, package_limits, serving_pins, wheels
+from mlspec.parts.package.lambda_process import Asked, through_emulator, without_emulator
+from mlspec.parts.package.prediction_check import Expected
+from mlspec.records.release import labels, read_commit, release_record
 from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import LambdaZip
-from mlspec.shipping.record import labels, read_commit, release_record
 from mlspec.spec.types import size_bytes
 from mlspec.stage_result import warn
 
@@ -51,7 +51,7 @@ def record(job: Job, wanted: LambdaZip, function: Lambda | None) -> dict[str, An
         "size_bytes": len(data),
         "unpacked_bytes": unpacked,
         "max_size_bytes": size_bytes(wanted.max_size),
-        "direct": len(data) <= limits.MAX_DIRECT,
+        "direct": len(data) <= package_limits.MAX_DIRECT,
         "labels": labels(release_record(job.root, job.inputs, commit), signature, commit),
         "proof": prove(file, job.inputs / "bundle", wanted, function, job.scratch),
     }
@@ -83,10 +83,10 @@ def prove(file: Path, bundle: Path, wanted: LambdaZip, function: Lambda | None, 
 def _tried(
     task: Path, program: Path, expected: Expected, wanted: LambdaZip, function: Lambda | None, scratch: Path
 ) -> dict[str, Any]:
-    binary, before = emulator.find(), _listing(task)
+    binary, before = lambda_emulator.find(), _listing(task)
     if binary is None:
         asked = without_emulator(program, task, HANDLER, expected.events())
-        made = _not_proved(f"AWS's Lambda emulator is not on this machine; {emulator.HELP}")
+        made = _not_proved(f"AWS's Lambda emulator is not on this machine; {lambda_emulator.HELP}")
     else:
         client = _client(wanted, scratch)
         asked = through_emulator(binary, program, task, client, HANDLER, expected.events())
@@ -119,7 +119,7 @@ def _program(wanted: LambdaZip) -> tuple[Path | None, str]:
 
 def _client(wanted: LambdaZip, scratch: Path) -> Path:
     """awslambdaric, which Lambda's own Python brings, in a folder kept from one time to the next."""
-    requirements = pins.lambda_client()
+    requirements = serving_pins.lambda_client()
     folder = scratch / "-".join(("lambda-client", wanted.python, *requirements.values()))
     if not folder.is_dir():
         partial = fresh(folder)

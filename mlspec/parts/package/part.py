@@ -8,21 +8,21 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from mlspec.parts.package import imports, limits, pins
+from mlspec.parts.package import package_limits, served_imports, serving_pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import DockerImage, Package
-from mlspec.source.bases import pinned
-from mlspec.spec.base import Finding
+from mlspec.source.dockerfile_lock import pinned
 from mlspec.spec.project import Project, ProjectInfo
+from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import size_bytes, unprintable
 
 NAME: Final = "package"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"package": Package}
-PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec.parts.package.image:main"}
+PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec.parts.package.image_build:main"}
 
 _REQUIREMENTS: Final = "requirements-serve.txt"
 _HANDLER: Final = "lambda/handler.py"
@@ -38,10 +38,10 @@ def check(project: Project) -> Iterator[Finding]:
     if project.get(ExportSpec) is None:
         message = "an image serves an exported model, and there is no `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
-    yield from imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
+    yield from served_imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
     if package.zip is None:
         yield from _unwritable(project)
-        yield from limits.image(package.docker)
+        yield from package_limits.image(package.docker)
         return
     given = project.given.get("package")
     if isinstance(given, dict) and "docker" in given:
@@ -50,7 +50,7 @@ def check(project: Project) -> Iterator[Finding]:
     if not _on_lambda(project):
         message = "a zip is for Lambda, and there is no `deploy.lambda`"
         yield Finding("section-needed", ("package", "zip"), message, "add `deploy: {lambda: {}}`", on="key")
-    yield from limits.archive(package.zip)
+    yield from package_limits.archive(package.zip)
 
 
 def stages(project: Project) -> Iterator[Stage]:
@@ -91,7 +91,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     docker, on_lambda = package.docker, _on_lambda(project)
     python = package.zip.python if package.zip else docker.python
     in_image = package.zip is None
-    requirements = pins.requirements(
+    requirements = serving_pins.requirements(
         python, on_lambda and in_image, kinds(project), server=in_image, more=package.requirements
     )
     yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
@@ -100,13 +100,13 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     values = {
         "name": project.info.name,
         "tag": image_name(project.info.name),
-        "base": pinned(docker.base or limits.default_base(docker), project.surroundings.bases),
+        "base": pinned(docker.base or package_limits.default_base(docker), project.surroundings.bases),
         "labels": _labels(project, docker),
         "docker": docker,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
-        "unused": pins.UNUSED,
-        "epoch": pins.EPOCH,
+        "unused": serving_pins.UNUSED,
+        "epoch": serving_pins.EPOCH,
     }
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
     yield Artifact(".dockerignore", "docker/dockerignore.j2", values, mode="block")

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from mlspec.docker.engine import failure
 from mlspec.errors import StageError
-from mlspec.parts.package.engine import failure
 
 _GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)
 """Minor releases of glibc 2 that wheels are built for and Amazon Linux 2023, with 2.34, runs."""

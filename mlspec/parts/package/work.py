@@ -30,7 +30,7 @@ def main(job: Job) -> None:
         fill(job.outputs / "image")
         print(f"serving code of mlspec {mlspec.__version__} is in {job.outputs / 'image'}")
         return
-    from mlspec.parts.package import archive
+    from mlspec.parts.package import zip_archive
 
     fill(job.scratch / "code")
     handler, requirements = job.root / "lambda" / "handler.py", job.root / "requirements-serve.txt"
@@ -38,7 +38,7 @@ def main(job: Job) -> None:
         if not file.is_file():
             raise StageError(f"there is no {file.relative_to(job.root)}", help="mlspec build    writes it")
     zipped = job.outputs / "function.zip"
-    archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
+    zip_archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
 
 
 def fill(folder: Path) -> None:

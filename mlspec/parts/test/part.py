@@ -15,9 +15,9 @@ from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.test import FITS, TestSpec
-from mlspec.source.surroundings import TESTS
-from mlspec.spec.base import Finding
+from mlspec.source.project_context import TESTS
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

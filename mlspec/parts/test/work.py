@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
-from mlspec.parts.test.perturb import disturbed
+from mlspec.parts.test.perturbations import disturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.parts.protocol import no_check as check
-from mlspec.parts.protocol import no_stages as stages
+from mlspec.parts.part_protocol import no_artifacts as artifacts
+from mlspec.parts.part_protocol import no_check as check
+from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.track import TrackSpec
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]

@@ -21,14 +21,14 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
-from mlspec.learning.expected import Expected
+from mlspec.learning.expected_inputs import Expected
 from mlspec.learning.first_batch import FirstBatch
-from mlspec.learning.rows import Rows, load
-from mlspec.learning.shares import shared
-from mlspec.parts.evaluate import undefined
-from mlspec.parts.train.logged import LoggedTwice
+from mlspec.learning.gradient_shares import shared
+from mlspec.learning.split_rows import Rows, load
+from mlspec.parts.evaluate import undefined_metrics
+from mlspec.parts.train.logged_twice import LoggedTwice
+from mlspec.parts.train.minimum_rows import single_rows
 from mlspec.parts.train.monitors import Monitor, of_run
-from mlspec.parts.train.smallest import single_rows
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.model import Custom, ModelSpec
@@ -108,7 +108,7 @@ class Fitting:
         named = model.class_ if isinstance(model, Custom) else ""
         if not named:
             targets = rows["valid"].targets.tolist()
-            self.curves.why = lambda name: undefined.reason(name.removeprefix("valid/"), targets)
+            self.curves.why = lambda name: undefined_metrics.reason(name.removeprefix("valid/"), targets)
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
         with interruptible(self.keep), own, _refused(named), _memory(), _first_error():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from mlspec.parts.protocol import no_artifacts as artifacts
-from mlspec.parts.train import doubts
+from mlspec.parts.part_protocol import no_artifacts as artifacts
+from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import of_run, of_train
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -14,10 +14,10 @@ from mlspec.sections.metric_names import MEASURED, NAMES, logged
 from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.sections.train import Checkpoint, TrainSpec
 from mlspec.source.python import find_class, logged_in, logged_names
-from mlspec.spec.base import Finding
-from mlspec.spec.environments import at as value_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
+from mlspec.spec.shared_values import at as value_at
+from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -36,7 +36,8 @@ INEFFECTIVE = frozenset({
 """Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
 
 `accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself. All devices
-together train on one batch (`mlspec/learning/shares.py`), so they change what rounding and dropout's random numbers do.
+together train on one batch (`mlspec/learning/gradient_shares.py`), so they change only rounding and the random numbers
+of dropout.
 """
 
 
@@ -89,10 +90,10 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
         elif monitor.mode is None:
             yield Finding("direction-not-known", at, *monitor.asked)
-        elif found := doubts.against(monitor):
+        elif found := training_warnings.against(monitor):
             yield found
     yield from _twice(project, train)
-    found = doubts.idle(train, train.max_epochs, "max_epochs")
+    found = training_warnings.idle(train, train.max_epochs, "max_epochs")
     if found and not _shortened(project):
         yield found
     if train.precision == "16-mixed" and train.accelerator == "cpu":
@@ -114,7 +115,7 @@ def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:
     definition = find_class(text, name) if text else None
     if definition is not None:
         monitors = of_run(train, project.values.get("sweep"))
-        yield from doubts.twice(monitors, logged_in(definition), project.surroundings.path_of(module))
+        yield from training_warnings.twice(monitors, logged_in(definition), project.surroundings.path_of(module))
 
 
 def _shortened(project: Project) -> bool:

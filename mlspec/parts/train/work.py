@@ -21,15 +21,15 @@ from mlspec.learning.learner import Learner
 from mlspec.learning.metrics import Scores
 from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
-from mlspec.learning.rows import Rows, load, texts_cut
+from mlspec.learning.preprocess_trial import accepted
+from mlspec.learning.split_rows import Rows, load, texts_cut
 from mlspec.learning.tracking import Tracker
-from mlspec.learning.trial import accepted
-from mlspec.parts.evaluate import slices, undefined
-from mlspec.parts.train import doubts
-from mlspec.parts.train.fingerprint import fingerprint
+from mlspec.parts.evaluate import slices, undefined_metrics
+from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
-from mlspec.parts.train.results import write
-from mlspec.parts.train.smallest import enough, epochs, normalisable, uneven
+from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
+from mlspec.parts.train.run_fingerprint import fingerprint
+from mlspec.parts.train.training_files import write
 from mlspec.records.decisions import Decision, TrainDecisions
 from mlspec.records.schema import Schema
 from mlspec.sections.data import DataSpec
@@ -37,7 +37,7 @@ from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import DEFAULT
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
-from mlspec.spec.base import Finding
+from mlspec.spec.spec_model import Finding
 from mlspec.stage_result import decide, warn
 
 
@@ -71,8 +71,8 @@ def _train(job: Job) -> float | None:
     enough(train, rows, ranks.count(), ours)
     if not isinstance(model, Custom):
         targets = rows["valid"].targets.tolist()
-        if refused := undefined.shown(
-            undefined.monitors(undefined.watched(job.config), job.need(DataSpec).task, targets)
+        if refused := undefined_metrics.shown(
+            undefined_metrics.monitors(undefined_metrics.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(refused[0], help=refused[1])
     for said in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
@@ -103,9 +103,9 @@ def decided(run: Fitting) -> list[Decision]:
 
 def doubted(run: Fitting, rows: int, ours: bool) -> Iterator[Finding]:
     """What of the monitors is probably a mistake. `ours`: no DataModule of the user's."""
-    yield from filter(None, map(doubts.against, run.monitors.values()))
+    yield from filter(None, map(training_warnings.against, run.monitors.values()))
     most = epochs(run.train, rows) if ours else (run.train.max_epochs, "max_epochs")
-    if found := doubts.idle(run.train, *most):
+    if found := training_warnings.idle(run.train, *most):
         yield found
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlspec.dvc.params import params
+from mlspec.dvc.staleness import ABSENT, Entry, value_at, why, yaml
+from mlspec.dvc.tree import Tree
 from mlspec.job import write_text
-from mlspec.parts.dvc.part import params
 from mlspec.plan.stage import Stage
-from mlspec.run.engines.reasons import ABSENT, Entry, value_at, why, yaml
-from mlspec.run.engines.tree import Tree
 from mlspec.stage_result import Reason
 
 _FILE = ".mlspec/effects.json"

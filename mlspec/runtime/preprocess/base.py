@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mlspec.runtime.preprocess.errors import BadRow
+from mlspec.runtime.preprocess.bundle_errors import BadRow
 
 Row: TypeAlias = Mapping[str, object]
 Array: TypeAlias = npt.NDArray[Any]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
-from mlspec.runtime.preprocess.errors import BadRow
+from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.preprocess.picture import BACKGROUND, picture
 
 if TYPE_CHECKING:

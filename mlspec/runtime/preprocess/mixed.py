@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.runtime.preprocess.base import Array, Feature, Preprocess, Row
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 
 FILE = "preprocess.json"
 VERSION = 1
@@ -65,7 +65,7 @@ def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
 
             return Image(settings, folder)
         case "class":
-            from mlspec.runtime.preprocess.own import Own
+            from mlspec.runtime.preprocess.custom import Own
 
             return Own(settings, folder)
         case kind:

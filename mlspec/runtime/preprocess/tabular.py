@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, stack
-from mlspec.runtime.preprocess.errors import BadRow
+from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.preprocess.moments import spellings
 
 _LARGEST = float(np.finfo(np.float32).max)

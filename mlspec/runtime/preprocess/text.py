@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from mlspec.runtime.preprocess.base import Array, Feature, Row, text
-from mlspec.runtime.preprocess.errors import BundleError
+from mlspec.runtime.preprocess.bundle_errors import BundleError
 
 FILE = "tokenizer.json"
 

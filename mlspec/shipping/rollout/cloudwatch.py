@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mlspec.aws import alias
+from mlspec.aws.aws_target import Target
 from mlspec.errors import StageError
-from mlspec.shipping import alias
-from mlspec.shipping.rollout.measure import Instruments, Measured
-from mlspec.shipping.target import Target
+from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
 
 OURS: Final = "mlspec"
 PREDICTIONS: Final = "Predictions."

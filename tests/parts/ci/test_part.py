@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mlspec.errors import SpecError
-from mlspec.parts.ci import pins
+from mlspec.parts.ci import action_pins
 from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, REGISTRY, build, codes, files, write
 
 FOLDER = ".github/workflows/mlspec-"
@@ -50,7 +50,7 @@ def test_every_action_is_pinned_by_commit(tmp_path: Path) -> None:
         if p.startswith(".github")
     )
     used = {line.split("uses: ")[1] for line in text.splitlines() if "uses: " in line}
-    assert used <= set(pins.uses().values())
+    assert used <= set(action_pins.uses().values())
     assert all(len(u.split("@")[1].split(" # v")[0]) == 40 for u in used)
 
 

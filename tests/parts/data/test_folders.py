@@ -10,8 +10,8 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.sections.data import DataSpec
 from tests.parts.data.project import made, read, rows, write
-from tests.parts.data.test_files import POINTER, refused, said
 from tests.parts.data.test_images import picture
+from tests.parts.data.test_source_files import POINTER, refused, said
 
 HOW: dict[str, Any] = {"source": "data/pets", "inputs": {"picture": "image"}, "target": {"column": "kind"}}
 

@@ -10,9 +10,9 @@ from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
 from mlspec.parts.data import part
 from mlspec.plan.stage import Stage
+from mlspec.source.project_context import look
 from mlspec.source.reader import parse, read
 from mlspec.source.secrets import secrets
-from mlspec.source.surroundings import look
 from mlspec.spec.check import check
 
 MODULE = """

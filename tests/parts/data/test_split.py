@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlspec.errors import StageError
-from mlspec.parts.data.raw import Piece, Raw, joined
+from mlspec.parts.data.raw_rows import Piece, Raw, joined
 from mlspec.parts.data.split import divided
 from tests.parts.data.project import spec
 

@@ -9,7 +9,7 @@ import pytest
 from mlspec.compiler import compile_project
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import SpecError
-from mlspec.parts.evaluate.gates import parse, possible
+from mlspec.parts.evaluate.gate_targets import parse, possible
 
 CLASSES = """\
 project: {name: cola}

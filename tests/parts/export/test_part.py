@@ -8,7 +8,7 @@ import pytest
 
 from mlspec.compiler import compile_project
 from mlspec.parts.export.opsets import EXPORTED, newest
-from mlspec.parts.package.pins import ONNXRUNTIME
+from mlspec.parts.package.serving_pins import ONNXRUNTIME
 from tests.parts.evaluate.test_part import CLASSES, codes, said
 
 

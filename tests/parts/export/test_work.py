@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from mlspec.parts.export.graph import refusal, write  # noqa: E402
+from mlspec.parts.export.onnx_graph import refusal, write  # noqa: E402
 from mlspec.parts.export.work import loaded, proved  # noqa: E402
 from mlspec.runtime import Predictor  # noqa: E402
 

@@ -13,7 +13,7 @@ import yaml
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.parts.package import pins, work
+from mlspec.parts.package import serving_pins, work
 from mlspec.parts.package.part import image_name
 from tests.bundles import text_bundle
 from tests.conftest import missing
@@ -89,9 +89,9 @@ def test_no_package_no_files(tmp_path: Path) -> None:
 
 
 def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
-    assert "awslambdaric" in pins.requirements("3.11", True)
-    assert "awslambdaric" not in pins.requirements("3.11", False)
-    assert pins.requirements("3.11", False)["onnxruntime"] == pins.ONNXRUNTIME
+    assert "awslambdaric" in serving_pins.requirements("3.11", True)
+    assert "awslambdaric" not in serving_pins.requirements("3.11", False)
+    assert serving_pins.requirements("3.11", False)["onnxruntime"] == serving_pins.ONNXRUNTIME
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_the_pins_of_an_image_for_lambda_have_its_client() -> None:
 )
 def test_only_what_the_inputs_need_is_installed(inputs: tuple[str, ...], with_them: set[str]) -> None:
     runtime = {"numpy", "onnxruntime", "orjson"} | with_them
-    assert set(pins.requirements("3.13", False, inputs, server=False)) == runtime
-    assert set(pins.requirements("3.13", False, inputs)) == runtime | {"httptools", "uvloop"}
+    assert set(serving_pins.requirements("3.13", False, inputs, server=False)) == runtime
+    assert set(serving_pins.requirements("3.13", False, inputs)) == runtime | {"httptools", "uvloop"}
 
 
 @pytest.mark.parametrize(

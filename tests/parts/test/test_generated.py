@@ -270,7 +270,7 @@ def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
     output = pytest_in(project, "tests/test_data.py").stdout
-    from mlspec.learning.rows import origin
+    from mlspec.learning.split_rows import origin
 
     place = origin(project.artifacts / "data", "test", 2)
     assert re.fullmatch(r"data/mood.csv line \d+", place)

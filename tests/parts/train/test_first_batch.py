@@ -380,7 +380,7 @@ def test_a_data_module_without_a_declaration_is_asked_for_it(made: Path, tmp_pat
 
 def test_raw_numbers_are_those_of_the_row(made: Path, tmp_path: Path) -> None:
     from mlspec.runtime.preprocess import load
-    from mlspec.runtime.preprocess.errors import BadRow
+    from mlspec.runtime.preprocess.bundle_errors import BadRow
 
     project = own(made, tmp_path, "Raw", "none")
     project.run("train")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mlspec.errors import StageError
-from mlspec.parts.train.fingerprint import fingerprint
+from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.records.decisions import TrainDecisions
 from tests.parts import projects
 from tests.parts.projects import Applied

@@ -15,7 +15,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.render.quoting import hydra, yaml
 from mlspec.render.renderer import render
 from mlspec.sections.data import DataSpec, Target
-from mlspec.source.surroundings import Surroundings
+from mlspec.source.project_context import Surroundings
 from mlspec.spec.project import Project
 
 FIRST = Stage(

@@ -12,9 +12,9 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
+from mlspec.aws.aws_target import Target
 from mlspec.errors import StageError
 from mlspec.shipping.rollout.cloudwatch import CloudWatch, Invoker
-from mlspec.shipping.target import Target
 
 
 def put(target: Target, namespace: str, metric: str, value: float, **where: str) -> None:

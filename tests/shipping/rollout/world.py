@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlspec.aws.alias import Alias
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
-from mlspec.shipping.alias import Alias
-from mlspec.shipping.rollout.course import Course
-from mlspec.shipping.rollout.measure import Instruments, Measured
+from mlspec.shipping.rollout.executor import Course
+from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
 
 START = 1_000_000.0
 

@@ -1,0 +1,1 @@
+"""What one `apply` does, as a value: planned, checked, saved, carried out."""

@@ -1,0 +1,139 @@
+"""A command in a process of its own, its output in a log file that is followed while it grows.
+
+The log is the process's own stdout, not a pipe: it goes on being written even when we are killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from mlspec.parent_death import die_with_parent
+
+_POLL = 0.1
+GRACE = 10.0
+"""Seconds that an interrupted process has to end by itself, and again after it was asked to."""
+
+GRACE_ASKED = 1.0
+"""Seconds after which one that runs itself is asked all the same: only a terminal's Ctrl-C reaches it too. It bears to
+be asked twice, and whoever cancels a job waits no ten seconds."""
+
+GRACE_OUTSIDE = 60.0
+"""Seconds for one that changes the world outside: to give callers back takes several calls over a network."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: to us alone, where a Ctrl-C reaches every process of the terminal."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Our environment for a child: `mlspec` is found as it was installed here, and lines come as they are written."""
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **(extra or {})}
+
+
+def follow(
+    command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None], *, runs_itself: bool = False
+) -> int:
+    """Run `command` in `folder` to its end; gives its exit code. `watch` gets each line, and `""` while it is quiet.
+
+    On KeyboardInterrupt the process and all below it are ended before it goes on up. `runs_itself` says that the
+    command is the stage's own program, and not one that waits for it.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out, log.open("rb") as seen:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environment(),
+            preexec_fn=die_with_parent,  # no threads are running here
+        )
+        lines = _Lines(seen)
+        try:
+            while process.poll() is None:
+                for line in lines.new() or [""]:
+                    watch(line)
+                _wait(process, _POLL)
+        except KeyboardInterrupt as interrupt:
+            end(process, at_once=isinstance(interrupt, Terminated), runs_itself=runs_itself)
+            for line in lines.new(rest=True):  # how it ended
+                watch(line)
+            raise
+        for line in lines.new(rest=True):
+            watch(line)
+    return process.returncode
+
+
+def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself: bool = False) -> None:
+    """End `process` and all below it: wait, unless `at_once`; then ask; then insist.
+
+    DVC only waits for its command, so those below are asked: the stage program saves what it has and goes. A program
+    that runs itself is asked first: what it has begun in the world outside, it brings back.
+    """
+    import psutil
+
+    if not at_once and _wait(process, GRACE_ASKED if runs_itself else GRACE):
+        return
+    if runs_itself:
+        process.terminate()
+        if _wait(process, GRACE_OUTSIDE):
+            return
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        below = []
+    for child in below:
+        with contextlib.suppress(psutil.Error):
+            child.terminate()
+    _, left = psutil.wait_procs(below, GRACE)
+    for child in left:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    if not _wait(process, GRACE):
+        process.kill()
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+class _Lines:
+    """The whole lines that a growing file has gained since the last look."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._part = b""
+
+    def new(self, *, rest: bool = False) -> list[str]:
+        data = self._part + self._file.read()
+        # A progress bar goes back to the start of its line instead of ending it.
+        *lines, self._part = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        if rest and self._part:
+            lines.append(self._part)
+            self._part = b""
+        return [text for line in lines if (text := line.decode("utf-8", "replace").rstrip())]
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, without reading more than its end."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 200 * count))
+            lines = _Lines(file).new(rest=True)
+    except OSError:
+        return []
+    return lines[-count:]

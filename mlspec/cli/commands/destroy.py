@@ -1,0 +1,86 @@
+"""`mlspec destroy`: remove what mlspec made in the account, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options, target_option
+from mlspec.errors import EXIT_OK, UsageError
+from mlspec.workspace.spec_file import find_spec
+
+if TYPE_CHECKING:
+    from mlspec.shipping.removal import Found
+
+
+@click.command()
+@spec_options
+@target_option
+@click.option("--images", is_flag=True, help="Remove the repository and all its images too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes: bool) -> int:
+    """Remove the function and all that was made for it.
+
+    Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
+    halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
+    """
+    from mlspec.apply.target import rehearsing
+    from mlspec.aws.error_messages import DESTROY, told
+    from mlspec.cli import local_target
+    from mlspec.cli.deployed import shipped
+    from mlspec.shipping import removal
+    from mlspec.workspace.mutex import hold
+    from mlspec.workspace.roots import find_roots
+
+    where, console = find_spec(spec, env), Console(as_json=as_json)
+    roots = find_roots(where.root)
+    if rehearsing():
+        return local_target.stop(console, roots.project)
+    with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
+        resources = removal.found(shipped(where), images=images)
+        going = [resource for resource in resources if not resource.left]
+        _show(console, resources)
+        if going and not yes and not _agreed(console):
+            console.say("nothing was done")
+            return EXIT_OK
+        for resource in going:
+            resource.act()
+            console.say(f"removed: {resource.resource}")
+        _forget(roots.project, resources)
+    if as_json:
+        left = [{"resource": r.resource, "why": r.left} for r in resources if r.left]
+        console.document({"ok": True, "removed": [r.resource for r in going], "left": left})
+    return EXIT_OK
+
+
+def _show(console: Console, resources: list[Found]) -> None:
+    for resource in resources:
+        detail = f" ({resource.detail})" if resource.detail else ""
+        if resource.left:
+            console.out(f"    {resource.resource}{detail} stays: {resource.left}")
+        else:
+            console.out(f"  {console.paint('-', 'red', stream='out')} {resource.resource}{detail}")
+    if all(resource.left for resource in resources):
+        console.out("Nothing to remove.")
+
+
+def _agreed(console: Console) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
+    return console.confirm("Remove them? This cannot be undone.")
+
+
+def _forget(root: Path, resources: list[Found]) -> None:
+    """The record of the last release no longer names what is gone."""
+    from mlspec.shipping import release_file
+
+    artifacts = root / "artifacts"
+    gone = {resource.resource.partition(" ")[0] for resource in resources if not resource.left}
+    if "ecr" in gone:
+        release_file.file(artifacts).unlink(missing_ok=True)
+    elif "lambda" in gone and release_file.read(artifacts):
+        release_file.complete(artifacts, None)

@@ -1,0 +1,48 @@
+"""`mlspec releases`: the versions of the function, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options, target_option
+from mlspec.errors import EXIT_OK
+from mlspec.workspace.spec_file import find_spec
+
+
+@click.command()
+@spec_options
+@target_option
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Only the newest so many.")
+def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
+    """List the published versions: when, from which commit, how good, and which one answers."""
+    from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
+    from mlspec.shipping.versions import ledger
+
+    console = Console(as_json=as_json)
+    where = find_spec(spec, env)
+    with seen(where):
+        asked = shipped(where)
+        found = ledger(asked.target, asked.function)
+    shown = found.releases[:last]
+    if as_json:
+        made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
+        console.document({"ok": True, "function": asked.function.name, "releases": made})
+        return EXIT_OK
+    if not shown:
+        console.say("nothing was released yet: mlspec apply")
+        return EXIT_OK
+    console.out(f"{asked.function.name}:{asked.function.options.alias}")
+    rows = [(r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {}))
+            for r in shown]  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    colours = {"live": "green", "splitting": "yellow", "returned": "red"}
+    for release, row in zip(shown, rows, strict=True):
+        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
+        cells[1] = console.paint(cells[1], colours.get(release.state, "dim"), stream="out")
+        console.out("  " + "  ".join(cells).rstrip())
+    if len(found.releases) > last:
+        console.out(f"  and {len(found.releases) - last} older: --last {len(found.releases)}")
+    return EXIT_OK

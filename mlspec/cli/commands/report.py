@@ -1,0 +1,39 @@
+"""`mlspec report`: the HTML report of the last run, written anew."""
+
+from __future__ import annotations
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options
+from mlspec.workspace.spec_file import find_spec
+
+
+@click.command()
+@spec_options
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int:
+    """Write the HTML report of the last run and print its path.
+
+    The report is one file that needs no network. It shows what is there: also a line that has run in part.
+    """
+    from mlspec.apply.apply_plan import engine_here, outdated
+    from mlspec.compiler import compile_project
+    from mlspec.report import write
+    from mlspec.report.run_history import history
+
+    where = find_spec(spec, env)
+    built = compile_project(where.spec, env)
+    last = history(where.root)
+    path = write(
+        built.project, built.plan, last.outcomes, where.root, last, outdated(built, engine_here(built, where.root))
+    )
+    console = Console(as_json=as_json)
+    if as_json:
+        console.document({"ok": True, "report": str(path)})
+    console.out(str(path))
+    if show:
+        import webbrowser
+
+        webbrowser.open(path.as_uri())
+    return 0

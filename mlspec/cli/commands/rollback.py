@@ -1,0 +1,57 @@
+"""`mlspec rollback`: all callers to another version, at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options, target_option
+from mlspec.errors import EXIT_OK, UsageError
+from mlspec.workspace.spec_file import find_spec
+
+
+@click.command()
+@click.argument("version", required=False)
+@spec_options
+@target_option
+@click.option("--why", default="", metavar="TEXT", help="Goes into the history.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(version: str | None, spec: str | None, env: str | None, as_json: bool, why: str, yes: bool) -> int:
+    """Send all calls to VERSION, by default to the one that was live before.
+
+    A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
+    was taken back here; it waits for a new one.
+    """
+    from mlspec.cli.deployed import moment, seen, shipped
+    from mlspec.shipping.rollback import chosen, take_back
+    from mlspec.shipping.versions import ledger
+
+    console = Console(as_json=as_json)
+    where = find_spec(spec, env)
+    with seen(where):
+        asked = shipped(where)
+        found = ledger(asked.target, asked.function)
+        number = chosen(found, version)
+        goal = found.find(number)
+        since = f", published {moment(goal.published)}" if goal else ""
+        assert found.live is not None, "a version was chosen, so there is an alias"
+        console.out(f"{asked.function.name}:{found.live.name}  {found.live.version} -> {number}{since}")
+        if not yes and not _agreed(console):
+            console.say("nothing was done")
+            return EXIT_OK
+        take_back(asked.target, asked.function, found, number, why)
+    if as_json:
+        console.document({"ok": True, "function": asked.function.name, "version": number, "before": found.live.version})
+    console.say(f"version {number} has all calls")
+    return EXIT_OK
+
+
+def _agreed(console: Console) -> bool:
+    if os.environ.get("CI"):
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
+    return console.confirm("Go ahead?")

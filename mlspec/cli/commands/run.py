@@ -1,0 +1,51 @@
+"""`mlspec run STAGE [OVERRIDES]`: one stage program in this process; what dvc.yaml calls."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import click
+
+from mlspec.cli.paths import PATH
+from mlspec.parent_death import die_with_parent
+from mlspec.workspace.spec_file import SPEC, find_spec
+
+
+@click.command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["-h", "--help"],
+    }
+)
+@click.option(
+    "--spec", metavar="FILE", type=PATH, help=f"The project's spec. Default: {SPEC} here or in a folder above."
+)
+@click.argument("stage")
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
+    """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
+
+    What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
+    It reads conf/ as the last build wrote it, and writes to artifacts/ like the stage of the line: the next apply sees
+    what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
+    """
+    from mlspec.run.program import execute
+    from mlspec.workspace.mutex import hold_or_serve
+    from mlspec.workspace.roots import find_roots
+
+    where = find_spec(spec)
+    roots = find_roots(where.root)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    die_with_parent()
+    execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
+    return 0
+
+
+def _stop(*_: Any) -> None:
+    """The first word to stop is enough: what is being brought back must not be broken off by whoever asks again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt

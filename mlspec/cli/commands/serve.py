@@ -1,0 +1,55 @@
+"""`mlspec serve`: the bundle behind HTTP, the same program as in the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.paths import PATH
+from mlspec.errors import StageError
+from mlspec.workspace.spec_file import find_spec
+
+if TYPE_CHECKING:
+    from mlspec.runtime.service import Service
+
+
+@click.command()
+@click.option("--spec", metavar="FILE", type=PATH, help="The spec. Default: mlproject.yaml here or in a folder above.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+def command(spec: str | None, host: str, port: int) -> int:
+    """Answer requests with the exported model, as the image does. Ctrl-C ends it."""
+    bundle = find_spec(spec).root / "artifacts" / "bundle"
+    if not (bundle / "model.onnx").is_file():
+        raise StageError("there is no exported model", help="run the line up to it: mlspec apply --until export")
+    return _serve(bundle, host, port)
+
+
+def _serve(bundle: Path, host: str, port: int) -> int:
+    try:
+        from mlspec.runtime.http import serve
+        from mlspec.runtime.limits import Limits
+        from mlspec.runtime.preprocess.bundle_errors import BundleError
+    except ModuleNotFoundError as error:
+        raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
+    try:
+        return serve(bundle, host, port, Limits(), _told)
+    except BundleError as error:
+        raise StageError(str(error), help="make it again: mlspec apply --force export") from None
+    except OSError as error:
+        help = "choose another port: mlspec serve --port 0 takes any free one"
+        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+
+
+def _told(service: Service, host: str, port: int) -> None:
+    """Where it is, and a line to try it with."""
+    from mlspec.runtime.docs_page import curl
+
+    console = Console()
+    shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    origin = f"http://{shown}:{port}"
+    console.say(f"{service.contract.name} answers at {origin} (documentation: {origin}/docs; Ctrl-C ends it)")
+    console.say(f"\n  {curl(service.contract, origin)}\n")

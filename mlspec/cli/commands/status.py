@@ -1,0 +1,43 @@
+"""`mlspec status`: what is current, what is stale, and when each stage last ran."""
+
+from __future__ import annotations
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options
+from mlspec.errors import EXIT_OK
+from mlspec.workspace.spec_file import find_spec
+
+
+@click.command()
+@spec_options
+def command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Show what is current and what is stale. Changes nothing."""
+    from mlspec.apply.apply_plan import look_ahead, to_json
+    from mlspec.cli.plan_text import because, duration
+    from mlspec.run.schedule import Selection
+
+    console = Console(as_json=as_json)
+    outlook = look_ahead(find_spec(spec, env), Selection())
+    last = outlook.journal.last()
+    if as_json:
+        console.document({"ok": True, **to_json(outlook), "last": last})
+    changed = len(outlook.changes.pending) + len(outlook.changes.conflicts)
+    stale = f"{changed} differ from the spec ({outlook.changes.summary()}): mlspec build" if changed else "up to date"
+    console.out(f"files: {stale}")
+    took = outlook.estimates
+    width = max((len(step.stage.name) for step in outlook.schedule.steps), default=0)
+    for step in outlook.schedule.steps:
+        name = step.stage.name
+        row = last.get(name)
+        failed = row is not None and row.get("status") in ("failed", "interrupted")
+        word, colour = ("up to date", "green") if step.reason is None else ("stale", "yellow")
+        if step.reason is not None and step.reason.kind == "not-compared":
+            word, colour = "not seen", "dim"  # only `plan` looks at what is out there
+        mark = console.paint(f"{word:10}", colour, stream="out")
+        why = because(step.reason, str(row["status"]) if row else "") if step.reason else ""
+        details = [f"{why}: {row['reason']}" if row and failed and why else why]
+        details.append(f"last took {duration(took[name])}" if name in took else "")
+        console.out(f"{name:{width}}  {mark}  {'; '.join(d for d in details if d)}".rstrip())
+    return EXIT_OK

@@ -1,0 +1,119 @@
+"""`mlspec why`: everything that led to a version."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options, target_option
+from mlspec.errors import EXIT_OK, UsageError
+from mlspec.workspace.spec_file import find_spec
+
+if TYPE_CHECKING:
+    from mlspec.aws.change import Change
+    from mlspec.shipping.versions import Ledger, Released
+
+_WIDTH = 100
+"""Columns of a line of settings."""
+
+
+@click.command()
+@click.argument("version", required=False)
+@click.option("--against", metavar="VERSION", help="Show only what differs from that version.")
+@spec_options
+@target_option
+def command(version: str | None, against: str | None, spec: str | None, env: str | None, as_json: bool) -> int:
+    """Show what VERSION is made of, by default the live one, and what happened to it.
+
+    Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
+    published.
+    """
+    from mlspec.cli.deployed import seen, shipped
+    from mlspec.shipping.provenance import differences, origin
+    from mlspec.shipping.versions import ledger
+
+    console = Console(as_json=as_json)
+    where = find_spec(spec, env)
+    with seen(where):
+        asked = shipped(where)
+        found = ledger(asked.target, asked.function)
+        release = _chosen(found, version or (found.live.version if found.live else ""))
+        other = _chosen(found, against) if against else None
+        known = origin(asked, release)
+        changes = differences(known, origin(asked, other)) if other else None
+    if as_json:
+        events = [event.as_json() for event in release.events]
+        document = {"version": release.version, "state": release.state, **known, "events": events}
+        compared = {"against": against, "changes": [_row(c) for c in changes]} if changes is not None else {}
+        console.document({"ok": True, **document, **compared})
+    if changes is None:
+        lines = _lines(asked.function.name, release, known)
+    else:
+        lines = _compared(asked.function.name, release.version, against or "", changes)
+    for line in lines:
+        console.out(line)
+    return EXIT_OK
+
+
+def _chosen(found: Ledger, number: str) -> Released:
+    release = found.find(number)
+    if release is None:
+        known = ", ".join(r.version for r in found.releases[:10])
+        message = f"there is no version {number}" if number else "nothing was released yet"
+        raise UsageError(message, help=f"there are {known}" if known else "mlspec apply")
+    return release
+
+
+def _row(change: Change) -> dict[str, object]:
+    return {"sign": change.sign, "what": change.resource, "old": change.old, "new": change.new}
+
+
+def _compared(function: str, version: str, other: str, changes: Sequence[Change]) -> Iterator[str]:
+    from mlspec.aws.change import told
+
+    yield f"{function} version {version} against {other}" + ("" if changes else ": nothing that is known differs")
+    for change in changes:
+        yield f"  {told(change)}"
+
+
+def _lines(function: str, release: Released, known: Mapping[str, Any]) -> Iterator[str]:
+    from mlspec.cli.deployed import moment, numbers, standing
+
+    yield f"{function} version {release.version}, {standing(release)}, published {moment(release.published)}"
+    for name in ("commit", "spec", "data", "bundle", "run", "image"):
+        yield f"  {name:8} {known.get(name) or 'not known'}"
+    yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
+    for title, values in (("Function", {"": known.get("function")}), ("Configuration", known.get("config") or {})):
+        told = {name: found for name, found in values.items() if found}
+        if told:
+            yield title
+        for name, found in told.items():
+            yield from _wrapped(f"  {name:8} " if name else "  ", _flat(found))
+    if release.events:
+        yield "History"
+    for event in release.events:
+        share = f"  {event.percent:g} %" if event.percent is not None else ""
+        why = f"  {event.why}" if event.why else ""
+        yield f"  {moment(event.time)}  {event.kind:9}{share}{why}"
+
+
+def _wrapped(first: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _flat(values: Any) -> str:
+    """The settings of a section as text, without those that say nothing."""
+    if isinstance(values, Mapping):
+        told = {key: value for key, value in values.items() if value not in (None, False, "", [], {})}
+        return ", ".join(f"{key} {{{_flat(v)}}}" if isinstance(v, Mapping) else f"{key} {_flat(v)}"
+                         for key, v in told.items())  # fmt: skip
+    if isinstance(values, list | tuple):
+        return "[" + ", ".join(f"{{{_flat(v)}}}" if isinstance(v, Mapping) else _flat(v) for v in values) + "]"
+    return str(values)

@@ -1,0 +1,80 @@
+"""What the commands that look at releases have in common: the spec's function, where it is, its ledger as lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mlspec.apply.target import aim, rehearsing
+from mlspec.errors import StageError, UsageError
+from mlspec.workspace.spec_file import SpecFile
+
+if TYPE_CHECKING:
+    from mlspec.aws.desired import Wanted
+    from mlspec.shipping.versions import Released
+    from mlspec.spec.project import Project
+
+
+@contextmanager
+def seen(where: SpecFile) -> Iterator[None]:
+    """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
+    from mlspec.aws.error_messages import DEPLOY, told
+
+    try:
+        with told(DEPLOY):
+            yield
+    except StageError as error:
+        if rehearsing() or not (where.root / ".mlspec" / "local").is_dir():
+            raise
+        raise StageError(error.message, help=f"{error.help}; of the rehearsal here: --target local") from None
+
+
+def shipped(where: SpecFile) -> Wanted:
+    """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
+    from mlspec.aws.desired import wanted
+    from mlspec.shipping.target_choice import current
+
+    aim(where.root)
+    project, region = shipping(where)
+    return wanted(current(region), project, "")
+
+
+def shipping(where: SpecFile) -> tuple[Project, str]:
+    """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
+    from mlspec.aws.cli_input import ecr_of
+    from mlspec.compiler import compile_project
+    from mlspec.sections.deploy import Deploy
+    from mlspec.sections.registry import Registry
+
+    project = compile_project(where.spec, where.environment).project
+    deploy = project.get(Deploy)
+    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if ecr is None:
+        raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
+    return project, ecr.region
+
+
+def moment(seconds: float) -> str:
+    """A time as people of all time zones read it alike."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def commit(release: Released) -> str:
+    """The short commit; the image's tag begins with it where the history has no record."""
+    known = str(release.release.get("commit") or "")
+    dirty = "-dirty" if known.endswith("-dirty") else ""
+    tagged = release.tag.partition("-")[0]
+    return known[:7] + dirty if known else tagged if tagged == "uncommitted" else tagged[:7] or "-"
+
+
+def standing(release: Released) -> str:
+    """Its state as a word, with its share of the calls while they are split."""
+    return f"{release.percent:g} %" if release.state == "splitting" else release.state
+
+
+def numbers(metrics: Mapping[str, Any], most: int = 2) -> str:
+    """The first metrics as `accuracy 0.975`."""
+    known = [(name, value) for name, value in metrics.items() if isinstance(value, int | float)]
+    return ", ".join(f"{name} {value:.3g}" for name, value in known[:most])

@@ -1,0 +1,95 @@
+"""An apply plan as the terminal shows it: files, stages and remote changes, each with its reason."""
+
+from __future__ import annotations
+
+from mlspec.apply.apply_plan import Outlook
+from mlspec.apply.remote import Remote
+from mlspec.aws.change import told
+from mlspec.cli.console import Console
+from mlspec.run.schedule import Step
+from mlspec.stage_result import Reason
+from mlspec.workspace.changes import SIGNS
+
+_COLOURS = {"create": "green", "update": "yellow", "delete": "red", "conflict": "red"}
+_LAST = {"interrupted": "the last run was interrupted", "failed": "the last run failed"}
+_SHOWN = 12
+"""Changed files that are named; of more, the rest is counted."""
+_SIGN_COLOURS = {"+": "green", "~": "yellow", "-": "red"}
+
+
+def show(console: Console, outlook: Outlook) -> None:
+    """Files with + ~ -, then stages with their reasons, then how much and how long."""
+    pending = outlook.changes.pending
+    if pending:
+        console.out("Files")
+        for change in pending[:_SHOWN]:
+            sign = console.paint(SIGNS[change.action], _COLOURS[change.action], stream="out")
+            console.out(f"  {sign} {change.path}")
+        if len(pending) > _SHOWN:
+            console.out(f"    and {len(pending) - _SHOWN} more: mlspec build --check")
+        console.out()
+    if outlook.schedule.steps:
+        console.out("Stages")
+        width = max(len(step.stage.name) for step in outlook.schedule.steps)
+        last = {name: str(row.get("status")) for name, row in outlook.journal.last().items()}
+        for step in outlook.schedule.steps:
+            console.out(f"  {_line(console, outlook, step, width, last.get(step.stage.name, ''))}")
+        console.out()
+    _show_remote(console, outlook.remote)
+    console.out(summary(outlook))
+
+
+def _line(console: Console, outlook: Outlook, step: Step, width: int, last: str) -> str:
+    name = f"{step.stage.name:{width}}"
+    if step.reason is None:
+        return console.paint(f"  {name}  up to date", "dim", stream="out")
+    sign = console.paint(">" if step.certain else "?", "green" if step.certain else "yellow", stream="out")
+    seconds = outlook.estimates.get(step.stage.name)
+    lack = outlook.engine.lacks(step.stage)
+    about = f"; will be skipped: {lack[0]} ({lack[1]})" if lack else f"; about {duration(seconds)}" if seconds else ""
+    return f"{sign} {name}  {because(step.reason, last)}{about}"
+
+
+def because(reason: Reason, last: str) -> str:
+    """Why a stage would run, where its last run `failed` or was `interrupted`: one that did not end has not run."""
+    told = _LAST.get(last, "")
+    if not told:
+        return reason.text
+    return told if reason.kind == "never-ran" else f"{reason}; {told}"
+
+
+def summary(outlook: Outlook) -> str:
+    """One line: `Plan: +3 ~1 -0 files; 4 of 6 stages to run, about 2 min`."""
+    due = outlook.schedule.due
+    if outlook.nothing_to_do:
+        count = len(outlook.schedule.steps)
+        return f"Nothing to do: all files and {count} stage{'' if count == 1 else 's'} are up to date."
+    known = [outlook.estimates.get(step.stage.name) for step in due]
+    seconds = sum(s for s in known if s is not None)
+    about = f", about {duration(seconds)}" if due and None not in known else ""
+    return f"Plan: {outlook.changes.summary()} files; {len(due)} of {len(outlook.schedule.steps)} stages to run{about}."
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _show_remote(console: Console, remote: Remote) -> None:
+    """The section `Remote`: changes with + ~ -, and in one line for each reason what could not be looked at."""
+    if not remote.changes and not remote.unseen:
+        return
+    console.out("Remote")
+    for change in remote.changes:
+        colour = "red" if change.breaking else "yellow" if change.held else _SIGN_COLOURS[change.sign]
+        first, rest = told(change)[0], told(change)[1:]
+        console.out(f"  {console.paint(first, colour, stream='out')}{rest}")
+    for why in dict.fromkeys(remote.unseen.values()):
+        stages = " and ".join(stage for stage, reason in remote.unseen.items() if reason == why)
+        console.out(f"    {stages} cannot be looked at from here: {why}")
+    console.out()

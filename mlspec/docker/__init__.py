@@ -1,0 +1,1 @@
+"""Docker: its command line, images, containers, and image registries over HTTP."""

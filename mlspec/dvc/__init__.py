@@ -1,0 +1,1 @@
+"""DVC's own files: `dvc.lock`, `.dvc`, `.dvcignore`, the cache, read and repaired."""

@@ -1,0 +1,36 @@
+"""All parts, in the order of the line. To add one: its folder, and one line here."""
+
+from __future__ import annotations
+
+from mlspec.parts.ci import part as ci
+from mlspec.parts.data import part as data
+from mlspec.parts.deploy import part as deploy
+from mlspec.parts.dvc import part as dvc
+from mlspec.parts.evaluate import part as evaluate
+from mlspec.parts.export import part as export
+from mlspec.parts.hydra import part as configure
+from mlspec.parts.model import part as model
+from mlspec.parts.monitor import part as monitor
+from mlspec.parts.package import part as package
+from mlspec.parts.part_protocol import Part
+from mlspec.parts.registry import part as registry
+from mlspec.parts.test import part as test
+from mlspec.parts.track import part as track
+from mlspec.parts.train import part as train
+
+PARTS: tuple[Part, ...] = (
+    data,
+    model,
+    train,
+    track,
+    evaluate,
+    export,
+    test,
+    package,
+    registry,
+    deploy,
+    ci,
+    monitor,
+    configure,
+    dvc,
+)

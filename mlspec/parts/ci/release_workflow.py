@@ -1,0 +1,57 @@
+"""What the release workflow does after the build: push, deploy, and how long it may take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import mlspec
+from mlspec.aws.cli_input import ecr_of
+from mlspec.plan.stage import Stage
+from mlspec.sections.ci import Github, package_of
+from mlspec.sections.deploy import Deploy, Rollout
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
+from mlspec.spec.project import Project
+from mlspec.spec.types import duration_seconds
+
+_SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
+"""Stages that need rights in the account, each with the policy that grants them."""
+_LONGEST_JOB: Final = 360
+"""Minutes: https://docs.github.com/actions/reference/limits."""
+_SESSION: Final = 3600
+_LONGEST_SESSION: Final = 43_200
+"""Seconds that a role taken by OIDC lasts, unasked, and at most
+(https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)."""
+
+
+def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
+    """What the template needs to know of shipping."""
+    deploy, registry, package = project.get(Deploy), project.get(Registry), project.get(Package)
+    shipping = [stage.name for stage in stages if stage.name in _SHIPPING]
+    ecr = registry.ecr if registry else None
+    if ecr is None and deploy is not None and deploy.lambda_ is not None:
+        ecr = ecr_of(deploy.lambda_, None)
+    minutes = ship_minutes(deploy.rollout if deploy else None)
+    return {
+        "zipped": bool(package and package.zip),
+        "ships": " and ".join(shipping),
+        "only": "".join(f" --only {name}" for name in shipping),
+        "deploys": "deploy" in shipping,
+        "rights": [_SHIPPING[name] for name in shipping],
+        "trust": "ecr/github-trust.json" if registry else "lambda/github-trust.json",
+        "region": ecr.region if ecr else "",
+        "with_env": f" --env {github.env}" if github.env else "",
+        "install_to_ship": package_of(github, mlspec.__version__, "aws"),
+        "ship_minutes": minutes,
+        "session": min(minutes * 60, _LONGEST_SESSION) if minutes * 60 > _SESSION else None,
+    }
+
+
+def ship_minutes(rollout: Rollout | None) -> int:
+    """Minutes that pushing and a rollout may take: a step waits for its interval, or its patience for calls."""
+    if rollout is None:
+        return 30
+    longest = max(duration_seconds(rollout.interval), duration_seconds(rollout.patience))
+    watched = len(rollout.percents()) if rollout.strategy in ("canary", "linear") else 1
+    return min(30 + watched * -(-longest // 60), _LONGEST_JOB)

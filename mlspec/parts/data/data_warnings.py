@@ -1,0 +1,77 @@
+"""What the spec allows of the data and nobody is likely to want: told as warnings, for each a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.parts.data.cell_values import alike, listed, shown
+from mlspec.sections.data import DataSpec
+
+_SEVERAL = 100
+"""Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""
+_NEARLY = 0.9
+_FEW = 5
+"""Rows of a label below which a model can hardly learn it."""
+_DATE = (
+    r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4}|(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4})([ T]|$)"
+)
+
+
+def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
+    """Labels that a split lacks, and columns that tell nothing."""
+    if data.target.type == "class":
+        yield from _labels(data.target.column, tables, labels)
+    elif tables["train"].num_rows > 1 and pc.count_distinct(tables["train"][data.target.column]).as_py() == 1:
+        value = tables["train"][data.target.column][0].as_py()
+        yield f"`{data.target.column}` is {value:g} in all {tables['train'].num_rows} rows of train: nothing to learn"
+    for name, spec in data.columns.items():
+        if spec.type != "image" and tables["train"].num_rows > 1:
+            yield from _column(name, spec.type, tables["train"][name])
+
+
+def _labels(column: str, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
+    for split, table in tables.items():
+        seen = set(pc.unique(table[column]).to_pylist()) if table.num_rows else set(range(len(labels)))
+        missing = [shown(label) for index, label in enumerate(labels) if index not in seen]
+        if missing:
+            yield f"{split} has no row with the label {_named(missing)}"
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(tables["train"][column]).to_pylist()}
+    rare = [shown(label) for index, label in enumerate(labels) if 0 < counts.get(index, 0) < _FEW]
+    if rare and tables["train"].num_rows >= _SEVERAL:
+        yield f"train has fewer than {_FEW} rows with the label {_named(rare)}"
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+
+
+def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
+    different = pc.count_distinct(values, mode="only_valid").as_py()
+    if different == 0:
+        yield f"`{name}` is missing in every row of train"
+    elif different == 1 and not values.null_count:
+        yield f"`{name}` has a single value in train, so the model can learn nothing from it"
+    elif kind == "category" and _dates(values):
+        unknown = "dates that do not occur in train are treated as unknown"
+        yield f"`{name}` contains dates; {unknown}. Convert them to numbers first"
+    elif kind == "category" and (twins := _twins(values)):
+        yield f"`{name}` has values that differ only in case, spaces or characters that are not seen: {twins}"
+    elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
+        yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
+
+
+def _twins(values: pa.ChunkedArray) -> str:
+    """The first values that look alike."""
+    groups: dict[str, list[str]] = {}
+    for word in sorted(word for word in pc.unique(values).to_pylist() if word):
+        groups.setdefault(alike(word), []).append(word)
+    return next((listed(group) for group in groups.values() if len(group) > 1), "")
+
+
+def _dates(values: pa.ChunkedArray) -> bool:
+    known = values.drop_null()
+    return len(known) > 1 and bool(pc.all(pc.match_substring_regex(known, _DATE)).as_py())

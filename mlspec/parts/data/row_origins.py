@@ -1,0 +1,44 @@
+"""Where each row of a split comes from: its file in the project and its row there, so that later stages can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlspec.parts.data.raw_rows import Place, Raw
+from mlspec.sections.data import SPLITS
+
+FILE = "data/origins.parquet"
+
+
+def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> Place:
+    """Where the row of a split, counted from 0, is from."""
+    source, row = origin(sources, rows, split, at)
+    return sources[source].place(row)
+
+
+def origin(sources: Collection[str], rows: Mapping[str, Sequence[int]], split: str, at: int) -> tuple[str, int]:
+    """The source that a row of a split was read from, by the keys of `DataSpec.sources`, and its index there."""
+    return (split, at) if split in sources else ("", rows[split][at])
+
+
+def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
+    """One row for each of all splits, in their order: `split`, `file`, `row` and `line`, both from 1.
+
+    `row` is 0 where a file is one row, `line` where it has none.
+    """
+    columns: dict[str, list[object]] = {"split": [], "file": [], "row": [], "line": []}
+    for split in SPLITS:
+        count = sources[split].table.num_rows if split in sources else len(rows[split])
+        for at in range(count):
+            source, row = origin(sources, rows, split, at)
+            place = sources[source].place(row)
+            line = sources[source].line(row)
+            for name, value in zip(columns, (split, place.file, place.row, line), strict=True):
+                columns[name].append(value)
+    words = {name: pa.array(columns[name], pa.string()).dictionary_encode() for name in ("split", "file")}
+    table = pa.table({**words, **{name: pa.array(columns[name], pa.int64()) for name in ("row", "line")}})
+    pq.write_table(table, folder / Path(FILE).name, compression="zstd")

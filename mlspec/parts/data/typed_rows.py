@@ -1,0 +1,191 @@
+"""Raw rows to columns of the types that docs/architecture.md gives, and the values that have no such type."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.parts.data.cell_values import BOOLEANS, missing, shown
+from mlspec.parts.data.images import images
+from mlspec.parts.data.labels import indexed
+from mlspec.parts.data.missing_values import words as nulls_of
+from mlspec.parts.data.number_text import Separators, advice, number, thousands_or_decimals
+from mlspec.parts.data.raw_rows import Failure, Raw
+from mlspec.parts.data.text_columns import category, text
+from mlspec.parts.data.typed_column import Typed
+from mlspec.parts.data.unusable_types import conversion
+from mlspec.records.decisions import Decision
+from mlspec.sections.data import DataSpec
+
+LARGEST = 1e150
+"""The square of a larger number is no longer a number, and a spread could not be computed."""
+
+_WORDS = 3
+"""Different words in a column of numbers up to which they may stand for missing values."""
+_AS_NUMBERS = "true read as 1, false as 0"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRows:
+    """The rows with all inputs and the target converted."""
+
+    raw: Raw
+    failures: list[Failure]
+    decisions: list[Decision]
+    doubts: list[str]
+    """What is probably a mistake, a sentence each."""
+    pixels: dict[str, Sequence[bytes]]
+    """For each column of images a sample of the pixels of each row's image."""
+
+
+def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
+    """The rows with inputs and target converted. Every value that cannot be is in the failures."""
+    failures: list[Failure] = []
+    decisions: list[Decision] = []
+    doubts: list[str] = []
+    pixels: dict[str, Sequence[bytes]] = {}
+    converted = raw
+    for name, convert in _converters(data, labels, root).items():
+        column = convert(data, raw, name)
+        converted = converted.with_column(name, column.column)
+        failures += column.failures
+        decisions += column.decisions
+        doubts += column.doubts
+        pixels |= {name: column.pixels} if column.pixels else {}
+    return TypedRows(converted, failures, decisions, doubts, pixels)
+
+
+Converter = Callable[[DataSpec, Raw, str], Typed]
+
+
+def _converters(data: DataSpec, labels: list[str], root: Path) -> dict[str, Converter]:
+    """How each input and the target is converted, by column."""
+
+    def image(data: DataSpec, raw: Raw, name: str) -> Typed:
+        return Typed(*images(data, raw, name, root))
+
+    def target(data: DataSpec, raw: Raw, name: str) -> Typed:
+        if data.target.type == "number":
+            return _target_number(data, raw, name)
+        result = indexed(data, raw, labels)
+        return Typed(result.column, result.failures, result.decisions)
+
+    kinds: dict[str, Converter] = {"text": text, "category": category, "number": _number, "image": image}
+    return {name: kinds[spec.type] for name, spec in data.columns.items()} | {data.target.column: target}
+
+
+def _number(data: DataSpec, raw: Raw, name: str) -> Typed:
+    column = raw.table[name]
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        result = Typed(pc.cast(column, pa.float64(), safe=False))
+    elif pa.types.is_boolean(column.type):
+        decision = Decision(f"column {name}", _AS_NUMBERS, "data.inputs")
+        result = Typed(pc.cast(column, pa.float64()), decisions=[decision])
+    else:
+        result = _written_number(data, raw, name)
+    numbers = pc.if_else(pc.is_nan(result.column), pa.scalar(None, pa.float64()), result.column)
+    numbers = numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers
+    large = raw.failure(name, "is too large", _rows(pc.greater(pc.abs(numbers), LARGEST)))
+    return Typed(numbers, [*result.failures, *large], result.decisions)
+
+
+def _written_number(data: DataSpec, raw: Raw, name: str) -> Typed:
+    """Numbers that stand as texts, or as values of another type: decimals, or values that are not numbers."""
+    values = raw.table[name].to_pylist()
+    nulls, separators = nulls_of(data, name), Separators.of(data.format)
+    absent = [missing(value) or (isinstance(value, str) and value.strip() in nulls) for value in values]
+    present = [value for value, gone in zip(values, absent, strict=True) if not gone]
+    booleans = bool(present) and all(isinstance(value, str) and value in BOOLEANS for value in present)
+    known = {
+        value: float(BOOLEANS[value]) if booleans else number(value, separators)
+        for value in dict.fromkeys(value for value in present if isinstance(value, str))
+    }
+    numbers = [
+        None if gone else known[value] if isinstance(value, str) else number(value)
+        for value, gone in zip(values, absent, strict=True)
+    ]
+    bad = [row for row, found in enumerate(numbers) if found is not None and math.isnan(found)]
+    failures = [*_unreadable(data, raw, name, bad, values), *([] if bad else _pointed(data, raw, name, values))]
+    words = Counter(
+        value.strip() for value, gone in zip(values, absent, strict=True) if gone and isinstance(value, str)
+    )
+    return Typed(pa.array(numbers, pa.float64()), failures, list(_number_decisions(data, name, words, booleans, known)))
+
+
+def _number_decisions(
+    data: DataSpec, name: str, absent: Mapping[str, int], booleans: bool, known: Iterable[str]
+) -> Iterator[Decision]:
+    subject = f"column {name}"
+    for word, count in absent.items():
+        if word:
+            rows = f"{count} row{'s' if count != 1 else ''}"
+            yield Decision(subject, f"{shown(word)} read as missing ({rows})", "data.format.nulls")
+    if booleans:
+        yield Decision(subject, _AS_NUMBERS, "data.inputs")
+    for key in ("thousands", "decimal"):
+        sign = getattr(data.format, key)
+        count = sum(sign in text for text in known) if sign else 0
+        if count:
+            example = next(text for text in known if sign in text)
+            value = number(example, Separators.of(data.format))
+            yield Decision(subject, f"`{sign}` separates {key}: `{example}` is {value:.15g}", f"data.format.{key}")
+
+
+def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:
+    """The rows `bad`, with the edit of the spec that makes numbers of them, where there is one."""
+    if help := conversion(name, raw.table[name].type, "number"):
+        return raw.failure(name, "is not a number", bad, help=help)
+    rows = set(bad)
+    good = (value for row, value in enumerate(values) if row not in rows)
+    help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""
+    code = "ambiguous-number" if help else ""
+    if not help and name != data.target.column and (words := _maybe_missing(data, name, values, rows)):
+        help, code = f"if it means a missing value: `data: {{format: {{nulls: [{words}]}}}}`", "ambiguous-nulls"
+    return raw.failure(name, "is not a number", bad, help=help, code=code)
+
+
+def _maybe_missing(data: DataSpec, name: str, values: Sequence[object], bad: Collection[int]) -> str:
+    """For `format.nulls`: the few words among numbers that may mean a missing one, and those that are read so."""
+    different = {values[row] for row in bad if isinstance(values[row], str)}
+    few = 0 < len(different) <= _WORDS and all(isinstance(values[row], str) for row in bad)
+    if not few or any(char.isdigit() or char == '"' for word in different for char in str(word)):
+        return ""
+    known = [word for word in sorted(nulls_of(data, name)) if word in set(map(str, values)) or not word]
+    return ", ".join(f'"{word}"' for word in dict.fromkeys([*known, *sorted(str(w).strip() for w in different)]))
+
+
+def _pointed(data: DataSpec, raw: Raw, name: str, values: Sequence[object]) -> list[Failure]:
+    """Numbers like 12.500 in a file that is separated by semicolons, as where a comma separates decimals."""
+    texts = [value for value in values if isinstance(value, str)]
+    undecided = data.format.decimal is None and data.format.thousands is None and data.format.delimiter == ";"
+    if not undecided or not thousands_or_decimals(texts):
+        return []
+    rows = [row for row, value in enumerate(values) if isinstance(value, str) and "." in value]
+    word = str(values[rows[0]]).strip()
+    help = (
+        f'`{word}` is {word.replace(".", "")} with `data: {{format: {{thousands: ".", decimal: ","}}}}`, '
+        f'and {float(word):.15g} with `data: {{format: {{decimal: "."}}}}`'
+    )
+    what = "has a point before three digits, which may separate decimals or thousands"
+    return raw.failure(name, what, rows, help=help, code="ambiguous-number")
+
+
+def _target_number(data: DataSpec, raw: Raw, name: str) -> Typed:
+    result = _number(data, raw, name)
+    bad = {place[:2] for failure in result.failures for place in failure.places}
+    gone = [row for row in _rows(pc.is_null(result.column)) if raw.place(row)[:2] not in bad]
+    return Typed(result.column, [*result.failures, *raw.failure(name, "is missing", gone)], result.decisions)
+
+
+def _rows(mask: pa.ChunkedArray | pa.Array) -> list[int]:
+    """Positions at which a mask is true."""
+    flags = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
+    rows: list[int] = np.flatnonzero(np.asarray(flags.fill_null(False))).tolist()
+    return rows

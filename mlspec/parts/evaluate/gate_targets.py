@@ -1,0 +1,68 @@
+"""What a gate speaks of: `mcc`, `recall[LABEL]`, `accuracy@SLICE`, `ece`. Light; shared by check and work."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.record_file import Measured
+from mlspec.sections.metric_names import RANGES
+from mlspec.spec.types import bound_parts
+
+_FORM = re.compile(r"([a-z][a-z0-9_]*)(?:\[(.+)\])?(?:@([^=]+=.+))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A metric of all rows, of one label, or of one slice. `slice` is `CUT=VALUE`, where `*` stands for every value."""
+
+    metric: str
+    label: str | None = None
+    slice: str | None = None
+
+
+def parse(text: str) -> Target | None:
+    """What the gate speaks of; None where it is not written as a gate is."""
+    match = _FORM.fullmatch(text)
+    return Target(match[1], match[2], match[3]) if match else None
+
+
+def possible(metric: str, bound: str) -> bool:
+    """Whether any value of the metric satisfies the bound."""
+    low, high = RANGES.get(metric, (-math.inf, math.inf))
+    sign, number = bound_parts(bound)
+    match sign:
+        case ">=":
+            return number <= high
+        case ">":
+            return number < high
+        case "<=":
+            return number >= low
+        case "<":
+            return number > low
+        case _:
+            return low <= number <= high
+
+
+def measured(target: Target, evaluation: Evaluation) -> dict[str, Measured]:
+    """The values that were measured for a gate, by slice (`""` for all rows). Empty where there are none."""
+    if target.slice is None:
+        found = _value(target, evaluation)
+        return {"": found[0]} if found else {}
+    cut, _, value = target.slice.partition("=")
+    slices = evaluation.slices
+    names = [name for name in slices if name.startswith(f"{cut}=")] if value == "*" else [target.slice]
+    return {n: slices[n].metrics[target.metric] for n in names if n in slices and target.metric in slices[n].metrics}
+
+
+def _value(target: Target, evaluation: Evaluation) -> tuple[Measured] | None:
+    if target.label is not None:
+        table: Mapping[str, Measured] = evaluation.per_class.get(target.label, {})
+    elif target.metric == "ece":
+        table = {"ece": evaluation.calibration.ece} if evaluation.calibration else {}
+    else:
+        table = evaluation.metrics
+    return (table[target.metric],) if target.metric in table else None

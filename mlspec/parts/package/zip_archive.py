@@ -1,0 +1,96 @@
+"""Serving code, packages and bundle to one zip file for Lambda: the same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from mlspec.errors import StageError
+from mlspec.job import whole
+from mlspec.parts.package import package_limits, serving_pins, wheels
+from mlspec.sections.package import LambdaZip
+from mlspec.spec.types import size_bytes
+from mlspec.stage_result import warn
+
+_SUFFIXES: Final = (".pyi", ".a", ".h", ".pyc")
+_FOLDERS: Final = ("tests", "bin", "__pycache__")
+
+
+def make(
+    bundle: Path, code: Path, handler: Path, requirements: Path, wanted: LambdaZip, scratch: Path, to: Path
+) -> None:
+    """The zip at `to`, whole or not at all: `code`'s package, `bundle` beside it, and the packages it needs.
+
+    `scratch` is a folder for it to be put together in. Raises StageError where it comes out larger than it may.
+    """
+    shutil.rmtree(scratch, ignore_errors=True)
+    packages = scratch / "content"
+    wheels.install(read_requirements(requirements), packages, wanted.python, wanted.architecture)
+    prune(packages)
+    shutil.copytree(code, packages, dirs_exist_ok=True)
+    shutil.copytree(bundle, packages / "bundle")
+    shutil.copyfile(handler, packages / "handler.py")
+    _compile(packages, wanted.python)
+    size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file())
+    if size > size_bytes(wanted.max_size):
+        raise StageError(
+            f"the zip's content has {size / 2**20:.0f} MiB, and package.zip.max_size is {wanted.max_size}",
+            help="quantize the model (export.onnx.quantize), or make an image: package: {docker: {}}",
+        )
+    with whole(to) as partial:
+        pack(packages, partial)
+    shutil.rmtree(scratch)
+    packed = to.stat().st_size
+    sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
+    if packed > package_limits.MAX_DIRECT and wanted.bucket is None:
+        warn(
+            f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name a bucket of yours in package.zip.bucket"
+        )
+
+
+def read_requirements(file: Path) -> dict[str, str]:
+    """Package to release, of a file of exact ones."""
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.partition("==") for line in lines if line and not line.startswith("#")]
+    return {name: release for name, _, release in pairs}
+
+
+def prune(folder: Path) -> None:
+    """Remove what serving never opens: tools, tests, headers, type stubs."""
+    for name in serving_pins.UNUSED:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and path.name in _FOLDERS:
+            shutil.rmtree(path)
+        elif path.is_file() and path.suffix in _SUFFIXES:
+            path.unlink()
+
+
+def _compile(folder: Path, python: str) -> None:
+    """Bytecode beside the code: Lambda cannot write it, and would compile anew at every cold start."""
+    program = wheels.interpreter(python)
+    if program is None:
+        sys.stdout.write(f"no Python {python} here to compile with: the function will start more slowly\n")
+        return
+    command = [str(program), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(folder), "-p", "/var/task", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONHASHSEED": "0"})
+    if done.returncode:
+        raise StageError("the code of the zip does not compile", help=(done.stdout + done.stderr).strip()[:1000])
+
+
+def pack(folder: Path, to: Path) -> None:
+    """Every file of `folder`, sorted, of one time and readable for all, as a zip."""
+    moment = time.gmtime(serving_pins.EPOCH)[:6]
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
+        for name, file in sorted((f.relative_to(folder).as_posix(), f) for f in folder.rglob("*") if f.is_file()):
+            entry = zipfile.ZipInfo(name, moment)
+            entry.create_system = 3  # Unix, on every machine: the mode below is read only then
+            entry.external_attr = (0o755 if ".so" in file.name else 0o644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            made.writestr(entry, file.read_bytes(), compresslevel=6)

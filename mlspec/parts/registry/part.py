@@ -1,0 +1,106 @@
+"""`registry` to Amazon ECR's settings: the repository, who may pull and push, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from mlspec.aws import ecr as settings
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Output, Stage
+from mlspec.sections.ci import Ci
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Ecr, Registry
+from mlspec.spec.project import Project
+from mlspec.spec.shared_values import at, shared
+from mlspec.spec.spec_model import Finding
+
+NAME: Final = "registry"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
+PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.registry.work:main"}
+_PLACE: Final = ("region", "account")
+OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote_changes:push"}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """What Amazon ECR refuses on the day."""
+    registry = project.get(Registry)
+    if registry is None:
+        return
+    ecr, at = registry.ecr, ("registry", "ecr")
+    if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
+        message = f"the key is in {region}, and a repository in {ecr.region} needs one of its own region"
+        yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
+    yield from _shared(project)
+
+
+def _shared(project: Project) -> Iterator[Finding]:
+    """Settings that two environments give one repository. That they share it is well: an image is found by its digest,
+    and what a function runs has a tag with the function's name."""
+    ecr = ("registry", "ecr")
+    for same in shared(project, (*ecr, "repository"), lambda values: [at(values, (*ecr, k)) for k in _PLACE]):
+        one, other = (_settings(at(values, ecr)) for values in same.theirs)
+        for key in sorted(name for name, value in one.items() if other.get(name, value) != value):
+            message = (
+                f"{same.one} and {same.other} share the repository `{same.name}`, and give it another `{key}`: "
+                f"{one[key]} and {other[key]}; each apply would set it back"
+            )
+            help = (
+                f"give both the same registry.ecr.{key}, or set environments.{same.environment}.registry.ecr.repository"
+                " to another name"
+            )
+            yield Finding("shared-repository", ("environments", same.environment), message, help, on="key")
+
+
+def _settings(given: object) -> dict[str, Any]:
+    """Settings of a repository with their defaults; none where they are not valid."""
+    try:
+        return Ecr.model_validate(given).model_dump(mode="json")
+    except ValidationError:
+        return {}
+
+
+def _on_lambda(project: Project) -> bool:
+    deploy = project.get(Deploy)
+    return deploy is not None and deploy.lambda_ is not None
+
+
+def stages(project: Project) -> Iterator[Stage]:
+    """Pushing: it changes the registry and nothing here but the record of it. A zip is pushed nowhere."""
+    package = project.get(Package)
+    if project.get(Registry) is None or package is None or package.zip is not None:
+        return
+    yield Stage(
+        name="push",
+        description="Push the image to Amazon ECR and read its digest back",
+        part=NAME,
+        inputs=("artifacts/image.json",),
+        outputs=(Output("artifacts/release.json", cache=False),),
+        params=("registry",),
+        needs=("docker", "extra:aws"),
+        effects=True,
+    )
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """One JSON file for each AWS command."""
+    registry = project.get(Registry)
+    if registry is None:
+        return
+    ci = project.get(Ci)
+    ecr = registry.ecr
+    files = {
+        "repository": settings.create_repository(ecr, project.info.name),
+        "lifecycle-policy": settings.lifecycle(ecr),
+        "push-policy": settings.push_policy(ecr),
+    }
+    policy = settings.repository_policy(ecr, _on_lambda(project))
+    if policy:
+        files["repository-policy"] = policy
+    if ci is not None:
+        files["github-trust"] = settings.github_trust(ecr, ci.github.repository, ci.github.environment)
+    for name, value in files.items():
+        yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})

@@ -1,0 +1,150 @@
+"""The folder `artifacts/` to frozen data: what each stage left behind, as far as it is there.
+
+The shapes are those of docs/architecture.md. Writes nothing; a part whose file is missing or broken is empty.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.export import Export
+from mlspec.records.gates import Gates
+from mlspec.records.robustness import Robustness
+from mlspec.records.training import Training
+from mlspec.report.examples import Example, examples
+from mlspec.report.profile_view import ProfileView, profile
+from mlspec.report.result_files import csv_rows, json_file, mapping, real, sequence, whole
+from mlspec.report.shipping_section import Shipped, shipped
+
+POINTS = 2000
+"""Points of the scatter plot; of more rows, every n-th is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One measured quantity over the epochs: `(epoch, value)` in the order of training."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The predictions of about one confidence, and how many of them were right."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each class was taken for which: `counts[actual, predicted]`."""
+
+    labels: tuple[str, ...]
+    counts: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`plots/fit.csv`: predicted numbers against actual ones, `(actual, predicted)`; of many rows every n-th."""
+
+    points: tuple[tuple[float, float], ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that the pipeline left in `artifacts/`."""
+
+    training: Training | None
+    curves: tuple[Curve, ...]
+    evaluation: Evaluation | None
+    bins: tuple[Bin, ...]
+    confusion: Confusion | None
+    gates: Gates | None
+    export: Export | None
+    robustness: Robustness | None
+    profile: ProfileView | None
+    mistakes: tuple[Example, ...]
+    fit: Fit | None
+    labels: tuple[str, ...]
+    lineage: Mapping[str, object]
+    shipped: Shipped
+    decisions: tuple[Decision, ...] = ()
+
+
+def collect(artifacts: Path) -> Results:
+    """Read what is there."""
+    schema = json_file(artifacts / "data/schema.json")
+    labels = tuple(map(str, sequence(mapping(schema.get("target")).get("labels"))))
+    return Results(
+        training=Training.find(artifacts),
+        curves=_curves(artifacts / "plots/train.csv"),
+        evaluation=Evaluation.find(artifacts),
+        bins=_bins(artifacts / "plots/calibration.csv"),
+        confusion=_confusion(artifacts / "plots/confusion.csv", labels),
+        gates=Gates.find(artifacts),
+        export=Export.find(artifacts),
+        robustness=Robustness.find(artifacts),
+        profile=profile(artifacts, labels),
+        mistakes=examples(artifacts, tuple(mapping(schema.get("inputs"))), labels),
+        fit=_fit(artifacts / "plots/fit.csv"),
+        labels=labels,
+        lineage=json_file(artifacts / "bundle/lineage.json"),
+        shipped=shipped(artifacts),
+        decisions=tuple(_decisions(artifacts)),
+    )
+
+
+def _decisions(artifacts: Path) -> Iterator[Decision]:
+    for record in (DataDecisions.find(artifacts), TrainDecisions.find(artifacts)):
+        yield from record.decisions if record else ()
+
+
+def _curves(path: Path) -> tuple[Curve, ...]:
+    points: dict[str, list[tuple[float, float]]] = {}
+    for index, row in enumerate(csv_rows(path)):
+        epoch = real(row.get("epoch"))
+        for name, cell in row.items():
+            value = real(cell)
+            if value is not None and name not in ("epoch", "step"):
+                points.setdefault(name, []).append((index if epoch is None else epoch, value))
+    return tuple(Curve(name, tuple(found)) for name, found in points.items())
+
+
+def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:
+    counts = Counter(
+        (row["actual"], row["predicted"]) for row in csv_rows(path) if {"actual", "predicted"} <= row.keys()
+    )
+    if not counts:
+        return None
+    seen = {label for pair in counts for label in pair}
+    known = tuple(label for label in labels if label in seen)
+    return Confusion(known + tuple(sorted(seen - set(known), key=_natural)), dict(counts))
+
+
+def _natural(label: str) -> tuple[float, str]:
+    """Numbers by size, words by letter after them."""
+    number = real(label)
+    return (number if number is not None else float("inf"), label)
+
+
+def _bins(path: Path) -> tuple[Bin, ...]:
+    found = []
+    for row in csv_rows(path):
+        confidence, accuracy = real(row.get("confidence")), real(row.get("accuracy"))
+        if confidence is not None and accuracy is not None:
+            found.append(Bin(confidence, accuracy, whole(row.get("count"))))
+    return tuple(found)
+
+
+def _fit(path: Path) -> Fit | None:
+    pairs = [(real(row.get("actual")), real(row.get("predicted"))) for row in csv_rows(path)]
+    points = [(actual, predicted) for actual, predicted in pairs if actual is not None and predicted is not None]
+    return Fit(tuple(points[:: len(points) // POINTS + 1]), len(points)) if points else None

@@ -1,0 +1,92 @@
+"""How the line ended, in one sentence, and the figures that matter most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlspec.plan.plan import Plan
+from mlspec.records.export import Export
+from mlspec.records.gates import Gate, Gates
+from mlspec.report.collect import Results
+from mlspec.report.formatting import bound, count, number, plural, seconds, size
+from mlspec.run.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`title` is the sentence, `detail` the reason, `help` the command to go on with."""
+
+    kind: Literal["good", "bad", "warn", "plain"]
+    title: str
+    detail: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One key figure with its name and a remark."""
+
+    name: str
+    value: str
+    note: str = ""
+    kind: str = ""
+
+
+def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
+    """The worst thing that happened decides."""
+    by = {status: [o for o in outcomes if o.status == status] for status in ("failed", "interrupted", "skipped")}
+    failed = [o for o in by["failed"] if o.stage != "gate" or gates is None or gates.passed]
+    if failed:
+        first = failed[0]
+        return Verdict("bad", f"Stage {first.stage} failed", first.reason.text, first.help)
+    if by["interrupted"]:
+        first = by["interrupted"][0]
+        return Verdict("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
+    if gates and not gates.passed:
+        missed = [gate for gate in gates.gates if not gate.passed]
+        title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} missed"
+        return Verdict("bad", title, "; ".join(map(_miss, missed)), next((o.help for o in by["failed"]), ""))
+    left = by["skipped"]
+    beside = f"{plural(len(left), 'stage')} skipped: {', '.join(o.stage for o in left)}" if left else ""
+    if gates:
+        passed = "The gate passed" if len(gates.gates) == 1 else "All gates passed"
+        return Verdict("good", passed, beside)
+    if left:
+        return Verdict("warn", "Finished, with stages left out", beside)
+    if outcomes:
+        return Verdict("good", "Finished", "The spec sets no gates.")
+    return Verdict("plain", "No run on record", "What the files of an earlier run say is shown.", "mlspec apply")
+
+
+def _miss(gate: Gate) -> str:
+    return f"{gate.metric} is {number(gate.value)}, needed {bound(gate.bound)}"
+
+
+def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
+    """Up to six: gated metrics first, other metrics, rows, size, time."""
+    found = [
+        Tile(g.metric, number(g.value), f"needs {bound(g.bound)}", "good" if g.passed else "bad")
+        for g in (results.gates.gates if results.gates else ())
+    ]
+    gated = {tile.name for tile in found}
+    metrics = results.evaluation.metrics if results.evaluation else {}
+    found += [Tile(n, number(v), "on the test split") for n, v in metrics.items() if n not in gated and v is not None]
+    found = found[:3]
+    if results.evaluation and results.evaluation.rows:
+        found.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
+    elif results.profile:
+        found.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
+    if results.export:
+        found.append(Tile("model", size(results.export.size_bytes), _agreement(results.export)))
+    spent = [o for o in outcomes if o.status in ("ran", "failed", "interrupted")]
+    if outcomes:
+        total = sum(o.seconds for o in spent)
+        ran = sum(o.status == "ran" for o in spent)
+        found.append(Tile("time", seconds(total), f"{ran} of {plural(len(plan.stages), 'stage')} ran"))
+    return tuple(found)
+
+
+def _agreement(export: Export) -> str:
+    return f"ONNX differs by {number(export.parity.max_abs_difference)}"

@@ -1,0 +1,183 @@
+"""Results to one HTML page. All markup is in `templates/report/`, which escapes by itself; all charts are inline SVG.
+
+The page names its own script by digest in a content security policy: no other script can run in it, and nothing can be
+fetched, whatever the data says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from mlspec.plan.plan import Plan
+from mlspec.render.environment import templates_folder
+from mlspec.report import data_section, formatting, run_section, score_tables, settings_section, shipping_section
+from mlspec.report.charts import reliability, scatter
+from mlspec.report.collect import Results
+from mlspec.report.curves import panels
+from mlspec.report.headline import tiles, verdict
+from mlspec.report.matrix import matrix, mistaken
+from mlspec.report.run_history import History
+from mlspec.run.outcome import Outcome
+from mlspec.spec.project import Project
+from mlspec.stage_result import Reason
+
+SCRIPT = "report/script.js.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page; `id` is also its template's name. A `half` stands beside another where there is room.
+
+    `stale` says why what it shows is not of this run, or not of this spec.
+    """
+
+    id: str
+    title: str
+    view: Mapping[str, object]
+    half: bool = False
+    stale: str = ""
+
+
+def page(
+    project: Project,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: Results,
+    history: History,
+    root: Path,
+    outdated: Mapping[str, Reason],
+) -> str:
+    """The whole page."""
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_folder()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("number", "share", "count", "seconds", "plural"):
+        jinja.filters[name] = getattr(formatting, name)
+    jinja.filters["answer"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
+    script = jinja.get_template(SCRIPT).render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    stale = {name: f"out of date: {reason}" for name, reason in outdated.items()} | _unfinished(plan, outcomes)
+    found = [_marked(s, stale) for s in sections(project, plan, outcomes, results, history)]
+    shown = {_MADE_BY.get(section.id, "") for section in found if section.stale}
+    # What only follows from an earlier stage is told at its section.
+    older = [(n, stale[n]) for n, why in outdated.items() if n in shown and why.kind != "upstream"]
+    said = [(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings]
+    return jinja.get_template("report/page.html.j2").render(
+        info=project.info,
+        environment=project.environment or "",
+        when=history.when,
+        verdict=verdict(outcomes, results.gates),
+        tiles=tiles(results, plan, outcomes),
+        troubles=run_section.troubles(outcomes, root),
+        warnings=[*older, *said],
+        sections=found,
+        digest=digest,
+    )
+
+
+def sections(
+    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: History
+) -> Iterator[Section]:
+    """The sections for which there is something to show, in the order of the page."""
+    pipeline = run_section.view(plan, outcomes, history.before)
+    if pipeline:
+        yield Section("pipeline", "Pipeline", pipeline)
+    yield from _evaluation(results)
+    if results.curves:
+        shown = panels(results.training, results.curves)
+        yield Section("learning", "Learning curves", {"panels": shown, "training": results.training})
+    yield from _mistakes(results)
+    if results.robustness:
+        rows = score_tables.robustness(results.robustness)
+        yield Section("robustness", "Robustness", {"rows": rows, "found": results.robustness}, half=True)
+    if results.export:
+        exported = score_tables.export(results.export, _tolerance(project))
+        yield Section("export", "Exported model", exported, half=True)
+    if packed := shipping_section.view(results.shipped):
+        yield Section("shipping", "Shipped" if results.shipped.release else "Packed", packed)
+    if results.profile:
+        yield Section("data", "Data", data_section.view(results.profile, results.decisions))
+    yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
+    rows_ = settings_section.lineage(results.lineage)
+    yield Section("lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": rows_})
+
+
+def _evaluation(results: Results) -> Iterator[Section]:
+    found, gates = results.evaluation, results.gates
+    rows = score_tables.scores(results)
+    if rows:
+        yield Section(
+            "metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found, "gated": gates}
+        )
+    if results.confusion:
+        pairs = mistaken(results.confusion)
+        wide = len(results.confusion.labels) > 5
+        view = {"chart": matrix(results.confusion), "pairs": pairs, "confusion": results.confusion}
+        yield Section("confusion", "Confusion matrix", view, half=not wide)
+    if results.bins:
+        error = found.calibration.ece if found and found.calibration else None
+        yield Section("calibration", "Calibration", {"chart": reliability(results.bins), "error": error}, half=True)
+    if found is None:
+        return
+    if found.per_class:
+        yield Section("classes", "Classes", {"rows": score_tables.classes(found)}, half=len(found.per_class) <= 12)
+    cut = score_tables.slices(found, gates.gates if gates else ())
+    if cut:
+        yield Section("slices", "Slices", cut, half=True)
+
+
+def _mistakes(results: Results) -> Iterator[Section]:
+    if results.fit:
+        yield Section("fit", "Predicted against actual", {"chart": scatter(results.fit), "fit": results.fit}, half=True)
+    if results.mistakes:
+        title = "Furthest off" if results.fit else "Wrong with most confidence"
+        pictures = all(row.images and not row.inputs for row in results.mistakes)
+        view = {"rows": results.mistakes, "numeric": results.fit is not None, "gallery": pictures and not results.fit}
+        yield Section("mistakes", title, view, half=results.fit is not None)
+
+
+_MADE_BY = {
+    "learning": "train",
+    "metrics": "evaluate",
+    "confusion": "evaluate",
+    "calibration": "evaluate",
+    "classes": "evaluate",
+    "slices": "evaluate",
+    "fit": "evaluate",
+    "mistakes": "evaluate",
+    "robustness": "robustness",
+    "export": "export",
+    "shipping": "image",
+    "data": "data",
+}
+
+
+def _unfinished(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The stages that this run wanted and did not bring to an end: their files are those of an earlier run."""
+    if not any(o.status in ("failed", "interrupted") for o in outcomes):
+        return {}
+    done = {o.stage for o in outcomes if o.status in ("ran", "cached")}
+    left = [stage.name for stage in plan.stages if stage.name not in done]
+    return {name: f"from an earlier run: {name} did not finish" for name in left}
+
+
+def _marked(section: Section, stale: Mapping[str, str]) -> Section:
+    why = stale.get(_MADE_BY.get(section.id, ""), "")
+    return Section(section.id, section.title, section.view, section.half, why)
+
+
+def _tolerance(project: Project) -> object:
+    onnx = project.values.get("export")
+    for key in ("onnx", "tolerance"):
+        onnx = onnx.get(key) if isinstance(onnx, dict) else None
+    return onnx

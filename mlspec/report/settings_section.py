@@ -1,0 +1,75 @@
+"""The completed spec as lines, what the user wrote apart from what is a default; versions and lineage as rows."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import mlspec
+from mlspec.render.quoting import flow
+from mlspec.report.result_files import mapping
+from mlspec.run.capabilities import EXTRAS
+from mlspec.spec.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of YAML: indentation, key and value apart, so that the page can set them off."""
+
+    indent: int
+    key: str
+    value: str
+    given: bool
+
+
+def sections(project: Project) -> list[tuple[str, list[Line]]]:
+    """Each section of the spec with its lines. Secrets are names of environment variables there, never values."""
+    return [(name, list(_lines(value, project.given.get(name), 0))) for name, value in project.values.items()]
+
+
+def _lines(value: object, given: object, indent: int) -> Iterator[Line]:
+    for key, item in mapping(value).items():
+        own = mapping(given).get(key)
+        written = key in mapping(given)
+        if item is None and not written:
+            continue
+        if isinstance(item, dict) and item and not _short(item):
+            yield Line(indent, key, "", written)
+            yield from _lines(item, own, indent + 1)
+        elif isinstance(item, list) and any(isinstance(entry, dict) for entry in item):
+            yield Line(indent, key, "", written)
+            yield from (Line(indent + 1, "-", flow(entry), written) for entry in item)
+        else:
+            yield Line(indent, key, flow(item), written)
+
+
+def _short(value: Mapping[str, object]) -> bool:
+    """A mapping that reads well on one line: a secret by reference, a bound or two."""
+    plain = all(not isinstance(item, dict | list) for item in value.values())
+    return plain and len(value) <= 3 and len(flow(value)) <= 48
+
+
+def versions() -> list[tuple[str, str]]:
+    """mlspec, Python, and those packages of the line that are installed, from their metadata."""
+    found = [("mlspec", mlspec.__version__), ("python", platform.python_version())]
+    for package in sorted({r.partition(">=")[0] for extra in ("train", "wandb", "sweep") for r in EXTRAS[extra]}):
+        try:
+            found.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def lineage(found: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The bundle's lineage, nested keys joined with dots."""
+    return list(_flat(found, "")) if found else []
+
+
+def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value if isinstance(value, str) else flow(value)

@@ -1,0 +1,119 @@
+"""Stages through DVC, each by `dvc repro --single-item` in a process of its own: what DVC users do by hand.
+
+DVC removes a stage's outputs before it runs and writes dvc.lock after: a killed run leaves nothing that would be
+trusted. What a kill can tear is mended in `prepare`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mlspec.child_process import follow
+from mlspec.dvc import project_state
+from mlspec.dvc.raw_data import keep
+from mlspec.dvc.staleness import reasons
+from mlspec.dvc.tree import Tree
+from mlspec.errors import StageError
+from mlspec.plan.stage import Stage
+from mlspec.run.engine import Watch
+from mlspec.run.engines import effects
+from mlspec.run.engines.requirements import lacks
+from mlspec.run.engines.result import outcome_of
+from mlspec.run.outcome import Outcome
+from mlspec.stage_result import Reason, forget, read
+
+LOGS = ".mlspec/logs"
+_OF_DVC = (
+    "To track the changes with git", "\tgit add ", "To enable auto staging", "\tdvc config core.autostage",
+    "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
+)  # fmt: skip
+"""Openings of lines that DVC has for a person at its own command line; they stay in the log."""
+_EMPTY = re.compile(r"WARNING: '.*__init__\.py' is empty\.")
+"""What DVC says of most packages, whenever a stage depends on their code."""
+
+
+def for_people_at_dvc(line: str) -> bool:
+    """Whether a line of a log is DVC's, and of no use to whoever runs mlspec."""
+    return line.startswith(_OF_DVC) or _EMPTY.fullmatch(line) is not None
+
+
+class Dvc:
+    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps.
+
+    `observe` looks at the world for a stage with effects: it gives why the stage would run, None where all is as it is
+    wanted. Of one that nobody can look ahead for, its files decide.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        coming: Mapping[str, str | None] | None = None,
+        raw: Sequence[str] = (),
+        observe: Mapping[str, Callable[[], Reason | None]] | None = None,
+    ) -> None:
+        self.root, self._observe = root, observe or {}
+        self.raw = tuple(raw)
+        self._coming = coming
+
+    def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
+        """Why each stage would run."""
+        pure = [stage for stage in stages if not stage.effects]
+        tree = Tree(self.root, self._coming)
+        found = {stage.name: self._look(stage, tree) for stage in stages if stage.effects}
+        return found | reasons(pure, tree)
+
+    def _look(self, stage: Stage, tree: Tree) -> Reason | None:
+        look = self._observe.get(stage.name)
+        return look() if look else effects.reason(stage, tree)
+
+    def lacks(self, stage: Stage) -> tuple[str, str] | None:
+        """What this machine lacks for the stage, and what mends it."""
+        return lacks(stage)
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Mend what a kill left half-written, and put raw data under DVC."""
+        self._coming = None
+        project_state.mend(self.root)
+        if any(not stage.effects for stage in stages):
+            _usable(self.root)
+            keep(self.raw, self.root)
+
+    def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+        """Run the stage; its log is `.mlspec/logs/STAGE.log`."""
+        log = self.root / LOGS / f"{stage.name}.log"
+        start = time.monotonic()
+
+        def own(line: str) -> None:
+            if not for_people_at_dvc(line):
+                watch(line)
+
+        forget(self.root, stage.name)
+        shown = log.relative_to(self.root).as_posix()
+        try:
+            code = follow(project_state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
+        except KeyboardInterrupt:
+            ended = read(self.root, stage.name)
+            reason = ended.reason if ended and ended.status == "interrupted" else Reason("stopped", "it was stopped")
+            return Outcome(stage.name, "interrupted", reason, "mlspec apply", round(time.monotonic() - start, 3), shown)
+        seconds = round(time.monotonic() - start, 3)
+        text = log.read_text(encoding="utf-8", errors="replace")
+        outcome = outcome_of(stage, code, read(self.root, stage.name), text, seconds, shown)
+        if code == 0 and stage.effects:
+            effects.remember(self.root, stage)
+        elif code == 0:
+            if outcome.status == "ran":
+                project_state.settle(self.root, stage)
+            project_state.remember(self.root)
+        return outcome
+
+
+def _usable(root: Path) -> None:
+    """Raise StageError where DVC fails on the folder's name: it formats the path of its cache as a template."""
+    if {"{", "}"} & set(str(root)):
+        raise StageError(
+            f"DVC cannot work in {root}: it fails on `{{` and `}}` in the path of its cache",
+            help="move the project to a folder without `{` and `}` in its path",
+        )

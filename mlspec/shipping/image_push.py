@@ -1,0 +1,200 @@
+"""The image that was built and proved here, to the registry: pushed once, and read back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlspec.aws import account, repository
+from mlspec.aws.aws_target import Target
+from mlspec.aws.change import Change
+from mlspec.aws.converge import Step
+from mlspec.aws.desired import Archive, Spec
+from mlspec.aws.error_messages import code_of
+from mlspec.docker.client import isolated
+from mlspec.docker.registry_client import Manifest, Registry
+from mlspec.errors import StageError
+from mlspec.records.release import file_digest, from_labels
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Ecr
+from mlspec.shipping.target_choice import chosen
+from mlspec.spec.project import ProjectInfo
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `artifacts/image.json` says of the image. `release` is what led to it.
+
+    It is found by `id`: the tag `image` belongs to whichever project of that name was built last on this machine.
+    """
+
+    image: str
+    id: str
+    platform: str
+    size: int
+    release: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """Commit, bundle and content: the same content has the same tag, and no tag ever means another content."""
+        commit, bundle = self.release.get("commit") or "uncommitted", self.release.get("bundle") or "0" * 8
+        dirty = "-dirty" if commit.endswith("-dirty") else ""
+        return f"{commit[:12].removesuffix('-dirty')}{dirty}-{bundle[:8]}-{self.id.rpartition(':')[2][:8]}"
+
+
+def built(artifacts: Path) -> Built | None:
+    """What is to be pushed; None where nothing was built yet."""
+    found = record(artifacts)
+    if found is None or found.get("kind", "image") != "image":
+        return None
+    return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
+
+
+def zipped(artifacts: Path, spec: Spec) -> tuple[Archive, Mapping[str, Any]] | None:
+    """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
+    too large to be handed over in a call, with no bucket to go by, or is no longer the one that was tried."""
+    found = record(artifacts)
+    if found is None or found.get("kind") != "zip":
+        return None
+    path = artifacts.parent / found["file"]
+    wanted = spec.need(Package).zip
+    if not (found["direct"] or (wanted and wanted.bucket) or chosen() == "local"):
+        message = f"the zip has {found['size_bytes'] / 2**20:.0f} MiB, and Lambda takes 50 MiB in a call"
+        help = "name an S3 bucket for it to go by (package.zip.bucket), or ship an image: `package: {docker: {}}`"
+        raise StageError(message, help=help)
+    if not path.is_file() or file_digest(path) != found["sha256"]:
+        message = f"{found['file']} is no longer the one that was tried"
+        raise StageError(message, help="try it again: mlspec apply --force image")
+    return Archive(path, found["code_sha256"], bool(found["direct"]) or chosen() == "local"), release_of(found)
+
+
+def record(artifacts: Path) -> dict[str, Any] | None:
+    """`image.json`; None where there is none."""
+    try:
+        found: dict[str, Any] = json.loads((artifacts / "image.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def signature(artifacts: Path) -> dict[str, Any] | None:
+    """The signature of what was packed here, or of the bundle beside it; None where neither is known."""
+    return from_labels((record(artifacts) or {}).get("labels"))[1] or bundled(artifacts)
+
+
+def bundled(artifacts: Path) -> dict[str, Any] | None:
+    """The signature of the bundle that is here."""
+    try:
+        found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What led to an image or zip, from its labels."""
+    release, _ = from_labels(found.get("labels"))
+    return release.as_json() if release else {}
+
+
+def repository_steps(target: Target, ecr: Ecr, spec: Spec) -> list[Step]:
+    """What makes the repository as the spec wants it."""
+    deploy = spec.get(Deploy)
+    on_lambda = deploy is not None and deploy.lambda_ is not None
+    return repository.steps(target, ecr, spec.need(ProjectInfo).name, on_lambda)
+
+
+def registry_of(target: Target, ecr: Ecr) -> Registry:
+    """The registry behind a repository, with the right to read it."""
+    if target.registry:
+        return Registry(target.registry)
+    return Registry(account.repository(target, ecr).partition("/")[0], f"Basic {_token(target)}")
+
+
+def _token(target: Target) -> str:
+    """Base64 of `AWS:PASSWORD`, valid for twelve hours."""
+    return str(target.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"])
+
+
+def observed(target: Target, ecr: Ecr, built: Built | None) -> list[Change]:
+    """What a push would add to the registry; None where the image is still to be built."""
+    if built is None:
+        return [Change("+", f"image {ecr.repository}", new="once it is built")]
+    if digest_of(target, ecr.repository, built.tag):
+        return []
+    return [Change("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
+
+
+def digest_of(target: Target, name: str, tag: str) -> str:
+    """Digest of the image with that tag in the repository, as AWS knows it; "" where there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+    except ClientError as error:
+        if code_of(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            return ""
+        raise
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def is_it(there: Manifest, built: Built) -> bool:
+    """Whether the registry's image is the one built here. Docker's id of an image is the digest of its configuration,
+    or, where containerd keeps the images, that of its manifest."""
+    return built.id in (there.config, there.digest)
+
+
+def push(target: Target, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
+    """Push the image unless it is there; gives `repository tag digest uri size_bytes` as read back."""
+    registry, address = registry_of(target, ecr), account.repository(target, ecr)
+    there = registry.manifest(ecr.repository, built.tag)
+    if there is not None and is_it(there, built):
+        say(f"{address}:{built.tag} is there already")
+    else:
+        with isolated(scratch) as docker:
+            _unchanged(docker.inspect(built.id, built.image), built)
+            login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
+            say(f"+ image {address}:{built.tag}")
+            docker.push(built.id, f"{address}:{built.tag}", login, say)
+        there = _read_back(registry, ecr.repository, built)
+    if target.registry:
+        _make_known(target, ecr.repository, built.tag, there)
+    return {"repository": address, "tag": built.tag, "digest": there.digest, "uri": f"{address}@{there.digest}",
+            "size_bytes": there.size}  # fmt: skip
+
+
+def _unchanged(found: Mapping[str, Any], built: Built) -> None:
+    """What is pushed is what was proved."""
+    kind = f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}"
+    if kind != built.platform:
+        message = f"the image is for {kind}, and package.docker.platform is {built.platform}"
+        raise StageError(message, help="build it again: mlspec apply --force image")
+
+
+def _read_back(registry: Registry, name: str, built: Built) -> Manifest:
+    found = registry.manifest(name, built.tag)
+    if found is None or not is_it(found, built):
+        message = f"{registry.host} does not hold what was pushed as {name}:{built.tag}"
+        raise StageError(message, help="somebody else pushes there too? Try again: mlspec apply --force push")
+    return found
+
+
+def _make_known(target: Target, name: str, tag: str, image: Manifest) -> None:
+    """The emulated control plane hears of an image that went to a registry beside it, as Amazon ECR would by itself."""
+    client = target.client("ecr")
+    if client.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])["images"]:
+        return
+    client.put_image(
+        repositoryName=name,
+        imageManifest=image.text,
+        imageManifestMediaType=image.media_type,
+        imageTag=tag,
+        imageDigest=image.digest,
+    )

@@ -1,0 +1,106 @@
+"""The rehearsal's endpoint: callers' requests to the alias's versions, and under /_mlspec/ what a rollout asks.
+
+python -m mlspec.shipping.rehearsal.gateway PORT ENDPOINT REGION FUNCTION ALIAS OWNER ZIPS
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from mlspec.docker.client import Docker, found
+from mlspec.errors import StageError
+from mlspec.shipping.rehearsal.control_plane_client import Plane
+from mlspec.shipping.rehearsal.function_containers import Containers
+from mlspec.shipping.rehearsal.injected_faults import Faults
+from mlspec.shipping.rehearsal.local_lambda import Answer, Service
+
+ADMIN: Final = "/_mlspec/"
+_MOST: Final = 16 * 2**20
+_PASSED_ON: Final = ("content-type", "accept", "x-request-id")
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until SIGTERM; the containers go with it."""
+    port, endpoint, region, function, alias, owner, zips = arguments
+    containers = Containers(Docker(found(), dict(os.environ)), owner, Path(zips))
+    service = Service(Plane(endpoint, region, function, alias), containers)
+    server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler(service))
+    server.daemon_threads = True
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    service.close()  # what a kill of the one before has left
+    server.serve_forever()
+    service.close()
+
+
+def handler(service: Service) -> type[BaseHTTPRequestHandler]:
+    """The request handler over a service."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            length = self.headers.get("Content-Length") or "0"
+            if not length.isdigit() or int(length) > _MOST:
+                self.close_connection = True
+                return self._send(Answer(413, b'{"error": {"message": "the body is too large"}}'))
+            body = self.rfile.read(int(length))
+            try:
+                if self.path.startswith(ADMIN):
+                    answer = administer(service, self.path[len(ADMIN) :], body)
+                else:
+                    headers = {k: v for k, v in self.headers.items() if k.lower() in _PASSED_ON}
+                    answer = service.call(self.command, self.path, headers, body)
+            except StageError as error:
+                answer = Answer(503, json.dumps({"error": {"message": error.message, "help": error.help}}).encode())
+            return self._send(answer)
+
+        do_GET = do_POST = do_HEAD = _answer  # noqa: N815 - the library's names
+
+        def _send(self, answer: Answer) -> None:
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.kind)
+            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.version:
+                self.send_header("X-Amz-Executed-Version", answer.version)  # as Lambda's Invoke tells it
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
+
+        def log_message(self, *_: Any) -> None:
+            """Every call is counted; a line for each would fill the disk."""
+
+    return Handler
+
+
+def administer(service: Service, request: str, body: bytes) -> Answer:
+    """`numbers?version=&since=`, `invoke?version=`, `faults?version=`, `settle`."""
+    parts = urlsplit(request)
+    given = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    match parts.path:
+        case "numbers":
+            return _json(service.counts.since(given["version"], float(given["since"])))
+        case "invoke":
+            return service.invoke(given["version"], body)
+        case "faults":
+            service.harm(given["version"], Faults(**json.loads(body)))
+            return _json({})
+        case "settle":
+            return _json({"versions": service.settle()})
+        case _:
+            return Answer(404, b"{}")
+
+
+def _json(value: Any) -> Answer:
+    return Answer(200, json.dumps(value).encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

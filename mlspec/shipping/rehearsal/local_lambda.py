@@ -1,0 +1,196 @@
+"""The rehearsal's Lambda: the alias as the control plane has it, its versions as containers, calls to one of them.
+
+A call draws its version by the alias's weights, whoever moved it. A container that has ended is started again for the
+next call, as Lambda does, and the call that finds it gone is an error of its version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from mlspec.errors import StageError
+from mlspec.shipping.rehearsal.control_plane_client import Plane, Split
+from mlspec.shipping.rehearsal.function_containers import Container, Containers
+from mlspec.shipping.rehearsal.injected_faults import Faults, otherwise
+from mlspec.shipping.rehearsal.invocation_counts import Call, Counts
+
+_TIMEOUT: Final = 60.0
+_FRESH: Final = 0.5
+"""Seconds that what the alias said holds: a switch is seen by every caller within them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a caller gets."""
+
+    status: int
+    body: bytes
+    kind: str = "application/json"
+    version: str = ""
+
+
+@dataclass
+class Service:
+    """One function with its alias, on this machine."""
+
+    plane: Plane
+    containers: Containers
+    counts: Counts = field(default_factory=Counts)
+    dice: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._running: dict[str, Container] = {}
+        self._starting: dict[str, threading.Lock] = {}
+        self._split: Split | None = None
+        self._read = 0.0
+        self._faulty: tuple[str, Faults] = ("", Faults())
+        self._served = 0
+
+    def harm(self, version: str, faults: Faults) -> None:
+        """From now on that version has these faults, and no other has any."""
+        with self._lock:
+            self._faulty, self._served = (version, faults), 0
+
+    def split(self) -> Split:
+        """The alias as it stands. Where the control plane is gone, as it stood last. Raises StageError without one."""
+        with self._lock:
+            if time.monotonic() - self._read > _FRESH:
+                try:
+                    self._split, self._read = self.plane.split(), time.monotonic()
+                except StageError:
+                    if self._split is None:
+                        raise
+            if self._split is None:
+                raise StageError("nothing is deployed here yet", help="mlspec apply --target local")
+            return self._split
+
+    def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """One caller's request, counted for the version that it fell to."""
+        split = self.split()
+        version = split.other if split.other and self.dice.random() < split.weight else split.version
+        began = time.perf_counter()
+        answer = self._ask(version, self._faults(version), method, path, headers, body)
+        ms = (time.perf_counter() - began) * 1000
+        self.counts.add(version, Call(time.time(), ms, answer.status >= 500, labels(answer.body)))
+        return answer
+
+    def invoke(self, version: str, body: bytes) -> Answer:
+        """A request to one version, past the alias: counted for none, and harmed by no fault that a person injected."""
+        return self._ask(version, Faults(), "POST", "/predict", {"Content-Type": "application/json"}, body)
+
+    def settle(self) -> tuple[str, ...]:
+        """Have the alias's versions running and no others; gives them. Raises StageError where one does not start."""
+        with self._lock:
+            self._split, self._read = self.plane.split(), time.monotonic()
+            versions = self._split.versions if self._split else ()
+        for version in versions:
+            self._container(version)
+        with self._lock:
+            idle = [c for v, c in self._running.items() if v not in versions]
+            self._running = {v: c for v, c in self._running.items() if v in versions}
+        for container in idle:
+            self.containers.remove(container.id)
+        return versions
+
+    def close(self) -> None:
+        """End every container."""
+        for id in self.containers.left():
+            self.containers.remove(id)
+
+    def _faults(self, version: str) -> Faults:
+        harmed, faults = self._faulty
+        return faults if version == harmed else Faults()
+
+    def _ask(
+        self, version: str, faults: Faults, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        try:
+            self._crash(version, faults)
+            container = self._container(version)
+            time.sleep(faults.latency_ms / 1000)
+            if self.dice.random() < faults.error_rate:
+                return _failed(version, "an injected fault")
+            status, kind, found = _forward(container.port, method, path, headers, body)
+        except StageError as error:
+            return _failed(version, f"{error.message}: {error.help}" if error.help else error.message)
+        except (OSError, http.client.HTTPException) as error:
+            return _failed(version, self._lost(version, error))
+        if faults.wrong and status == 200:
+            with contextlib.suppress(ValueError):
+                found = json.dumps(otherwise(json.loads(found), self.dice, faults.wrong)).encode()
+        return Answer(status, found, kind, version)
+
+    def _crash(self, version: str, faults: Faults) -> None:
+        with self._lock:
+            self._served += bool(faults.crash)
+            running = self._running.get(version) if faults.crash and self._served >= faults.crash else None
+        if running is not None:
+            self.containers.docker.run("kill", running.id)
+
+    def _lost(self, version: str, error: Exception) -> str:
+        with self._lock:
+            container = self._running.get(version)
+        if container is None or not self.containers.gone(container.id):
+            return f"the container does not answer: {str(error) or type(error).__name__}"
+        starved = self.containers.starved(container.id)
+        with self._lock:
+            self._running.pop(version, None)
+        self.containers.remove(container.id)
+        return "the container was ended for want of memory" if starved else "the container has ended"
+
+    def _container(self, version: str) -> Container:
+        with self._lock:
+            found = self._running.get(version)
+            gate = self._starting.setdefault(version, threading.Lock())
+        if found is not None:
+            return found
+        with gate:  # many callers wait for one start
+            with self._lock:
+                found = self._running.get(version)
+            if found is None:
+                found = self.containers.start(version, self.plane.sandbox(version), _is_ready)
+                with self._lock:
+                    self._running[version] = found
+            return found
+
+
+def labels(body: bytes) -> tuple[str, ...]:
+    """The labels in an answer of `/predict`: of one row or of many."""
+    if b'"label"' not in body:
+        return ()
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ()
+    rows = found if isinstance(found, list) else [found]
+    return tuple(str(row["label"]) for row in rows if isinstance(row, dict) and "label" in row)
+
+
+def _failed(version: str, why: str) -> Answer:
+    return Answer(502, json.dumps({"error": {"code": "version-failed", "message": why}}).encode(), version=version)
+
+
+def _forward(port: int, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    try:
+        connection.request(method, path, body or None, dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.headers.get("Content-Type", "application/json"), answer.read()
+    finally:
+        connection.close()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return _forward(port, "GET", "/v2/health/ready", {}, b"")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False

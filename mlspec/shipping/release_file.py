@@ -1,0 +1,61 @@
+"""`artifacts/release.json`: the last release that was made here, written by `push` and completed by `deploy`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlspec.aws.release_events import Event
+from mlspec.errors import StageError
+from mlspec.job import write_json
+from mlspec.shipping.target_choice import chosen
+
+FILE = "release.json"
+_REHEARSED = "release.local.json"
+"""What was only rehearsed must not pass for released."""
+
+
+def file(artifacts: Path) -> Path:
+    """Where the record of the chosen target lies."""
+    return artifacts / (_REHEARSED if chosen() == "local" else FILE)
+
+
+def read(artifacts: Path) -> dict[str, Any] | None:
+    """The record; None where there is none. Raises StageError for one that is no record."""
+    path = file(artifacts)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise StageError(f"{path.name} is not a record of a release", help="remove it, then: mlspec apply")
+    return found
+
+
+def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any] | None) -> None:
+    """Record what is in the registry now; a zip is in none. The function stays as long as it is the same image."""
+    before = read(artifacts) or {}
+    same = image is not None and (before.get("image") or {}).get("digest") == image["digest"]
+    function = before.get("function") if same else None
+    made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
+    if same and "rollout" in before:
+        made["rollout"] = before["rollout"]
+    if made != before:
+        write_json(file(artifacts), made)
+
+
+def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
+    """Record what runs it; None where nothing does."""
+    write_json(file(artifacts), {**(read(artifacts) or {}), "function": dict(function) if function else None})
+
+
+def rolled_out(artifacts: Path, events: Sequence[Event]) -> None:
+    """Record how a version came to its callers, or was taken back."""
+    before = read(artifacts) or {}
+    made = {**before, "rollout": [event.as_json() for event in events if event.kind != "published"]}
+    if made != before:
+        write_json(file(artifacts), made)

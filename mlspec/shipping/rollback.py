@@ -1,0 +1,62 @@
+"""All callers to another version, in one switch, on a person's word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlspec.aws import alias
+from mlspec.aws import function as functions
+from mlspec.aws.alias import Alias
+from mlspec.aws.aws_target import Target
+from mlspec.aws.cli_input import Function
+from mlspec.aws.converge import sourced
+from mlspec.aws.ecr import tags
+from mlspec.aws.release_events import Event, History
+from mlspec.errors import StageError
+from mlspec.shipping.versions import Ledger
+
+
+def chosen(found: Ledger, wanted: str | None) -> str:
+    """The version to go back to. Raises StageError where there is none, or it is live already."""
+    if found.live is None:
+        raise StageError("nothing is deployed, so there is nothing to go back from", help="mlspec apply deploys it")
+    if wanted is None:
+        if found.live.other is not None:  # a rollout stands in the middle: back is where it came from
+            return found.live.version
+        if found.previous is None:
+            message = f"version {found.live.version} is live, and none was before it"
+            raise StageError(message, help="mlspec releases shows what there is")
+        return found.previous.version
+    if found.find(wanted) is None:
+        known = ", ".join(release.version for release in found.releases[:10])
+        raise StageError(f"there is no version {wanted}", help=f"there are {known}")
+    if found.live.version == wanted and found.live.other is None:
+        raise StageError(f"version {wanted} is live already")
+    return wanted
+
+
+def taken_back(events: Sequence[Event], version: str) -> Event | None:
+    """The rollback by which a person took that version back; None where it has come again since, or never went."""
+    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
+    return last if last is not None and last.kind == "rollback" and last.before == version else None
+
+
+def stays_back(back: Event, version: str) -> str:
+    """What to say of a version that a person took back, where an apply comes upon it."""
+    return (
+        f"version {version} stays back, it was rolled back by hand to {back.version}; "
+        f"a change makes a new version, `mlspec rollback {version}` brings this one again"
+    )
+
+
+def take_back(target: Target, function: Function, found: Ledger, version: str, why: str) -> Alias:
+    """Switch, and write it down. Raises StageError for another project's function."""
+    live = found.live
+    assert live is not None, "a version was chosen, so there is an alias"
+    functions.owned(target, function, functions.read(target, function.name) or {})
+    text = f"mlspec: version {version} by hand"
+    moved = alias.write(target, function.name, Alias(live.name, version, description=text, revision=live.revision))
+    left = live.other if live.other not in (None, version) else live.version
+    events = History(target, function.name, sourced(tags(function.info.name), target.source))
+    events.add("rollback", version, before=left, percent=100.0, why=why)
+    return moved

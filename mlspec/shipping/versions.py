@@ -1,0 +1,105 @@
+"""The versions of a function with what became of each, put together from Lambda, the alias and the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from mlspec.aws import alias
+from mlspec.aws import published_version as version
+from mlspec.aws.alias import Alias
+from mlspec.aws.aws_target import Target
+from mlspec.aws.cli_input import Function
+from mlspec.aws.release_events import Event, History
+
+State = Literal["live", "splitting", "previous", "returned", "older", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One published version."""
+
+    version: str
+    published: float
+    """Seconds since 1970."""
+    state: State
+    percent: float
+    """Its share of the calls."""
+    tag: str
+    """Of its image: commit, bundle and content."""
+    release: Mapping[str, Any] = field(default_factory=dict)
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All versions, newest first, and where the alias stands."""
+
+    releases: tuple[Released, ...]
+    live: Alias | None
+
+    def find(self, number: str) -> Released | None:
+        """The version of that number."""
+        return next((r for r in self.releases if r.version == number), None)
+
+    @property
+    def previous(self) -> Released | None:
+        """The version that was live before the one that is, and was not taken back."""
+        return next((r for r in self.releases if r.state == "previous"), None)
+
+
+def ledger(target: Target, function: Function) -> Ledger:
+    """What is there. Raises botocore's errors; an absent function has no versions."""
+    found = version.versions(target, function.name)
+    found.pop("$LATEST", None)
+    live = alias.read(target, function.name, function.options.alias) if found else None
+    events = History(target, function.name).read() if found else []
+    before = _before(events, live, found)
+    made = [_released(number, found[number], live, events, before) for number in sorted(found, key=int, reverse=True)]
+    return Ledger(tuple(made), live)
+
+
+def _before(events: Sequence[Event], live: Alias | None, found: Mapping[str, Any]) -> str | None:
+    """The version that was live before. Where the history does not know it, the next lower number."""
+    if live is None:
+        return None
+    for event in reversed(events):
+        if event.kind in ("promoted", "rollback") and event.version == live.version and event.before in found:
+            return event.before
+    lower = [number for number in found if int(number) < int(live.version)]
+    return max(lower, key=int, default=None)
+
+
+def _released(
+    number: str, config: Mapping[str, Any], live: Alias | None, events: Sequence[Event], before: str | None
+) -> Released:
+    own = tuple(event for event in events if event.version == number)
+    percent = _percent(number, live)
+    release = next((event.release for event in reversed(own) if event.kind == "published"), {})
+    told = config.get("LastModified", "")
+    published = datetime.fromisoformat(told).timestamp() if told else 0.0
+    return Released(number, published, _state(number, percent, own, before), percent, config.get("Description", ""),
+                    release, own)  # fmt: skip
+
+
+def _percent(number: str, live: Alias | None) -> float:
+    if live is None:
+        return 0.0
+    if number == live.other:
+        return live.weight * 100
+    return (1 - live.weight) * 100 if number == live.version else 0.0
+
+
+def _state(number: str, percent: float, own: Sequence[Event], before: str | None) -> State:
+    if percent == 100:
+        return "live"
+    if percent > 0:
+        return "splitting"
+    decided = [event for event in own if event.kind in ("promoted", "returned", "rollback")]
+    if decided and decided[-1].kind == "returned":
+        return "returned"
+    if number == before:
+        return "previous"
+    return "older" if decided else "waiting"

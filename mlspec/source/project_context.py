@@ -1,0 +1,248 @@
+"""What a spec's meaning depends on outside its own text, read once, before checking: so that checking stays pure."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlspec.errors import MlspecError
+from mlspec.source import dockerfile_lock as bases
+from mlspec.source import reads
+from mlspec.source.document import Document, walk
+from mlspec.source.module_imports import Imports
+from mlspec.source.third_party import Outside, of_module
+
+_WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-directory: (.+)$")
+_DATA_KEYS = {"source", "valid", "test"}
+_IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
+TESTS = "tests"
+"""The folder of the project's tests, and the key of what they import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Facts about the folder a spec lies in."""
+
+    git: bool = False
+    """Whether the project lies in a git repository."""
+    prefix: str = ""
+    """The project's folder below the repository's root, POSIX, `""` at the root itself."""
+    modules: Mapping[str, str | None] = field(default_factory=dict)
+    """Text of each Python module that the spec names, by dotted name; None for one installed outside the project."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """Text of each template in the project's own `templates/` folder, by its path there."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Where each of those modules lies in the project, POSIX."""
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files of the project that importing each of those modules loads, its own included; under `tests` what the
+    project's tests import."""
+    outside: Mapping[str, tuple[Outside, ...]] = field(default_factory=dict)
+    """What modules of preprocessing classes import that is not the project's nor Python's, through others too."""
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files that a stage opened and the spec does not name, by stage; those that still exist."""
+    folders: tuple[str, ...] = ()
+    """Pretrained models of the spec that are folders in the project."""
+    dvc_core: bool = False
+    """Whether the user's own part of `.dvc/config` has a `[core]` section: a second one would be an error of DVC's."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Base images of the Dockerfile, each with the digest that it is held to."""
+    absent: tuple[str, ...] = ()
+    """Data of the spec that is not in the project, nor kept by DVC."""
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """Path of each workflow in the repository that belongs to another project's folder, with that folder."""
+    named: tuple[str, ...] = ()
+    """Every module (with `+` before it one that serving loads), with a `/` behind it every folder, and with `./` before
+    it all data that the spec names, found or not."""
+
+    def path_of(self, module: str) -> str:
+        """The file of a module in the project, or `""`."""
+        return self.files.get(module, "")
+
+    def code_of(self, *paths: str | None) -> tuple[str, ...]:
+        """Files of the project that loading these import paths (`src.model:Net`) loads."""
+        modules = [path.partition(":")[0] for path in paths if path]
+        return tuple(dict.fromkeys(file for module in modules for file in self.imports.get(module, ())))
+
+    @property
+    def code(self) -> frozenset[str]:
+        """All files of the project that are loaded as modules, as far as the texts tell."""
+        return frozenset(file for files in self.imports.values() for file in files)
+
+
+def look(document: Document, root: Path) -> Surroundings:
+    """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
+    return survey(_named(document), root)
+
+
+def survey(named: Sequence[str], root: Path) -> Surroundings:
+    """The same, where it is known already which modules and folders the spec names."""
+    repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
+    prefix = root.relative_to(repository).as_posix() if repository is not None else "."
+    data = [name[2:] for name in named if name.startswith("./")]
+    names = [name for name in named if not name.endswith("/") and not name.startswith(("./", "+"))]
+    served = [name[1:] for name in named if name.startswith("+")]
+    imports = Imports(root)
+    modules, files = _modules(names, imports, root)
+    return Surroundings(
+        git=repository is not None,
+        prefix="" if prefix == "." else prefix,
+        modules=modules,
+        files=files,
+        imports=_imported(files, imports, root),
+        outside={module: of_module(imports, root, module) for module in files if module in served},
+        reads=recorded(root),
+        templates=_templates(root),
+        folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
+        absent=tuple(path for path in data if not _kept(path, root)),
+        dvc_core=_dvc_core(root / ".dvc" / "config"),
+        bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
+        workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
+        named=tuple(named),
+    )
+
+
+def _workflows(repository: Path, prefix: str) -> dict[str, str]:
+    """Workflows of mlspec whose working directory is another folder with a spec; a folder that was moved has none."""
+    found: dict[str, str] = {}
+    for file in sorted((repository / ".github" / "workflows").glob("mlspec-*.yaml")):
+        match = _WORKING.search(_text(file)) if _is_file(file) else None
+        folder = _scalar(match[1]) if match else ""
+        if folder not in ("", prefix) and _is_file(repository / folder / "mlproject.yaml"):
+            found[file.relative_to(repository).as_posix()] = folder
+    return found
+
+
+def _scalar(text: str) -> str:
+    import yaml  # a build with nothing to do does without it in a project that is alone
+
+    try:
+        return str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return ""
+
+
+def _named(document: Document) -> list[str]:
+    folders = [text.replace("$${", "${") for text in _values(document, {"pretrained"})]
+    names = {f"{folder}/" for folder in folders if "\0" not in folder}
+    names |= {module for value in _values(document, _IMPORT_KEYS) if (module := _module(value))}
+    names |= {f"+{module}" for value in _served(document) if (module := _module(value))}
+    paths = _values(document, _DATA_KEYS)
+    return sorted(names | {f"./{path}" for path in paths if _is_path(path)})
+
+
+def _module(path: str) -> str:
+    """The module of an import path `src.model:Net`; `""` for another text."""
+    module, colon, attribute = path.partition(":")
+    whole = colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split("."))
+    return module if whole else ""
+
+
+def _served(document: Document) -> set[str]:
+    """The classes that serving loads: it has to have what they import."""
+    found = {".".join(map(str, at)): node.value for at, node in walk(document.root)}
+    return {value for at, value in found.items() if at.endswith("preprocess.class") and isinstance(value, str)}
+
+
+def _is_path(text: str) -> bool:
+    """Whether it can be a path in the project: no address, no import path, no reference."""
+    return bool(text) and not text.startswith("/") and not set(":$\0") & set(text) and ".." not in text.split("/")
+
+
+def _kept(path: str, root: Path) -> bool:
+    """Whether there is such a file or folder, or DVC has it: https://dvc.org/doc/user-guide/project-structure/dvc-files."""
+    steps = path.strip("/").split("/")
+    whole = steps[: next((i for i, step in enumerate(steps) if set("*?[") & set(step)), len(steps))]
+    above = [root.joinpath(*whole[: count + 1]) for count in range(len(whole))]
+    return not above or _exists(above[-1]) or any(_is_file(p.with_name(f"{p.name}.dvc")) for p in above)
+
+
+def _dvc_core(config: Path) -> bool:
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    own = re.sub(r"(?ms)^# >>> mlspec >>>.*?^# <<< mlspec <<<", "", text)
+    return re.search(r"(?m)^\s*\[\s*core\s*\]", own) is not None
+
+
+def _modules(named: Sequence[str], imports: Imports, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
+    found: dict[str, str | None] = {}
+    files: dict[str, str] = {}
+    for name in named:
+        file = imports.file(name)
+        if file.endswith(".py"):
+            files[name] = file
+            found[name] = _text(root / file)
+        elif file or _installed(name.split(".")[0], root):
+            found[name] = None
+    return found, files
+
+
+def _imported(files: Mapping[str, str], imports: Imports, root: Path) -> dict[str, tuple[str, ...]]:
+    found = {module: imports.of_modules([module]) for module in files}
+    if _is_dir(root / TESTS):
+        tests = sorted(file.relative_to(root).as_posix() for file in (root / TESTS).rglob("*.py") if _is_file(file))
+        found[TESTS] = imports.of_files(tests)
+    return found
+
+
+def recorded(root: Path) -> dict[str, tuple[str, ...]]:
+    """What `reads.lock` has, of the files that there still are."""
+    if not _is_file(root / reads.FILE):
+        return {}
+    known = reads.parse(_text(root / reads.FILE))
+    kept = {stage: tuple(path for path in paths if _kept(path, root)) for stage, paths in known.items()}
+    return {stage: paths for stage, paths in kept.items() if paths}
+
+
+def _values(document: Document, keys: set[str]) -> set[str]:
+    """The texts that stand under any of `keys`, wherever they are."""
+    found = walk(document.root)
+    return {node.value for at, node in found if at and at[-1] in keys and isinstance(node.value, str)}
+
+
+def _installed(package: str, root: Path) -> bool:
+    try:
+        return not (root / package).exists() and importlib.util.find_spec(package) is not None
+    except (OSError, ValueError, ImportError):
+        return False  # too long a name, or `__main__`, which has no spec
+
+
+def _templates(root: Path) -> dict[str, str]:
+    folder = root / "templates"
+    if not folder.is_dir():
+        return {}
+    files = sorted(f for f in folder.rglob("*.j2") if f.is_file())
+    return {f.relative_to(folder).as_posix(): _text(f) for f in files}
+
+
+def _is_file(path: Path) -> bool:
+    """A name that no file system can hold is no file."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise MlspecError(f"{file} cannot be read: {error.strerror}") from None

@@ -1,0 +1,38 @@
+"""The history in an emulated CloudWatch Logs."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+from mlspec.aws.aws_target import Target
+from mlspec.aws.release_events import History
+
+
+def test_what_is_written_is_read_in_its_order_by_everybody(target: Target) -> None:
+    clock = count(int(time.time()) - 100)  # CloudWatch takes nothing that is older than two weeks
+    mine = History(target, "cola", {"mlspec:project": "cola"}, lambda: float(next(clock)))
+    assert mine.read() == []
+    mine.add("published", "3", release={"commit": "abc", "metrics": {"mcc": 0.4}})
+    mine.add("started", "3", before="2", percent=10.0)
+    mine.add("returned", "3", before="2", percent=10.0, why="error_rate is 0.2", numbers={"calls": 100})
+    found = History(target, "cola").read()
+    assert [(e.kind, e.version, e.before, e.percent) for e in found] == [
+        ("published", "3", None, None), ("started", "3", "2", 10.0), ("returned", "3", "2", 10.0),
+    ]  # fmt: skip
+    assert found[0].release["metrics"] == {"mcc": 0.4}
+    assert found[2].numbers == {"calls": 100}
+    group = target.client("logs").describe_log_groups(logGroupNamePrefix="/mlspec/cola")["logGroups"][0]
+    tags = target.client("logs").list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
+    assert tags == {"mlspec:project": "cola"}
+
+
+def test_lines_of_somebody_else_are_passed_over(target: Target) -> None:
+    history = History(target, "cola")
+    history.add("published", "1")
+    lines = [
+        {"timestamp": int(time.time() * 1000) + i, "message": text}
+        for i, text in enumerate(["hello", "[1]", '{"a": 1}'])
+    ]
+    target.client("logs").put_log_events(logGroupName="/mlspec/cola", logStreamName="releases", logEvents=lines)
+    assert [event.version for event in history.read()] == ["1"]

@@ -1,0 +1,155 @@
+"""Hydra's `conf/`: what it composes to is what the spec says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from mlspec.parts.hydra import part
+from mlspec.plan.stage import Stage
+from mlspec.render.renderer import render
+from mlspec.run.hydra_text import written
+from mlspec.sections.experiments import Experiments, Sweep
+from mlspec.sections.track import TrackSpec, Wandb
+from mlspec.sections.train import TrainSpec
+from mlspec.source.project_context import Surroundings
+from mlspec.spec.project import Project
+from tests.parts.targets import codes
+
+STAGES = (Stage("train", "Train", "train"),)
+HOSTILE = [
+    "${x}", r"\${x}", r"\\${x}", "${oc.env:HOME}", "a ${b} c ${", "$${x}", "on", "off", "yes", "null",
+    "~", "1e5", "1e-5", "010", "0x1f", "0b1", "1_000", ".5", ".inf", "nan", "12:30:45", "2026-01-01", "a\nb\n",
+    "\n", " ", "", "é\u2028ü\x85",
+    "#no", "a: b", "- a", "*a", "&a", "!tag", "{a}", "[a]", "'", '"', "\\", "\\\\", "a\\", "@package", "=", "<<", "%",
+]  # fmt: skip
+TEXT = st.one_of(
+    st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=12)
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), TEXT
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+def composed(folder: Path, project: Project, overrides: list[str]) -> dict[str, Any]:
+    for file in render(part.artifacts(project, STAGES), {}):
+        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file.path).write_text(file.text, encoding="utf-8")
+    with initialize_config_dir(str(folder / "conf"), version_base="1.3"):
+        found = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def project(values: Mapping[str, Any], **sections: Any) -> Project:
+    return Project(sections, Surroundings(), values=values)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.dictionaries(TEXT, VALUES, max_size=4))
+@example(values={text: text for text in HOSTILE})
+@example(values={"missing": "???"})
+def test_what_hydra_composes_is_what_the_spec_says(
+    values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    given = {"model": values, "train": {"text": list(values.values())}}
+    assert composed(tmp_path_factory.mktemp("conf"), project(given), []) == given
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "it's", "\\'", "a,b", "x=1", "ü"])
+def test_an_override_is_read_back_as_it_was(text: str) -> None:
+    if "\n" in text or "\x85" in text:
+        pytest.skip("an override is one line")
+    override = OverridesParser.create().parse_override(f"a.b={written(text)}")
+    value = override.value()
+    assert OmegaConf.to_container(OmegaConf.create({"x": value.text if hasattr(value, "text") else value})) is not None
+    config = OmegaConf.create({"x": None})
+    config.x = value.text if hasattr(value, "text") else value
+    assert OmegaConf.to_container(config, resolve=True) == {"x": text}
+
+
+def test_an_experiment_is_laid_over_the_values(tmp_path: Path) -> None:
+    experiments = Experiments({"fast": {"train.max_epochs": 1, "train.optimizer": {"momentum": 0.5}}})
+    values = {"train": TrainSpec().model_dump(mode="json"), "experiments": experiments.model_dump(mode="json")}
+    found = composed(tmp_path, project(values, experiments=experiments), ["experiment=fast"])
+    assert found["train"]["max_epochs"] == 1
+    assert found["train"]["optimizer"] == {**values["train"]["optimizer"], "momentum": 0.5}
+    assert "experiments" not in found
+
+
+def test_wandb_gets_the_sweep_in_its_own_words() -> None:
+    sweep = Sweep.model_validate(
+        {
+            "method": "bayes",
+            "metric": "valid/f1",
+            "goal": "maximize",
+            "trials": 7,
+            "parameters": {
+                "train.learning_rate": {"min": 1e-5, "max": 1e-3, "log": True},
+                "train.batch_size": {"values": [16, 32]},
+                "train.max_epochs": {"min": 1.0, "max": 4.0, "whole": True},
+            },
+        }
+    )
+    track = TrackSpec(wandb=Wandb(project="cola: 1"))
+    values = {"sweep": sweep.model_dump(mode="json")}
+    files = render(part.artifacts(project(values, sweep=sweep, track=track), STAGES), {})
+    found = yaml.safe_load(next(file.text for file in files if file.path == "sweep.yaml"))
+    assert found["project"] == "cola: 1"
+    assert found["command"][:3] == ["mlspec", "run", "train"]
+    assert found["command"][-1] == "${args_no_hyphens}"
+    assert found["metric"] == {"name": "valid/f1", "goal": "maximize"}
+    assert found["run_cap"] == 7
+    assert found["parameters"]["train.learning_rate"] == {
+        "distribution": "log_uniform_values",
+        "min": 1e-5,
+        "max": 1e-3,
+    }
+    assert found["parameters"]["train.batch_size"] == {"values": [16, 32]}
+    assert found["parameters"]["train.max_epochs"]["distribution"] == "q_uniform"
+
+
+@pytest.mark.parametrize(
+    ("key", "parameter", "code"),
+    [
+        ("train.max_epochs", {"values": [1, 2]}, None),
+        ("train.max_epoch", {"values": [1, 2]}, "sweep-unknown-key"),
+        ("train", {"values": [1, 2]}, "sweep-unknown-key"),
+        ("export.opset", {"values": [18]}, "sweep-unknown-key"),
+        ("train.early_stopping.patience", {"values": [1, 2]}, "sweep-unknown-key"),
+        ("train.max_epochs", {"values": [0]}, "sweep-range"),
+        ("train.optimizer.type", {"values": ["adam"]}, "sweep-range"),
+        ("train.max_epochs", {"min": 1.0, "max": 4.0}, "sweep-range"),
+        ("train.max_epochs", {"min": 1.0, "max": 4.0, "whole": True}, None),
+        ("train.learning_rate", {"min": 1e-5, "max": 100.0, "log": True}, "sweep-range"),
+        ("train.learning_rate", {"min": 1e-3, "max": 1e-5}, "sweep-range"),
+        ("train.learning_rate", {"min": 0.0, "max": 1e-5, "log": True}, "sweep-range"),
+        ("train.learning_rate", {"min": 1e-3}, "sweep-range"),
+        ("train.learning_rate", {}, "sweep-range"),
+        ("train.learning_rate", {"values": [0.1], "min": 0.1, "max": 0.2}, "sweep-range"),
+    ],
+)
+def test_a_sweep_varies_what_is_there_within_what_it_takes(key: str, parameter: Any, code: str | None) -> None:
+    sweep = Sweep.model_validate({"parameters": {key: parameter}})
+    train = TrainSpec()
+    values = {"train": train.model_dump(mode="json"), "sweep": sweep.model_dump(mode="json")}
+    found = {finding.code for finding in part.check(project(values, train=train, sweep=sweep))}
+    assert found == ({code} if code else set())
+
+
+def test_a_fault_in_a_section_makes_no_false_ones_in_the_sweep(tmp_path: Path) -> None:
+    sweep = "sweep: {method: random, metric: valid/loss, goal: minimize, parameters: {train.learning_rate: {min: 1e-5, max: 1e-3}}}\n"
+    assert codes(tmp_path, "train: {max_epochs: forty}\n" + sweep) == ["wrong-type"]

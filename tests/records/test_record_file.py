@@ -1,0 +1,149 @@
+"""Reading and writing records: what is written is read back, and a damaged file names its fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlspec.errors import StageError
+from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
+from mlspec.records.evaluation import Calibration, Constant, Evaluation, Slice
+from mlspec.records.export import Checked, Compared, Export, Int8, Parity
+from mlspec.records.gates import Gate, Gates
+from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
+from mlspec.records.record_file import Record
+from mlspec.records.robustness import Perturbation, Robustness
+from mlspec.records.schema import InputSchema, Schema, TargetSchema
+from mlspec.records.training import Best, Training
+
+RECORDS: list[Record] = [
+    DataDecisions(decisions=(Decision("labels", "1 is yes", "data.target.labels"), Decision("files", "2 read"))),
+    TrainDecisions(decisions=(Decision("checkpoint", "largest mcc"),)),
+    Training(epochs=2, steps=9, best=Best(monitor="mcc", mode="max", value=0.5, epoch=1, step=4), valid={"mcc": 0.5}),
+    Training(epochs=1, steps=1, best=Best(monitor="x", epoch=1), valid={"x": None}, undefined={"x": "one class"}),
+    Evaluation(
+        task="classification",
+        rows=3,
+        metrics={"mcc": None, "accuracy": 1.0},
+        constant=Constant(answer="no", metrics={"accuracy": 0.5}),
+        per_class={"no": {"f1": None, "support": 3}},
+        slices={"a=b": Slice(rows=1, metrics={"accuracy": 1.0})},
+        calibration=Calibration(ece=0.25),
+        undefined={"mcc": "one class"},
+    ),
+    Evaluation(task="regression", rows=3, metrics={"mae": 1e300}, constant=Constant(answer=2.5, metrics={})),
+    Gates(passed=False, gates=(Gate(metric="mcc", bound=">= 0", value=None, passed=False, slice="a=b"),)),
+    Export(
+        opset=18,
+        parity=Parity(max_abs_difference=1e-7, checked=(Checked(batch=1, length=0, difference=1e-7),)),
+        metric=Compared(name="mcc", torch=0.5, onnx=0.5),
+        size_bytes=10,
+        int8=Int8(metric=0.4, drop=0.1, size_bytes=3),
+    ),
+    Profile(
+        rows=5,
+        splits={"train": 3, "valid": 1, "test": 1},
+        columns={
+            "age": ColumnProfile(
+                type="number",
+                count=3,
+                mean=0.0,
+                std=0.0,
+                quantiles={"0.5": 0.0},
+                histogram=Histogram(edges=(0.0, 1.0), counts=(3,)),
+            ),
+            "city": ColumnProfile(
+                type="category", count=2, missing=1, unique=1, top=(ValueCount(value="Bonn", count=2),)
+            ),
+            "text": ColumnProfile(type="text", count=3, lengths=Distribution(mean=4.0), unique=3),
+            "label": ColumnProfile(type="class", count=3, shares={"no": 1.0, "yes": 0.0}),
+        },
+    ),
+    Schema(
+        inputs={"n": InputSchema(type="number"), "c": InputSchema(type="category", values=())},
+        target=TargetSchema(column="y", type="class", labels=("no", "yes")),
+    ),
+    Schema(
+        inputs={"i": InputSchema(type="image", channels=1, height=8, width=8)},
+        target=TargetSchema(column="y", type="number"),
+    ),
+    Robustness(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.FILE)
+def test_what_is_written_is_read_back(record: Record, tmp_path: Path) -> None:
+    record.write(tmp_path)
+    assert type(record).read(tmp_path) == record == type(record).find(tmp_path)
+
+
+def test_an_optional_key_is_only_written_where_it_has_a_value(tmp_path: Path) -> None:
+    with_one = Gate(metric="mcc", bound="> 0", passed=True, slice="a=b")
+    Gates(passed=True, gates=(with_one, Gate(metric="mcc", bound="> 0", passed=True))).write(tmp_path)
+    found = json.loads((tmp_path / Gates.FILE).read_text())
+    assert [sorted(gate) for gate in found["gates"]] == [
+        ["bound", "metric", "passed", "slice", "value"], ["bound", "metric", "passed", "value"],
+    ]  # fmt: skip
+
+
+def test_a_column_has_the_keys_of_its_type_and_zero_is_a_value(tmp_path: Path) -> None:
+    column = ColumnProfile(type="number", count=1, mean=0.0, min=0.0, max=0.0, std=0.0)
+    assert column.to_json() == {
+        "type": "number", "count": 1, "missing": 0, "mean": 0.0, "std": 0.0, "min": 0.0, "max": 0.0,
+    }  # fmt: skip
+
+
+def test_a_category_without_values_keeps_the_key() -> None:
+    assert InputSchema(type="category", values=()).to_json() == {"type": "category", "values": []}
+    assert InputSchema(type="text").to_json() == {"type": "text"}
+
+
+def test_a_missing_file_names_the_stage_that_writes_it(tmp_path: Path) -> None:
+    assert Evaluation.find(tmp_path) is None
+    with pytest.raises(StageError, match=r"artifacts/metrics/evaluate\.json is missing") as error:
+        Evaluation.read(tmp_path)
+    assert error.value.help == "mlspec apply --until evaluate"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "Invalid JSON"),
+        ('{"task": "classi', "Invalid JSON"),
+        ("[]", "should be"),
+        ('{"task": "other", "rows": 1, "metrics": {}}', "task: "),
+        ('{"task": "regression", "rows": "many", "metrics": {}}', "rows: "),
+        ('{"task": "regression", "rows": 1, "metrics": {"mae": NaN}}', "metrics.mae"),
+        ('{"task": "regression", "rows": 1, "metrics": {"mae": "x"}}', "metrics.mae"),
+    ],
+)
+def test_a_damaged_file_names_its_fault(text: str, fault: str, tmp_path: Path) -> None:
+    path = tmp_path / Evaluation.FILE
+    path.parent.mkdir()
+    path.write_text(text)
+    assert Evaluation.find(tmp_path) is None
+    with pytest.raises(StageError, match="is damaged") as error:
+        Evaluation.read(tmp_path)
+    assert fault in str(error.value)
+    assert error.value.help == "mlspec apply --until evaluate --force evaluate"
+
+
+def test_keys_of_a_newer_version_are_ignored(tmp_path: Path) -> None:
+    Gates(passed=True).write(tmp_path)
+    path = tmp_path / Gates.FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tomorrow": 1}))
+    assert Gates.read(tmp_path) == Gates(passed=True)
+
+
+@pytest.mark.parametrize("rows", [None, {}, [None], [{"subject": "x"}], [{"reading": "x"}], [[]], ["x"]])
+def test_decisions_of_another_shape_are_not_read(rows: object, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / DataDecisions.FILE).write_text(json.dumps({"decisions": rows}))
+    assert DataDecisions.find(tmp_path) is None
+
+
+def test_each_decision_is_kept_once_and_shown_in_columns() -> None:
+    rows = (Decision("a", "b", "key"), Decision("longer", "c"), Decision("a", "b", "key"))
+    assert list(DataDecisions.of(rows).lines()) == ["a       b  [key]", "longer  c"]

@@ -1,0 +1,208 @@
+"""What a machine has and lacks: real programs, packages and variables; small stand-in programs on PATH where needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlspec.cli.app import main
+from mlspec.plan.plan import Plan
+from mlspec.plan.stage import Stage
+from mlspec.run.capabilities import EXTRAS, probe
+from mlspec.run.machine_checks import Check, examine, mends
+from mlspec.source.project_context import Surroundings
+from mlspec.spec.project import Project, ProjectInfo
+
+
+def project(**values: Any) -> Project:
+    return Project({"project": ProjectInfo(name="x")}, Surroundings(), None, values)
+
+
+def found(checks: tuple[Check, ...], name: str) -> Check:
+    return next(check for check in checks if check.capability.name in (name, f"env:{name}"))
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_the_extras_are_those_of_the_package(checkout: Path) -> None:
+    declared = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, requirements in EXTRAS.items():
+        # The upper bounds are pip's business: what is installed already is asked only whether it is new enough.
+        assert list(requirements) == [re.split(r"[,!]", r)[0] for r in declared[extra]], extra
+
+
+def test_a_package_is_found_without_importing_it() -> None:
+    assert probe("package:jinja2>=3.1").present
+    old = probe("package:jinja2>=99")
+    assert not old.present
+    assert "older than 99" in old.detail
+    gone = probe("package:no-such-package-at-all>=2")
+    assert gone.detail == "not installed"
+    assert gone.mend == "pip install 'no-such-package-at-all>=2'"
+
+
+def test_a_variable_is_set_or_not_and_its_value_stays_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hunter2")
+    monkeypatch.setenv("EMPTY_KEY", "")
+    monkeypatch.delenv("OTHER_KEY", raising=False)
+    assert probe("env:SOME_KEY").detail == "set"
+    assert probe("env:EMPTY_KEY").detail == "empty"
+    assert not probe("env:EMPTY_KEY").present
+    assert probe("env:OTHER_KEY").mend == "export OTHER_KEY=..."
+    assert "hunter2" not in str(probe("env:SOME_KEY"))
+
+
+def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="'packge'"):
+        probe("packge:torch")
+
+
+@pytest.mark.parametrize(
+    ("script", "detail", "mend"),
+    [
+        (
+            'echo "Cannot connect to the Docker daemon" >&2; exit 1',
+            "the engine does not answer",
+            "start docker|open -a Docker",
+        ),
+        ('echo "permission denied while trying to connect" >&2; exit 1', "no permission", "usermod -aG docker"),
+        ("echo 24.0.7", "engine 24.0.7", "^$"),
+    ],
+)
+def test_docker_is_there_when_its_engine_answers(
+    script: str, detail: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "bin", "docker", script)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    answer = probe("docker")
+    assert detail in answer.detail
+    assert re.search(mend, answer.mend)
+    assert answer.present == (mend == "^$")
+
+
+@pytest.mark.parametrize(("client", "present"), [("20.10.24", True), ("27.1.1", False)])
+def test_a_new_docker_client_needs_buildx(
+    client: str, present: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f'case "$1" in version) echo {client};; *) echo "docker: buildx is not a command" >&2; exit 1;; esac'
+    program(tmp_path / "bin", "docker", script)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert probe("buildkit").present is present
+
+
+def test_an_empty_machine_has_no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("docker", "buildkit", "git", "terraform", "aws", "sam", "some-program"):
+        answer = probe(name)
+        assert not answer.present
+        assert answer.mend
+
+
+def test_without_a_spec_only_the_machine_counts(tmp_path: Path) -> None:
+    checks = examine(tmp_path, None, None)
+    assert {check.capability.name for check in checks if check.required} == {"python", "disk", "project folder"}
+
+
+def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("ELASTIC_API_KEY", raising=False)
+    spec = project(
+        data={"source": "data.csv", "remote": "s3://bucket/dvc"},
+        track={"wandb": {"project": "x"}},
+        sweep=None,
+        package={"docker": {"python": "3.11"}},
+        deploy={"iac": "terraform", "lambda": {}},
+        monitor={"elasticsearch": {"api_key": {"env": "ELASTIC_API_KEY"}, "hosts": [{"url": {"env": "ELASTIC_URL"}}]}},
+    )
+    checks = examine(tmp_path, spec, Plan((), (Stage("probe", "Probe", "x", needs=("some-program",)),)))
+    required = {check.capability.name for check in checks if check.required}
+    assert {"torch", "wandb", "dvc-s3", "docker", "buildkit", "some-program"} <= required
+    assert "terraform" not in required, "nothing is written for it yet"
+    assert "optuna" not in required
+    assert "git" not in required
+    assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required
+    assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
+    assert found(checks, "some-program").why == "stage probe"
+    assert "export ELASTIC_API_KEY=..." in mends(checks)
+
+
+def test_what_deploys_is_told_of_the_emulator_and_may_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("MLSPEC_LAMBDA_EMULATOR", raising=False)
+    plan = Plan((), (Stage("deploy", "Deploy", "x", needs=("extra:aws",)),))
+    checks = examine(tmp_path, project(), plan)
+    assert not found(checks, "lambda emulator").capability.present
+    assert not found(checks, "lambda emulator").fault
+    assert "aws-lambda-rie" in found(checks, "lambda emulator").capability.mend
+    assert found(checks, "boto3").required
+    program(tmp_path / "bin", "aws-lambda-rie", "true")
+    assert found(examine(tmp_path, project(), plan), "lambda emulator").capability.present
+    assert "lambda emulator" not in {c.capability.name for c in examine(tmp_path, project(), Plan((), ()))}
+
+
+def test_buildkit_is_that_of_any_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "new", "docker", 'case "$1" in version) echo 28.1.0;; *) exit 1;; esac')
+    program(tmp_path / "old", "docker", 'case "$1" in version) echo 20.10.24;; *) exit 1;; esac')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'new'}{os.pathsep}{tmp_path / 'old'}{os.pathsep}/bin")
+    assert probe("buildkit").detail == "client 20.10.24"
+
+
+@pytest.mark.parametrize(
+    ("remote", "present"),
+    [("s3://bucket/dvc", True), ("/mnt/dvc", True), ("../store", True), ("s3:///dvc", False), ("ftp://host/x", False),
+     ("https://user:hunter2@host/dvc", True)],
+)  # fmt: skip
+def test_a_remote_is_looked_at_by_its_form(remote: str, present: bool, tmp_path: Path) -> None:
+    check = found(examine(tmp_path, project(data={"remote": remote}), None), "dvc remote")
+    assert check.capability.present is present
+    assert present or check.capability.mend
+    assert "hunter2" not in check.capability.detail
+
+
+def test_a_remote_that_needs_a_plug_in_says_so(tmp_path: Path) -> None:
+    checks = examine(tmp_path, project(data={"remote": "gs://bucket/dvc"}), None)
+    assert found(checks, "package:dvc-gs").required
+
+
+def test_the_command_speaks_json_and_its_exit_code_says_whether_something_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is True
+    assert document["spec"] is None
+    assert {"group", "name", "present", "required", "detail", "mend", "why"} == set(document["checks"][0])
+
+
+def test_a_faulty_spec_still_leaves_the_machine_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlproject.yaml").write_text("project: {nme: x}\n")
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "ok       python" in out
+    assert "mlproject.yaml has errors" in out
+
+
+def test_a_machine_without_inotify_is_said(tmp_path: Path) -> None:
+    """Files that libraries open natively are not seen there, and a stage does not become stale by them."""
+    linux, mac = (found(examine(tmp_path, None, None, system), "file watch") for system in ("linux", "darwin"))
+    assert (linux.capability.present, linux.fault) == (True, False)
+    assert (mac.capability.present, mac.fault) == (False, False)
+    assert "no inotify on darwin" in mac.capability.detail
+    assert "pyarrow, polars, duckdb" in mac.capability.detail
+    assert "data.deps" in mac.capability.mend

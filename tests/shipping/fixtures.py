@@ -1,0 +1,87 @@
+"""An emulated AWS, and a project with an image in its registry, for the tests of all that ships."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlspec.aws.aws_target import Target
+from tests.conftest import missing
+from tests.shipping.cloud import REGISTRY, Run, Shipped, registry_runs, spec
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of an emulated AWS that looks for a function's image in its own ECR."""
+    from moto.server import ThreadedMotoServer
+
+    os.environ["MOTO_LAMBDA_STUB_ECR"] = "false"
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def target(moto: str) -> Target:
+    """That AWS, empty, beside the real registry of this machine."""
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=10).close()
+    return Target("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
+
+
+@pytest.fixture
+def shipped(target: Target, docker: str, tmp_path: Path) -> Iterator[Callable[..., Shipped]]:
+    """A project with a first image, its name its own: the registry keeps what was pushed."""
+    if not registry_runs():
+        missing(f"an image registry on {REGISTRY}")
+    tags: list[str] = []
+
+    def make(function: str = "{}", more: str = "") -> Shipped:
+        name = f"t{uuid.uuid4().hex[:10]}"
+        root = tmp_path / name
+        root.mkdir()
+        (root / "mlproject.yaml").write_text(spec(name, function, more))
+        made = Shipped(root, target, docker)
+        tags.append(made.tag)
+        made.image("one")
+        return made
+
+    yield make
+    if tags:
+        subprocess.run([docker, "image", "rm", "--force", *tags], capture_output=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """The emulator tells of every request."""
+    import logging
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture
+def mlspec(moto: str, tmp_path: Path) -> Run:
+    """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
+    aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+    def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlspec", *arguments],
+            cwd=project.root,
+            env={**os.environ, **aws, **environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run

@@ -1,0 +1,183 @@
+"""`releases`, `why` and `rollback` as a person calls them; AWS is emulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlspec.aws import alias
+from mlspec.aws.alias import Alias
+from mlspec.aws.change import told
+from mlspec.aws.desired import wanted
+from mlspec.shipping import remote_changes
+from mlspec.shipping.provenance import origin
+from mlspec.shipping.versions import ledger
+from tests.shipping.cloud import Run, Shipped, spec
+
+
+@pytest.fixture
+def three(shipped: Callable[..., Shipped]) -> Shipped:
+    """A function with three versions, the third live."""
+    project = shipped()
+    project.push()
+    project.deploy()
+    for content in ("two", "three"):
+        project.image(content)
+        project.push()
+        project.deploy()
+    return project
+
+
+def listed(mlspec: Run, project: Shipped) -> dict[str, str]:
+    code, out, err = mlspec(project, "releases", "--json")
+    assert code == 0, err
+    return {release["version"]: release["state"] for release in json.loads(out)["releases"]}
+
+
+def live(project: Shipped) -> Alias:
+    found = alias.read(project.target, project.root.name, "live")
+    assert found is not None
+    return found
+
+
+def test_releases_are_listed_newest_first_with_what_became_of_them(three: Shipped, mlspec: Run) -> None:
+    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "older"}
+    code, out, _ = mlspec(three, "releases", "--last", "2")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == f"{three.root.name}:live"
+    assert lines[1].split()[:2] == ["3", "live"]
+    assert lines[2].split()[:2] == ["2", "previous"]
+    assert lines[3].strip() == "and 1 older: --last 3"
+
+
+def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Shipped, mlspec: Run) -> None:
+    code, out, _ = mlspec(three, "why")
+    assert code == 0
+    assert out.startswith(f"{three.root.name} version 3, live, published 20")
+    assert f"  image    {three.release['image']['digest']}" in out
+    assert "published" in out.partition("History")[2]
+    found = json.loads(mlspec(three, "why", "1", "--json")[1])
+    assert (found["version"], found["state"]) == ("1", "older")
+    assert found["bundle"].startswith(b"one".hex())
+    assert [event["kind"] for event in found["events"]] == ["published", "promoted"]
+    code, _, err = mlspec(three, "why", "9")
+    assert code == 2
+    assert "there is no version 9" in err
+    assert "there are 3, 2, 1" in err
+
+
+def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) -> None:
+    three.spec("deploy: {lambda: {}}", "deploy: {lambda: {memory: 2048, environment: {TOKEN: {env: HOME}, MODE: x}}}")
+    three.deploy()
+    code, out, _ = mlspec(three, "why", "4", "--against", "3")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == f"{three.root.name} version 4 against 3"
+    assert "  ~ function.memory: 1024 -> 2048" in lines
+    assert "  + function.environment: [MODE, TOKEN]" in lines
+    assert any(line.startswith("  ~ spec: ") for line in lines)
+    assert not any(" image" in line or " bundle" in line for line in lines)
+    found = json.loads(mlspec(three, "why", "4", "--against", "3", "--json")[1])
+    assert {"sign": "~", "what": "function.memory", "old": 1024, "new": 2048} in found["changes"]
+    whole = mlspec(three, "why", "4")[1]
+    assert "memory 2048, timeout 30" in whole
+    assert str(Path.home()) not in whole
+    assert "nothing that is known differs" in mlspec(three, "why", "4", "--against", "4")[1]
+    assert mlspec(three, "why", "4", "--against", "7")[0] == 2
+
+
+def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: Run) -> None:
+    three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
+    asked = wanted(three.target, three.job(), "")
+    release = ledger(asked.target, asked.function).find("2")
+    assert release is not None
+    found = origin(asked, release)
+    assert found["bundle"].startswith(b"two".hex())
+    assert found["commit"] == "a" * 40
+    assert found["image"].startswith("sha256:")
+    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "waiting"}
+
+
+def test_rollback_switches_back_and_apply_does_not_undo_it(
+    three: Shipped, mlspec: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = mlspec(three, "rollback", CI="")
+    assert code == 2
+    assert "nobody here to ask" in err
+    code, out, err = mlspec(three, "rollback", "--yes", "--why", "it is slow in the shop")
+    assert code == 0
+    assert "3 -> 2" in out
+    assert "version 2 has all calls" in err
+    assert live(three).version == "2"
+    assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
+    assert "it is slow in the shop" in mlspec(three, "why")[1]
+    (only,) = remote_changes.deploy(three.job(), three.artifacts, three.target)
+    assert told(only).startswith("! lambda alias live: version 3 stays back, it was rolled back by hand to 2; ")
+    assert only.held
+    capsys.readouterr()
+    three.deploy()
+    assert "warning: version 3 stays back, it was rolled back by hand to 2" in capsys.readouterr().out
+    assert live(three).version == "2"
+    assert mlspec(three, "rollback", "3", "--yes")[0] == 0
+    assert live(three).version == "3"
+    three.deploy()
+
+
+def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) -> None:
+    assert mlspec(three, "rollback", "1", "--yes")[0] == 0
+    three.image("four")
+    three.push()
+    three.deploy()
+    assert live(three).version == "4"
+
+
+def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: Run) -> None:
+    now = live(three)
+    alias.write(three.target, three.root.name, Alias("live", "2", "3", 0.1, revision=now.revision))
+    assert listed(mlspec, three) == {"3": "splitting", "2": "splitting", "1": "previous"}
+    assert " 10 % " in mlspec(three, "releases")[1]
+    assert mlspec(three, "rollback", "--yes")[0] == 0
+    assert (live(three).version, live(three).other) == ("2", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("3", "version 3 is live already"), ("9", "there is no version 9"), ("x", "there is no version x")],
+)
+def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: str, said: str) -> None:
+    code, _, err = mlspec(three, "rollback", asked, "--yes")
+    assert code == 4
+    assert said in err
+    assert live(three).version == "3"
+
+
+def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped], mlspec: Run) -> None:
+    project = shipped()
+    assert "nothing was released yet" in mlspec(project, "releases")[2]
+    assert "nothing was released yet" in mlspec(project, "why")[2]
+    code, _, err = mlspec(project, "rollback", "--yes")
+    assert code == 4
+    assert "nothing is deployed" in err
+
+
+def test_where_the_account_cannot_be_seen_a_rehearsal_that_is_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlspec.cli.app import main
+
+    (tmp_path / "mlproject.yaml").write_text(spec("cola"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "MLSPEC_TARGET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert main(["releases"]) == 4
+    assert "--target local" not in capsys.readouterr().err
+    (tmp_path / ".mlspec" / "local").mkdir(parents=True)
+    assert main(["why"]) == 4
+    assert "--target local" in capsys.readouterr().err

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlspec.compiler import compile_project
+from mlspec.errors import MlspecError
+from mlspec.source.dockerfile_lock import FILE, dump, parse, pinned
+from tests.parts.targets import BASE, PACKAGE
+
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+PYTHON = "python:3.11-slim-bookworm"
+
+
+def test_there_and_back() -> None:
+    known = {PYTHON: ONE, "localhost:5000/base:1": TWO}
+    assert parse(dump(known)) == known
+    assert parse("") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{PYTHON}\n", r"Dockerfile.lock:1 is no NAME@sha256:DIGEST"),
+        (f"\n{PYTHON}@sha256:12\n", r"Dockerfile.lock:2 is no NAME"),
+        ("<<<<<<< ours\n", r"Dockerfile.lock:1 is no NAME"),
+        (f"a b@{ONE}\n", r"Dockerfile.lock:1 is no NAME"),
+        (f"{PYTHON}@{ONE} AS x\n", r"Dockerfile.lock:1 is no NAME"),
+        (f"{PYTHON}@{ONE}\n{PYTHON}@{TWO}\n", r"Dockerfile.lock:2 gives python:3.11-slim-bookworm a second digest"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(MlspecError, match=message) as caught:
+        parse(text)
+    assert caught.value.code == "broken-lock"
+
+
+def test_a_base_with_a_digest_of_its_own_keeps_it() -> None:
+    assert pinned(f"{PYTHON}@{ONE}", {PYTHON: TWO}) == f"{PYTHON}@{ONE}"
+    assert pinned(PYTHON, {PYTHON: TWO}) == f"{PYTHON}@{TWO}"
+    assert pinned("other:1", {PYTHON: TWO}) == "other:1"
+
+
+def test_the_dockerfile_stands_on_the_digest_that_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mlproject.yaml").write_text(BASE + PACKAGE)
+
+    def froms() -> list[str]:
+        made = compile_project(tmp_path / "mlproject.yaml")
+        text = next(f for f in made.files if f.path == "Dockerfile").text
+        return [line.split()[1] for line in text.splitlines() if line.startswith("FROM ")]
+
+    assert froms() == [PYTHON] * 3
+    (tmp_path / FILE).write_text(dump({PYTHON: ONE}))
+    assert froms() == [f"{PYTHON}@{ONE}"] * 3

@@ -1,0 +1,358 @@
+"""The rules of docs/architecture.md, read from the code: who imports whom, sizes, templates, words, a new part."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from mlspec.compiler import compile_project
+from mlspec.parts.all_parts import PARTS
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Output, Stage
+from mlspec.spec.spec_model import SpecModel
+from tests.conftest import CHECKOUT
+from tests.toy import Toy
+
+PACKAGE = CHECKOUT / "mlspec"
+SPECS = CHECKOUT / "specs"
+HEAVY = {"boto3", "botocore", "docker", "dvc", "elasticsearch", "hydra", "lightning", "numpy", "omegaconf", "onnx",
+         "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "tokenizers", "torch", "torchmetrics",
+         "transformers", "wandb"}  # fmt: skip
+
+LAYERS: tuple[str, ...] = (
+    "__main__",
+    "cli.commands",
+    "cli",
+    "apply",
+    "run.plugins",
+    "run.engines",
+    "report",
+    "run",
+    "compiler",
+    "parts",
+    "shipping",
+    "shipping.rehearsal",
+    "shipping.rollout",
+    "aws",
+    "docker",
+    "dvc",
+    "learning",
+    "runtime",
+    "runtime.preprocess",
+    "sections",
+    "starters",
+    "explain",
+    "workspace",
+    "spec",
+    "records",
+    "stage_result",
+    "render",
+    "source",
+    "job",
+    "child_process",
+    "parent_death",
+    "watch",
+    "inotify",
+    "plan",
+    "errors",
+    "diagnostics",
+)
+"""The layers of the package from the top to the bottom: a module imports its own layer and those below it."""
+
+NARROW: dict[str, set[str]] = {
+    "runtime": {"runtime.preprocess"},
+    "runtime.preprocess": set(),
+    "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
+                 "stage_result", "watch"},
+    "sections": {"spec"},
+    "plan": set(),
+    "records": {"errors", "job"},
+    "aws": {"errors", "sections", "spec", "stage_result"},
+    "docker": {"errors"},
+}  # fmt: skip
+"""Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
+
+PURE = {"mlspec.aws.ecr", "mlspec.aws.cli_input", "mlspec.aws.policies", "mlspec.aws.location", "mlspec.dvc.params"}
+"""Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
+
+LONG_FILES: dict[str, str] = {}
+"""Files above 300 lines, each with the reason."""
+LONG_FUNCTIONS: dict[str, str] = {}
+"""Functions above 40 lines, each with the reason."""
+
+
+WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
+    "mlspec.parts.data.download._remember": "a note that is worth nothing unless whole, and is checked",
+    "mlspec.parts.data.fetch._whole": "a partial download",
+    "mlspec.parts.data.row_origins.write": "into a folder that is swapped in whole",
+    "mlspec.parts.data.s3._put": "into a folder that is renamed once it is complete",
+    "mlspec.parts.data.work._write": "into a folder that is swapped in whole",
+    "mlspec.parts.package.zip_archive.pack": "the caller's partial file",
+    "mlspec.parts.package.lambda_process._started": "a log",
+    "mlspec.run.journal._add": "one row at the end, flushed; a torn row is passed over",
+    "mlspec.child_process.follow": "a log",
+    "mlspec.runtime.preprocess.fit.write": "into a folder that is swapped in whole",
+    "mlspec.shipping.rehearsal.processes.start": "a log",
+    "mlspec.shipping.rehearsal.local_registry.do_PATCH": "an upload, whose digest is compared at its end",
+    "mlspec.shipping.rehearsal.local_registry.do_PUT": "an upload, whose digest is compared at its end",
+    "mlspec.shipping.rehearsal.local_registry._keep_manifest": "an upload, whose digest is compared at its end",
+    "mlspec.shipping.rehearsal.local_registry.point": "beside the place of the file, then renamed",
+    "mlspec.starters._put": "into a folder of its own, then renamed",
+    "mlspec.workspace.build_stamp.remember": "beside the place of the file, then renamed",
+}
+"""Functions that open a file for writing other than in `with whole(...)`, each with the reason."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    files = (f for f in sorted(PACKAGE.rglob("*.py")) if "_templates" not in f.parts)
+    names = {".".join(("mlspec", *f.relative_to(PACKAGE).with_suffix("").parts)): f for f in files}
+    return {name.removesuffix(".__init__"): file for name, file in names.items()}
+
+
+MODULES = modules()
+TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MODULES.items()}
+
+
+def imports(name: str) -> set[str]:
+    """Modules that `name` imports anywhere in its text, the package's own in full."""
+    found: set[str] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {full if full in MODULES else node.module for full in inner}
+    return found
+
+
+def _light() -> frozenset[str]:
+    """What `part.py` of all parts leads to within the parts; the rest belongs to the stages' processes."""
+    found: set[str] = set()
+    left = [name for name in MODULES if re.fullmatch(r"mlspec\.parts\.\w+(\.part)?", name)]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [i for i in imports(name) if i in MODULES and i.startswith("mlspec.parts.")]
+    return frozenset(found)
+
+
+LIGHT = _light()
+
+
+def layer(name: str) -> str:
+    """The layer that a module lies in: the longest entry of LAYERS that its name begins with."""
+    inner = name.removeprefix("mlspec").lstrip(".")
+    return max((entry for entry in LAYERS if f"{inner}.".startswith(f"{entry}.")), key=len, default="")
+
+
+def test_every_module_has_a_layer() -> None:
+    assert [name for name in MODULES if name != "mlspec" and not layer(name)] == []
+    assert [entry for entry in LAYERS if not any(layer(name) == entry for name in MODULES)] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"mlspec"}))
+def test_imports_go_down_only(name: str) -> None:
+    """Counted over all imports: those inside of functions and those for the type checker too."""
+    here = layer(name)
+    below = LAYERS[LAYERS.index(here) + 1 :]
+    allowed = {here, *NARROW.get(here, set(below))}
+    wrong = sorted(i for i in imports(name) if layer(i) and layer(i) not in allowed)
+    assert not wrong, f"{name} ({here}) imports {wrong}"
+
+
+EFFECTS = {"aws", "docker", "shipping", "shipping.rehearsal", "shipping.rollout", "learning", "dvc", "workspace"}
+
+
+@pytest.mark.parametrize("name", sorted(LIGHT))
+def test_what_a_build_loads_of_the_parts_is_pure(name: str) -> None:
+    wrong = sorted(i for i in imports(name) if layer(i) in EFFECTS and i not in PURE)
+    assert not wrong, f"{name} is loaded by every build, and imports {wrong}"
+
+
+def folder(name: str) -> str:
+    """The folder of a module; a single file beside the packages stands for itself."""
+    outer = ".".join(name.split(".")[:-1])
+    single = outer in ("mlspec", "mlspec.parts") and MODULES[name].name != "__init__.py"
+    return name if single or MODULES[name].name == "__init__.py" else outer
+
+
+def test_no_folder_imports_itself_through_another() -> None:
+    """Folders too have one direction, counted over all imports."""
+    graph: dict[str, set[str]] = {}
+    for name in MODULES:
+        others = {folder(i) for i in imports(name) if i in MODULES}
+        graph.setdefault(folder(name), set()).update(others - {folder(name)})
+    _require_acyclic(graph)
+
+
+def test_nobody_imports_a_stage_body() -> None:
+    """`work.py` is loaded by name, in a process of its own."""
+    wrong = {
+        (name, i)
+        for name in MODULES
+        for i in imports(name)
+        if i.endswith(".work") and name.rsplit(".", 1)[0] != i.rsplit(".", 1)[0]
+    }
+    assert not wrong
+
+
+def test_no_import_goes_round() -> None:
+    """Counted over all imports: those of functions and for the type checker too."""
+    graph = {name: {i for i in imports(name) if i in MODULES and i != name} for name in MODULES}
+    _require_acyclic(graph)
+
+
+def _require_acyclic(graph: dict[str, set[str]]) -> None:
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for other in sorted(graph.get(name, ())):
+                walk(other, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+def test_sizes() -> None:
+    files = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in MODULES.items()}
+    long_files = {name for name, lines in files.items() if lines > 300}
+    functions = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    long_functions = {name for name, lines in functions.items() if lines > 40}
+    assert long_files == set(LONG_FILES)
+    assert long_functions == set(LONG_FUNCTIONS)
+    assert sorted(files.values())[len(files) // 2] < 100
+    assert sorted(functions.values())[len(functions) // 2] <= 12
+
+
+def test_every_folder_of_templates_is_used() -> None:
+    """A folder of templates that no code names is a target that nobody registered."""
+    code = "\n".join(file.read_text(encoding="utf-8") for file in MODULES.values())
+    folders = {f.name for f in (CHECKOUT / "templates").iterdir() if f.is_dir()}
+    assert {f for f in folders if f'"{f}/' not in code and f"'{f}/" not in code and f'"{f}"' not in code} == set()
+
+
+def test_every_template_is_used() -> None:
+    """A template that no spec here renders, no code names and no other template includes is dead."""
+    specs = sorted(SPECS.rglob("mlproject.yaml"))
+    used = {artifact.template for spec in specs for artifact in compile_project(spec).plan.artifacts}
+    used |= {text for tree in TREES.values() for text in _strings(tree) if text.endswith(".j2")}
+    root = CHECKOUT / "templates"
+    names = {f.relative_to(root).as_posix() for f in root.rglob("*.j2") if f.relative_to(root).parts[0] != "init"}
+    grown = True
+    while grown:
+        texts = [(root / name).read_text(encoding="utf-8") for name in sorted(used & names)]
+        more = {name for name in names - used if any(_includes(text, name) for text in texts)}
+        used, grown = used | more, bool(more)
+    assert sorted(names - used) == []
+
+
+def _strings(tree: ast.AST) -> Iterator[str]:
+    yield from (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
+def _includes(text: str, template: str) -> bool:
+    """By its name, or by that of its folder joined to a variable."""
+    return template in text or f"'{template.rsplit('/', 1)[0]}/' ~" in text
+
+
+def test_no_word_of_unfinished_work() -> None:
+    words = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
+    places = [*MODULES.values(), *(CHECKOUT / "templates").rglob("*.j2"), *(CHECKOUT / "docs").rglob("*.md")]
+    assert [f for f in places if words.search(f.read_text(encoding="utf-8"))] == []
+
+
+def test_a_full_build_imports_nothing_heavy() -> None:
+    """Not torch, not a cloud's client, nothing of what stages run on: in the process that `mlspec build` is."""
+    code = (
+        "import sys; from pathlib import Path; from mlspec.compiler import compile_project\n"
+        "build = compile_project(Path(sys.argv[1])); assert len(build.files) > 20, len(build.files)\n"
+        "import mlspec.cli.commands.build\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    spec = str(SPECS / "full" / "mlproject.yaml")
+    done = subprocess.run([sys.executable, "-c", code, spec], capture_output=True, text=True, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) & HEAVY == set()
+
+
+class Notify(SpecModel):
+    """Who is told when a line has run."""
+
+    channel: str = Field("general", description="Where to write")
+
+
+def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
+    """Its section is checked, its file rendered from the project's templates, its stage put into dvc.yaml."""
+    (tmp_path / "templates" / "notify").mkdir(parents=True)
+    (tmp_path / "templates" / "notify" / "notify.yaml.j2").write_text("channel: {= channel | yaml =}\n")
+    minimal = (SPECS / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mlproject.yaml").write_text(minimal + "\nnotify: {channel: releases}\n")
+    toy = Toy(
+        "notify",
+        {"notify": Notify},
+        made=(
+            Stage(
+                "notify",
+                "Tell people",
+                "notify",
+                ("artifacts/model/best.ckpt",),
+                (Output("artifacts/told.txt"),),
+                ("notify",),
+            ),
+        ),
+        files=(Artifact("notify.yaml", "notify/notify.yaml.j2", {"channel": "releases"}),),
+    )
+    build = compile_project(tmp_path / "mlproject.yaml", parts=(*PARTS, toy))
+    texts = {file.path: file.text for file in build.files}
+    assert build.project.need(Notify).channel == "releases"
+    assert texts["notify.yaml"].splitlines()[-1] == "channel: releases"
+    assert [s.name for s in build.plan.stages][-1] == "notify"
+    assert "conf/notify/default.yaml" in texts
+    assert "mlspec run notify" in texts["dvc.yaml"]
+
+
+def test_files_are_written_whole_or_not_at_all() -> None:
+    found = {f"{name}.{function}" for name, tree in TREES.items() for function in _direct_writes(tree)}
+    assert found == set(WRITES_ELSEWHERE)
+
+
+def _direct_writes(tree: ast.AST, inside: str = "", safe: bool = False) -> Iterator[str]:
+    """Functions that write a file, but for what they write in a `with whole(...)`."""
+    for node in ast.iter_child_nodes(tree):
+        name = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else inside
+        if isinstance(node, ast.Call) and _writes(node) and not safe:
+            yield inside
+        yield from _direct_writes(node, name, safe or (isinstance(node, ast.With) and _is_whole(node)))
+
+
+def _is_whole(block: ast.With) -> bool:
+    calls = [item.context_expr for item in block.items if isinstance(item.context_expr, ast.Call)]
+    return any(isinstance(call.func, ast.Name) and call.func.id == "whole" for call in calls)
+
+
+def _writes(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if (name in ("write_text", "write_bytes") and isinstance(call.func, ast.Attribute)) or name == "write_table":
+        return True
+    modes = [a.value for a in (*call.args[:2], *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
+    return name in ("open", "fdopen", "ZipFile") and any(
+        isinstance(m, str) and re.fullmatch(r"[rbt]*[wax+][wabtx+]*", m) for m in modes
+    )
