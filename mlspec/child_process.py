@@ -56,7 +56,7 @@ def follow(
             env=environment(),
             preexec_fn=die_with_parent,  # no threads are running here
         )
-        lines = _Lines(seen)
+        lines = _LogLines(seen)
         try:
             while process.poll() is None:
                 for line in lines.new() or [""]:
@@ -110,7 +110,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return True
 
 
-class _Lines:
+class _LogLines:
     """The whole lines that a growing file has gained since the last look."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -133,7 +133,7 @@ def last_lines(log: Path, count: int) -> list[str]:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 200 * count))
-            lines = _Lines(file).new(rest=True)
+            lines = _LogLines(file).new(rest=True)
     except OSError:
         return []
     return lines[-count:]

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -224,6 +225,21 @@ def _require_acyclic(graph: dict[str, set[str]]) -> None:
 
     for name in graph:
         walk(name, ())
+
+
+def test_class_names_are_unique() -> None:
+    classes = Counter(n.name for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef))
+    assert [name for name, count in classes.items() if count > 1] == []
+
+
+def test_module_names_are_unique() -> None:
+    """But for those that are named after what users type: commands, sections, and the two modules of each part."""
+    typed = {"__init__", "part", "work", "mlspec"}
+    named = [
+        f for name, f in MODULES.items() if layer(name) not in ("cli.commands", "sections") and f.stem not in typed
+    ]
+    stems = Counter(f.stem for f in named)
+    assert [name for name, count in stems.items() if count > 1] == []
 
 
 def test_sizes() -> None:

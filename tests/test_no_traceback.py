@@ -102,14 +102,14 @@ def answer(seed: int, folders: dict[str, Path]) -> None:
 def test_damaged_text_is_answered(text: str, at: int, gone: int) -> None:
     """Bytes put into the file, or lost from it."""
     from mlspec.parts.all_parts import PARTS
-    from mlspec.source.project_context import Surroundings
+    from mlspec.source.project_context import ProjectContext
     from mlspec.source.reader import parse
     from mlspec.spec.check import check
 
     whole = bases()["specs/full/mlproject.yaml"]
     damaged = whole[:at] + text + whole[at + gone :]
     try:
-        check(parse(damaged.encode("utf-8", "surrogatepass")), Surroundings(), None, PARTS)
+        check(parse(damaged.encode("utf-8", "surrogatepass")), ProjectContext(), None, PARTS)
     except SpecError as error:
         for diagnostic in error.diagnostics:
             assert diagnostic.code in known()

@@ -19,7 +19,7 @@ from mlspec.cli.app import COMMANDS
 from mlspec.compiler import compile_project
 from mlspec.errors import SpecError
 from mlspec.parts.all_parts import PARTS
-from mlspec.shipping.rehearsal.processes import Home
+from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
 from tests.test_starters import TOUR, passed
@@ -128,7 +128,7 @@ def tour(tmp_path: Path) -> Iterator[Path]:
     """A folder for the tour; a rehearsal that a failure has left there is ended."""
     yield tmp_path
     for home in tmp_path.glob("*/.mlspec/local"):
-        Rehearsal(Home(home)).stop()
+        Rehearsal(RehearsalProcesses(home)).stop()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from mlspec.parts.dvc.part import raw
 from mlspec.run.engine import Engine
 from mlspec.run.engines.all_engines import ENGINES
 from mlspec.run.journal import Journal
-from mlspec.run.schedule import Schedule, Selection, chosen, schedule
+from mlspec.run.schedule import Selection, StageSchedule, chosen, schedule
 from mlspec.stage_result import Reason
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.compare import compare
@@ -23,7 +23,7 @@ from mlspec.workspace.spec_file import SpecFile
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ApplyPlan:
     """A Build, what writing it changes, and the stages to run."""
 
     build: Build
@@ -31,7 +31,7 @@ class Outlook:
     changes: ChangeSet
     engine: Engine
     journal: Journal
-    schedule: Schedule
+    schedule: StageSchedule
     remote: Remote
 
     @property
@@ -45,8 +45,8 @@ class Outlook:
         return not self.changes.changed and not self.schedule.due
 
 
-def look_ahead(where: SpecFile, selection: Selection, engine_name: str = "dvc") -> Outlook:
-    """The Outlook of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
+def make_apply_plan(where: SpecFile, selection: Selection, engine_name: str = "dvc") -> ApplyPlan:
+    """The ApplyPlan of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows)
@@ -54,7 +54,7 @@ def look_ahead(where: SpecFile, selection: Selection, engine_name: str = "dvc") 
     engine = _engine(build, roots, changes, engine_name, remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
     steps = schedule(build.plan.stages, reasons, selection)
-    return Outlook(build, roots, changes, engine, Journal(roots.project), steps, remote)
+    return ApplyPlan(build, roots, changes, engine, Journal(roots.project), steps, remote)
 
 
 def _engine(
@@ -83,7 +83,7 @@ def outdated(build: Build, engine: Engine) -> dict[str, Reason]:
     return {step.stage.name: step.reason for step in steps if step.reason is not None}
 
 
-def to_json(outlook: Outlook) -> dict[str, object]:
+def to_json(outlook: ApplyPlan) -> dict[str, object]:
     """The stable JSON shape of a plan."""
     files = [
         {"path": c.path, "action": c.action, "part": c.part, "reason": c.reason}

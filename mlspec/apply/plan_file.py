@@ -1,4 +1,4 @@
-"""An Outlook to a file and back: `mlspec plan --out FILE` keeps it, `mlspec apply FILE` holds it to what is there now.
+"""An ApplyPlan to a file and back: `mlspec plan --out FILE` saves it, `mlspec apply FILE` requires that it still holds.
 
 The file comes from wherever its user got it and is not trusted: it names what was looked at and never what to run.
 """
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 import mlspec
-from mlspec.apply.apply_plan import Outlook, look_ahead, to_json
+from mlspec.apply.apply_plan import ApplyPlan, make_apply_plan, to_json
 from mlspec.apply.target import TARGET
 from mlspec.dvc.tree import Tree
 from mlspec.errors import ConflictError, UsageError
@@ -41,7 +41,7 @@ _Name = Annotated[str, Field(pattern=r"^[\w. -]+$")]
 """What the command line takes for an environment or a stage: it is printed again, also on a terminal."""
 
 
-class File(_Closed):
+class SavedFile(_Closed):
     """What a build does to one file; SHA-256 of its text before and after, None where there is none."""
 
     action: str
@@ -49,7 +49,7 @@ class File(_Closed):
     after: str | None
 
 
-class Work(_Closed):
+class SavedStage(_Closed):
     """One stage: what runs it, and why; None where it is up to date."""
 
     command: str
@@ -72,15 +72,15 @@ class SavedPlan(_Closed):
     only: tuple[_Name, ...]
     force: tuple[_Name, ...]
     lock_sha256: str
-    files: Mapping[str, File]
-    stages: Mapping[str, Work]
+    files: Mapping[str, SavedFile]
+    stages: Mapping[str, SavedStage]
     read: Mapping[str, str | None]
     """Every input and output of its stages: the digest that DVC gives it, None where it is not there."""
     rest: Mapping[str, JsonValue]
     """What else the plan shows, as `mlspec plan --json` has it."""
 
 
-def keep(outlook: Outlook, where: SpecFile, selection: Selection, engine: str, target: Path) -> None:
+def keep(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str, target: Path) -> None:
     """Write the plan to `target`, whole or not at all. Raises UsageError where that would cost another file."""
     if os.path.lexists(target):
         _read(target)  # only a plan gives way to a plan
@@ -104,10 +104,10 @@ def again(file: Path, spec: str | None) -> tuple[SavedPlan, SpecFile]:
     return plan, where
 
 
-def hold(plan: SavedPlan, where: SpecFile, file: Path) -> Outlook:
-    """The Outlook of now, which is the one that was saved. Raises ConflictError that names what has changed since."""
+def hold(plan: SavedPlan, where: SpecFile, file: Path) -> ApplyPlan:
+    """The ApplyPlan of now, which is the one that was saved. Raises ConflictError that names what has changed since."""
     selection = Selection(plan.until, plan.only, plan.force)
-    outlook = look_ahead(where, selection, plan.engine)
+    outlook = make_apply_plan(where, selection, plan.engine)
     if conflict := outlook.changes.conflict():
         raise conflict
     now = _plan(outlook, where, selection, plan.engine)
@@ -116,7 +116,7 @@ def hold(plan: SavedPlan, where: SpecFile, file: Path) -> Outlook:
     return outlook
 
 
-def _plan(outlook: Outlook, where: SpecFile, selection: Selection, engine: str) -> SavedPlan:
+def _plan(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str) -> SavedPlan:
     pending = outlook.changes.pending
     steps = outlook.schedule.steps
     tree = Tree(outlook.roots.project, {change.path: change.after for change in pending})
@@ -133,9 +133,9 @@ def _plan(outlook: Outlook, where: SpecFile, selection: Selection, engine: str) 
         only=selection.only,
         force=selection.force,
         lock_sha256=text_digest(dump(outlook.changes.lock_before)),
-        files={c.path: File(action=c.action, before=_text(c.before), after=_text(c.after)) for c in pending},
+        files={c.path: SavedFile(action=c.action, before=_text(c.before), after=_text(c.after)) for c in pending},
         stages={
-            s.stage.name: Work(command=s.stage.command, reason=_reason(s), certain=s.certain, forced=s.forced)
+            s.stage.name: SavedStage(command=s.stage.command, reason=_reason(s), certain=s.certain, forced=s.forced)
             for s in steps
         },
         read={path: tree.digest(path) for path in sorted(paths)},
@@ -183,7 +183,7 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
     return [key for key in dict.fromkeys([*before, *after]) if before.get(key, absent) != after.get(key, absent)]
 
 
-def _work(work: Work | None) -> str:
+def _work(work: SavedStage | None) -> str:
     if work is None:
         return "no stage"
     return "up to date" if work.reason is None else f"to run ({work.reason})"

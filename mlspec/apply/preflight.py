@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from mlspec.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
-    from mlspec.apply.apply_plan import Outlook
+    from mlspec.apply.apply_plan import ApplyPlan
     from mlspec.source.document import Location, Node
     from mlspec.workspace.spec_file import SpecFile
 
@@ -18,14 +18,14 @@ _MOST = 500
 """Most files of a folder that are looked through for the one that was meant."""
 
 
-def obstacles(outlook: Outlook, where: SpecFile, severity: Literal["error", "warning"]) -> list[Diagnostic]:
+def preflight_findings(outlook: ApplyPlan, where: SpecFile, severity: Literal["error", "warning"]) -> list[Diagnostic]:
     """Data that the stage `data` would read, and that is neither here nor kept by DVC. A build does without it."""
     if not any(step.stage.name == "data" for step in outlook.schedule.due):
         return []
     return list(_missing(outlook, where, severity))
 
 
-def _missing(outlook: Outlook, where: SpecFile, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
+def _missing(outlook: ApplyPlan, where: SpecFile, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
     from mlspec.parts.data.section_checks import source_at
     from mlspec.sections.data import DataSpec
     from mlspec.source.reader import read

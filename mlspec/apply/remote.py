@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mlspec.aws.change import Change
+from mlspec.aws.change import RemoteChange
 from mlspec.errors import MlspecError
 from mlspec.parts.part_protocol import Part
 from mlspec.spec.project import Project
@@ -17,7 +17,7 @@ from mlspec.stage_result import Reason
 
 COMPARES = Reason("not-compared", "compares, and acts on what differs")
 """Why a stage with effects runs whose world cannot be looked at from here."""
-Look = Callable[[Project, Path], Sequence[Change]]
+Look = Callable[[Project, Path], Sequence[RemoteChange]]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Remote:
     project: Project
     artifacts: Path
     parts: Sequence[Part]
-    seen: dict[str, list[Change]] = field(default_factory=dict)
+    seen: dict[str, list[RemoteChange]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     _dark: str = ""
     """Why nothing out there can be seen: what was waited for once is not waited for again."""
@@ -55,7 +55,7 @@ class Remote:
         return Reason("remote-differs", counts) if signs else None
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[RemoteChange]:
         """All that would change, in the order of the stages."""
         return [change for found in self.seen.values() for change in found]
 

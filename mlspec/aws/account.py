@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.ecr import image_uri
 from mlspec.errors import StageError
 from mlspec.sections.registry import Ecr
 
 
-def completed(target: Target, ecr: Ecr) -> Ecr:
+def completed(target: AwsTarget, ecr: Ecr) -> Ecr:
     """`ecr` with its account. Raises StageError where the credentials are for another one than the spec names."""
     number = str(target.client("sts").get_caller_identity()["Account"])
     if target.kind == "aws" and ecr.account not in (None, number):
@@ -19,6 +19,6 @@ def completed(target: Target, ecr: Ecr) -> Ecr:
     return ecr.model_copy(update={"account": number, **flat})
 
 
-def repository(target: Target, ecr: Ecr) -> str:
+def repository(target: AwsTarget, ecr: Ecr) -> str:
     """Address of the repository, without tag or digest, as `docker push` takes it."""
     return f"{target.registry}/{ecr.repository}" if target.registry else image_uri(ecr)

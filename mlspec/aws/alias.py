@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import code_of
 from mlspec.errors import StageError
 
@@ -26,7 +26,7 @@ class Alias:
     revision: str = ""
 
 
-def read(target: Target, function: str, name: str) -> Alias | None:
+def read(target: AwsTarget, function: str, name: str) -> Alias | None:
     """The alias as it stands; None where there is none, or no function."""
     from botocore.exceptions import ClientError
 
@@ -39,7 +39,7 @@ def read(target: Target, function: str, name: str) -> Alias | None:
     return _alias(found)
 
 
-def write(target: Target, function: str, alias: Alias) -> Alias:
+def write(target: AwsTarget, function: str, alias: Alias) -> Alias:
     """Make or move the alias; gives it as it stands then. Raises StageError where another has written it meanwhile."""
     from botocore.exceptions import ClientError
 

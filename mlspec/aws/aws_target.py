@@ -13,7 +13,7 @@ Kind = Literal["aws", "local"]
 
 
 @dataclass(frozen=True)
-class Target:
+class AwsTarget:
     """A control plane and an image registry.
 
     `endpoint` is None for AWS itself. `registry` is the host that images are pushed to (`HOST[:PORT]`), "" for the one

@@ -10,7 +10,7 @@ Sign = Literal["+", "~", "-"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RemoteChange:
     """`+` makes a resource, `~` alters a setting of it, `-` removes it.
 
     `resource` is what a person calls it (`lambda function cola`), `setting` the API's own name where one setting
@@ -27,7 +27,7 @@ class Change:
     held: str = ""
 
 
-def told(change: Change) -> str:
+def told(change: RemoteChange) -> str:
     """`~ lambda function cola MemorySize: 512 -> 1024`."""
     name = f"{change.sign} {change.resource}" + (f" {change.setting}" if change.setting else "")
     if change.breaking:

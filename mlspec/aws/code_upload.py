@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlspec.aws.desired import Archive, Wanted
+from mlspec.aws.desired import DesiredFunction, ZipArchive
 
 
 @contextmanager
-def code(wanted: Wanted) -> Iterator[dict[str, Any]]:
+def code(wanted: DesiredFunction) -> Iterator[dict[str, Any]]:
     """What CreateFunction and UpdateFunctionCode take. Lambda copies it: afterwards the bucket is as it was."""
     archive, zipped = wanted.archive, wanted.function.package.zip
     if archive is None:
@@ -24,7 +24,7 @@ def code(wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _laid_down(wanted: Wanted, archive: Archive, bucket: str) -> Iterator[dict[str, str]]:
+def _laid_down(wanted: DesiredFunction, archive: ZipArchive, bucket: str) -> Iterator[dict[str, str]]:
     from boto3.exceptions import S3UploadFailedError
 
     client, key = wanted.target.client("s3"), f"{folder(wanted.function.name)}{archive.path.name}"

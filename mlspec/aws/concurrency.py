@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step
-from mlspec.aws.desired import Wanted
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
 from mlspec.aws.function import resource
 from mlspec.aws.waiting import until
@@ -18,7 +18,7 @@ _NONE = ("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundExcep
 """The last is the answer of an emulated Lambda that does not know this call."""
 
 
-def reserved(wanted: Wanted, found: dict[str, Any] | None) -> list[Step]:
+def reserved(wanted: DesiredFunction, found: dict[str, Any] | None) -> list[ConvergeStep]:
     """What reserves as many as wanted, given the function as it was read."""
     options, name = wanted.function.options.concurrency, wanted.function.name
     want = options.reserved if options else None
@@ -28,12 +28,14 @@ def reserved(wanted: Wanted, found: dict[str, Any] | None) -> list[Step]:
         return []
     if want is None:
         act = partial(client.delete_function_concurrency, FunctionName=name)
-        return [Step((Change("-", what, "reserved concurrency", old=there),), act)]
+        return [ConvergeStep((RemoteChange("-", what, "reserved concurrency", old=there),), act)]
     act = partial(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=want)
-    return [Step((Change("~" if there is not None else "+", what, "reserved concurrency", there, want),), act)]
+    return [
+        ConvergeStep((RemoteChange("~" if there is not None else "+", what, "reserved concurrency", there, want),), act)
+    ]
 
 
-def provisioned(wanted: Wanted) -> list[Step]:
+def provisioned(wanted: DesiredFunction) -> list[ConvergeStep]:
     """What keeps as many warm as wanted, behind the alias."""
     options, name = wanted.function.options, wanted.function.name
     want = options.concurrency.provisioned if options.concurrency else None
@@ -44,12 +46,12 @@ def provisioned(wanted: Wanted) -> list[Step]:
         return []
     if want is None:
         act = partial(wanted.target.client("lambda").delete_provisioned_concurrency_config, **which)
-        return [Step((Change("-", what, "provisioned concurrency", old=there),), act)]
-    change = Change("~" if there is not None else "+", what, "provisioned concurrency", there, want)
-    return [Step((change,), partial(_provide, wanted.target, which, want))]
+        return [ConvergeStep((RemoteChange("-", what, "provisioned concurrency", old=there),), act)]
+    change = RemoteChange("~" if there is not None else "+", what, "provisioned concurrency", there, want)
+    return [ConvergeStep((change,), partial(_provide, wanted.target, which, want))]
 
 
-def read(target: Target, which: dict[str, str]) -> dict[str, Any] | None:
+def read(target: AwsTarget, which: dict[str, str]) -> dict[str, Any] | None:
     """`Status` and the number asked for; None where none are kept warm."""
     from botocore.exceptions import ClientError
 
@@ -62,7 +64,7 @@ def read(target: Target, which: dict[str, str]) -> dict[str, Any] | None:
     return found
 
 
-def _provide(target: Target, which: dict[str, str], number: int) -> None:
+def _provide(target: AwsTarget, which: dict[str, str], number: int) -> None:
     client = target.client("lambda")
     client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=number)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change, told
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange, told
 from mlspec.errors import StageError
 
 PROJECT: Final = "mlspec:project"
@@ -17,14 +17,14 @@ SOURCE: Final = "mlspec:source"
 
 
 @dataclass(frozen=True)
-class Step:
+class ConvergeStep:
     """Changes that one act brings about. The steps of a plan are carried out in their order."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[RemoteChange, ...]
     act: Callable[[], object]
 
 
-def carry_out(steps: Iterable[Step], say: Callable[[str], object]) -> int:
+def carry_out(steps: Iterable[ConvergeStep], say: Callable[[str], object]) -> int:
     """Do every step, and say it; gives their number."""
     count = 0
     for step in steps:
@@ -35,15 +35,15 @@ def carry_out(steps: Iterable[Step], say: Callable[[str], object]) -> int:
     return count
 
 
-def changes(steps: Iterable[Step]) -> list[Change]:
+def changes(steps: Iterable[ConvergeStep]) -> list[RemoteChange]:
     """What the steps would change."""
     return [change for step in steps for change in step.changes]
 
 
-def differences(resource: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Change, ...]:
+def differences(resource: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[RemoteChange, ...]:
     """A Change for each wanted setting that is otherwise there; a setting that is not wanted is not looked at."""
     return tuple(
-        Change("~", resource, key, found.get(key), value)
+        RemoteChange("~", resource, key, found.get(key), value)
         for key, value in wanted.items()
         if not same(found.get(key), value)
     )
@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, target: Target) -> None:
+def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, target: AwsTarget) -> None:
     """Refuse to change what mlspec has not made for this project. `hand_over` is the command that gives it over.
 
     A resource without an address, of an earlier mlspec, counts as the project's.
@@ -82,13 +82,13 @@ def ours(resource: str, found: Mapping[str, str], project: str, hand_over: str, 
         raise StageError(message, help=f"choose another name, or hand it over: {hand_over.format(PROJECT, project)}")
 
 
-def elsewhere(found: Mapping[str, str], target: Target) -> str:
+def elsewhere(found: Mapping[str, str], target: AwsTarget) -> str:
     """The address that a resource was made from, where it is not the project's; "" where either is not known."""
     there = found.get(SOURCE, "")
     return there if target.source and there not in (target.source, target.beginning) else ""
 
 
-def nameless(target: Target, project: str) -> str:
+def nameless(target: AwsTarget, project: str) -> str:
     """A warning where nothing but its name tells the project from others; "" where something does."""
     if target.kind == "local" or target.source:
         return ""

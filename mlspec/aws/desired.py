@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from mlspec.aws import account, cli_input
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.cli_input import Function
 from mlspec.aws.converge import sourced
 from mlspec.errors import StageError
@@ -34,7 +34,7 @@ class Spec(Protocol):
 
 
 @dataclass(frozen=True)
-class Archive:
+class ZipArchive:
     """A zip with the function's code."""
 
     path: Path
@@ -45,15 +45,15 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredFunction:
     """A function as it is to be. `image` is its address by digest, "" where it runs the code of `archive`; `variables`
     has None for what is not set here."""
 
-    target: Target
+    target: AwsTarget
     function: Function
     image: str
     variables: Mapping[str, str | None] = field(repr=False)
-    archive: Archive | None = None
+    archive: ZipArchive | None = None
 
     @property
     def project(self) -> str:
@@ -83,7 +83,7 @@ def place(spec: Spec) -> Ecr:
     return ecr
 
 
-def wanted(target: Target, spec: Spec, digest: str, archive: Archive | None = None) -> Wanted:
+def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArchive | None = None) -> DesiredFunction:
     """What is wanted of the target, for the image with that digest or for a zip. Asks AWS whose account it is."""
     ecr = account.completed(target, place(spec))
     options = spec.need(Deploy).lambda_
@@ -91,22 +91,22 @@ def wanted(target: Target, spec: Spec, digest: str, archive: Archive | None = No
     package = spec.need(Package)
     function = Function(spec.need(ProjectInfo), options, package, ecr)
     image = "" if package.zip else f"{account.repository(target, ecr)}@{digest}"
-    return Wanted(target, function, image, _variables(options.environment), archive)
+    return DesiredFunction(target, function, image, _variables(options.environment), archive)
 
 
 def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:
     return {name: os.environ.get(v.env) if isinstance(v, SecretRef) else v for name, v in named.items()}
 
 
-def complete(wanted: Wanted) -> None:
+def complete(desired_function: DesiredFunction) -> None:
     """Refuse to deploy without a value that the spec refers to, or with more than Lambda holds."""
-    named = wanted.function.options.environment
-    for name, value in wanted.variables.items():
+    named = desired_function.function.options.environment
+    for name, value in desired_function.variables.items():
         source = named[name]
         if not value and isinstance(source, SecretRef):
             message = f"the function's variable {name} comes from {source.env}, which is not set here"
             raise StageError(message, help=f"export {source.env}=..., then: mlspec apply")
-    size = sum(len(name.encode()) + len((value or "").encode()) for name, value in wanted.variables.items())
+    size = sum(len(name.encode()) + len((value or "").encode()) for name, value in desired_function.variables.items())
     if size > MAX_ENVIRONMENT:
         message = f"the function's variables take {size} bytes, and Lambda allows {MAX_ENVIRONMENT} in all"
         raise StageError(message, help="keep long values in a file of the image, or in AWS Secrets Manager")

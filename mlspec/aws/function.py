@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 from mlspec.aws import code_upload
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
 from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import Step, differences, ours
-from mlspec.aws.desired import Wanted
+from mlspec.aws.converge import ConvergeStep, differences, ours
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of, message_of
 from mlspec.aws.function_failures import failure
 from mlspec.aws.waiting import until
@@ -34,7 +34,7 @@ def resource(name: str) -> str:
     return f"lambda function {name}"
 
 
-def read(target: Target, name: str, qualifier: str = "") -> Json | None:
+def read(target: AwsTarget, name: str, qualifier: str = "") -> Json | None:
     """`Configuration`, `Code`, `Tags`, `Concurrency`; None where there is no such function or version."""
     from botocore.exceptions import ClientError
 
@@ -55,34 +55,34 @@ def digest(found: Json) -> str:
     return given.rpartition("@")[2] if "@" in given else ""
 
 
-def steps(wanted: Wanted, found: Json | None) -> list[Step]:
+def steps(wanted: DesiredFunction, found: Json | None) -> list[ConvergeStep]:
     """What makes the function as wanted, given what `read` found."""
     name, target = wanted.function.name, wanted.target
     if found is None:
         code = wanted.image if wanted.digest else "the image once it is pushed" if wanted.image else "a zip"
-        made = Change("+", resource(name), new=code)
-        return [Step((made,), partial(_create, wanted))]
+        made = RemoteChange("+", resource(name), new=code)
+        return [ConvergeStep((made,), partial(_create, wanted))]
     config, arn = found["Configuration"], wanted.function.arn
     owned(target, wanted.function, found)
     _same_kind(wanted, config)
-    steps: list[Step] = []
+    steps: list[ConvergeStep] = []
     if changes := (*_settings(wanted, config), *_environment(wanted, config)):
-        steps.append(Step(changes, partial(_configure, wanted)))
+        steps.append(ConvergeStep(changes, partial(_configure, wanted)))
     if changes := _code(wanted, found):
-        steps.append(Step(changes, partial(_update, wanted)))
+        steps.append(ConvergeStep(changes, partial(_update, wanted)))
     tags = wanted.input()["Tags"]
     if changes := differences(resource(name), tags, found.get("Tags", {})):
-        steps.append(Step(changes, partial(target.client("lambda").tag_resource, Resource=arn, Tags=tags)))
+        steps.append(ConvergeStep(changes, partial(target.client("lambda").tag_resource, Resource=arn, Tags=tags)))
     return steps
 
 
-def owned(target: Target, function: Function, found: Json) -> None:
+def owned(target: AwsTarget, function: Function, found: Json) -> None:
     """Refuse to change another project's. Raises StageError."""
     command = f"aws lambda tag-resource --resource {function.arn} --tags {{}}={{}}"
     ours(resource(function.name), found.get("Tags", {}), function.info.name, command, target)
 
 
-def _same_kind(wanted: Wanted, config: Json) -> None:
+def _same_kind(wanted: DesiredFunction, config: Json) -> None:
     kinds = {"Image": "an image", "Zip": "a zip file"}
     is_, shall = config.get("PackageType", "Image"), wanted.input()["PackageType"]
     if is_ != shall:
@@ -92,7 +92,7 @@ def _same_kind(wanted: Wanted, config: Json) -> None:
         )
 
 
-def _settings(wanted: Wanted, config: Json) -> tuple[Change, ...]:
+def _settings(wanted: DesiredFunction, config: Json) -> tuple[RemoteChange, ...]:
     given = {key: value for key, value in wanted.input().items() if key in SETTINGS}
     given = {**{key: value for key, value in _EMPTY.items() if config.get(key)}, **given}
     found = {**config, "ImageConfig": config.get("ImageConfigResponse", {}).get("ImageConfig", {})}
@@ -110,31 +110,31 @@ def _part(wanted: Any, found: Any) -> Any:
     return {**part, **{k: v for k, v in same.items() if k.endswith("Ids")}}
 
 
-def _environment(wanted: Wanted, config: Json) -> tuple[Change, ...]:
+def _environment(wanted: DesiredFunction, config: Json) -> tuple[RemoteChange, ...]:
     """Names alone: a value may be a secret. One that is not set here, and set there, is taken as it is."""
     found, what = (config.get("Environment") or {}).get("Variables") or {}, resource(wanted.function.name)
     given = wanted.variables
-    added = [Change("+", what, f"variable {name}") for name in given if name not in found]
-    gone = [Change("-", what, f"variable {name}") for name in found if name not in given]
-    other = [Change("~", what, f"variable {name}") for name, value in given.items()
+    added = [RemoteChange("+", what, f"variable {name}") for name in given if name not in found]
+    gone = [RemoteChange("-", what, f"variable {name}") for name in found if name not in given]
+    other = [RemoteChange("~", what, f"variable {name}") for name, value in given.items()
              if name in found and value is not None and value != found[name]]  # fmt: skip
     return (*added, *other, *gone)
 
 
-def _code(wanted: Wanted, found: Json) -> tuple[Change, ...]:
+def _code(wanted: DesiredFunction, found: Json) -> tuple[RemoteChange, ...]:
     what, config = resource(wanted.function.name), found["Configuration"]
     changes = differences(what, {"Architectures": wanted.input()["Architectures"]}, config)
     if wanted.archive is not None:
         return (*differences(what, {"CodeSha256": wanted.archive.sha256}, config), *changes)
     if not wanted.image:
-        return (Change("~", what, "code", new="the zip that is made then"), *changes)
+        return (RemoteChange("~", what, "code", new="the zip that is made then"), *changes)
     if digest(found) != wanted.digest:
         new = wanted.digest or "the one that is pushed then"
-        changes = (Change("~", what, "image", digest(found) or None, new), *changes)
+        changes = (RemoteChange("~", what, "image", digest(found) or None, new), *changes)
     return changes
 
 
-def _create(wanted: Wanted) -> None:
+def _create(wanted: DesiredFunction) -> None:
     client = wanted.target.client("lambda")
 
     def attempt() -> Json | None:
@@ -153,7 +153,7 @@ def _create(wanted: Wanted) -> None:
         settled(wanted.target, wanted.function.name)
 
 
-def _configure(wanted: Wanted) -> None:
+def _configure(wanted: DesiredFunction) -> None:
     name = wanted.function.name
     config = idle(wanted.target, name)
     given = {key: value for key, value in wanted.input().items() if key in (*SETTINGS, "Environment")}
@@ -164,7 +164,7 @@ def _configure(wanted: Wanted) -> None:
     settled(wanted.target, name)
 
 
-def _update(wanted: Wanted) -> None:
+def _update(wanted: DesiredFunction) -> None:
     call, given = wanted.target.client("lambda").update_function_code, wanted.input()
     with code_upload.code(wanted) as code:
         change = partial(call, **code, Architectures=given["Architectures"])
@@ -172,7 +172,7 @@ def _update(wanted: Wanted) -> None:
         settled(wanted.target, wanted.function.name)
 
 
-def when_free(target: Target, name: str, call: Callable[..., Json]) -> Json:
+def when_free(target: AwsTarget, name: str, call: Callable[..., Json]) -> Json:
     """Change the function as soon as no other change of it is under way. Fails where somebody changes it meanwhile."""
 
     def attempt() -> Json | None:
@@ -194,7 +194,7 @@ def revision(config: Json) -> Json:
     return {"RevisionId": config["RevisionId"]} if config.get("RevisionId") else {}
 
 
-def settled(target: Target, name: str, qualifier: str = "") -> Json:
+def settled(target: AwsTarget, name: str, qualifier: str = "") -> Json:
     """The configuration once Lambda has made it ready. Raises StageError with Lambda's reason where it cannot."""
     config = idle(target, name, qualifier)
     if config.get("State") == "Failed":
@@ -205,7 +205,7 @@ def settled(target: Target, name: str, qualifier: str = "") -> Json:
     return config
 
 
-def idle(target: Target, name: str, qualifier: str = "") -> Json:
+def idle(target: AwsTarget, name: str, qualifier: str = "") -> Json:
     """The configuration once Lambda has done with it, well or not: what failed before can be mended by a change."""
     which = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
 

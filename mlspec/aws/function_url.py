@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Final
 
 from mlspec.aws import cli_input
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step, differences
-from mlspec.aws.desired import Wanted
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep, differences
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ _PUBLIC: Final[dict[str, Json]] = {
 (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html)."""
 
 
-def read(target: Target, name: str, alias: str) -> Json | None:
+def read(target: AwsTarget, name: str, alias: str) -> Json | None:
     """`FunctionUrl`, `AuthType`, `Cors`; None where the alias has no address."""
     from botocore.exceptions import ClientError
 
@@ -35,7 +35,7 @@ def read(target: Target, name: str, alias: str) -> Json | None:
     return found
 
 
-def steps(wanted: Wanted) -> list[Step]:
+def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
     """What makes the address as wanted, and lets those call it who shall. The alias must be there when they act."""
     function, client = wanted.function, wanted.target.client("lambda")
     which = {"FunctionName": function.name, "Qualifier": function.options.alias}
@@ -44,33 +44,35 @@ def steps(wanted: Wanted) -> list[Step]:
     given = cli_input.create_url(function)
     public = given is not None and given["AuthType"] == "NONE"
     if given is None:
-        gone = Change("-", what, old=found["FunctionUrl"] if found else None)
-        made = [Step((gone,), partial(client.delete_function_url_config, **which))] if found else []
+        gone = RemoteChange("-", what, old=found["FunctionUrl"] if found else None)
+        made = [ConvergeStep((gone,), partial(client.delete_function_url_config, **which))] if found else []
     elif found is None:
-        change = Change("+", what, new=given["AuthType"])
-        made = [Step((change,), partial(client.create_function_url_config, **given))]
+        change = RemoteChange("+", what, new=given["AuthType"])
+        made = [ConvergeStep((change,), partial(client.create_function_url_config, **given))]
     else:
         asked = {"AuthType": given["AuthType"], "Cors": given.get("Cors", {})}
         changes = differences(what, asked, found)
-        made = [Step(changes, partial(client.update_function_url_config, **which, **asked))] if changes else []
+        made = [ConvergeStep(changes, partial(client.update_function_url_config, **which, **asked))] if changes else []
     return made + _permissions(wanted, which, public=public)
 
 
-def _permissions(wanted: Wanted, which: dict[str, str], *, public: bool) -> list[Step]:
+def _permissions(wanted: DesiredFunction, which: dict[str, str], *, public: bool) -> list[ConvergeStep]:
     client, what = wanted.target.client("lambda"), f"permission of {wanted.function.name}"
     there = {sid for sid in statements(wanted.target, which) if sid in _PUBLIC}
-    made: list[Step] = []
+    made: list[ConvergeStep] = []
     for sid, statement in _PUBLIC.items():
         told, given = f"anybody, {statement['Action']}", {**which, "StatementId": sid}
         if public and sid not in there:
             act = partial(client.add_permission, **given, Principal="*", **statement)
-            made.append(Step((Change("+", what, sid, new=told),), act))
+            made.append(ConvergeStep((RemoteChange("+", what, sid, new=told),), act))
         elif not public and sid in there:
-            made.append(Step((Change("-", what, sid, old=told),), partial(client.remove_permission, **given)))
+            made.append(
+                ConvergeStep((RemoteChange("-", what, sid, old=told),), partial(client.remove_permission, **given))
+            )
     return made
 
 
-def statements(target: Target, which: dict[str, str]) -> dict[str, Json]:
+def statements(target: AwsTarget, which: dict[str, str]) -> dict[str, Json]:
     """The statements of an alias's policy by their ids; none where there is no policy."""
     from botocore.exceptions import ClientError
 

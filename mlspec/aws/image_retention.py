@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep
 from mlspec.aws.ecr import KEEP
 from mlspec.aws.error_messages import code_of
 
 
-def steps(target: Target, repository: str, function: str, kept: Mapping[str, str], *, release: bool) -> list[Step]:
+def steps(
+    target: AwsTarget, repository: str, function: str, kept: Mapping[str, str], *, release: bool
+) -> list[ConvergeStep]:
     """What puts the tag `keep-VERSION` on each image of `kept`: version to digest.
 
     A function that does not have the repository's name may share it with others: its tags are `keep-FUNCTION-VERSION`.
@@ -26,16 +28,16 @@ def steps(target: Target, repository: str, function: str, kept: Mapping[str, str
     there = _tags(client, repository)
     for version, digest in kept.items():
         if (tag := opening + version) not in there and digest:
-            change = Change("+", f"ecr tag {tag}", new=digest)
-            made.append(Step((change,), partial(_put, client, repository, digest, tag)))
+            change = RemoteChange("+", f"ecr tag {tag}", new=digest)
+            made.append(ConvergeStep((change,), partial(_put, client, repository, digest, tag)))
     gone = [tag for tag in there if (match := _own(opening, tag)) and match[1] not in kept] if release else []
     for tag in gone:
-        change = Change("-", f"ecr tag {tag}", old=there[tag])
-        made.append(Step((change,), partial(_remove, client, repository, tag)))
+        change = RemoteChange("-", f"ecr tag {tag}", old=there[tag])
+        made.append(ConvergeStep((change,), partial(_remove, client, repository, tag)))
     return made
 
 
-def others(target: Target, repository: str, function: str) -> list[str]:
+def others(target: AwsTarget, repository: str, function: str) -> list[str]:
     """Tags of images that other functions run, or would go back to."""
     opening = _opening(repository, function)
     return sorted(

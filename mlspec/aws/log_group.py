@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
 from mlspec.aws.cli_input import log_group
-from mlspec.aws.converge import PROJECT, Step, differences, ours, sourced
-from mlspec.aws.desired import Wanted
+from mlspec.aws.converge import PROJECT, ConvergeStep, differences, ours, sourced
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.ecr import tags
 from mlspec.aws.release_events import group
 
@@ -19,13 +19,13 @@ def resource(name: str) -> str:
     return f"log group {name}"
 
 
-def read(target: Target, name: str) -> dict[str, Any] | None:
+def read(target: AwsTarget, name: str) -> dict[str, Any] | None:
     """The log group, with its `arn` and `retentionInDays`; None where there is none."""
     pages = target.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
     return next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
 
 
-def steps(wanted: Wanted) -> list[Step]:
+def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
     """What makes the function's log group as wanted, and the tags of the one with its history.
 
     A log group without mlspec's tags was made by Lambda and is the function's own. Raises StageError where one belongs
@@ -35,19 +35,19 @@ def steps(wanted: Wanted) -> list[Step]:
     return [*_function(wanted, name, read(wanted.target, name)), *_tagged(wanted, read(wanted.target, history))]
 
 
-def _function(wanted: Wanted, name: str, found: dict[str, Any] | None) -> list[Step]:
+def _function(wanted: DesiredFunction, name: str, found: dict[str, Any] | None) -> list[ConvergeStep]:
     client, days = wanted.target.client("logs"), wanted.function.options.log_retention
     if found is None:
         act = partial(_create, client, name, _tags(wanted), days)
-        return [Step((Change("+", resource(name), new=f"{days} days"),), act)]
+        return [ConvergeStep((RemoteChange("+", resource(name), new=f"{days} days"),), act)]
     tagged, there = _tagged(wanted, found), found.get("retentionInDays")
     if there == days:
         return tagged
     keep = partial(client.put_retention_policy, logGroupName=name, retentionInDays=days)
-    return [Step((Change("~", resource(name), "retentionInDays", there, days),), keep), *tagged]
+    return [ConvergeStep((RemoteChange("~", resource(name), "retentionInDays", there, days),), keep), *tagged]
 
 
-def _tagged(wanted: Wanted, found: dict[str, Any] | None) -> list[Step]:
+def _tagged(wanted: DesiredFunction, found: dict[str, Any] | None) -> list[ConvergeStep]:
     """The tags of a log group that is there, where they are not as wanted. Raises StageError for another project's."""
     if found is None:
         return []
@@ -57,10 +57,10 @@ def _tagged(wanted: Wanted, found: dict[str, Any] | None) -> list[Step]:
         command = f"aws logs tag-resource --resource-arn {arn} --tags {{}}={{}}"
         ours(what, there, wanted.project, command, wanted.target)
     changes = differences(what, _tags(wanted), there)
-    return [Step(changes, partial(client.tag_resource, resourceArn=arn, tags=_tags(wanted)))] if changes else []
+    return [ConvergeStep(changes, partial(client.tag_resource, resourceArn=arn, tags=_tags(wanted)))] if changes else []
 
 
-def _tags(wanted: Wanted) -> dict[str, str]:
+def _tags(wanted: DesiredFunction) -> dict[str, str]:
     return sourced(tags(wanted.project), wanted.target.source)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.function import settled, when_free
 
 Json = dict[str, Any]
@@ -15,7 +15,7 @@ _SAME: Final = ("CodeSha256", "Role", "MemorySize", "Timeout", "EphemeralStorage
 """What two versions that answer alike have in common."""
 
 
-def published(target: Target, name: str, live: Alias | None) -> str | None:
+def published(target: AwsTarget, name: str, live: Alias | None) -> str | None:
     """The version that holds what the function is now: the live one, or the newest; None where neither does."""
     found = versions(target, name)
     now = found.pop("$LATEST", None)
@@ -24,7 +24,7 @@ def published(target: Target, name: str, live: Alias | None) -> str | None:
     return next((n for n in candidates if n in found and now is not None and same(found[n], now)), None)
 
 
-def versions(target: Target, name: str) -> dict[str, Json]:
+def versions(target: AwsTarget, name: str) -> dict[str, Json]:
     """Configuration of every version by its number, and `$LATEST`; none where there is no function."""
     from botocore.exceptions import ClientError
 
@@ -50,7 +50,7 @@ def _network(config: Json) -> tuple[list[str], list[str]]:
     return sorted(found.get("SubnetIds", [])), sorted(found.get("SecurityGroupIds", []))
 
 
-def publish(target: Target, name: str, description: str) -> str:
+def publish(target: AwsTarget, name: str, description: str) -> str:
     """A new version of what the function is now, ready to be called. Fails where somebody has changed it meanwhile."""
     code = settled(target, name)["CodeSha256"]
     call = partial(target.client("lambda").publish_version, CodeSha256=code, Description=description[:256])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import code_of
 
 STREAM: Final = "releases"
@@ -19,7 +19,7 @@ Kind = Literal["published", "started", "step", "promoted", "returned", "rollback
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ReleaseEvent:
     """One thing that happened to `version`. `time` is in seconds since 1970."""
 
     kind: Kind
@@ -49,19 +49,19 @@ def group(function: str) -> str:
 
 
 @dataclass(frozen=True)
-class History:
+class ReleaseHistory:
     """The history of one function."""
 
-    target: Target
+    target: AwsTarget
     function: str
     tags: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
 
-    def add(self, kind: Kind, version: str, **known: Any) -> Event:
+    def add(self, kind: Kind, version: str, **known: Any) -> ReleaseEvent:
         """Write an event down."""
         from botocore.exceptions import ClientError
 
-        event = Event(kind, version, self.now(), **known)
+        event = ReleaseEvent(kind, version, self.now(), **known)
         line = {"timestamp": int(event.time * 1000), "message": json.dumps(event.as_json(), ensure_ascii=False)}
         client, where = self.target.client("logs"), {"logGroupName": group(self.function), "logStreamName": STREAM}
         try:
@@ -81,12 +81,12 @@ class History:
         ):
             _unless_there(make)
 
-    def read(self) -> list[Event]:
+    def read(self) -> list[ReleaseEvent]:
         """All events, oldest first; none where nothing was ever written. Lines of somebody else's are passed over."""
         from botocore.exceptions import ClientError
 
         client = self.target.client("logs")
-        found: list[Event] = []
+        found: list[ReleaseEvent] = []
         token: dict[str, str] = {}
         where = {"logGroupName": group(self.function), "logStreamName": STREAM, "startFromHead": True}
         while True:
@@ -112,9 +112,9 @@ def _unless_there(make: Callable[[], object]) -> None:
             raise
 
 
-def _event(line: str) -> Event | None:
+def _event(line: str) -> ReleaseEvent | None:
     try:
         found = json.loads(line)
-        return Event(**{name: found[name] for name in Event.__dataclass_fields__ if name in found})
+        return ReleaseEvent(**{name: found[name] for name in ReleaseEvent.__dataclass_fields__ if name in found})
     except (ValueError, TypeError):
         return None

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from mlspec.aws import ecr as settings
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import SOURCE, Step, ours, pairs, sourced, unpaired
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import SOURCE, ConvergeStep, ours, pairs, sourced, unpaired
 from mlspec.aws.error_messages import code_of
 from mlspec.errors import StageError
 from mlspec.sections.registry import Ecr
@@ -17,15 +17,15 @@ from mlspec.sections.registry import Ecr
 Json = dict[str, Any]
 
 
-def steps(target: Target, ecr: Ecr, project: str, on_lambda: bool) -> list[Step]:
+def steps(target: AwsTarget, ecr: Ecr, project: str, on_lambda: bool) -> list[ConvergeStep]:
     """What makes the repository as wanted; `ecr` names its account."""
     wanted = settings.create_repository(ecr, project)
     wanted["tags"] = pairs(sourced(unpaired(wanted["tags"]), target.source))
     client, name = target.client("ecr"), {"repositoryName": ecr.repository}
     found = read(target, ecr.repository)
     if found is None:
-        made = Change("+", resource(ecr.repository), new=settings.image_uri(ecr))
-        first = [Step((made,), partial(client.create_repository, **wanted))]
+        made = RemoteChange("+", resource(ecr.repository), new=settings.image_uri(ecr))
+        first = [ConvergeStep((made,), partial(client.create_repository, **wanted))]
     else:
         _owned(target, found, project)
         first = [*_tagged(target, found), *_settings(client, name, wanted, found)]
@@ -37,7 +37,7 @@ def resource(name: str) -> str:
     return f"ecr repository {name}"
 
 
-def read(target: Target, name: str) -> Json | None:
+def read(target: AwsTarget, name: str) -> Json | None:
     """The repository as AWS describes it; None where there is none."""
     from botocore.exceptions import ClientError
 
@@ -50,40 +50,40 @@ def read(target: Target, name: str) -> Json | None:
     return found[0] if found else None
 
 
-def tags_of(target: Target, found: Json) -> dict[str, str]:
+def tags_of(target: AwsTarget, found: Json) -> dict[str, str]:
     """Tags of a repository that was read."""
     return unpaired(target.client("ecr").list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
 
 
-def _owned(target: Target, found: Json, project: str) -> None:
+def _owned(target: AwsTarget, found: Json, project: str) -> None:
     """Refuse another project's."""
     arn = found["repositoryArn"]
     command = f"aws ecr tag-resource --resource-arn {arn} --tags Key={{}},Value={{}}"
     ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target)
 
 
-def _tagged(target: Target, found: Json) -> list[Step]:
+def _tagged(target: AwsTarget, found: Json) -> list[ConvergeStep]:
     """One that was made by an earlier mlspec, or before there was a remote, gets the project's address."""
     there = tags_of(target, found).get(SOURCE)
     if not target.source or there == target.source:
         return []
-    change = Change("~", resource(found["repositoryName"]), SOURCE, there, target.source)
+    change = RemoteChange("~", resource(found["repositoryName"]), SOURCE, there, target.source)
     tag = {"resourceArn": found["repositoryArn"], "tags": pairs({SOURCE: target.source})}
-    return [Step((change,), partial(target.client("ecr").tag_resource, **tag))]
+    return [ConvergeStep((change,), partial(target.client("ecr").tag_resource, **tag))]
 
 
-def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[Step]:
-    made: list[Step] = []
+def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[ConvergeStep]:
+    made: list[ConvergeStep] = []
     what = resource(name["repositoryName"])
     key = "imageTagMutability"
     if found.get(key) != wanted[key]:
-        change = Change("~", what, key, found.get(key), wanted[key])
-        made.append(Step((change,), partial(client.put_image_tag_mutability, **name, **{key: wanted[key]})))
+        change = RemoteChange("~", what, key, found.get(key), wanted[key])
+        made.append(ConvergeStep((change,), partial(client.put_image_tag_mutability, **name, **{key: wanted[key]})))
     scan = wanted["imageScanningConfiguration"]
     if (found.get("imageScanningConfiguration") or {}).get("scanOnPush", False) != scan["scanOnPush"]:
-        change = Change("~", what, "scanOnPush", not scan["scanOnPush"], scan["scanOnPush"])
+        change = RemoteChange("~", what, "scanOnPush", not scan["scanOnPush"], scan["scanOnPush"])
         act = partial(client.put_image_scanning_configuration, **name, imageScanningConfiguration=scan)
-        made.append(Step((change,), act))
+        made.append(ConvergeStep((change,), act))
     _encryption(what, wanted["encryptionConfiguration"], found.get("encryptionConfiguration") or {})
     return made
 
@@ -100,19 +100,19 @@ def _encryption(what: str, wanted: Json, found: Json) -> None:
     raise StageError(message, help="give the repository another name, or set registry.ecr.kms_key to what is there")
 
 
-def _lifecycle(client: Any, name: Json, ecr: Ecr) -> list[Step]:
+def _lifecycle(client: Any, name: Json, ecr: Ecr) -> list[ConvergeStep]:
     wanted = settings.lifecycle(ecr)
     text = _read(client.get_lifecycle_policy, name, "lifecyclePolicyText")
     put = partial(client.put_lifecycle_policy, **name, lifecyclePolicyText=json.dumps(wanted))
     return _document(resource(ecr.repository), "lifecycle policy", "rules", text, wanted, put)
 
 
-def _policy(client: Any, name: Json, wanted: Json | None) -> list[Step]:
+def _policy(client: Any, name: Json, wanted: Json | None) -> list[ConvergeStep]:
     text = _read(client.get_repository_policy, name, "policyText")
     what = resource(name["repositoryName"])
     if wanted is None:
-        gone = Change("-", what, "policy", old=_brief(text, "Statement"))
-        return [Step((gone,), partial(client.delete_repository_policy, **name))] if text else []
+        gone = RemoteChange("-", what, "policy", old=_brief(text, "Statement"))
+        return [ConvergeStep((gone,), partial(client.delete_repository_policy, **name))] if text else []
     put = partial(client.set_repository_policy, **name, policyText=json.dumps(wanted))
     return _document(what, "policy", "Statement", text, wanted, put)
 
@@ -129,12 +129,12 @@ def _read(call: Any, name: Json, key: str) -> str:
         raise
 
 
-def _document(what: str, kind: str, key: str, text: str, wanted: Json, put: Any) -> list[Step]:
+def _document(what: str, kind: str, key: str, text: str, wanted: Json, put: Any) -> list[ConvergeStep]:
     """A policy is put as a whole; a person is shown what its rules are for."""
     if text and json.loads(text) == wanted:
         return []
-    change = Change("~" if text else "+", what, kind, _brief(text, key) or None, _brief(json.dumps(wanted), key))
-    return [Step((change,), put)]
+    change = RemoteChange("~" if text else "+", what, kind, _brief(text, key) or None, _brief(json.dumps(wanted), key))
+    return [ConvergeStep((change,), put)]
 
 
 def _brief(text: str, key: str) -> str:

@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from mlspec.aws import cli_input
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step, differences, ours, pairs, sourced, unpaired
-from mlspec.aws.desired import Wanted
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep, differences, ours, pairs, sourced, unpaired
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.ecr import tags
 from mlspec.aws.error_messages import code_of, denied, message_of
 from mlspec.errors import StageError
@@ -36,7 +36,7 @@ def resource(name: str) -> str:
     return f"iam role {name}"
 
 
-def read(target: Target, name: str) -> Json | None:
+def read(target: AwsTarget, name: str) -> Json | None:
     """The role with its `AssumeRolePolicyDocument` and `Tags`; None where there is none."""
     from botocore.exceptions import ClientError
 
@@ -49,7 +49,7 @@ def read(target: Target, name: str) -> Json | None:
     return found
 
 
-def steps(wanted: Wanted) -> list[Step]:
+def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
     """What makes the role as wanted; nothing where the spec names one that exists."""
     if wanted.function.options.role is not None:
         return []
@@ -57,24 +57,24 @@ def steps(wanted: Wanted) -> list[Step]:
     trust, rights = cli_input.role_trust(), cli_input.role_policy(wanted.function)
     found = read(wanted.target, name)
     if found is None:
-        made = Change("+", resource(name), new=_brief(rights))
-        return [Step((made,), partial(_create, client, wanted, trust, rights))]
+        made = RemoteChange("+", resource(name), new=_brief(rights))
+        return [ConvergeStep((made,), partial(_create, client, wanted, trust, rights))]
     given = unpaired(found.get("Tags", []))
     command = f"aws iam tag-role --role-name {name} --tags Key={{}},Value={{}}"
     ours(resource(name), given, wanted.project, command, wanted.target)
-    steps: list[Step] = [*_boundary(client, wanted, found)]
+    steps: list[ConvergeStep] = [*_boundary(client, wanted, found)]
     if changes := differences(resource(name), tags(wanted.project), given):
-        steps.append(Step(changes, partial(_tag, client, name, tags(wanted.project))))
+        steps.append(ConvergeStep(changes, partial(_tag, client, name, tags(wanted.project))))
     if (there := _document(found["AssumeRolePolicyDocument"])) != trust:
-        change = Change("~", resource(name), "trust", _principals(there), _principals(trust))
-        steps.append(Step((change,), partial(_trust, client, name, trust)))
+        change = RemoteChange("~", resource(name), "trust", _principals(there), _principals(trust))
+        steps.append(ConvergeStep((change,), partial(_trust, client, name, trust)))
     if (granted := _rights(client, name)) != rights:
-        change = Change("~" if granted else "+", resource(name), "rights", _brief(granted), _brief(rights))
-        steps.append(Step((change,), partial(_grant, client, name, rights)))
+        change = RemoteChange("~" if granted else "+", resource(name), "rights", _brief(granted), _brief(rights))
+        steps.append(ConvergeStep((change,), partial(_grant, client, name, rights)))
     return steps
 
 
-def _create(client: Any, wanted: Wanted, trust: Json, rights: Json) -> None:
+def _create(client: Any, wanted: DesiredFunction, trust: Json, rights: Json) -> None:
     name = wanted.function.name
     boundary = wanted.function.options.permissions_boundary
     with _left_to_an_administrator(f"the role {name} does not exist, and these credentials may not create it"):
@@ -108,15 +108,15 @@ def _bound(client: Any, name: str, boundary: str) -> None:
         client.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
 
 
-def _boundary(client: Any, wanted: Wanted, found: Json) -> list[Step]:
+def _boundary(client: Any, wanted: DesiredFunction, found: Json) -> list[ConvergeStep]:
     """A boundary that the spec names is set; one that somebody else has set is left as it is."""
     boundary = wanted.function.options.permissions_boundary
     there = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     if boundary in (None, there):
         return []
     name = wanted.function.name
-    change = Change("~" if there else "+", resource(name), "permissions boundary", there, boundary)
-    return [Step((change,), partial(_bound, client, name, boundary))]
+    change = RemoteChange("~" if there else "+", resource(name), "permissions boundary", there, boundary)
+    return [ConvergeStep((change,), partial(_bound, client, name, boundary))]
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from mlspec.errors import StageError, UsageError
 from mlspec.workspace.spec_file import SpecFile
 
 if TYPE_CHECKING:
-    from mlspec.aws.desired import Wanted
-    from mlspec.shipping.versions import Released
+    from mlspec.aws.desired import DesiredFunction
+    from mlspec.shipping.versions import VersionState
     from mlspec.spec.project import Project
 
 
@@ -31,14 +31,14 @@ def seen(where: SpecFile) -> Iterator[None]:
         raise StageError(error.message, help=f"{error.help}; of the rehearsal here: --target local") from None
 
 
-def shipped(where: SpecFile) -> Wanted:
+def shipped(where: SpecFile) -> DesiredFunction:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
-    from mlspec.aws.desired import wanted
+    from mlspec.aws.desired import desired_function
     from mlspec.shipping.target_choice import current
 
     aim(where.root)
     project, region = shipping(where)
-    return wanted(current(region), project, "")
+    return desired_function(current(region), project, "")
 
 
 def shipping(where: SpecFile) -> tuple[Project, str]:
@@ -61,7 +61,7 @@ def moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
-def commit(release: Released) -> str:
+def commit(release: VersionState) -> str:
     """The short commit; the image's tag begins with it where the history has no record."""
     known = str(release.release.get("commit") or "")
     dirty = "-dirty" if known.endswith("-dirty") else ""
@@ -69,7 +69,7 @@ def commit(release: Released) -> str:
     return known[:7] + dirty if known else tagged if tagged == "uncommitted" else tagged[:7] or "-"
 
 
-def standing(release: Released) -> str:
+def standing(release: VersionState) -> str:
     """Its state as a word, with its share of the calls while they are split."""
     return f"{release.percent:g} %" if release.state == "splitting" else release.state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlspec.apply.apply_plan import Outlook
+from mlspec.apply.apply_plan import ApplyPlan
 from mlspec.apply.remote import Remote
 from mlspec.aws.change import told
 from mlspec.cli.console import Console
@@ -17,7 +17,7 @@ _SHOWN = 12
 _SIGN_COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
-def show(console: Console, outlook: Outlook) -> None:
+def show(console: Console, outlook: ApplyPlan) -> None:
     """Files with + ~ -, then stages with their reasons, then how much and how long."""
     pending = outlook.changes.pending
     if pending:
@@ -39,7 +39,7 @@ def show(console: Console, outlook: Outlook) -> None:
     console.out(summary(outlook))
 
 
-def _line(console: Console, outlook: Outlook, step: Step, width: int, last: str) -> str:
+def _line(console: Console, outlook: ApplyPlan, step: Step, width: int, last: str) -> str:
     name = f"{step.stage.name:{width}}"
     if step.reason is None:
         return console.paint(f"  {name}  up to date", "dim", stream="out")
@@ -58,7 +58,7 @@ def because(reason: Reason, last: str) -> str:
     return told if reason.kind == "never-ran" else f"{reason}; {told}"
 
 
-def summary(outlook: Outlook) -> str:
+def summary(outlook: ApplyPlan) -> str:
     """One line: `Plan: +3 ~1 -0 files; 4 of 6 stages to run, about 2 min`."""
     due = outlook.schedule.due
     if outlook.nothing_to_do:

@@ -10,7 +10,7 @@ from mlspec.cli.console import Console
 from mlspec.cli.plan_text import duration
 from mlspec.diagnostics import width
 from mlspec.run.outcome import Outcome
-from mlspec.run.schedule import Schedule, Step
+from mlspec.run.schedule import StageSchedule, Step
 
 _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red", "interrupted": "yellow"}
 
@@ -18,7 +18,7 @@ _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red
 class Progress:
     """Shows the steps of one Schedule."""
 
-    def __init__(self, console: Console, plan: Schedule, estimates: Mapping[str, float]) -> None:
+    def __init__(self, console: Console, plan: StageSchedule, estimates: Mapping[str, float]) -> None:
         self._console = console
         self._estimates = estimates
         self._names = [step.stage.name for step in plan.steps]

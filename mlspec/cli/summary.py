@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlspec.apply import target
-from mlspec.apply.apply_plan import Outlook, to_json
+from mlspec.apply.apply_plan import ApplyPlan, to_json
 from mlspec.child_process import last_lines
 from mlspec.cli import local_target
 from mlspec.cli.console import Console
@@ -30,7 +30,7 @@ _WORDS: dict[Status, str] = {
 }
 
 
-def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], report: Path) -> int:
+def close(console: Console, outlook: ApplyPlan, outcomes: Sequence[Outcome], report: Path) -> int:
     """Say how the run ended, with `--json` as the one document; gives the exit code."""
     root = outlook.roots.project
     shown = report.relative_to(root).as_posix()
@@ -57,7 +57,7 @@ def close(console: Console, outlook: Outlook, outcomes: Sequence[Outcome], repor
     return code
 
 
-def dry(console: Console, outlook: Outlook, outcomes: Sequence[Outcome]) -> int:
+def dry(console: Console, outlook: ApplyPlan, outcomes: Sequence[Outcome]) -> int:
     """The end of a dry run."""
     if console.as_json:
         console.document({**_document(outlook, outcomes, EXIT_OK), "report": None})
@@ -65,7 +65,7 @@ def dry(console: Console, outlook: Outlook, outcomes: Sequence[Outcome]) -> int:
     return EXIT_OK
 
 
-def _document(outlook: Outlook, outcomes: Sequence[Outcome], code: int) -> dict[str, object]:
+def _document(outlook: ApplyPlan, outcomes: Sequence[Outcome], code: int) -> dict[str, object]:
     rows = [outcome.to_json() for outcome in outcomes]
     return {"ok": code == EXIT_OK, "exit_code": code, "plan": to_json(outlook), "outcomes": rows}
 
@@ -76,7 +76,7 @@ def _counts(outcomes: Sequence[Outcome]) -> str:
     return f"{told} ({duration(sum(outcome.seconds for outcome in outcomes))})"
 
 
-def _options(outlook: Outlook) -> str:
+def _options(outlook: ApplyPlan) -> str:
     """What a command needs to speak of the same run: another target or environment would be another one."""
     environment = outlook.build.project.environment
     return f"{f' --env {environment}' if environment else ''}{target.option()}"

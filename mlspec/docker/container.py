@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlspec.docker.engine import Client, failure
+from mlspec.docker.docker_engine import Client, failure
 from mlspec.errors import StageError
 
 LOCKED: Final = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")

@@ -49,7 +49,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegistryClient:
     """A registry at `host` (`HOST[:PORT]`). `authorization` is the value of the header of that name, "" for none."""
 
     host: str

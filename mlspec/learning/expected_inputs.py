@@ -17,7 +17,7 @@ from mlspec.sections.model import Custom
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedInputs:
     """What evaluation, export and serving give: the rows of each split, prepared as the spec declares."""
 
     model: Custom

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mlspec.errors import StageError
-from mlspec.learning.expected_inputs import Expected
+from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.indexed_batches import batches, trained_on, undisturbed
 from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
 from mlspec.stage_result import warn
@@ -44,7 +44,7 @@ class FirstBatch(pl.Callback):
     without it.
     """
 
-    def __init__(self, expected: Expected) -> None:
+    def __init__(self, expected: ExpectedInputs) -> None:
         self.expected = expected
         self.compared: set[Phase] = set()
         self.batch: Any = None

@@ -16,7 +16,7 @@ from mlspec.errors import StageError
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Feature, Preprocess
 from mlspec.runtime.preprocess.bundle_errors import BadRow, PrepareError
-from mlspec.runtime.preprocess.text import Text
+from mlspec.runtime.preprocess.text import TextPreprocess
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def refused(error: BadRow, data: Path, split: str) -> StageError:
 def texts_cut(rows: Rows, preprocess: Preprocess, split: str) -> Iterator[str]:
     """What to say where texts of a split are longer than the model reads."""
     for member in getattr(preprocess, "members", (preprocess,)):
-        if isinstance(member, Text):
+        if isinstance(member, TextPreprocess):
             most = member.max_length
             full = [at for at, feature in enumerate(rows.features) if len(feature["input_ids"]) >= most]
             count = member.cut(rows.table.select(member.inputs).take(full).to_pylist()) if full else 0

@@ -17,7 +17,7 @@ class Constant(Value):
     metrics: Mapping[str, Measured] = Field({}, description="What it scores")
 
 
-class Slice(Value):
+class SliceMetrics(Value):
     """The rows of the test split that have something in common."""
 
     rows: int
@@ -44,6 +44,6 @@ class Evaluation(Record):
     per_class: Mapping[str, Mapping[str, Measured]] = Field(
         {}, description="By label: precision, recall, f1 (0..1) and support (rows)"
     )
-    slices: Mapping[str, Slice] = Field({}, description="By `column=value`")
+    slices: Mapping[str, SliceMetrics] = Field({}, description="By `column=value`")
     calibration: Calibration | None = Field(None, description="null for a number")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value, by name")

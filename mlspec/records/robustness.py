@@ -17,7 +17,7 @@ class Perturbation(Value):
     rows: int
 
 
-class Robustness(Record):
+class RobustnessResult(Record):
     """All perturbations."""
 
     FILE: ClassVar[str] = "metrics/robustness.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlspec.job import write_text
 from mlspec.plan.plan import Plan
-from mlspec.report.run_history import History
+from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.spec.project import Project
 from mlspec.stage_result import Reason
@@ -20,7 +20,7 @@ def write(
     plan: Plan,
     outcomes: Sequence[Outcome],
     root: Path,
-    history: History | None = None,
+    history: RunHistory | None = None,
     outdated: Mapping[str, Reason] | None = None,
 ) -> Path:
     """Write the report of a run in the project's folder `root` and return its path.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from mlspec.report.collect import Bin, Fit
+from mlspec.report.collect import CalibrationBin, Fit
 from mlspec.report.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 
@@ -51,7 +51,7 @@ def categories(top: Sequence[tuple[str, float]], rows: float, width: float = 150
     )
 
 
-def reliability(bins: Sequence[Bin]) -> Markup:
+def reliability(bins: Sequence[CalibrationBin]) -> Markup:
     """Accuracy against confidence: on the diagonal the model is as sure as right. A dot's area counts its rows."""
     width, height, left, top, side = 330.0, 316.0, 44.0, 8.0, 262.0
     x, y = Scale(0, 1, left, left + side), Scale(0, 1, top + side, top)

@@ -14,7 +14,7 @@ from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
 from mlspec.records.gates import Gates
-from mlspec.records.robustness import Robustness
+from mlspec.records.robustness import RobustnessResult
 from mlspec.records.training import Training
 from mlspec.report.examples import Example, examples
 from mlspec.report.profile_view import ProfileView, profile
@@ -34,7 +34,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class CalibrationBin:
     """The predictions of about one confidence, and how many of them were right."""
 
     confidence: float
@@ -65,11 +65,11 @@ class Results:
     training: Training | None
     curves: tuple[Curve, ...]
     evaluation: Evaluation | None
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
     confusion: Confusion | None
     gates: Gates | None
     export: Export | None
-    robustness: Robustness | None
+    robustness: RobustnessResult | None
     profile: ProfileView | None
     mistakes: tuple[Example, ...]
     fit: Fit | None
@@ -91,7 +91,7 @@ def collect(artifacts: Path) -> Results:
         confusion=_confusion(artifacts / "plots/confusion.csv", labels),
         gates=Gates.find(artifacts),
         export=Export.find(artifacts),
-        robustness=Robustness.find(artifacts),
+        robustness=RobustnessResult.find(artifacts),
         profile=profile(artifacts, labels),
         mistakes=examples(artifacts, tuple(mapping(schema.get("inputs"))), labels),
         fit=_fit(artifacts / "plots/fit.csv"),
@@ -135,12 +135,12 @@ def _natural(label: str) -> tuple[float, str]:
     return (number if number is not None else float("inf"), label)
 
 
-def _bins(path: Path) -> tuple[Bin, ...]:
+def _bins(path: Path) -> tuple[CalibrationBin, ...]:
     found = []
     for row in csv_rows(path):
         confidence, accuracy = real(row.get("confidence")), real(row.get("accuracy"))
         if confidence is not None and accuracy is not None:
-            found.append(Bin(confidence, accuracy, whole(row.get("count"))))
+            found.append(CalibrationBin(confidence, accuracy, whole(row.get("count"))))
     return tuple(found)
 
 

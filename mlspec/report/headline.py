@@ -15,7 +15,7 @@ from mlspec.run.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Headline:
     """`title` is the sentence, `detail` the reason, `help` the command to go on with."""
 
     kind: Literal["good", "bad", "warn", "plain"]
@@ -34,30 +34,30 @@ class Tile:
     kind: str = ""
 
 
-def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Verdict:
+def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Headline:
     """The worst thing that happened decides."""
     by = {status: [o for o in outcomes if o.status == status] for status in ("failed", "interrupted", "skipped")}
     failed = [o for o in by["failed"] if o.stage != "gate" or gates is None or gates.passed]
     if failed:
         first = failed[0]
-        return Verdict("bad", f"Stage {first.stage} failed", first.reason.text, first.help)
+        return Headline("bad", f"Stage {first.stage} failed", first.reason.text, first.help)
     if by["interrupted"]:
         first = by["interrupted"][0]
-        return Verdict("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
+        return Headline("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
     if gates and not gates.passed:
         missed = [gate for gate in gates.gates if not gate.passed]
         title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} missed"
-        return Verdict("bad", title, "; ".join(map(_miss, missed)), next((o.help for o in by["failed"]), ""))
+        return Headline("bad", title, "; ".join(map(_miss, missed)), next((o.help for o in by["failed"]), ""))
     left = by["skipped"]
     beside = f"{plural(len(left), 'stage')} skipped: {', '.join(o.stage for o in left)}" if left else ""
     if gates:
         passed = "The gate passed" if len(gates.gates) == 1 else "All gates passed"
-        return Verdict("good", passed, beside)
+        return Headline("good", passed, beside)
     if left:
-        return Verdict("warn", "Finished, with stages left out", beside)
+        return Headline("warn", "Finished, with stages left out", beside)
     if outcomes:
-        return Verdict("good", "Finished", "The spec sets no gates.")
-    return Verdict("plain", "No run on record", "What the files of an earlier run say is shown.", "mlspec apply")
+        return Headline("good", "Finished", "The spec sets no gates.")
+    return Headline("plain", "No run on record", "What the files of an earlier run say is shown.", "mlspec apply")
 
 
 def _miss(gate: Gate) -> str:

@@ -22,7 +22,7 @@ from mlspec.report.collect import Results
 from mlspec.report.curves import panels
 from mlspec.report.headline import tiles, verdict
 from mlspec.report.matrix import matrix, mistaken
-from mlspec.report.run_history import History
+from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.spec.project import Project
 from mlspec.stage_result import Reason
@@ -49,7 +49,7 @@ def page(
     plan: Plan,
     outcomes: Sequence[Outcome],
     results: Results,
-    history: History,
+    history: RunHistory,
     root: Path,
     outdated: Mapping[str, Reason],
 ) -> str:
@@ -86,7 +86,7 @@ def page(
 
 
 def sections(
-    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: History
+    project: Project, plan: Plan, outcomes: Sequence[Outcome], results: Results, history: RunHistory
 ) -> Iterator[Section]:
     """The sections for which there is something to show, in the order of the page."""
     pipeline = run_section.view(plan, outcomes, history.before)

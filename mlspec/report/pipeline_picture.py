@@ -20,7 +20,7 @@ GUTTER = 34.0
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class PictureNode:
     """A stage as drawn: its state as a word (`ran`, `failed`, …) and what to say below the name."""
 
     name: str
@@ -30,7 +30,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePlace:
     """Where a node's upper left corner is, and in which band."""
 
     x: float
@@ -90,14 +90,14 @@ def _depth(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
     return depth
 
 
-def across(stages: Sequence[Stage], nodes: Mapping[str, Node], label: str) -> Markup:
+def across(stages: Sequence[Stage], nodes: Mapping[str, PictureNode], label: str) -> Markup:
     """The picture for a wide screen."""
     needs: Mapping[str, Sequence[str]] = needed(stages)
     grid = layers(needs)
     if len(grid) <= LAYERS:
         needs = stretched(needs)
         grid = layers(needs)
-    places: dict[str, Place] = {}
+    places: dict[str, NodePlace] = {}
     top = 2.0
     for band, start in enumerate(range(0, len(grid), LAYERS)):
         rows = grid[start : start + LAYERS]
@@ -105,7 +105,7 @@ def across(stages: Sequence[Stage], nodes: Mapping[str, Node], label: str) -> Ma
         for column, layer in enumerate(rows):
             offset = top + (tall - (len(layer) * (NODE_HEIGHT + ROW) - ROW)) / 2
             for index, name in enumerate(layer):
-                place = Place(2 + column * (NODE_WIDTH + GAP), offset + index * (NODE_HEIGHT + ROW), band)
+                place = NodePlace(2 + column * (NODE_WIDTH + GAP), offset + index * (NODE_HEIGHT + ROW), band)
                 places[name] = place
         top += tall + GUTTER
     width = 4 + min(len(grid), LAYERS) * (NODE_WIDTH + GAP) - GAP
@@ -117,7 +117,7 @@ def across(stages: Sequence[Stage], nodes: Mapping[str, Node], label: str) -> Ma
     return picture(width, top - GUTTER + 2, label, join(edges), join(boxes), class_="across")
 
 
-def down(stages: Sequence[Stage], nodes: Mapping[str, Node], label: str) -> Markup:
+def down(stages: Sequence[Stage], nodes: Mapping[str, PictureNode], label: str) -> Markup:
     """The picture for a narrow screen: 320 units wide, wider only where more than three stages lie side by side."""
     needs = stretched(needed(stages))
     grid = layers(needs)
@@ -128,7 +128,7 @@ def down(stages: Sequence[Stage], nodes: Mapping[str, Node], label: str) -> Mark
     for row, layer in enumerate(grid):
         left = (total - (len(layer) * (wide + 12) - 12)) / 2
         for index, name in enumerate(layer):
-            places[name] = Place(left + index * (wide + 12), 2 + row * (NODE_HEIGHT + 24))
+            places[name] = NodePlace(left + index * (wide + 12), 2 + row * (NODE_HEIGHT + 24))
     edges = [_drop(places[n], places[name], wide / 2) for name, names in needs.items() for n in names]
     edges += [_through(place.x + wide / 2, place.y, "V", NODE_HEIGHT) for n, place in places.items() if n not in nodes]
     boxes = [_box(nodes[name], place, wide) for name, place in places.items() if name in nodes]
@@ -140,13 +140,13 @@ def _through(x: float, y: float, way: str, length: float) -> Markup:
     return _path(f"M{x:.1f} {y:.1f}{way}{(x if way == 'H' else y) + length:.1f}")
 
 
-def _drop(start: Place, end: Place, half: float) -> Markup:
+def _drop(start: NodePlace, end: NodePlace, half: float) -> Markup:
     """A line from the bottom of one node to the top of another."""
     x1, y1, x2, y2 = start.x + half, start.y + NODE_HEIGHT, end.x + half, end.y
     return _path(f"M{x1:.1f} {y1:.1f}C{x1:.1f} {y2 - 8:.1f} {x2:.1f} {y1 + 8:.1f} {x2:.1f} {y2:.1f}")
 
 
-def _edge(start: Place, end: Place) -> Markup:
+def _edge(start: NodePlace, end: NodePlace) -> Markup:
     """A line from the right side of one node to the left side of another; between bands through the gutter."""
     x1, y1 = start.x + NODE_WIDTH, start.y + NODE_HEIGHT / 2
     x2, y2 = end.x, end.y + NODE_HEIGHT / 2
@@ -166,7 +166,7 @@ def _path(d: str) -> Markup:
     return tag("path", d=d, class_="edge")
 
 
-def _box(node: Node, place: Place, width: float) -> Markup:
+def _box(node: PictureNode, place: NodePlace, width: float) -> Markup:
     middle = place.x + width / 2
     return tag(
         "g",

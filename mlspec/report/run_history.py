@@ -21,7 +21,7 @@ JOURNAL = ".mlspec/journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RunHistory:
     """`outcomes` of the last run; `when` it started, as text; `before` the seconds of each stage the time before."""
 
     outcomes: tuple[Outcome, ...] = ()
@@ -29,7 +29,7 @@ class History:
     before: Mapping[str, float] = field(default_factory=dict)
 
 
-def history(root: Path) -> History:
+def history(root: Path) -> RunHistory:
     """What the journal in the project's folder says; empty where there is none. A line cut short is passed over."""
     runs: dict[str, list[Mapping[str, object]]] = {}
     for line in lines(root / JOURNAL):
@@ -40,10 +40,10 @@ def history(root: Path) -> History:
         if entry:
             runs.setdefault(str(entry.get("run") or ""), []).append(entry)
     if not runs:
-        return History()
+        return RunHistory()
     *earlier, last = runs.values()
     before = {o.stage: o.seconds for run in earlier for o in _outcomes(run) if o.status == "ran"}
-    return History(_outcomes(last), _readable(str(last[0].get("at") or "")), before)
+    return RunHistory(_outcomes(last), _readable(str(last[0].get("at") or "")), before)
 
 
 def _outcomes(run: Sequence[Mapping[str, object]]) -> tuple[Outcome, ...]:

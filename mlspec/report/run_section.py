@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlspec.plan.plan import Plan
 from mlspec.report.formatting import DASH, seconds
-from mlspec.report.pipeline_picture import Node, across, down
+from mlspec.report.pipeline_picture import PictureNode, across, down
 from mlspec.report.result_files import tail
 from mlspec.run.outcome import Outcome
 
@@ -89,7 +89,7 @@ def _log(outcome: Outcome, root: Path) -> str:
     return tail(path, LOG_LINES) if path.is_relative_to(root.resolve()) else ""
 
 
-def _node(name: str, description: str, outcome: Outcome | None, recorded: bool) -> Node:
+def _node(name: str, description: str, outcome: Outcome | None, recorded: bool) -> PictureNode:
     state = outcome.status if outcome else "waiting"
     words = f"{_SIGNS[state]} {_WORDS[state]}".strip() if recorded else ""
     if outcome and outcome.status in ("ran", "failed", "interrupted"):
@@ -97,7 +97,7 @@ def _node(name: str, description: str, outcome: Outcome | None, recorded: bool) 
             f"{_SIGNS[state]} {seconds(outcome.seconds)}" if state == "ran" else f"{words}, {seconds(outcome.seconds)}"
         )
     reason = f" ({outcome.reason})" if outcome and outcome.reason.text else ""
-    return Node(name, state, words, f"{name}: {description} — {_WORDS[state]}{reason}")
+    return PictureNode(name, state, words, f"{name}: {description} — {_WORDS[state]}{reason}")
 
 
 def _timings(plan: Plan, by: Mapping[str, Outcome], before: Mapping[str, float]) -> tuple[Timing, ...]:

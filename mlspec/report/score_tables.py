@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
 from mlspec.records.gates import Gate
-from mlspec.records.robustness import Robustness
+from mlspec.records.robustness import RobustnessResult
 from mlspec.report.collect import Results
 from mlspec.report.formatting import bound, number, plural, share, signed, size
 from mlspec.report.result_files import real
@@ -161,7 +161,7 @@ def _diverging(part: float, worse: bool) -> Bar:
     return Bar(50 - width if part < 0 else 50.0, width, 50.0, "bad" if worse else "good")
 
 
-def robustness(found: Robustness) -> list[dict[str, object]]:
+def robustness(found: RobustnessResult) -> list[dict[str, object]]:
     """Per perturbation: the share of answers that stayed, the weakest first."""
     rows = sorted(found.perturbations.items(), key=lambda item: (item[1].agreement, item[0]))
     limit = 100 * found.min_agreement

@@ -29,7 +29,7 @@ _REMOTES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class MachineCheck:
     """One thing looked up: `why` says what asks for it; `required` whether the spec cannot do without."""
 
     group: str
@@ -56,7 +56,9 @@ class Check:
         }
 
 
-def examine(root: Path, project: Project | None, plan: Plan | None, platform: str = sys.platform) -> tuple[Check, ...]:
+def examine(
+    root: Path, project: Project | None, plan: Plan | None, platform: str = sys.platform
+) -> tuple[MachineCheck, ...]:
     """All checks, grouped, in a stable order. Without a project nothing but Python and disk space is required."""
     wanted = _wanted(project, plan)
     return (
@@ -65,35 +67,39 @@ def examine(root: Path, project: Project | None, plan: Plan | None, platform: st
         *_packages(wanted),
         *_programs(wanted, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
-        *(Check("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
+        *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
     )
 
 
-def mends(checks: tuple[Check, ...]) -> list[str]:
+def mends(checks: tuple[MachineCheck, ...]) -> list[str]:
     """The commands that mend what is missing and required, each once."""
     return list(dict.fromkeys(c.capability.mend for c in checks if c.fault and c.capability.mend))
 
 
-def _machine(root: Path) -> Iterator[Check]:
-    yield Check("machine", probe("python"), True)
+def _machine(root: Path) -> Iterator[MachineCheck]:
+    yield MachineCheck("machine", probe("python"), True)
     free = shutil.disk_usage(root).free
     detail = f"{free / 1e9:.1f} GB free" + (", which may not last" if ROOM <= free < TIGHT else "")
     mend = "" if free >= ROOM else "free some disk space: `docker system prune` and `dvc gc --workspace` often help"
-    yield Check("machine", Capability("disk", free >= ROOM, detail, mend), True)
+    yield MachineCheck("machine", Capability("disk", free >= ROOM, detail, mend), True)
     writable = os.access(root, os.W_OK)
     mend = "" if writable else f"make {root} writable"
-    yield Check("machine", Capability("project folder", writable, "writable" if writable else "read-only", mend), True)
+    yield MachineCheck(
+        "machine", Capability("project folder", writable, "writable" if writable else "read-only", mend), True
+    )
 
 
-def _watch(platform: str) -> Check:
+def _watch(platform: str) -> MachineCheck:
     """Whether files that libraries open without Python are seen (`inotify.py`), so that they become inputs."""
     if platform == "linux":
-        return Check("machine", Capability("file watch", True, "inotify, also for what libraries open natively"), False)
+        return MachineCheck(
+            "machine", Capability("file watch", True, "inotify, also for what libraries open natively"), False
+        )
     detail = (
         f"no inotify on {platform}: of files that libraries open natively (pyarrow, polars, duckdb, memory maps) "
         "only those whose whole path is a text in the code become inputs"
     )
-    return Check("machine", Capability("file watch", False, detail, "list such files in data.deps"), False)
+    return MachineCheck("machine", Capability("file watch", False, detail, "list such files in data.deps"), False)
 
 
 def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
@@ -119,7 +125,7 @@ def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
     return wanted
 
 
-def _packages(wanted: Mapping[str, str]) -> Iterator[Check]:
+def _packages(wanted: Mapping[str, str]) -> Iterator[MachineCheck]:
     """The packages of every extra; those of an extra that is wanted are required."""
     reasons: dict[str, str] = {}  # a package of several extras is one package
     for extra, requirements in EXTRAS.items():
@@ -128,20 +134,20 @@ def _packages(wanted: Mapping[str, str]) -> Iterator[Check]:
     for requirement, why in reasons.items():
         found = probe(f"package:{requirement}")
         package = Capability(requirement.partition(">=")[0], found.present, found.detail, found.mend)
-        yield Check("packages", package, bool(why), why)
+        yield MachineCheck("packages", package, bool(why), why)
     for name in wanted:
         if name.startswith("package:"):
-            yield Check("packages", probe(name), True, wanted[name])
+            yield MachineCheck("packages", probe(name), True, wanted[name])
 
 
-def _programs(wanted: Mapping[str, str], *, on_lambda: bool) -> Iterator[Check]:
+def _programs(wanted: Mapping[str, str], *, on_lambda: bool) -> Iterator[MachineCheck]:
     usual = ["git", "docker", "buildkit", *(["lambda emulator"] if on_lambda else [])]
     others = [name for name in wanted if name not in usual and ":" not in name]
     for name in (*usual, *others):
-        yield Check("programs", probe(name), name in wanted, wanted.get(name, ""))
+        yield MachineCheck("programs", probe(name), name in wanted, wanted.get(name, ""))
 
 
-def _remote(project: Project | None) -> Iterator[Check]:
+def _remote(project: Project | None) -> Iterator[MachineCheck]:
     """The form of the DVC remote's address, and the package that speaks to it; whether it answers is DVC's business."""
     address = _at(project.values, "data.remote") if project else None
     if not isinstance(address, str):
@@ -152,15 +158,15 @@ def _remote(project: Project | None) -> Iterator[Check]:
         fault = Capability(
             "dvc remote", False, f"DVC has no {scheme}://", f"set data.remote to a path or one of {known}"
         )
-        yield Check("remote", fault, True, "data.remote")
+        yield MachineCheck("remote", fault, True, "data.remote")
         return
     formed = not separator or re.match(r"[\w.@:-]+(/|$)", rest) is not None
     detail = f"{_without_password(address)} is {'well-formed' if formed else 'no address'}"
     mend = "" if formed else f"set data.remote to {scheme}://NAME/PATH"
-    yield Check("remote", Capability("dvc remote", formed, detail, mend), True, "data.remote")
+    yield MachineCheck("remote", Capability("dvc remote", formed, detail, mend), True, "data.remote")
     package = _REMOTES.get(scheme, "") if separator else ""
     if package and package not in {r.partition(">=")[0] for needs in EXTRAS.values() for r in needs}:
-        yield Check("remote", probe(f"package:{package}"), True, "data.remote")
+        yield MachineCheck("remote", probe(f"package:{package}"), True, "data.remote")
 
 
 def _without_password(address: str) -> str:

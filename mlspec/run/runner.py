@@ -9,7 +9,7 @@ from typing import Protocol
 from mlspec.run.engine import Engine
 from mlspec.run.journal import Recorder
 from mlspec.run.outcome import Outcome
-from mlspec.run.schedule import Schedule, Step
+from mlspec.run.schedule import StageSchedule, Step
 from mlspec.stage_result import Reason
 
 
@@ -23,7 +23,7 @@ class Watcher(Protocol):
     def ended(self, outcome: Outcome) -> None: ...  # noqa: D102
 
 
-def run(plan: Schedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
+def run(plan: StageSchedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
     """Carry out every step; what depends on one that failed or was skipped is skipped.
 
     An interruption ends as Outcomes too: `interrupted` for the stage at work, `skipped` for the rest.

@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class StageSchedule:
     """The steps of a run in order."""
 
     steps: tuple[Step, ...] = field(default=())
@@ -48,7 +48,7 @@ class Schedule:
         return tuple(step for step in self.steps if step.reason is not None)
 
 
-def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], selection: Selection) -> Schedule:
+def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], selection: Selection) -> StageSchedule:
     """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
     kept = chosen(stages, selection)
     names = {stage.name for stage in kept}
@@ -61,7 +61,7 @@ def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], sele
         steps.append(step)
         if step.reason is not None:
             due.add(stage.name)
-    return Schedule(tuple(steps))
+    return StageSchedule(tuple(steps))
 
 
 def _step(

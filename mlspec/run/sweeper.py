@@ -24,7 +24,7 @@ from mlspec.run.hydra_text import Written, written
 Choice = dict[str, Any]
 
 
-class SpecSweeper(Sweeper):
+class BaseSpecSweeper(Sweeper):
     """Runs one job after the other through Hydra's launcher and writes `results.csv`, the best first."""
 
     def __init__(self, **_: Any) -> None:  # Hydra passes what its basic sweeper takes

@@ -19,7 +19,7 @@ _WINDOW = 64
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class BatchJob:
     """One request in the queue: its predictions as they come, in the order of its rows."""
 
     asked: Asked
@@ -30,7 +30,7 @@ class Job:
     """The caller has hung up; what it still waits for need not be computed."""
 
     @classmethod
-    def of(cls, asked: Asked) -> Job:
+    def of(cls, asked: Asked) -> BatchJob:
         """The job of a request, with nothing found so far."""
         count = len(asked.work.rows)
         return cls(asked, [None] * count, count)
@@ -42,7 +42,7 @@ class Item:
 
     turn: int
     number: int
-    job: Job = field(compare=False)
+    job: BatchJob = field(compare=False)
     position: int = field(compare=False)
     length: int = field(compare=False)
     prepared: Any = field(compare=False)
@@ -59,7 +59,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, job: Job) -> None:
+    def add(self, job: BatchJob) -> None:
         """The rows of one request. Its first row comes after the first rows of those before it, its second later."""
         for position, (length, prepared) in enumerate(job.asked.work.rows):
             self._number += 1

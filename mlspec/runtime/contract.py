@@ -14,7 +14,7 @@ DATATYPES: Final[dict[Kind, str]] = {"text": "BYTES", "category": "BYTES", "imag
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputField:
     """One tensor of the answer: `shape` without the row axis, so `()` for one value a row."""
 
     name: str
@@ -32,14 +32,14 @@ class Contract:
     labels: tuple[str, ...] = ()
 
     @property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> tuple[OutputField, ...]:
         """The tensors that an answer has."""
         if not self.labels:
-            return (Output("value", "FP64"),)
+            return (OutputField("value", "FP64"),)
         return (
-            Output("label", "BYTES"),
-            Output("score", "FP64"),
-            Output("probabilities", "FP64", (len(self.labels),)),
+            OutputField("label", "BYTES"),
+            OutputField("score", "FP64"),
+            OutputField("probabilities", "FP64", (len(self.labels),)),
         )
 
 

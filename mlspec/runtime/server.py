@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import Any, Final
 
 from mlspec.runtime.access_log import AccessLog
-from mlspec.runtime.batching import Job
+from mlspec.runtime.batching import BatchJob
 from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
 from mlspec.runtime.limits import Limits
@@ -40,7 +40,7 @@ class Server:
         self._workers = Workers(service, cores(), limits.rows, limits.wait)
         self._readers = ThreadPoolExecutor(1, "reader")
         self._empty = asyncio.Event()
-        self._asked: dict[Connection, Job] = {}
+        self._asked: dict[Connection, BatchJob] = {}
         self._tick()
 
     async def listen(self, sock: socket.socket) -> None:

@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextBody:
     """An answer that is not JSON."""
 
     text: str
@@ -66,7 +66,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PredictWork:
     """What a route wants of the model: rows, prepared, and how their predictions become the body."""
 
     rows: Sequence[tuple[int, Any]]
@@ -80,11 +80,11 @@ class Asked:
     request: Request
     began: float
     headers: dict[str, str]
-    work: Work
+    work: PredictWork
 
 
-_NOTHING: Final = Work((), lambda _: None)
-Route = Callable[["Service", Request], "tuple[int, Any] | Work"]
+_NOTHING: Final = PredictWork((), lambda _: None)
+Route = Callable[["Service", Request], "tuple[int, Any] | PredictWork"]
 
 
 class Service:
@@ -95,7 +95,7 @@ class Service:
         self.contract = promised
         self.counters = Counters(promised.name, promised.version)
         self.ready = True
-        self._described: Text | None = None
+        self._described: TextBody | None = None
         self._versioned = inference_protocol.versioned(promised)
         name = promised.name
         self._routes: dict[str, dict[str, Route]] = {
@@ -130,7 +130,7 @@ class Service:
         self.counters.began()
         try:
             made = self._route(request)(self, request)
-            if not isinstance(made, Work):
+            if not isinstance(made, PredictWork):
                 return self._ended(asked, *made)
             asked.work = made
             return asked
@@ -216,32 +216,32 @@ class Service:
         return 200, inference_protocol.metadata(self.contract)
 
     def _metrics(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
-        return 200, Text(self.counters.text(), counters.CONTENT_TYPE)
+        return 200, TextBody(self.counters.text(), counters.CONTENT_TYPE)
 
     def _openapi(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
         from mlspec.runtime import openapi
 
         if self._described is None:
-            self._described = Text(written(openapi.document(self.contract)).decode(), "application/json")
+            self._described = TextBody(written(openapi.document(self.contract)).decode(), "application/json")
         return 200, self._described
 
     def _docs(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
         from mlspec.runtime import docs_page
 
-        return 200, Text(docs_page.page(self.contract), "text/html; charset=utf-8")
+        return 200, TextBody(docs_page.page(self.contract), "text/html; charset=utf-8")
 
-    def _infer(self, request: Request) -> Work:
+    def _infer(self, request: Request) -> PredictWork:
         asked = parse(request.body)
         columns = inference_protocol.columns_to_rows(asked, self.contract)
         inference_protocol.outputs_of(asked, self.contract)
-        return Work(self._prepared(columns), lambda made: inference_protocol.answer(asked, made, self.contract))
+        return PredictWork(self._prepared(columns), lambda made: inference_protocol.answer(asked, made, self.contract))
 
-    def _predict(self, request: Request) -> Work:
+    def _predict(self, request: Request) -> PredictWork:
         """An object is one row and gets one prediction; a list gets a list."""
         value = parse(request.body)
         if isinstance(value, list):
-            return Work(self._prepared(value), lambda made: made)
-        return Work(self._prepared([value]), lambda made: made[0])
+            return PredictWork(self._prepared(value), lambda made: made)
+        return PredictWork(self._prepared([value]), lambda made: made[0])
 
     def _prepared(self, values: Sequence[Any]) -> Sequence[tuple[int, Any]]:
         checked = rows(values, self.contract, MAX_ROWS)
@@ -291,7 +291,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _written(status: int, value: Any, headers: dict[str, str]) -> Answer:
-    if isinstance(value, Text):
+    if isinstance(value, TextBody):
         headers["Content-Type"] = value.kind
         return Answer(status, value.text.encode(), headers)
     headers["Content-Type"] = "application/json"

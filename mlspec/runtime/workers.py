@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Final
 
-from mlspec.runtime.batching import Item, Job, Waiting
+from mlspec.runtime.batching import BatchJob, Item, Waiting
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Asked, Service
 
@@ -34,7 +34,7 @@ class Workers:
         self._service, self._count = service, count
         self._most_rows, self._longest_wait = most_rows, longest_wait
         self._waiting, self._free, self._scheduled = Waiting(), count, False
-        self._callbacks: dict[Job, Callable[[Asked, Any], None]] = {}
+        self._callbacks: dict[BatchJob, Callable[[Asked, Any], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
         self._row_seconds = self._run_seconds = self._gather_until = 0.0
@@ -45,7 +45,7 @@ class Workers:
         for number in range(count):
             threading.Thread(target=self._worker, name=f"model-{number}", daemon=True).start()
 
-    def submit(self, asked: Asked, done: Callable[[Asked, Any], None]) -> Job:
+    def submit(self, asked: Asked, done: Callable[[Asked, Any], None]) -> BatchJob:
         """Queue the rows. Raises RefusedError 503 where the queue is full or would take too long."""
         waiting, rows = len(self._waiting), len(asked.work.rows)
         seconds = waiting * self._row_seconds / self._count
@@ -53,13 +53,13 @@ class Workers:
             after = str(max(1, round(seconds)))
             message = f"{waiting} rows are waiting already; try again in {after} s"
             raise RefusedError(503, "overloaded", message, headers={"Retry-After": after})
-        job = Job.of(asked)
+        job = BatchJob.of(asked)
         self._callbacks[job] = done
         self._waiting.add(job)
         self._schedule()
         return job
 
-    def forget(self, job: Job) -> None:
+    def forget(self, job: BatchJob) -> None:
         """The caller has hung up."""
         job.gone = True
         self._callbacks.pop(job, None)

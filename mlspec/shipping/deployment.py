@@ -16,16 +16,16 @@ from mlspec.aws import (
     role,
 )
 from mlspec.aws.alias import Alias
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step, carry_out, changes
-from mlspec.aws.desired import Wanted, complete
-from mlspec.aws.release_events import History
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep, carry_out, changes
+from mlspec.aws.desired import DesiredFunction, complete
+from mlspec.aws.release_events import ReleaseHistory
 from mlspec.shipping.rollback import stays_back, taken_back
 
 Say = Callable[[str], object]
 
 
-def below(wanted: Wanted) -> list[Step]:
+def below(wanted: DesiredFunction) -> list[ConvergeStep]:
     """The function, and what it needs to run. Nothing here is seen by callers before a version is published."""
     found = function.read(wanted.target, wanted.function.name)
     return [
@@ -36,12 +36,12 @@ def below(wanted: Wanted) -> list[Step]:
     ]
 
 
-def above(wanted: Wanted) -> list[Step]:
+def above(wanted: DesiredFunction) -> list[ConvergeStep]:
     """What stands on the alias: the address and the copies that are always warm."""
     return [*function_url.steps(wanted), *http_api.steps(wanted), *concurrency.provisioned(wanted)]
 
 
-def observed(wanted: Wanted) -> list[Change]:
+def observed(wanted: DesiredFunction) -> list[RemoteChange]:
     """All that a deployment would change. Changes nothing. An image that is still to be pushed has no digest yet."""
     name, options = wanted.function.name, wanted.function.options
     live = alias.read(wanted.target, name, options.alias)
@@ -53,25 +53,25 @@ def observed(wanted: Wanted) -> list[Change]:
     return [*made, *changes(kept), *changes(above(wanted))]
 
 
-def _version(name: str, number: str | None) -> list[Change]:
-    return [Change("+", f"lambda version of {name}", new="what the function is then")] if number is None else []
+def _version(name: str, number: str | None) -> list[RemoteChange]:
+    return [RemoteChange("+", f"lambda version of {name}", new="what the function is then")] if number is None else []
 
 
-def _move(wanted: Wanted, live: Alias | None, number: str | None) -> list[Change]:
+def _move(wanted: DesiredFunction, live: Alias | None, number: str | None) -> list[RemoteChange]:
     what, new = f"lambda alias {wanted.function.options.alias}", number or "the new version"
     if live is None:
-        return [Change("+", what, new=new)]
+        return [RemoteChange("+", what, new=new)]
     if live.version == number and live.other is None:
         return []
     if number not in (None, live.other):
-        back = taken_back(History(wanted.target, wanted.function.name).read(), new)
+        back = taken_back(ReleaseHistory(wanted.target, wanted.function.name).read(), new)
         if back:
-            return [Change("~", what, held=stays_back(back, new))]
+            return [RemoteChange("~", what, held=stays_back(back, new))]
     old = live.version if live.other is None else {live.version: 1 - live.weight, live.other: live.weight}
-    return [Change("~", what, "version", old, new)]
+    return [RemoteChange("~", what, "version", old, new)]
 
 
-def converge(wanted: Wanted, release: str, say: Say) -> tuple[str, Alias | None]:
+def converge(wanted: DesiredFunction, release: str, say: Say) -> tuple[str, Alias | None]:
     """Make the function as wanted and publish it. Gives the version that holds it and the alias as it stands."""
     complete(wanted)
     name = wanted.function.name
@@ -86,12 +86,12 @@ def converge(wanted: Wanted, release: str, say: Say) -> tuple[str, Alias | None]
     return number, live
 
 
-def keep(wanted: Wanted, *numbers: str | None, say: Say, release: bool) -> None:
+def keep(wanted: DesiredFunction, *numbers: str | None, say: Say, release: bool) -> None:
     """Protect the images of these versions from the repository's lifecycle; with `release`, of these alone."""
     carry_out(_kept(wanted, [number for number in numbers if number is not None], release=release), say)
 
 
-def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
+def _kept(wanted: DesiredFunction, numbers: list[str], *, release: bool) -> list[ConvergeStep]:
     """A zip is Lambda's own to keep."""
     if not wanted.image:
         return []
@@ -101,7 +101,7 @@ def _kept(wanted: Wanted, numbers: list[str], *, release: bool) -> list[Step]:
     )
 
 
-def url(wanted: Wanted) -> str | None:
+def url(wanted: DesiredFunction) -> str | None:
     """Where callers reach it; None where it has no address."""
     name, options = wanted.function.name, wanted.function.options
     if found := function_url.read(wanted.target, name, options.alias):
@@ -110,7 +110,7 @@ def url(wanted: Wanted) -> str | None:
     return str(gateway["ApiEndpoint"]) if gateway else None
 
 
-def digest(wanted: Wanted, number: str) -> str:
+def digest(wanted: DesiredFunction, number: str) -> str:
     """Digest of the image that a version runs."""
     found = function.read(wanted.target, wanted.function.name, number)
     return function.digest(found) if found else ""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.aws import account, repository
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.converge import Step
-from mlspec.aws.desired import Archive, Spec
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.converge import ConvergeStep
+from mlspec.aws.desired import Spec, ZipArchive
 from mlspec.aws.error_messages import code_of
 from mlspec.docker.client import isolated
-from mlspec.docker.registry_client import Manifest, Registry
+from mlspec.docker.registry_client import Manifest, RegistryClient
 from mlspec.errors import StageError
 from mlspec.records.release import file_digest, from_labels
 from mlspec.sections.deploy import Deploy
@@ -57,7 +57,7 @@ def built(artifacts: Path) -> Built | None:
     return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
 
 
-def zipped(artifacts: Path, spec: Spec) -> tuple[Archive, Mapping[str, Any]] | None:
+def zipped(artifacts: Path, spec: Spec) -> tuple[ZipArchive, Mapping[str, Any]] | None:
     """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
     too large to be handed over in a call, with no bucket to go by, or is no longer the one that was tried."""
     found = record(artifacts)
@@ -72,7 +72,7 @@ def zipped(artifacts: Path, spec: Spec) -> tuple[Archive, Mapping[str, Any]] | N
     if not path.is_file() or file_digest(path) != found["sha256"]:
         message = f"{found['file']} is no longer the one that was tried"
         raise StageError(message, help="try it again: mlspec apply --force image")
-    return Archive(path, found["code_sha256"], bool(found["direct"]) or chosen() == "local"), release_of(found)
+    return ZipArchive(path, found["code_sha256"], bool(found["direct"]) or chosen() == "local"), release_of(found)
 
 
 def record(artifacts: Path) -> dict[str, Any] | None:
@@ -104,35 +104,35 @@ def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
     return release.as_json() if release else {}
 
 
-def repository_steps(target: Target, ecr: Ecr, spec: Spec) -> list[Step]:
+def repository_steps(target: AwsTarget, ecr: Ecr, spec: Spec) -> list[ConvergeStep]:
     """What makes the repository as the spec wants it."""
     deploy = spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None
     return repository.steps(target, ecr, spec.need(ProjectInfo).name, on_lambda)
 
 
-def registry_of(target: Target, ecr: Ecr) -> Registry:
+def registry_of(target: AwsTarget, ecr: Ecr) -> RegistryClient:
     """The registry behind a repository, with the right to read it."""
     if target.registry:
-        return Registry(target.registry)
-    return Registry(account.repository(target, ecr).partition("/")[0], f"Basic {_token(target)}")
+        return RegistryClient(target.registry)
+    return RegistryClient(account.repository(target, ecr).partition("/")[0], f"Basic {_token(target)}")
 
 
-def _token(target: Target) -> str:
+def _token(target: AwsTarget) -> str:
     """Base64 of `AWS:PASSWORD`, valid for twelve hours."""
     return str(target.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"])
 
 
-def observed(target: Target, ecr: Ecr, built: Built | None) -> list[Change]:
+def observed(target: AwsTarget, ecr: Ecr, built: Built | None) -> list[RemoteChange]:
     """What a push would add to the registry; None where the image is still to be built."""
     if built is None:
-        return [Change("+", f"image {ecr.repository}", new="once it is built")]
+        return [RemoteChange("+", f"image {ecr.repository}", new="once it is built")]
     if digest_of(target, ecr.repository, built.tag):
         return []
-    return [Change("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
+    return [RemoteChange("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
 
 
-def digest_of(target: Target, name: str, tag: str) -> str:
+def digest_of(target: AwsTarget, name: str, tag: str) -> str:
     """Digest of the image with that tag in the repository, as AWS knows it; "" where there is none."""
     from botocore.exceptions import ClientError
 
@@ -151,7 +151,7 @@ def is_it(there: Manifest, built: Built) -> bool:
     return built.id in (there.config, there.digest)
 
 
-def push(target: Target, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
+def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
     """Push the image unless it is there; gives `repository tag digest uri size_bytes` as read back."""
     registry, address = registry_of(target, ecr), account.repository(target, ecr)
     there = registry.manifest(ecr.repository, built.tag)
@@ -178,7 +178,7 @@ def _unchanged(found: Mapping[str, Any], built: Built) -> None:
         raise StageError(message, help="build it again: mlspec apply --force image")
 
 
-def _read_back(registry: Registry, name: str, built: Built) -> Manifest:
+def _read_back(registry: RegistryClient, name: str, built: Built) -> Manifest:
     found = registry.manifest(name, built.tag)
     if found is None or not is_it(found, built):
         message = f"{registry.host} does not hold what was pushed as {name}:{built.tag}"
@@ -186,7 +186,7 @@ def _read_back(registry: Registry, name: str, built: Built) -> Manifest:
     return found
 
 
-def _make_known(target: Target, name: str, tag: str, image: Manifest) -> None:
+def _make_known(target: AwsTarget, name: str, tag: str, image: Manifest) -> None:
     """The emulated control plane hears of an image that went to a registry beside it, as Amazon ECR would by itself."""
     client = target.client("ecr")
     if client.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])["images"]:

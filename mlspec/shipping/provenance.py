@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlspec.aws.change import Change, Sign
-from mlspec.aws.desired import Wanted
+from mlspec.aws.change import RemoteChange, Sign
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.published_version import versions
 from mlspec.errors import StageError
 from mlspec.records.release import from_labels
 from mlspec.shipping import deployment, image_push
-from mlspec.shipping.versions import Released
+from mlspec.shipping.versions import VersionState
 
 
-def origin(asked: Wanted, release: Released) -> dict[str, Any]:
+def origin(asked: DesiredFunction, release: VersionState) -> dict[str, Any]:
     """`commit spec bundle data config metrics run image function`; what cannot be known is None.
 
     The image is its digest; `function` has the settings that the version was published with, as the account has them.
@@ -28,7 +28,7 @@ def origin(asked: Wanted, release: Released) -> dict[str, Any]:
     return {name: found.get(name) for name in names} | {"image": image, "function": _function(published) or None}
 
 
-def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:
+def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[RemoteChange]:
     """What led to one version and not to the other, by the dotted names of what `origin` gives. Pure."""
     one, other = _flat(new), _flat(old)
     found = []
@@ -36,7 +36,7 @@ def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:
         before, after = other.get(name), one.get(name)
         if before != after:
             sign: Sign = "+" if before is None else "-" if after is None else "~"
-            found.append(Change(sign, name, old=before, new=after))
+            found.append(RemoteChange(sign, name, old=before, new=after))
     return found
 
 
@@ -65,7 +65,7 @@ def _function(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value}
 
 
-def _labelled(asked: Wanted, digest: str) -> dict[str, Any]:
+def _labelled(asked: DesiredFunction, digest: str) -> dict[str, Any]:
     ecr = asked.function.ecr
     try:
         labels = image_push.registry_of(asked.target, ecr).labels(ecr.repository, digest)

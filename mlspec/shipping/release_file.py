@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlspec.aws.release_events import Event
+from mlspec.aws.release_events import ReleaseEvent
 from mlspec.errors import StageError
 from mlspec.job import write_json
 from mlspec.shipping.target_choice import chosen
@@ -53,7 +53,7 @@ def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
     write_json(file(artifacts), {**(read(artifacts) or {}), "function": dict(function) if function else None})
 
 
-def rolled_out(artifacts: Path, events: Sequence[Event]) -> None:
+def rolled_out(artifacts: Path, events: Sequence[ReleaseEvent]) -> None:
     """Record how a version came to its callers, or was taken back."""
     before = read(artifacts) or {}
     made = {**before, "rollout": [event.as_json() for event in events if event.kind != "published"]}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws import account, alias, converge
-from mlspec.aws.aws_target import Target
-from mlspec.aws.change import Change
-from mlspec.aws.desired import Spec, place, wanted
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.change import RemoteChange
+from mlspec.aws.desired import Spec, desired_function, place
 from mlspec.aws.error_messages import DEPLOY, PUSH, told
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -16,7 +16,7 @@ from mlspec.shipping import breaking_changes, deployment, image_push, release_fi
 from mlspec.shipping.target_choice import current
 
 
-def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
+def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
     """What the stage `push` would change. Raises StageError where that cannot be seen."""
     ecr = spec.need(Registry).ecr
     with told(PUSH):
@@ -27,43 +27,43 @@ def push(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Chan
         return [*converge.changes(steps), *image_push.observed(target, full, built), *_recorded(artifacts, built)]
 
 
-def deploy(spec: Spec, artifacts: Path, target: Target | None = None) -> list[Change]:
+def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
     """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
     ecr, zipped = place(spec), spec.need(Package).zip is not None
     with told(DEPLOY):
         target = target or _passing(ecr.region)
         if zipped:
             found = image_push.zipped(artifacts, spec)
-            asked = wanted(target, spec, "", found[0] if found else None)
+            asked = desired_function(target, spec, "", found[0] if found else None)
         else:
             built = image_push.built(artifacts)
             repository = account.completed(target, ecr).repository
-            asked = wanted(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
+            asked = desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
         observed = deployment.observed(asked)
         if any(change.held for change in observed):
             return [*observed, *_endpoint(target)]
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = breaking_changes.notice(asked, live, image_push.bundled(artifacts) or image_push.signature(artifacts))
-        broken = [Change("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
+        broken = [RemoteChange("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
         return [*observed, *broken, *_endpoint(target)]
 
 
-def _endpoint(target: Target) -> list[Change]:
+def _endpoint(target: AwsTarget) -> list[RemoteChange]:
     """Of a rehearsal: what callers call may have been stopped."""
     if target.kind == "aws":
         return []
     from mlspec.shipping.rehearsal.rehearsal import here
 
-    return [] if here().address else [Change("+", "endpoint on this machine")]
+    return [] if here().address else [RemoteChange("+", "endpoint on this machine")]
 
 
-def _recorded(artifacts: Path, built: image_push.Built | None) -> list[Change]:
+def _recorded(artifacts: Path, built: image_push.Built | None) -> list[RemoteChange]:
     """Another machine may have pushed it: then only the record of it is missing here."""
     image = (release_file.read(artifacts) or {}).get("image") or {}
     if built is None or image.get("tag") == built.tag:
         return []
-    return [Change("+", "record artifacts/release.json", new=built.tag)]
+    return [RemoteChange("+", "record artifacts/release.json", new=built.tag)]
 
 
-def _passing(region: str) -> Target:
+def _passing(region: str) -> AwsTarget:
     return replace(current(region), hasty=True)

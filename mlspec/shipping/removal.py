@@ -11,11 +11,11 @@ from mlspec.aws import alias, function, function_url, http_api, image_retention,
 from mlspec.aws import log_group as logs
 from mlspec.aws.cli_input import log_group
 from mlspec.aws.converge import PROJECT, elsewhere, unpaired
-from mlspec.aws.desired import Wanted
+from mlspec.aws.desired import DesiredFunction
 
 
 @dataclass(frozen=True)
-class Found:
+class ExistingResource:
     """One resource. `left` says why it stays, "" where it is to go."""
 
     resource: str
@@ -24,13 +24,13 @@ class Found:
     left: str = ""
 
 
-def found(wanted: Wanted, *, images: bool) -> list[Found]:
+def found(wanted: DesiredFunction, *, images: bool) -> list[ExistingResource]:
     """All that there is, in the order in which it can be removed; after a half-done removal, what is left of it."""
     looks = (_function, _api, _role, _logs, partial(_repository, images=images))
     return [resource for look in looks for resource in look(wanted)]
 
 
-def _left(wanted: Wanted, tags: dict[str, str]) -> str:
+def _left(wanted: DesiredFunction, tags: dict[str, str]) -> str:
     owner = tags.get(PROJECT)
     if owner == wanted.project:
         other = elsewhere(tags, wanted.target)
@@ -38,7 +38,7 @@ def _left(wanted: Wanted, tags: dict[str, str]) -> str:
     return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
 
 
-def _function(wanted: Wanted) -> list[Found]:
+def _function(wanted: DesiredFunction) -> list[ExistingResource]:
     target, name, live = wanted.target, wanted.function.name, wanted.function.options.alias
     there = function.read(target, name)
     if there is None:
@@ -50,24 +50,24 @@ def _function(wanted: Wanted) -> list[Found]:
     if url := function_url.read(target, name, live):
         parts.append(str(url["FunctionUrl"]))
     act = partial(target.client("lambda").delete_function, FunctionName=name)
-    return [Found(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
+    return [ExistingResource(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
 
 
-def _api(wanted: Wanted) -> list[Found]:
+def _api(wanted: DesiredFunction) -> list[ExistingResource]:
     there = http_api.read(wanted.target, wanted.function.name, wanted.project)
     if there is None:
         return []
     act = partial(wanted.target.client("apigatewayv2").delete_api, ApiId=there["ApiId"])
-    return [Found(http_api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
+    return [ExistingResource(http_api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
 
 
-def _role(wanted: Wanted) -> list[Found]:
+def _role(wanted: DesiredFunction) -> list[ExistingResource]:
     name = wanted.function.name
     there = role.read(wanted.target, name) if wanted.function.options.role is None else None
     if there is None:
         return []
     left = _left(wanted, unpaired(there.get("Tags", [])))
-    return [Found(role.resource(name), "", partial(_delete_role, wanted.target.client("iam"), name), left)]
+    return [ExistingResource(role.resource(name), "", partial(_delete_role, wanted.target.client("iam"), name), left)]
 
 
 def _delete_role(client: Any, name: str) -> None:
@@ -79,18 +79,18 @@ def _delete_role(client: Any, name: str) -> None:
     client.delete_role(RoleName=name)
 
 
-def _logs(wanted: Wanted) -> list[Found]:
+def _logs(wanted: DesiredFunction) -> list[ExistingResource]:
     client, made = wanted.target.client("logs"), []
     for name in (log_group(wanted.function), f"/mlspec/{wanted.function.name}"):
         there = logs.read(wanted.target, name)
         if there is not None:
             left = _left(wanted, client.list_tags_for_resource(resourceArn=logs.arn_of(there))["tags"])
             act = partial(client.delete_log_group, logGroupName=name)
-            made.append(Found(logs.resource(name), f"{there.get('storedBytes', 0)} bytes", act, left))
+            made.append(ExistingResource(logs.resource(name), f"{there.get('storedBytes', 0)} bytes", act, left))
     return made
 
 
-def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
+def _repository(wanted: DesiredFunction, *, images: bool) -> list[ExistingResource]:
     client, name = wanted.target.client("ecr"), wanted.function.ecr.repository
     there = repository.read(wanted.target, name) if name else None
     if there is None:
@@ -103,4 +103,4 @@ def _repository(wanted: Wanted, *, images: bool) -> list[Found]:
     if not images:
         left = left or "its images are kept; --images removes them too"
     act = partial(client.delete_repository, repositoryName=name, force=True)
-    return [Found(repository.resource(name), f"{count} image{'s' if count != 1 else ''}", act, left)]
+    return [ExistingResource(repository.resource(name), f"{count} image{'s' if count != 1 else ''}", act, left)]

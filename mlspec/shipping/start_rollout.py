@@ -11,18 +11,18 @@ from typing import Any
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.cli_input import Function
 from mlspec.aws.converge import sourced
 from mlspec.aws.ecr import tags
-from mlspec.aws.release_events import Event, History
+from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import image_push
 from mlspec.shipping.rollback import stays_back, taken_back
-from mlspec.shipping.rollout.executor import Course
-from mlspec.shipping.rollout.traffic_metrics import Instruments, Prober
+from mlspec.shipping.rollout.executor import RolloutExecutor
+from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
 from mlspec.stage_result import warn
 
 Row = Mapping[str, Any]
@@ -39,7 +39,7 @@ class Tests:
     apart: Apart
     tolerance: float
 
-    def run(self, prober: Prober, version: str) -> str:
+    def run(self, prober: VersionInvoker, version: str) -> str:
         """Put every row to the version; gives what was seen. Raises StageError for the first wrong answer."""
         worst = 0.0
         for row, expected in zip(self.rows, self.answers, strict=True):
@@ -56,7 +56,7 @@ class Tests:
 class Aliased:
     """The alias of one function, as a rollout's store."""
 
-    target: Target
+    target: AwsTarget
     function: str
     name: str
 
@@ -74,7 +74,7 @@ class Published:
     """A version that is ready to take over, and what led to it."""
 
     job: Job
-    target: Target
+    target: AwsTarget
     function: Function
     version: str
     tests: Tests
@@ -83,9 +83,9 @@ class Published:
     """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
 
 
-def history(target: Target, function: Function) -> History:
+def history(target: AwsTarget, function: Function) -> ReleaseHistory:
     """The function's history."""
-    return History(target, function.name, sourced(tags(function.info.name), target.source))
+    return ReleaseHistory(target, function.name, sourced(tags(function.info.name), target.source))
 
 
 def roll_out(published: Published) -> Alias:
@@ -103,7 +103,7 @@ def roll_out(published: Published) -> Alias:
     if published.target.kind == "local":
         _unnoticed(plan, live)
     check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
-    return Course(plan, name, published.version, store, tools, events, check, _say).run()
+    return RolloutExecutor(plan, name, published.version, store, tools, events, check, _say).run()
 
 
 def _unnoticed(plan: Rollout, live: Alias | None) -> None:
@@ -118,7 +118,7 @@ def _unnoticed(plan: Rollout, live: Alias | None) -> None:
         warn("the fault leads to nothing: `deploy.rollout` has no `abort_if` that would notice it")
 
 
-def _held(events: Sequence[Event], version: str, live: Alias) -> Event | None:
+def _held(events: Sequence[ReleaseEvent], version: str, live: Alias) -> ReleaseEvent | None:
     """What a person has taken back does not come again by itself, say with tonight's scheduled apply."""
     if version in (live.version, live.other):
         return None
@@ -128,7 +128,7 @@ def _held(events: Sequence[Event], version: str, live: Alias) -> Event | None:
     return taken_back(events, version)
 
 
-def instruments(published: Published) -> Instruments:
+def instruments(published: Published) -> TrafficMetrics:
     """What the target has to see through."""
     if published.target.kind == "local":
         from mlspec.shipping.rehearsal.rehearsed_traffic import rehearsed

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from mlspec.aws.aws_target import Kind, Target
+from mlspec.aws.aws_target import AwsTarget, Kind
 from mlspec.records.release import address, beginning
 
 VARIABLE: Final = "MLSPEC_TARGET"
@@ -20,7 +20,7 @@ def chosen() -> Kind:
     return "local" if os.environ.get(VARIABLE) == "local" else "aws"
 
 
-def current(region: str) -> Target:
+def current(region: str) -> AwsTarget:
     """The target that this process ships to; of AWS, that region. Raises StageError where no rehearsal runs."""
     if chosen() == "local":
         from mlspec.shipping.rehearsal.rehearsal import here
@@ -28,4 +28,4 @@ def current(region: str) -> Target:
         return here().target(region)
     root = Path(os.environ.get(ROOT) or ".")
     first = beginning(root)
-    return Target("aws", region, source=address(root) or first, beginning=first)
+    return AwsTarget("aws", region, source=address(root) or first, beginning=first)

@@ -10,15 +10,15 @@ from typing import Any, Literal
 from mlspec.aws import alias
 from mlspec.aws import published_version as version
 from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.cli_input import Function
-from mlspec.aws.release_events import Event, History
+from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 
 State = Literal["live", "splitting", "previous", "returned", "older", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class VersionState:
     """One published version."""
 
     version: str
@@ -30,38 +30,38 @@ class Released:
     tag: str
     """Of its image: commit, bundle and content."""
     release: Mapping[str, Any] = field(default_factory=dict)
-    events: Sequence[Event] = ()
+    events: Sequence[ReleaseEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class VersionList:
     """All versions, newest first, and where the alias stands."""
 
-    releases: tuple[Released, ...]
+    releases: tuple[VersionState, ...]
     live: Alias | None
 
-    def find(self, number: str) -> Released | None:
+    def find(self, number: str) -> VersionState | None:
         """The version of that number."""
         return next((r for r in self.releases if r.version == number), None)
 
     @property
-    def previous(self) -> Released | None:
+    def previous(self) -> VersionState | None:
         """The version that was live before the one that is, and was not taken back."""
         return next((r for r in self.releases if r.state == "previous"), None)
 
 
-def ledger(target: Target, function: Function) -> Ledger:
+def version_list(target: AwsTarget, function: Function) -> VersionList:
     """What is there. Raises botocore's errors; an absent function has no versions."""
     found = version.versions(target, function.name)
     found.pop("$LATEST", None)
     live = alias.read(target, function.name, function.options.alias) if found else None
-    events = History(target, function.name).read() if found else []
+    events = ReleaseHistory(target, function.name).read() if found else []
     before = _before(events, live, found)
     made = [_released(number, found[number], live, events, before) for number in sorted(found, key=int, reverse=True)]
-    return Ledger(tuple(made), live)
+    return VersionList(tuple(made), live)
 
 
-def _before(events: Sequence[Event], live: Alias | None, found: Mapping[str, Any]) -> str | None:
+def _before(events: Sequence[ReleaseEvent], live: Alias | None, found: Mapping[str, Any]) -> str | None:
     """The version that was live before. Where the history does not know it, the next lower number."""
     if live is None:
         return None
@@ -73,14 +73,14 @@ def _before(events: Sequence[Event], live: Alias | None, found: Mapping[str, Any
 
 
 def _released(
-    number: str, config: Mapping[str, Any], live: Alias | None, events: Sequence[Event], before: str | None
-) -> Released:
+    number: str, config: Mapping[str, Any], live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
+) -> VersionState:
     own = tuple(event for event in events if event.version == number)
     percent = _percent(number, live)
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
     told = config.get("LastModified", "")
     published = datetime.fromisoformat(told).timestamp() if told else 0.0
-    return Released(number, published, _state(number, percent, own, before), percent, config.get("Description", ""),
+    return VersionState(number, published, _state(number, percent, own, before), percent, config.get("Description", ""),
                     release, own)  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _percent(number: str, live: Alias | None) -> float:
     return (1 - live.weight) * 100 if number == live.version else 0.0
 
 
-def _state(number: str, percent: float, own: Sequence[Event], before: str | None) -> State:
+def _state(number: str, percent: float, own: Sequence[ReleaseEvent], before: str | None) -> State:
     if percent == 100:
         return "live"
     if percent > 0:

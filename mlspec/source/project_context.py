@@ -23,7 +23,7 @@ TESTS = "tests"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProjectContext:
     """Facts about the folder a spec lies in."""
 
     git: bool = False
@@ -72,12 +72,12 @@ class Surroundings:
         return frozenset(file for files in self.imports.values() for file in files)
 
 
-def look(document: Document, root: Path) -> Surroundings:
+def look(document: Document, root: Path) -> ProjectContext:
     """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
     return survey(_named(document), root)
 
 
-def survey(named: Sequence[str], root: Path) -> Surroundings:
+def survey(named: Sequence[str], root: Path) -> ProjectContext:
     """The same, where it is known already which modules and folders the spec names."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
@@ -86,7 +86,7 @@ def survey(named: Sequence[str], root: Path) -> Surroundings:
     served = [name[1:] for name in named if name.startswith("+")]
     imports = Imports(root)
     modules, files = _modules(names, imports, root)
-    return Surroundings(
+    return ProjectContext(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
         modules=modules,

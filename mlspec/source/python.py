@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class CallSignature:
     """How a class is called: parameters of its `__init__`, or None where it inherits one."""
 
     parameters: tuple[str, ...]
@@ -83,7 +83,7 @@ def methods(definition: ast.ClassDef) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def signature(definition: ast.ClassDef) -> Signature | None:
+def signature(definition: ast.ClassDef) -> CallSignature | None:
     """How the class is called; None where its `__init__` is inherited or decorated away (dataclasses)."""
     init = next((n for n in definition.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
     if init is None:
@@ -94,7 +94,7 @@ def signature(definition: ast.ClassDef) -> Signature | None:
     required = positional[: len(positional) - with_default] if with_default else positional
     keyword = [a.arg for a in arguments.kwonlyargs]
     required += [a for a, default in zip(keyword, arguments.kw_defaults, strict=True) if default is None]
-    return Signature((*positional, *keyword), tuple(required), arguments.kwarg is not None)
+    return CallSignature((*positional, *keyword), tuple(required), arguments.kwarg is not None)
 
 
 def logged_names(definition: ast.ClassDef) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mlspec.diagnostics import Diagnostic, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain, printable
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.source.secrets import hide, remedy, secrets
 from mlspec.spec.empty_sections import filled
 from mlspec.spec.file_names import same_file
@@ -30,7 +30,7 @@ _OVERLAYS = ("environments", "experiments")
 _NEEDS_OTHERS = ("section-needed", "missing-section")
 
 
-class Checks(HasSections, Protocol):
+class PartChecks(HasSections, Protocol):
     """What checking needs to know of a part."""
 
     def check(self, project: Project) -> Iterable[Finding]: ...  # noqa: D102
@@ -44,7 +44,7 @@ class Names(Protocol):
 
 
 def check(
-    document: Document, surroundings: Surroundings, environment: str | None, parts: Sequence[Checks]
+    document: Document, surroundings: ProjectContext, environment: str | None, parts: Sequence[PartChecks]
 ) -> tuple[Project, tuple[Diagnostic, ...]]:
     """The Project and the warnings. Raises SpecError with every fault of the spec, its environments and experiments."""
     checker = _Checker(document, surroundings, parts)
@@ -93,8 +93,8 @@ def _must_exist(environment: str | None, environments: Mapping[str, Node]) -> No
 @dataclass
 class _Checker:
     document: Document
-    surroundings: Surroundings
-    parts: Sequence[Checks]
+    surroundings: ProjectContext
+    parts: Sequence[PartChecks]
     found: list[Diagnostic] = field(default_factory=list)
     seen: set[tuple[str, Span | None]] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)

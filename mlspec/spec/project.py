@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, Field
 
 from mlspec.source.document import Plain
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import Name
 
@@ -37,7 +37,7 @@ class Project:
     """
 
     sections: Mapping[str, BaseModel]
-    surroundings: Surroundings
+    surroundings: ProjectContext
     environment: str | None = None
     values: Mapping[str, Plain] = field(default_factory=dict)
     given: Mapping[str, Plain] = field(default_factory=dict)

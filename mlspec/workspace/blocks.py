@@ -12,7 +12,7 @@ class DamagedError(ValueError):
     """The markers do not come as one pair, so which lines are ours cannot be known."""
 
 
-class Split(NamedTuple):
+class BlockSplit(NamedTuple):
     """A text around its block. `inner` is None where there is none; it always has plain newlines."""
 
     before: str
@@ -20,19 +20,19 @@ class Split(NamedTuple):
     after: str
 
 
-def split(text: str) -> Split:
+def split(text: str) -> BlockSplit:
     """`text` taken apart at its block. Raises DamagedError."""
     lines = text.split("\n")
     begins = [i for i, line in enumerate(lines) if line.strip() == BEGIN]
     ends = [i for i, line in enumerate(lines) if line.strip() == END]
     if not begins and not ends:
-        return Split(text, None, "")
+        return BlockSplit(text, None, "")
     if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
         raise DamagedError
     begin, end = begins[0], ends[0]
     before = "".join(line + "\n" for line in lines[:begin])
     inner = "".join(line.removesuffix("\r") + "\n" for line in lines[begin + 1 : end])
-    return Split(before, inner, "\n".join(lines[end + 1 :]))
+    return BlockSplit(before, inner, "\n".join(lines[end + 1 :]))
 
 
 def put(text: str, inner: str) -> str:

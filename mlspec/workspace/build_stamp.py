@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mlspec.diagnostics import Diagnostic, Span
 from mlspec.errors import MlspecError
-from mlspec.source.project_context import Surroundings, survey
+from mlspec.source.project_context import ProjectContext, survey
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.commit_record import LOCK_KEY
 from mlspec.workspace.digests import digest, engine
@@ -28,7 +28,7 @@ from mlspec.workspace.writer import unfinished
 _NAME = "stamp.json"
 
 
-class Question(NamedTuple):
+class BuildKey(NamedTuple):
     """What is to be built: the spec with the digest of its bytes, and the environment laid over it."""
 
     spec: Path
@@ -36,7 +36,7 @@ class Question(NamedTuple):
     environment: str | None
 
 
-class Standing(NamedTuple):
+class CachedBuild(NamedTuple):
     """A build that still holds: how many files it has, how many the user keeps, and what it warned of."""
 
     files: int
@@ -44,15 +44,15 @@ class Standing(NamedTuple):
     warnings: tuple[Diagnostic, ...]
 
 
-def ask(spec: Path, environment: str | None) -> Question:
+def ask(spec: Path, environment: str | None) -> BuildKey:
     """The question of building `spec` as it is now. One that cannot be read has no digest; the reader says why."""
     try:
-        return Question(spec, digest(spec.read_bytes()), environment)
+        return BuildKey(spec, digest(spec.read_bytes()), environment)
     except OSError:
-        return Question(spec, "", environment)
+        return BuildKey(spec, "", environment)
 
 
-def standing(question: Question, roots: Roots) -> Standing | None:
+def standing(question: BuildKey, roots: Roots) -> CachedBuild | None:
     """The last build if doing it again would change nothing; None where that is not certain."""
     try:
         with open(os.path.join(state_folder(roots), _NAME), encoding="utf-8") as file:
@@ -61,13 +61,13 @@ def standing(question: Question, roots: Roots) -> Standing | None:
             return None
         if unfinished(roots) or not _untouched(stamp["outputs"], roots):
             return None
-        return Standing(int(stamp["files"]), int(stamp["kept"]), tuple(_warning(row) for row in stamp["warnings"]))
+        return CachedBuild(int(stamp["files"]), int(stamp["kept"]), tuple(_warning(row) for row in stamp["warnings"]))
     except (OSError, ValueError, TypeError, KeyError, MlspecError):
         return None
 
 
 def remember(
-    question: Question, roots: Roots, surroundings: Surroundings, changes: ChangeSet, warnings: Sequence[Diagnostic]
+    question: BuildKey, roots: Roots, surroundings: ProjectContext, changes: ChangeSet, warnings: Sequence[Diagnostic]
 ) -> None:
     """Keep a build that has just been written. Where it cannot be kept, the next one does its work again.
 
@@ -94,7 +94,7 @@ def remember(
         os.replace(partial, path)
 
 
-def _inputs(question: Question, surroundings: Surroundings) -> str:
+def _inputs(question: BuildKey, surroundings: ProjectContext) -> str:
     """One digest of everything that a build's result depends on."""
     parts = (engine(), str(question.spec), question.sha256, question.environment, surroundings)
     return digest(repr(parts).encode("utf-8", "surrogatepass"))

@@ -13,7 +13,7 @@ Action: TypeAlias = Literal["create", "update", "unchanged", "delete", "conflict
 SIGNS: dict[Action, str] = {"create": "+", "update": "~", "delete": "-", "conflict": "!", "keep": "=", "unchanged": " "}
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
     """One file: what is there, what would be, and why.
 
     `path` is relative to the project, POSIX; a file at the repository's root above it begins with `../`. `before` and
@@ -38,17 +38,17 @@ class Change(NamedTuple):
 class ChangeSet:
     """Every generated file's Change, by path, with the lock as it was and as it will be."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
     lock_before: Lock
     lock: Lock
 
     @property
-    def conflicts(self) -> tuple[Change, ...]:
+    def conflicts(self) -> tuple[FileChange, ...]:
         """Files that only the user can decide about. While there is one, nothing is written."""
         return tuple(c for c in self.changes if c.action == "conflict")
 
     @property
-    def pending(self) -> tuple[Change, ...]:
+    def pending(self) -> tuple[FileChange, ...]:
         """What `write` will do: create, update, delete."""
         return tuple(c for c in self.changes if c.action in ("create", "update", "delete"))
 
@@ -87,7 +87,7 @@ class ChangeSet:
         )
 
 
-def diff(change: Change) -> str:
+def diff(change: FileChange) -> str:
     """The unified diff of a change, empty where the text stays; what cannot be shown as text is replaced by `?`."""
     import difflib
 

@@ -9,12 +9,12 @@ import stat
 from mlspec.errors import MlspecError
 from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import LOCK, STATE, Key, fault
-from mlspec.workspace.transaction import COMMIT, Move, Record, encoded
+from mlspec.workspace.transaction import COMMIT, CommitRecord, Move, encoded
 
 LOCK_KEY: Key = ("project", LOCK)
 
 
-def dump(record: Record) -> bytes:
+def dump(record: CommitRecord) -> bytes:
     """The text of `commit.json`."""
     document = {
         "moves": [[*move.key, move.before, move.after, move.mode] for move in record.moves],
@@ -24,7 +24,7 @@ def dump(record: Record) -> bytes:
     return json.dumps(document).encode()
 
 
-def read(folder: str, operations: Operations = SYSTEM) -> Record | None:
+def read(folder: str, operations: Operations = SYSTEM) -> CommitRecord | None:
     """The record that commits the transaction in `folder`; None where it is not committed.
 
     Raises MlspecError where it is not a record, and OSError where that cannot be found out.
@@ -41,7 +41,7 @@ def read(folder: str, operations: Operations = SYSTEM) -> Record | None:
             f"{STATE}/pending holds a record that mlspec did not write",
             help=f"remove the folder {STATE}/pending and run `mlspec build`",
         ) from None
-    return Record(moves, made, emptied)
+    return CommitRecord(moves, made, emptied)
 
 
 def _bytes(folder: str, operations: Operations) -> bytes | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mlspec.errors import MlspecError
 from mlspec.workspace.blocks import DamagedError, put, remove, split
-from mlspec.workspace.changes import Action, Change, ChangeSet
-from mlspec.workspace.disk import Disk, Found
-from mlspec.workspace.lock import Entry, Lock, digest
+from mlspec.workspace.changes import Action, ChangeSet, FileChange
+from mlspec.workspace.disk import Disk, DiskEntry
+from mlspec.workspace.lock import Lock, LockEntry, digest
 from mlspec.workspace.roots import Key, Roots, fault
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class _Place(NamedTuple):
     key: Key
     path: str
     want: RenderedFile | None
-    entry: Entry | None
-    found: Found
+    entry: LockEntry | None
+    found: DiskEntry
     ours: str | None
     damaged: bool
 
@@ -53,8 +53,8 @@ def compare(
     """
     wanted = _wanted(files, roots)
     disk = Disk(roots)
-    changes: list[Change] = []
-    entries: dict[Key, Entry] = {}
+    changes: list[FileChange] = []
+    entries: dict[Key, LockEntry] = {}
     theirs: set[Key] = {("repository", path) for path in others}
     for key in sorted(wanted.keys() | lock.entries.keys() - theirs):
         path = roots.shown(key)
@@ -88,7 +88,7 @@ def _wanted(files: Iterable[RenderedFile], roots: Roots) -> Mapping[Key, Rendere
     return wanted
 
 
-def _place(key: Key, path: str, want: RenderedFile | None, entry: Entry | None, disk: Disk) -> _Place:
+def _place(key: Key, path: str, want: RenderedFile | None, entry: LockEntry | None, disk: Disk) -> _Place:
     if want is not None and entry is not None and want.mode != entry.mode:
         entry = None
     place = _Place(key, path, want, entry, disk.look(key), None, damaged=False)
@@ -101,7 +101,7 @@ def _place(key: Key, path: str, want: RenderedFile | None, entry: Entry | None, 
         return place._replace(damaged=True)
 
 
-def _decide(place: _Place, wish: Wish) -> Change | None:
+def _decide(place: _Place, wish: Wish) -> FileChange | None:
     """The Change of one path; None where there is nothing of ours and nothing to be."""
     if place.want is None:
         return _decide_leftover(place, wish)
@@ -121,7 +121,7 @@ def _decide(place: _Place, wish: Wish) -> Change | None:
     return _decide_difference(place)
 
 
-def _decide_difference(place: _Place) -> Change:
+def _decide_difference(place: _Place) -> FileChange:
     """Of a file that is not as it should be: its author decides."""
     if place.entry is None:
         what = "holds a block that mlspec.lock does not know" if place.block else "is a file that mlspec did not make"
@@ -136,7 +136,7 @@ def _edited(place: _Place) -> bool:
     return bool(place.found.text) and place.entry is not None and digest(place.ours or "") != place.entry.sha256
 
 
-def _decide_leftover(place: _Place, wish: Wish) -> Change | None:
+def _decide_leftover(place: _Place, wish: Wish) -> FileChange | None:
     """Of a path that the lock knows and nothing renders any more."""
     assert place.entry is not None
     if place.damaged and wish != "keep":
@@ -150,13 +150,13 @@ def _decide_leftover(place: _Place, wish: Wish) -> Change | None:
     return _change(place, "conflict", "is no longer generated, and was edited by hand")
 
 
-def _change(place: _Place, action: Action, reason: str, *, forced: bool = True) -> Change:
+def _change(place: _Place, action: Action, reason: str, *, forced: bool = True) -> FileChange:
     owner = place.want or place.entry
     assert owner is not None
     before = place.found.text
     after = before if action in ("keep", "unchanged") or not forced else _after(place)
     executable = place.want is not None and place.want.executable
-    return Change(place.path, action, owner.part, before, after, reason, place.key, executable, forced)
+    return FileChange(place.path, action, owner.part, before, after, reason, place.key, executable, forced)
 
 
 def _after(place: _Place) -> str | None:
@@ -166,7 +166,7 @@ def _after(place: _Place) -> str | None:
     return put(place.found.text or "", place.want.text) if place.block else place.want.text
 
 
-def _entry(place: _Place, change: Change | None) -> Entry | None:
+def _entry(place: _Place, change: FileChange | None) -> LockEntry | None:
     """What the lock will say of the path; None when it is no longer ours."""
     if change is not None and change.action == "conflict":
         return place.entry
@@ -175,9 +175,9 @@ def _entry(place: _Place, change: Change | None) -> Entry | None:
     assert change is not None
     if change.action == "keep":
         sha256 = place.entry.sha256 if place.entry else digest(place.want.text)
-        return Entry(place.key, sha256, place.want.part, place.want.mode, kept=True)
+        return LockEntry(place.key, sha256, place.want.part, place.want.mode, kept=True)
     made = place.block and (place.found.kind == "missing" or (place.entry is not None and place.entry.made))
-    return Entry(place.key, digest(place.want.text), place.want.part, place.want.mode, made=made)
+    return LockEntry(place.key, digest(place.want.text), place.want.part, place.want.mode, made=made)
 
 
 def _same(one: str, other: str) -> bool:

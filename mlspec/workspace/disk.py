@@ -13,7 +13,7 @@ from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Key, Roots
 
 
-class Found(NamedTuple):
+class DiskEntry(NamedTuple):
     """A file with its text, nothing, or something that is in the way (`reason` says what)."""
 
     kind: Literal["file", "missing", "blocked"]
@@ -38,7 +38,7 @@ class UnreadableError(MlspecError):
         super().__init__(f"{what}: {error.strerror}", help=help)
 
 
-MISSING = Found("missing")
+MISSING = DiskEntry("missing")
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Disk:
     operations: Operations = SYSTEM
     _folders: dict[str, str | None] = field(default_factory=dict)
 
-    def look(self, key: Key) -> Found:
+    def look(self, key: Key) -> DiskEntry:
         """What stands at `key`. Raises MlspecError where it cannot be read."""
         anchor, path = key
         root = self.roots.folder(anchor)
@@ -58,7 +58,7 @@ class Disk:
         if obstacle is None:
             return MISSING
         if obstacle:
-            return Found("blocked", reason=obstacle)
+            return DiskEntry("blocked", reason=obstacle)
         return _look(f"{root}/{path}", self.operations)
 
     def missing_folders(self, key: Key) -> list[Key]:
@@ -95,24 +95,24 @@ def _folder_obstacle(place: str, folder: str, operations: Operations) -> str | N
     return "" if stat.S_ISDIR(mode) else f"{folder} is a file, and a folder is needed"
 
 
-def _look(place: str, operations: Operations) -> Found:
+def _look(place: str, operations: Operations) -> DiskEntry:
     try:
         descriptor = operations.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return MISSING
     except OSError as error:
         if os.path.islink(place):
-            return Found("blocked", reason="a link stands in its place")
+            return DiskEntry("blocked", reason="a link stands in its place")
         raise UnreadableError(error, place, f"{place} cannot be read") from None
     try:
         facts = operations.fstat(descriptor)
         if stat.S_ISDIR(facts.st_mode):
-            return Found("blocked", reason="a folder stands in its place")
+            return DiskEntry("blocked", reason="a folder stands in its place")
         if not stat.S_ISREG(facts.st_mode):
-            return Found("blocked", reason="something that is not a file stands in its place")
+            return DiskEntry("blocked", reason="something that is not a file stands in its place")
         raw = operations.contents(descriptor, facts.st_size)
     except OSError as error:
         raise UnreadableError(error, place, f"{place} cannot be read") from None
     finally:
         operations.close(descriptor)
-    return Found("file", raw.decode("utf-8", "surrogateescape"), bool(facts.st_mode & stat.S_IXUSR))
+    return DiskEntry("file", raw.decode("utf-8", "surrogateescape"), bool(facts.st_mode & stat.S_IXUSR))

@@ -24,7 +24,7 @@ _MERGE = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Entry(NamedTuple):
+class LockEntry(NamedTuple):
     """One file of ours. `sha256` is `digest` of the text last written: of a block, the lines inside the markers.
 
     `kept` marks a file that the user chose to keep as it is; `made` a file around a block that was not there before us.
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 class Lock(NamedTuple):
     """All files of ours, and the folders that were not there before us."""
 
-    entries: Mapping[Key, Entry] = MappingProxyType({})
+    entries: Mapping[Key, LockEntry] = MappingProxyType({})
     folders: frozenset[Key] = frozenset()
 
 
@@ -84,7 +84,7 @@ def dump(lock: Lock) -> str:
     return f'{{"version": {VERSION}, "files": [\n{lines}null]}}\n'
 
 
-def _row(entry: Entry) -> dict[str, str | bool]:
+def _row(entry: LockEntry) -> dict[str, str | bool]:
     anchor, path = entry.key
     row: dict[str, str | bool] = {"path": path, "anchor": anchor, "mode": entry.mode, "part": entry.part}
     row["sha256"] = entry.sha256
@@ -122,7 +122,7 @@ def parse(text: str) -> Lock:
 
 
 def _collect(rows: Iterable[tuple[object, str]]) -> Lock:
-    entries: dict[Key, Entry] = {}
+    entries: dict[Key, LockEntry] = {}
     folders: set[Key] = set()
     for row, place in rows:
         key = _key(row, place)
@@ -147,7 +147,7 @@ def _key(row: object, place: str) -> Key:
     return ("project" if anchor == "project" else "repository"), path
 
 
-def _entry(row: dict[str, object], key: Key, place: str) -> Entry:
+def _entry(row: dict[str, object], key: Key, place: str) -> LockEntry:
     sha256, part, mode = row.get("sha256"), row.get("part"), row.get("mode")
     kept, made = row.get("kept", False), row.get("made", False)
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
@@ -155,9 +155,9 @@ def _entry(row: dict[str, object], key: Key, place: str) -> Entry:
     if not isinstance(part, str) or not isinstance(kept, bool) or not isinstance(made, bool):
         raise _refused(place, f"has a value of the wrong type for {key[1]!r}")
     if mode == "file":
-        return Entry(key, sha256, part, "file", kept, made)
+        return LockEntry(key, sha256, part, "file", kept, made)
     if mode == "block":
-        return Entry(key, sha256, part, "block", kept, made)
+        return LockEntry(key, sha256, part, "block", kept, made)
     raise _refused(place, f"has an unknown mode for {key[1]!r}")
 
 

@@ -37,7 +37,7 @@ class Move(NamedTuple):
     mode: int | None = None
 
 
-class Record(NamedTuple):
+class CommitRecord(NamedTuple):
     """All that a commit means. While it is carried out, the old file of `moves[n]` is put aside as `old-n`."""
 
     moves: tuple[Move, ...]
@@ -58,7 +58,7 @@ def commit(folder: str, record: bytes, operations: Operations = SYSTEM) -> None:
 class Transaction:
     """A committed record on its way into the tree."""
 
-    def __init__(self, roots: Roots, folder: str, record: Record, operations: Operations = SYSTEM) -> None:
+    def __init__(self, roots: Roots, folder: str, record: CommitRecord, operations: Operations = SYSTEM) -> None:
         self._roots = roots
         self._folder = folder
         self._record = record

@@ -14,14 +14,14 @@ import time
 
 from mlspec.errors import MlspecError
 from mlspec.workspace import commit_record as records
-from mlspec.workspace.changes import Change, ChangeSet
+from mlspec.workspace.changes import ChangeSet, FileChange
 from mlspec.workspace.digests import digest
 from mlspec.workspace.disk import Disk
 from mlspec.workspace.lock import dump
 from mlspec.workspace.operations import SYSTEM, Operations
 from mlspec.workspace.roots import Roots
 from mlspec.workspace.state_folder import make_state_folder, pending_folder
-from mlspec.workspace.transaction import Move, Record, Transaction, commit, discard, encoded
+from mlspec.workspace.transaction import CommitRecord, Move, Transaction, commit, discard, encoded
 
 _WHOLE = "no generated file has changed; fix this, then run `mlspec build` again"
 _HALF = (
@@ -96,7 +96,7 @@ def _open_folder(folder: str, roots: Roots, operations: Operations) -> None:
     operations.mkdir(folder)
 
 
-def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> Record:
+def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> CommitRecord:
     """What is to happen. Raises MlspecError where the tree is no longer what was compared."""
     disk = Disk(roots, operations)
     moves: list[Move] = []
@@ -109,10 +109,10 @@ def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> Record
         moves.append(Move(records.LOCK_KEY, _digest(lock), new_lock))
     made = {f for change in changeset.pending if change.after is not None for f in disk.missing_folders(change.key)}
     emptied = changeset.lock_before.folders - changeset.lock.folders
-    return Record(tuple(moves), tuple(sorted(made)), tuple(sorted(emptied, reverse=True)))
+    return CommitRecord(tuple(moves), tuple(sorted(made)), tuple(sorted(emptied, reverse=True)))
 
 
-def _mode(change: Change, roots: Roots, operations: Operations) -> int | None:
+def _mode(change: FileChange, roots: Roots, operations: Operations) -> int | None:
     """The file's own mode, with the right to execute where it is asked for; None for a new plain file."""
     if change.before is not None:
         mode = operations.lstat(roots.target(change.key)).st_mode & 0o777

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mlspec.aws import function, log_group, repository, role
-from mlspec.aws.aws_target import Kind, Target
+from mlspec.aws.aws_target import AwsTarget, Kind
 from mlspec.aws.cli_input import Function
 from mlspec.aws.converge import carry_out, changes, nameless
-from mlspec.aws.desired import Wanted
-from mlspec.aws.release_events import History
+from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.release_events import ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.records.release import address, beginning
 from mlspec.sections.deploy import Deploy
@@ -27,26 +27,26 @@ from mlspec.shipping import removal
 from mlspec.shipping.rollback import take_back
 from mlspec.shipping.start_rollout import history
 from mlspec.shipping.target_choice import current
-from mlspec.shipping.versions import ledger
+from mlspec.shipping.versions import version_list
 from tests.parts.targets import LAMBDA, build
 
 ONE, OTHER = "https://github.com/ada/birds/cola", "https://github.com/bob/bees"
 DIGEST = "sha256:" + "1" * 64
 
 
-def wanted(target: Target, folder: Path, source: str) -> Wanted:
+def wanted(target: AwsTarget, folder: Path, source: str) -> DesiredFunction:
     project = build(folder, LAMBDA).project
     options = project.need(Deploy).lambda_
     assert options is not None
     made = Function(project.info, options, project.need(Package), project.need(Registry).ecr)
-    return Wanted(replace(target, source=source), made, f"host/cola@{DIGEST}", {})
+    return DesiredFunction(replace(target, source=source), made, f"host/cola@{DIGEST}", {})
 
 
-def steps(asked: Wanted) -> list[Any]:
+def steps(asked: DesiredFunction) -> list[Any]:
     return repository.steps(asked.target, asked.function.ecr, asked.project, True)
 
 
-def test_another_repositorys_project_may_not_push_there(target: Target, tmp_path: Path) -> None:
+def test_another_repositorys_project_may_not_push_there(target: AwsTarget, tmp_path: Path) -> None:
     carry_out(steps(wanted(target, tmp_path, ONE)), str)
     assert steps(wanted(target, tmp_path, ONE)) == []
     assert steps(wanted(target, tmp_path, "")) == [], "a folder without a remote has no address to compare"
@@ -62,14 +62,14 @@ def test_another_repositorys_project_may_not_push_there(target: Target, tmp_path
     assert steps(wanted(target, tmp_path, OTHER)) == []
 
 
-def test_nor_run_as_its_role(target: Target, tmp_path: Path) -> None:
+def test_nor_run_as_its_role(target: AwsTarget, tmp_path: Path) -> None:
     carry_out(role.steps(wanted(target, tmp_path, ONE)), str)
     with pytest.raises(StageError, match=rf"iam role cola already, of the project cola in {ONE}"):
         role.steps(wanted(target, tmp_path, OTHER))
 
 
 def test_nor_replace_its_function_nor_remove_it(tmp_path: Path) -> None:
-    target = Target("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
+    target = AwsTarget("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
     mine, other = (wanted(target, tmp_path, source) for source in (ONE, OTHER))
     tags = mine.input()["Tags"]
     assert tags["mlspec:source"] == ONE
@@ -81,7 +81,7 @@ def test_nor_replace_its_function_nor_remove_it(tmp_path: Path) -> None:
 
 
 def test_a_function_of_an_earlier_mlspec_gets_the_address(tmp_path: Path) -> None:
-    target = Target("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
+    target = AwsTarget("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
     old = wanted(target, tmp_path, "").input()
     code = {"ResolvedImageUri": f"host/cola@{DIGEST}"}
     config = {**old, "ImageConfigResponse": {"ImageConfig": old["ImageConfig"]}}
@@ -160,7 +160,7 @@ def test_the_target_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 FIRST = "first-commit:" + "1" * 40
 
 
-def test_a_remote_that_comes_later_changes_nobodys_property(target: Target, tmp_path: Path) -> None:
+def test_a_remote_that_comes_later_changes_nobodys_property(target: AwsTarget, tmp_path: Path) -> None:
     before = wanted(replace(target, beginning=FIRST), tmp_path, FIRST)
     after = wanted(replace(target, beginning=FIRST), tmp_path, ONE)
     carry_out([*steps(before), *log_group.steps(before)], str)
@@ -177,7 +177,7 @@ def test_a_remote_that_comes_later_changes_nobodys_property(target: Target, tmp_
 
 
 @pytest.mark.parametrize("name", ["/aws/lambda/cola", "/mlspec/cola"])
-def test_nor_write_to_its_logs(name: str, target: Target, tmp_path: Path) -> None:
+def test_nor_write_to_its_logs(name: str, target: AwsTarget, tmp_path: Path) -> None:
     """The history too: events of another project's versions would be read as the function's own."""
     mine, other = (wanted(target, tmp_path, source) for source in (ONE, OTHER))
     client = target.client("logs")
@@ -203,14 +203,14 @@ def test_nor_write_to_its_logs(name: str, target: Target, tmp_path: Path) -> Non
         log_group.steps(strangers)
 
 
-def test_a_log_group_that_lambda_made_is_the_functions_own(target: Target, tmp_path: Path) -> None:
+def test_a_log_group_that_lambda_made_is_the_functions_own(target: AwsTarget, tmp_path: Path) -> None:
     target.client("logs").create_log_group(logGroupName="/aws/lambda/cola")
     mine = wanted(target, tmp_path, ONE)
     carry_out(log_group.steps(mine), str)
     assert log_group.steps(mine) == []
 
 
-def test_the_history_has_the_address_too(target: Target, tmp_path: Path) -> None:
+def test_the_history_has_the_address_too(target: AwsTarget, tmp_path: Path) -> None:
     mine = wanted(target, tmp_path, ONE)
     history(mine.target, mine.function).add("published", "1")
     group = log_group.read(target, "/mlspec/cola")
@@ -219,7 +219,7 @@ def test_the_history_has_the_address_too(target: Target, tmp_path: Path) -> None
     assert (tags["mlspec:project"], tags["mlspec:source"]) == ("cola", ONE)
 
 
-def test_nor_take_its_function_back(target: Target, tmp_path: Path) -> None:
+def test_nor_take_its_function_back(target: AwsTarget, tmp_path: Path) -> None:
     """`mlspec rollback` in a project of the same name moves nobody else's traffic."""
     mine, other = (wanted(target, tmp_path, source) for source in (ONE, OTHER))
     carry_out(role.steps(mine), str)
@@ -231,22 +231,22 @@ def test_nor_take_its_function_back(target: Target, tmp_path: Path) -> None:
         **given, Runtime="python3.12", Handler="handler.handle", Code={"ZipFile": zipped.getvalue()}, Publish=True
     )
     client.create_alias(FunctionName="cola", Name="live", FunctionVersion="1")
-    found = ledger(target, mine.function)
+    found = version_list(target, mine.function)
     with pytest.raises(StageError, match=f"lambda function cola already, of the project cola in {ONE}"):
         take_back(other.target, other.function, found, "1", "")
-    assert History(target, "cola").read() == []
+    assert ReleaseHistory(target, "cola").read() == []
 
 
 @pytest.mark.parametrize(
     ("kind", "source", "said"), [("aws", "", True), ("aws", ONE, False), ("aws", FIRST, False), ("local", "", False)]
 )
 def test_a_folder_without_history_is_warned_about(kind: Kind, source: str, said: bool) -> None:
-    found = nameless(Target(kind, "eu-west-1", source=source), "cola")
+    found = nameless(AwsTarget(kind, "eu-west-1", source=source), "cola")
     assert found.startswith("this folder has no git history") == said
     assert bool(found) == said
 
 
-def test_a_repository_of_an_earlier_mlspec_gets_the_address(target: Target, tmp_path: Path) -> None:
+def test_a_repository_of_an_earlier_mlspec_gets_the_address(target: AwsTarget, tmp_path: Path) -> None:
     carry_out(steps(wanted(target, tmp_path, "")), str)
     assert [(c.setting, c.new) for c in changes(steps(wanted(target, tmp_path, ONE)))] == [("mlspec:source", ONE)]
     carry_out(steps(wanted(target, tmp_path, ONE)), str)

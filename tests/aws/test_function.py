@@ -10,10 +10,10 @@ import pytest
 from botocore.stub import Stubber
 
 from mlspec.aws import concurrency, function, published_version
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.change import told
 from mlspec.aws.cli_input import Function
-from mlspec.aws.desired import Wanted
+from mlspec.aws.desired import DesiredFunction
 from mlspec.compiler import compile_project
 from mlspec.docker.client import isolated
 from mlspec.errors import StageError
@@ -24,19 +24,21 @@ from tests.parts.targets import BASE, PACKAGE, REGISTRY
 
 DIGEST = "sha256:" + "1" * 64
 WHICH = {"FunctionName": "cola", "Qualifier": "live"}
-TARGET = Target("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
+TARGET = AwsTarget("aws", "eu-west-1", "http://127.0.0.1:9", "", ("testing", "testing"))
 
 
-def wanted(folder: Path, options: str) -> Wanted:
+def wanted(folder: Path, options: str) -> DesiredFunction:
     (folder / "mlproject.yaml").write_text(BASE + PACKAGE + REGISTRY + f"deploy: {{lambda: {options}}}\n")
     project = compile_project(folder / "mlproject.yaml").project
     lambda_ = project.need(Deploy).lambda_
     assert lambda_ is not None
     made = Function(project.info, lambda_, project.need(Package), project.need(Registry).ecr)
-    return Wanted(Target("aws", "eu-west-1", None, "", ("testing", "testing")), made, f"host/cola@{DIGEST}", {})
+    return DesiredFunction(
+        AwsTarget("aws", "eu-west-1", None, "", ("testing", "testing")), made, f"host/cola@{DIGEST}", {}
+    )
 
 
-def answer(wanted: Wanted, **changes: Any) -> dict[str, Any]:
+def answer(wanted: DesiredFunction, **changes: Any) -> dict[str, Any]:
     """GetFunction's answer where all is as wanted, in Lambda's own form."""
     given = wanted.input()
     logging = {**given["LoggingConfig"], "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
@@ -114,7 +116,7 @@ def test_versions_that_differ(key: str, one: Any, other: Any) -> None:
     assert not published_version.same({**base, key: one}, {**base, key: other})
 
 
-def warm(folder: Path, options: str) -> tuple[Wanted, Stubber]:
+def warm(folder: Path, options: str) -> tuple[DesiredFunction, Stubber]:
     asked = wanted(folder, options)
     return asked, Stubber(asked.target.client("lambda"))
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mlspec.aws import image_retention
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.converge import carry_out
 from tests.parts.targets import LAMBDA, files
 from tests.shipping.cloud import watched
@@ -15,7 +15,7 @@ MEDIA = "application/vnd.oci.image.manifest.v1+json"
 REPOSITORY = "arn:aws:ecr:eu-west-1:123456789012:repository/cola"
 
 
-def pushed(target: Target, name: str) -> str:
+def pushed(target: AwsTarget, name: str) -> str:
     """The digest of an image with that tag."""
     manifest = {
         "schemaVersion": 2,
@@ -26,12 +26,12 @@ def pushed(target: Target, name: str) -> str:
     return str(put["image"]["imageId"]["imageDigest"])
 
 
-def tags(target: Target) -> set[str]:
+def tags(target: AwsTarget) -> set[str]:
     found = target.client("ecr").list_images(repositoryName="cola")["imageIds"]
     return {image["imageTag"] for image in found if "imageTag" in image}
 
 
-def test_two_functions_of_one_repository_keep_their_own_images(target: Target, tmp_path: Path) -> None:
+def test_two_functions_of_one_repository_keep_their_own_images(target: AwsTarget, tmp_path: Path) -> None:
     target.client("ecr").create_repository(repositoryName="cola")
     one, other = pushed(target, "v1"), pushed(target, "v2")
     calls = watched(target, ("ecr",))

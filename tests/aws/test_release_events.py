@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from itertools import count
 
-from mlspec.aws.aws_target import Target
-from mlspec.aws.release_events import History
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.release_events import ReleaseHistory
 
 
-def test_what_is_written_is_read_in_its_order_by_everybody(target: Target) -> None:
+def test_what_is_written_is_read_in_its_order_by_everybody(target: AwsTarget) -> None:
     clock = count(int(time.time()) - 100)  # CloudWatch takes nothing that is older than two weeks
-    mine = History(target, "cola", {"mlspec:project": "cola"}, lambda: float(next(clock)))
+    mine = ReleaseHistory(target, "cola", {"mlspec:project": "cola"}, lambda: float(next(clock)))
     assert mine.read() == []
     mine.add("published", "3", release={"commit": "abc", "metrics": {"mcc": 0.4}})
     mine.add("started", "3", before="2", percent=10.0)
     mine.add("returned", "3", before="2", percent=10.0, why="error_rate is 0.2", numbers={"calls": 100})
-    found = History(target, "cola").read()
+    found = ReleaseHistory(target, "cola").read()
     assert [(e.kind, e.version, e.before, e.percent) for e in found] == [
         ("published", "3", None, None), ("started", "3", "2", 10.0), ("returned", "3", "2", 10.0),
     ]  # fmt: skip
@@ -27,8 +27,8 @@ def test_what_is_written_is_read_in_its_order_by_everybody(target: Target) -> No
     assert tags == {"mlspec:project": "cola"}
 
 
-def test_lines_of_somebody_else_are_passed_over(target: Target) -> None:
-    history = History(target, "cola")
+def test_lines_of_somebody_else_are_passed_over(target: AwsTarget) -> None:
+    history = ReleaseHistory(target, "cola")
     history.add("published", "1")
     lines = [
         {"timestamp": int(time.time() * 1000) + i, "message": text}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mlspec.aws import cli_input, role
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.converge import carry_out
-from mlspec.aws.desired import Wanted
+from mlspec.aws.desired import DesiredFunction
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
@@ -23,27 +23,27 @@ BOUNDED = f'{{lambda: {{permissions_boundary: "{BOUNDARY}"}}}}'
 DENIED = (403, "AccessDenied", "User: ci is not authorized to perform: iam:CreateRole on resource: role cola")
 
 
-def wanted(target: Target, folder: Path, deploy: str = "{lambda: {}}") -> Wanted:
+def wanted(target: AwsTarget, folder: Path, deploy: str = "{lambda: {}}") -> DesiredFunction:
     project = build(folder, LAMBDA.replace("{lambda: {}}", deploy)).project
     options = project.need(Deploy).lambda_
     assert options is not None
     function = cli_input.Function(project.info, options, project.need(Package), project.need(Registry).ecr)
-    return Wanted(target, function, "", {})
+    return DesiredFunction(target, function, "", {})
 
 
-def applied(asked: Wanted) -> list[str]:
+def applied(asked: DesiredFunction) -> list[str]:
     lines: list[str] = []
     carry_out(role.steps(asked), lines.append)
     return lines
 
 
-def test_an_administrator_creates_the_role(target: Target, tmp_path: Path) -> None:
+def test_an_administrator_creates_the_role(target: AwsTarget, tmp_path: Path) -> None:
     asked = wanted(target, tmp_path)
     assert applied(asked) == ["+ iam role cola: [logs:CreateLogStream, logs:PutLogEvents]"]
     assert applied(asked) == []
 
 
-def test_a_missing_role_that_may_not_be_created_is_named(target: Target, tmp_path: Path) -> None:
+def test_a_missing_role_that_may_not_be_created_is_named(target: AwsTarget, tmp_path: Path) -> None:
     asked = wanted(target, tmp_path)
     answers(target.client("iam"), "CreateRole", DENIED)
     with pytest.raises(StageError, match="the role cola does not exist, and these credentials may not create it") as no:
@@ -52,7 +52,7 @@ def test_a_missing_role_that_may_not_be_created_is_named(target: Target, tmp_pat
     assert "lambda/role-admin-policy.json" in no.value.help
 
 
-def test_a_changed_role_that_may_not_be_written_is_named(target: Target, tmp_path: Path) -> None:
+def test_a_changed_role_that_may_not_be_written_is_named(target: AwsTarget, tmp_path: Path) -> None:
     asked, client = wanted(target, tmp_path), target.client("iam")
     applied(asked)
     other = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
@@ -62,7 +62,7 @@ def test_a_changed_role_that_may_not_be_written_is_named(target: Target, tmp_pat
         applied(asked)
 
 
-def test_a_changed_trust_that_may_not_be_written_is_named(target: Target, tmp_path: Path) -> None:
+def test_a_changed_trust_that_may_not_be_written_is_named(target: AwsTarget, tmp_path: Path) -> None:
     asked, client = wanted(target, tmp_path), target.client("iam")
     applied(asked)
     trust = cli_input.role_trust()
@@ -73,7 +73,7 @@ def test_a_changed_trust_that_may_not_be_written_is_named(target: Target, tmp_pa
         applied(asked)
 
 
-def test_the_role_is_created_within_its_boundary(target: Target, tmp_path: Path) -> None:
+def test_the_role_is_created_within_its_boundary(target: AwsTarget, tmp_path: Path) -> None:
     applied(wanted(target, tmp_path))
     asked, client = wanted(target, tmp_path, BOUNDED), target.client("iam")
     assert applied(asked) == [f"+ iam role cola permissions boundary: {BOUNDARY}"]

@@ -13,13 +13,13 @@ from mlspec.cli.progress import Progress
 from mlspec.cli.summary import close
 from mlspec.plan.stage import Stage
 from mlspec.run.outcome import Outcome
-from mlspec.run.schedule import Schedule, Step
+from mlspec.run.schedule import StageSchedule, Step
 from mlspec.stage_result import Reason
 from mlspec.workspace.roots import Roots
 
 
 def seen(root: Path, environment: str | None = None) -> Any:
-    """As much of an Outlook as the summary reads."""
+    """As much of an ApplyPlan as the summary reads."""
     return SimpleNamespace(
         roots=Roots(root, root), build=SimpleNamespace(project=SimpleNamespace(environment=environment))
     )
@@ -66,7 +66,7 @@ def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_numbers_of_stages_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [Step(Stage(f"s{n}", "", "part"), "never ran", certain=True) for n in range(10)]
-    progress = Progress(Console(), Schedule(tuple(steps)), {})
+    progress = Progress(Console(), StageSchedule(tuple(steps)), {})
     for name in ("s0", "s9"):
         progress.ended(Outcome(name, "ran", seconds=1.0))
     assert capsys.readouterr().err.splitlines() == ["[ 1/10] s0 ran in 1.0 s", "[10/10] s9 ran in 1.0 s"]

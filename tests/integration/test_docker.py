@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.docker import engine
+from mlspec.docker import docker_engine
 from mlspec.docker.container import READ_ONLY, Container, running
-from mlspec.docker.engine import Client
+from mlspec.docker.docker_engine import Client
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import base_image, image_build, lambda_emulator, work
@@ -56,7 +56,7 @@ def job(root: Path, docker: DockerImage, function: Lambda = FUNCTION) -> Job:
 @pytest.fixture(scope="module")
 def client(docker: str) -> Client:
     """The client that builds."""
-    return engine.client()
+    return docker_engine.client()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def record(project: Path) -> dict[str, Any]:
 
 def derived(client: Client, folder: Path, text: str) -> str:
     """An image on top of the project's."""
-    return engine.build(client, folder, f"FROM {TAG}\nUSER 0\n{text}\nUSER 10001:10001\n", "linux/amd64", {}, {})
+    return docker_engine.build(client, folder, f"FROM {TAG}\nUSER 0\n{text}\nUSER 10001:10001\n", "linux/amd64", {}, {})
 
 
 def test_the_stage_leaves_what_it_proved(project: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlspec.shipping.rehearsal.processes import Home
+from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
 
@@ -67,7 +67,7 @@ def commit(tmp_path: Path) -> Iterator[Path]:
     git(root, "add", ".")
     git(root, "commit", "-qm", "all")
     yield root
-    Rehearsal(Home(tmp_path / "shipped" / ".mlspec" / "local")).stop()
+    Rehearsal(RehearsalProcesses(tmp_path / "shipped" / ".mlspec" / "local")).stop()
 
 
 def variables(home: Path, *, bare: bool = False) -> dict[str, str]:

@@ -9,12 +9,12 @@ import pytest
 
 from mlspec.errors import StageError
 from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
-from mlspec.records.evaluation import Calibration, Constant, Evaluation, Slice
+from mlspec.records.evaluation import Calibration, Constant, Evaluation, SliceMetrics
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.gates import Gate, Gates
 from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
 from mlspec.records.record_file import Record
-from mlspec.records.robustness import Perturbation, Robustness
+from mlspec.records.robustness import Perturbation, RobustnessResult
 from mlspec.records.schema import InputSchema, Schema, TargetSchema
 from mlspec.records.training import Best, Training
 
@@ -29,7 +29,7 @@ RECORDS: list[Record] = [
         metrics={"mcc": None, "accuracy": 1.0},
         constant=Constant(answer="no", metrics={"accuracy": 0.5}),
         per_class={"no": {"f1": None, "support": 3}},
-        slices={"a=b": Slice(rows=1, metrics={"accuracy": 1.0})},
+        slices={"a=b": SliceMetrics(rows=1, metrics={"accuracy": 1.0})},
         calibration=Calibration(ece=0.25),
         undefined={"mcc": "one class"},
     ),
@@ -69,7 +69,7 @@ RECORDS: list[Record] = [
         inputs={"i": InputSchema(type="image", channels=1, height=8, width=8)},
         target=TargetSchema(column="y", type="number"),
     ),
-    Robustness(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
+    RobustnessResult(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
 ]
 
 

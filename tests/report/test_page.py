@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mlspec import report
-from mlspec.report.run_history import History
+from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.stage_result import Reason
 from tests.run import lines
@@ -36,7 +36,7 @@ HOSTILE = (
 )
 
 
-def write(line: Line, history: History | None = None, outdated: Mapping[str, Reason] | None = None) -> str:
+def write(line: Line, history: RunHistory | None = None, outdated: Mapping[str, Reason] | None = None) -> str:
     path = report.write(line.project, line.plan, line.outcomes, line.root, history, outdated)
     return path.read_text(encoding="utf-8")
 
@@ -272,14 +272,14 @@ def test_a_skipped_stage_says_why_and_what_mends_it(tmp_path: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    history = History((), "2026-11-23 18:00 UTC", {"train": 210.0})
+    history = RunHistory((), "2026-11-23 18:00 UTC", {"train": 210.0})
     first = write(lines.text(tmp_path / "a"), history)
     assert first == write(lines.text(tmp_path / "b"), history)
     assert "2026-11-23 18:00 UTC" in first
 
 
 def test_times_stand_beside_those_of_the_run_before(tmp_path: Path) -> None:
-    page = Page(write(lines.text(tmp_path), History((), "", {"train": 3661.0})))
+    page = Page(write(lines.text(tmp_path), RunHistory((), "", {"train": 3661.0})))
     assert "1 h 1 min" in page.words
 
 
@@ -332,9 +332,9 @@ def test_writing_a_report_needs_no_heavy_package(tmp_path: Path) -> None:
         "import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'pyarrow' else find(name, *a)\n"
         "import pickle; from mlspec import report\n"
-        "from mlspec.spec.project import Project, ProjectInfo; from mlspec.source.project_context import Surroundings\n"
+        "from mlspec.spec.project import Project, ProjectInfo; from mlspec.source.project_context import ProjectContext\n"
         "from mlspec.plan.plan import Plan; from pathlib import Path\n"
-        "project = Project({'project': ProjectInfo(name='x')}, Surroundings())\n"
+        "project = Project({'project': ProjectInfo(name='x')}, ProjectContext())\n"
         f"report.write(project, Plan((), ()), (), Path({str(tmp_path)!r}))\n"
         "heavy = {'torch', 'pandas', 'numpy', 'dvc', 'hydra', 'onnxruntime', 'lightning'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mlspec.report.run_history import JOURNAL, History, history
+from mlspec.report.run_history import JOURNAL, RunHistory, history
 
 
-def journal(root: Path, *entries: object) -> History:
+def journal(root: Path, *entries: object) -> RunHistory:
     path = root / JOURNAL
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(entry if isinstance(entry, str) else json.dumps(entry) + "\n" for entry in entries))
@@ -28,7 +28,7 @@ def end(run: str) -> dict[str, object]:
 
 
 def test_without_a_journal_nothing_is_told(tmp_path: Path) -> None:
-    assert history(tmp_path) == History()
+    assert history(tmp_path) == RunHistory()
 
 
 def test_the_last_run_is_told_and_the_ones_before_for_their_times(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.outcome import Outcome
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.stage_result import Reason
 
@@ -178,5 +178,5 @@ def bare(root: Path, name: str = "cola", description: str = "", stages: Sequence
         },
         "monitor": given["monitor"] | {"drift": {"window": "1d", "min_rows": 200, "threshold": {"psi": 0.2}}},
     }
-    project = Project({"project": info}, Surroundings(), None, values, given)
+    project = Project({"project": info}, ProjectContext(), None, values, given)
     return Line(project, Plan((), tuple(stages)), (), root)

@@ -15,16 +15,16 @@ from mlspec.cli.app import main
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import EXTRAS, probe
-from mlspec.run.machine_checks import Check, examine, mends
-from mlspec.source.project_context import Surroundings
+from mlspec.run.machine_checks import MachineCheck, examine, mends
+from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 
 
 def project(**values: Any) -> Project:
-    return Project({"project": ProjectInfo(name="x")}, Surroundings(), None, values)
+    return Project({"project": ProjectInfo(name="x")}, ProjectContext(), None, values)
 
 
-def found(checks: tuple[Check, ...], name: str) -> Check:
+def found(checks: tuple[MachineCheck, ...], name: str) -> MachineCheck:
     return next(check for check in checks if check.capability.name in (name, f"env:{name}"))
 
 

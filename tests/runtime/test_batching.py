@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlspec.runtime.batching import OVERHEAD, Item, Job, Waiting, together
-from mlspec.runtime.service import Asked, Request, Work
+from mlspec.runtime.batching import OVERHEAD, BatchJob, Item, Waiting, together
+from mlspec.runtime.service import Asked, PredictWork, Request
 
 
-def job(*lengths: int) -> Job:
-    return Job.of(Asked(Request("POST", "/predict"), 0.0, {}, Work([(n, f"row of {n}") for n in lengths], json.dumps)))
+def job(*lengths: int) -> BatchJob:
+    return BatchJob.of(
+        Asked(Request("POST", "/predict"), 0.0, {}, PredictWork([(n, f"row of {n}") for n in lengths], json.dumps))
+    )
 
 
 def items(*lengths: int) -> list[Item]:

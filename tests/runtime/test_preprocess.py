@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from mlspec.runtime import BadRow
 from mlspec.runtime.preprocess import Preprocess, load
 from mlspec.runtime.preprocess.fit import fit
-from mlspec.runtime.preprocess.tabular import Tabular
+from mlspec.runtime.preprocess.tabular import TabularPreprocess
 
 TEXTS = ["The cat sat on the mat.", "A dog ate the cat.", "", "Birds sing; dogs bark.", "Fünf Ärzte über München"] * 4
 TEXT = {"sentence": {"type": "text"}}
@@ -163,7 +163,7 @@ def test_only_numbers_or_only_categories(tmp_path: Path) -> None:
 def test_any_number_gives_a_finite_input(values: list[float], asked: float) -> None:
     from mlspec.runtime.preprocess.fit import _spread
 
-    made = Tabular({"numbers": {"x": _spread(values)}, "categories": {}}, Path())
+    made = TabularPreprocess({"numbers": {"x": _spread(values)}, "categories": {}}, Path())
     assert np.isfinite(made.features([{"x": asked}])[0]["numbers"]).all()
 
 

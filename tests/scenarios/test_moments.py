@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlspec.runtime.preprocess.moments import moment, spelled, spellings
-from mlspec.runtime.preprocess.tabular import Tabular
+from mlspec.runtime.preprocess.tabular import TabularPreprocess
 from tests.scenarios.test_representations import FORMATS, ROWS, Result, lines, parquet, run, separated
 
 Moment = datetime.datetime
@@ -148,5 +148,5 @@ def test_what_is_no_moment_stays_a_text(word: str) -> None:
     ],
 )
 def test_serving_knows_the_spellings_too(values: list[str], word: str, position: int) -> None:
-    served = Tabular({"numbers": {}, "categories": {"x": values}}, Path())
+    served = TabularPreprocess({"numbers": {}, "categories": {"x": values}}, Path())
     assert served.features([{"x": word}])[0]["categories"].tolist() == [position]

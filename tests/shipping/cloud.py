@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.compiler import compile_project
 from mlspec.job import Job
 from mlspec.parts.deploy import work as deploying
@@ -54,7 +54,7 @@ class Calls:
         self.made.clear()
 
 
-def watched(target: Target, services: tuple[str, ...] = ("ecr", "iam", "lambda", "logs", "sts")) -> Calls:
+def watched(target: AwsTarget, services: tuple[str, ...] = ("ecr", "iam", "lambda", "logs", "sts")) -> Calls:
     """Listen to all calls of a target."""
     calls = Calls()
 
@@ -77,7 +77,7 @@ class Shipped:
     """A project in a folder, with an image that was built for it."""
 
     root: Path
-    target: Target
+    target: AwsTarget
     docker: str
 
     def files(self) -> tuple[Any, ...]:

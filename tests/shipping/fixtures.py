@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, Run, Shipped, registry_runs, spec
 
@@ -30,16 +30,16 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture
-def target(moto: str) -> Target:
+def target(moto: str) -> AwsTarget:
     """That AWS, empty, beside the real registry of this machine."""
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=10).close()
-    return Target("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
+    return AwsTarget("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
 
 
 @pytest.fixture
-def shipped(target: Target, docker: str, tmp_path: Path) -> Iterator[Callable[..., Shipped]]:
+def shipped(target: AwsTarget, docker: str, tmp_path: Path) -> Iterator[Callable[..., Shipped]]:
     """A project with a first image, its name its own: the registry keeps what was pushed."""
     if not registry_runs():
         missing(f"an image registry on {REGISTRY}")

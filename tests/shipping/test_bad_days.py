@@ -16,12 +16,12 @@ from botocore.stub import Stubber
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import DEPLOY, told
 from mlspec.aws.function import settled
 from mlspec.aws.waiting import until
 from mlspec.docker.client import Docker
-from mlspec.docker.registry_client import Registry
+from mlspec.docker.registry_client import RegistryClient
 from mlspec.errors import StageError
 from tests.shipping.cloud import REGISTRY, Shipped, watched
 from tests.shipping.weather import answers, proxy
@@ -62,12 +62,12 @@ def test_a_registry_that_drops_a_read_is_asked_again(shipped: Make) -> None:
     project.push()
     name, tag, pauses = project.root.name, project.release["image"]["tag"], list[float]()
     with proxy(5000, b"/manifests/", drops=2) as broken:
-        found = Registry(broken.host, pause=pauses.append).manifest(name, tag)
+        found = RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
     assert found is not None
     assert found.digest == project.release["image"]["digest"]
     assert len(pauses) == 2
     with proxy(5000, b"/manifests/", drops=99) as broken, pytest.raises(StageError, match="cannot be reached"):
-        Registry(broken.host, pause=pauses.append).manifest(name, tag)
+        RegistryClient(broken.host, pause=pauses.append).manifest(name, tag)
 
 
 def client(folder: Path, *said: str) -> Path:
@@ -145,7 +145,7 @@ def test_the_image_that_was_tried_is_pushed_whatever_its_tag_means_by_now(shippe
     (project.artifacts / "image.json").write_text(record)
     project.push()
     tag = project.release["image"]["tag"]
-    found = Registry(REGISTRY).manifest(project.root.name, tag)
+    found = RegistryClient(REGISTRY).manifest(project.root.name, tag)
     assert found is not None
     assert json.loads(record)["id"] in (found.config, found.digest)
 
@@ -208,7 +208,7 @@ def test_credentials_that_can_be_renewed_are_renewed(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    client = Target("aws", "eu-west-1", moto).client("sts")
+    client = AwsTarget("aws", "eu-west-1", moto).client("sts")
     client.get_caller_identity()
     first = len(count.read_text().split())
     client.get_caller_identity()
@@ -222,7 +222,7 @@ def test_without_credentials_one_sentence(moto: str, tmp_path: Path, monkeypatch
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(StageError, match="no AWS credentials here"), told(DEPLOY):
-        Target("aws", "eu-west-1", moto).client("sts").get_caller_identity()
+        AwsTarget("aws", "eu-west-1", moto).client("sts").get_caller_identity()
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_an_alias_is_read_as_it_was_written(shipped: Make) -> None:
     assert alias.read(project.target, "nobody", "live") is None
 
 
-def test_a_function_in_the_making_is_waited_for(target: Target) -> None:
+def test_a_function_in_the_making_is_waited_for(target: AwsTarget) -> None:
     lambda_ = target.client("lambda")
     with Stubber(lambda_) as stub:
         for state in ({"State": "Pending"}, {"State": "Active", "LastUpdateStatus": "InProgress"}, {"State": "Active"}):
@@ -293,7 +293,7 @@ def test_an_index_of_images_is_refused(shipped: Make) -> None:
 
     digest, name = project.release["image"]["digest"], project.root.name
     kind = "application/vnd.oci.image.index.v1+json"
-    manifest = Registry("127.0.0.1:5000").manifest(name, digest)
+    manifest = RegistryClient("127.0.0.1:5000").manifest(name, digest)
     assert manifest is not None
     entry = {"mediaType": manifest.media_type, "digest": digest, "size": len(manifest.text)}
     index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
@@ -301,7 +301,7 @@ def test_an_index_of_images_is_refused(shipped: Make) -> None:
     request = urllib.request.Request(url, index, {"Content-Type": kind}, method="PUT")
     urllib.request.urlopen(request, timeout=10).close()
     with pytest.raises(StageError, match="is an index of images"):
-        Registry("127.0.0.1:5000").manifest(name, "index")
+        RegistryClient("127.0.0.1:5000").manifest(name, "index")
 
 
 def test_another_change_under_way_is_waited_for(shipped: Make) -> None:

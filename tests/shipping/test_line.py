@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlspec.aws.change import told
-from mlspec.aws.desired import wanted
+from mlspec.aws.desired import desired_function
 from mlspec.aws.function_url import statements
 from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import difference
@@ -320,7 +320,7 @@ def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(s
     project = shipped("{memory: 512}")
     assert not (project.artifacts / "bundle").exists()
     job = project.job()
-    function = wanted(project.target, job, "").function
+    function = desired_function(project.target, job, "").function
     tests = start_rollout.Tests([], [], difference, 0.0)
     published = start_rollout.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
     meter = start_rollout.instruments(published).meter

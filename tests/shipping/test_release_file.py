@@ -11,10 +11,10 @@ import pytest
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.change import told
-from mlspec.aws.desired import wanted
+from mlspec.aws.desired import desired_function
 from mlspec.shipping import remote_changes
 from mlspec.shipping.provenance import origin
-from mlspec.shipping.versions import ledger
+from mlspec.shipping.versions import version_list
 from tests.shipping.cloud import Run, Shipped, spec
 
 
@@ -92,8 +92,8 @@ def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) 
 
 def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: Run) -> None:
     three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
-    asked = wanted(three.target, three.job(), "")
-    release = ledger(asked.target, asked.function).find("2")
+    asked = desired_function(three.target, three.job(), "")
+    release = version_list(asked.target, asked.function).find("2")
     assert release is not None
     found = origin(asked, release)
     assert found["bundle"].startswith(b"two".hex())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.change import told
 from mlspec.errors import StageError
 from mlspec.records.release import Release, labels
@@ -35,7 +35,7 @@ def zipped(project: Shipped, content: str, **changes: object) -> None:
 
 
 @pytest.fixture
-def project(target: Target, tmp_path: Path) -> Shipped:
+def project(target: AwsTarget, tmp_path: Path) -> Shipped:
     (tmp_path / "mlproject.yaml").write_text(SPEC)
     return Shipped(tmp_path, target, "no docker")
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlspec.diagnostics import render
 from mlspec.errors import SpecError, UsageError
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.source.reader import parse
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
@@ -28,7 +28,7 @@ PARTS = (Toy("train", {"train": Training}, checks=too_eager), Toy("serve", {"ser
 
 
 def checked(text: str, environment: str | None = None) -> Project:
-    return check(parse(text.encode()), Surroundings(), environment, PARTS)[0]
+    return check(parse(text.encode()), ProjectContext(), environment, PARTS)[0]
 
 
 def faults(text: str) -> list[str]:
@@ -158,7 +158,7 @@ def test_an_unknown_environment_is_wrong_usage() -> None:
 def test_checks_of_parts_have_their_place_and_warnings_do_not_stop() -> None:
     assert faults("project: {name: cola}\ntrain: {max_epochs: 101}\n") == ["2:21 too-eager"]
     document = parse(b"project: {name: cola}\ntrain: {max_epochs: 100}\n")
-    _, warnings = check(document, Surroundings(), None, PARTS)
+    _, warnings = check(document, ProjectContext(), None, PARTS)
     assert [(w.code, w.span and w.span.column) for w in warnings] == [("round-number", 1)]
 
 

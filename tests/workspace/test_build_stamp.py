@@ -31,7 +31,9 @@ def built(roots: Roots, environment: str | None = None, keep: str = "") -> None:
     build_stamp.remember(question, roots, surroundings, build(FILES, roots, keep), [WARNING])
 
 
-def standing(roots: Roots, environment: str | None = None, spec: str = "mlproject.yaml") -> build_stamp.Standing | None:
+def standing(
+    roots: Roots, environment: str | None = None, spec: str = "mlproject.yaml"
+) -> build_stamp.CachedBuild | None:
     return build_stamp.standing(build_stamp.ask(roots.project / spec, environment), roots)
 
 
@@ -39,7 +41,7 @@ def test_a_build_holds_with_its_warnings(roots: Roots) -> None:
     assert standing(roots) is None
     built(roots)
     for _ in range(2):
-        assert standing(roots) == build_stamp.Standing(4, 0, (WARNING,))
+        assert standing(roots) == build_stamp.CachedBuild(4, 0, (WARNING,))
 
 
 def test_each_environment_and_each_spec_is_a_build_of_its_own(roots: Roots, project: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_kept_file_may_change(roots: Roots, project: Path) -> None:
     write("run.sh", "mine\n")(project)
     built(roots, keep="run.sh")
     write("run.sh", "still mine\n")(project)
-    assert standing(roots) == build_stamp.Standing(3, 1, (WARNING,))
+    assert standing(roots) == build_stamp.CachedBuild(3, 1, (WARNING,))
 
 
 def test_a_spec_that_changed_while_it_was_built_is_not_remembered(roots: Roots, project: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlspec.errors import MlspecError
-from mlspec.workspace.lock import Entry, Lock, digest, dump, parse, read_lock
+from mlspec.workspace.lock import Lock, LockEntry, digest, dump, parse, read_lock
 from mlspec.workspace.roots import Key, Roots, fault
 from tests.workspace.trees import build, file, snapshot
 
@@ -20,13 +20,13 @@ SHA = "0" * 64
 PATH = st.text(min_size=1, max_size=20).filter(lambda path: not fault(path) and path.isprintable())
 KEY: st.SearchStrategy[Key] = st.tuples(st.sampled_from(["project", "repository"]), PATH)
 MODE = st.sampled_from(["file", "block"])
-ROW = st.builds(Entry, st.none(), st.just(SHA), st.text(max_size=5), MODE, st.booleans(), st.booleans())
+ROW = st.builds(LockEntry, st.none(), st.just(SHA), st.text(max_size=5), MODE, st.booleans(), st.booleans())
 ENTRIES = st.dictionaries(KEY, ROW)
 
 
 @given(ENTRIES, st.frozensets(KEY))
-def test_a_lock_comes_back_from_its_text(rows: dict[Key, Entry], folders: frozenset[Key]) -> None:
-    entries = {key: Entry(key, e.sha256, e.part, e.mode, e.kept, e.made) for key, e in rows.items()}
+def test_a_lock_comes_back_from_its_text(rows: dict[Key, LockEntry], folders: frozenset[Key]) -> None:
+    entries = {key: LockEntry(key, e.sha256, e.part, e.mode, e.kept, e.made) for key, e in rows.items()}
     lock = Lock(entries, folders)
     text = dump(lock)
     assert parse(text) == lock

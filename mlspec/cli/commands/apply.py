@@ -19,7 +19,7 @@ from mlspec.errors import EXIT_OK, SpecError, UsageError
 from mlspec.workspace.spec_file import SpecFile, find_spec
 
 if TYPE_CHECKING:
-    from mlspec.apply.apply_plan import Outlook
+    from mlspec.apply.apply_plan import ApplyPlan
     from mlspec.run.engine import Engine
     from mlspec.run.journal import Recorder
     from mlspec.run.outcome import Outcome
@@ -96,7 +96,7 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
         return _carry_out(outlook, doors)
 
 
-def _remark(console: Console, outlook: Outlook, asked: Mapping[str, Any]) -> None:
+def _remark(console: Console, outlook: ApplyPlan, asked: Mapping[str, Any]) -> None:
     """What was asked for and will not happen."""
     if asked["jobs"] > 1:
         console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
@@ -104,17 +104,17 @@ def _remark(console: Console, outlook: Outlook, asked: Mapping[str, Any]) -> Non
         console.say("--fault changes nothing: no new version is rolled out")
 
 
-def _possible(outlook: Outlook, where: SpecFile) -> None:
+def _possible(outlook: ApplyPlan, where: SpecFile) -> None:
     """Refuse what would write over the user's edits, or end at its first stage."""
-    from mlspec.apply.preflight import obstacles
+    from mlspec.apply.preflight import preflight_findings
 
     if conflict := outlook.changes.conflict():
         raise conflict
-    if found := obstacles(outlook, where, "error"):
+    if found := preflight_findings(outlook, where, "error"):
         raise SpecError(found)
 
 
-def _compatible(outlook: Outlook, *, allowed: bool) -> None:
+def _compatible(outlook: ApplyPlan, *, allowed: bool) -> None:
     """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
     from mlspec.shipping.breaking_changes import ALLOWED, broken
 
@@ -124,18 +124,18 @@ def _compatible(outlook: Outlook, *, allowed: bool) -> None:
         raise broken(outlook.remote.breaking)
 
 
-def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[SpecFile, Callable[[], Outlook]]:
+def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
     """The spec, and how to look at what its selection comes to."""
-    from mlspec.apply.apply_plan import look_ahead
+    from mlspec.apply.apply_plan import make_apply_plan
     from mlspec.run.schedule import Selection
 
     where, selection = find_spec(spec, env), Selection(asked["until"], asked["only"], asked["force"])
-    return where, lambda: look_ahead(where, selection, asked["engine"] or "dvc")
+    return where, lambda: make_apply_plan(where, selection, asked["engine"] or "dvc")
 
 
 def _saved(
     spec: str | None, env: str | None, asked: Mapping[str, Any], file: Path
-) -> tuple[SpecFile, Callable[[], Outlook]]:
+) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
     """The spec of a saved plan, and how to see that it still holds."""
     from mlspec.apply import plan_file
 
@@ -171,7 +171,7 @@ class _Doors:
     close: Callable[[Sequence[Outcome]], int]
 
 
-def _real(console: Console, outlook: Outlook, where: SpecFile) -> _Doors:
+def _real(console: Console, outlook: ApplyPlan, where: SpecFile) -> _Doors:
     from mlspec.apply.apply_plan import outdated
     from mlspec.cli.progress import Progress
     from mlspec.cli.summary import close
@@ -196,7 +196,7 @@ def _real(console: Console, outlook: Outlook, where: SpecFile) -> _Doors:
     return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)
 
 
-def _write_reads(outlook: Outlook, where: SpecFile) -> None:
+def _write_reads(outlook: ApplyPlan, where: SpecFile) -> None:
     """Build again where a stage opened files that nothing declared: they are inputs in `dvc.yaml` from now on."""
     from mlspec.compiler import compile_project
     from mlspec.source.project_context import recorded
@@ -211,7 +211,7 @@ def _write_reads(outlook: Outlook, where: SpecFile) -> None:
         write(changes, outlook.roots)
 
 
-def _display(console: Console, outlook: Outlook) -> _Doors:
+def _display(console: Console, outlook: ApplyPlan) -> _Doors:
     from mlspec.cli.progress import Quiet
     from mlspec.cli.summary import dry
     from mlspec.run.engines.dry_run import Display
@@ -222,7 +222,7 @@ def _display(console: Console, outlook: Outlook) -> _Doors:
     )
 
 
-def _carry_out(outlook: Outlook, doors: _Doors) -> int:
+def _carry_out(outlook: ApplyPlan, doors: _Doors) -> int:
     from mlspec.run.runner import run
 
     doors.write()

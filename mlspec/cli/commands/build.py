@@ -15,7 +15,7 @@ from mlspec.cli.paths import PATH
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import EXIT_OK, EXIT_SPEC, UsageError
 from mlspec.workspace import build_stamp
-from mlspec.workspace.changes import SIGNS, Change, ChangeSet, diff
+from mlspec.workspace.changes import SIGNS, ChangeSet, FileChange, diff
 from mlspec.workspace.location import require_usable
 from mlspec.workspace.lock import read_lock
 from mlspec.workspace.roots import LOCK, Roots, find_roots
@@ -137,7 +137,7 @@ def _compare(build: Build, roots: Roots, wishes: Wishes) -> ChangeSet:
     return compare(build.files, roots, read_lock(roots), keep=wishes.keep, overwrite=wishes.overwrite, others=others)
 
 
-def _nothing_to_do(console: Console, holds: build_stamp.Standing) -> int:
+def _nothing_to_do(console: Console, holds: build_stamp.CachedBuild) -> int:
     console.diagnostics(holds.warnings)
     if console.as_json:
         console.document(_document(False, "+0 ~0 -0", [], holds.warnings))
@@ -162,19 +162,19 @@ def _report(console: Console, changes: ChangeSet, warnings: Sequence[Diagnostic]
         console.out(f"{console.paint('~', 'yellow', stream='out')} {LOCK}")
 
 
-def _line(console: Console, change: Change) -> str:
+def _line(console: Console, change: FileChange) -> str:
     sign = console.paint(SIGNS[change.action], _COLOURS[change.action], stream="out")
     return f"{sign} {change.path}" + (f"  ({change.reason})" if change.reason else "")
 
 
-def _show(console: Console, changes: Iterable[Change]) -> None:
+def _show(console: Console, changes: Iterable[FileChange]) -> None:
     """Diffs for the person who has to decide, from what is there to what would be."""
     for change in changes:
         if text := _coloured(console, change, "err"):
             console.say(text)
 
 
-def _coloured(console: Console, change: Change, stream: str) -> str:
+def _coloured(console: Console, change: FileChange, stream: str) -> str:
     colours = {"+": "green", "-": "red", "@": "blue"}
     lines = diff(change).split("\n")
     return "\n".join(console.paint(x, colours[x[0]], stream=stream) if x[:1] in colours else x for x in lines)
@@ -185,7 +185,7 @@ def _up_to_date(files: int, kept: int) -> str:
     return f"{text}, {kept} kept as you left {'it' if kept == 1 else 'them'}" if kept else text
 
 
-def _row(change: Change, show_diff: bool) -> dict[str, object]:
+def _row(change: FileChange, show_diff: bool) -> dict[str, object]:
     row: dict[str, object] = {
         "path": change.path,
         "action": change.action,

@@ -14,7 +14,7 @@ from mlspec.errors import EXIT_OK, UsageError
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.shipping.removal import Found
+    from mlspec.shipping.removal import ExistingResource
 
 
 @click.command()
@@ -57,7 +57,7 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
     return EXIT_OK
 
 
-def _show(console: Console, resources: list[Found]) -> None:
+def _show(console: Console, resources: list[ExistingResource]) -> None:
     for resource in resources:
         detail = f" ({resource.detail})" if resource.detail else ""
         if resource.left:
@@ -74,7 +74,7 @@ def _agreed(console: Console) -> bool:
     return console.confirm("Remove them? This cannot be undone.")
 
 
-def _forget(root: Path, resources: list[Found]) -> None:
+def _forget(root: Path, resources: list[ExistingResource]) -> None:
     """The record of the last release no longer names what is gone."""
     from mlspec.shipping import release_file
 

@@ -14,7 +14,7 @@ from mlspec.workspace.spec_file import SpecFile, find_spec
 
 if TYPE_CHECKING:
     from mlspec.compiler import Build
-    from mlspec.run.machine_checks import Check
+    from mlspec.run.machine_checks import MachineCheck
 
 
 @click.command()
@@ -65,7 +65,7 @@ def _built(where: SpecFile | None) -> tuple[Build | None, int]:
         return None, len(error.diagnostics)
 
 
-def _print(console: Console, checks: tuple[Check, ...], where: SpecFile | None, faults: int) -> None:
+def _print(console: Console, checks: tuple[MachineCheck, ...], where: SpecFile | None, faults: int) -> None:
     from mlspec.run.machine_checks import mends
 
     group = ""
@@ -86,7 +86,7 @@ def _print(console: Console, checks: tuple[Check, ...], where: SpecFile | None, 
         console.out("nothing is missing that " + ("the spec needs" if where else "mlspec needs to build a spec"))
 
 
-def _line(console: Console, check: Check) -> str:
+def _line(console: Console, check: MachineCheck) -> str:
     """`  missing  docker   the engine does not answer (stage package)`; what is merely absent says how to get it."""
     found = check.capability
     word, colour = ("ok", "green") if found.present else ("missing", "red") if check.required else ("absent", "dim")

@@ -29,8 +29,8 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     `mlspec apply FILE` does a saved plan exactly as it was shown: where anything that it was made from has changed
     since, nothing is done.
     """
-    from mlspec.apply.apply_plan import look_ahead, to_json
-    from mlspec.apply.preflight import obstacles
+    from mlspec.apply.apply_plan import make_apply_plan, to_json
+    from mlspec.apply.preflight import preflight_findings
     from mlspec.apply.target import aim
     from mlspec.cli.plan_text import show
     from mlspec.run.schedule import Selection
@@ -39,13 +39,13 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     where, selection = find_spec(spec, env), Selection(asked["until"], asked["only"], asked["force"])
     engine = asked["engine"] or "dvc"
     aim(where.root)
-    outlook = look_ahead(where, selection, engine)
+    outlook = make_apply_plan(where, selection, engine)
     conflict = outlook.changes.conflict()
     if out is not None and conflict is None:
         from mlspec.apply.plan_file import keep
 
         keep(outlook, where, selection, engine, out)
-    console.diagnostics([*outlook.build.warnings, *obstacles(outlook, where, "warning")])
+    console.diagnostics([*outlook.build.warnings, *preflight_findings(outlook, where, "warning")])
     if as_json:
         saved = str(out) if out is not None and conflict is None else None
         console.document({"ok": conflict is None, **to_json(outlook), "saved": saved})

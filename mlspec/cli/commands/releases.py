@@ -19,13 +19,13 @@ from mlspec.workspace.spec_file import find_spec
 def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
     """List the published versions: when, from which commit, how good, and which one answers."""
     from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
-    from mlspec.shipping.versions import ledger
+    from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = ledger(asked.target, asked.function)
+        found = version_list(asked.target, asked.function)
     shown = found.releases[:last]
     if as_json:
         made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]

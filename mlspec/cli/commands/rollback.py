@@ -27,13 +27,13 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
     """
     from mlspec.cli.deployed import moment, seen, shipped
     from mlspec.shipping.rollback import chosen, take_back
-    from mlspec.shipping.versions import ledger
+    from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = ledger(asked.target, asked.function)
+        found = version_list(asked.target, asked.function)
         number = chosen(found, version)
         goal = found.find(number)
         since = f", published {moment(goal.published)}" if goal else ""

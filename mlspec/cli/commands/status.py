@@ -14,12 +14,12 @@ from mlspec.workspace.spec_file import find_spec
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Show what is current and what is stale. Changes nothing."""
-    from mlspec.apply.apply_plan import look_ahead, to_json
+    from mlspec.apply.apply_plan import make_apply_plan, to_json
     from mlspec.cli.plan_text import because, duration
     from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
-    outlook = look_ahead(find_spec(spec, env), Selection())
+    outlook = make_apply_plan(find_spec(spec, env), Selection())
     last = outlook.journal.last()
     if as_json:
         console.document({"ok": True, **to_json(outlook), "last": last})

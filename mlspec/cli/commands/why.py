@@ -14,8 +14,8 @@ from mlspec.errors import EXIT_OK, UsageError
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.aws.change import Change
-    from mlspec.shipping.versions import Ledger, Released
+    from mlspec.aws.change import RemoteChange
+    from mlspec.shipping.versions import VersionList, VersionState
 
 _WIDTH = 100
 """Columns of a line of settings."""
@@ -34,13 +34,13 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     """
     from mlspec.cli.deployed import seen, shipped
     from mlspec.shipping.provenance import differences, origin
-    from mlspec.shipping.versions import ledger
+    from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = ledger(asked.target, asked.function)
+        found = version_list(asked.target, asked.function)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None
         known = origin(asked, release)
@@ -59,7 +59,7 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     return EXIT_OK
 
 
-def _chosen(found: Ledger, number: str) -> Released:
+def _chosen(found: VersionList, number: str) -> VersionState:
     release = found.find(number)
     if release is None:
         known = ", ".join(r.version for r in found.releases[:10])
@@ -68,11 +68,11 @@ def _chosen(found: Ledger, number: str) -> Released:
     return release
 
 
-def _row(change: Change) -> dict[str, object]:
+def _row(change: RemoteChange) -> dict[str, object]:
     return {"sign": change.sign, "what": change.resource, "old": change.old, "new": change.new}
 
 
-def _compared(function: str, version: str, other: str, changes: Sequence[Change]) -> Iterator[str]:
+def _compared(function: str, version: str, other: str, changes: Sequence[RemoteChange]) -> Iterator[str]:
     from mlspec.aws.change import told
 
     yield f"{function} version {version} against {other}" + ("" if changes else ": nothing that is known differs")
@@ -80,7 +80,7 @@ def _compared(function: str, version: str, other: str, changes: Sequence[Change]
         yield f"  {told(change)}"
 
 
-def _lines(function: str, release: Released, known: Mapping[str, Any]) -> Iterator[str]:
+def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> Iterator[str]:
     from mlspec.cli.deployed import moment, numbers, standing
 
     yield f"{function} version {release.version}, {standing(release)}, published {moment(release.published)}"

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from mlspec.parts.data.cell_values import shown as shown_value
-from mlspec.parts.data.raw_rows import Place
+from mlspec.parts.data.raw_rows import RowPlace
 from mlspec.sections.data import DataSpec
 
 Keys = Mapping[str, Sequence[bytes]]
 """For each row of each split a digest of its inputs."""
-Where = Callable[[str, int], Place]
+Where = Callable[[str, int], RowPlace]
 """The place in the source of a row of a split."""
 _SAME = 0.01
 """Share of a split's rows from which on it is told that training has the same ones."""

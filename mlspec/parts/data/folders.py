@@ -11,7 +11,7 @@ from mlspec.errors import StageError
 from mlspec.parts.data.input_paths import watched
 from mlspec.parts.data.raw_rows import Piece
 from mlspec.parts.data.sniff import head, is_image
-from mlspec.parts.data.source_files import Found, endings, files, listed, plural, printable
+from mlspec.parts.data.source_files import SourceFiles, endings, files, listed, plural, printable
 from mlspec.records.decisions import Decision
 from mlspec.sections import addresses
 from mlspec.sections.data import PICTURES, DataSpec
@@ -102,7 +102,7 @@ def _refuse_unread(root: Path, source: str, kinds: Mapping[Path, str]) -> None:
             raise StageError(f"{name} has {plural(len(own), 'file')}, none of them an image: {endings(own)}", help=help)
 
 
-def _left_out(found: Found, kinds: Mapping[Path, str]) -> list[Decision]:
+def _left_out(found: SourceFiles, kinds: Mapping[Path, str]) -> list[Decision]:
     """What was not read, and what was read in spite of its ending."""
     other = [file for file, kind in kinds.items() if kind in ("note", "other")]
     sniffed = [file for file, kind in kinds.items() if kind == "image" and file.suffix[1:].lower() not in PICTURES]

@@ -15,7 +15,7 @@ from mlspec.errors import StageError
 from mlspec.parts.data.cell_values import missing, readings, shown, textual
 from mlspec.parts.data.cell_values import text as as_text
 from mlspec.parts.data.file_contents import contents, decoded, text_lines
-from mlspec.parts.data.raw_rows import Failure, Piece, Place
+from mlspec.parts.data.raw_rows import Failure, Piece, RowPlace
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
@@ -60,10 +60,10 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     items = [_encodable(item) for item in _items(text, name)] if "\\ud" in text.lower() else list(_items(text, name))
     rows = [item.value for item in items if item.value is not None]
     numbers = [number for number, item in enumerate(items, start=1) if item.value is not None]
-    bad: dict[_Fault, list[Place]] = {}
+    bad: dict[_Fault, list[RowPlace]] = {}
     for number, item in enumerate(items, start=1):
         if item.value is None:
-            bad.setdefault(item.wrong, []).append(Place(name, number, item.text))
+            bad.setdefault(item.wrong, []).append(RowPlace(name, number, item.text))
     names = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
     if bad and not rows:
@@ -95,11 +95,11 @@ def _odd(
     kind = "category" if target else data.columns[key].type if key in data.columns else ""
     if kind not in ("text", "category") or not pa.types.is_string(type_):
         return
-    places: dict[str, list[Place]] = {}
+    places: dict[str, list[RowPlace]] = {}
     for number, row in zip(numbers, rows, strict=True):
         value = row.get(key)
         if not missing(value) and not textual(value, kind) and not (target and readings(value)):
-            places.setdefault(type(value).__name__, []).append(Place(name, number, json.dumps(value)))
+            places.setdefault(type(value).__name__, []).append(RowPlace(name, number, json.dumps(value)))
     for odd, some in places.items():
         what = f"is {_NAMES[odd]}, not {'a label' if target else kind}"
         yield Failure(key, what, some, f"write the values of `{key}` as texts, or name another column")

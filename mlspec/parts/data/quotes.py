@@ -55,7 +55,7 @@ def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: 
         return
     trim, strict = bool(data.format.trim), data.format.escape != ""
     row = None if trim or len(dialect.delimiter.encode()) > 1 else _row(dialect.delimiter.encode())
-    lines = _Lines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict, row)
+    lines = _QuotedLines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict, row)
     last = [_END]
     what = "a quote is not closed: the rest of the file would be one value"
     try:
@@ -74,7 +74,7 @@ def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: 
     )
 
 
-class _Lines(Iterator[str]):
+class _QuotedLines(Iterator[str]):
     """The lines of a file for the csv module; `between` says that a row ended.
 
     Unless `every` line counts, rows that have no quote are left out, and those that `row` matches.

@@ -21,7 +21,7 @@ from mlspec.spec.names import suggest
 _SEPARATORS = (";", "\t", "|", ",")
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """One value at fault: its file, its row there counted from 1 (0 where rows do not count), and the value."""
 
     file: str
@@ -35,7 +35,7 @@ class Failure:
 
     column: str
     what: str
-    places: Sequence[Place] = ()
+    places: Sequence[RowPlace] = ()
     help: str = ""
     """The edit of the spec that fits these values; empty where the data has to change."""
     code: str = ""
@@ -47,7 +47,7 @@ def merged(failures: Iterable[Failure]) -> list[Failure]:
 
     A target's missing values are a fault of their own, and of a check that asks for them.
     """
-    places: dict[tuple[str, str], dict[tuple[str, int], Place]] = {}
+    places: dict[tuple[str, str], dict[tuple[str, int], RowPlace]] = {}
     first: dict[tuple[str, str], Failure] = {}
     for failure in failures:
         key = (failure.column, failure.what)
@@ -109,11 +109,11 @@ class Raw:
         places = [self.place(row, values[row].as_py() if values is not None else "") for row in rows]
         return [Failure(column, what, places, help, code)] if places else []
 
-    def place(self, row: int, value: object = "") -> Place:
+    def place(self, row: int, value: object = "") -> RowPlace:
         """Where a row of `table` is from."""
         index = bisect.bisect_right(self.starts, row) - 1
         piece, at = self.pieces[index], row - self.starts[index]
-        return Place(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
+        return RowPlace(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
 
     def line(self, row: int) -> int:
         """The line of its file on which a row of `table` begins; 0 where the file has no lines."""

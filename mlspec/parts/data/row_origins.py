@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlspec.parts.data.raw_rows import Place, Raw
+from mlspec.parts.data.raw_rows import Raw, RowPlace
 from mlspec.sections.data import SPLITS
 
 FILE = "data/origins.parquet"
 
 
-def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> Place:
+def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> RowPlace:
     """Where the row of a split, counted from 0, is from."""
     source, row = origin(sources, rows, split, at)
     return sources[source].place(row)

@@ -17,7 +17,7 @@ from mlspec.errors import StageError
 from mlspec.parts.data.file_contents import contents, in_utf8, text_lines
 from mlspec.parts.data.missing_values import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
-from mlspec.parts.data.raw_rows import Failure, Piece, Place
+from mlspec.parts.data.raw_rows import Failure, Piece, RowPlace
 from mlspec.parts.data.row_widths import Row, every_row, some_rows
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
@@ -218,11 +218,11 @@ def _with_nulls(data: DataSpec, table: pa.Table) -> pa.Table:
 
 
 def _unread(name: str, parsed: _Parsed, dialect: Dialect) -> Iterator[Failure]:
-    kinds: dict[tuple[str, str], list[Place]] = {}
+    kinds: dict[tuple[str, str], list[RowPlace]] = {}
     for number, row in sorted(parsed.bad.items()):
         what = f"have {row.actual} columns, not {row.expected}"
         help = some_rows(parsed.table.column_names, row, dialect)
-        kinds.setdefault((what, help), []).append(Place(name, number, row.text))
+        kinds.setdefault((what, help), []).append(RowPlace(name, number, row.text))
     for (what, help), places in kinds.items():
         yield Failure("rows", what, places, help)
 

@@ -22,7 +22,7 @@ _BOOKKEEPING = (".gitignore", ".gitkeep", ".gitattributes", ".dvcignore", ".keep
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFiles:
     """The files of a source in the order of their names, and what was decided about the others."""
 
     files: tuple[Path, ...]
@@ -33,7 +33,7 @@ class Found:
         return [file.relative_to(root).as_posix() for file in self.files]
 
 
-def files(root: Path, source: str, inputs: Collection[str] = ()) -> Found:
+def files(root: Path, source: str, inputs: Collection[str] = ()) -> SourceFiles:
     """The files of a path, folder or glob in the project.
 
     `inputs` are those of the stage: a link to a folder below one of them is refused, as changes behind it would
@@ -53,10 +53,10 @@ def files(root: Path, source: str, inputs: Collection[str] = ()) -> Found:
         _refuse_name(root, file)
     unread = [file for file in hidden if file.name not in _BOOKKEEPING]
     said = [Decision("files", f"{plural(len(unread), 'hidden file')} not read: {endings(unread)}")] if unread else []
-    return Found(tuple(wanted), (*said, *links.decisions()))
+    return SourceFiles(tuple(wanted), (*said, *links.decisions()))
 
 
-def tables(data: DataSpec, root: Path, source: str) -> Found:
+def tables(data: DataSpec, root: Path, source: str) -> SourceFiles:
     """The files of a source of tables, without files of other endings where some have that of a table.
 
     Raises StageError for a source with several kinds of tables.
@@ -76,7 +76,7 @@ def tables(data: DataSpec, root: Path, source: str) -> Found:
         return found
     said = f"{len(other)} of {plural(len(found.files), 'file')} not read: {endings(other)}"
     kept = tuple(file for file in found.files if file not in set(other))
-    return Found(kept, (*found.decisions, Decision("files", said, "data.source")))
+    return SourceFiles(kept, (*found.decisions, Decision("files", said, "data.source")))
 
 
 def kind_of(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.converge import carry_out, nameless
-from mlspec.aws.desired import Archive, Wanted, place, wanted
+from mlspec.aws.desired import DesiredFunction, ZipArchive, desired_function, place
 from mlspec.aws.error_messages import DEPLOY, told
 from mlspec.errors import StageError
 from mlspec.job import Job
@@ -30,12 +30,12 @@ def main(job: Job) -> None:
     ship(job, current(place(job).region))
 
 
-def ship(job: Job, target: Target) -> None:
+def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     tag, digest, archive = _code(job)
     tests = _tests(job)
     with told(DEPLOY):
-        asked = wanted(target, job, digest, archive)
+        asked = desired_function(target, job, digest, archive)
         if said := nameless(target, asked.project):
             warn(said)
         _keep(asked)
@@ -60,7 +60,7 @@ def ship(job: Job, target: Target) -> None:
     _say(f"{asked.function.name}:{now.name} is version {now.version}")
 
 
-def _code(job: Job) -> tuple[str, str, Archive | None]:
+def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
         found = image_push.zipped(job.inputs, job)
@@ -74,7 +74,7 @@ def _code(job: Job) -> tuple[str, str, Archive | None]:
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
-def _keep(asked: Wanted) -> None:
+def _keep(asked: DesiredFunction) -> None:
     """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
     if asked.target.kind == "local" and asked.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
@@ -82,7 +82,7 @@ def _keep(asked: Wanted) -> None:
         here().keep(asked.archive.path, asked.archive.sha256)
 
 
-def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
+def _note(asked: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
@@ -93,7 +93,7 @@ def _note(asked: Wanted, number: str, code: str, packed: Mapping[str, Any] | Non
         events.add("published", number, release=whole, signature=packed or {})
 
 
-def _told(asked: Wanted, number: str, job: Job) -> None:
+def _told(asked: DesiredFunction, number: str, job: Job) -> None:
     """Keep what became of the version for the report, which decides nothing: it may be missing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -110,7 +110,7 @@ def _tests(job: Job) -> Tests:
     return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
 
 
-def _settled(asked: Wanted, job: Job) -> str | None:
+def _settled(asked: DesiredFunction, job: Job) -> str | None:
     """Of a rehearsal, the containers that are needed now and no others; gives its address."""
     if asked.target.kind == "aws":
         return None
@@ -120,7 +120,7 @@ def _settled(asked: Wanted, job: Job) -> str | None:
     return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
 
 
-def _function(asked: Wanted, now: Alias, address: str | None) -> dict[str, str | None]:
+def _function(asked: DesiredFunction, now: Alias, address: str | None) -> dict[str, str | None]:
     url = address or deployment.url(asked)
     return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
 

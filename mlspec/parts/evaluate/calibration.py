@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class ConfidenceBin:
     """Predictions of about one confidence: its mean, the share that was right, and how many there were."""
 
     confidence: float
@@ -17,7 +17,7 @@ class Bin:
     count: int
 
 
-def table(confidence: Tensor, right: Tensor, bins: int) -> list[Bin]:
+def table(confidence: Tensor, right: Tensor, bins: int) -> list[ConfidenceBin]:
     """Confidences [B] in 0..1 and whether each prediction was right [B], in bins of equal width; none of them empty."""
     place = (confidence * bins).long().clamp(0, bins - 1)
     found = []
@@ -25,11 +25,11 @@ def table(confidence: Tensor, right: Tensor, bins: int) -> list[Bin]:
         inside = place == index
         count = int(inside.sum())
         if count:
-            found.append(Bin(float(confidence[inside].mean()), float(right[inside].double().mean()), count))
+            found.append(ConfidenceBin(float(confidence[inside].mean()), float(right[inside].double().mean()), count))
     return found
 
 
-def error(bins: list[Bin]) -> float:
+def error(bins: list[ConfidenceBin]) -> float:
     """Expected calibration error: the mean distance of accuracy from confidence (Naeini et al., AAAI 2015)."""
     distances = [abs(b.accuracy - b.confidence) * b.count for b in bins]
     return float(torch.tensor(distances, dtype=torch.float64).sum()) / max(1, sum(b.count for b in bins))

@@ -16,7 +16,7 @@ _FORM = re.compile(r"([a-z][a-z0-9_]*)(?:\[(.+)\])?(?:@([^=]+=.+))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class GateTarget:
     """A metric of all rows, of one label, or of one slice. `slice` is `CUT=VALUE`, where `*` stands for every value."""
 
     metric: str
@@ -24,10 +24,10 @@ class Target:
     slice: str | None = None
 
 
-def parse(text: str) -> Target | None:
+def parse(text: str) -> GateTarget | None:
     """What the gate speaks of; None where it is not written as a gate is."""
     match = _FORM.fullmatch(text)
-    return Target(match[1], match[2], match[3]) if match else None
+    return GateTarget(match[1], match[2], match[3]) if match else None
 
 
 def possible(metric: str, bound: str) -> bool:
@@ -47,7 +47,7 @@ def possible(metric: str, bound: str) -> bool:
             return low <= number <= high
 
 
-def measured(target: Target, evaluation: Evaluation) -> dict[str, Measured]:
+def measured(target: GateTarget, evaluation: Evaluation) -> dict[str, Measured]:
     """The values that were measured for a gate, by slice (`""` for all rows). Empty where there are none."""
     if target.slice is None:
         found = _value(target, evaluation)
@@ -58,7 +58,7 @@ def measured(target: Target, evaluation: Evaluation) -> dict[str, Measured]:
     return {n: slices[n].metrics[target.metric] for n in names if n in slices and target.metric in slices[n].metrics}
 
 
-def _value(target: Target, evaluation: Evaluation) -> tuple[Measured] | None:
+def _value(target: GateTarget, evaluation: Evaluation) -> tuple[Measured] | None:
     if target.label is not None:
         table: Mapping[str, Measured] = evaluation.per_class.get(target.label, {})
     elif target.metric == "ece":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mlspec.parts.evaluate.gate_targets import Target, parse, possible
+from mlspec.parts.evaluate.gate_targets import GateTarget, parse, possible
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.plan.stage import Output, Stage
@@ -171,7 +171,7 @@ def _gates(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
             yield Finding("impossible-gate", at, message, help)
 
 
-def _missing(target: Target, options: EvaluateSpec, data: DataSpec) -> Iterator[tuple[str, str]]:
+def _missing(target: GateTarget, options: EvaluateSpec, data: DataSpec) -> Iterator[tuple[str, str]]:
     """Each reason why there is no value for a gate to look at, and the way on."""
     if target.metric == "ece":
         if data.task == "regression" or target.label or target.slice:

@@ -116,12 +116,14 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
     return report, measure
 
 
-def _slices(options: EvaluateSpec, table: Any, target: TargetSchema, measure: Measure) -> dict[str, records.Slice]:
-    found: dict[str, records.Slice] = {}
+def _slices(
+    options: EvaluateSpec, table: Any, target: TargetSchema, measure: Measure
+) -> dict[str, records.SliceMetrics]:
+    found: dict[str, records.SliceMetrics] = {}
     for name, how in options.cuts.items():
         for value, rows in _cut(name, how, table, target).items():
             metrics = measure(torch.tensor(rows)) if rows else {}
-            found[f"{name}={value}"] = records.Slice(rows=len(rows), metrics=metrics)
+            found[f"{name}={value}"] = records.SliceMetrics(rows=len(rows), metrics=metrics)
     return found
 
 

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ParityResult:
     """One batch through both: its size, its padded length, and the largest difference of the outputs."""
 
     batch: int
@@ -44,9 +44,9 @@ def batches(rows: Rows, preprocess: Preprocess, sizes: Sequence[int]) -> Iterato
 
 def compare(
     module: nn.Module, predictor: Predictor, rows: Rows, preprocess: Preprocess, sizes: Sequence[int]
-) -> list[Compared]:
+) -> list[ParityResult]:
     """Both models on the same batches. Raises StageError where the graph cannot run one of them."""
-    found: list[Compared] = []
+    found: list[ParityResult] = []
     for chosen in batches(rows, preprocess, sizes):
         features = [rows.features[row] for row in chosen]
         batch = preprocess.collate(features)
@@ -60,7 +60,7 @@ def compare(
                 help="forward computes a shape from its example; take sizes from `tensor.shape`",
             )
         difference = float(np.max(np.abs(given - expected))) if np.isfinite(given).all() else float("inf")
-        found.append(Compared(len(chosen), length, difference, max(1.0, float(np.max(np.abs(expected))))))
+        found.append(ParityResult(len(chosen), length, difference, max(1.0, float(np.max(np.abs(expected))))))
     return found
 
 
@@ -75,7 +75,7 @@ def ran(predictor: Predictor, batch: dict[str, Array], size: int, length: int) -
         ) from None
 
 
-def within(compared: Sequence[Compared], tolerance: float) -> None:
+def within(compared: Sequence[ParityResult], tolerance: float) -> None:
     """Raise StageError where a difference is beyond the tolerance."""
     bad = [c for c in compared if not c.difference <= tolerance * c.scale]
     if bad:

@@ -9,7 +9,7 @@ from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
 from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Preprocessing, TextClassifier
 from mlspec.sections.model import Tabular as TabularModel
-from mlspec.source.python import Signature, find_class, methods, module_names, signature, unreadable
+from mlspec.source.python import CallSignature, find_class, methods, module_names, signature, unreadable
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 from mlspec.spec.spec_model import Finding
@@ -133,7 +133,7 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
         yield from _arguments(name, key, args, called)
 
 
-def _arguments(name: str, key: str, args: Mapping[str, object], called: Signature) -> Iterator[Finding]:
+def _arguments(name: str, key: str, args: Mapping[str, object], called: CallSignature) -> Iterator[Finding]:
     given = ARGUMENTS[key]
     at = ("model", *key.split("."))
     for argument in args:

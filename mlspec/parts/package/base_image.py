@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mlspec.docker.engine import Client, failure
+from mlspec.docker.docker_engine import Client, failure
 from mlspec.job import write_text
 from mlspec.source import dockerfile_lock
 

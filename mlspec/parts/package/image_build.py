@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlspec.docker import engine
+from mlspec.docker import docker_engine
 from mlspec.errors import StageError
 from mlspec.job import Job, write_json
 from mlspec.parts.package import base_image, image_tags, lambda_emulator, lambda_zip, package_limits
@@ -35,7 +35,7 @@ def main(job: Job) -> None:
 
 
 def _image(job: Job, wanted: DockerImage, function: Lambda | None) -> dict[str, Any]:
-    docker, tag = engine.client(), image_name(job.need(ProjectInfo).name)
+    docker, tag = docker_engine.client(), image_name(job.need(ProjectInfo).name)
     image, stood, made = build(docker, job, wanted)
     asked = _asked(wanted, function)
     before = _proved(job.outputs / _RECORD, image, asked)
@@ -63,7 +63,7 @@ def _image(job: Job, wanted: DockerImage, function: Lambda | None) -> dict[str, 
 
 
 def build(
-    docker: engine.Client, job: Job, wanted: DockerImage, *, cache: bool = True
+    docker: docker_engine.Client, job: Job, wanted: DockerImage, *, cache: bool = True
 ) -> tuple[str, str, dict[str, str]]:
     """The image's id, the base that it stands on, and the labels that it got beside those of the Dockerfile."""
     file = job.root / "Dockerfile"
@@ -83,7 +83,7 @@ def build(
     arguments = {"MODEL_VERSION": (release.bundle or "1")[:12]}
     if docker.buildx and commit is not None:
         arguments["SOURCE_DATE_EPOCH"] = str(commit.time)
-    return engine.build(docker, job.root, text, wanted.platform, made, arguments, cache=cache), stood, made
+    return docker_engine.build(docker, job.root, text, wanted.platform, made, arguments, cache=cache), stood, made
 
 
 def _base_labels(stood: str) -> dict[str, str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlspec.docker.container import READ_ONLY, Container, running
-from mlspec.docker.engine import Client
+from mlspec.docker.docker_engine import Client
 from mlspec.errors import StageError
 from mlspec.parts.package import lambda_emulator
-from mlspec.parts.package.prediction_check import Expected
+from mlspec.parts.package.prediction_check import ExpectedPredictions
 from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import DockerImage
 from mlspec.spec.types import size_bytes
@@ -33,7 +33,7 @@ _LAMBDA_USER: Final = "993:990"
 def prove(docker: Client, image: str, bundle: Path, wanted: DockerImage, function: Lambda | None) -> dict[str, Any]:
     """What was proved of the image, for the record. Raises StageError with the number, the bound and the next step."""
     found = docker.inspect(image)
-    expected = Expected(bundle)
+    expected = ExpectedPredictions(bundle)
     made: dict[str, Any] = {
         "manifest": _kind(found),
         "architecture": _architecture(found, wanted),
@@ -73,7 +73,7 @@ def _size(found: Mapping[str, Any], wanted: DockerImage) -> dict[str, int]:
     return {"bytes": size, "max_bytes": most}
 
 
-def _http(docker: Client, image: str, expected: Expected, port: int) -> dict[str, Any]:
+def _http(docker: Client, image: str, expected: ExpectedPredictions, port: int) -> dict[str, Any]:
     """Its server, on a root that it could write to: it must not."""
     began = time.monotonic()
     with running(docker, image, ()) as container:
@@ -85,7 +85,7 @@ def _http(docker: Client, image: str, expected: Expected, port: int) -> dict[str
     return made | {"writes": []}
 
 
-def _over_http(container: Container, expected: Expected, port: int, began: float) -> dict[str, Any]:
+def _over_http(container: Container, expected: ExpectedPredictions, port: int, began: float) -> dict[str, Any]:
     found, first = [], 0.0
     for body in expected.bodies():
         found.append(container.ask(port, "POST", "/predict", body))
@@ -95,7 +95,9 @@ def _over_http(container: Container, expected: Expected, port: int, began: float
     return {"rows": len(found), "difference": expected.compare("the image", found), "seconds": round(first, 2)}
 
 
-def _locked(docker: Client, image: str, expected: Expected, port: int, function: Lambda | None) -> dict[str, Any]:
+def _locked(
+    docker: Client, image: str, expected: ExpectedPredictions, port: int, function: Lambda | None
+) -> dict[str, Any]:
     """Once more with a read-only root: as Lambda runs it where it goes there, else as its own server."""
     binary, began = lambda_emulator.find(), time.monotonic()
     memory = function.memory if function else None
@@ -115,7 +117,7 @@ def _locked(docker: Client, image: str, expected: Expected, port: int, function:
         return _in_lambda(container, expected, began) | {"memory_mb": memory, "emulator": True}
 
 
-def _in_lambda(container: Container, expected: Expected, began: float) -> dict[str, Any]:
+def _in_lambda(container: Container, expected: ExpectedPredictions, began: float) -> dict[str, Any]:
     found, first = [], 0.0
     for event in expected.events():
         found.append(container.ask(lambda_emulator.PORT, "POST", lambda_emulator.PATH, event)[1])

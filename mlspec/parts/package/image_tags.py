@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from mlspec.docker.engine import Client
+from mlspec.docker.docker_engine import Client
 from mlspec.stage_result import warn
 
 _FOLDER: Final = "folder-"

@@ -66,7 +66,7 @@ sys.stdout.write("\\n" + peak[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Invocation:
     """What came of it."""
 
     answers: list[Any]
@@ -77,7 +77,7 @@ class Asked:
     """Most bytes of memory that it had; None where that cannot be told."""
 
 
-def without_emulator(program: Path, task: Path, handler: str, events: Sequence[bytes]) -> Asked:
+def without_emulator(program: Path, task: Path, handler: str, events: Sequence[bytes]) -> Invocation:
     """Import the handler and call it. Raises StageError where it fails."""
     began, given = time.monotonic(), b"[" + b",".join(events) + b"]"
     with tempfile.TemporaryDirectory(prefix="mlspec-") as home:
@@ -86,12 +86,12 @@ def without_emulator(program: Path, task: Path, handler: str, events: Sequence[b
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if done.returncode or len(lines) < 2:
         raise _fallen(done.stderr.decode("utf-8", "replace"))
-    return Asked(json.loads(lines[-2]), time.monotonic() - began, int(lines[-1]) * 1024)
+    return Invocation(json.loads(lines[-2]), time.monotonic() - began, int(lines[-1]) * 1024)
 
 
 def through_emulator(
     binary: Path, program: Path, task: Path, client: Path, handler: str, events: Sequence[bytes]
-) -> Asked:
+) -> Invocation:
     """Start the handler as Lambda's runtime does, with `client` (awslambdaric) beside it, and send it each event."""
     door, inner = _free_ports()
     address = f"http://127.0.0.1:{door}{lambda_emulator.PATH}"
@@ -112,7 +112,7 @@ def through_emulator(
                     raise _fallen(text, answer)
                 answers.append(answer)
                 seconds = seconds or time.monotonic() - began
-            return Asked(answers, seconds, _peak(process.pid))
+            return Invocation(answers, seconds, _peak(process.pid))
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from typing import Any, Final
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh
 from mlspec.parts.package import lambda_emulator, package_limits, serving_pins, wheels
-from mlspec.parts.package.lambda_process import Asked, through_emulator, without_emulator
-from mlspec.parts.package.prediction_check import Expected
+from mlspec.parts.package.lambda_process import Invocation, through_emulator, without_emulator
+from mlspec.parts.package.prediction_check import ExpectedPredictions
 from mlspec.records.release import labels, read_commit, release_record
 from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import LambdaZip
@@ -66,7 +66,7 @@ def prove(file: Path, bundle: Path, wanted: LambdaZip, function: Lambda | None, 
         if size > size_bytes(wanted.max_size):
             message = f"the zip's content has {size / 2**20:.0f} MiB, and package.zip.max_size is {wanted.max_size}"
             raise StageError(message, help="mlspec run package    makes it anew")
-        expected = Expected(bundle)
+        expected = ExpectedPredictions(bundle)
         made: dict[str, Any] = {
             "size": {"bytes": size, "max_bytes": size_bytes(wanted.max_size)},
             "examples": expected.examples(),
@@ -81,7 +81,7 @@ def prove(file: Path, bundle: Path, wanted: LambdaZip, function: Lambda | None, 
 
 
 def _tried(
-    task: Path, program: Path, expected: Expected, wanted: LambdaZip, function: Lambda | None, scratch: Path
+    task: Path, program: Path, expected: ExpectedPredictions, wanted: LambdaZip, function: Lambda | None, scratch: Path
 ) -> dict[str, Any]:
     binary, before = lambda_emulator.find(), _listing(task)
     if binary is None:
@@ -102,7 +102,7 @@ def _tried(
                    "peak": asked.peak, "memory_mb": memory}  # fmt: skip
 
 
-def _fits(asked: Asked, function: Lambda | None) -> None:
+def _fits(asked: Invocation, function: Lambda | None) -> None:
     if function is not None and asked.peak is not None and asked.peak > function.memory * 2**20:
         message = f"the function took {asked.peak / 2**20:.0f} MB, and deploy.lambda.memory is {function.memory}"
         raise StageError(message, help="raise deploy.lambda.memory, or quantize the model (export.onnx.quantize)")

@@ -15,7 +15,7 @@ from mlspec.parts.package.sample_rows import Row, rows
 _HELP: Final = "`mlspec apply --force package` makes it anew; a Dockerfile edited by hand may copy another bundle"
 
 
-class Expected:
+class ExpectedPredictions:
     """The bundle's own answers to a few rows that stand for all.
 
     Each row goes alone, here and there: in a batch a model that minds its padding may answer otherwise, and which rows

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from mlspec.docker.engine import failure
+from mlspec.docker.docker_engine import failure
 from mlspec.errors import StageError
 
 _GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mlspec.aws import account
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.converge import carry_out, nameless
 from mlspec.aws.error_messages import PUSH, told
 from mlspec.errors import StageError
@@ -22,7 +22,7 @@ def main(job: Job) -> None:
     ship(job, current(job.need(Registry).ecr.region))
 
 
-def ship(job: Job, target: Target) -> None:
+def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     built = image_push.built(job.inputs)
     if built is None:

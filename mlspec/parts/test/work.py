@@ -52,7 +52,9 @@ def robustness(job: Job) -> None:
         flipped[name] = [_change(rows[i], changed[i], before[i], answer) for i, answer in moved[:SHOWN]]
         print(f"{name}: {agreement:.1%} of {len(numbers)} answers stay")
     low = [name for name, entry in found.items() if entry.agreement < options.min_agreement]
-    records.Robustness(passed=not low, min_agreement=options.min_agreement, perturbations=found).write(job.outputs)
+    records.RobustnessResult(passed=not low, min_agreement=options.min_agreement, perturbations=found).write(
+        job.outputs
+    )
     if low:
         raise _refusal(low, found, flipped, options)
 

@@ -21,14 +21,14 @@ from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
-from mlspec.learning.expected_inputs import Expected
+from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.evaluate import undefined_metrics
 from mlspec.parts.train.logged_twice import LoggedTwice
 from mlspec.parts.train.minimum_rows import single_rows
-from mlspec.parts.train.monitors import Monitor, of_run
+from mlspec.parts.train.monitors import MonitoredMetric, of_run
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.model import Custom, ModelSpec
@@ -131,7 +131,7 @@ class Fitting:
         if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
             rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
         folder = self.keep.path.with_name("preprocess")
-        self.trainer.callbacks.insert(0, FirstBatch(Expected(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
+        self.trainer.callbacks.insert(0, FirstBatch(ExpectedInputs(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 
     def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
         train, trainer = self.train, self.trainer
@@ -166,7 +166,7 @@ class Fitting:
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")
 
 
-def _certain(monitor: Monitor) -> Monitor:
+def _certain(monitor: MonitoredMetric) -> MonitoredMetric:
     """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
     if monitor.mode is None:
         message, help = monitor.asked

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from mlspec.errors import StageError
-from mlspec.parts.train.monitors import Monitor
+from mlspec.parts.train.monitors import MonitoredMetric
 from mlspec.parts.train.training_warnings import ambiguous
 from mlspec.stage_result import warn
 
@@ -21,7 +21,7 @@ class LoggedTwice(Checkpoint):
     A Checkpoint for its place in the order: after the module's own hooks, so that what those log is seen.
     """
 
-    def __init__(self, monitors: Iterable[Monitor], root: Path) -> None:
+    def __init__(self, monitors: Iterable[MonitoredMetric], root: Path) -> None:
         self.monitors = {m.name: m.key for m in monitors}
         self.root = root
         self.done = False

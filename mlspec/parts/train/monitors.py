@@ -14,7 +14,7 @@ GOALS: dict[Mode, str] = {"min": "minimize", "max": "maximize"}
 
 
 @dataclass(frozen=True, slots=True)
-class Monitor:
+class MonitoredMetric:
     """A value that decides something in training."""
 
     subject: str
@@ -38,22 +38,24 @@ class Monitor:
         )
 
 
-def of_train(train: TrainSpec) -> Iterator[Monitor]:
+def of_train(train: TrainSpec) -> Iterator[MonitoredMetric]:
     """What the section `train` monitors."""
     kept, stop = train.checkpoint, train.early_stopping
-    yield Monitor("checkpoint", kept.monitor, kept.mode or direction(kept.monitor), ("train", "checkpoint", "mode"))
+    yield MonitoredMetric(
+        "checkpoint", kept.monitor, kept.mode or direction(kept.monitor), ("train", "checkpoint", "mode")
+    )
     if stop is not None:
         mode = stop.mode or direction(stop.monitor)
-        yield Monitor("early stopping", stop.monitor, mode, ("train", "early_stopping", "mode"))
+        yield MonitoredMetric("early stopping", stop.monitor, mode, ("train", "early_stopping", "mode"))
 
 
-def of_sweep(metric: str, goal: str | None) -> Monitor:
+def of_sweep(metric: str, goal: str | None) -> MonitoredMetric:
     """What a sweep optimises."""
     mode = next((mode for mode, word in GOALS.items() if word == goal), None) or direction(metric)
-    return Monitor("sweep", metric, mode, ("sweep", "goal"))
+    return MonitoredMetric("sweep", metric, mode, ("sweep", "goal"))
 
 
-def of_run(train: TrainSpec, sweep: object) -> Iterator[Monitor]:
+def of_run(train: TrainSpec, sweep: object) -> Iterator[MonitoredMetric]:
     """All monitors of a run, `sweep` as its configuration has it."""
     yield from of_train(train)
     if isinstance(sweep, Mapping) and sweep.get("metric"):

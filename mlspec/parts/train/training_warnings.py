@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mlspec.parts.train.monitors import GOALS, Monitor
+from mlspec.parts.train.monitors import GOALS, MonitoredMetric
 from mlspec.sections.metric_names import direction
 from mlspec.sections.train import TrainSpec
 from mlspec.spec.spec_model import Finding
@@ -13,7 +13,7 @@ Lines = Mapping[str, Mapping[str, int]]
 """For each name that a class logs, the methods that log it, each with its line."""
 
 
-def against(monitor: Monitor) -> Finding | None:
+def against(monitor: MonitoredMetric) -> Finding | None:
     """A warning where the declared direction is the opposite of what the name says for certain."""
     certain = direction(monitor.name)
     if certain is None or monitor.mode is None or monitor.mode == certain:
@@ -44,7 +44,7 @@ def idle(train: TrainSpec, epochs: int, limit: str) -> Finding | None:
     return Finding("patience-too-long", ("train", "early_stopping", "patience"), message, help, severity="warning")
 
 
-def twice(monitors: Iterable[Monitor], logged: Lines, file: str) -> Iterator[Finding]:
+def twice(monitors: Iterable[MonitoredMetric], logged: Lines, file: str) -> Iterator[Finding]:
     """Names that training and validation both log."""
     watched = {m.name: (*m.key[:-1], "metric" if m.subject == "sweep" else "monitor") for m in monitors}
     for name, methods in logged.items():

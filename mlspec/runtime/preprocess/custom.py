@@ -122,9 +122,9 @@ def _reader(name: str, described: Mapping[str, Any]) -> Callable[[Row, str, int]
             known = frozenset(described.get("values", ()))
             return lambda row, name, index: _known(category(row, name, index), known)
         case _:
-            from mlspec.runtime.preprocess.image import Image
+            from mlspec.runtime.preprocess.image import ImagePreprocess
 
-            image = Image({"input": name, **described, "raw": True, "mean": 0.0, "std": 1.0}, Path())
+            image = ImagePreprocess({"input": name, **described, "raw": True, "mean": 0.0, "std": 1.0}, Path())
             return lambda row, name, index: image.pixels(value(row, name, index), index).astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from mlspec.runtime.preprocess.image import Image
+from mlspec.runtime.preprocess.image import ImagePreprocess
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.runtime.preprocess.text import FILE as TOKENIZER
 
@@ -82,7 +82,7 @@ def _scale(mean: float, std: float) -> dict[str, float]:
 
 def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
     size = {key: described[key] for key in ("channels", "height", "width", "background") if key in described}
-    plain = Image({"input": name, **size, "mean": 0.0, "std": 1.0}, Path())
+    plain = ImagePreprocess({"input": name, **size, "mean": 0.0, "std": 1.0}, Path())
     total = squares = count = 0.0
     for value in values:
         pixels = plain.pixels(value).astype(np.float64)

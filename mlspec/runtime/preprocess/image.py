@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 
-class Image:
+class ImagePreprocess:
     """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread.
 
     Raw pixels are those of the picture, 0..255.

@@ -53,17 +53,17 @@ def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
     """One kind's preprocessing. Imported only here: an image that serves numbers starts without a tokenizer."""
     match settings["kind"]:
         case "text":
-            from mlspec.runtime.preprocess.text import Text
+            from mlspec.runtime.preprocess.text import TextPreprocess
 
-            return Text(settings, folder)
+            return TextPreprocess(settings, folder)
         case "tabular":
-            from mlspec.runtime.preprocess.tabular import Tabular
+            from mlspec.runtime.preprocess.tabular import TabularPreprocess
 
-            return Tabular(settings, folder)
+            return TabularPreprocess(settings, folder)
         case "image":
-            from mlspec.runtime.preprocess.image import Image
+            from mlspec.runtime.preprocess.image import ImagePreprocess
 
-            return Image(settings, folder)
+            return ImagePreprocess(settings, folder)
         case "class":
             from mlspec.runtime.preprocess.custom import Own
 

@@ -16,7 +16,7 @@ from mlspec.runtime.preprocess.moments import spellings
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-class Tabular:
+class TabularPreprocess:
     """`numbers` float32 [B, n], missing = mean; `categories` int64 [B, m], 0 = unseen or missing.
 
     Raw numbers are those of the row, missing = NaN.

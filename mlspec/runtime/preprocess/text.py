@@ -15,7 +15,7 @@ from mlspec.runtime.preprocess.bundle_errors import BundleError
 FILE = "tokenizer.json"
 
 
-class Text:
+class TextPreprocess:
     """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 [B, L]."""
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:

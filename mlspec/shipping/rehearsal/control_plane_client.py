@@ -19,7 +19,7 @@ _API: Final = "/2015-03-31/functions/"
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TrafficSplit:
     """Where callers are sent: to `version`, and a share `weight` of them to `other`."""
 
     version: str
@@ -47,7 +47,7 @@ class Sandbox:
 
 
 @dataclass(frozen=True)
-class Plane:
+class ControlPlaneClient:
     """The control plane's view of one function and its alias."""
 
     endpoint: str
@@ -55,14 +55,14 @@ class Plane:
     function: str
     alias: str
 
-    def split(self) -> Split | None:
+    def split(self) -> TrafficSplit | None:
         """The alias as it stands; None where there is none. Raises StageError where nobody answers."""
         found = self._get(f"{self.function}/aliases/{self.alias}")
         if found is None:
             return None
         weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         other, weight = next(iter(weights.items()), (None, 0.0))
-        return Split(found["FunctionVersion"], other, float(weight))
+        return TrafficSplit(found["FunctionVersion"], other, float(weight))
 
     def sandbox(self, version: str) -> Sandbox:
         """What that version runs. Raises StageError where there is no such version."""

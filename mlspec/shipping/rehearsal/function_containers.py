@@ -24,7 +24,7 @@ _PORT: Final = 8080
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class FunctionContainer:
     """A running version, answering HTTP on a port of 127.0.0.1."""
 
     id: str
@@ -33,14 +33,16 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Containers:
+class FunctionContainers:
     """The containers of one rehearsal. `zips` has the unpacked zips of functions that run no image."""
 
     docker: Docker
     owner: str
     zips: Path = Path()
 
-    def start(self, version: str, sandbox: Sandbox, ready: Callable[[int], bool], patience: float = 60.0) -> Container:
+    def start(
+        self, version: str, sandbox: Sandbox, ready: Callable[[int], bool], patience: float = 60.0
+    ) -> FunctionContainer:
         """A container of the version, once it answers. Raises StageError with its last words where it does not."""
         port = self._port(sandbox)
         mounts, command = self._code(sandbox, version)
@@ -61,7 +63,7 @@ class Containers:
                 self.remove(id)
                 raise StageError(f"version {version} ends as it starts", help=words)
             time.sleep(0.05)
-        return Container(id, version, published)
+        return FunctionContainer(id, version, published)
 
     def _port(self, sandbox: Sandbox) -> int:
         """The port that the image says it listens on. An image that is not here is pulled."""

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from mlspec.docker.client import Docker, found
 from mlspec.errors import StageError
-from mlspec.shipping.rehearsal.control_plane_client import Plane
-from mlspec.shipping.rehearsal.function_containers import Containers
+from mlspec.shipping.rehearsal.control_plane_client import ControlPlaneClient
+from mlspec.shipping.rehearsal.function_containers import FunctionContainers
 from mlspec.shipping.rehearsal.injected_faults import Faults
-from mlspec.shipping.rehearsal.local_lambda import Answer, Service
+from mlspec.shipping.rehearsal.local_lambda import InvocationResult, LocalLambda
 
 ADMIN: Final = "/_mlspec/"
 _MOST: Final = 16 * 2**20
@@ -30,8 +30,8 @@ _PASSED_ON: Final = ("content-type", "accept", "x-request-id")
 def main(arguments: list[str]) -> None:
     """Serve until SIGTERM; the containers go with it."""
     port, endpoint, region, function, alias, owner, zips = arguments
-    containers = Containers(Docker(found(), dict(os.environ)), owner, Path(zips))
-    service = Service(Plane(endpoint, region, function, alias), containers)
+    containers = FunctionContainers(Docker(found(), dict(os.environ)), owner, Path(zips))
+    service = LocalLambda(ControlPlaneClient(endpoint, region, function, alias), containers)
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler(service))
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -40,17 +40,17 @@ def main(arguments: list[str]) -> None:
     service.close()
 
 
-def handler(service: Service) -> type[BaseHTTPRequestHandler]:
+def handler(service: LocalLambda) -> type[BaseHTTPRequestHandler]:
     """The request handler over a service."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class GatewayHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
             length = self.headers.get("Content-Length") or "0"
             if not length.isdigit() or int(length) > _MOST:
                 self.close_connection = True
-                return self._send(Answer(413, b'{"error": {"message": "the body is too large"}}'))
+                return self._send(InvocationResult(413, b'{"error": {"message": "the body is too large"}}'))
             body = self.rfile.read(int(length))
             try:
                 if self.path.startswith(ADMIN):
@@ -59,12 +59,14 @@ def handler(service: Service) -> type[BaseHTTPRequestHandler]:
                     headers = {k: v for k, v in self.headers.items() if k.lower() in _PASSED_ON}
                     answer = service.call(self.command, self.path, headers, body)
             except StageError as error:
-                answer = Answer(503, json.dumps({"error": {"message": error.message, "help": error.help}}).encode())
+                answer = InvocationResult(
+                    503, json.dumps({"error": {"message": error.message, "help": error.help}}).encode()
+                )
             return self._send(answer)
 
         do_GET = do_POST = do_HEAD = _answer  # noqa: N815 - the library's names
 
-        def _send(self, answer: Answer) -> None:
+        def _send(self, answer: InvocationResult) -> None:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
@@ -77,10 +79,10 @@ def handler(service: Service) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             """Every call is counted; a line for each would fill the disk."""
 
-    return Handler
+    return GatewayHandler
 
 
-def administer(service: Service, request: str, body: bytes) -> Answer:
+def administer(service: LocalLambda, request: str, body: bytes) -> InvocationResult:
     """`numbers?version=&since=`, `invoke?version=`, `faults?version=`, `settle`."""
     parts = urlsplit(request)
     given = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
@@ -95,11 +97,11 @@ def administer(service: Service, request: str, body: bytes) -> Answer:
         case "settle":
             return _json({"versions": service.settle()})
         case _:
-            return Answer(404, b"{}")
+            return InvocationResult(404, b"{}")
 
 
-def _json(value: Any) -> Answer:
-    return Answer(200, json.dumps(value).encode())
+def _json(value: Any) -> InvocationResult:
+    return InvocationResult(200, json.dumps(value).encode())
 
 
 if __name__ == "__main__":

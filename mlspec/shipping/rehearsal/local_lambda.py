@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mlspec.errors import StageError
-from mlspec.shipping.rehearsal.control_plane_client import Plane, Split
-from mlspec.shipping.rehearsal.function_containers import Container, Containers
+from mlspec.shipping.rehearsal.control_plane_client import ControlPlaneClient, TrafficSplit
+from mlspec.shipping.rehearsal.function_containers import FunctionContainer, FunctionContainers
 from mlspec.shipping.rehearsal.injected_faults import Faults, otherwise
 from mlspec.shipping.rehearsal.invocation_counts import Call, Counts
 
@@ -28,7 +28,7 @@ _FRESH: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class InvocationResult:
     """What a caller gets."""
 
     status: int
@@ -38,19 +38,19 @@ class Answer:
 
 
 @dataclass
-class Service:
+class LocalLambda:
     """One function with its alias, on this machine."""
 
-    plane: Plane
-    containers: Containers
+    plane: ControlPlaneClient
+    containers: FunctionContainers
     counts: Counts = field(default_factory=Counts)
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
-        self._running: dict[str, Container] = {}
+        self._running: dict[str, FunctionContainer] = {}
         self._starting: dict[str, threading.Lock] = {}
-        self._split: Split | None = None
+        self._split: TrafficSplit | None = None
         self._read = 0.0
         self._faulty: tuple[str, Faults] = ("", Faults())
         self._served = 0
@@ -60,7 +60,7 @@ class Service:
         with self._lock:
             self._faulty, self._served = (version, faults), 0
 
-    def split(self) -> Split:
+    def split(self) -> TrafficSplit:
         """The alias as it stands. Where the control plane is gone, as it stood last. Raises StageError without one."""
         with self._lock:
             if time.monotonic() - self._read > _FRESH:
@@ -73,7 +73,7 @@ class Service:
                 raise StageError("nothing is deployed here yet", help="mlspec apply --target local")
             return self._split
 
-    def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> InvocationResult:
         """One caller's request, counted for the version that it fell to."""
         split = self.split()
         version = split.other if split.other and self.dice.random() < split.weight else split.version
@@ -83,7 +83,7 @@ class Service:
         self.counts.add(version, Call(time.time(), ms, answer.status >= 500, labels(answer.body)))
         return answer
 
-    def invoke(self, version: str, body: bytes) -> Answer:
+    def invoke(self, version: str, body: bytes) -> InvocationResult:
         """A request to one version, past the alias: counted for none, and harmed by no fault that a person injected."""
         return self._ask(version, Faults(), "POST", "/predict", {"Content-Type": "application/json"}, body)
 
@@ -112,7 +112,7 @@ class Service:
 
     def _ask(
         self, version: str, faults: Faults, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    ) -> InvocationResult:
         try:
             self._crash(version, faults)
             container = self._container(version)
@@ -127,7 +127,7 @@ class Service:
         if faults.wrong and status == 200:
             with contextlib.suppress(ValueError):
                 found = json.dumps(otherwise(json.loads(found), self.dice, faults.wrong)).encode()
-        return Answer(status, found, kind, version)
+        return InvocationResult(status, found, kind, version)
 
     def _crash(self, version: str, faults: Faults) -> None:
         with self._lock:
@@ -147,7 +147,7 @@ class Service:
         self.containers.remove(container.id)
         return "the container was ended for want of memory" if starved else "the container has ended"
 
-    def _container(self, version: str) -> Container:
+    def _container(self, version: str) -> FunctionContainer:
         with self._lock:
             found = self._running.get(version)
             gate = self._starting.setdefault(version, threading.Lock())
@@ -175,8 +175,10 @@ def labels(body: bytes) -> tuple[str, ...]:
     return tuple(str(row["label"]) for row in rows if isinstance(row, dict) and "label" in row)
 
 
-def _failed(version: str, why: str) -> Answer:
-    return Answer(502, json.dumps({"error": {"code": "version-failed", "message": why}}).encode(), version=version)
+def _failed(version: str, why: str) -> InvocationResult:
+    return InvocationResult(
+        502, json.dumps({"error": {"code": "version-failed", "message": why}}).encode(), version=version
+    )
 
 
 def _forward(port: int, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:

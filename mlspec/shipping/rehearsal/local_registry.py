@@ -24,7 +24,7 @@ _MANIFEST: Final = re.compile(rf"/v2/{_NAME}/manifests/(?P<reference>[A-Za-z0-9_
 _CHUNK: Final = 2**20
 
 
-class Store:
+class BlobStore:
     """Blobs and manifests by digest, tags beside them, in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,10 +62,10 @@ class Store:
         return True
 
 
-class Handler(BaseHTTPRequestHandler):
+class RegistryHandler(BaseHTTPRequestHandler):
     """Requests over a store."""
 
-    store: Store
+    store: BlobStore
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -183,15 +183,15 @@ def _error(code: str) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": code.lower().replace("_", " ")}]}).encode()
 
 
-def bound(store: Store) -> type[Handler]:
+def bound(store: BlobStore) -> type[RegistryHandler]:
     """The handler of a server over that store."""
-    return type("Bound", (Handler,), {"store": store})
+    return type("Bound", (RegistryHandler,), {"store": store})
 
 
 def main(arguments: list[str]) -> None:
     """Serve until the process is ended: what is written is whole at every moment."""
     port, folder = arguments
-    ThreadingHTTPServer(("127.0.0.1", int(port)), bound(Store(Path(folder)))).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", int(port)), bound(BlobStore(Path(folder)))).serve_forever()
 
 
 if __name__ == "__main__":

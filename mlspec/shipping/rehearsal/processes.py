@@ -62,7 +62,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Home:
+class RehearsalProcesses:
     """The folder of one project's rehearsal."""
 
     folder: Path

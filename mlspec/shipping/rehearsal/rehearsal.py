@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.docker.client import Docker, found
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import code_of
-from mlspec.shipping.rehearsal.function_containers import Containers
-from mlspec.shipping.rehearsal.processes import FOLDER, Home, python
+from mlspec.shipping.rehearsal.function_containers import FunctionContainers
+from mlspec.shipping.rehearsal.processes import FOLDER, RehearsalProcesses, python
 
 REGISTRY: Final = "127.0.0.1:5000"
 """Where a registry is looked for before one of our own is started."""
@@ -31,7 +31,7 @@ _START: Final = "mlspec apply --target local    starts it"
 class Rehearsal:
     """The rehearsal of one project."""
 
-    home: Home
+    home: RehearsalProcesses
 
     @property
     def owner(self) -> str:
@@ -59,13 +59,13 @@ class Rehearsal:
             command = lambda port: python("mlspec.shipping.rehearsal.local_registry", str(port), folder)  # noqa: E731
             self.home.start(_IMAGES, command, lambda port: _answers(f"127.0.0.1:{port}", "/v2/"))
 
-    def target(self, region: str) -> Target:
+    def target(self, region: str) -> AwsTarget:
         """Where stages ship to. Raises StageError where the rehearsal does not run."""
         plane, own = self.home.process(_PLANE), self.home.process(_IMAGES)
         if plane is None:
             raise StageError("the rehearsal is not running", help=_START)
         registry = REGISTRY if own is None else f"127.0.0.1:{own.port}"
-        return Target("local", region, f"http://127.0.0.1:{plane.port}", registry, ("rehearsal", "rehearsal"))
+        return AwsTarget("local", region, f"http://127.0.0.1:{plane.port}", registry, ("rehearsal", "rehearsal"))
 
     def endpoint(self, region: str, function: str, alias: str) -> str:
         """The address that callers use; started where it does not run."""
@@ -103,7 +103,7 @@ class Rehearsal:
     def stop(self) -> list[str]:
         """End everything that it started; gives what that was."""
         ended = [name for name in (_ENDPOINT, _PLANE, _IMAGES) if self.home.end(name)]
-        containers = Containers(Docker(found(), dict(os.environ)), self.owner)
+        containers = FunctionContainers(Docker(found(), dict(os.environ)), self.owner)
         left = containers.left()
         for id in left:
             containers.remove(id)
@@ -112,7 +112,7 @@ class Rehearsal:
 
 def here() -> Rehearsal:
     """The rehearsal that this process works on."""
-    return Rehearsal(Home(Path(os.environ.get(FOLDER) or Path.cwd() / ".mlspec" / "local")))
+    return Rehearsal(RehearsalProcesses(Path(os.environ.get(FOLDER) or Path.cwd() / ".mlspec" / "local")))
 
 
 def _answers(host: str, path: str) -> bool:

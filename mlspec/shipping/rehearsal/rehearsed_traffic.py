@@ -17,7 +17,7 @@ from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.gateway import ADMIN
 from mlspec.shipping.rehearsal.injected_faults import Faults
 from mlspec.shipping.rehearsal.rehearsal import here
-from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
+from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
 
 _CALLERS: Final = 8
 _PAUSE: Final = 1.0
@@ -29,9 +29,9 @@ class Endpoint:
 
     address: str
 
-    def read(self, version: str, since: float) -> Measured:
+    def read(self, version: str, since: float) -> VersionMetrics:
         """The calls of that version since then, as the endpoint counted them."""
-        return Measured(**self._admin("numbers", version=version, since=str(since)))
+        return VersionMetrics(**self._admin("numbers", version=version, since=str(since)))
 
     def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The version's answer to a row. Raises StageError where it gives none."""
@@ -91,7 +91,9 @@ FAULTS: Final = "MLSPEC_FAULTS"
 """`apply --fault` reaches the stages' processes in this environment variable, as JSON."""
 
 
-def rehearsed(version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str) -> Instruments:
+def rehearsed(
+    version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str
+) -> TrafficMetrics:
     """What the rollout of that version sees through, with the faults that a person asked for."""
     endpoint = Endpoint(here().endpoint(region, function, alias))
     endpoint.harm(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
@@ -108,7 +110,7 @@ def settle(region: str, function: str, alias: str, example: Mapping[str, Any] | 
     return endpoint.address
 
 
-def instruments(endpoint: Endpoint, rows: Sequence[Mapping[str, Any]]) -> Instruments:
+def instruments(endpoint: Endpoint, rows: Sequence[Mapping[str, Any]]) -> TrafficMetrics:
     """What a rollout sees through on this machine. Its waiting is filled with calls of the given rows."""
     wait = lambda seconds: endpoint.drive(rows, seconds)  # noqa: E731 - bound to what is known here
-    return Instruments(endpoint, endpoint, time.time, wait, pause=_PAUSE, hurry=True)
+    return TrafficMetrics(endpoint, endpoint, time.time, wait, pause=_PAUSE, hurry=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlspec.sections.deploy import Rollout
-from mlspec.shipping.rollout.traffic_metrics import Measured
+from mlspec.shipping.rollout.traffic_metrics import VersionMetrics
 from mlspec.spec.types import holds
 
 Ruling = Literal["good", "bad", "too few"]
@@ -22,7 +22,7 @@ class Verdict:
     why: str
 
 
-def judge(plan: Rollout, new: Measured, old: Measured) -> Verdict:
+def judge(plan: Rollout, new: VersionMetrics, old: VersionMetrics) -> Verdict:
     """Whether the new version may have more traffic. `old` is the live version over the same time.
 
     A bound is held against at least `plan.min_requests` calls, and one that cannot be held against so many yet is not
@@ -57,7 +57,7 @@ def _shares(counts: Mapping[str, int], names: set[str]) -> dict[str, float]:
     return {name: (counts.get(name, 0) + 0.5) / total for name in names}
 
 
-def _value(name: str, new: Measured, old: Measured) -> float | None:
+def _value(name: str, new: VersionMetrics, old: VersionMetrics) -> float | None:
     """The number that a bound speaks of; None where nothing was measured yet."""
     asked = new.calls + new.throttles
     match name:
@@ -72,7 +72,7 @@ def _value(name: str, new: Measured, old: Measured) -> float | None:
             return found
 
 
-def _sample(name: str, new: Measured, old: Measured) -> int:
+def _sample(name: str, new: VersionMetrics, old: VersionMetrics) -> int:
     """How many calls stand behind the number; of the mix, at the version that has fewer."""
     if name == "throttle_rate":
         return new.calls + new.throttles
@@ -83,13 +83,13 @@ def _sample(name: str, new: Measured, old: Measured) -> int:
     return new.calls
 
 
-def _at_best(name: str, new: Measured, needed: int) -> float | None:
+def _at_best(name: str, new: VersionMetrics, needed: int) -> float | None:
     """The rate if all calls still to come went well; None for a number that says nothing of a small sample."""
     failed = {"error_rate": new.errors, "throttle_rate": new.throttles}.get(name)
     return None if failed is None else failed / needed
 
 
-def _sentence(name: str, value: float, bound: str, new: Measured, *, at_best: bool) -> str:
+def _sentence(name: str, value: float, bound: str, new: VersionMetrics, *, at_best: bool) -> str:
     if at_best:
         failed = new.errors if name == "error_rate" else new.throttles
         return f"{name} can no longer hold: {failed} of {new.calls + new.throttles} calls failed, and `{bound}` ends it"
@@ -99,7 +99,7 @@ def _sentence(name: str, value: float, bound: str, new: Measured, *, at_best: bo
     return f"{name} is {value:.4g} over {new.calls} calls, and `{bound}` ends it"
 
 
-def _shown(plan: Rollout, new: Measured, old: Measured) -> Iterator[str]:
+def _shown(plan: Rollout, new: VersionMetrics, old: VersionMetrics) -> Iterator[str]:
     """The numbers of a good step, for a person."""
     yield f"{new.calls} calls"
     yield f"{new.errors} error{'' if new.errors == 1 else 's'}"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlspec.aws import alias
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.errors import StageError
-from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
+from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
 
 OURS: Final = "mlspec"
 PREDICTIONS: Final = "Predictions."
@@ -34,12 +34,12 @@ Query = dict[str, Any]
 class CloudWatch:
     """Counts the calls that came through the alias. Numbers arrive a minute or two after the calls."""
 
-    target: Target
+    target: AwsTarget
     function: str
     alias: str
     labels: Sequence[str] = ()
 
-    def read(self, version: str, since: float) -> Measured:
+    def read(self, version: str, since: float) -> VersionMetrics:
         """The calls of `version` since then, from the beginning of that minute on."""
         start = int(since) // _MINUTE * _MINUTE
         minutes = max(1, -(-(int(time.time()) + 1 - start) // _MINUTE))
@@ -48,7 +48,7 @@ class CloudWatch:
         calls, errors, throttles = (int(sum(found[name])) for name in _COUNTS)
         p50, p95, p99 = (max(found[name], default=None) for name in _TIMES)
         labels = {label: int(sum(found[f"label{i}"])) for i, label in enumerate(self.labels)}
-        return Measured(calls, errors, throttles, p50, p95, p99, {name: n for name, n in labels.items() if n})
+        return VersionMetrics(calls, errors, throttles, p50, p95, p99, {name: n for name, n in labels.items() if n})
 
     def _of_lambda(self, version: str, period: int) -> Iterator[Query]:
         where = {"FunctionName": self.function, "Resource": f"{self.function}:{self.alias}"}
@@ -86,10 +86,10 @@ def _query(id: str, namespace: str, metric: str, statistic: str, where: Mapping[
 
 
 @dataclass(frozen=True)
-class Invoker:
+class LambdaInvoker:
     """Calls one version of the function by its number."""
 
-    target: Target
+    target: AwsTarget
     function: str
 
     def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,6 +113,8 @@ class Invoker:
         return found
 
 
-def instruments(target: Target, function: str, alias: str, labels: Sequence[str]) -> Instruments:
+def instruments(target: AwsTarget, function: str, alias: str, labels: Sequence[str]) -> TrafficMetrics:
     """What a rollout in an AWS account sees through."""
-    return Instruments(CloudWatch(target, function, alias, labels), Invoker(target, function), time.time, time.sleep)
+    return TrafficMetrics(
+        CloudWatch(target, function, alias, labels), LambdaInvoker(target, function), time.time, time.sleep
+    )

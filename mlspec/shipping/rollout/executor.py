@@ -16,14 +16,14 @@ from mlspec.aws.alias import Alias
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.abort_check import Verdict, judge
-from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
+from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
 from mlspec.spec.types import duration_seconds
 from mlspec.stage_result import rolled_back, stopped_with
 
 _SINCE = re.compile(r"since (\d+)")
 
 
-class Store(Protocol):
+class AliasStore(Protocol):
     """Where the alias is kept."""
 
     def read(self) -> Alias | None: ...  # noqa: D102
@@ -32,22 +32,22 @@ class Store(Protocol):
         """Raises StageError where somebody else has moved it since it was read."""
 
 
-class Recorder(Protocol):
+class EventRecorder(Protocol):
     """Where is written down what happened; `history.History` is one."""
 
     def add(self, kind: Any, version: str, **known: Any) -> object: ...  # noqa: D102
 
 
 @dataclass
-class Course:
+class RolloutExecutor:
     """One rollout. `check` tries the new version without traffic and raises StageError where it fails."""
 
     plan: Rollout
     name: str
     candidate: str
-    store: Store
-    instruments: Instruments
-    recorder: Recorder
+    store: AliasStore
+    instruments: TrafficMetrics
+    recorder: EventRecorder
     check: Callable[[str], str]
     say: Callable[[str], object]
 
@@ -125,7 +125,7 @@ class Course:
         self._back(live, why, percent, numbers)
         raise self._failed(live.version, why, _FEW if verdict.ruling == "too few" else _AGAIN)
 
-    def _verdict(self, live: Alias, since: float) -> tuple[Verdict, Measured]:
+    def _verdict(self, live: Alias, since: float) -> tuple[Verdict, VersionMetrics]:
         """Look again and again until the numbers are bad, or good for long enough, or there is no more patience."""
         tools = self.instruments
         interval = 0 if tools.hurry else duration_seconds(self.plan.interval)
@@ -144,7 +144,7 @@ class Course:
         end = since + (0 if tools.hurry else duration_seconds(self.plan.interval))
         while True:
             new = tools.meter.read(self.candidate, since)
-            verdict = judge(alone, new, Measured())
+            verdict = judge(alone, new, VersionMetrics())
             if verdict.ruling == "bad":
                 self.say(f"    100 %  {verdict.why}")
                 self._back(replace(live, version=before), verdict.why, 100.0, asdict(new))

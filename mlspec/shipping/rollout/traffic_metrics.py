@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class VersionMetrics:
     """The calls of one version alone, since a moment. Times in ms, None where no call was measured."""
 
     calls: int = 0
@@ -23,14 +23,14 @@ class Measured:
     """How often each label was answered."""
 
 
-class Meter(Protocol):
+class MetricsReader(Protocol):
     """Who counts."""
 
-    def read(self, version: str, since: float) -> Measured:
+    def read(self, version: str, since: float) -> VersionMetrics:
         """The calls of `version` since then (seconds since 1970). Raises StageError where it cannot be known."""
 
 
-class Prober(Protocol):
+class VersionInvoker(Protocol):
     """Who calls one version directly, past the alias."""
 
     def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -38,15 +38,15 @@ class Prober(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Instruments:
+class TrafficMetrics:
     """All that a rollout touches besides the alias.
 
     `now` gives seconds since 1970. `wait` lets that many seconds pass; a rehearsal, which has no callers, sends calls
     of its own meanwhile. `pause` is how long to wait between two looks at the numbers.
     """
 
-    meter: Meter
-    prober: Prober
+    meter: MetricsReader
+    prober: VersionInvoker
     now: Callable[[], float]
     wait: Callable[[float], None]
     pause: float = 15.0

@@ -18,7 +18,7 @@ from mlspec.parts.ci import project_folder
 from mlspec.render.quoting import FILTERS
 from mlspec.render.renderer import render
 from mlspec.source.document import Document
-from mlspec.source.project_context import Surroundings, look
+from mlspec.source.project_context import ProjectContext, look
 from mlspec.source.reader import read
 from mlspec.spec.check import check
 from tests.parts.targets import BASE, LAMBDA
@@ -35,14 +35,14 @@ NAMES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join)
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Document, Surroundings]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Document, ProjectContext]:
     root = tmp_path_factory.mktemp("folder")
     (root / "mlproject.yaml").write_text(SPEC, encoding="utf-8")
     document = read(root / "mlproject.yaml")
     return document, look(document, root)
 
 
-def workflows(project: tuple[Document, Surroundings], prefix: str) -> dict[str, Any]:
+def workflows(project: tuple[Document, ProjectContext], prefix: str) -> dict[str, Any]:
     document, surroundings = project
     checked, _ = check(document, replace(surroundings, prefix=prefix), None, PARTS)
     artifacts = [a for a in make_plan(checked).artifacts if a.path.startswith(".github")]
@@ -61,7 +61,7 @@ def leaves(value: Any, at: tuple[object, ...] = ()) -> Iterator[tuple[tuple[obje
         yield at, value
 
 
-def assert_as_its_twin(project: tuple[Document, Surroundings], prefix: str) -> None:
+def assert_as_its_twin(project: tuple[Document, ProjectContext], prefix: str) -> None:
     twin, made = workflows(project, "twin"), workflows(project, prefix)
     forms = (prefix, project_folder.filter_glob(prefix), project_folder.action_glob(prefix))
     assert made.keys() == twin.keys()
@@ -74,12 +74,12 @@ def assert_as_its_twin(project: tuple[Document, Surroundings], prefix: str) -> N
 
 
 @pytest.mark.parametrize("prefix", ACCEPTED)
-def test_a_folder_stands_in_the_workflows_as_text(project: tuple[Document, Surroundings], prefix: str) -> None:
+def test_a_folder_stands_in_the_workflows_as_text(project: tuple[Document, ProjectContext], prefix: str) -> None:
     assert_as_its_twin(project, prefix)
 
 
 @pytest.mark.parametrize("prefix", REFUSED)
-def test_a_folder_that_no_workflow_can_name_is_refused(project: tuple[Document, Surroundings], prefix: str) -> None:
+def test_a_folder_that_no_workflow_can_name_is_refused(project: tuple[Document, ProjectContext], prefix: str) -> None:
     with pytest.raises(SpecError) as caught:
         workflows(project, prefix)
     (found,) = caught.value.diagnostics
@@ -92,7 +92,7 @@ def test_a_folder_that_no_workflow_can_name_is_refused(project: tuple[Document, 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prefix=NAMES)
 @example(prefix=STEP)
-def test_no_folder_changes_a_workflow(project: tuple[Document, Surroundings], prefix: str) -> None:
+def test_no_folder_changes_a_workflow(project: tuple[Document, ProjectContext], prefix: str) -> None:
     try:
         assert_as_its_twin(project, prefix)
     except SpecError as error:

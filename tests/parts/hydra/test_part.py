@@ -21,7 +21,7 @@ from mlspec.run.hydra_text import written
 from mlspec.sections.experiments import Experiments, Sweep
 from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.sections.train import TrainSpec
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project
 from tests.parts.targets import codes
 
@@ -55,7 +55,7 @@ def composed(folder: Path, project: Project, overrides: list[str]) -> dict[str, 
 
 
 def project(values: Mapping[str, Any], **sections: Any) -> Project:
-    return Project(sections, Surroundings(), values=values)
+    return Project(sections, ProjectContext(), values=values)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.docker.engine import Client
+from mlspec.docker.docker_engine import Client
 from mlspec.parts.package.image_tags import folder_tag, give
 
 pytestmark = pytest.mark.docker

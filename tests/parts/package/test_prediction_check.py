@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.parts.package.prediction_check import Expected
+from mlspec.parts.package.prediction_check import ExpectedPredictions
 from mlspec.parts.package.prediction_difference import difference
 from mlspec.parts.package.sample_rows import rows
 from mlspec.runtime import Predictor
@@ -39,11 +39,11 @@ def test_values_are_compared_by_their_size() -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
-    return Expected(text_bundle(tmp_path_factory.mktemp("b") / "bundle"))
+def expected(tmp_path_factory: pytest.TempPathFactory) -> ExpectedPredictions:
+    return ExpectedPredictions(text_bundle(tmp_path_factory.mktemp("b") / "bundle"))
 
 
-def test_the_bundles_own_answers_pass(expected: Expected) -> None:
+def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
     found = [(200, answer) for answer in expected.answers]
     assert len(found) == len(expected.bodies()) == 3
     assert expected.compare("it", found) == 0
@@ -64,14 +64,14 @@ def test_the_bundles_own_answers_pass(expected: Expected) -> None:
         (200, None, r"otherwise than the bundle"),
     ],
 )
-def test_another_answer_is_refused(status: int, found: Any, message: str, expected: Expected) -> None:
+def test_another_answer_is_refused(status: int, found: Any, message: str, expected: ExpectedPredictions) -> None:
     first, second, _ = expected.answers
     with pytest.raises(StageError, match=message):
         expected.compare("it", [(200, first), (200, second), (status, found)])
 
 
 @pytest.mark.parametrize("found", [None, {}, {"errorMessage": "Task timed out"}, "x"])
-def test_a_function_that_failed_is_refused(found: Any, expected: Expected) -> None:
+def test_a_function_that_failed_is_refused(found: Any, expected: ExpectedPredictions) -> None:
     with pytest.raises(StageError, match=r"it fails: "):
         expected.compare_events("it", [found] * 3)
 

@@ -15,7 +15,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.render.quoting import hydra, yaml
 from mlspec.render.renderer import render
 from mlspec.sections.data import DataSpec, Target
-from mlspec.source.project_context import Surroundings
+from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project
 
 FIRST = Stage(
@@ -70,7 +70,7 @@ class Toys:
         """Render the DVC files and `conf/` of `values`; gives what was written."""
         target = Target(column="y", type="number")
         data = DataSpec(source="raw/a.txt", inputs={"x": "number"}, target=target, remote=remote)
-        project = Project({"data": data}, Surroundings(git=git), values=values)
+        project = Project({"data": data}, ProjectContext(git=git), values=values)
         files = {file.path: file.text for file in render(part.artifacts(project, STAGES), {})}
         files |= {f"conf/{name}/default.yaml": yaml(hydra(section)) + "\n" for name, section in values.items()}
         files[".dvcignore"] += IGNORED

@@ -16,10 +16,10 @@ import pytest
 
 from mlspec.docker.client import Docker
 from mlspec.errors import StageError
-from mlspec.shipping.rehearsal.control_plane_client import Sandbox, Split
-from mlspec.shipping.rehearsal.function_containers import Containers
+from mlspec.shipping.rehearsal.control_plane_client import Sandbox, TrafficSplit
+from mlspec.shipping.rehearsal.function_containers import FunctionContainers
 from mlspec.shipping.rehearsal.injected_faults import Faults
-from mlspec.shipping.rehearsal.local_lambda import Answer, Service
+from mlspec.shipping.rehearsal.local_lambda import InvocationResult, LocalLambda
 from tests.shipping.rehearsal.image import build
 
 ROW = json.dumps({"answer": "yes"}).encode()
@@ -31,11 +31,11 @@ class Plan:
     """A control plane in memory."""
 
     image: str
-    alias: Split | None = None
+    alias: TrafficSplit | None = None
     modes: dict[str, str] = field(default_factory=dict)
     reachable: bool = True
 
-    def split(self) -> Split | None:
+    def split(self) -> TrafficSplit | None:
         if not self.reachable:
             raise StageError("the control plane does not answer")
         return self.alias
@@ -51,24 +51,24 @@ def image(docker: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def plane(image: str) -> Plan:
-    return Plan(image, Split("1"))
+    return Plan(image, TrafficSplit("1"))
 
 
 @pytest.fixture
-def service(docker: str, plane: Plan) -> Iterator[Service]:
-    containers = Containers(Docker(docker, dict(os.environ)), uuid.uuid4().hex)
-    made = Service(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
+def service(docker: str, plane: Plan) -> Iterator[LocalLambda]:
+    containers = FunctionContainers(Docker(docker, dict(os.environ)), uuid.uuid4().hex)
+    made = LocalLambda(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
     yield made
     made.close()
     assert containers.left() == []
 
 
-def call(service: Service, times: int = 1) -> list[Answer]:
+def call(service: LocalLambda, times: int = 1) -> list[InvocationResult]:
     return [service.call("POST", "/predict", JSON, ROW) for _ in range(times)]
 
 
-def test_calls_are_drawn_by_the_weight_and_counted_apart(service: Service, plane: Plan) -> None:
-    plane.alias = Split("1", "2", 0.25)
+def test_calls_are_drawn_by_the_weight_and_counted_apart(service: LocalLambda, plane: Plan) -> None:
+    plane.alias = TrafficSplit("1", "2", 0.25)
     began = time.time()
     drawn = Counter(answer.version for answer in call(service, 200))
     assert 30 <= drawn["2"] <= 70
@@ -78,9 +78,9 @@ def test_calls_are_drawn_by_the_weight_and_counted_apart(service: Service, plane
     assert service.counts.since("2", time.time() + 1)["calls"] == 0
 
 
-def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: Service, plane: Plan) -> None:
+def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, plane: Plan) -> None:
     assert call(service)[0].version == "1"
-    plane.alias = Split("2")
+    plane.alias = TrafficSplit("2")
     assert service.settle() == ("2",)
     assert len(service.containers.left()) == 1
     service._read = 0.0  # what was read before may hold for half a second
@@ -90,20 +90,20 @@ def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: Service, plane
     assert service.containers.left() == []
 
 
-def test_where_the_control_plane_is_gone_callers_are_served_on(service: Service, plane: Plan) -> None:
+def test_where_the_control_plane_is_gone_callers_are_served_on(service: LocalLambda, plane: Plan) -> None:
     call(service)
     plane.reachable = False
     service._read = 0.0
     assert call(service)[0].status == 200
 
 
-def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(service: Service, plane: Plan) -> None:
+def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(service: LocalLambda, plane: Plan) -> None:
     plane.modes["2"] = "crash"
     answer = service.invoke("2", ROW)
     assert answer.status == 502
     assert b"ends as it starts" in answer.body
     assert b"no module named model" in answer.body
-    plane.alias = Split("1", "2", 0.5)
+    plane.alias = TrafficSplit("1", "2", 0.5)
     with pytest.raises(StageError, match="version 2 ends as it starts"):
         service.settle()
     answers = call(service, 8)
@@ -111,7 +111,7 @@ def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(ser
     assert {answer.status for answer in answers if answer.version == "2"} == {502}
 
 
-def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: Service, plane: Plan) -> None:
+def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: LocalLambda, plane: Plan) -> None:
     plane.modes["1"] = "leaky"
     answers = []
     for _ in range(40):
@@ -123,18 +123,18 @@ def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: S
     assert service.counts.since("1", 0)["errors"] == 1
 
 
-def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: Service, plane: Plan) -> None:
+def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: LocalLambda, plane: Plan) -> None:
     plane.modes |= {"2": "slow", "3": "wrong", "4": "failing"}
     for version in "234":
-        plane.alias, service._read = Split(version), 0.0
+        plane.alias, service._read = TrafficSplit(version), 0.0
         call(service, 3)
     assert service.counts.since("2", 0)["p50_ms"] >= 200
     assert service.counts.since("3", 0)["labels"] == {"no": 3}
     assert service.counts.since("4", 0)["errors"] == 3
 
 
-def test_faults_harm_one_version_and_only_its_callers(service: Service, plane: Plan) -> None:
-    plane.alias = Split("1", "2", 0.5)
+def test_faults_harm_one_version_and_only_its_callers(service: LocalLambda, plane: Plan) -> None:
+    plane.alias = TrafficSplit("1", "2", 0.5)
     service.harm("2", Faults(error_rate=1.0))
     statuses = {(answer.version, answer.status) for answer in call(service, 20)}
     assert statuses == {("1", 200), ("2", 502)}
@@ -149,7 +149,7 @@ def test_faults_harm_one_version_and_only_its_callers(service: Service, plane: P
     assert {answer.status for answer in call(service, 10)} == {200}
 
 
-def test_a_crash_injected_is_an_error_and_the_next_call_starts_it_again(service: Service) -> None:
+def test_a_crash_injected_is_an_error_and_the_next_call_starts_it_again(service: LocalLambda) -> None:
     service.harm("1", Faults(crash=2))
     statuses = [answer.status for answer in call(service, 4)]
     assert statuses[0] == 200
@@ -159,7 +159,7 @@ def test_a_crash_injected_is_an_error_and_the_next_call_starts_it_again(service:
     assert call(service)[0].status == 200
 
 
-def test_before_the_first_deployment_callers_are_told_so(service: Service, plane: Plan, tmp_path: Path) -> None:
+def test_before_the_first_deployment_callers_are_told_so(service: LocalLambda, plane: Plan, tmp_path: Path) -> None:
     plane.alias = None
     with pytest.raises(StageError, match="nothing is deployed here yet"):
         call(service)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.docker.registry_client import Registry
-from mlspec.shipping.rehearsal.processes import Home, python
+from mlspec.docker.registry_client import RegistryClient
+from mlspec.shipping.rehearsal.processes import RehearsalProcesses, python
 from mlspec.shipping.rehearsal.rehearsal import _answers
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[str]:
-    home = Home(tmp_path / "local")
+    home = RehearsalProcesses(tmp_path / "local")
     process = home.start(
         "registry",
         lambda port: python("mlspec.shipping.rehearsal.local_registry", str(port), str(tmp_path / "images")),
@@ -43,15 +43,15 @@ def test_what_docker_pushes_it_pulls_again_by_its_digest(docker: str, host: str,
     run(docker, "push", tag)
     again = run(docker, "push", tag)
     assert "Layer already exists" in again
-    found = Registry(host).manifest("team/tiny", "v1")
+    found = RegistryClient(host).manifest("team/tiny", "v1")
     assert found is not None
-    assert Registry(host).labels("team/tiny", found.digest) == {"io.mlspec.release": "yes"}
+    assert RegistryClient(host).labels("team/tiny", found.digest) == {"io.mlspec.release": "yes"}
     run(docker, "rmi", tag)
     by_digest = f"{host}/team/tiny@{found.digest}"
     run(docker, "pull", by_digest)
     assert run(docker, "image", "inspect", "--format", "{{.Config.Labels}}", by_digest) == "map[io.mlspec.release:yes]"
     run(docker, "rmi", by_digest)
-    assert Registry(host).manifest("team/tiny", "v2") is None
+    assert RegistryClient(host).manifest("team/tiny", "v2") is None
 
 
 def ask(host: str, method: str, path: str, body: bytes = b"") -> tuple[int, str]:

@@ -7,21 +7,21 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mlspec.shipping.rehearsal.processes import Home, Process
+from mlspec.shipping.rehearsal.processes import Process, RehearsalProcesses
 
 
-def running(home: Home) -> Process:
+def running(home: RehearsalProcesses) -> Process:
     """A process of that home, which listens on nothing."""
     return home.start("plane", lambda port: [sys.executable, "-c", "import time; time.sleep(600)"], lambda port: True)
 
 
 def test_a_copied_project_never_ends_the_processes_of_the_first(tmp_path: Path) -> None:
-    first = Home(tmp_path / "one" / ".mlspec" / "local")
+    first = RehearsalProcesses(tmp_path / "one" / ".mlspec" / "local")
     process = running(first)
     try:
         assert first.process("plane") == process
         shutil.copytree(tmp_path / "one", tmp_path / "two")
-        second = Home(tmp_path / "two" / ".mlspec" / "local")
+        second = RehearsalProcesses(tmp_path / "two" / ".mlspec" / "local")
         assert second.process("plane") is None
         assert second.end("plane") is False
         second.remember("example", {"a": 1})
@@ -34,11 +34,11 @@ def test_a_copied_project_never_ends_the_processes_of_the_first(tmp_path: Path) 
 
 
 def test_a_moved_project_keeps_its_processes(tmp_path: Path) -> None:
-    first = Home(tmp_path / "one" / ".mlspec" / "local")
+    first = RehearsalProcesses(tmp_path / "one" / ".mlspec" / "local")
     process = running(first)
     try:
         (tmp_path / "one").rename(tmp_path / "two")
-        moved = Home(tmp_path / "two" / ".mlspec" / "local")
+        moved = RehearsalProcesses(tmp_path / "two" / ".mlspec" / "local")
         found = moved.process("plane")
         assert found is not None
         assert asdict(found) == asdict(process)

@@ -12,19 +12,19 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from mlspec.aws.aws_target import Target
+from mlspec.aws.aws_target import AwsTarget
 from mlspec.errors import StageError
-from mlspec.shipping.rollout.cloudwatch import CloudWatch, Invoker
+from mlspec.shipping.rollout.cloudwatch import CloudWatch, LambdaInvoker
 
 
-def put(target: Target, namespace: str, metric: str, value: float, **where: str) -> None:
+def put(target: AwsTarget, namespace: str, metric: str, value: float, **where: str) -> None:
     dimensions = [{"Name": name, "Value": value} for name, value in where.items()]
     data = {"MetricName": metric, "Dimensions": dimensions, "Value": value, "Timestamp": datetime.now(UTC)}
     target.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
 
 
 @pytest.fixture
-def split(target: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+def split(target: AwsTarget, monkeypatch: pytest.MonkeyPatch) -> AwsTarget:
     """An alias that splits calls between 1 and 2."""
     answer = {"Name": "live", "FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}}
     stub = Stubber(target.client("lambda"))
@@ -34,7 +34,7 @@ def split(target: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
     return target
 
 
-def test_each_version_has_its_own_numbers(split: Target) -> None:
+def test_each_version_has_its_own_numbers(split: AwsTarget) -> None:
     for version, calls, errors in (("1", 90, 1), ("2", 10, 4)):
         where = {"FunctionName": "cola", "Resource": "cola:live", "ExecutedVersion": version}
         put(split, "AWS/Lambda", "Invocations", calls, **where)
@@ -47,7 +47,7 @@ def test_each_version_has_its_own_numbers(split: Target) -> None:
     assert (old.calls, old.errors, dict(old.labels)) == (90, 1, {"yes": 45})
 
 
-def test_times_are_the_worst_of_the_window(target: Target) -> None:
+def test_times_are_the_worst_of_the_window(target: AwsTarget) -> None:
     results = [("calls", [60.0, 60.0]), ("errors", []), ("throttles", []), ("p50", [8.0]), ("p95", [20.0, 310.0])]
     answer = [{"Id": id + "_ms" * (id[0] == "p"), "Values": values, "Timestamps": []} for id, values in results]
     stub = Stubber(target.client("cloudwatch"))
@@ -58,7 +58,7 @@ def test_times_are_the_worst_of_the_window(target: Target) -> None:
     assert (found.calls, found.p50_ms, found.p95_ms, found.p99_ms) == (120, 8.0, 310.0, None)
 
 
-def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target: Target) -> None:
+def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target: AwsTarget) -> None:
     def body(value: object) -> StreamingBody:
         raw = json.dumps(value).encode()
         return StreamingBody(io.BytesIO(raw), len(raw))
@@ -69,7 +69,7 @@ def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target:
     failed = {"errorMessage": "Runtime exited with error: exit status 1", "errorType": "Runtime.ExitError"}
     stub.add_response("invoke", {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body(failed)}, asked)
     stub.activate()
-    prober = Invoker(target, "cola")
+    prober = LambdaInvoker(target, "cola")
     assert prober.invoke("7", {"sentence": "a cat"}) == {"label": "yes"}
     with pytest.raises(StageError, match="version 7 of cola fails: Runtime exited with error"):
         prober.invoke("7", {"sentence": "a cat"})

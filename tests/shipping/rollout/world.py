@@ -9,8 +9,8 @@ from typing import Any
 from mlspec.aws.alias import Alias
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
-from mlspec.shipping.rollout.executor import Course
-from mlspec.shipping.rollout.traffic_metrics import Instruments, Measured
+from mlspec.shipping.rollout.executor import RolloutExecutor
+from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
 
 START = 1_000_000.0
 
@@ -77,20 +77,20 @@ class World:
         for version, share in shares.items():
             self.counted.setdefault(version, []).append((self.time, self.rate * seconds * share))
 
-    def read(self, version: str, since: float) -> Measured:
+    def read(self, version: str, since: float) -> VersionMetrics:
         self._alive()
         calls = round(sum(count for at, count in self.counted.get(version, []) if at > since))
         how = self.behaviours.get(version, Behaviour())
         p95 = how.p95_ms if calls else None
         labels = {name: round(calls * share) for name, share in how.labels.items()}
-        return Measured(calls, round(calls * how.error_rate), 0, p95, p95, p95, labels)
+        return VersionMetrics(calls, round(calls * how.error_rate), 0, p95, p95, p95, labels)
 
     def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         raise AssertionError("a course calls its own check")
 
-    def course(self, plan: Rollout, candidate: str = "2", check: Callable[[str], str] | None = None) -> Course:
-        tools = Instruments(self, self, lambda: self.time, self.wait)
-        return Course(plan, "live", candidate, _Store(self), tools, self, check or (lambda version: "3 rows"),
+    def course(self, plan: Rollout, candidate: str = "2", check: Callable[[str], str] | None = None) -> RolloutExecutor:
+        tools = TrafficMetrics(self, self, lambda: self.time, self.wait)
+        return RolloutExecutor(plan, "live", candidate, _Store(self), tools, self, check or (lambda version: "3 rows"),
                       self.said.append)  # fmt: skip
 
     @property

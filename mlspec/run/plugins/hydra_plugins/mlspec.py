@@ -3,5 +3,5 @@
 from mlspec.run import sweeper
 
 
-class SpecSweeper(sweeper.SpecSweeper):
+class SpecSweeper(sweeper.BaseSpecSweeper):
     """The sweeper that `conf/config.yaml` names."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.docker.container import _response
-from mlspec.docker.engine import Client, failure
+from mlspec.docker.docker_engine import Client, failure
 from mlspec.errors import StageError
 from mlspec.parts.package.base_image import pin
 from mlspec.parts.package.image_check import INDEXES, _architecture, _kind, _size
