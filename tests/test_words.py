@@ -82,7 +82,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/report/",
     "mlspec/run/",
     "mlspec/runtime/",
-    "mlspec/sections/",
     "mlspec/shipping/",
     "mlspec/source/",
     "mlspec/spec/",

@@ -89,7 +89,7 @@ def check(project: Project) -> Iterator[Finding]:
             help = suggest(monitor.name, known, "logged are")
             yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
         elif monitor.mode is None:
-            yield Finding("direction-not-known", at, *monitor.asked)
+            yield Finding("direction-not-known", at, *monitor.no_direction)
         elif found := training_warnings.against(monitor):
             yield found
     yield from _twice(project, train)
