@@ -83,8 +83,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/run/",
     "mlspec/runtime/",
     "mlspec/shipping/",
-    "mlspec/source/",
-    "mlspec/spec/",
     "mlspec/workspace/",
     "mlspec/__init__.py",
     "mlspec/__main__.py",

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.file_names import MAX_STEM
-from mlspec.spec.types import shown, usable
+from mlspec.spec.types import schema_pattern, usable
 
 WILDCARDS = "*?["
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -109,6 +109,6 @@ def _fault(message: str, help: str) -> PydanticCustomError:
 Source = Annotated[
     str,
     AfterValidator(_checked),
-    shown(r"(?:https?|s3)://\S+|(?![/~]|[A-Za-z]:\\)(?!(?:.*/)?\.\.(?:/|$))(?!.*://)[^\\]*[^\\\s][^\\]*"),
+    schema_pattern(r"(?:https?|s3)://\S+|(?![/~]|[A-Za-z]:\\)(?!(?:.*/)?\.\.(?:/|$))(?!.*://)[^\\]*[^\\\s][^\\]*"),
 ]
 """A path or glob in the project, an https:// or s3:// URL, or a callable `module:function`."""

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.sections.registry import REGION
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Bound, Duration, SecretRef, shown
+from mlspec.spec.types import Bound, Duration, SecretRef, schema_pattern
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
                     3653]  # fmt: skip
@@ -33,7 +33,7 @@ class FunctionUrl(SpecModel):
         "function-url", description="Lambda function URL, or an HTTP API of Amazon API Gateway"
     )
     auth: Literal["iam", "none"] = Field("iam", description="Authorization: IAM-signed requests only, or none (public)")
-    cors_origins: list[Annotated[str, AfterValidator(_origin), shown(_ORIGIN), Field(max_length=253)]] = Field(
+    cors_origins: list[Annotated[str, AfterValidator(_origin), schema_pattern(_ORIGIN), Field(max_length=253)]] = Field(
         [],
         description="Web origins that may call it from a browser (CORS)",
         max_length=100,

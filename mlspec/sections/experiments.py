@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.spec.file_names import FileStem
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import shown
+from mlspec.spec.types import schema_pattern
 
 Scalar = bool | int | float | str | None
 
@@ -21,7 +21,7 @@ def _without_dots(name: str) -> str:
     return name
 
 
-Experiment = Annotated[FileStem, AfterValidator(_without_dots), shown(r"[A-Za-z0-9][\w-]*")]
+Experiment = Annotated[FileStem, AfterValidator(_without_dots), schema_pattern(r"[A-Za-z0-9][\w-]*")]
 """The name of an experiment. Hydra reads a dot in `experiment=NAME` as a path separator."""
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import shown
+from mlspec.spec.types import schema_pattern
 
 REPOSITORY = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 """A repository name, as Amazon ECR's API defines it (CreateRepository, repositoryName)."""
@@ -28,7 +28,7 @@ def _repository(name: str) -> str:
 class Ecr(SpecModel):
     """A repository in Amazon ECR."""
 
-    repository: Annotated[str, AfterValidator(_repository), shown(REPOSITORY)] = Field(
+    repository: Annotated[str, AfterValidator(_repository), schema_pattern(REPOSITORY)] = Field(
         description="Repository name; use one repository per project", examples=["cola", "team/cola"]
     )
     region: str = Field(pattern=REGION, description="AWS region of the repository", examples=["eu-west-1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.parts.train import training_warnings
@@ -19,7 +20,6 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
