@@ -56,7 +56,7 @@ def test_a_label_of_a_million_characters(tmp_path: Path, name: str, place: str) 
     write(tmp_path, {f"data/{name}": contents(name, LONG)})
     error = refused(tmp_path, source=f"data/{name}")
     assert f"data/{name} {place}: the label in `label` has 1,300,000 characters, the limit is 200" in error.message
-    assert "data.target.column names it" in error.help
+    assert "data.target.column is the column of labels" in error.help
     declared = refused(tmp_path, source=f"data/{name}", target={"column": "label", "labels": ["no", "yes"]})
     assert f"is not one of: no, yes: 1 row\n      data/{name} {place}: 'xxx" in declared.message
 
@@ -103,7 +103,8 @@ def test_a_category_that_is_a_text(tmp_path: Path, length: int) -> None:
     write(tmp_path, {"data/a.csv": "\n".join(["size,label", *lines])})
     error = refused(tmp_path, source="data/a.csv", inputs={"size": "category"})
     assert (
-        f"size has more than 1,000 characters (the longest {length:,}): 1 row\n      data/a.csv line 5" in error.message
+        f"size is longer than 1,000 characters (maximum in the data: {length:,}): 1 row\n      data/a.csv line 5"
+        in error.message
     )
     assert '`data: {inputs: {"size": text}}`' in error.help
     if length < 1_000_000:
