@@ -62,7 +62,7 @@ PENDING: tuple[str, ...] = (
     "mlspec/explanations/",
     "mlspec/learning/",
     "mlspec/parts/ci/",
-    "mlspec/parts/data/",
+    "mlspec/parts/data/explain/",
     "mlspec/parts/deploy/",
     "mlspec/parts/dvc/",
     "mlspec/parts/evaluate/",
