@@ -1,0 +1,131 @@
+"""What was packaged, image or zip, and the checks that it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.image_labels import from_labels
+from mlspec.records.record_file import OPTIONAL, Finite, Record, Value
+
+
+class Example(Value):
+    """A row, and what the bundle predicts for it: how a deployment verifies a new version without the bundle."""
+
+    row: Mapping[str, JsonValue]
+    answer: Mapping[str, JsonValue]
+
+
+class SizeCheck(Value):
+    """A size and its limit."""
+
+    bytes: int
+    max_bytes: int
+
+
+class HttpCheck(Value):
+    """The image's server over HTTP, without a network, with a writable root."""
+
+    rows: int
+    difference: Finite = Field(description="Largest difference from the bundle's predictions")
+    seconds: Finite = Field(description="From the start of the container to the first answer")
+    writes: tuple[str, ...] = Field((), description="Files written outside of /tmp; none in an image that passed")
+
+
+class LockedCheck(Value):
+    """The image without a network, with a read-only root; for Lambda with the function's memory, in the emulator."""
+
+    rows: int
+    difference: Finite
+    seconds: Finite
+    peak: int | None = Field(None, description="Bytes of memory; null where they cannot be read")
+    memory_mb: int | None = Field(None, description="The limit; null without a function")
+    emulator: bool | None = Field(None, description="Whether it ran in Lambda's emulator", json_schema_extra=OPTIONAL)
+    why: str = Field("", description="Why the emulator was not used", json_schema_extra=OPTIONAL)
+
+
+class ImageProof(Value):
+    """The checks that an image passed."""
+
+    manifest: str = Field(description="Media type of the manifest, `single` where the engine does not report it")
+    architecture: str
+    size: SizeCheck
+    network: Literal["none"] = "none"
+    http: HttpCheck
+    locked: LockedCheck
+    examples: tuple[Example, ...] = ()
+    asked: str = Field("", description="Digest of the options that the checks depend on", json_schema_extra=OPTIONAL)
+
+
+class ZipProof(Value):
+    """The checks that a zip passed. The keys from `rows` on are missing where this machine cannot run it."""
+
+    size: SizeCheck
+    examples: tuple[Example, ...] = ()
+    emulator: bool = Field(description="Whether it ran in Lambda's emulator")
+    why: str = Field("", description="Why not", json_schema_extra=OPTIONAL)
+    rows: int | None = Field(None, json_schema_extra=OPTIONAL)
+    difference: Finite | None = Field(None, json_schema_extra=OPTIONAL)
+    seconds: Finite | None = Field(None, json_schema_extra=OPTIONAL)
+    peak: int | None = Field(None, description="Bytes of memory", json_schema_extra=OPTIONAL)
+    memory_mb: int | None = Field(None, description="The function's memory", json_schema_extra=OPTIONAL)
+
+
+class PackagedBundle(Record):
+    """What image and zip have in common."""
+
+    FILE: ClassVar[str] = "image.json"
+    STAGE: ClassVar[str] = "image"
+
+    labels: Mapping[str, str] = Field({}, description="Provenance and signature of the bundle, as labels of an image")
+
+    @property
+    def provenance(self) -> BundleProvenance:
+        """What led to the bundle in it; empty where the labels do not say."""
+        return from_labels(self.labels)[0] or BundleProvenance()
+
+    @property
+    def signature(self) -> BundleSignature | None:
+        """The signature of the bundle in it; None where the labels do not hold it."""
+        return from_labels(self.labels)[1]
+
+
+class PackagedImage(PackagedBundle):
+    """An image in the Docker engine of this machine. It is referred to by `id`: a later build may take over its tag."""
+
+    kind: Literal["image"] = "image"
+    image: str = Field(description="Its name in Docker")
+    id: str = Field(description="Docker's id: the digest of its configuration or of its manifest")
+    base: str = Field("", description="The base image, with the digest that it was built on")
+    platform: str = Field(description="linux/amd64 or linux/arm64")
+    size_bytes: int
+    max_size_bytes: int
+    layers: tuple[str, ...] = ()
+    proof: ImageProof
+
+
+class PackagedZip(PackagedBundle):
+    """A zip for Lambda."""
+
+    kind: Literal["zip"]
+    file: str = Field(description="Path in the project")
+    sha256: str
+    code_sha256: str = Field(description="The same in base64, as Lambda reports it")
+    runtime: str
+    handler: str
+    architecture: str
+    size_bytes: int
+    unpacked_bytes: int
+    max_size_bytes: int
+    direct: bool = Field(description="Whether it is small enough for Lambda to accept it without S3")
+    proof: ZipProof
+
+
+def find_packaged(artifacts: Path) -> PackagedImage | PackagedZip | None:
+    """What was packaged last; None where the file is missing or damaged."""
+    return PackagedImage.find(artifacts) or PackagedZip.find(artifacts)
