@@ -6,7 +6,7 @@ from typing import Any
 
 from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
 from mlspec.records.packaged import (
-    Example,
+    ExamplePrediction,
     HttpCheck,
     ImageProof,
     LockedCheck,
@@ -24,7 +24,7 @@ SIGNATURE = BundleSignature(
     graph=SignatureGraph(inputs=("input_ids", "attention_mask"), output="logits"),
 )
 EXAMPLES = (
-    Example(
+    ExamplePrediction(
         row={"sentence": "home"},
         answer={"label": "yes", "score": 0.9, "probabilities": {"no": 0.1, "yes": 0.9}},
     ),

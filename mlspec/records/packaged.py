@@ -14,7 +14,7 @@ from mlspec.records.image_labels import from_labels
 from mlspec.records.record_file import OPTIONAL, Finite, Record, Value
 
 
-class Example(Value):
+class ExamplePrediction(Value):
     """A row, and what the bundle predicts for it: how a deployment verifies a new version without the bundle."""
 
     row: Mapping[str, JsonValue]
@@ -58,7 +58,7 @@ class ImageProof(Value):
     network: Literal["none"] = "none"
     http: HttpCheck
     locked: LockedCheck
-    examples: tuple[Example, ...] = ()
+    examples: tuple[ExamplePrediction, ...] = ()
     asked: str = Field("", description="Digest of the options that the checks depend on", json_schema_extra=OPTIONAL)
 
 
@@ -66,7 +66,7 @@ class ZipProof(Value):
     """The checks that a zip passed. The keys from `rows` on are missing where this machine cannot run it."""
 
     size: SizeCheck
-    examples: tuple[Example, ...] = ()
+    examples: tuple[ExamplePrediction, ...] = ()
     emulator: bool = Field(description="Whether it ran in Lambda's emulator")
     why: str = Field("", description="Why not", json_schema_extra=OPTIONAL)
     rows: int | None = Field(None, json_schema_extra=OPTIONAL)

@@ -16,7 +16,7 @@ from mlspec.records.gates import Gate, Gates
 from mlspec.records.image_labels import labels
 from mlspec.records.lineage import GitState, Lineage, LineageMetrics
 from mlspec.records.packaged import (
-    Example,
+    ExamplePrediction,
     HttpCheck,
     ImageProof,
     LockedCheck,
@@ -112,7 +112,7 @@ RECORDS: list[Record] = [
             size=SizeCheck(bytes=5, max_bytes=9),
             http=HttpCheck(rows=1, difference=0.0, seconds=0.5),
             locked=LockedCheck(rows=1, difference=0.0, seconds=0.5, peak=None, emulator=False, why="absent"),
-            examples=(Example(row={"sentence": "home"}, answer={"label": "yes"}),),
+            examples=(ExamplePrediction(row={"sentence": "home"}, answer={"label": "yes"}),),
             asked="6" * 64,
         ),
     ),

@@ -18,7 +18,7 @@ from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import kept as kept_preprocess
 from mlspec.learning.split_rows import Rows, load
-from mlspec.parts.export.lineage import read_lineage
+from mlspec.parts.export.bundle_lineage import read_lineage
 from mlspec.parts.export.onnx_graph import OUTPUT, write
 from mlspec.parts.export.parity import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
