@@ -12,8 +12,8 @@ from mlspec.records.record_file import OPTIONAL, Finite, Record, Value
 class SignatureInput(Value):
     """One input of a request."""
 
-    name: str
-    type: Literal["number", "category", "text", "image"]
+    name: str = Field(description="Key of a request")
+    type: Literal["number", "category", "text", "image"] = Field(description="Kind of input")
     channels: int | None = Field(None, description="Of an image: 1 or 3", json_schema_extra=OPTIONAL)
     height: int | None = Field(None, description="Of an image, in pixels", json_schema_extra=OPTIONAL)
     width: int | None = Field(None, description="Of an image, in pixels", json_schema_extra=OPTIONAL)
@@ -34,8 +34,8 @@ class SignatureOutput(Value):
 class SignatureGraph(Value):
     """Names inside `model.onnx`."""
 
-    inputs: tuple[str, ...]
-    output: str
+    inputs: tuple[str, ...] = Field(description="Inputs of the graph")
+    output: str = Field(description="Output of the graph: logits, or the predicted number")
 
 
 class BundleSignature(Record):
@@ -46,10 +46,10 @@ class BundleSignature(Record):
 
     version: int = Field(1, description="Of this format")
     name: str = Field(description="Name of the project")
-    task: Literal["classification", "regression"]
-    inputs: tuple[SignatureInput, ...]
-    output: SignatureOutput
-    graph: SignatureGraph
+    task: Literal["classification", "regression"] = Field(description="Kind of prediction")
+    inputs: tuple[SignatureInput, ...] = Field(description="What a request contains")
+    output: SignatureOutput = Field(description="What an answer contains")
+    graph: SignatureGraph = Field(description="Names inside the graph")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class GitState(Value):
 
 
 class LineageMetrics(Value):
-    """What the earlier stages measured; a stage that did not run has no key."""
+    """Metrics of the earlier stages; a stage that did not run has no key."""
 
     train: Mapping[str, Measured] | None = Field(
         None, description="Validation, at the best checkpoint", json_schema_extra=OPTIONAL
@@ -41,7 +41,7 @@ class Lineage(Record):
     spec: str = Field(description="Digest of `config`, independent of the order of its keys")
     data: Mapping[str, str] = Field({}, description="Digests of the splits and of schema.json, by file name")
     checkpoint: str = Field(description="Digest of model/best.ckpt")
-    metrics: LineageMetrics = LineageMetrics()
+    metrics: LineageMetrics = Field(LineageMetrics(), description="What the earlier stages measured")
     config: Mapping[str, JsonValue] = Field({}, description="The composed configuration of the export")
     packages: Mapping[str, str] = Field({}, description="Releases of Python, mlspec and the libraries, by name")
     files: Mapping[str, str] = Field({}, description="Digests of the other files of the bundle, by path")

@@ -27,9 +27,9 @@ class PushedImage(Value):
 class DeployedFunction(Value):
     """A function that serves the release."""
 
-    name: str
+    name: str = Field(description="Name of the function")
     version: str = Field(description="The version that the alias points to")
-    alias: str
+    alias: str = Field(description="Name of the alias")
     url: str | None = Field(None, description="Endpoint of the alias; null where it has none")
 
 
@@ -37,11 +37,11 @@ class RolloutEvent(Value):
     """One step of a rollout, as in the history of the function."""
 
     kind: str = Field(description="started, step, promoted, returned or rollback")
-    version: str
+    version: str = Field(description="The version that is rolled out")
     time: Finite = Field(0.0, description="Seconds since 1970")
     before: str | None = Field(None, description="The version that was live", json_schema_extra=OPTIONAL)
     percent: Finite | None = Field(None, description="Share of the traffic", json_schema_extra=OPTIONAL)
-    why: str = Field("", json_schema_extra=OPTIONAL)
+    why: str = Field("", description="Reason of the step", json_schema_extra=OPTIONAL)
     numbers: Mapping[str, JsonValue] = Field({}, description="What was measured", json_schema_extra=OPTIONAL)
 
 
