@@ -66,8 +66,8 @@ _INTRODUCTION: Final = """\
 
 # Files that stages exchange
 
-Paths are relative to `artifacts/`. Each JSON file is a record in `mlspec/records/`: a frozen class with `read`, `find` and
-`write`. Stages, report and tests use the record; no other code reads or writes the file. Unknown keys are ignored, so that
+Paths are relative to `artifacts/`. Each JSON file is a record in `mlspec/records/`: a frozen class with `read`, `find`
+and `write`. Stages, report and tests use the record; no other code reads or writes the file. Unknown keys are ignored:
 a file of a newer mlspec can be read. A key marked *optional* is missing from the file where it has no value.
 """
 _KINDS: Final = {
