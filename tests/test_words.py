@@ -83,7 +83,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/run/",
     "mlspec/runtime/",
     "mlspec/shipping/",
-    "mlspec/workspace/",
     "mlspec/__init__.py",
     "mlspec/__main__.py",
     "mlspec/child_process.py",
