@@ -1,4 +1,4 @@
-"""The explanation of every diagnostic code: one Markdown file each, in `mlspec/explain/` or in a part's own folder."""
+"""The explanation of every diagnostic code: a Markdown file in `mlspec/explanations/` or `explain/` of a part."""
 
 from __future__ import annotations
 

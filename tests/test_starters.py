@@ -163,7 +163,7 @@ def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
     made[0].mkdir(parents=True)
     for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
         file.write_text("x")
-    starters._take_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    starters._roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
     assert tree(tmp_path).keys() == {"p/a/mine.txt"}
 
 

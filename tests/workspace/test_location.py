@@ -56,7 +56,10 @@ def test_no_command_writes_into_such_a_folder(
 @pytest.mark.parametrize("kind", ["brace", "closing", "hydra", "long", "name"])
 def test_no_project_begins_in_such_a_folder(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = {
-        "name": (tmp_path / "new" / ("n" * 256), "a name in its path has 256 bytes, the limit of the file system is 255")
+        "name": (
+            tmp_path / "new" / ("n" * 256),
+            "a name in its path has 256 bytes, the limit of the file system is 255",
+        )
     }
     folder, reason = (folders(tmp_path) | more)[kind]
     assert main(["init", str(folder), "--template", "tabular", "--name", "x"]) == 1

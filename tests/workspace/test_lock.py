@@ -78,7 +78,10 @@ BAD = {
     "not JSON": ('{"version": 1,\n"files": [\noops\n', "mlspec.lock:3 is not valid JSON"),
     "empty file": ("", "is not valid JSON"),
     "deep": ("[" * 200_000, "is nested too deeply"),
-    "merge": (f"{lock(row())}<<<<<<< HEAD\n=======\n>>>>>>> x\n", "mlspec.lock:4 contains an unresolved merge conflict"),
+    "merge": (
+        f"{lock(row())}<<<<<<< HEAD\n=======\n>>>>>>> x\n",
+        "mlspec.lock:4 contains an unresolved merge conflict",
+    ),
 }
 
 
