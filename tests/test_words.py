@@ -59,7 +59,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/cli/",
     "mlspec/docker/",
     "mlspec/dvc/",
-    "mlspec/explanations/",
     "mlspec/learning/",
     "mlspec/parts/ci/",
     "mlspec/parts/data/",
