@@ -133,7 +133,7 @@ def test_a_second_start_finds_all_in_place(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MlspecError, match="cannot be written"):
+    with pytest.raises(MlspecError, match="cannot write the project"):
         start("text", tmp_path / "file" / "p", "x", "{}")
 
 

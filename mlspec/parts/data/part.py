@@ -1,4 +1,4 @@
-"""The data part: the stages `fetch` and `data`, and where the checks of the section lie."""
+"""The data part: the stages `fetch` and `data`, and the checks of the `data` section."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     data = project.get(DataSpec)
     if data is None:
         return
@@ -34,7 +34,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterable[Stage]:
-    """Fetch where a source is elsewhere, then data."""
+    """`fetch` if a source is remote, then `data`."""
     data = project.get(DataSpec)
     if data is None:
         return
@@ -66,13 +66,13 @@ def stages(project: Project) -> Iterable[Stage]:
 
 
 def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
-    """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
+    """The inputs without those inside another; `data.deps` remain: DVC does not follow links inside a folder."""
     paths = outermost(_inputs(data, project))
     return (*paths, *(path for path in outermost(data.deps) if path not in paths))
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: the code of its callables, files and folders."""
+    """The code of callable sources, and the files and folders that the stage reads."""
     callables = [source for source in data.sources.values() if addresses.is_callable(source)]
     yield from project.surroundings.code_of(*callables)
     yield from watched(data)
