@@ -47,6 +47,16 @@ BANNED: dict[str, str] = {
     r"\bin the way\b": "blocks; already exists",
     r"\bat odds\b": "differs",
     r"\bbears?\b": "supports, tolerates",
+    r"\b(when|where) left out\b": "default: X",
+    r"\bsmall letters\b": "lowercase",
+    r"\banew\b": "again",
+    r"\b(any|every)body\b": "name who: anyone on the internet, all clients",
+    r"\bpassed over\b": "skipped",
+    r"\bspeaks? of\b": "is about, refers to",
+    r"\bat fault\b": "invalid, the cause",
+    r"\bas (it|they) stands?\b": "raw, unchanged",
+    r"\bby way of\b": "through",
+    r"\bturn(s|ed)? away\b": "throttle, reject",
 }
 """Patterns that no text of mlspec has, each with what an engineer would say. `docs/glossary.md` explains them."""
 
