@@ -1,6 +1,7 @@
 """The folder `artifacts/` to frozen data: what each stage left behind, as far as it is there.
 
-The shapes are those of docs/architecture.md. Writes nothing; a part whose file is missing or broken is empty.
+The files are those of docs/architecture/03-plan-to-results.md. Writes nothing; a part whose file is missing or
+broken is empty.
 """
 
 from __future__ import annotations

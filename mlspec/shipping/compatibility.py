@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Signature = Mapping[str, Any]
-"""`signature.json` of a bundle, see docs/architecture.md."""
+"""`signature.json` of a bundle, see docs/architecture/04-model-to-endpoint.md."""
 
 
 def breaking(live: Signature, new: Signature) -> list[str]:

@@ -1,4 +1,4 @@
-"""Raw rows to columns of the types that docs/architecture.md gives, and the values that have no such type."""
+"""Raw rows to typed columns (docs/architecture/03-plan-to-results.md), and the values that do not fit the type."""
 
 from __future__ import annotations
 
