@@ -23,6 +23,7 @@ from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from mlspec.spec.json_schema import json_schema
 from tests.conftest import CHECKOUT
 from tests.pages import PageFile, Shell, follow, steps
+from tests.test_words import BANNED
 
 DOCS = CHECKOUT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
@@ -211,3 +212,11 @@ def test_the_site_builds_with_every_link_anchor_and_page_in_its_navigation(tmp_p
         text,
     )
     assert loaded == []
+
+
+def test_the_glossary_has_every_banned_word() -> None:
+    """What the test of words refuses is in the table of wording, with what to say."""
+    table = (DOCS / "glossary.md").read_text(encoding="utf-8").partition("\n## Wording\n")[2]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+    assert all(len(row) == 2 and row[1].strip() for row in rows)
+    assert [p for p in BANNED if not any(re.search(p, row[0], re.IGNORECASE) for row in rows)] == []

@@ -29,7 +29,7 @@ def test_it_is_short_and_the_two_commands_come_first() -> None:
     assert [c.text for c in commands(README)][:2] == ["make demo", "make test"]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "docs", "bench"])
 def test_make_knows_its_targets(target: str) -> None:
     done = subprocess.run(["make", "-n", target], cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
