@@ -27,6 +27,7 @@ from tests.test_words import BANNED
 
 DOCS = CHECKOUT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
+RECIPES = CHECKOUT / "CONTRIBUTING.md"
 
 
 @pytest.fixture
@@ -154,6 +155,14 @@ def test_the_functions_to_start_reading_at_exist(page: Path) -> None:
     rows = re.findall(r"^\| `(\w+)` \| `([\w/]+\.py)` \|", text, re.MULTILINE)
     assert len(rows) >= 3
     assert [row for row in rows if row[0] not in definitions(CHECKOUT / row[1])] == []
+
+
+def test_the_functions_that_contributing_names_exist() -> None:
+    """In the tables of its recipes: the second column names functions of the module in the third."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]*`[^|]+) \| `(mlspec/[\w/]+\.py)`", RECIPES.read_text(encoding="utf-8"), re.M)
+    named = {(name, file) for names, file in rows for name in re.findall(r"`(\w+)`", names) if not UNNAMED.search(file)}
+    assert len(named) >= 3
+    assert [each for each in sorted(named) if each[0] not in definitions(CHECKOUT / each[1])] == []
 
 
 def test_every_page_that_code_refers_to_exists() -> None:
