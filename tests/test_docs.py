@@ -138,6 +138,9 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     assert [path for path in full if not (CHECKOUT / path.partition("::")[0]).exists()] == []
     modules = {f.relative_to(CHECKOUT / "mlspec").as_posix() for f in (CHECKOUT / "mlspec").rglob("*.py")}
     named = [span for span in spans if re.fullmatch(r"[\w/]+\.py", span) and not UNNAMED.search(span)]
+    pairs = re.findall(r"`(\w+)` \(`([\w/]+\.py)`\)", page.read_text(encoding="utf-8"))
+    placed = [(name, path if path.startswith("mlspec/") else f"mlspec/{path}") for name, path in pairs]
+    assert [pair for pair in placed if pair[0] not in definitions(CHECKOUT / pair[1])] == []
     if "architecture" in page.parts:
         absent = [n for n in named if n not in full and not any(m == n or m.endswith(f"/{n}") for m in modules)]
         assert absent == []
