@@ -88,9 +88,7 @@ PENDING: tuple[str, ...] = (
     "mlspec/runtime/",
     "mlspec/shipping/",
     "templates/",
-    "docs/",
-    "README.md",
-    "CONTRIBUTING.md",
+    "docs/reference.md",
 )
 """What has not been reworded yet: shorter with every change, and empty in the end."""
 
@@ -115,6 +113,8 @@ def relative(file: Path, root: Path = CHECKOUT) -> str:
 def texts(file: Path) -> Iterator[tuple[int, str]]:
     """The texts of a file with their lines: of Python its strings and comments, of others every line."""
     text = file.read_text(encoding="utf-8", errors="replace")
+    if file.name == "glossary.md":
+        text = text.partition("\n## Wording\n")[0]  # the table there names the banned words
     if file.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
         return
