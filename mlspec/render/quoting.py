@@ -154,7 +154,7 @@ def ini(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 FILTERS: dict[str, Callable[[Any], object]] = {

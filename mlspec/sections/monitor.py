@@ -1,6 +1,6 @@
 """Options of `monitor`: what is kept of every prediction, when it counts as drift, and what raises an alarm."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -61,6 +61,8 @@ class Alerts(SpecModel):
 
 class Monitor(SpecModel):
     """Monitoring: what is kept of every prediction, where it is seen, and what raises an alarm."""
+
+    READ_BY_STAGES: ClassVar[bool] = False
 
     elasticsearch: Elasticsearch | None = Field(
         None, description="Keep predictions in Elasticsearch, see them in Kibana"

@@ -5,7 +5,7 @@ text again, and a build starts with hundreds of them.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,9 @@ from mlspec.source.document import Location
 
 class SpecModel(BaseModel):
     """A section or a part of one: strict, closed and immutable. Every field has a description; the schema shows it."""
+
+    READ_BY_STAGES: ClassVar[bool] = True
+    """Of a section: whether a stage reads it. One that only decides what is generated is not in `conf/`."""
 
     model_config = ConfigDict(
         extra="forbid",

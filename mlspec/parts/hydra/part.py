@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
+from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.parts.train import training_warnings
@@ -108,20 +111,34 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """`conf/` as a Hydra user would lay it out, and the sweep for W&B. Nothing where no stage reads it."""
     if not stages:
         return
-    sections = [name for name in project.values if name not in LEFT_OUT]
-    values = {"sections": sections, "sweep": project.get(Sweep) is not None}
-    yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
-    for name in sections:
-        values = {"name": name, "values": project.values[name]}
-        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
+    sections = [name for name in project.values if _is_read(name, project.sections.get(name))]
     experiments = project.get(Experiments)
-    for name, patch in (experiments.root if experiments else {}).items():
+    patches = experiments.root if experiments else {}
+    sweep, track = project.get(Sweep), project.get(TrackSpec)
+    values = {"sections": sections, "sweep": sweep is not None, "experiments": list(patches)}
+    yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
+    yield from _groups(project, sections, stages)
+    for name, patch in patches.items():
         values = {"name": name, "values": nested(patch)}
         yield Artifact(f"conf/experiment/{name}.yaml", "hydra/experiment.yaml.j2", values)
-    sweep, track = project.get(Sweep), project.get(TrackSpec)
     if sweep is not None and track is not None and track.wandb is not None:
-        values = {"sweep": _for_wandb(sweep), "project": track.wandb.project, "entity": track.wandb.entity}
-        yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", values)
+        values = {"name": project.info.name, "project": track.wandb.project, "entity": track.wandb.entity}
+        yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", {**values, "sweep": _for_wandb(sweep)})
+
+
+def _is_read(name: str, section: BaseModel | None) -> bool:
+    """Whether a stage reads the section, so that its values can be overridden for a run."""
+    return name not in LEFT_OUT and getattr(section, "READ_BY_STAGES", True)
+
+
+def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) -> Iterator[Artifact]:
+    """The file of each section."""
+    params = [name.partition(".") for stage in stages if not stage.effects for name in stage.params]
+    for name in sections:
+        compared = {key for section, _, key in params if section == name}
+        file = group_file(project.sections.get(name), project.values[name], compared)
+        values = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
+        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
 
 
 def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,4 +169,5 @@ def _for_wandb(sweep: Sweep) -> dict[str, Any]:
             parameters[key]["q"] = 1
     limit = {} if sweep.method == "grid" else {"run_cap": sweep.trials}
     metric = {"name": sweep.metric, "goal": GOALS[of_sweep(sweep.metric, sweep.goal).mode or "min"]}
-    return {"method": sweep.method, "metric": metric, **limit, "parameters": parameters}
+    description = f"{metric['goal'].capitalize()} {sweep.metric} over {', '.join(parameters)}"
+    return {"description": description, "method": sweep.method, "metric": metric, **limit, "parameters": parameters}
