@@ -59,7 +59,7 @@ def stages(project: Project) -> Iterable[Stage]:
     if options.robustness is not None:
         yield Stage(
             "robustness",
-            "Disturb the test rows a little: do the answers stay?",
+            "Test the model on perturbed rows",
             NAME,
             inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
