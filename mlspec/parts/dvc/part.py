@@ -47,7 +47,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".dvc/.gitignore", "dvc/gitignore.j2")
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
     cached = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
-    untracked = sorted(path for path in raw(project, stages) if not path.startswith("../"))
+    untracked = sorted(path for path in raw(project, stages) if path.splitlines() == [path])
     ignored = {"fetched": bool(data and data.remotes), "cached": git_paths(cached), "raw": git_paths(untracked)}
     yield Artifact(".gitignore", "dvc/project_gitignore.j2", ignored, mode="block")
 

@@ -78,7 +78,7 @@ def _dashboard(view: str, id: str, project: str, description: str, task: str) ->
         "type": "dashboard",
         "id": id,
         "attributes": {
-            "title": f"{project}: the model in production",
+            "title": f"{project}: model in production",
             "description": description,
             "timeRestore": True,
             "timeFrom": "now-24h",

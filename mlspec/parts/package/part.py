@@ -105,6 +105,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "docker": docker,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
+        "memory": _memory(project),
         "unused": serving_pins.UNUSED,
         "epoch": serving_pins.EPOCH,
     }
@@ -126,6 +127,12 @@ def kinds(project: Project) -> tuple[str, ...]:
 def _on_lambda(project: Project) -> bool:
     deploy = project.get(Deploy)
     return deploy is not None and deploy.lambda_ is not None
+
+
+def _memory(project: Project) -> int | None:
+    """MB that the function has."""
+    deploy = project.get(Deploy)
+    return deploy.lambda_.memory if deploy is not None and deploy.lambda_ is not None else None
 
 
 def _labels(project: Project, docker: DockerImage) -> dict[str, str]:
