@@ -31,14 +31,14 @@ def group_file(section: BaseModel | None, values: Plain, compared: Collection[st
     `compared` are the keys that dvc.yaml names. They stay even where they are null: DVC fails on a key that is missing,
     and does not notice one that disappears.
     """
-    walk = _Walk(compared)
+    walk = _GroupWalk(compared)
     kept = walk.kept(section, values, ())
     about = (type(section).__doc__ or "").strip().split("\n")[0] if section is not None else ""
     return GroupFile(about, kept, walk.comments)
 
 
 @dataclass
-class _Walk:
+class _GroupWalk:
     compared: Collection[str]
     comments: dict[Path, str] = field(default_factory=dict)
     described: set[tuple[type[BaseModel], str]] = field(default_factory=set)
@@ -50,7 +50,7 @@ class _Walk:
         if isinstance(values, dict):
             return self._mapping(node, values, at)
         if isinstance(values, list) and isinstance(node, list | tuple) and len(node) == len(values):
-            return [_Walk(()).kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
+            return [_GroupWalk(()).kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
         return values
 
     def _mapping(self, node: Any, values: dict[str, Plain], at: Path) -> Plain:
