@@ -1,4 +1,4 @@
-"""A mapping as YAML in block style with a comment on its keys: behind the value where the line has room, else above."""
+"""A mapping as YAML in block style with a comment on its keys: behind the value where it fits on the line, else above."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _above(about: str, indent: str) -> Iterator[str]:
 
 
 def _entry(key: str, value: object) -> str:
-    """`key: value`; a list of scalars on the same line where there is room."""
+    """`key: value`; a list of scalars on the same line where it fits."""
     if _PLAIN.fullmatch(key):
         if isinstance(value, bool | int):
             return f"{key}: {str(value).lower()}"

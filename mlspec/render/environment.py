@@ -28,22 +28,22 @@ def templates_folder() -> Path:
 
 def environment(own: Mapping[str, str]) -> jinja2.Environment:
     """The environment in which `own` templates (text by path) replace those of the same name."""
-    made = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.DictLoader(own), jinja2.FileSystemLoader(templates_folder())]),
         variable_start_string="{=",
         variable_end_string="=}",
         comment_start_string="{##",
         comment_end_string="##}",
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - no markup is made here; every value goes through a quoting filter
+        autoescape=False,  # noqa: S701 - no markup is generated here; every value goes through a quoting filter
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
         bytecode_cache=_compiled(),
     )
-    made.filters.update(FILTERS, commented=commented)
-    return made
+    jinja.filters.update(FILTERS, commented=commented)
+    return jinja
 
 
 def _compiled() -> jinja2.BytecodeCache | None:

@@ -141,14 +141,14 @@ def comment(value: object) -> str:
 
 
 def line(value: object) -> str:
-    """`value` as one line of a literal block of YAML; a character that could end the line becomes a space."""
+    """`value` as one line of a literal block of YAML; a character that could break it becomes a space."""
     return _one_line(str(value))
 
 
 def ini(value: object) -> str:
     """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
 
-    There are no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
+    The format has no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
     and `%(`, which configobj replaces, are for the spec's models to refuse.
     """
     text = _one_line(str(value))

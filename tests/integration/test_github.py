@@ -154,7 +154,7 @@ def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: P
     done = run_job(job(project, "test", "test"), project, variables)
     assert list(done) == [
         "Install",
-        "Check the generated files",
+        "Check generated files",
         "Run a short training",
         "Run tests",
         "Report test results",

@@ -29,7 +29,7 @@ MODELS: Mapping[str, tuple[str, str]] = {
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """`dvc.yaml`, the remote in `.dvc/config`, and what git must not keep."""
+    """`dvc.yaml`, the remote in `.dvc/config`, and the files that git ignores."""
     pure = [stage for stage in stages if not stage.effects]
     if not pure:
         return
@@ -53,7 +53,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 
 
 def _remote(address: str) -> str:
-    """A path is relative to the project for a person, and to `.dvc/` for DVC."""
+    """In the spec a path is relative to the project, in `.dvc/config` to `.dvc/`."""
     return address if "://" in address or address.startswith(("/", "~")) else f"../{address}"
 
 
@@ -63,7 +63,7 @@ def git_paths(paths: Iterable[str]) -> list[str]:
 
 
 def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections that the spec does not name have no file to depend on."""
+    """A stage for the template. Sections that the spec does not have have no file to depend on."""
     kept = {file: keys for file, keys in params(stage).items() if file == VERSIONS or file.split("/")[1] in values}
     return {
         "name": stage.name,
@@ -78,14 +78,14 @@ def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
-    """Files and folders of the user's that DVC is to keep: what `data` reads and no stage makes."""
+    """Files and folders of raw data that DVC tracks: what `data` reads and no stage creates."""
     data, stage = project.get(DataSpec), next((s for s in stages if s.name == "data"), None)
     if data is None or stage is None or data.track != "dvc":
         return ()
-    made = {output.path for s in stages for output in s.outputs}
+    outputs = {output.path for s in stages for output in s.outputs}
     code, reads = project.surroundings.code, {*project.surroundings.reads.get("data", ())} - {*data.deps}
     holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
-    return tuple(path for path in stage.inputs if path not in {*made, *holds_code, *reads})
+    return tuple(path for path in stage.inputs if path not in {*outputs, *holds_code, *reads})
 
 
 def literal(text: str) -> str:

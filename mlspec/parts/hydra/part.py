@@ -1,4 +1,4 @@
-"""The configure part: every section as a Hydra config group, experiments, and sweeps for Hydra and W&B."""
+"""The hydra part: the sections that stages read as Hydra config groups, experiments, and sweeps for Hydra and W&B."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NAME = "configure"
 SECTIONS: Mapping[str, Any] = {"experiments": Experiments, "sweep": Sweep}
 PROGRAMS: Mapping[str, str] = {}
 LEFT_OUT = ("experiments",)
-"""Sections that are no settings of a stage."""
+"""Sections that only name variants of the settings."""
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the models cannot see. The experiments' own values are checked with the spec's, by the compiler."""
+    """Checks that the models cannot do. The compiler checks the experiments' values with those of the spec."""
     sweep = project.get(Sweep)
     if sweep is None:
         return
@@ -45,11 +45,12 @@ def check(project: Project) -> Iterator[Finding]:
     at = ("sweep", "metric")
     if known is not None and not is_logged(sweep.metric, known):
         help = suggest(sweep.metric, known, "logged are")
-        yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
+        yield Finding("monitor-not-logged", at, f"training does not log `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
-        yield Finding("direction-not-known", at, *monitor.asked)
-    elif found := training_warnings.against(monitor):
-        yield found
+        message, help = monitor.asked
+        yield Finding("direction-not-known", at, message, help)
+    elif warning := training_warnings.against(monitor):
+        yield warning
     for key, parameter in sweep.parameters.items():
         yield from _parameter(project, sweep, key, parameter)
 
@@ -57,7 +58,7 @@ def check(project: Project) -> Iterator[Finding]:
 def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -> Iterator[Finding]:
     at, section = ("sweep", "parameters", key), key.partition(".")[0]
     if section in project.given and section not in project.sections:
-        return  # it has faults of its own, which are told: of its keys nothing can be said
+        return  # the section is invalid, which is reported at its own keys
     if not _known(project, key):
         help = suggest(key, _leaves(project.values), "for example")
         yield Finding("sweep-unknown-key", at, f"`{key}` is not a key of this spec", help, on="key")
@@ -72,9 +73,10 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
         yield Finding("sweep-range", at, message, "values: [16, 32], or min: 1e-5 and max: 1e-3", on="key")
     elif ranged and (parameter.min is None or parameter.max is None or parameter.min >= parameter.max):
         message = f"the range of `{key}` needs a `min` below its `max`"
-        yield Finding("sweep-range", at, message, on="key")
+        yield Finding("sweep-range", at, message, "for example min: 1e-5 and max: 1e-3", on="key")
     elif ranged and parameter.log and (parameter.min or 0) <= 0:
-        yield Finding("sweep-range", at, f"a logarithmic range of `{key}` begins above 0", on="key")
+        message = f"a logarithmic range of `{key}` needs a `min` above 0, not {parameter.min:g}"
+        yield Finding("sweep-range", at, message, "raise `min`, or use `log: false`", on="key")
     elif ranged and sweep.method == "grid":
         message = f"a grid needs a list of values for `{key}`, not a range"
         yield Finding("sweep-range", at, message, "use `values`, or `method: random`", on="key")
@@ -87,7 +89,7 @@ def _known(project: Project, key: str) -> bool:
 
 
 def _unset(values: Mapping[str, Plain], key: str) -> str | None:
-    """The nearest key above that the spec leaves out: Hydra overrides nothing below it."""
+    """The nearest key above that the spec leaves out."""
     node: Plain = dict(values)
     steps = key.split(".")
     for index, step in enumerate(steps[:-1]):
@@ -98,17 +100,17 @@ def _unset(values: Mapping[str, Plain], key: str) -> str | None:
 
 
 def _leaves(values: Mapping[str, Plain], above: str = "") -> list[str]:
-    found: list[str] = []
+    keys: list[str] = []
     for name, value in values.items():
         if isinstance(value, dict):
-            found += _leaves(value, f"{above}{name}.")
+            keys += _leaves(value, f"{above}{name}.")
         else:
-            found.append(above + name)
-    return [name for name in found if not name.startswith(("sweep.", "experiments."))]
+            keys.append(above + name)
+    return [key for key in keys if not key.startswith(("sweep.", "experiments."))]
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """`conf/` as a Hydra user would lay it out, and the sweep for W&B. Nothing where no stage reads it."""
+    """`conf/` as Hydra users lay it out, and the sweep for W&B; nothing for a spec without stages."""
     if not stages:
         return
     sections = [name for name in project.values if _is_read(name, project.sections.get(name))]
@@ -157,7 +159,7 @@ def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_wandb(sweep: Sweep) -> dict[str, Any]:
-    """The sweep in W&B's words: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
+    """The sweep in W&B's format: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
     parameters: dict[str, Any] = {}
     for key, parameter in sweep.parameters.items():
         if parameter.values is not None:
