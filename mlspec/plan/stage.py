@@ -12,8 +12,8 @@ class Output:
     """A file or folder that a stage makes, relative to the project.
 
     `kind` says how DVC shows it; `cache=False` leaves it to git (small metrics). `plot` holds DVC's plot options
-    (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output. `curves` are charts
-    of a CSV file: the title of each, with the columns that it draws over the column `epoch`.
+    (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output. `curves` are
+    charts of a CSV file: the title of each, with the columns that it draws over the column `epoch`.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""A mapping as YAML in block style with a comment on its keys: behind the value where it fits on the line, else above."""
+"""A mapping as YAML in block style with comments on its keys: after the value where there is space, else above."""
 
 from __future__ import annotations
 

@@ -148,8 +148,8 @@ def line(value: object) -> str:
 def ini(value: object) -> str:
     """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
 
-    The format has no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
-    and `%(`, which configobj replaces, are for the spec's models to refuse.
+    The format has no escapes (https://configobj.readthedocs.io, "The Config File Format"), so the spec's models refuse
+    text with both kinds of quotes, and `%(`, which configobj replaces.
     """
     text = _one_line(str(value))
     if re.fullmatch(r"[\w./:@-]+", text):

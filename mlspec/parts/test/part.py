@@ -1,4 +1,4 @@
-"""The test part: the project's `tests/`, the stages `robustness` and `test`, and whether perturbations fit the inputs."""
+"""The test part: the project's `tests/`, the stages `robustness` and `test`, and which perturbations fit."""
 
 from __future__ import annotations
 

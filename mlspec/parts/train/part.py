@@ -59,11 +59,13 @@ def is_logged(name: str, known: Collection[str]) -> bool:
 
 
 def _curves(project: Project, train: TrainSpec) -> dict[str, tuple[str, ...]]:
-    """The charts of a training: the losses, and each metric; of the user's own module, only what is certainly logged."""
+    """The charts of a training: the losses, and each metric; for a custom module only the metric that decides."""
     known = sorted(names_logged(project) or ())
     losses = tuple(name for name in known if re.split(r"[^a-z]+", name.lower())[-1] == "loss")
     others = [train.checkpoint.monitor] if isinstance(project.get(ModelSpec), Custom) else known
-    metrics = {name.removeprefix("valid/"): (name,) for name in others if name not in losses}
+    metrics: dict[str, tuple[str, ...]] = {
+        name.removeprefix("valid/"): (name,) for name in others if name not in losses
+    }
     return {"Loss": losses, **metrics} if losses else metrics
 
 
