@@ -138,7 +138,7 @@ def python(text: str) -> Any:
 
 def lines(text: str) -> Any:
     """Each line; no format that is read line by line holds the free texts, but for comments and the labels of an image."""
-    return [line for line in text.splitlines() if not line.startswith(("#", "LABEL", '      "'))]
+    return [line for line in text.splitlines() if not line.startswith(("#", "LABEL", '      "', "      org."))]
 
 
 READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
@@ -192,6 +192,7 @@ def test_a_label_is_refused_or_is_what_docker_reads(place: str, text: str, tmp_p
         assert [(d.code, d.span is not None) for d in error.diagnostics] == [("bad-format", True)]
         return
     written = [re.sub(r"\\(.)", r"\1", quoted) for quoted in re.findall(r'"((?:[^"\\\n]|\\.)*)"', dockerfile)]
+    written += re.findall(r'(?m)^(?:LABEL |      )([^"=\s]+)=', dockerfile)
     assert (text if place in ("label", "name") else re.sub(r"\r?\n|\t", " ", text)) in written
 
 

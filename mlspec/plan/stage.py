@@ -12,13 +12,15 @@ class Output:
     """A file or folder that a stage writes, relative to the project.
 
     `kind` is its type in `dvc.yaml`; `cache=False` leaves it to git (small metrics). `plot` has DVC's plot options
-    (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output.
+    (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output. `curves` are
+    charts of a CSV file: the title of each, with the columns that it draws over the column `epoch`.
     """
 
     path: str
     kind: Literal["out", "metric", "plot"] = "out"
     cache: bool = True
     plot: Mapping[str, object] = field(default_factory=dict)
+    curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

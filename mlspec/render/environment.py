@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 
 import mlspec
+from mlspec.render.commented_yaml import commented
 from mlspec.render.quoting import FILTERS
 
 
@@ -41,7 +42,7 @@ def environment(own: Mapping[str, str]) -> jinja2.Environment:
         auto_reload=False,
         bytecode_cache=_compiled(),
     )
-    jinja.filters.update(FILTERS)
+    jinja.filters.update(FILTERS, commented=commented)
     return jinja
 
 

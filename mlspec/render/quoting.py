@@ -113,6 +113,11 @@ def dockerfile(value: object) -> str:
     return f'"{text}"'
 
 
+def label_key(value: object) -> str:
+    """`value` as the key of a LABEL: without quotes where it needs none."""
+    return str(value) if re.fullmatch(r"[A-Za-z0-9][\w./-]*", str(value), re.ASCII) else dockerfile(value)
+
+
 def hcl(value: object) -> str:
     """`value` as an HCL expression: a quoted template with `${` and `%{` made literal, or a number, bool, list, map.
 
@@ -154,7 +159,7 @@ def ini(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 FILTERS: dict[str, Callable[[Any], object]] = {
@@ -166,6 +171,7 @@ FILTERS: dict[str, Callable[[Any], object]] = {
     "python": python,
     "shell": shell,
     "dockerfile": dockerfile,
+    "label_key": label_key,
     "hcl": hcl,
     "comment": comment,
     "line": line,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlspec.diagnostics import Diagnostic, Finding, Span
-from mlspec.errors import MlspecError, UsageError
+from mlspec.errors import MlspecError, SpecError, UsageError
 from mlspec.source.document import Entry, Node
-from mlspec.spec.keys import Shape, known
+from mlspec.spec.keys import Shape, at, known, models
 from mlspec.spec.names import suggest
 from mlspec.spec.spec_model import dotted
 
@@ -31,6 +31,46 @@ def checked(overrides: Sequence[str]) -> None:
         except HydraException:
             help = "an override is KEY=VALUE; text with special characters needs quotes inside: 'key=\"a, b\"'"
             raise UsageError(f"`{override}` cannot be read", help=help) from None
+
+
+def completed(overrides: Sequence[str], values: Mapping[str, Any], shape: Shape) -> list[str]:
+    """The overrides as Hydra needs them: one of a key that a spec may hold and that has no value gets `++`.
+
+    Raises SpecError for sections that no stage reads. `values` are the configuration without overrides, `shape` what a
+    spec may hold.
+    """
+    if unread := [_unread(number, text) for number, text in enumerate(overrides, 1) if _is_unread(text, shape)]:
+        raise SpecError(unread)
+    return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
+
+
+def _is_new(text: str, values: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether an override sets a key that a section of the configuration leaves out."""
+    key, separator, _ = text.partition("=")
+    section, _, inner = key.partition(".")
+    if not separator or not inner or section not in values or not known(shape, key):
+        return False
+    node: Any = values
+    for step in key.split("."):
+        if not isinstance(node, Mapping) or step not in node:
+            return True
+        node = node[step]
+    return False
+
+
+def _is_unread(text: str, shape: Shape) -> bool:
+    match = _KEY.match(text)
+    section = match[1].partition(".")[0] if match and "=" in text and not text.startswith("-") else ""
+    inner = at(shape, (section,)) if section else None
+    return inner is not None and not all(getattr(model, "READ_BY_STAGES", True) for model in models(inner))
+
+
+def _unread(number: int, text: str) -> Diagnostic:
+    match = _KEY.match(text)
+    assert match is not None
+    message = f"no stage reads `{match[1].partition('.')[0]}`, so it cannot be overridden for a run"
+    help = f"change `{match[1]}` in mlproject.yaml, then run `mlspec build`"
+    return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 
 def refused(error: Exception, values: Mapping[str, Any], shape: Shape) -> MlspecError:

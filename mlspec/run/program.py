@@ -27,7 +27,7 @@ from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
-from mlspec.run.overrides import checked, located, refused, tree
+from mlspec.run.overrides import checked, completed, located, refused, tree
 from mlspec.run.undeclared_reads import watched
 from mlspec.run.user_traceback import in_user_code
 from mlspec.spec.messages import explain
@@ -61,6 +61,7 @@ def execute(
 def _run(stage: str, program: str, overrides: Sequence[str], root: Path, parts: Sequence[Part], alone: Alone) -> None:
     _readable(root)
     checked(overrides)
+    overrides = completed(overrides, _values(root), root_model(parts))
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself

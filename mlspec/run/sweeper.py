@@ -46,7 +46,7 @@ class BaseSpecSweeper(Sweeper):
         results: list[tuple[Choice, float | None]] = []
         folder = Path(str(self.config.hydra.sweep.dir))
         for choice, tell in _choices(settings, lists):
-            overrides = [*fixed, *(f"{key}={written(value)}" for key, value in choice.items())]
+            overrides = [*fixed, *(f"{self._key(key)}={written(value)}" for key, value in choice.items())]
             (done,) = self.launcher.launch([overrides], initial_job_idx=len(results))
             value = done.return_value
             tell(value)
@@ -56,6 +56,11 @@ class BaseSpecSweeper(Sweeper):
         results.sort(key=lambda row: worst if row[1] is None or math.isnan(row[1]) else sign * row[1])
         _table(folder, str(settings.get("metric", "value")), results)
         return results
+
+    def _key(self, key: str) -> str:
+        """The key as an override names it: Hydra wants `++` where the configuration has no value."""
+        missing = object()
+        return f"++{key}" if OmegaConf.select(self.config, key, default=missing) is missing else key
 
 
 def _goal(settings: dict[str, Any]) -> str | None:
@@ -74,7 +79,7 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[A
     lists: dict[str, list[Any]] = {}
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         if override.is_sweep_override():
-            lists[override.get_key_element()] = [Written(v) for v in override.sweep_string_iterator()]
+            lists[override.get_key_element().lstrip("+")] = [Written(v) for v in override.sweep_string_iterator()]
         else:
             fixed.append(str(override.input_line))
     return fixed, lists

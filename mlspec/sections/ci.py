@@ -1,6 +1,6 @@
 """Options of `ci`: the workflows that test, train and release."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -63,5 +63,7 @@ def package_of(github: Github, release: str, *extras: str) -> str:
 
 class Ci(SpecModel):
     """Continuous integration: workflows that test, train and release."""
+
+    READ_BY_STAGES: ClassVar[bool] = False
 
     github: Github = Field(default_factory=Github, description="GitHub Actions")

@@ -1,6 +1,6 @@
 """Options of `monitor`: the prediction log, drift detection and alerts."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -74,6 +74,8 @@ class Alerts(SpecModel):
 
 class Monitor(SpecModel):
     """Monitoring: the prediction log, dashboards, drift detection and alerts."""
+
+    READ_BY_STAGES: ClassVar[bool] = False
 
     elasticsearch: Elasticsearch | None = Field(
         None, description="Store predictions in Elasticsearch, with dashboards in Kibana"

@@ -4,6 +4,8 @@ Modules with models do not use `from __future__ import annotations`: pydantic wo
 annotations from their text at every start.
 """
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 from mlspec.diagnostics import Location
@@ -11,6 +13,9 @@ from mlspec.diagnostics import Location
 
 class SpecModel(BaseModel):
     """A section or a part of one: strict, closed and immutable. Every field has a description for the schema."""
+
+    READ_BY_STAGES: ClassVar[bool] = True
+    """Of a section: whether a stage reads it. One that only decides what is generated is not in `conf/`."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -75,9 +75,17 @@ def test_metrics_and_plots_are_shown_as_dvc_users_expect(tmp_path: Path) -> None
     made.dvc("repro")
     found = json.loads(made.dvc("metrics", "diff", "--json"))
     assert found["out/second.json"]["score"]["diff"] == 2
-    assert "Loss" in (shown := json.loads(made.dvc("plots", "show", "--json"))["data"])
-    assert any("matrix.csv" in name for name in shown)
+    shown = json.loads(made.dvc("plots", "show", "--json"))
+    assert sorted(shown["data"]) == ["Loss", "f1 ${x}", "out/matrix.csv"]
+    assert shown.get("errors", []) == []
     assert json.loads(made.dvc("params", "diff", "--json"))["conf/beta/default.yaml"]["more"]["new"] == 1
+
+
+def test_the_model_can_be_fetched_by_its_name(tmp_path: Path) -> None:
+    made = kept(tmp_path / "p")
+    made.git("tag", "-a", "model@v1.0.0", "-m", "version 1")
+    made.dvc("artifacts", "get", str(made.root), "model", "-o", str(tmp_path / "fetched"))
+    assert (tmp_path / "fetched" / "model.onnx").read_text() == "weights"
 
 
 def test_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:

@@ -154,10 +154,10 @@ def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: P
     done = run_job(job(project, "test", "test"), project, variables)
     assert list(done) == [
         "Install",
-        "Check the generated files",
+        "Check generated files",
         "Run a short training",
-        "Run the tests",
-        "Report the tests",
+        "Run tests",
+        "Report test results",
     ]
     for name, process in done.items():
         assert process.returncode == 0, (name, process.stdout[-2000:], process.stderr[-2000:])
@@ -170,9 +170,9 @@ def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: P
 def test_a_test_workflow_in_which_nothing_was_tested_is_red(tmp_path: Path) -> None:
     project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, BASE)
     done = run_job(job(project, "test", "test"), project, variables)
-    assert done["Run the tests"].returncode == 0
-    assert done["Report the tests"].returncode == 1
-    assert "::error::No test ran: all were skipped." in done["Report the tests"].stdout
+    assert done["Run tests"].returncode == 0
+    assert done["Report test results"].returncode == 1
+    assert "::error::No test ran: all were skipped." in done["Report test results"].stdout
     assert "skipped: " in (tmp_path / "summary.md").read_text()
     assert "artifacts/data/schema.json does not exist: run mlspec apply" in (tmp_path / "summary.md").read_text()
 

@@ -87,7 +87,7 @@ def variables(home: Path, *, bare: bool = False) -> dict[str, str]:
     }
 
 
-FROM_AFAR = {"Install", "Get Lambda's emulator"}
+FROM_AFAR = {"Install", "Install the Lambda runtime interface emulator"}
 """Steps that fetch what is here already."""
 
 

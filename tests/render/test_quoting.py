@@ -105,3 +105,10 @@ def test_what_changes_how_a_line_is_shown_is_written_as_an_escape(hidden: str) -
         written = quote(value)
         assert hidden not in written
         assert read(written) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("org.example.title", "org.example.title"), ("a b", '"a b"'), ("$x", '"\\$x"'), ("", '""')]
+)
+def test_a_label_has_quotes_only_where_it_needs_them(key: str, text: str) -> None:
+    assert quoting.label_key(key) == text

@@ -35,6 +35,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("train.learning_rate=on", 1, ["command line:1:21: error[wrong-type]"]),
         ("+train.momentun=1", 1, ["command line:1:2: error[unknown-key]"]),
         ("~train.max_epochs", 0, []),
+        ("data.format.delimiter=x", 0, []),
+        ("data.format.delimiter=3", 1, ["error[wrong-type]: `data.format.delimiter` must be text"]),
+        ("data.format.delimitr=3", 2, ["there is no `data.format.delimitr` to override"]),
+        ("train.early_stopping.patience=2", 0, []),
+        ("train.max_steps=2", 0, []),
+        ("ci.github.python=3.12", 1, ["command line:1:1: error[unknown-key]: no stage reads `ci`", "change `ci.github.python` in mlproject.yaml"]),
+        ("+monitor.drift.window=1d", 1, ["command line:1:2: error[unknown-key]: no stage reads `monitor`"]),
     ],
 )  # fmt: skip
 def test_a_wrong_override(built: Line, override: str, code: int, said: list[str]) -> None:
@@ -60,7 +67,10 @@ def test_before_the_first_build(tmp_path: Path) -> None:
 def test_what_hydra_offers_is_there(built: Line) -> None:
     _, out, _ = built.mlspec("run", "data", "experiment=fast", "--cfg", "job", "--package", "train")
     assert "max_epochs: 1" in out
-    assert "data is powered by Hydra" in built.mlspec("run", "data", "--help")[1]
+    help = built.mlspec("run", "data", "--help")[1]
+    assert help.startswith("mlspec run data [OVERRIDES]")
+    assert "experiment: fast" in help
+    assert "max_epochs: 2" in help
 
 
 def test_a_conf_edited_by_hand_is_told_as_such(tmp_path: Path) -> None:

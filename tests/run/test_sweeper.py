@@ -29,6 +29,7 @@ class Knobs(SpecModel):
     x: float = Field(0.0, description="x", ge=-5, le=5)
     n: int = Field(1, description="n")
     word: str = Field("a", description="word")
+    left_out: float | None = Field(None, description="A key that conf/ does not have")
 
 
 class Bare(SpecModel):
@@ -40,7 +41,7 @@ def body(job):
     if knobs.word == "bad":
         raise StageError("this word is bad")
     (job.outputs / "made").write_text(f"{knobs.x} {knobs.n} {knobs.word}")
-    return (knobs.x - 2) ** 2 + knobs.n
+    return (knobs.x - 2) ** 2 + knobs.n + (knobs.left_out or 0)
 
 
 sys.modules["toy_body"] = sys.modules["__main__"]
@@ -169,3 +170,12 @@ def test_a_value_out_of_range_is_told_at_its_override(tmp_path: Path) -> None:
     assert code == 1
     assert "command line:1:9: error[out-of-range]" in said
     assert "Traceback" not in said
+
+
+def test_a_key_that_has_no_value_can_be_varied(tmp_path: Path) -> None:
+    code, said, rows = sweep(tmp_path / "a", settings("grid", "{knobs.left_out: {values: [2.0, 1.0]}}"))
+    assert code == 0, said
+    assert [row["knobs.left_out"] for row in rows] == ["1.0", "2.0"]
+    code, said, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1")
+    assert code == 0, said
+    assert [row["knobs.left_out"] for row in rows] == ["1", "2"]

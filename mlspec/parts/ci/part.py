@@ -1,4 +1,4 @@
-"""`ci` to GitHub Actions workflows: test, train, release. They call only what a person would call by hand."""
+"""`ci` to GitHub Actions workflows: test, train, release. They run only commands that a user would run manually."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ADVICE: Final = "Write tests of your own code in tests/, or keep the raw data i
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What GitHub accepts and then does not do, and folders that no workflow can name."""
+    """Settings that GitHub accepts and ignores, and folders that no workflow can name."""
     ci = project.get(Ci)
     if ci is None:
         return
@@ -56,7 +56,7 @@ def check(project: Project) -> Iterator[Finding]:
     schedule, at = ci.github.schedule, ("ci", "github")
     if schedule is not None and shortest_gap(schedule) < 5:
         message = "GitHub runs a schedule every five minutes at most"
-        help = "for example `*/5 * * * *`; a training wants far fewer"
+        help = "for example `*/5 * * * *`; once a day or a week is usual for a training"
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
     chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
@@ -74,7 +74,7 @@ def _shared(project: Project) -> Iterator[Finding]:
 
 
 def _remote(project: Project, github: Github) -> Iterator[Finding]:
-    """A DVC remote that GitHub's own runners cannot reach: no plugin is installed, nobody logs in, no such folder."""
+    """A DVC remote that GitHub's own runners cannot reach: without a plugin, without credentials, or a local folder."""
     data = project.get(DataSpec)
     remote = (data.remote if data else None) or ""
     scheme, separator, _ = remote.partition("://")
@@ -151,12 +151,12 @@ def _quick(project: Project, data: DataSpec | None) -> list[str]:
 
 
 def _extras(project: Project, data: DataSpec | None) -> list[str]:
-    found = ["train"]
+    extras = ["train"]
     if data and (data.source.startswith("s3://") or (data.remote or "").startswith("s3://")):
-        found.append("s3")
+        extras.append("s3")
     if "wandb" in str(project.values.get("track", "")):
-        found.append("wandb")
-    return found
+        extras.append("wandb")
+    return extras
 
 
 def _cache_key(github: Github, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""The project's folder in a workflow: which names GitHub can hold, and how they are written in its two kinds of globs.
+"""The project's folder in a workflow: which names GitHub supports, and how they are written in its two kinds of globs.
 
 A folder's name comes from outside the spec: it is refused or escaped as values of the spec are. Pure.
 """
@@ -30,7 +30,7 @@ def filter_glob(path: str) -> str:
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
     """
-    return _FILTER.sub(lambda found: "\\" + found[0], path)
+    return _FILTER.sub(lambda match: "\\" + match[0], path)
 
 
 def action_glob(path: str) -> str:
@@ -39,5 +39,5 @@ def action_glob(path: str) -> str:
     A line that starts with `!` excludes, one that starts with `#` is a comment
     (https://github.com/actions/toolkit/tree/main/packages/glob).
     """
-    escaped = _ACTION.sub(lambda found: f"[{found[0]}]", path)
+    escaped = _ACTION.sub(lambda match: f"[{match[0]}]", path)
     return f"./{escaped}" if escaped.startswith(("!", "#")) else escaped

@@ -1,4 +1,4 @@
-"""What the release workflow does after the build: push, deploy, and how long it may take. Pure."""
+"""The job of the release workflow that pushes and deploys, and how long it may take. Pure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
 _LONGEST_SESSION: Final = 43_200
-"""Seconds that a role taken by OIDC lasts, unasked, and at most
+"""Seconds that a role assumed by OIDC lasts, by default and at most
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)."""
 
 
 def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
-    """What the template needs to know of shipping."""
+    """The values of the template for the job that ships."""
     deploy, registry, package = project.get(Deploy), project.get(Registry), project.get(Package)
     shipping = [stage.name for stage in stages if stage.name in _SHIPPING]
     ecr = registry.ecr if registry else None
@@ -49,7 +49,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
 
 
 def ship_minutes(rollout: Rollout | None) -> int:
-    """Minutes that pushing and a rollout may take: a step waits for its interval, or its patience for calls."""
+    """Minutes for a push and a rollout: a step waits for its interval, or up to its patience for requests."""
     if rollout is None:
         return 30
     longest = max(duration_seconds(rollout.interval), duration_seconds(rollout.patience))

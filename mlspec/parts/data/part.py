@@ -42,7 +42,7 @@ def stages(project: Project) -> Iterable[Stage]:
         alone = all(addresses.is_local_service(source) for source, _ in data.remotes.values())
         yield Stage(
             "fetch",
-            "Fetch " + ", ".join(source for source, _ in data.remotes.values()),
+            "Download the source files" if len(data.remotes) > 1 else "Download the source file",
             NAME,
             outputs=tuple(Output(path) for _, path in data.remotes.values()),
             params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),

@@ -95,7 +95,7 @@ def stages(project: Project) -> Iterator[Stage]:
     zipped = function.package.zip is not None
     yield Stage(
         name="deploy",
-        description="Bring the Lambda function to what the spec says, and the new version to its callers",
+        description="Update the Lambda function, and roll out the new version",
         part=NAME,
         inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
         params=("deploy",),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlspec.dvc.params import VERSIONS, params
+from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -18,15 +21,21 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME = "dvc"
 SECTIONS: Mapping[str, Any] = {}
 PROGRAMS: Mapping[str, str] = {}
+MODELS: Mapping[str, tuple[str, str]] = {
+    BUNDLE: ("The served bundle: ONNX model, preprocessing, labels and signature", "onnx"),
+    CHECKPOINT: ("The checkpoint of the best epoch", "pytorch-lightning"),
+}
+"""Outputs that are a model, in the order of preference: what each is, and its format as a label."""
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """`dvc.yaml`, the remote in `.dvc/config`, and what git must not keep."""
+    """`dvc.yaml`, the remote in `.dvc/config`, and the files that git ignores."""
     pure = [stage for stage in stages if not stage.effects]
     if not pure:
         return
     described = [_stage(stage, project.values) for stage in pure]
-    yield Artifact("dvc.yaml", "dvc/dvc.yaml.j2", {"stages": described, "plots": _plots(pure)})
+    pipeline = {"stages": described, "plots": _plots(pure), "models": _models(project, pure)}
+    yield Artifact("dvc.yaml", "dvc/dvc.yaml.j2", pipeline)
     data = project.get(DataSpec)
     values = {
         "core": not project.surroundings.dvc_core,
@@ -37,18 +46,24 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".dvc/config", "dvc/config.j2", values, mode="block")
     yield Artifact(".dvc/.gitignore", "dvc/gitignore.j2")
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
-    kept = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
-    ignored = {"fetched": bool(data and data.remotes), "kept": kept}
+    cached = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
+    untracked = sorted(path for path in raw(project, stages) if path.splitlines() == [path])
+    ignored = {"fetched": bool(data and data.remotes), "cached": git_paths(cached), "raw": git_paths(untracked)}
     yield Artifact(".gitignore", "dvc/project_gitignore.j2", ignored, mode="block")
 
 
 def _remote(address: str) -> str:
-    """A path is relative to the project for a person, and to `.dvc/` for DVC."""
+    """In the spec a path is relative to the project, in `.dvc/config` to `.dvc/`."""
     return address if "://" in address or address.startswith(("/", "~")) else f"../{address}"
 
 
+def git_paths(paths: Iterable[str]) -> list[str]:
+    """Each path as a pattern of .gitignore that matches only itself: https://git-scm.com/docs/gitignore#_pattern_format."""
+    return [re.sub(r"([\\*?\[]|\s(?=\s*$))", r"\\\1", path) for path in paths]
+
+
 def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections that the spec does not name have no file to depend on."""
+    """A stage for the template. Sections that the spec does not have have no file to depend on."""
     kept = {file: keys for file, keys in params(stage).items() if file == VERSIONS or file.split("/")[1] in values}
     return {
         "name": stage.name,
@@ -63,14 +78,14 @@ def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def raw(project: Project, stages: Sequence[Stage]) -> tuple[str, ...]:
-    """Files and folders of the user's that DVC is to keep: what `data` reads and no stage makes."""
+    """Files and folders of raw data that DVC tracks: what `data` reads and no stage creates."""
     data, stage = project.get(DataSpec), next((s for s in stages if s.name == "data"), None)
     if data is None or stage is None or data.track != "dvc":
         return ()
-    made = {output.path for s in stages for output in s.outputs}
+    outputs = {output.path for s in stages for output in s.outputs}
     code, reads = project.surroundings.code, {*project.surroundings.reads.get("data", ())} - {*data.deps}
     holds_code = {path for path in stage.inputs if any(file == path or file.startswith(f"{path}/") for file in code)}
-    return tuple(path for path in stage.inputs if path not in {*made, *holds_code, *reads})
+    return tuple(path for path in stage.inputs if path not in {*outputs, *holds_code, *reads})
 
 
 def literal(text: str) -> str:
@@ -79,19 +94,31 @@ def literal(text: str) -> str:
 
 
 def _plots(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Plots of several columns: a stage's own plot takes only one.
+    """Charts of single columns of a file: a plot of the stage itself would draw only the last column.
 
     https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#top-level-plot-definitions
     """
     return [
-        {**output.plot, "path": output.path}
+        {"title": literal(title), "path": output.path, "columns": [literal(column) for column in columns]}
         for stage in stages
         for output in stage.outputs
-        if isinstance(output.plot.get("y"), list)
+        for title, columns in output.curves.items()
     ]
 
 
+def _models(project: Project, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """What a model registry such as DVC Studio shows, and `dvc artifacts get` fetches: the bundle, else the checkpoint.
+
+    https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#artifacts
+    """
+    paths = {output.path for stage in stages for output in stage.outputs}
+    path = next((path for path in MODELS if path in paths), None)
+    if path is None:
+        return []
+    model = project.values.get("model")
+    kind = model.get("type") if isinstance(model, Mapping) else None
+    return [{"path": path, "desc": MODELS[path][0], "labels": [*([kind] if kind else []), MODELS[path][1]]}]
+
+
 def _output(output: Output) -> dict[str, Any]:
-    options = {} if isinstance(output.plot.get("y"), list) else dict(output.plot)
-    options |= {} if output.cache else {"cache": False}
-    return {"path": literal(output.path), "options": options}
+    return {"path": literal(output.path), "options": {**output.plot, **({} if output.cache else {"cache": False})}}

@@ -50,7 +50,7 @@ def stages(project: Project) -> Iterable[Stage]:
         return
     yield Stage(
         "evaluate",
-        "Measure the model on the test split",
+        "Evaluate the model on the test split",
         NAME,
         inputs=(
             "artifacts/data/test.parquet",
@@ -65,7 +65,7 @@ def stages(project: Project) -> Iterable[Stage]:
     if options.gates:
         yield Stage(
             "gate",
-            "Hold the metrics against their bounds",
+            "Check the metrics against the gates",
             NAME,
             inputs=(METRICS,),
             outputs=(Output(GATES, "metric", cache=False), Output(PASSED, cache=False)),

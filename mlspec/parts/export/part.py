@@ -60,7 +60,7 @@ def stages(project: Project) -> Iterable[Stage]:
     settings = ("evaluate.metrics", "evaluate.average", "evaluate.threshold") if evaluate is not None else ()
     yield Stage(
         "export",
-        "Export to ONNX, and prove that it answers the same",
+        "Export the model to ONNX, and compare its predictions",
         NAME,
         inputs=(*(f"artifacts/{path}" for path in inputs), *code(project), *gates),
         outputs=(Output(BUNDLE), Output("artifacts/metrics/export.json", "metric", cache=False)),

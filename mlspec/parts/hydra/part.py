@@ -1,11 +1,14 @@
-"""The configure part: every section as a Hydra config group, experiments, and sweeps for Hydra and W&B."""
+"""The hydra part: the sections that stages read as Hydra config groups, experiments, and sweeps for Hydra and W&B."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from mlspec.diagnostics import Finding
+from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.parts.train import training_warnings
@@ -27,11 +30,11 @@ NAME = "configure"
 SECTIONS: Mapping[str, Any] = {"experiments": Experiments, "sweep": Sweep}
 PROGRAMS: Mapping[str, str] = {}
 LEFT_OUT = ("experiments",)
-"""Sections that are no settings of a stage."""
+"""Sections that only name variants of the settings."""
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the models cannot see. The experiments' own values are checked with the spec's, by the compiler."""
+    """Checks that the models cannot do. The compiler checks the experiments' values with those of the spec."""
     sweep = project.get(Sweep)
     if sweep is None:
         return
@@ -42,11 +45,11 @@ def check(project: Project) -> Iterator[Finding]:
     at = ("sweep", "metric")
     if known is not None and not is_logged(sweep.metric, known):
         help = suggest(sweep.metric, known, "logged are")
-        yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
+        yield Finding("monitor-not-logged", at, f"training does not log `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
         yield Finding("direction-not-known", at, *monitor.no_direction)
-    elif found := training_warnings.against(monitor):
-        yield found
+    elif warning := training_warnings.against(monitor):
+        yield warning
     for key, parameter in sweep.parameters.items():
         yield from _parameter(project, sweep, key, parameter)
 
@@ -54,7 +57,7 @@ def check(project: Project) -> Iterator[Finding]:
 def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -> Iterator[Finding]:
     at, section = ("sweep", "parameters", key), key.partition(".")[0]
     if section in project.given and section not in project.sections:
-        return  # it has faults of its own, which are told: of its keys nothing can be said
+        return  # the section is invalid, which is reported at its own keys
     if not _known(project, key):
         help = suggest(key, _leaves(project.values), "for example")
         yield Finding("sweep-unknown-key", at, f"`{key}` is not a key of this spec", help, on="key")
@@ -69,9 +72,10 @@ def _parameter(project: Project, sweep: Sweep, key: str, parameter: Parameter) -
         yield Finding("sweep-range", at, message, "values: [16, 32], or min: 1e-5 and max: 1e-3", on="key")
     elif ranged and (parameter.min is None or parameter.max is None or parameter.min >= parameter.max):
         message = f"the range of `{key}` needs a `min` below its `max`"
-        yield Finding("sweep-range", at, message, on="key")
+        yield Finding("sweep-range", at, message, "for example min: 1e-5 and max: 1e-3", on="key")
     elif ranged and parameter.log and (parameter.min or 0) <= 0:
-        yield Finding("sweep-range", at, f"a logarithmic range of `{key}` begins above 0", on="key")
+        message = f"a logarithmic range of `{key}` needs a `min` above 0, not {parameter.min:g}"
+        yield Finding("sweep-range", at, message, "raise `min`, or use `log: false`", on="key")
     elif ranged and sweep.method == "grid":
         message = f"a grid needs a list of values for `{key}`, not a range"
         yield Finding("sweep-range", at, message, "use `values`, or `method: random`", on="key")
@@ -84,7 +88,7 @@ def _known(project: Project, key: str) -> bool:
 
 
 def _unset(values: Mapping[str, Plain], key: str) -> str | None:
-    """The nearest key above that the spec leaves out: Hydra overrides nothing below it."""
+    """The nearest key above that the spec leaves out."""
     node: Plain = dict(values)
     steps = key.split(".")
     for index, step in enumerate(steps[:-1]):
@@ -95,33 +99,47 @@ def _unset(values: Mapping[str, Plain], key: str) -> str | None:
 
 
 def _leaves(values: Mapping[str, Plain], above: str = "") -> list[str]:
-    found: list[str] = []
+    keys: list[str] = []
     for name, value in values.items():
         if isinstance(value, dict):
-            found += _leaves(value, f"{above}{name}.")
+            keys += _leaves(value, f"{above}{name}.")
         else:
-            found.append(above + name)
-    return [name for name in found if not name.startswith(("sweep.", "experiments."))]
+            keys.append(above + name)
+    return [key for key in keys if not key.startswith(("sweep.", "experiments."))]
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """`conf/` as a Hydra user would lay it out, and the sweep for W&B. Nothing where no stage reads it."""
+    """`conf/` as Hydra users lay it out, and the sweep for W&B; nothing for a spec without stages."""
     if not stages:
         return
-    sections = [name for name in project.values if name not in LEFT_OUT]
-    values = {"sections": sections, "sweep": project.get(Sweep) is not None}
-    yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
-    for name in sections:
-        values = {"name": name, "values": project.values[name]}
-        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
+    sections = [name for name in project.values if _is_read(name, project.sections.get(name))]
     experiments = project.get(Experiments)
-    for name, patch in (experiments.root if experiments else {}).items():
+    patches = experiments.root if experiments else {}
+    sweep, track = project.get(Sweep), project.get(TrackSpec)
+    values = {"sections": sections, "sweep": sweep is not None, "experiments": list(patches)}
+    yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
+    yield from _groups(project, sections, stages)
+    for name, patch in patches.items():
         values = {"name": name, "values": nested(patch)}
         yield Artifact(f"conf/experiment/{name}.yaml", "hydra/experiment.yaml.j2", values)
-    sweep, track = project.get(Sweep), project.get(TrackSpec)
     if sweep is not None and track is not None and track.wandb is not None:
-        values = {"sweep": _for_wandb(sweep), "project": track.wandb.project, "entity": track.wandb.entity}
-        yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", values)
+        values = {"name": project.info.name, "project": track.wandb.project, "entity": track.wandb.entity}
+        yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", {**values, "sweep": _for_wandb(sweep)})
+
+
+def _is_read(name: str, section: BaseModel | None) -> bool:
+    """Whether a stage reads the section, so that its values can be overridden for a run."""
+    return name not in LEFT_OUT and getattr(section, "READ_BY_STAGES", True)
+
+
+def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) -> Iterator[Artifact]:
+    """The file of each section."""
+    params = [name.partition(".") for stage in stages if not stage.effects for name in stage.params]
+    for name in sections:
+        compared = {key for section, _, key in params if section == name}
+        file = group_file(project.sections.get(name), project.values[name], compared)
+        values = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
+        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
 
 
 def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +158,7 @@ def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_wandb(sweep: Sweep) -> dict[str, Any]:
-    """The sweep in W&B's words: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
+    """The sweep in W&B's format: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
     parameters: dict[str, Any] = {}
     for key, parameter in sweep.parameters.items():
         if parameter.values is not None:
@@ -152,4 +170,5 @@ def _for_wandb(sweep: Sweep) -> dict[str, Any]:
             parameters[key]["q"] = 1
     limit = {} if sweep.method == "grid" else {"run_cap": sweep.trials}
     metric = {"name": sweep.metric, "goal": GOALS[of_sweep(sweep.metric, sweep.goal).mode or "min"]}
-    return {"method": sweep.method, "metric": metric, **limit, "parameters": parameters}
+    description = f"{metric['goal'].capitalize()} {sweep.metric} over {', '.join(parameters)}"
+    return {"description": description, "method": sweep.method, "metric": metric, **limit, "parameters": parameters}

@@ -12,11 +12,11 @@ from mlspec.parts.monitor.panels import LAYER, Panel, count, over_time, percenti
 
 Json = dict[str, Any]
 _CORE: Final = "8.8.0"
-"""Version of the saved objects' shape; a newer Kibana brings older shapes up to its own."""
+"""Version of the saved objects' format; a newer Kibana migrates older ones."""
 
 
 def panels(task: str) -> list[Panel]:
-    """What the dashboard shows: traffic, errors, latency, what the model says, how sure it is, the versions."""
+    """What the dashboard shows: traffic, errors, latency, predictions, confidence, versions."""
     p95 = percentile("latency_ms", 95, "p95 (ms)")
     latency = {"time": over_time(), **{f"p{p}": percentile("latency_ms", p, f"p{p} (ms)") for p in (50, 95, 99)}}
     by_version = {"time": over_time(), "version": top("model.version", "Version", "count"), "count": count("Requests")}
@@ -78,7 +78,7 @@ def _dashboard(view: str, id: str, project: str, description: str, task: str) ->
         "type": "dashboard",
         "id": id,
         "attributes": {
-            "title": f"{project}: the model in production",
+            "title": f"{project}: model in production",
             "description": description,
             "timeRestore": True,
             "timeFrom": "now-24h",

@@ -16,12 +16,12 @@ _INPUTS: Final[Mapping[str, Json]] = {
     "category": dict(_KEYWORD),
     "image": {"type": "keyword", "index": False, "doc_values": False, "ignore_above": 64},
 }
-"""An image is kept as its digest only."""
+"""Of an image only the digest is stored."""
 
 
 def mappings(inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"],
              meta: Json) -> Json:  # fmt: skip
-    """The mappings of the index: closed, so that a stray key is kept in `_source` and makes no field."""
+    """The mappings of the index: closed, so that an unknown key is kept in `_source` and adds no field."""
     return {"dynamic": "false", "_meta": meta, "properties": _properties(inputs, redacted, task)}
 
 
@@ -61,7 +61,7 @@ def _prediction(task: str) -> Json:
 
 
 def index_template(stream: str, mapped: Json, retention_seconds: int, replicas: int) -> Json:
-    """Body of `PUT _index_template/NAME`: a data stream whose documents Elasticsearch itself deletes in time."""
+    """Body of `PUT _index_template/NAME`: a data stream whose documents Elasticsearch deletes after the retention."""
     return {
         "index_patterns": [stream],
         "data_stream": {},
@@ -76,7 +76,7 @@ def index_template(stream: str, mapped: Json, retention_seconds: int, replicas: 
 
 
 def _duration(seconds: int) -> str:
-    """A time value in the largest unit that Elasticsearch has for it whole."""
+    """A time value in the largest unit in which it is a whole number."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
             return f"{seconds // size}{unit}"

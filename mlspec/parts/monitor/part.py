@@ -35,7 +35,7 @@ def name_after(environment: str, given: dict[str, Any]) -> None:
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Names that are no inputs, windows that hold too little, alarms that never or always ring."""
+    """Unknown inputs, windows that are too long, and alerts that always or never fire."""
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None or data is None:
         return
@@ -43,14 +43,17 @@ def check(project: Project) -> Iterator[Finding]:
     elasticsearch, at = monitor.elasticsearch, ("monitor", "elasticsearch")
     for index, name in enumerate(elasticsearch.redact if elasticsearch else ()):
         if name not in data.columns:
-            message = f"the model has no input `{name}`, so nothing of it would be hidden"
+            message = f"input not found: `{name}`, so `redact` hides nothing of it"
             help = suggest(name, data.columns, "the inputs are")
             yield Finding("unknown-input", (*at, "redact", index), message, help)
     if elasticsearch and monitor.drift:
         kept, window = duration_seconds(elasticsearch.retention), duration_seconds(monitor.drift.window)
         if window > kept:
-            message = f"a window of {monitor.drift.window} needs more than the {elasticsearch.retention} that are kept"
-            yield Finding("window-over-retention", ("monitor", "drift", "window"), message, "keep predictions longer")
+            message = (
+                f"the drift window is {monitor.drift.window}, and predictions are kept for {elasticsearch.retention}"
+            )
+            help = "raise monitor.elasticsearch.retention, or lower the window"
+            yield Finding("window-over-retention", ("monitor", "drift", "window"), message, help)
     yield from _alerts(monitor, data)
 
 
@@ -77,16 +80,14 @@ def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
             continue
         sign, number = bound_parts(bound)
         if sign not in (">", ">=") or number < 0 or (name != "p95_ms" and number >= 1):
-            message = f"`{bound}` rings always, never, or when all is well"
-            help = "a rate lies between 0 and 1, and is bad from some number on" if name != "p95_ms" else "as in > 300"
+            message = f"`{bound}` can never fire, or always fires"
+            help = "a rate lies between 0 and 1, for example > 0.02" if name != "p95_ms" else "for example > 300"
             yield Finding("alert-bound", (*at, name), message, help)
     if alerts.unsure_rate and data.task == "regression":
-        message = "a regression has no score to be unsure by"
-        yield Finding("alert-bound", (*at, "unsure_rate"), message, "leave it out")
+        message = "a regression has no confidence, so `unsure_rate` has no value"
+        yield Finding("alert-bound", (*at, "unsure_rate"), message, "remove `unsure_rate`")
     if duration_seconds(alerts.interval) > duration_seconds(alerts.window):
-        message = (
-            f"every {alerts.interval} only the last {alerts.window} are looked at: what lies between is never seen"
-        )
+        message = f"the last {alerts.window} are checked every {alerts.interval}, so events in between are missed"
         yield Finding("alert-gap", (*at, "interval"), message, "make the window at least as long as the interval")
 
 

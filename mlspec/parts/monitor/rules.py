@@ -1,4 +1,4 @@
-"""Alert rules of Kibana as bodies of `POST /api/alerting/rule`: one ES|QL query each, whose every row is an alarm."""
+"""Alert rules of Kibana as bodies of `POST /api/alerting/rule`: one ES|QL query each, each row of which is an alert."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Json = dict[str, Any]
 
 
 def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, Json]:
-    """Rule by name; who is told (`actions`) is the team's own matter and stays empty."""
-    made = {}
+    """Rule by name. `actions` is empty: the team configures who is notified."""
+    rules_by_name = {}
     if alerts.error_rate:
-        made["error-rate"] = _over(alerts, stream, "AVG(failed)", alerts.error_rate)
+        rules_by_name["error-rate"] = _over(alerts, stream, "AVG(failed)", alerts.error_rate)
     if alerts.p95_ms:
-        made["latency"] = _over(alerts, stream, "PERCENTILE(latency_ms, 95)", alerts.p95_ms)
+        rules_by_name["latency"] = _over(alerts, stream, "PERCENTILE(latency_ms, 95)", alerts.p95_ms)
     if alerts.unsure_rate and task == "classification":
-        made["unsure"] = _over(alerts, stream, "AVG(unsure)", alerts.unsure_rate)
+        rules_by_name["unsure"] = _over(alerts, stream, "AVG(unsure)", alerts.unsure_rate)
     if alerts.silence:
         query = f"FROM {stream} | STATS requests = COUNT(*) | WHERE requests == 0"
-        made["silence"] = _params(query, duration_seconds(alerts.silence))
-    return {name: _rule(f"{project}: {name}", project, params, alerts) for name, params in made.items()}
+        rules_by_name["silence"] = _params(query, duration_seconds(alerts.silence))
+    return {name: _rule(f"{project}: {name}", project, params, alerts) for name, params in rules_by_name.items()}
 
 
 def _over(alerts: Alerts, stream: str, measure: str, bound: str) -> Json:

@@ -62,8 +62,8 @@ def stages(project: Project) -> Iterator[Stage]:
     zipped = package.zip is not None
     yield Stage(
         name="package",
-        description="Put serving code, packages and bundle into a zip for Lambda" if zipped
-        else "Put the serving code beside the bundle, ready for docker build",
+        description="Build the zip for Lambda from serving code, packages and bundle" if zipped
+        else "Collect the serving code for the image",
         part=NAME,
         inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
@@ -72,8 +72,8 @@ def stages(project: Project) -> Iterator[Stage]:
     made = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
     yield Stage(
         name="image",
-        description="Start the zip's content as Lambda does, and hold its answers against the bundle's" if zipped
-        else "Build the serving image, start it locked down, and hold its answers against the bundle's",
+        description="Run the zip as Lambda does, and compare its predictions with the bundle's" if zipped
+        else "Build the serving image, and compare its predictions with the bundle's",
         part=NAME,
         inputs=("artifacts/bundle", *made),
         outputs=(Output("artifacts/image.json", cache=False),),
@@ -105,6 +105,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "docker": docker,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
+        "memory": _memory(project),
         "unused": serving_pins.UNUSED,
         "epoch": serving_pins.EPOCH,
     }
@@ -126,6 +127,12 @@ def kinds(project: Project) -> tuple[str, ...]:
 def _on_lambda(project: Project) -> bool:
     deploy = project.get(Deploy)
     return deploy is not None and deploy.lambda_ is not None
+
+
+def _memory(project: Project) -> int | None:
+    """MB that the function has."""
+    deploy = project.get(Deploy)
+    return deploy.lambda_.memory if deploy is not None and deploy.lambda_ is not None else None
 
 
 def _labels(project: Project, docker: DockerImage) -> dict[str, str]:

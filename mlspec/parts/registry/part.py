@@ -75,7 +75,7 @@ def stages(project: Project) -> Iterator[Stage]:
         return
     yield Stage(
         name="push",
-        description="Push the image to Amazon ECR and read its digest back",
+        description="Push the image to Amazon ECR",
         part=NAME,
         inputs=("artifacts/image.json",),
         outputs=(Output("artifacts/release.json", cache=False),),

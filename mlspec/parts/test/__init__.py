@@ -1,1 +1,1 @@
-"""Tests: small disturbances that must not change answers, and the project's own tests."""
+"""Tests: small perturbations that must not change predictions, and the project's own tests."""

@@ -1,4 +1,4 @@
-"""The test part: do the disturbances fit the inputs? The project's `tests/`, and the stages `robustness` and `test`."""
+"""The test part: the project's `tests/`, the stages `robustness` and `test`, and which perturbations fit."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ FILES = {
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Checks that the section's model cannot do."""
     options, data = project.get(TestSpec), project.get(DataSpec)
     if options is None or data is None:
         return
     if "export" not in project.sections:
-        message = "the tests ask the bundle, and the spec has no `export` section"
+        message = "the tests need the bundle, and the spec has no `export` section"
         yield Finding("section-needed", ("test",), message, "add `export:`; empty, it means all defaults", on="key")
     if options.robustness is None:
         return
     kinds = {column.type for column in data.columns.values()}
     for index, name in enumerate(options.robustness.perturbations):
         if not kinds & set(FITS[name]):
-            fitting = [n for n, wanted in FITS.items() if kinds & set(wanted)]
-            message = f"`{name}` disturbs {_or(FITS[name])}, and there is no such input"
-            help = "for these inputs there are: " + ", ".join(f"`{n}`" for n in fitting)
+            fitting = [n for n, fits in FITS.items() if kinds & set(fits)]
+            message = f"`{name}` perturbs {_or(FITS[name])}, and the model has no such input"
+            help = "perturbations for these inputs: " + ", ".join(f"`{n}`" for n in fitting)
             yield Finding("unfit-perturbation", ("test", "robustness", "perturbations", index), message, help)
 
 
@@ -59,7 +59,7 @@ def stages(project: Project) -> Iterable[Stage]:
     if options.robustness is not None:
         yield Stage(
             "robustness",
-            "Disturb the test rows a little: do the answers stay?",
+            "Test the model on perturbed rows",
             NAME,
             inputs=(BUNDLE, PARQUET["test"], SCHEMA, PROFILE),
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
@@ -77,7 +77,7 @@ def stages(project: Project) -> Iterable[Stage]:
 
 
 def _seen(project: Project) -> Iterator[str]:
-    """What the generated tests look at."""
+    """The files that the generated tests read."""
     yield BUNDLE
     yield from (*PARQUET.values(), ORIGINS)
     yield from (SCHEMA, PROFILE, "artifacts/model/best.ckpt", "artifacts/model/preprocess")
@@ -125,31 +125,33 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
 
 
 def _kept(check: Check, kind: str) -> dict[str, Any]:
-    """What a check says of a column as it is in the parquet files, without what it leaves open."""
+    """The conditions of a check for a column as it is in the parquet files; without options that are not set."""
     given = check.model_dump(by_alias=True)
-    said = {key: value for key, value in given.items() if value is not None and value is not False}  # 0 says something
+    conditions = {
+        key: value for key, value in given.items() if value is not None and value is not False
+    }  # 0 is a limit
     if kind != "number":
-        said = {key: value for key, value in said.items() if key not in ("min", "max")}
-        said |= {"in": [str(value) for value in said["in"]]} if "in" in said else {}
-    return said
+        conditions = {key: value for key, value in conditions.items() if key not in ("min", "max")}
+        conditions |= {"in": [str(value) for value in conditions["in"]]} if "in" in conditions else {}
+    return conditions
 
 
 def _callables(project: Project, data: DataSpec) -> dict[str, str]:
     """The project's own functions and classes that the spec names."""
-    found = {"data.source": data.source} if data.kind == "callable" else {}
+    paths = {"data.source": data.source} if data.kind == "callable" else {}
     model = project.get(ModelSpec)
     if isinstance(model, Custom):
-        found["model.class"] = model.class_
+        paths["model.class"] = model.class_
         if model.datamodule is not None:
-            found["model.datamodule"] = model.datamodule
+            paths["model.datamodule"] = model.datamodule
         if model.prepares is not None:
-            found["model.preprocess.class"] = model.prepares
-    return found
+            paths["model.preprocess.class"] = model.prepares
+    return paths
 
 
 def _code(project: Project) -> Iterator[str]:
-    data = project.get(DataSpec)
     """What the tests load: the callables of the spec, and what the tests import themselves."""
+    data = project.get(DataSpec)
     paths = _callables(project, data).values() if data is not None else ()
     yield from project.surroundings.code_of(*paths, TESTS)
 

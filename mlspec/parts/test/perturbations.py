@@ -1,6 +1,6 @@
-"""Rows to slightly disturbed rows: what a hurried typist, a worn sensor or a careless photographer would do.
+"""Perturbed rows: typing errors, sensor noise, other lighting.
 
-Each disturbance of a value depends on the seed, its own name and the row's number alone.
+A perturbation depends only on the seed, its name and the row's number.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NEAR: Final = {
 """Keys beside each other on a keyboard."""
 
 
-def disturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: int, strength: float) -> dict[str, Any]:
-    """`row` with every input that the disturbance fits disturbed; of those that could go `missing`, one does.
+def perturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: int, strength: float) -> dict[str, Any]:
+    """`row` with every fitting input perturbed; `missing` removes the value of one of them.
 
     `inputs` are those of schema.json, numbers with their spread in training as `std`.
     """

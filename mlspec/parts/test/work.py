@@ -1,4 +1,4 @@
-"""The stages `robustness` (disturbed rows through the bundle) and `test` (pytest on the project's tests)."""
+"""The stages `robustness` (perturbed rows through the bundle) and `test` (pytest on the project's tests)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
-from mlspec.parts.test.perturbations import disturbed
+from mlspec.parts.test.perturbations import perturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
@@ -34,33 +34,33 @@ Answer = Mapping[str, Any]
 
 
 def robustness(job: Job) -> None:
-    """Run the stage `robustness`: how many answers stay when rows are disturbed a little."""
+    """Run the stage `robustness`: how many predictions stay the same for perturbed rows."""
     options = job.need(TestSpec).robustness or Robustness()
     rows, inputs = _rows(job, options)
     predictor = _predictor(job.inputs / "bundle")
     before = predictor.predict(rows)
-    found: dict[str, Perturbation] = {}
+    results: dict[str, Perturbation] = {}
     flipped: dict[str, list[str]] = {}
     for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
-        changed = [disturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
+        changed = [perturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
         numbers = [i for i, row in enumerate(rows) if changed[i] != row]
         after = _predicted(predictor, name, [changed[i] for i in numbers])
         same = _same([before[i] for i in numbers], after, _spread(before) * options.tolerance)
         agreement = sum(same) / len(same) if same else 1.0
-        found[name] = Perturbation(agreement=agreement, rows=len(numbers))
+        results[name] = Perturbation(agreement=agreement, rows=len(numbers))
         moved = [(i, answer) for i, answer, stays in zip(numbers, after, same, strict=True) if not stays]
         flipped[name] = [_change(rows[i], changed[i], before[i], answer) for i, answer in moved[:SHOWN]]
-        print(f"{name}: {agreement:.1%} of {len(numbers)} answers stay")
-    low = [name for name, entry in found.items() if entry.agreement < options.min_agreement]
-    records.RobustnessResult(passed=not low, min_agreement=options.min_agreement, perturbations=found).write(
+        print(f"{name}: {agreement:.1%} of {len(numbers)} predictions unchanged")
+    low = [name for name, entry in results.items() if entry.agreement < options.min_agreement]
+    records.RobustnessResult(passed=not low, min_agreement=options.min_agreement, perturbations=results).write(
         job.outputs
     )
     if low:
-        raise _refusal(low, found, flipped, options)
+        raise _refusal(low, results, flipped, options)
 
 
 def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The rows to disturb, and the inputs as schema.json has them, numbers with their spread in training."""
+    """The rows to perturb, and the inputs as schema.json has them, numbers with their spread in training."""
     folder = job.inputs / "data"
     inputs: dict[str, dict[str, Any]] = Schema.read(job.inputs).to_json()["inputs"]
     profile = Profile.read(job.inputs).columns
@@ -80,13 +80,13 @@ def _spread_of(column: ColumnProfile) -> float:
 
 
 def _predicted(predictor: Predictor, name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The answers. Raises StageError where the project's own preprocessing has none for a disturbed row."""
+    """The predictions. Raises StageError where the project's own preprocessing fails on a perturbed row."""
     try:
         return predictor.predict(rows)
     except BadRow as error:
         row = _short({key: value for key, value in rows[error.index].items() if not isinstance(value, bytes)})
         help = f"let it prepare such rows, or remove `{name}` from test.robustness.perturbations"
-        raise StageError(f"{name}: the disturbed row {row} cannot be predicted: {error.message}", help=help) from None
+        raise StageError(f"{name}: the perturbed row {row} cannot be predicted: {error.message}", help=help) from None
 
 
 def _predictor(bundle: Path) -> Predictor:
@@ -126,17 +126,18 @@ def _short(value: object) -> str:
 
 def _refusal(
     low: Sequence[str],
-    found: Mapping[str, Perturbation],
+    results: Mapping[str, Perturbation],
     flipped: Mapping[str, Sequence[str]],
     options: Robustness,
 ) -> StageError:
     lines = []
     for name in low:
-        lines.append(f"{name}: {found[name].agreement:.1%} of {found[name].rows} answers stay")
+        lines.append(f"{name}: {results[name].agreement:.1%} of {results[name].rows} predictions unchanged")
         lines += [f"    {text}" for text in flipped[name]]
     return StageError(
-        f"the model is not robust; needed are {options.min_agreement:.1%}:\n  " + "\n  ".join(lines),
-        help="train on such rows too, or lower test.robustness.min_agreement",
+        f"the model is not robust: fewer than {options.min_agreement:.1%} of the predictions are unchanged:\n  "
+        + "\n  ".join(lines),
+        help="add such rows to the training data, or lower test.robustness.min_agreement",
     )
 
 
@@ -156,7 +157,7 @@ def tests(job: Job) -> None:
     sys.stdout.flush()
     done = subprocess.run([*command, *options.args], cwd=job.root, env=environment)
     if not partial.is_file():
-        raise StageError(f"pytest did not run (exit code {done.returncode})", help="the lines above say why")
+        raise StageError(f"pytest did not run (exit code {done.returncode})", help="the output above has the reason")
     with whole(report) as copy:  # which may be on another disk
         shutil.copyfile(partial, copy)
     partial.unlink()
@@ -168,7 +169,7 @@ def tests(job: Job) -> None:
     if done.returncode == NOTHING_RAN or not passed:
         raise StageError("no test ran: all were skipped, or none was selected", help="see test.pytest.select")
     if done.returncode:
-        raise StageError(f"pytest ended with exit code {done.returncode}", help="the lines above say why")
+        raise StageError(f"pytest exited with code {done.returncode}", help="the lines above say why")
 
 
 def _results(report: Path) -> tuple[list[str], int]:

@@ -58,17 +58,15 @@ def is_logged(name: str, known: Collection[str]) -> bool:
     return name in known or re.sub(r"_(epoch|step)$", "", name) in known
 
 
-def _plotted(project: Project, train: TrainSpec) -> list[str]:
-    """Columns of the curves that DVC draws: the losses, as far as they are certain, and what decides the best epoch."""
-    known = names_logged(project) or ()
-    losses = sorted(name for name in known if re.split(r"[^a-z]+", name.lower())[-1] == "loss")
-    monitor = train.checkpoint.monitor
-    return losses if monitor in losses or not isinstance(project.get(ModelSpec), Custom) else [*losses, monitor]
-
-
-def _plot(columns: list[str]) -> dict[str, object]:
-    losses = all(re.split(r"[^a-z]+", name.lower())[-1] == "loss" for name in columns)
-    return {"x": "epoch", "y": columns, "title": "Loss" if losses else "Training"}
+def _curves(project: Project, train: TrainSpec) -> dict[str, tuple[str, ...]]:
+    """The charts of a training: the losses, and each metric; for a custom module only the metric that decides."""
+    known = sorted(names_logged(project) or ())
+    losses = tuple(name for name in known if re.split(r"[^a-z]+", name.lower())[-1] == "loss")
+    others = [train.checkpoint.monitor] if isinstance(project.get(ModelSpec), Custom) else known
+    metrics: dict[str, tuple[str, ...]] = {
+        name.removeprefix("valid/"): (name,) for name in others if name not in losses
+    }
+    return {"Loss": losses, **metrics} if losses else metrics
 
 
 def _metrics(project: Project) -> list[str]:
@@ -180,7 +178,7 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(PREPROCESS),
             Output("artifacts/metrics/train.json", "metric", cache=False),
             Output(DECISIONS, cache=False),
-            Output(CURVES, "plot", cache=False, plot=_plot(_plotted(project, train))),
+            Output(CURVES, cache=False, curves=_curves(project, train)),
         ),
         params=(*_of_model(model), *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,

@@ -1,4 +1,4 @@
-"""A model and a data module of the project's own."""
+"""A custom model and data module."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from mlspec.runtime.preprocess import Preprocess
 
 
 class Ranker(pl.LightningModule):
-    """Two numbers and a country to two classes."""
+    """Classifies rows of two numbers and a country."""
 
     def __init__(self, labels: list[str], hidden: int = 16) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Ranker(pl.LightningModule):
 
 
 class Clicks(pl.LightningDataModule):
-    """Every batch holds as many rows that were clicked as rows that were not."""
+    """Batches with about as many clicked rows as others."""
 
     def __init__(self, preprocess: Preprocess, batch_size: int = 256, folder: str = "artifacts/data") -> None:
         super().__init__()

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlspec.job import fresh, swap, whole
-from tests.parts.targets import PACKAGE, write
+from tests.parts.targets import BASE, PACKAGE, files, write
 
 
 def unseen(folder: Path) -> list[str]:
@@ -43,3 +44,26 @@ def test_the_old_folder_of_a_swap_is_not_committed(tmp_path: Path) -> None:
     (tmp_path / "artifacts" / ".model.old").mkdir()
     (tmp_path / "artifacts" / ".model.old" / "best.ckpt").write_text("x")
     assert unseen(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "#it's 1!.csv", "two  spaces .csv"])
+def test_raw_data_for_dvc_is_not_committed_before_the_first_run(name: str, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "data").mkdir()
+    for file in (name, "a 1x.csv"):
+        (tmp_path / "data" / file).write_text("sentence,label\na,yes\n")
+    base = BASE.replace("data/cola.csv", f'"data/{name}"')
+    write(tmp_path, PACKAGE, base)
+    seen = unseen(tmp_path)
+    assert not any(name in path for path in seen)
+    assert '"data/a 1x.csv"' in seen
+    write(tmp_path, PACKAGE, base.replace("  source:", "  track: git\n  source:"))
+    assert any("data/" in path and "1x" not in path for path in unseen(tmp_path))
+
+
+def test_the_model_is_the_bundle_or_else_the_checkpoint(tmp_path: Path) -> None:
+    for text, path in ((PACKAGE, "artifacts/bundle"), ("train: {}\n", "artifacts/model/best.ckpt"), ("", None)):
+        pipeline = yaml.safe_load(files(tmp_path, text)["dvc.yaml"])
+        assert pipeline.get("artifacts", {}).get("model", {}).get("path") == path
+        if path:
+            assert pipeline["artifacts"]["model"]["labels"][0] == "text-classifier"

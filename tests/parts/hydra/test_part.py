@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,24 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from mlspec.compiler import Build, compile_project
+from mlspec.parts.all_parts import PARTS
 from mlspec.parts.hydra import part
+from mlspec.parts.hydra.group_files import group_file
 from mlspec.plan.stage import Stage
 from mlspec.render.renderer import render
 from mlspec.run.hydra_text import written
 from mlspec.sections.experiments import Experiments, Sweep
+from mlspec.sections.model import Custom
 from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.sections.train import TrainSpec
 from mlspec.source.project_context import ProjectContext
-from mlspec.spec.project import Project
+from mlspec.spec.keys import models
+from mlspec.spec.project import Project, ProjectInfo
+from mlspec.spec.root import root_model
 from tests.parts.targets import codes
 
+ROOT = Path(__file__).resolve().parents[3]
 STAGES = (Stage("train", "Train", "train"),)
 HOSTILE = [
     "${x}", r"\${x}", r"\\${x}", "${oc.env:HOME}", "a ${b} c ${", "$${x}", "on", "off", "yes", "null",
@@ -106,7 +114,8 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
     )
     track = TrackSpec(wandb=Wandb(project="cola: 1"))
     values = {"sweep": sweep.model_dump(mode="json")}
-    files = render(part.artifacts(project(values, sweep=sweep, track=track), STAGES), {})
+    info = ProjectInfo(name="cola")
+    files = render(part.artifacts(project(values, sweep=sweep, track=track, project=info), STAGES), {})
     found = yaml.safe_load(next(file.text for file in files if file.path == "sweep.yaml"))
     assert found["project"] == "cola: 1"
     assert found["command"][:3] == ["mlspec", "run", "train"]
@@ -153,3 +162,90 @@ def test_a_sweep_varies_what_is_there_within_what_it_takes(key: str, parameter: 
 def test_a_fault_in_a_section_makes_no_false_ones_in_the_sweep(tmp_path: Path) -> None:
     sweep = "sweep: {method: random, metric: valid/loss, goal: minimize, parameters: {train.learning_rate: {min: 1e-5, max: 1e-3}}}\n"
     assert codes(tmp_path, "train: {max_epochs: forty}\n" + sweep) == ["wrong-type"]
+
+
+SPECS = sorted(str(spec.relative_to(ROOT)) for spec in (ROOT / "specs").rglob("mlproject.yaml"))
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def build(request: pytest.FixtureRequest) -> Build:
+    return compile_project(ROOT / request.param)
+
+
+def groups(build: Build) -> dict[str, str]:
+    """Section to the text of its group."""
+    files = (file for file in build.files if file.path.endswith("/default.yaml"))
+    return {file.path.split("/")[1]: file.text for file in files}
+
+
+def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp_path: Path) -> None:
+    for file in build.files:
+        if file.path.startswith("conf/"):
+            (tmp_path / file.path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file.path).write_text(file.text, encoding="utf-8")
+    if not groups(build):
+        return
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        found = OmegaConf.to_container(compose("config"), resolve=True)
+    validated = root_model(PARTS).model_validate_json(json.dumps(found)).model_dump(mode="json")
+    assert {name: validated[name] for name in groups(build)} == {
+        name: build.project.values[name] for name in groups(build)
+    }
+
+
+def test_a_key_without_a_value_is_there_only_where_dvc_compares_it(build: Build) -> None:
+    compared = {name for stage in build.plan.stages if not stage.effects for name in stage.params}
+    for section, text in groups(build).items():
+        given = build.project.given.get(section)
+        for key in nulls(yaml.safe_load(text), section):
+            assert key in compared or null_in(given, key.split(".")[1:]), key
+
+
+def nulls(value: object, at: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from nulls(inner, f"{at}.{key}")
+    elif value is None:
+        yield at
+
+
+def null_in(given: object, steps: list[str]) -> bool:
+    """Whether the user wrote the null."""
+    for step in steps:
+        if not isinstance(given, dict) or step not in given:
+            return False
+        given = given[step]
+    return given is None
+
+
+def test_every_key_of_the_language_has_a_comment(build: Build) -> None:
+    for section, text in groups(build).items():
+        lines = text.splitlines()
+        for key in yaml.safe_load(text):
+            at = next(at for at, line in enumerate(lines) if line.startswith(f"{key}:"))
+            assert "  # " in lines[at] or lines[at - 1].startswith("# "), f"{section}.{key}"
+        assert all(len(line) <= 120 for line in lines)
+
+
+def test_sections_that_no_stage_reads_are_no_groups() -> None:
+    build = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
+    assert {*build.project.sections} - {*groups(build)} == {"ci", "monitor", "experiments"}
+    model = root_model(PARTS)
+    unread = [
+        name for name in model.model_fields if name not in (*groups(build), "mlspec", "experiments", "environments")
+    ]
+    for name in unread:
+        for read in models(model.model_fields[name].annotation):
+            assert not getattr(read, "READ_BY_STAGES", True)
+            users = [
+                file for file in (ROOT / "mlspec").rglob("*.py") if f"job.need({read.__name__})" in file.read_text()
+            ]
+            assert users == []
+
+
+def test_a_null_that_differs_from_the_default_stays() -> None:
+    section = Custom.model_validate({"class": "src.m:M", "args": {"width": None}})
+    file = group_file(section, section.model_dump(mode="json"), ())
+    assert file.values["args"] == {"width": None}
+    assert "datamodule" not in file.values
+    assert "datamodule" in group_file(section, section.model_dump(mode="json"), {"datamodule"}).values

@@ -129,6 +129,12 @@ def test_compose_starts_the_image_locked_down(tmp_path: Path) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["ports"] == ["127.0.0.1:8080:8080"]
+    assert service["image"] == "cola:latest"
+    assert "mem_limit" not in service
+    (service,) = yaml.safe_load(
+        files(tmp_path, LAMBDA.replace("lambda: {}", "lambda: {memory: 3000}"))["compose.yaml"]
+    )["services"].values()
+    assert service["mem_limit"] == "3000m"
 
 
 def job(root: Path) -> Job:

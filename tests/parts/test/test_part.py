@@ -27,8 +27,8 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     spec = CLASSES + "export:\ntest: {robustness: {perturbations: [typos, brightness]}}\n"
     (found,) = said(tmp_path, spec)
     assert found.code == "unfit-perturbation"
-    assert found.message == "`brightness` disturbs images, and there is no such input"
-    assert found.help == "for these inputs there are: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
+    assert found.message == "`brightness` perturbs images, and the model has no such input"
+    assert found.help == "perturbations for these inputs: `typos`, `case`, `punctuation`, `whitespace`, `accents`"
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [noise, missing]}}\n") == []
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
 

@@ -128,6 +128,6 @@ def test_a_disturbed_row_that_the_own_preprocessing_cannot_prepare_is_shown(trai
     )
     with pytest.raises(StageError) as raised:
         project.run("robustness")
-    assert raised.value.message.startswith('noise: the disturbed row {"size": ')
+    assert raised.value.message.startswith('noise: the perturbed row {"size": ')
     assert "cannot be predicted: own.prep:Prep.__call__ raised ZeroDivisionError" in raised.value.message
     assert raised.value.help.endswith("remove `noise` from test.robustness.perturbations")

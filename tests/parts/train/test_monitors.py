@@ -157,8 +157,15 @@ def test_the_goal_of_a_sweep_comes_from_a_certain_name(tmp_path: Path) -> None:
 def test_dvc_draws_what_the_module_logs(tmp_path: Path) -> None:
     project = own(tmp_path, "Val Acc", trained="my_loss")
     (stage,) = (s for s in compile_project(project.root / "mlproject.yaml").plan.stages if s.name == "train")
-    (plot,) = (output.plot for output in stage.outputs if output.kind == "plot")
-    assert plot == {"x": "epoch", "y": ["my_loss", "Val Acc"], "title": "Training"}
+    (curves,) = (output.curves for output in stage.outputs if output.curves)
+    assert curves == {"Loss": ("my_loss",), "Val Acc": ("Val Acc",)}
+
+
+def test_dvc_draws_each_metric_of_an_own_model(tmp_path: Path) -> None:
+    built = projects.text(tmp_path, "evaluate: {metrics: [accuracy, f1]}\n").build()
+    (curves,) = (output.curves for stage in built.plan.stages for output in stage.outputs if output.curves)
+    assert curves["Loss"] == ("train/loss", "valid/loss")
+    assert curves["f1"] == ("valid/f1",)
 
 
 @pytest.mark.parametrize(

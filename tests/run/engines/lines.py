@@ -29,12 +29,8 @@ SECOND = Stage(
     (
         Output("out/second.json", "metric", cache=False),
         Output("out/folder"),
-        Output(
-            "out/curve.csv",
-            "plot",
-            cache=False,
-            plot={"x": "epoch", "y": ["train/loss", "valid/loss"], "title": "Loss"},
-        ),
+        Output("out/curve.csv", cache=False, curves={"Loss": ("train/loss", "valid/loss"), "f1 ${x}": ("valid/f1",)}),
+        Output("artifacts/bundle"),
         Output("out/matrix.csv", "plot", cache=False, plot={"x": "actual", "y": "predicted", "template": "confusion"}),
     ),
     ("beta",),
@@ -53,7 +49,9 @@ if sys.argv[2] == "first":
 else:
     score = pathlib.Path("conf/beta/default.yaml").read_text().count("\\n")
     out.joinpath("second.json").write_text('{{"score": %d}}' % score)
-    out.joinpath("curve.csv").write_text("epoch,train/loss,valid/loss\\n0,2,3\\n1,1,2\\n")
+    out.joinpath("curve.csv").write_text("epoch,train/loss,valid/loss,valid/f1\\n0,2,3,0\\n1,1,2,1\\n")
+    bundle = pathlib.Path("artifacts/bundle"); bundle.mkdir(parents=True, exist_ok=True)
+    bundle.joinpath("model.onnx").write_text("weights")
     out.joinpath("matrix.csv").write_text("actual,predicted\\na,a\\nb,a\\n")
     out.joinpath("folder").mkdir(exist_ok=True)
     for name in "ab": out.joinpath("folder", name).write_text(name)

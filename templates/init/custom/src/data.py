@@ -1,4 +1,4 @@
-"""Weekly measurements of carbon dioxide to one row a month: the last changes, and the change that followed."""
+"""Monthly rows from weekly measurements of carbon dioxide: the changes of earlier months, and the change to predict."""
 
 import csv
 from collections import defaultdict
@@ -9,7 +9,7 @@ LAGS = (1, 2, 3, 6, 11, 12)
 
 
 def load() -> list[dict[str, object]]:
-    """One row for each month with a full year of months before it. Later months are kept for validation and test."""
+    """A row for each month after a full year of data. The last years are for validation and test."""
     means = monthly()
     change = {month: means[month] - means[month - 1] for month in means if month - 1 in means}
     rows: list[dict[str, object]] = []
@@ -29,7 +29,7 @@ def load() -> list[dict[str, object]]:
 
 
 def monthly() -> dict[int, float]:
-    """Mean of the weeks of each month, by the number of months since the year 0; a month without a week is left out."""
+    """Mean of each month by its number, counted from year 0. Months without a measurement are left out."""
     weeks: dict[int, list[float]] = defaultdict(list)
     with FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

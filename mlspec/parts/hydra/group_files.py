@@ -1,0 +1,76 @@
+"""A section of the spec as a Hydra config group: the keys of its file, and a comment for each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, RootModel
+from pydantic.fields import FieldInfo
+
+from mlspec.source.document import Plain
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupFile:
+    """What `conf/SECTION/default.yaml` holds."""
+
+    about: str
+    """What the section is for, in one line."""
+    values: Plain
+    comments: Mapping[Path, str]
+    """What each key means, by its path. Where several mappings have the same keys, those of the first only."""
+
+
+def group_file(section: BaseModel | None, values: Plain, compared: Collection[str]) -> GroupFile:
+    """The values of a section without the keys that are null, as they are by default.
+
+    `compared` are the keys that dvc.yaml names. They stay even where they are null: DVC fails on a key that is missing,
+    and does not notice one that disappears.
+    """
+    walk = _GroupWalk(compared)
+    kept = walk.kept(section, values, ())
+    about = (type(section).__doc__ or "").strip().split("\n")[0] if section is not None else ""
+    return GroupFile(about, kept, walk.comments)
+
+
+@dataclass
+class _GroupWalk:
+    compared: Collection[str]
+    comments: dict[Path, str] = field(default_factory=dict)
+    described: set[tuple[type[BaseModel], str]] = field(default_factory=set)
+
+    def kept(self, node: Any, values: Plain, at: Path) -> Plain:
+        """`values` as the file has them; `node` is the model, mapping or value that they were dumped from."""
+        if isinstance(node, RootModel):
+            node = node.root
+        if isinstance(values, dict):
+            return self._mapping(node, values, at)
+        if isinstance(values, list) and isinstance(node, list | tuple) and len(node) == len(values):
+            return [_GroupWalk(()).kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
+        return values
+
+    def _mapping(self, node: Any, values: dict[str, Plain], at: Path) -> Plain:
+        known = _fields(node)
+        kept: dict[str, Plain] = {}
+        for key, value in values.items():
+            name, info = known.get(key, (key, None))
+            place = (*at, key)
+            if value is None and info is not None and info.default is None and ".".join(place) not in self.compared:
+                continue
+            if info is not None and info.description and (type(node), key) not in self.described:
+                self.described.add((type(node), key))
+                self.comments[place] = info.description
+            inner = node.get(key) if isinstance(node, Mapping) else getattr(node, name, None)
+            kept[key] = self.kept(inner, value, place)
+        return kept
+
+
+def _fields(node: object) -> dict[str, tuple[str, FieldInfo]]:
+    """The fields of a model by the key that a user writes."""
+    if not isinstance(node, BaseModel):
+        return {}
+    return {info.alias or name: (name, info) for name, info in type(node).model_fields.items()}
