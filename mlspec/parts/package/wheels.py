@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from mlspec.docker.docker_engine import failure
+from mlspec.docker.failures import failure
 from mlspec.errors import StageError
 
 _GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)
@@ -30,10 +30,13 @@ def install(requirements: Mapping[str, str], folder: Path, python: str, architec
     command += [f"{name}=={release}" for name, release in requirements.items()]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if "No module named pip" in done.stderr:
-        raise StageError("this Python has no pip, which gets the packages", help=f"{sys.executable} -m ensurepip")
+        raise StageError(
+            "pip is not installed in this Python: it installs the packages of the zip",
+            help=f"{sys.executable} -m ensurepip",
+        )
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
-        raise failure("the packages cannot be had", "\n".join(errors))
+        raise failure("cannot install the packages of requirements-serve.txt", "\n".join(errors))
 
 
 @cache

@@ -6,7 +6,6 @@ python -m mlspec.shipping.rehearsal.gateway PORT ENDPOINT REGION FUNCTION ALIAS 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from mlspec.docker.client import Docker, found
+from mlspec.docker.client import connected
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import ControlPlaneClient
 from mlspec.shipping.rehearsal.function_containers import FunctionContainers
@@ -30,7 +29,7 @@ _PASSED_ON: Final = ("content-type", "accept", "x-request-id")
 def main(arguments: list[str]) -> None:
     """Serve until SIGTERM; the containers go with it."""
     port, endpoint, region, function, alias, owner, zips = arguments
-    containers = FunctionContainers(Docker(found(), dict(os.environ)), owner, Path(zips))
+    containers = FunctionContainers(connected(), owner, Path(zips))
     service = LocalLambda(ControlPlaneClient(endpoint, region, function, alias), containers)
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler(service))
     server.daemon_threads = True

@@ -97,14 +97,14 @@ class LocalLambda:
         with self._lock:
             idle = [c for v, c in self._running.items() if v not in versions]
             self._running = {v: c for v, c in self._running.items() if v in versions}
-        for container in idle:
-            self.containers.remove(container.id)
+        for each in idle:
+            each.container.remove()
         return versions
 
     def close(self) -> None:
         """End every container."""
-        for id in self.containers.left():
-            self.containers.remove(id)
+        for container in self.containers.existing():
+            container.remove()
 
     def _faults(self, version: str) -> Faults:
         harmed, faults = self._faulty
@@ -134,18 +134,18 @@ class LocalLambda:
             self._served += bool(faults.crash)
             running = self._running.get(version) if faults.crash and self._served >= faults.crash else None
         if running is not None:
-            self.containers.docker.run("kill", running.id)
+            running.container.kill()
 
     def _lost(self, version: str, error: Exception) -> str:
         with self._lock:
-            container = self._running.get(version)
-        if container is None or not self.containers.gone(container.id):
+            running = self._running.get(version)
+        state = running.container.state() if running else None
+        if running is None or state is None or state.running:
             return f"the container does not answer: {str(error) or type(error).__name__}"
-        starved = self.containers.starved(container.id)
         with self._lock:
             self._running.pop(version, None)
-        self.containers.remove(container.id)
-        return "the container was ended for want of memory" if starved else "the container has ended"
+        running.container.remove()
+        return "the container was killed for lack of memory" if state.out_of_memory else "the container stopped"
 
     def _container(self, version: str) -> FunctionContainer:
         with self._lock:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.docker.client import Docker, found
+from mlspec.docker.client import connected
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import code_of
 from mlspec.shipping.rehearsal.function_containers import FunctionContainers
@@ -103,11 +103,10 @@ class Rehearsal:
     def stop(self) -> list[str]:
         """End everything that it started; gives what that was."""
         ended = [name for name in (_ENDPOINT, _PLANE, _IMAGES) if self.home.end(name)]
-        containers = FunctionContainers(Docker(found(), dict(os.environ)), self.owner)
-        left = containers.left()
-        for id in left:
-            containers.remove(id)
-        return [*ended, *(["containers"] if left else [])]
+        containers = FunctionContainers(connected(), self.owner).existing()
+        for container in containers:
+            container.remove()
+        return [*ended, *(["containers"] if containers else [])]
 
 
 def here() -> Rehearsal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 import uuid
@@ -56,11 +55,11 @@ def plane(image: str) -> Plan:
 
 @pytest.fixture
 def service(docker: str, plane: Plan) -> Iterator[LocalLambda]:
-    containers = FunctionContainers(Docker(docker, dict(os.environ)), uuid.uuid4().hex)
+    containers = FunctionContainers(Docker(docker), uuid.uuid4().hex)
     made = LocalLambda(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
     yield made
     made.close()
-    assert containers.left() == []
+    assert containers.existing() == []
 
 
 def call(service: LocalLambda, times: int = 1) -> list[InvocationResult]:
@@ -82,12 +81,12 @@ def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, p
     assert call(service)[0].version == "1"
     plane.alias = TrafficSplit("2")
     assert service.settle() == ("2",)
-    assert len(service.containers.left()) == 1
+    assert len(service.containers.existing()) == 1
     service._read = 0.0  # what was read before may hold for half a second
     assert call(service)[0].version == "2"
     plane.alias = None
     assert service.settle() == ()
-    assert service.containers.left() == []
+    assert service.containers.existing() == []
 
 
 def test_where_the_control_plane_is_gone_callers_are_served_on(service: LocalLambda, plane: Plan) -> None:
@@ -101,10 +100,10 @@ def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(ser
     plane.modes["2"] = "crash"
     answer = service.invoke("2", ROW)
     assert answer.status == 502
-    assert b"ends as it starts" in answer.body
+    assert b"stops at its start" in answer.body
     assert b"no module named model" in answer.body
     plane.alias = TrafficSplit("1", "2", 0.5)
-    with pytest.raises(StageError, match="version 2 ends as it starts"):
+    with pytest.raises(StageError, match="version 2 stops at its start"):
         service.settle()
     answers = call(service, 8)
     assert {answer.status for answer in answers if answer.version == "1"} == {200}
@@ -118,7 +117,7 @@ def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: L
         answers += call(service)
         if answers[-1].status == 502:
             break
-    assert b"want of memory" in answers[-1].body
+    assert b"lack of memory" in answers[-1].body
     assert call(service)[0].status == 200
     assert service.counts.since("1", 0)["errors"] == 1
 
