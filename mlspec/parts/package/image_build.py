@@ -41,7 +41,7 @@ def _image(job: Job, options: DockerImage, function: Lambda | None) -> PackagedI
     key = _check_key(options, function)
     proof = _earlier_proof(job.outputs, image, key)
     if proof is None:
-        proof = prove(docker, image, job.inputs / "bundle", options, function).model_copy(update={"asked": key})
+        proof = prove(docker, image, job.inputs / "bundle", options, function).model_copy(update={"options": key})
         sys.stdout.write(summary(proof) + "\n")
     else:
         sys.stdout.write("image unchanged: it passed these checks in an earlier run\n")
@@ -107,7 +107,7 @@ def _check_key(options: DockerImage, function: Lambda | None) -> str:
 def _earlier_proof(artifacts: Path, image: str, key: str) -> ImageProof | None:
     """The proof of the same image with the same options, from an earlier run."""
     earlier = PackagedImage.find(artifacts)
-    same = earlier is not None and earlier.id == image and earlier.proof.asked == key
+    same = earlier is not None and earlier.id == image and earlier.proof.options == key
     return earlier.proof if earlier is not None and same and earlier.proof.examples else None
 
 

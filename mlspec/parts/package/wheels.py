@@ -1,4 +1,4 @@
-"""Pinned wheels for another machine's Python into a folder, by pip: nothing is built, nothing is run."""
+"""Pinned wheels for the Python of another machine, installed by pip into a folder; nothing is built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 def install(requirements: Mapping[str, str], folder: Path, python: str, architecture: str) -> None:
-    """Put the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
+    """Install the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
     machine = _MACHINES[architecture]
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
@@ -41,7 +41,7 @@ def install(requirements: Mapping[str, str], folder: Path, python: str, architec
 
 @cache
 def interpreter(python: str) -> Path | None:
-    """A Python of that version on this machine: this one, one on PATH, pyenv's or uv's."""
+    """A Python of that version: this one, one on PATH, of pyenv or of uv; None where none is installed."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
         return Path(sys.executable)
     home = Path.home()
@@ -55,7 +55,7 @@ def interpreter(python: str) -> Path | None:
 
 
 def _version(program: str | Path) -> str:
-    """What a program says of itself; a shim of pyenv's may stand for a Python that is not there."""
+    """The version of a program; "" where it does not run, as a shim of pyenv for a missing Python."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run([program, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20)
