@@ -24,11 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mlspec.docker.engine import Client
 from text_training import MINILM, sentences
 
 from mlspec.compiler import compile_project
-from mlspec.docker import engine
+from mlspec.docker.client import Docker, with_buildkit
 from mlspec.docker.container import READ_ONLY
 from mlspec.job import Job
 from mlspec.learning.networks import PretrainedNetwork
@@ -67,7 +66,7 @@ def main() -> None:
     if lambda_emulator.find() is None:
         sys.exit(f"needs AWS's Lambda emulator: {lambda_emulator.HELP}")
     with tempfile.TemporaryDirectory() as folder:
-        root, docker = Path(folder), engine.client()
+        root, docker = Path(folder), with_buildkit()
         weights = project(root)
         job = Job(root, root / "artifacts", root / "artifacts", {}, {
             "project": ProjectInfo(name=NAME), "package": Package()})  # fmt: skip
@@ -102,9 +101,9 @@ def project(root: Path) -> int:
     return sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
 
 
-def size(docker: Client, made: str, base: str, weights: int) -> None:
+def size(docker: Docker, made: str, base: str, weights: int) -> None:
     """Print what the image has over its base, the model aside."""
-    whole, below = docker.inspect(made)["Size"], docker.inspect(base)["Size"]
+    whole, below = docker.inspect(made).size, docker.inspect(base).size
     over = (whole - below - weights) / 1e6
     print(f"image {whole / 1e6:.0f} MB = base {below / 1e6:.0f} + model {weights / 1e6:.0f} + {over:.0f}")
     print(
@@ -112,7 +111,7 @@ def size(docker: Client, made: str, base: str, weights: int) -> None:
     )
 
 
-def start(docker: Client, made: str, options: argparse.Namespace) -> None:
+def start(docker: Docker, made: str, options: argparse.Namespace) -> None:
     """Print the median times to the first answer and of the two floors, and their ratio."""
     bounds = ("--memory", f"{options.memory}m", "--memory-swap", f"{options.memory}m", "--cpus", str(options.cpus),
               *READ_ONLY)  # fmt: skip
@@ -136,21 +135,21 @@ def start(docker: Client, made: str, options: argparse.Namespace) -> None:
     print(f"first answer: {first:.2f} s; target: at most {START_TARGET} s {met(first, START_TARGET)}")
 
 
-def bare(docker: Client, made: str, bounds: tuple[str, ...], *command: str) -> float:
+def bare(docker: Docker, made: str, bounds: tuple[str, ...], *command: str) -> float:
     """Seconds that a container takes from `docker run` to its end."""
     began = time.perf_counter()
-    docker.ask("run", "--rm", "--network", "none", *bounds, made, *command)
+    docker.output("run", "--rm", "--network", "none", *bounds, made, *command)
     return time.perf_counter() - began
 
 
-def answered(docker: Client, made: str, bounds: tuple[str, ...]) -> float:
+def answered(docker: Docker, made: str, bounds: tuple[str, ...]) -> float:
     """Seconds from `docker run` to the first answer."""
     mounted = ("--volume", f"{lambda_emulator.find()}:/aws-lambda-rie:ro", "--entrypoint", "/aws-lambda-rie")
     command = ("python", "-m", "awslambdaric", "handler.handle")
     began = time.perf_counter()
-    container = docker.ask("run", "--detach", "--publish", "127.0.0.1::8080", *mounted, *bounds, made, *command)
+    container = docker.output("run", "--detach", "--publish", "127.0.0.1::8080", *mounted, *bounds, made, *command)
     try:
-        address = f"http://{docker.ask('port', container, '8080')}{lambda_emulator.PATH}"
+        address = f"http://{docker.output('port', container, '8080')}{lambda_emulator.PATH}"
         answer = patiently(address)
         seconds = time.perf_counter() - began
         if "label" not in answer:

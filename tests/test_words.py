@@ -67,7 +67,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/apply/",
     "mlspec/aws/",
     "mlspec/cli/",
-    "mlspec/docker/",
     "mlspec/dvc/",
     "mlspec/learning/",
     "mlspec/parts/ci/",

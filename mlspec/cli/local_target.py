@@ -39,7 +39,7 @@ def show(console: Console) -> None:
     from mlspec.shipping.rehearsal.rehearsal import here
 
     rehearsal = here()
-    address, example = rehearsal.address, rehearsal.home.state().get("example")
+    address, example = rehearsal.address, rehearsal.home.example
     if address is None:
         return
     console.out(f"endpoint: {address}/predict")

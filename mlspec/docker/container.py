@@ -1,4 +1,4 @@
-"""One container of an image, locked down and with no network, asked from inside: what it answers and what it took."""
+"""One container of an image, without capabilities: started, asked from inside or by a published port, removed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from mlspec.docker.docker_engine import Client, failure
+from mlspec.docker.client import Docker
+from mlspec.docker.failures import failure, last_line
 from mlspec.errors import StageError
 
-LOCKED: Final = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+JsonAnswer = dict[str, object] | list[object] | str | float | bool | None
+"""What a server may answer."""
+_LOCKED: Final = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+NO_NETWORK: Final = ("--network", "none")
 READ_ONLY: Final = ("--read-only", "--tmpfs", "/tmp")  # noqa: S108 - the folder in the container
 _START_SECONDS: Final = 60
-# A request from standard input to the server in the same container, patient until it listens; its answer to standard
-# output. With no network there is no other way in, and -S keeps what it takes of the container's memory small.
-_ASK: Final = """\
+# Sends a request from stdin to the server in the same container, retrying until it listens, and writes its answer to
+# stdout. Without a network this is the only access; -S keeps the memory that it uses in the container small.
+_REQUEST: Final = """\
 import socket, sys, time
 end = time.monotonic() + float(sys.argv[2])
 while True:
@@ -34,7 +38,7 @@ s.sendall(sys.stdin.buffer.read())
 for data in iter(lambda: s.recv(65536), b""):
     sys.stdout.buffer.write(data)
 """
-# The highest resident memory of each process of the container but this one, in kB, summed.
+# The sum of the peak resident memory of all processes of the container except this one, in kB.
 _PEAK: Final = """\
 import glob, os, re
 own = "/proc/%d/status" % os.getpid()
@@ -44,100 +48,137 @@ print(sum(int(m[1]) for t in texts for m in re.finditer(r"VmHWM:\\s+(\\d+)", t))
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerState:
+    """The state of a container."""
+
+    running: bool
+    out_of_memory: bool
+    """Whether the kernel killed its first process for lack of memory."""
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """A running container."""
+    """A container that was started."""
 
-    docker: Client
+    docker: Docker
     id: str
-    memory: int | None
-    """Megabytes that it may take, where that is bounded."""
+    memory: int | None = None
+    """Its limit in megabytes; None without one."""
 
-    def ask(self, port: int, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
-        """Status and JSON of one request to the server in it. Raises StageError where no answer comes."""
+    def state(self) -> ContainerState:
+        """Its state; that of a stopped container where it was removed."""
+        done = self.docker.run("inspect", "--format", "{{json .State}}", self.id)
+        state = json.loads(done.stdout) if done.returncode == 0 else {}
+        return ContainerState(
+            running=bool(state.get("Running")),
+            out_of_memory=bool(state.get("OOMKilled")),
+            exit_code=int(state.get("ExitCode") or 0),
+        )
+
+    def ask(self, port: int, method: str, path: str, body: bytes = b"") -> tuple[int, JsonAnswer]:
+        """Status and JSON of one request to the server in it, sent from inside. Raises StageError without an answer."""
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+        request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n" + body.decode()
         began = time.monotonic()
-        command = ("exec", "-i", self.id, "python", "-S", "-c", _ASK, str(port), str(_START_SECONDS))
-        done = self.docker.run(*command, given=request)
+        command = ("exec", "-i", self.id, "python", "-S", "-c", _REQUEST, str(port), str(_START_SECONDS))
+        done = self.docker.run(*command, input=request)
         if done.returncode or not done.stdout:
-            raise self._fallen(done.stderr, began + _START_SECONDS)
-        return _response(done.stdout)
+            raise self._no_answer(done.stderr, began + _START_SECONDS)
+        return parse_response(done.stdout)
+
+    def port(self, inner: int) -> int | None:
+        """The port of 127.0.0.1 that its port `inner` is published on; None where it does not run."""
+        lines = self.docker.run("port", self.id, str(inner)).stdout.strip().splitlines()
+        number = lines[0].rpartition(":")[2] if lines else ""
+        return int(number) if number.isdigit() else None
 
     def peak(self) -> int | None:
-        """Most bytes of memory that its processes have had so far; None where it cannot be read."""
-        said = self.docker.run("exec", self.id, "python", "-S", "-c", _PEAK).stdout.strip()
-        return int(said) * 1024 if said.isdigit() else None
+        """The most bytes of memory that its processes used so far; None where that cannot be read."""
+        output = self.docker.run("exec", self.id, "python", "-S", "-c", _PEAK).stdout.strip()
+        return int(output) * 1024 if output.isdigit() else None
 
     def killed(self) -> bool:
-        """Whether the kernel killed a process of it for want of memory. Of one that Lambda's emulator had started,
-        only the emulator knows."""
-        return bool(self._state().get("OOMKilled")) or "exited with error: signal: killed" in self.logs()
+        """Whether a process of it was killed for lack of memory. Only the logs of Lambda's emulator show that of a
+        process that the emulator started."""
+        return self.state().out_of_memory or "exited with error: signal: killed" in self.logs()
 
-    def logs(self) -> str:
-        """The last that it wrote."""
-        done = self.docker.run("logs", "--tail", "20", self.id)
+    def logs(self, lines: int = 20) -> str:
+        """The last lines of its output."""
+        done = self.docker.run("logs", "--tail", str(lines), self.id)
         return (done.stdout + done.stderr).strip()
 
     def changed(self) -> list[str]:
-        """Paths that are not as in the image, but for the folders above them."""
-        lines = [line.split(maxsplit=1) for line in self.docker.ask("diff", self.id).splitlines()]
+        """Paths that differ from the image, without their parent folders."""
+        lines = [line.split(maxsplit=1) for line in self.docker.output("diff", self.id).splitlines()]
         paths = [path for _, path in lines]
         return [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
 
+    def kill(self) -> None:
+        """Kill its processes."""
+        self.docker.run("kill", self.id)
+
+    def remove(self) -> None:
+        """Kill and remove it, with its volumes."""
+        self.docker.run("rm", "--force", "--volumes", self.id)
+
     def out_of_memory(self) -> StageError:
-        """What to say of a container that was killed for want of memory."""
-        message = f"the image needs more than the {self.memory} MB of memory that it gets"
+        """The error for a container that was killed for lack of memory."""
+        message = f"the image needs more than its {self.memory} MB of memory"
         return StageError(message, help="raise deploy.lambda.memory, or quantize the model (export.onnx.quantize)")
 
-    def _fallen(self, said: str, end: float) -> StageError:
-        """Why there was no answer. Before `end` nobody has lost patience: what asked was ended with the container, and
-        the engine may yet take a moment to say so."""
-        state = self._state()
-        while state.get("Running") and time.monotonic() < end:
+    def _no_answer(self, output: str, end: float) -> StageError:
+        """Why there was no answer. Before `end` the request was not given up but stopped with the container, and the
+        engine may take a moment to report that."""
+        state = self.state()
+        while state.running and time.monotonic() < end:
             time.sleep(0.1)
-            state = self._state()
+            state = self.state()
         if self.killed():
             return self.out_of_memory()
-        if state.get("Running"):
-            return StageError(f"the image started and answers nothing within {_START_SECONDS} s", help=self.logs())
-        return StageError(
-            f"the image ends as it starts, with exit code {state.get('ExitCode')}", help=self.logs() or said
-        )
+        if state.running:
+            return StageError(f"the image does not answer within {_START_SECONDS} s of its start", help=self.logs())
+        return StageError(f"the image stops at its start with exit code {state.exit_code}", help=self.logs() or output)
 
-    def _state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.docker.ask("inspect", "--format", "{{json .State}}", self.id))
-        return found
+
+def start(
+    docker: Docker, image: str, options: Sequence[str], command: Sequence[str] = (), *, memory: int | None = None
+) -> Container:
+    """A container of `image` without capabilities, in the background. Raises StageError where it does not start."""
+    limits = (f"--memory={memory}m", f"--memory-swap={memory}m") if memory else ()
+    done = docker.run("run", "--detach", *_LOCKED, *limits, *options, image, *command)
+    id = last_line(done.stdout)
+    if done.returncode:
+        if id:
+            Container(docker, id).remove()
+        raise failure("the image does not start", done.stderr)
+    return Container(docker, id, memory)
 
 
 @contextmanager
 def running(
-    docker: Client, image: str, options: Sequence[str], command: Sequence[str] = (), *, memory: int | None = None
+    docker: Docker, image: str, options: Sequence[str], command: Sequence[str] = (), *, memory: int | None = None
 ) -> Iterator[Container]:
-    """A container of `image` with no network and no capabilities, removed in the end."""
-    bounds = ("--memory", f"{memory}m", "--memory-swap", f"{memory}m") if memory else ()
-    done = docker.run("run", "--detach", *LOCKED, *bounds, *options, image, *command)
-    container = Container(docker, done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "", memory)
+    """A container of `image` without network and capabilities, removed at the end."""
+    container = start(docker, image, (*NO_NETWORK, *options), command, memory=memory)
     try:
-        if done.returncode:
-            raise failure("the image does not start", done.stderr)
         yield container
     finally:
-        if container.id:
-            docker.run("rm", "--force", "--volumes", container.id)
+        container.remove()
 
 
-def _response(text: str) -> tuple[int, Any]:
-    """An HTTP response's status and JSON."""
+def parse_response(text: str) -> tuple[int, JsonAnswer]:
+    """Status and JSON of an HTTP response."""
     response = http.client.HTTPResponse(_Received(text.encode()))  # type: ignore[arg-type]
     try:
         response.begin()
         return response.status, json.loads(response.read() or b"null")
     except (http.client.HTTPException, ValueError):
-        raise StageError("the image answers what is not HTTP with JSON", help=text[:500]) from None
+        raise StageError("the image does not answer with JSON over HTTP", help=text[:500]) from None
 
 
 class _Received:
-    """What http.client reads from in place of a socket."""
+    """A response for http.client in place of a socket."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

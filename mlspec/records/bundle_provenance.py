@@ -56,7 +56,7 @@ def _short_config(config: Mapping[str, JsonValue]) -> dict[str, JsonValue] | Non
 
 
 def bundle_digest(folder: Path) -> str | None:
-    """One SHA-256 for a bundle: of a line `DIGEST  PATH` for each file, sorted by path. None where there is no file."""
+    """One SHA-256 for a bundle: of a line `DIGEST  PATH` for each file, sorted by path. None of an empty folder."""
     files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
     if not files:
         return None

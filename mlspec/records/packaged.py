@@ -59,7 +59,7 @@ class ImageProof(Value):
     http: HttpCheck = Field(description="With a writable root")
     locked: LockedCheck = Field(description="With a read-only root")
     examples: tuple[ExamplePrediction, ...] = Field((), description="The example rows with their predictions")
-    asked: str = Field("", description="Digest of the options that the checks depend on", json_schema_extra=OPTIONAL)
+    options: str = Field("", description="Digest of the options that the checks depend on", json_schema_extra=OPTIONAL)
 
 
 class ZipProof(Value):
@@ -100,7 +100,7 @@ class PackagedBundle(Record):
 class PackagedImage(PackagedBundle):
     """An image in the Docker engine of this machine. It is referred to by `id`: a later build may take over its tag."""
 
-    kind: Literal["image"] = Field("image", description="Tells an image from a zip")
+    kind: Literal["image"] = Field("image", description="An image, not a zip")
     image: str = Field(description="Its name in Docker")
     id: str = Field(description="Docker's id: the digest of its configuration or of its manifest")
     base: str = Field("", description="The base image, with the digest that it was built on")
@@ -114,7 +114,7 @@ class PackagedImage(PackagedBundle):
 class PackagedZip(PackagedBundle):
     """A zip for Lambda."""
 
-    kind: Literal["zip"] = Field(description="Tells a zip from an image")
+    kind: Literal["zip"] = Field(description="A zip, not an image")
     file: str = Field(description="Path in the project")
     sha256: str = Field(description="Digest of the file, in hexadecimal")
     code_sha256: str = Field(description="The same in base64, as Lambda reports it")

@@ -20,7 +20,7 @@ class Histogram(Value):
 
 
 class Distribution(Value):
-    """Statistics of numbers; without keys where there are no numbers."""
+    """Statistics of numbers; without keys if none has a value."""
 
     mean: Finite | None = Field(None, description="Mean", json_schema_extra=OPTIONAL)
     std: Finite | None = Field(None, description="Standard deviation", json_schema_extra=OPTIONAL)

@@ -11,7 +11,7 @@ from mlspec.report.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 
 BINS = 40
-"""Columns of a histogram at most; neighbours are put together until it has so few."""
+"""Columns of a histogram at most; neighbours are merged until it has that many."""
 
 
 def histogram(edges: Sequence[float], counts: Sequence[float], width: float = 150, height: float = 34) -> Markup:
@@ -52,7 +52,7 @@ def categories(top: Sequence[tuple[str, float]], rows: float, width: float = 150
 
 
 def reliability(bins: Sequence[CalibrationBin]) -> Markup:
-    """Accuracy against confidence: on the diagonal the model is as sure as right. A dot's area counts its rows."""
+    """Accuracy against confidence: on the diagonal the model is calibrated. The area of a dot is its number of rows."""
     width, height, left, top, side = 330.0, 316.0, 44.0, 8.0, 262.0
     x, y = Scale(0, 1, left, left + side), Scale(0, 1, top + side, top)
     most = max((b.count for b in bins), default=0) or 1
@@ -63,7 +63,9 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
         parts.append(text(x(value), top + side + 16, share(value), class_="tick", anchor="middle"))
     parts.append(line(x(0), y(0), x(1), y(1), "ideal"))
     parts.append(
-        tag("text", "as sure as right", class_="tick", transform=f"translate({x(0.1):.1f} {y(0.13):.1f}) rotate(-45)")
+        tag(
+            "text", "perfect calibration", class_="tick", transform=f"translate({x(0.1):.1f} {y(0.13):.1f}) rotate(-45)"
+        )
     )
     full = [b for b in bins if b.count]
     parts += [line(x(b.confidence), y(b.confidence), x(b.confidence), y(b.accuracy), "gap") for b in full]
@@ -75,13 +77,13 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
         )
     )
     for b in full:
-        tip = f"confidence {share(b.confidence)}: {share(b.accuracy)} right, {count(b.count)} rows"
+        tip = f"confidence {share(b.confidence)}: {share(b.accuracy)} correct, {count(b.count)} rows"
         parts.append(dot(x(b.confidence), y(b.accuracy), 3 + 7 * (b.count / most) ** 0.5, "bubble", tip))
     parts.append(text(left + side / 2, top + side + 34, "confidence", class_="axis", anchor="middle"))
     parts.append(
         tag(
             "text",
-            "share that was right",
+            "accuracy",
             class_="axis",
             text_anchor="middle",
             transform=f"translate(9 {top + side / 2:.1f}) rotate(-90)",
@@ -91,7 +93,7 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
 
 
 def scatter(fit: Fit) -> Markup:
-    """Predicted against actual numbers; on the diagonal the model is right."""
+    """Predicted against actual numbers; on the diagonal the prediction is exact."""
     width, height, left, top, side = 360.0, 346.0, 58.0, 8.0, 288.0
     low, high = around([value for point in fit.points for value in point], 0.04)
     x, y = Scale(low, high, left, left + side), Scale(low, high, top + side, top)

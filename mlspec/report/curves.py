@@ -1,4 +1,4 @@
-"""Learning curves as small multiples: one panel a quantity, training beside validation, labelled at the line's end."""
+"""Learning curves as small multiples: one panel for each quantity, with curves of training and validation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def panels(training: Training | None, curves: Sequence[Curve]) -> list[tuple[str
     grouped: dict[str, list[Curve]] = {}
     for curve in curves:
         if curve.name.startswith(_RATES) and len({value for _, value in curve.points}) == 1:
-            continue  # a straight line says less than the spec
+            continue  # the spec already shows a constant rate
         grouped.setdefault(parted(curve.name)[1], []).append(curve)
     names = sorted(grouped, key=lambda n: (n.lower() != "loss", n.startswith(_RATES)))
     return [(name.replace("_", " "), _panel(name, grouped[name], training)) for name in names]
@@ -32,10 +32,10 @@ def panels(training: Training | None, curves: Sequence[Curve]) -> list[tuple[str
 
 def parted(name: str) -> tuple[str, str]:
     """Split and quantity of a metric's name: `valid/loss` and `val_loss` are the loss of validation."""
-    found = _SPLIT.fullmatch(name)
-    if found is None:
+    match = _SPLIT.fullmatch(name)
+    if match is None:
         return "", name
-    return ("train" if found[1].lower().startswith("train") else "valid"), found[2]
+    return ("train" if match[1].lower().startswith("train") else "valid"), match[2]
 
 
 def _panel(name: str, curves: Sequence[Curve], training: Training | None) -> Markup:
@@ -103,13 +103,13 @@ def _ends(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Markup]:
 
 
 def _best(curves: Sequence[Curve], training: Training | None, x: Scale, y: Scale) -> list[Markup]:
-    """A ring around the epoch whose checkpoint was kept."""
+    """A circle around the epoch of the checkpoint that was kept."""
     best = training.best if training else None
     watched = next((curve for curve in curves if best and curve.name == best.monitor), None)
     if best is None or watched is None or best.value is None:
         return []
     tip = f"kept: {watched.name} {number(best.value)} at epoch {short(best.epoch)}"
-    return [dot(x(best.epoch), y(best.value), 5.5, "ring", tip)]
+    return [dot(x(best.epoch), y(best.value), 5.5, "kept", tip)]
 
 
 def _kind(curve: Curve) -> str:

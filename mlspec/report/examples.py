@@ -1,6 +1,6 @@
 """`evaluate/predictions.parquet` to the errors to inspect: the most confident ones, or the largest ones.
 
-pyarrow reads it where it is installed; without it there are no examples.
+pyarrow reads it where it is installed; without it, no examples are shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers as people read them. A value that is no number is a dash."""
+"""Numbers formatted for reading. A missing value is a dash."""
 
 from __future__ import annotations
 

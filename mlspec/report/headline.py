@@ -46,7 +46,7 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Headline:
         return Headline("warn", f"Interrupted in stage {first.stage}", first.reason.text, first.help or "mlspec apply")
     if gates and not gates.passed:
         missed = [gate for gate in gates.gates if not gate.passed]
-        title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} missed"
+        title = f"{'Gate' if len(missed) == 1 else f'{len(missed)} gates'} failed"
         return Headline("bad", title, "; ".join(map(_miss, missed)), next((o.help for o in by["failed"]), ""))
     left = by["skipped"]
     beside = f"{plural(len(left), 'stage')} skipped: {', '.join(o.stage for o in left)}" if left else ""
@@ -56,7 +56,7 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Headline:
     if left:
         return Headline("warn", "Finished, with skipped stages", beside)
     if outcomes:
-        return Headline("good", "Finished", "The spec sets no gates.")
+        return Headline("good", "Finished", "The spec has no gates.")
     return Headline("plain", "No run recorded", "Shown are the files of an earlier run.", "mlspec apply")
 
 
@@ -75,7 +75,7 @@ def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ti
     tiles += [Tile(n, number(v), "on the test split") for n, v in metrics.items() if n not in gated and v is not None]
     tiles = tiles[:3]
     if results.evaluation and results.evaluation.rows:
-        tiles.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
+        tiles.append(Tile("test rows", count(results.evaluation.rows), "not used in training"))
     elif results.profile:
         tiles.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
     if results.export:

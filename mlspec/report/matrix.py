@@ -11,13 +11,13 @@ from mlspec.report.formatting import count, share
 from mlspec.report.svg import CHARACTER, fitted, join, picture, rect, tag, text
 
 DETAILED = 12
-"""Up to so many classes a cell holds its numbers; up to DRAWN it is a coloured square; of more there is no picture."""
+"""Up to this many classes, cells show numbers; up to DRAWN they are coloured squares; above, nothing is drawn."""
 DRAWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One kind of mistake: rows of class `actual` taken for `predicted`, and their share of that class."""
+    """One kind of error: rows of class `actual` predicted as `predicted`, and their share of that class."""
 
     actual: str
     predicted: str
@@ -95,7 +95,7 @@ def _cells(confusion: Confusion, left: float, top: float, cell: float, detailed:
             part = n / totals[actual] if totals.get(actual) else 0.0
             x, y = left + column * cell, top + row * cell
             kind = "hit" if row == column else "miss"
-            tip = f"{actual} taken for {predicted}: {count(n)} of {count(totals.get(actual, 0))} ({share(part)})"
+            tip = f"{actual} predicted as {predicted}: {count(n)} of {count(totals.get(actual, 0))} ({share(part)})"
             shade = f"{0.06 + 0.86 * part:.2f}" if n else "0.03"
             gap = 1.5 if detailed else 0.5
             box = rect(

@@ -33,7 +33,7 @@ SCRIPT = "report/script.js.j2"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the page; `id` is also its template's name. A `half` stands beside another where there is room.
+    """One section of the page; `id` is also its template's name. Two of `half` may be side by side.
 
     `stale` says why what it shows is not of this run, or not of this spec.
     """

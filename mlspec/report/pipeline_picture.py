@@ -1,4 +1,4 @@
-"""The stages as a picture: who needs whom, from left to right, or from top to bottom on a narrow screen."""
+"""The dependencies of the stages as a picture: from left to right, or from top to bottom on a narrow screen."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mlspec.plan.stage import Stage
 from mlspec.report.svg import fitted, join, picture, rect, tag, text
 
 LAYERS = 7
-"""Layers in one band; a longer line goes on in a band below."""
+"""Layers in one band; a longer pipeline continues in a band below."""
 NODE_WIDTH, NODE_HEIGHT = 128.0, 50.0
 GAP, ROW = 30.0, 16.0
 GUTTER = 34.0
-"""Room between two bands, where the lines between them run."""
+"""Space between two bands for the lines that connect them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +53,33 @@ def needed(stages: Sequence[Stage]) -> dict[str, tuple[str, ...]]:
 def layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """The stages by their distance from the start, within a layer near to what they need."""
     depth = _depth(needs)
-    found: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    grid: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
     for name, level in depth.items():
-        found[level].append(name)
+        grid[level].append(name)
     height: dict[str, float] = {}
-    for layer in found:
+    for layer in grid:
         layer.sort(key=lambda name: sum(height[n] for n in needs[name]) / max(1, len(needs[name])))
         height |= {name: index - (len(layer) - 1) / 2 for index, name in enumerate(layer)}
-    return found
+    return grid
 
 
 def stretched(needs: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """The same with a waypoint in every layer that a line passes, so that no line runs behind a stage.
 
-    A waypoint is named `FROM>TO@LAYER`, which is no stage's name.
+    A waypoint is named `FROM>TO@LAYER`, which is not the name of a stage.
     """
     depth = _depth(needs)
-    found: dict[str, tuple[str, ...]] = {}
+    points: dict[str, tuple[str, ...]] = {}
     for name, names in needs.items():
         last = []
         for before in names:
             here = before
             for level in range(depth[before] + 1, depth[name]):
                 point = f"{before}>{name}@{level}"
-                found[point], here = (here,), point
+                points[point], here = (here,), point
             last.append(here)
-        found[name] = tuple(last)
-    return found
+        points[name] = tuple(last)
+    return points
 
 
 def _depth(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:

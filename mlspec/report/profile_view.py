@@ -31,7 +31,7 @@ class ColumnView:
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What the data looks like."""
+    """Statistics of the data."""
 
     rows: int
     splits: Mapping[str, float]
@@ -40,14 +40,14 @@ class ProfileView:
 
 
 def profile(artifacts: Path, labels: tuple[str, ...]) -> ProfileView | None:
-    """The profile, None where there is none. Labels come in the order of the schema."""
-    found = Profile.find(artifacts)
-    if found is None or not found.columns:
+    """The profile; None without columns. Labels are in the order of the schema."""
+    record = Profile.find(artifacts)
+    if record is None or not record.columns:
         return None
-    columns = tuple(_column(name, column) for name, column in found.columns.items())
-    given = next((column.shares for column in found.columns.values() if column.shares), {})
-    known = {label: given[label] for label in labels if label in given}
-    return ProfileView(found.rows, found.splits, columns, {**known, **given})
+    columns = tuple(_column(name, column) for name, column in record.columns.items())
+    shares = next((column.shares for column in record.columns.values() if column.shares), {})
+    ordered = {label: shares[label] for label in labels if label in shares}
+    return ProfileView(record.rows, record.splits, columns, {**ordered, **shares})
 
 
 def _column(name: str, column: ColumnProfile) -> ColumnView:

@@ -96,11 +96,11 @@ class Scale:
         return self.start + part * (self.end - self.start)
 
 
-def ticks(low: float, high: float, wanted: int = 4) -> tuple[float, ...]:
-    """About `wanted` round values within `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
+def ticks(low: float, high: float, count: int = 4) -> tuple[float, ...]:
+    """About `count` round values within `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
     if not high > low:
         return (low,)
-    rough = (high - low) / max(1, wanted)
+    rough = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

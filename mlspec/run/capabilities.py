@@ -95,47 +95,34 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def _docker(name: str) -> Capability:
-    """The engine answers to a client: `docker version` prints the server's version only then."""
-    said = ""
-    for client in _docker_clients():
-        code, said = _say(client, "version", "--format", "{{.Server.Version}}")
-        if code == 0 and said:
-            return Capability(name, True, f"engine {said}")
-    if not _docker_clients():
-        return Capability(name, False, "no docker client", "install Docker: https://docs.docker.com/engine/install/")
-    if "permission denied" in said.lower():
-        return Capability(
-            name, False, "no permission to use the engine", "sudo usermod -aG docker $USER, then log in again"
-        )
-    start = "open -a Docker" if sys.platform == "darwin" else "sudo systemctl start docker"
-    return Capability(name, False, "the engine does not answer", start)
+    """Whether the engine answers to one of the clients on PATH."""
+    from mlspec.docker.client import INSTALL, programs
+    from mlspec.docker.failures import PERMIT, START
 
-
-def _docker_clients() -> list[str]:
-    """Every client on PATH: a build takes the first that has BuildKit."""
-    folders = dict.fromkeys(os.environ.get("PATH", "").split(os.pathsep))
-    return [path for folder in folders if (path := shutil.which("docker", path=folder))]
+    clients, reason = programs(), ""
+    if not clients:
+        return Capability(name, False, "no docker client", INSTALL)
+    for docker in clients:
+        version, reason = docker.engine(PATIENCE)
+        if version:
+            return Capability(name, True, f"engine {version}")
+    if "permission denied" in reason.lower():
+        return Capability(name, False, "no permission to use the engine", PERMIT)
+    return Capability(name, False, "the engine does not answer", START)
 
 
 def _buildkit(name: str) -> Capability:
-    """BuildKit came with the client until version 23, and needs the buildx plug-in from then on."""
-    clients = _docker_clients()
+    """What the first client with BuildKit builds with, one with buildx first, as a build chooses it."""
+    from mlspec.docker.client import INSTALL, programs
+
+    clients = programs()
     if not clients:
-        return _docker(name)
-    for client in clients:
-        code, text = _say(client, "buildx", "version")
-        if code == 0:
-            return Capability(name, True, text.splitlines()[0])
-    for client in clients:
-        _, version = _say(client, "version", "--format", "{{.Client.Version}}")
-        if (_numbers(version) or (0,))[0] in range(18, 23):
-            return Capability(name, True, f"client {version}")
-    return Capability(
-        name,
-        False,
-        "no docker client here has buildx",
-        "install docker-buildx-plugin: https://docs.docker.com/build/install-buildx/",
-    )
+        return Capability(name, False, "no docker client", INSTALL)
+    kits = [kit for docker in clients if (kit := docker.buildkit(PATIENCE)) is not None]
+    if kits:
+        return Capability(name, True, max(kits, key=lambda kit: kit[1])[0])
+    help = "install docker-buildx-plugin: https://docs.docker.com/build/install-buildx/"
+    return Capability(name, False, "no docker client has buildx", help)
 
 
 def _emulator(name: str) -> Capability:

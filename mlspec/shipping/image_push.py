@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlspec.aws import account, repository
 from mlspec.aws.aws_target import AwsTarget
@@ -15,6 +14,8 @@ from mlspec.aws.converge import ConvergeStep
 from mlspec.aws.desired import Spec, ZipArchive
 from mlspec.aws.error_messages import code_of
 from mlspec.docker.client import isolated
+from mlspec.docker.image_details import ImageDetails, require_single
+from mlspec.docker.image_upload import upload
 from mlspec.docker.registry_client import Manifest, RegistryClient
 from mlspec.errors import StageError
 from mlspec.records.bundle_provenance import BundleProvenance, file_digest
@@ -143,7 +144,7 @@ def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> 
             _unchanged(docker.inspect(built.id, built.image), built)
             login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
             say(f"+ image {address}:{built.tag}")
-            docker.push(built.id, f"{address}:{built.tag}", login, say)
+            upload(docker, built.id, f"{address}:{built.tag}", login, say)
         there = _read_back(registry, ecr.repository, built)
     if target.registry:
         _make_known(target, ecr.repository, built.tag, there)
@@ -156,12 +157,12 @@ def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> 
     )
 
 
-def _unchanged(found: Mapping[str, Any], built: Built) -> None:
-    """What is pushed is what was proved."""
-    kind = f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}"
-    if kind != built.platform:
-        message = f"the image is for {kind}, and package.docker.platform is {built.platform}"
-        raise StageError(message, help="build it again: mlspec apply --force image")
+def _unchanged(details: ImageDetails, built: Built) -> None:
+    """Raise StageError where the image is not the one that was checked."""
+    require_single(details.media_type, built.image)
+    if details.platform != built.platform:
+        message = f"the image is for {details.platform}, and package.docker.platform is {built.platform}"
+        raise StageError(message, help="mlspec apply --force image")
 
 
 def _read_back(registry: RegistryClient, name: str, built: Built) -> Manifest:

@@ -29,7 +29,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
     [
         ("", ["--target", "local"], "this project ships nothing"),
         (LAMBDA, ["--fault", "error_rate=0.1"], "faults are for the rehearsal alone"),
-        (LAMBDA, ["--target", "local", "--fault", "speed=3"], "there is no fault `speed`"),
+        (LAMBDA, ["--target", "local", "--fault", "speed=3"], "unknown fault: speed"),
         (LAMBDA, ["--target", "moon"], "'moon' is not one of"),
     ],
 )

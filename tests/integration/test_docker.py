@@ -13,13 +13,14 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.docker import docker_engine
+from mlspec.docker import buildkit
+from mlspec.docker.client import Docker, with_buildkit
 from mlspec.docker.container import READ_ONLY, Container, running
-from mlspec.docker.docker_engine import Client
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import base_image, image_build, lambda_emulator, work
@@ -57,13 +58,13 @@ def job(root: Path, docker: DockerImage, function: Lambda = FUNCTION) -> Job:
 
 
 @pytest.fixture(scope="module")
-def client(docker: str) -> Client:
+def client(docker: str) -> Docker:
     """The client that builds."""
-    return docker_engine.client()
+    return with_buildkit()
 
 
 @pytest.fixture(scope="module")
-def project(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(client: Docker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose image is built and proved, with secrets lying about in it."""
     if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
@@ -86,9 +87,15 @@ def record(project: Path) -> PackagedImage:
     return PackagedImage.read(project / "artifacts")
 
 
-def derived(client: Client, folder: Path, text: str) -> str:
+def configuration(client: Docker) -> dict[str, Any]:
+    """What containers of the image start with."""
+    found: dict[str, Any] = json.loads(client.output("image", "inspect", "--format", "{{json .Config}}", TAG))
+    return found
+
+
+def derived(client: Docker, folder: Path, text: str) -> str:
     """An image on top of the project's."""
-    return docker_engine.build(client, folder, f"FROM {TAG}\nUSER 0\n{text}\nUSER 10001:10001\n", "linux/amd64", {}, {})
+    return buildkit.build(client, folder, f"FROM {TAG}\nUSER 0\n{text}\nUSER 10001:10001\n", "linux/amd64", {}, {})
 
 
 def test_the_stage_leaves_what_it_proved(project: Path) -> None:
@@ -103,8 +110,8 @@ def test_the_stage_leaves_what_it_proved(project: Path) -> None:
     assert 10_000_000 < (proof.locked.peak or 0) < 256_000_000
 
 
-def test_the_labels_say_what_led_to_it(project: Path, client: Client) -> None:
-    found = client.inspect(TAG)["Config"]["Labels"]
+def test_the_labels_say_what_led_to_it(project: Path, client: Docker) -> None:
+    found = dict(client.inspect(TAG).labels or {})
     release, signature = from_labels(found)
     assert release is not None
     assert release.bundle
@@ -124,7 +131,7 @@ def test_a_second_run_builds_and_proves_nothing_anew(project: Path, capfd: pytes
     assert "image unchanged: it passed these checks in an earlier run" in capfd.readouterr().out
 
 
-def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path: Path) -> None:
+def test_two_builds_have_the_same_layers(project: Path, client: Docker, tmp_path: Path) -> None:
     """In another folder, at another time, with another umask, and with nothing from the cache."""
     image_build.main(job(project, DockerImage()))
     copy = tmp_path / "elsewhere"
@@ -132,11 +139,11 @@ def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path
     for file in (copy / "artifacts").rglob("*"):
         file.chmod(0o700)
     made, _, _ = image_build.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
-    assert client.inspect(made)["RootFS"]["Layers"] == list(record(project).layers)
+    assert client.inspect(made).layers == record(project).layers
 
 
-def test_no_secret_is_in_any_layer(project: Path, client: Client, tmp_path: Path) -> None:
-    client.ask("save", "--output", str(tmp_path / "image.tar"), TAG)
+def test_no_secret_is_in_any_layer(project: Path, client: Docker, tmp_path: Path) -> None:
+    client.output("save", "--output", str(tmp_path / "image.tar"), TAG)
     names = []
     with tarfile.open(tmp_path / "image.tar") as outer:
         for member in outer:
@@ -150,8 +157,8 @@ def test_no_secret_is_in_any_layer(project: Path, client: Client, tmp_path: Path
     assert not [n for n in names if n.endswith((".env", ".pem")) or "/.git" in n]
 
 
-def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, client: Client) -> None:
-    config = client.inspect(TAG)["Config"]
+def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, client: Docker) -> None:
+    config = configuration(client)
     assert config["User"] == "10001:10001"
     assert config["Healthcheck"]["Test"][0] == "CMD"
     script = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if u.find_spec(n)])"
@@ -166,55 +173,55 @@ def test_the_image_is_locked_down_and_holds_nothing_that_trains(project: Path, c
         "awslambdaric",
         "handler",
     ]
-    said = client.ask("run", "--rm", "--read-only", TAG, "python", "-c", script, *asked)
+    said = client.output("run", "--rm", "--read-only", TAG, "python", "-c", script, *asked)
     assert said == "['onnxruntime', 'awslambdaric', 'handler']"
-    assert client.ask("run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u") == "10001"
-    assert client.ask("run", "--rm", TAG, "sh", "-c", "find /app/bundle -type f ! -perm 0444") == ""
+    assert client.output("run", "--rm", TAG, "sh", "-c", "find /app -writable | head -3; id -u") == "10001"
+    assert client.output("run", "--rm", TAG, "sh", "-c", "find /app/bundle -type f ! -perm 0444") == ""
 
 
-def test_the_health_check_of_the_image_passes_in_it(project: Path, client: Client) -> None:
-    check = client.inspect(TAG)["Config"]["Healthcheck"]["Test"][1:]
+def test_the_health_check_of_the_image_passes_in_it(project: Path, client: Docker) -> None:
+    check = configuration(client)["Healthcheck"]["Test"][1:]
     with running(client, TAG, READ_ONLY) as container:
         assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
         assert client.run("exec", container.id, *check).returncode == 0
     assert client.run("run", "--rm", TAG, *check).returncode != 0
 
 
-def test_sigterm_stops_the_container_at_once_and_well(project: Path, client: Client) -> None:
+def test_sigterm_stops_the_container_at_once_and_well(project: Path, client: Docker) -> None:
     with running(client, TAG, READ_ONLY) as container:
         assert container.ask(8080, "GET", "/v2/health/ready")[0] == 200
-        client.ask("stop", "--time", "30", container.id)
-        assert client.ask("inspect", "--format", "{{.State.ExitCode}}", container.id) == "0"
+        client.output("stop", "--time", "30", container.id)
+        assert client.output("inspect", "--format", "{{.State.ExitCode}}", container.id) == "0"
 
 
-def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, client: Client) -> None:
-    before = client.inspect(TAG)["Id"]
-    with pytest.raises(StageError, match=r"max_size is 10MB"):
+def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, client: Docker) -> None:
+    before = client.inspect(TAG).id
+    with pytest.raises(StageError, match=r"more than package.docker.max_size: 10MB"):
         image_build.main(job(project, DockerImage(max_size="10MB", labels={"a": "b"})))
-    assert client.inspect(TAG)["Id"] == before
+    assert client.inspect(TAG).id == before
     assert record(project).max_size_bytes != 10_000_000
 
 
-def test_another_bundle_in_the_image_is_found_out(project: Path, client: Client, tmp_path: Path) -> None:
+def test_another_bundle_in_the_image_is_found_out(project: Path, client: Docker, tmp_path: Path) -> None:
     bundle = text_bundle(tmp_path / "bundle", TAG)
     preprocess = json.loads((bundle / "preprocess" / "preprocess.json").read_text())
     preprocess["members"][0]["max_length"] = 3
     (bundle / "preprocess" / "preprocess.json").write_text(json.dumps(preprocess))
     made = derived(client, tmp_path, "COPY bundle/ /app/bundle/")
-    with pytest.raises(StageError, match=r"answers otherwise than the bundle.* apart, at most 0.001 is allowed"):
+    with pytest.raises(StageError, match=r"instead of the bundle's .*difference .*, limit 0.001"):
         prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('CMD ["python", "-c", "raise SystemExit(7)"]', r"ends as it starts, with exit code 7"),
+        ('CMD ["python", "-c", "raise SystemExit(7)"]', r"stops at its start with exit code 7"),
         ('CMD ["no-such-program"]', r"does not start: .*no-such-program"),
-        ("RUN rm /app/bundle/model.onnx", r"ends as it starts, with exit code 1"),
+        ("RUN rm /app/bundle/model.onnx", r"stops at its start with exit code 1"),
         ("RUN rm /app/handler.py", r"in Lambda's emulator fails: .*No module named 'handler'"),
         (
             "RUN rm -r /app/__pycache__ && echo 'x = b\"x\" * 400_000_000' > /app/handler.py",
-            r"needs more than the 256 MB of memory that it gets",
+            r"needs more than its 256 MB of memory",
         ),
         ("RUN chmod 0777 /opt && sed -i '1i open(\"/opt/x\", \"w\")' /app/mlspec/__init__.py && rm -r /app/mlspec/__pycache__",
          r"the image writes outside of /tmp: /opt/x"),
@@ -222,7 +229,7 @@ def test_another_bundle_in_the_image_is_found_out(project: Path, client: Client,
     ids=["crashes", "no-program", "no-model", "no-handler", "memory", "writes"],
 )  # fmt: skip
 def test_an_image_that_cannot_serve_is_refused(
-    text: str, message: str, project: Path, client: Client, tmp_path: Path
+    text: str, message: str, project: Path, client: Docker, tmp_path: Path
 ) -> None:
     made = derived(client, tmp_path, text)
     with pytest.raises(StageError, match=message):
@@ -230,7 +237,7 @@ def test_an_image_that_cannot_serve_is_refused(
 
 
 def test_without_the_emulator_it_is_said_and_recorded(
-    project: Path, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, client: Docker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(lambda_emulator.VARIABLE, "")
     if shutil.which("aws-lambda-rie"):
@@ -241,10 +248,10 @@ def test_without_the_emulator_it_is_said_and_recorded(
 
 
 @pytest.fixture
-def registry(client: Client) -> Iterator[str]:
+def registry(client: Docker) -> Iterator[str]:
     """A base image in a registry: it alone gives digests."""
     name = f"{REGISTRY}/{TAG}-base:3.11"
-    client.ask("tag", "python:3.11-slim-bookworm", name)
+    client.output("tag", "python:3.11-slim-bookworm", name)
     done = client.run("push", "--quiet", name)
     client.run("image", "rm", name)
     if done.returncode:
@@ -253,7 +260,7 @@ def registry(client: Client) -> Iterator[str]:
     client.run("image", "rm", name)
 
 
-def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, client: Client, tmp_path: Path) -> None:
+def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, client: Docker, tmp_path: Path) -> None:
     text = LAMBDA.replace("docker: {}", f"docker: {{base: '{registry}'}}")
     write(tmp_path, text, BASE)
     text_bundle(tmp_path / "artifacts" / "bundle", TAG)
@@ -269,8 +276,10 @@ def test_the_base_is_held_to_its_digest_from_the_first_build_on(registry: str, c
     assert image_build.build(client, job(tmp_path, wanted), wanted)[:2] == (made, stood)
 
 
-def test_a_base_that_is_not_there(client: Client, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"the base image 127.0.0.1:5000/none:1 cannot be had: there is no such base"):
+def test_a_base_that_is_not_there(client: Docker, tmp_path: Path) -> None:
+    with pytest.raises(
+        StageError, match=r"cannot pull the base image 127.0.0.1:5000/none:1: the base image does not exist"
+    ):
         base_image.lookup(client, f"{REGISTRY}/none:1", "linux/amd64")
 
 
@@ -326,7 +335,7 @@ def test_the_engine_stops_in_the_middle_of_a_build(
         missing("an engine on /var/run/docker.sock")
     severed = Severed()
     before = record(project)
-    with monkeypatch.context() as patch, pytest.raises(StageError, match=r"does not answer, or stopped") as caught:
+    with monkeypatch.context() as patch, pytest.raises(StageError, match=r"does not answer, or it stopped") as caught:
         patch.setenv("DOCKER_HOST", severed.address)
         image_build.main(job(project, DockerImage(labels={"another": "one"})))
     assert severed.building
@@ -341,7 +350,7 @@ def test_an_engine_that_does_not_run(project: Path, monkeypatch: pytest.MonkeyPa
         image_build.main(job(project, DockerImage()))
 
 
-def test_compose_serves_it(project: Path, client: Client) -> None:
+def test_compose_serves_it(project: Path, client: Docker) -> None:
     """The generated file as it is, but for the port: another one may be taken here."""
     command = [client.path, "compose"] if client.run("compose", "version").returncode == 0 else ["docker-compose"]
     if len(command) == 1 and shutil.which("docker-compose") is None:
@@ -366,7 +375,7 @@ def test_compose_serves_it(project: Path, client: Client) -> None:
         with urllib.request.urlopen(f"http://{compose('port', 'serve', '8080')}/v2/health/ready") as answer:
             assert answer.status == 200
         assert container.ask(8080, "POST", "/predict", row)[1]["label"] in ("no", "yes")
-        assert client.ask("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.id) == "true"
+        assert client.output("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.id) == "true"
     finally:
         compose("down")
 

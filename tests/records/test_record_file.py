@@ -113,7 +113,7 @@ RECORDS: list[Record] = [
             http=HttpCheck(rows=1, difference=0.0, seconds=0.5),
             locked=LockedCheck(rows=1, difference=0.0, seconds=0.5, peak=None, emulator=False, why="absent"),
             examples=(ExamplePrediction(row={"sentence": "home"}, answer={"label": "yes"}),),
-            asked="6" * 64,
+            options="6" * 64,
         ),
     ),
     PackagedZip(

@@ -235,7 +235,7 @@ def test_a_zip_is_shown_with_its_checks(tmp_path: Path) -> None:
 
 def test_a_missed_gate_is_the_headline_with_its_number_and_bound(tmp_path: Path) -> None:
     page = Page(write(lines.regression(tmp_path)))
-    assert "Gate missed" in page.words
+    assert "Gate failed" in page.words
     assert "mae is 31,250, needed ≤ 25000" in page.words
     assert "mlspec apply --until evaluate" in page.words
     assert "fit" in page.sections
@@ -270,7 +270,7 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
 
 def test_the_best_single_answer_is_told_beside_the_metrics(tmp_path: Path) -> None:
     words = " ".join(Page(write(lines.text(tmp_path))).words.split())
-    assert "every time would reach mcc 0, accuracy 0.6912." in words
+    assert "reaches mcc 0, accuracy 0.6912." in words
 
 
 def test_results_of_another_spec_say_so(tmp_path: Path) -> None:

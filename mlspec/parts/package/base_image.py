@@ -1,61 +1,64 @@
-"""The base image's digest: looked up once, kept in `Dockerfile.lock`, and read from there by every later build."""
+"""The digest of the base image: looked up once, kept in `Dockerfile.lock`, and read from there by later builds."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from mlspec.docker.docker_engine import Client, failure
+from mlspec.docker.client import Docker
+from mlspec.docker.failures import failure
 from mlspec.job import write_text
 from mlspec.source import dockerfile_lock
 
 
-def pin(docker: Client, root: Path, dockerfile: str, base: str, platform: str) -> tuple[str, str]:
-    """The Dockerfile's text with `base` held to a digest, and the base as it now stands there.
+def pin(docker: Docker, root: Path, dockerfile: str, base: str, platform: str) -> tuple[str, str]:
+    """The text of the Dockerfile with `base` pinned to a digest, and the base as it then stands there.
 
-    A text that names no `base` (the user's own, or one with digests already) stays what it is. A digest that was not
-    known before is written to Dockerfile.lock; the next `mlspec build` puts it into the Dockerfile itself.
+    A text without `base`, as a Dockerfile of the user's, and one with digests are returned as they are. A new digest is
+    written to Dockerfile.lock; the next `mlspec build` writes it into the Dockerfile.
     """
-    stood = re.search(rf"^FROM ({re.escape(base)}(?:@{dockerfile_lock.DIGEST})?) AS", dockerfile, re.MULTILINE)
-    if stood is None:
+    line = re.search(rf"^FROM ({re.escape(base)}(?:@{dockerfile_lock.DIGEST})?) AS", dockerfile, re.MULTILINE)
+    if line is None:
         return dockerfile, base
-    if "@" in stood[1]:
-        return dockerfile, stood[1]
+    if "@" in line[1]:
+        return dockerfile, line[1]
     digest = lookup(docker, base, platform)
     if digest is None:
         return dockerfile, base
     path = root / dockerfile_lock.FILE
-    known = dockerfile_lock.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_text(path, dockerfile_lock.dump(known | {base: digest}))
+    digests = dockerfile_lock.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_text(path, dockerfile_lock.dump(digests | {base: digest}))
     pinned = f"{base}@{digest}"
     return dockerfile.replace(f"FROM {base} AS", f"FROM {pinned} AS"), pinned
 
 
-def lookup(docker: Client, base: str, platform: str) -> str | None:
-    """The digest that a registry gives `base` now; None for an image that was made here and lies in no registry.
+def lookup(docker: Docker, base: str, platform: str) -> str | None:
+    """The digest of `base` in its registry; None for an image that was built on this machine and is in no registry.
 
-    Raises StageError where it is neither here nor there.
+    Raises StageError where neither the engine nor the registry has it.
     """
-    found = docker.run("image", "inspect", "--format", '{{join .RepoDigests " "}}', base)
-    if found.returncode == 0 and not found.stdout.strip():
+    local = docker.find(base)
+    if local is not None and not local.digests:
         return None
     pulled = docker.run("pull", "--quiet", "--platform", platform, base)
-    if pulled.returncode:
-        if found.returncode == 0:
-            return _digest(found.stdout, base)
-        raise failure(f"the base image {base} cannot be had", pulled.stderr)
-    return _digest(docker.ask("image", "inspect", "--format", '{{join .RepoDigests " "}}', base), base)
+    if pulled.returncode == 0:
+        return _digest(docker.inspect(base).digests, base)
+    if local is None:
+        raise failure(f"cannot pull the base image {base}", pulled.stderr)
+    return _digest(local.digests, base)
 
 
-def _digest(digests: str, base: str) -> str | None:
-    """That of the same repository: an image may lie in several. Docker leaves out its hub's name."""
+def _digest(digests: Sequence[str], base: str) -> str | None:
+    """The digest in the repository of `base`: an image may be in several."""
     repository = base.rpartition(":")[0] if "/" not in base.rpartition(":")[2] and ":" in base else base
-    for entry in digests.split():
+    for entry in digests:
         name, _, digest = entry.partition("@")
-        if _hubless(name) == _hubless(repository):
+        if _without_hub(name) == _without_hub(repository):
             return digest
     return None
 
 
-def _hubless(repository: str) -> str:
+def _without_hub(repository: str) -> str:
+    """The repository as Docker reports it: without the name of its hub."""
     return re.sub(r"^(?:docker\.io/|index\.docker\.io/)?(?:library/)?", "", repository)

@@ -1,4 +1,4 @@
-"""The stage `image`: build the serving image, prove that it starts and answers, and only then give it its name."""
+"""The stage `image`: build the serving image, check that it starts and predicts correctly, and only then name it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from mlspec.docker import docker_engine
+from mlspec.docker import buildkit
+from mlspec.docker.client import Docker, with_buildkit
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import base_image, image_tags, lambda_emulator, lambda_zip, package_limits
@@ -35,56 +36,60 @@ def main(job: Job) -> None:
 
 
 def _image(job: Job, options: DockerImage, function: Lambda | None) -> PackagedImage:
-    docker, name = docker_engine.client(), image_name(job.need(ProjectInfo).name)
+    docker, name = with_buildkit(), image_name(job.need(ProjectInfo).name)
     image, base, labels = build(docker, job, options)
     key = _check_key(options, function)
     proof = _earlier_proof(job.outputs, image, key)
     if proof is None:
-        proof = prove(docker, image, job.inputs / "bundle", options, function).model_copy(update={"asked": key})
+        proof = prove(docker, image, job.inputs / "bundle", options, function).model_copy(update={"options": key})
         sys.stdout.write(summary(proof) + "\n")
     else:
         sys.stdout.write("image unchanged: it passed these checks in an earlier run\n")
-    image_tags.give(docker, image, name, job.root)
+    image_tags.set_tags(docker, image, name, job.root)
     details = docker.inspect(image)
-    sys.stdout.write(f"{name}: {details['Size'] / 1e6:.0f} MB, {image}\n")
+    sys.stdout.write(f"{name}: {details.size / 1e6:.0f} MB, {image}\n")
     return PackagedImage(
         image=name,
         id=image,
         base=base,
         platform=options.platform,
-        size_bytes=details["Size"],
+        size_bytes=details.size,
         max_size_bytes=size_bytes(options.max_size),
-        layers=details["RootFS"]["Layers"],
+        layers=details.layers,
         labels=labels,
         proof=proof,
     )
 
 
-def build(
-    docker: docker_engine.Client, job: Job, wanted: DockerImage, *, cache: bool = True
-) -> tuple[str, str, dict[str, str]]:
-    """The image's id, the base that it stands on, and the labels that it got beside those of the Dockerfile."""
-    file = job.root / "Dockerfile"
-    if not file.is_file():
-        raise StageError("there is no Dockerfile here", help="mlspec build    writes it")
-    name = (wanted.base or package_limits.default_base(wanted)).partition("@")[0]
-    if "@" in wanted.base:
-        text, stood = file.read_text(encoding="utf-8"), wanted.base
-    else:
-        text, stood = base_image.pin(docker, job.root, file.read_text(encoding="utf-8"), name, wanted.platform)
-    if "@" not in stood:
-        sys.stdout.write(f"{stood} was made on this machine and lies in no registry: it cannot be held to a digest\n")
+def build(docker: Docker, job: Job, options: DockerImage, *, cache: bool = True) -> tuple[str, str, dict[str, str]]:
+    """Build the image: its id, the base image, and the labels that it has beside those of the Dockerfile."""
+    dockerfile, base = _pinned(docker, job.root, options)
     commit = read_commit(job.root)
     provenance = read_provenance(job.root, job.inputs, commit)
-    made = image_labels.labels(provenance, BundleSignature.read(job.inputs), commit) | _base_labels(stood)
+    labels = image_labels.labels(provenance, BundleSignature.read(job.inputs), commit) | _base_labels(base)
     arguments = {"MODEL_VERSION": (provenance.bundle or "1")[:12]}
     if docker.buildx and commit is not None:
         arguments["SOURCE_DATE_EPOCH"] = str(commit.time)
-    return docker_engine.build(docker, job.root, text, wanted.platform, made, arguments, cache=cache), stood, made
+    image = buildkit.build(docker, job.root, dockerfile, options.platform, labels, arguments, cache=cache)
+    return image, base, labels
 
 
-def _base_labels(stood: str) -> dict[str, str]:
-    name, _, digest = stood.partition("@")
+def _pinned(docker: Docker, root: Path, options: DockerImage) -> tuple[str, str]:
+    """The text of the Dockerfile and the base image in it, by digest where a registry has one."""
+    file = root / "Dockerfile"
+    if not file.is_file():
+        raise StageError("the project has no Dockerfile", help="mlspec build")
+    text, base = file.read_text(encoding="utf-8"), options.base or package_limits.default_base(options)
+    if "@" in base:
+        return text, base
+    text, base = base_image.pin(docker, root, text, base, options.platform)
+    if "@" not in base:
+        sys.stdout.write(f"{base} was built on this machine and is in no registry: it cannot be pinned to a digest\n")
+    return text, base
+
+
+def _base_labels(base: str) -> dict[str, str]:
+    name, _, digest = base.partition("@")
     key = "org.opencontainers.image.base."
     return {key + "name": name} | ({key + "digest": digest} if digest else {})
 
@@ -102,7 +107,7 @@ def _check_key(options: DockerImage, function: Lambda | None) -> str:
 def _earlier_proof(artifacts: Path, image: str, key: str) -> ImageProof | None:
     """The proof of the same image with the same options, from an earlier run."""
     earlier = PackagedImage.find(artifacts)
-    same = earlier is not None and earlier.id == image and earlier.proof.asked == key
+    same = earlier is not None and earlier.id == image and earlier.proof.options == key
     return earlier.proof if earlier is not None and same and earlier.proof.examples else None
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from mlspec.docker.client import Docker
 from mlspec.docker.container import READ_ONLY, Container, running
-from mlspec.docker.docker_engine import Client
-from mlspec.docker.registry_client import INDEXES, an_index
+from mlspec.docker.image_details import ImageDetails, require_single
 from mlspec.errors import StageError
 from mlspec.parts.package import lambda_emulator
 from mlspec.parts.package.prediction_check import ExpectedPredictions
@@ -28,47 +27,41 @@ _LAMBDA_USER: Final = "993:990"
 """Lambda runs a container as a user of its own, whatever the image says."""
 
 
-def prove(docker: Client, image: str, bundle: Path, options: DockerImage, function: Lambda | None) -> ImageProof:
+def prove(docker: Docker, image: str, bundle: Path, options: DockerImage, function: Lambda | None) -> ImageProof:
     """The checks that the image passes. Raises StageError with the value and the limit."""
     details = docker.inspect(image)
+    require_single(details.media_type, "the image")
     expected = ExpectedPredictions(bundle)
     return ImageProof(
-        manifest=_media_type(details),
-        architecture=_architecture(details, options),
-        size=_size(details, options),
+        manifest=details.media_type or "single",
+        architecture=architecture(details, options),
+        size=size(details, options),
         http=_http(docker, image, expected, options.port),
         locked=_locked(docker, image, expected, options.port, function),
         examples=expected.examples(),
     )
 
 
-def _media_type(details: Mapping[str, Any]) -> str:
-    """Media type of the manifest; engines without the containerd image store hold single images and report none."""
-    kind = str((details.get("Descriptor") or {}).get("mediaType") or "single")
-    if kind in INDEXES:
-        raise an_index("the image")
-    return kind
-
-
-def _architecture(details: Mapping[str, Any], options: DockerImage) -> str:
-    architecture, expected = str(details["Architecture"]), _ARCHITECTURES[options.platform]
-    if architecture != expected:
-        message = f"the image is for {architecture}, and package.docker.platform is {options.platform}"
+def architecture(details: ImageDetails, options: DockerImage) -> str:
+    """The processor of the image. Raises StageError where it is not that of the spec."""
+    if details.architecture != _ARCHITECTURES[options.platform]:
+        message = f"the image is for {details.architecture}, and package.docker.platform is {options.platform}"
         raise StageError(message, help=f"choose a base image (package.docker.base) that exists for {options.platform}")
-    return architecture
+    return details.architecture
 
 
-def _size(details: Mapping[str, Any], options: DockerImage) -> SizeCheck:
-    size, limit = int(details["Size"]), size_bytes(options.max_size)
-    if size > limit:
+def size(details: ImageDetails, options: DockerImage) -> SizeCheck:
+    """Its size and limit. Raises StageError where it is larger."""
+    limit = size_bytes(options.max_size)
+    if details.size > limit:
         raise StageError(
-            f"the image has {size / 1e6:.0f} MB, more than package.docker.max_size: {options.max_size}",
+            f"the image has {details.size / 1e6:.0f} MB, more than package.docker.max_size: {options.max_size}",
             help="quantize the model (export.onnx.quantize), choose a smaller base image, or raise the limit",
         )
-    return SizeCheck(bytes=size, max_bytes=limit)
+    return SizeCheck(bytes=details.size, max_bytes=limit)
 
 
-def _http(docker: Client, image: str, expected: ExpectedPredictions, port: int) -> HttpCheck:
+def _http(docker: Docker, image: str, expected: ExpectedPredictions, port: int) -> HttpCheck:
     """Its server, with a writable root, where it must write to /tmp alone."""
     began = time.monotonic()
     with running(docker, image, ()) as container:
@@ -93,7 +86,7 @@ def _predictions(container: Container, expected: ExpectedPredictions, port: int,
 
 
 def _locked(
-    docker: Client, image: str, expected: ExpectedPredictions, port: int, function: Lambda | None
+    docker: Docker, image: str, expected: ExpectedPredictions, port: int, function: Lambda | None
 ) -> LockedCheck:
     """With a read-only root: as Lambda runs it where the spec deploys to Lambda, else as its own server."""
     binary = lambda_emulator.find()
@@ -108,7 +101,7 @@ def _locked(
 
 
 def _locked_server(
-    docker: Client, image: str, expected: ExpectedPredictions, port: int, memory: int | None
+    docker: Docker, image: str, expected: ExpectedPredictions, port: int, memory: int | None
 ) -> LockedCheck:
     began = time.monotonic()
     with running(docker, image, READ_ONLY, memory=memory) as container:
@@ -119,7 +112,7 @@ def _locked_server(
 
 
 def _locked_function(
-    docker: Client, image: str, expected: ExpectedPredictions, binary: Path, function: Lambda
+    docker: Docker, image: str, expected: ExpectedPredictions, binary: Path, function: Lambda
 ) -> LockedCheck:
     """As a function, in Lambda's emulator."""
     began = time.monotonic()

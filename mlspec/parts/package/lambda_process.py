@@ -1,7 +1,7 @@
-"""A function's unpacked code in a process of its own, asked once: with AWS's emulator before it, or called directly.
+"""A run of a function's unpacked code in a process of its own: through AWS's emulator, or called directly.
 
-The process imports nothing but that code and the standard library, opens no connection but to this machine, and writes
-to the temporary folder only: what Lambda would refuse it, it is refused here.
+The process imports that code and the standard library only, connects to this machine only, and writes to the temporary
+folder only: what Lambda does not allow is refused here too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.parts.package import lambda_emulator
@@ -67,49 +67,52 @@ sys.stdout.write("\\n" + peak[0])
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What came of it."""
+    """The result of a run."""
 
-    answers: list[Any]
-    """One for each event."""
+    answers: list[object]
+    """One result for each event."""
     seconds: float
-    """From the start of the process to the first answer, or to the end where it was called directly."""
+    """From the start of the process to the first result; of a direct call, to the end."""
     peak: int | None
-    """Most bytes of memory that it had; None where that cannot be told."""
+    """Peak memory in bytes; None where it cannot be read."""
 
 
 def without_emulator(program: Path, task: Path, handler: str, events: Sequence[bytes]) -> Invocation:
     """Import the handler and call it. Raises StageError where it fails."""
-    began, given = time.monotonic(), b"[" + b",".join(events) + b"]"
+    began, input = time.monotonic(), b"[" + b",".join(events) + b"]"
     with tempfile.TemporaryDirectory(prefix="mlspec-") as home:
         command = [str(program), "-I", "-S", "-c", _CALL, str(task), "", handler]
-        done = subprocess.run(command, input=given, capture_output=True, env=_environment(home, task))
+        done = subprocess.run(command, input=input, capture_output=True, env=_environment(home, task))
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if done.returncode or len(lines) < 2:
-        raise _fallen(done.stderr.decode("utf-8", "replace"))
+        raise _failed(done.stderr.decode("utf-8", "replace"))
     return Invocation(json.loads(lines[-2]), time.monotonic() - began, int(lines[-1]) * 1024)
 
 
 def through_emulator(
     binary: Path, program: Path, task: Path, client: Path, handler: str, events: Sequence[bytes]
 ) -> Invocation:
-    """Start the handler as Lambda's runtime does, with `client` (awslambdaric) beside it, and send it each event."""
-    door, inner = _free_ports()
-    address = f"http://127.0.0.1:{door}{lambda_emulator.PATH}"
-    own = [str(binary), "--runtime-interface-emulator-address", f"127.0.0.1:{door}",
-           "--runtime-api-address", f"127.0.0.1:{inner}"]  # fmt: skip
+    """Start the handler as Lambda does, with `client` (awslambdaric) on its path, and send it each event."""
+    outer, inner = _free_ports()
+    address = f"http://127.0.0.1:{outer}{lambda_emulator.PATH}"
+    emulator = [
+        str(binary),
+        *("--runtime-interface-emulator-address", f"127.0.0.1:{outer}"),
+        *("--runtime-api-address", f"127.0.0.1:{inner}"),
+    ]
     with tempfile.TemporaryDirectory(prefix="mlspec-") as home:
-        command = [*own, str(program), "-I", "-S", "-c", _SERVE, str(task), str(client), handler]
+        command = [*emulator, str(program), "-I", "-S", "-c", _SERVE, str(task), str(client), handler]
         log = Path(home) / "log"
         began = time.monotonic()
         with _started(command, home, task, log) as process:
-            answers: list[Any] = []
+            answers: list[object] = []
             seconds = 0.0
             for event in events:
                 status, answer = _ask(process, address, event, log)
                 if status != 200 or (isinstance(answer, dict) and "errorMessage" in answer):
                     text = log.read_text(encoding="utf-8", errors="replace")
                     sys.stdout.write(text)
-                    raise _fallen(text, answer)
+                    raise _failed(text, answer)
                 answers.append(answer)
                 seconds = seconds or time.monotonic() - began
             return Invocation(answers, seconds, _peak(process.pid))
@@ -119,9 +122,13 @@ def through_emulator(
 def _started(command: list[str], home: str, task: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=_environment(home, task),
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=_environment(home, task),
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         yield process
     finally:
@@ -130,7 +137,7 @@ def _started(command: list[str], home: str, task: Path, log: Path) -> Iterator[s
         process.wait()
 
 
-def _ask(process: subprocess.Popen[bytes], address: str, event: bytes, log: Path) -> tuple[int, Any]:
+def _ask(process: subprocess.Popen[bytes], address: str, event: bytes, log: Path) -> tuple[int, object]:
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -142,13 +149,21 @@ def _ask(process: subprocess.Popen[bytes], address: str, event: bytes, log: Path
             return error.code, json.loads(error.read() or b"null")
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.02)  # it does not listen yet
-    raise _fallen(log.read_text(encoding="utf-8", errors="replace"))
+    raise _failed(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _environment(home: str, task: Path) -> dict[str, str]:
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "en_US.UTF-8",
-            "LAMBDA_TASK_ROOT": str(task), "MODEL_BUNDLE": str(task / "bundle"), "PYTHONDONTWRITEBYTECODE": "1",
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(_SECONDS), "PYTHONUNBUFFERED": "1"}  # fmt: skip
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "en_US.UTF-8",
+        "LAMBDA_TASK_ROOT": str(task),
+        "MODEL_BUNDLE": str(task / "bundle"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(_SECONDS),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _free_ports() -> tuple[int, int]:
@@ -157,21 +172,22 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _peak(group: int) -> int | None:
-    """Most bytes that a process of that session had: the function's own, the emulator aside."""
-    found = [0]
+    """Peak memory of a process in that session: of the function, without the emulator."""
+    peaks = [0]
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             stat = (folder / "stat").read_text().rpartition(")")[2].split()
             if int(stat[3]) == group and folder.name != str(group):
                 lines = (folder / "status").read_text().splitlines()
-                found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")]
-    return max(found) or None
+                peaks += [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")]
+    return max(peaks) or None
 
 
-def _fallen(said: str, answer: Any = None) -> StageError:
-    """The function's own words for its failure, from the emulator's answer or what it wrote."""
-    lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
-    reason = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it said nothing")
+def _failed(output: str, answer: object = None) -> StageError:
+    """The error for a function that failed, with its own reason: in its result, or in its output."""
+    lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line]
+    reason = next(reversed(errors or lines), "it printed no reason")
     if isinstance(answer, dict) and "errorMessage" in answer:
         reason = str(answer["errorMessage"])
     return StageError(f"the function of the zip does not start: {reason[:300]}", help="\n".join(lines[-12:]))

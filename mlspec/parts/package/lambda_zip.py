@@ -1,6 +1,7 @@
-"""The zip for Lambda to the proof that it starts and answers: unpacked, in a process that has nothing else to import.
+"""The checks of a zip for Lambda: unpacked and run in a process that can import nothing else.
 
-Where the machine has Linux, that processor and that Python, AWS's emulator runs it; what cannot be tried here is said.
+Where the machine has Linux, that processor and that Python, AWS's emulator runs it. A check that this machine cannot
+run is a warning, and recorded as not run.
 """
 
 from __future__ import annotations
@@ -130,16 +131,16 @@ def _require_memory(run: Invocation, function: Lambda | None) -> None:
 
 
 def _program(options: LambdaZip) -> tuple[Path | None, str]:
-    """The Python to try it with, or why there is none."""
+    """The Python to run it with, or why this machine cannot run it."""
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     if sys.platform != "linux" or machine != options.architecture:
         return None, f"its packages are for Linux on {options.architecture}, and this is {sys.platform} on {machine}"
     program = wheels.interpreter(options.python)
-    return program, f"there is no Python {options.python} on this machine; install it, or set package.zip.python"
+    return program, f"Python {options.python} is not installed; install it, or set package.zip.python"
 
 
 def _client(options: LambdaZip, scratch: Path) -> Path:
-    """awslambdaric, which Lambda's own Python brings, in a folder kept from one time to the next."""
+    """A folder with awslambdaric, which Lambda's Python contains; installed once."""
     requirements = serving_pins.lambda_client()
     folder = scratch / "-".join(("lambda-client", options.python, *requirements.values()))
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""`package` to a Dockerfile, its requirements, a compose file, and the stages that make and prove what is shipped."""
+"""`package` to a Dockerfile, its requirements, a compose file, and the stages that build and check what is shipped."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec
 _REQUIREMENTS: Final = "requirements-serve.txt"
 _HANDLER: Final = "lambda/handler.py"
 _PROVED: Final = ("deploy.lambda.memory", "deploy.lambda.timeout", "deploy.lambda.environment")
-"""What of the function the image is tried with; a new rollout or address needs no new image."""
+"""Options of the function that its checks depend on; a new rollout or endpoint needs no new image."""
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Whether there is a model to serve, and what is asked for can be made of the pinned runtime."""
+    """Whether the spec exports a model to serve, and its options fit the pinned runtime."""
     package = project.get(Package)
     if package is None:
         return
     if project.get(ExportSpec) is None:
-        message = "an image serves an exported model, and there is no `export`"
+        message = "`package` serves an exported model, and the spec has no section `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
     yield from served_imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
     if package.zip is None:
@@ -45,16 +45,16 @@ def check(project: Project) -> Iterator[Finding]:
         return
     given = project.given.get("package")
     if isinstance(given, dict) and "docker" in given:
-        message = "a zip takes the place of the image, and both are asked for"
+        message = "`package` has both `zip` and `docker`, and ships one of them"
         yield Finding("conflicting-options", ("package", "docker"), message, "remove one of them", on="key")
     if not _on_lambda(project):
-        message = "a zip is for Lambda, and there is no `deploy.lambda`"
+        message = "a zip is deployed to Lambda, and the spec has no `deploy.lambda`"
         yield Finding("section-needed", ("package", "zip"), message, "add `deploy: {lambda: {}}`", on="key")
     yield from package_limits.archive(package.zip)
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Filling is a function of files; building an image is not: it leaves it in Docker. Either is tried out."""
+    """`package` only writes files; `image` also leaves an image in Docker, and checks image or zip."""
     package = project.get(Package)
     if package is None:
         return
@@ -62,20 +62,20 @@ def stages(project: Project) -> Iterator[Stage]:
     zipped = package.zip is not None
     yield Stage(
         name="package",
-        description="Build the zip for Lambda from serving code, packages and bundle" if zipped
-        else "Collect the serving code for the image",
+        description="Package serving code, dependencies and bundle as a zip for Lambda" if zipped
+        else "Copy the serving code beside the bundle, for docker build",
         part=NAME,
         inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
         params=("package",),
     )  # fmt: skip
-    made = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
+    files = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
     yield Stage(
         name="image",
-        description="Run the zip as Lambda does, and compare its predictions with the bundle's" if zipped
-        else "Build the serving image, and compare its predictions with the bundle's",
+        description="Run the zip as Lambda does and compare its predictions with the bundle's" if zipped
+        else "Build the serving image, run it isolated and compare its predictions with the bundle's",
         part=NAME,
-        inputs=("artifacts/bundle", *made),
+        inputs=("artifacts/bundle", *files),
         outputs=(Output("artifacts/image.json", cache=False),),
         params=("package", *(_PROVED if on_lambda else ())),
         needs=() if zipped else ("docker",),
@@ -120,7 +120,7 @@ def image_name(name: str) -> str:
 
 
 def kinds(project: Project) -> tuple[str, ...]:
-    """The kinds of input that the model has, in alphabetical order."""
+    """The kinds of the model's inputs, in alphabetical order."""
     return tuple(sorted({column.type for column in project.need(DataSpec).columns.values()}))
 
 
@@ -139,19 +139,19 @@ def _labels(project: Project, docker: DockerImage) -> dict[str, str]:
     """Labels of the image (github.com/opencontainers/image-spec, annotations.md), the user's last."""
     info = project.info
     known = {"title": info.name, "description": _spaced(info.description), "licenses": _spaced(info.license)}
-    made = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
-    return made | docker.labels
+    labels = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
+    return labels | docker.labels
 
 
 def _spaced(text: str) -> str:
-    """`text` in one line, as a folded text of YAML is: its line breaks and tabs are spaces."""
+    """`text` in one line: line breaks and tabs are spaces."""
     return re.sub(r"[ \t\r\n]*[\t\r\n][ \t\r\n]*", " ", text.strip("\t\r\n"))
 
 
 def _unwritable(project: Project) -> Iterator[Finding]:
-    """Texts of `project` that become labels of the image, and that no line can hold."""
+    """Texts of `project` that become labels of the image and contain characters that a label cannot have."""
     info = project.get(ProjectInfo)
     for key, text in (("description", info.description), ("license", info.license)) if info else ():
         if hidden := unprintable(_spaced(text)):
-            message = f"`project.{key}` has the character {hidden}, and becomes a label of the image, which is one line"
+            message = f"`project.{key}` contains the character {hidden}, which a label of the image cannot have"
             yield Finding("bad-format", ("project", key), message, "remove the character")

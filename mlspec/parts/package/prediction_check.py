@@ -1,4 +1,4 @@
-"""What a packed model answers against what its bundle answers in this process, as the largest difference."""
+"""The predictions of a packaged model compared with those of its bundle in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import TOLERANCE, Answer, difference
@@ -14,14 +14,13 @@ from mlspec.parts.package.sample_rows import Row, rows
 from mlspec.records.packaged import ExamplePrediction
 from mlspec.records.record_file import json_object
 
-_HELP: Final = "`mlspec apply --force package` makes it anew; a Dockerfile edited by hand may copy another bundle"
+_HELP: Final = "mlspec apply --force package; if you edited the Dockerfile, check that it copies artifacts/bundle"
 
 
 class ExpectedPredictions:
-    """The bundle's own answers to a few rows that stand for all.
+    """The bundle's predictions for a few example rows.
 
-    Each row goes alone, here and there: in a batch a model that minds its padding may answer otherwise, and which rows
-    share a batch is the server's choice.
+    Each row is a request of its own: in a batch, padding may change predictions, and the server decides on batches.
     """
 
     def __init__(self, bundle: Path) -> None:
@@ -39,11 +38,11 @@ class ExpectedPredictions:
         )
 
     def bodies(self) -> list[bytes]:
-        """A request for each row."""
+        """An HTTP body for each row."""
         return [json.dumps(row).encode() for row in self.rows]
 
     def events(self) -> list[bytes]:
-        """The same as Lambda gets them from a function URL (payload format 2.0)."""
+        """An event of a function URL for each row (payload format 2.0)."""
         frame = {
             "version": "2.0",
             "rawPath": "/predict",
@@ -53,33 +52,34 @@ class ExpectedPredictions:
         }
         return [json.dumps({**frame, "body": json.dumps(row)}).encode() for row in self.rows]
 
-    def compare(self, who: str, found: Sequence[tuple[int, Any]]) -> float:
-        """The largest difference of `found`, status and answer to each row. Raises StageError where it is too large."""
-        return max(self._one(who, *each) for each in zip(self.rows, self.answers, found, strict=True))
+    def compare(self, who: str, responses: Sequence[tuple[int, object]]) -> float:
+        """The largest difference of `responses`, status and answer for each row. Raises StageError above the limit."""
+        return max(self._difference(who, *each) for each in zip(self.rows, self.answers, responses, strict=True))
 
-    def compare_events(self, who: str, found: Sequence[Any]) -> float:
-        """The same for what Lambda gives back: envelopes with status and body, or the error of the function."""
-        for answer in found:
-            if not isinstance(answer, dict) or "statusCode" not in answer:
-                said = answer.get("errorMessage") if isinstance(answer, dict) else answer
-                raise StageError(f"{who} fails: {str(said)[:300]}", help="the log above has its reason")
-        return self.compare(who, [(int(answer["statusCode"]), json.loads(answer["body"])) for answer in found])
+    def compare_events(self, who: str, results: Sequence[object]) -> float:
+        """The same for results of a function: objects with status and body, or the function's error."""
+        responses = []
+        for result in results:
+            if not isinstance(result, dict) or "statusCode" not in result:
+                error = result.get("errorMessage") if isinstance(result, dict) else result
+                raise StageError(f"{who} fails: {str(error)[:300]}", help="its log above has the reason")
+            responses.append((int(result["statusCode"]), json.loads(result["body"])))
+        return self.compare(who, responses)
 
-    def _one(self, who: str, row: Row, expected: Answer, found: tuple[int, Any]) -> float:
-        status, answer = found
-        asked = str(row)[:200]
+    def _difference(self, who: str, row: Row, expected: Answer, response: tuple[int, object]) -> float:
+        status, answer = response
+        shown = str(row)[:200]
         if status != 200:
-            said = answer.get("error") if isinstance(answer, dict) else answer
-            raise StageError(f"{who} answers {status} to {asked}", help=str(said))
+            error = answer.get("error") if isinstance(answer, dict) else answer
+            raise StageError(f"{who} answers with HTTP {status} to {shown}", help=str(error))
         gap = difference(expected, answer)
         if gap > TOLERANCE:
-            message = f"{who} answers otherwise than the bundle: {_shown(answer)} to {asked}, and the bundle "
-            message += f"{_shown(expected)}; {gap:.2g} apart, at most {TOLERANCE:g} is allowed"
-            raise StageError(message, help=_HELP)
+            message = f"{who} predicts {_shown(answer)} instead of the bundle's {_shown(expected)} for {shown}: "
+            raise StageError(f"{message}difference {gap:.2g}, limit {TOLERANCE:g}", help=_HELP)
         return gap
 
 
-def _shown(answer: Any) -> str:
+def _shown(answer: object) -> str:
     if not isinstance(answer, Mapping) or "label" not in answer:
         return str(answer)[:200]
     return f"{answer['label']} ({answer.get('score', math.nan):.4f})"

@@ -1,4 +1,4 @@
-"""Rows to try a bundle with, made from its signature, profile and vocabulary: none of them is a row of the data."""
+"""Example rows for a bundle, generated from its signature, profile and vocabulary: none is a row of the data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Row = dict[str, object]
 
 
 def rows(bundle: Path) -> list[Row]:
-    """Three rows that the bundle's model takes: with low, middle and high numbers, short and long texts."""
+    """Three rows that the model accepts: with low, middle and high numbers, short and long texts."""
     profile = _json(bundle / "profile.json").get("columns", {})
     words = _words(bundle / "preprocess")
-    made: list[Row] = []
+    examples: list[Row] = []
     for index in range(3):
         row: Row = {}
         for entry in signature.read(bundle).inputs:
@@ -28,12 +28,12 @@ def rows(bundle: Path) -> list[Row]:
             row[entry["name"]] = (
                 words[index] if entry["type"] == "text" else _KINDS[entry["type"]](index, column, entry)
             )
-        made.append(row)
-    return made
+        examples.append(row)
+    return examples
 
 
 def _words(preprocess: Path) -> tuple[str, str, str]:
-    """Texts of one word, a sentence, and twelve entries from all over the vocabulary."""
+    """Texts of one word, a sentence, and twelve entries spread over the vocabulary."""
     vocabulary = _json(preprocess / "tokenizer.json").get("model", {}).get("vocab", {})
     entries = [entry[0] if isinstance(entry, list) else entry for entry in vocabulary]
     known = sorted({text.lstrip("\u2581\u0120#") for text in entries if text.lstrip("\u2581\u0120#").isalpha()})
@@ -72,7 +72,7 @@ _KINDS: Final[Mapping[str, Callable[[int, Column, Column], object]]] = {
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

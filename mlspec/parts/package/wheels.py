@@ -1,4 +1,4 @@
-"""Pinned wheels for another machine's Python into a folder, by pip: nothing is built, nothing is run."""
+"""Pinned wheels for the Python of another machine, installed by pip into a folder; nothing is built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from mlspec.docker.docker_engine import failure
+from mlspec.docker.failures import failure
 from mlspec.errors import StageError
 
 _GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)
@@ -20,7 +20,7 @@ _MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 def install(requirements: Mapping[str, str], folder: Path, python: str, architecture: str) -> None:
-    """Put the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
+    """Install the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
     machine = _MACHINES[architecture]
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
@@ -30,15 +30,18 @@ def install(requirements: Mapping[str, str], folder: Path, python: str, architec
     command += [f"{name}=={release}" for name, release in requirements.items()]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if "No module named pip" in done.stderr:
-        raise StageError("this Python has no pip, which gets the packages", help=f"{sys.executable} -m ensurepip")
+        raise StageError(
+            "pip is not installed in this Python: it installs the packages of the zip",
+            help=f"{sys.executable} -m ensurepip",
+        )
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
-        raise failure("the packages cannot be had", "\n".join(errors))
+        raise failure("cannot install the packages of requirements-serve.txt", "\n".join(errors))
 
 
 @cache
 def interpreter(python: str) -> Path | None:
-    """A Python of that version on this machine: this one, one on PATH, pyenv's or uv's."""
+    """A Python of that version: this one, one on PATH, of pyenv or of uv; None where none is installed."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
         return Path(sys.executable)
     home = Path.home()
@@ -52,7 +55,7 @@ def interpreter(python: str) -> Path | None:
 
 
 def _version(program: str | Path) -> str:
-    """What a program says of itself; a shim of pyenv's may stand for a Python that is not there."""
+    """The version of a program; "" where it does not run, as a shim of pyenv for a missing Python."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run([program, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20)

@@ -1,7 +1,7 @@
-"""The stage `package`: the serving code, out of the installed mlspec, into `artifacts/image/` or into the zip.
+"""The stage `package`: the serving code of the installed mlspec to `artifacts/image/` or into the zip.
 
-The code is copied and not installed, so that what ships holds exactly what this mlspec tested the bundle with, needs no
-package index for it, and has no compiler in it.
+The code is copied, not installed: it is exactly the code that tested the bundle, needs no package index, and does not
+contain the compiler.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ _ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__versi
 
 
 def main(job: Job) -> None:
-    """Replace `artifacts/image/` by the serving code, or `artifacts/function.zip` by all that a function needs.
+    """Write the serving code to `artifacts/image/`, or everything that a function needs to `artifacts/function.zip`.
 
-    The bundle must be there and complete: it goes in beside the code.
+    The bundle must be complete: it is packaged with the code.
     """
     bundle = job.inputs / "bundle"
-    lacking = [name for name in ("model.onnx", "signature.json", "preprocess") if not (bundle / name).exists()]
-    if lacking:
-        raise StageError(f"the bundle has no {', '.join(lacking)}", help="run `mlspec run export` first")
+    missing = [name for name in ("model.onnx", "signature.json", "preprocess") if not (bundle / name).exists()]
+    if missing:
+        raise StageError(
+            f"artifacts/bundle lacks {', '.join(missing)}", help="mlspec apply --until export --force export"
+        )
     package = job.get(Package)
     if package is None or package.zip is None:
         fill(job.outputs / "image")
@@ -36,15 +38,15 @@ def main(job: Job) -> None:
     handler, requirements = job.root / "lambda" / "handler.py", job.root / "requirements-serve.txt"
     for file in (handler, requirements):
         if not file.is_file():
-            raise StageError(f"there is no {file.relative_to(job.root)}", help="mlspec build    writes it")
+            raise StageError(f"{file.relative_to(job.root)} is missing", help="mlspec build")
     zipped = job.outputs / "function.zip"
     zip_archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
 
 
 def fill(folder: Path) -> None:
-    """Make `folder` hold the package `mlspec` with nothing but its runtime; whole or not at all."""
-    made, source = fresh(folder), Path(mlspec.__file__).parent / "runtime"
+    """Write the package `mlspec` with its runtime alone to `folder`, whole or not at all."""
+    partial, source = fresh(folder), Path(mlspec.__file__).parent / "runtime"
     for file in sorted(source.rglob("*.py")):
-        write_text(made / "mlspec" / "runtime" / file.relative_to(source), file.read_text(encoding="utf-8"))
-    write_text(made / "mlspec" / "__init__.py", _ABOUT.format(version=mlspec.__version__))
-    swap(made, folder)
+        write_text(partial / "mlspec" / "runtime" / file.relative_to(source), file.read_text(encoding="utf-8"))
+    write_text(partial / "mlspec" / "__init__.py", _ABOUT.format(version=mlspec.__version__))
+    swap(partial, folder)

@@ -1,4 +1,4 @@
-"""Serving code, packages and bundle to one zip file for Lambda: the same inputs give the same bytes."""
+"""Serving code, packages and bundle to one zip for Lambda: equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -22,46 +22,44 @@ _FOLDERS: Final = ("tests", "bin", "__pycache__")
 
 
 def make(
-    bundle: Path, code: Path, handler: Path, requirements: Path, wanted: LambdaZip, scratch: Path, to: Path
+    bundle: Path, code: Path, handler: Path, requirements: Path, options: LambdaZip, scratch: Path, to: Path
 ) -> None:
     """The zip at `to`, whole or not at all: `code`'s package, `bundle` beside it, and the packages it needs.
 
-    `scratch` is a folder for it to be put together in. Raises StageError where it comes out larger than it may.
+    `scratch` is a folder for its content. Raises StageError where that is larger than the limit.
     """
     shutil.rmtree(scratch, ignore_errors=True)
     packages = scratch / "content"
-    wheels.install(read_requirements(requirements), packages, wanted.python, wanted.architecture)
+    wheels.install(read_requirements(requirements), packages, options.python, options.architecture)
     prune(packages)
     shutil.copytree(code, packages, dirs_exist_ok=True)
     shutil.copytree(bundle, packages / "bundle")
     shutil.copyfile(handler, packages / "handler.py")
-    _compile(packages, wanted.python)
+    _compile(packages, options.python)
     size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file())
-    if size > size_bytes(wanted.max_size):
+    if size > size_bytes(options.max_size):
         raise StageError(
-            f"the zip's content has {size / 2**20:.0f} MiB, and package.zip.max_size is {wanted.max_size}",
-            help="quantize the model (export.onnx.quantize), or make an image: package: {docker: {}}",
+            f"the unpacked zip has {size / 2**20:.0f} MiB, more than package.zip.max_size: {options.max_size}",
+            help="quantize the model (export.onnx.quantize), or ship an image: package: {docker: {}}",
         )
     with whole(to) as partial:
         pack(packages, partial)
     shutil.rmtree(scratch)
     packed = to.stat().st_size
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
-    if packed > package_limits.MAX_DIRECT and wanted.bucket is None:
-        warn(
-            f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name a bucket of yours in package.zip.bucket"
-        )
+    if packed > package_limits.MAX_DIRECT and options.bucket is None:
+        warn(f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name an S3 bucket in package.zip.bucket")
 
 
 def read_requirements(file: Path) -> dict[str, str]:
-    """Package to release, of a file of exact ones."""
+    """Package to release, from a file of exact requirements."""
     lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     pairs = [line.partition("==") for line in lines if line and not line.startswith("#")]
     return {name: release for name, _, release in pairs}
 
 
 def prune(folder: Path) -> None:
-    """Remove what serving never opens: tools, tests, headers, type stubs."""
+    """Remove what serving does not use: tools, tests, headers, type stubs."""
     for name in serving_pins.UNUSED:
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in sorted(folder.rglob("*"), reverse=True):
@@ -72,10 +70,10 @@ def prune(folder: Path) -> None:
 
 
 def _compile(folder: Path, python: str) -> None:
-    """Bytecode beside the code: Lambda cannot write it, and would compile anew at every cold start."""
+    """Write bytecode: Lambda's code folder is read-only, so it would compile at every cold start."""
     program = wheels.interpreter(python)
     if program is None:
-        sys.stdout.write(f"no Python {python} here to compile with: the function will start more slowly\n")
+        sys.stdout.write(f"Python {python} is not installed: without bytecode the function starts more slowly\n")
         return
     command = [str(program), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", "/var/task", str(folder)]
@@ -87,10 +85,10 @@ def _compile(folder: Path, python: str) -> None:
 def pack(folder: Path, to: Path) -> None:
     """Every file of `folder`, sorted, of one time and readable for all, as a zip."""
     moment = time.gmtime(serving_pins.EPOCH)[:6]
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, file in sorted((f.relative_to(folder).as_posix(), f) for f in folder.rglob("*") if f.is_file()):
             entry = zipfile.ZipInfo(name, moment)
             entry.create_system = 3  # Unix, on every machine: the mode below is read only then
             entry.external_attr = (0o755 if ".so" in file.name else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            made.writestr(entry, file.read_bytes(), compresslevel=6)
+            archive.writestr(entry, file.read_bytes(), compresslevel=6)

@@ -1,4 +1,4 @@
-"""The rehearsal's endpoint: callers' requests to the alias's versions, and under /_mlspec/ what a rollout asks.
+"""The rehearsal's endpoint: requests of clients to the versions of the alias, and under /_mlspec/ those of a rollout.
 
 python -m mlspec.shipping.rehearsal.gateway PORT ENDPOINT REGION FUNCTION ALIAS OWNER ZIPS
 """
@@ -6,16 +6,16 @@ python -m mlspec.shipping.rehearsal.gateway PORT ENDPOINT REGION FUNCTION ALIAS 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from mlspec.docker.client import Docker, found
+from mlspec.docker.client import connected
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import ControlPlaneClient
 from mlspec.shipping.rehearsal.function_containers import FunctionContainers
@@ -28,14 +28,14 @@ _PASSED_ON: Final = ("content-type", "accept", "x-request-id")
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until SIGTERM; the containers go with it."""
+    """Serve until SIGTERM, then remove the containers."""
     port, endpoint, region, function, alias, owner, zips = arguments
-    containers = FunctionContainers(Docker(found(), dict(os.environ)), owner, Path(zips))
+    containers = FunctionContainers(connected(), owner, Path(zips))
     service = LocalLambda(ControlPlaneClient(endpoint, region, function, alias), containers)
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler(service))
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    service.close()  # what a kill of the one before has left
+    service.close()  # containers that a killed endpoint left running
     server.serve_forever()
     service.close()
 
@@ -71,13 +71,13 @@ def handler(service: LocalLambda) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
             if answer.version:
-                self.send_header("X-Amz-Executed-Version", answer.version)  # as Lambda's Invoke tells it
+                self.send_header("X-Amz-Executed-Version", answer.version)  # as in a response of Lambda's Invoke
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        def log_message(self, *_: Any) -> None:
-            """Every call is counted; a line for each would fill the disk."""
+        def log_message(self, *_: object) -> None:
+            """Not logged: calls are counted, and a line for each would fill the disk."""
 
     return GatewayHandler
 
@@ -85,14 +85,14 @@ def handler(service: LocalLambda) -> type[BaseHTTPRequestHandler]:
 def administer(service: LocalLambda, request: str, body: bytes) -> InvocationResult:
     """`numbers?version=&since=`, `invoke?version=`, `faults?version=`, `settle`."""
     parts = urlsplit(request)
-    given = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     match parts.path:
         case "numbers":
-            return _json(service.counts.since(given["version"], float(given["since"])))
+            return _json(asdict(service.counts.since(query["version"], float(query["since"]))))
         case "invoke":
-            return service.invoke(given["version"], body)
+            return service.invoke(query["version"], body)
         case "faults":
-            service.harm(given["version"], Faults(**json.loads(body)))
+            service.inject(query["version"], Faults(**json.loads(body)))
             return _json({})
         case "settle":
             return _json({"versions": service.settle()})
@@ -100,7 +100,7 @@ def administer(service: LocalLambda, request: str, body: bytes) -> InvocationRes
             return InvocationResult(404, b"{}")
 
 
-def _json(value: Any) -> InvocationResult:
+def _json(value: object) -> InvocationResult:
     return InvocationResult(200, json.dumps(value).encode())
 
 

@@ -1,25 +1,25 @@
-"""Faults that a person injects into the new version to see what a rollout does: `error_rate=0.2`, `wrong=0.3`."""
+"""Faults that are injected into the new version to test the automatic rollback: `error_rate=0.2`, `wrong=0.3`."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from mlspec.errors import UsageError
 
 _KINDS: Final[Mapping[str, str]] = {
     "error_rate": "share of calls that fail, 0 to 1",
-    "latency_ms": "milliseconds that each call takes longer",
-    "wrong": "share of answers with another label, 0 to 1",
+    "latency_ms": "milliseconds added to each call",
+    "wrong": "share of predictions with a wrong label, 0 to 1",
     "crash": "number of calls after which the container is killed",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What goes wrong with the new version."""
+    """The faults of the new version."""
 
     error_rate: float = 0.0
     latency_ms: float = 0.0
@@ -27,34 +27,37 @@ class Faults:
     crash: float = 0.0
 
     def as_json(self) -> dict[str, float]:
-        """Those that are set."""
+        """The faults that are set."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
     def parse(cls, given: Iterable[str]) -> Faults:
-        """`["error_rate=0.2"]` as the command line has them. Raises UsageError for what is no fault."""
-        found: dict[str, float] = {}
+        """The faults in arguments of the command line: `["error_rate=0.2"]`. Raises UsageError."""
+        faults: dict[str, float] = {}
         for text in given:
             name, sign, value = text.partition("=")
             if name not in _KINDS:
                 known = "; ".join(f"{kind}: {what}" for kind, what in _KINDS.items())
-                raise UsageError(f"there is no fault `{name}`", help=known)
+                raise UsageError(f"unknown fault: {name}", help=known)
             if not sign and name != "crash":
-                raise UsageError(f"the fault `{name}` needs a number", help=f"{name}=N, the {_KINDS[name]}")
+                raise UsageError(f"the fault {name} needs a number", help=f"{name}=N, the {_KINDS[name]}")
             try:
-                found[name] = float(value) if sign else 1.0
+                faults[name] = float(value) if sign else 1.0
             except ValueError:
-                raise UsageError(f"`{value}` is no number", help=f"{name}: {_KINDS[name]}") from None
+                raise UsageError(
+                    f"the fault {name} needs a number, not `{value}`", help=f"{name}: {_KINDS[name]}"
+                ) from None
             highest = 1.0 if name in ("error_rate", "wrong") else 1e6
-            if not 0 <= found[name] <= highest:
-                raise UsageError(f"{name} lies between 0 and {highest:g}, not {value}", help=f"{name}: {_KINDS[name]}")
-        return cls(**found)
+            if not 0 <= faults[name] <= highest:
+                message = f"the fault {name} must be between 0 and {highest:g}, not {value}"
+                raise UsageError(message, help=f"{name}: {_KINDS[name]}")
+        return cls(**faults)
 
 
-def otherwise(answer: Any, dice: random.Random, share: float) -> Any:
-    """The answer, or with that probability one with another label: what a model does that was trained wrongly."""
+def with_wrong_label(answer: object, dice: random.Random, share: float) -> object:
+    """The answer, with that probability with another label, as from a badly trained model."""
     if isinstance(answer, list):
-        return [otherwise(row, dice, share) for row in answer]
+        return [with_wrong_label(row, dice, share) for row in answer]
     if not isinstance(answer, dict) or "probabilities" not in answer or dice.random() >= share:
         return answer
     others = [label for label in answer["probabilities"] if label != answer.get("label")]

@@ -1,8 +1,8 @@
-"""Before the handler of a zip, in its container: HTTP to the events of a function URL, and back.
+"""HTTP in front of the handler of a zip, in its container: requests to events of a function URL, results to responses.
 
-    python front.py FOLDER HANDLER PORT
+    python adapter.py FOLDER HANDLER PORT
 
-It lies there alone, and imports nothing of ours. As in Lambda, a copy of the function has one event at a time.
+The container has this file alone, so it imports nothing of mlspec. As in Lambda, one event is handled at a time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
-Handle = Callable[[dict[str, Any], Any], Mapping[str, Any]]
+Event = dict[str, object]
+Result = Mapping[str, object]
+Handle = Callable[[Event, None], Result]
 
 
-def event(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def event(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Event:
     """The request in payload format 2.0 (https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html)."""
     parts = urlsplit(target)
     return {
@@ -33,27 +34,28 @@ def event(method: str, target: str, headers: Mapping[str, str], body: bytes) -> 
     }
 
 
-def answer(found: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of what the handler gave back."""
-    body = str(found.get("body") or "")
-    content = base64.b64decode(body) if found.get("isBase64Encoded") else body.encode()
-    return int(found["statusCode"]), {str(k): str(v) for k, v in (found.get("headers") or {}).items()}, content
+def response(result: Result) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body in the result of the handler."""
+    body, headers = str(result.get("body") or ""), result.get("headers")
+    content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+    names = headers if isinstance(headers, Mapping) else {}
+    return int(str(result["statusCode"])), {str(k): str(v) for k, v in names.items()}, content
 
 
 def serve(handle: Handle, port: int) -> ThreadingHTTPServer:
-    """A server before that handler, not yet running. A handler that raises is a 502, as behind a function URL."""
+    """A server in front of the handler, not started. A handler that raises gives a 502, as a function URL does."""
     turn = threading.Lock()
 
-    class Front(BaseHTTPRequestHandler):
+    class AdapterHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = event(self.command, self.path, dict(self.headers.items()), body)
+            request = event(self.command, self.path, dict(self.headers.items()), body)
             try:
                 with turn:
-                    status, headers, content = answer(handle(asked, None))
-            except Exception as error:  # noqa: BLE001 - whatever the handler raises is its answer
+                    status, headers, content = response(handle(request, None))
+            except Exception as error:  # noqa: BLE001 - whatever the handler raises is a 502
                 sys.stderr.write(f"{type(error).__name__}: {error}\n")
                 status, headers, content = 502, {"Content-Type": "text/plain"}, b"Internal Server Error"
             self.send_response(status)
@@ -66,10 +68,10 @@ def serve(handle: Handle, port: int) -> ThreadingHTTPServer:
 
         do_GET = do_POST = _pass_on  # noqa: N815 - the library's names
 
-        def log_message(self, *_: Any) -> None:
-            """The function's own lines are what the log is for."""
+        def log_message(self, *_: object) -> None:
+            """Not logged: the log is that of the function."""
 
-    server = ThreadingHTTPServer(("", port), Front)
+    server = ThreadingHTTPServer(("", port), AdapterHandler)
     server.daemon_threads = True
     return server
 

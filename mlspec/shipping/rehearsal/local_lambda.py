@@ -1,7 +1,7 @@
-"""The rehearsal's Lambda: the alias as the control plane has it, its versions as containers, calls to one of them.
+"""The rehearsal's Lambda: the alias of the control plane, its versions as containers, and calls of them.
 
-A call draws its version by the alias's weights, whoever moved it. A container that has ended is started again for the
-next call, as Lambda does, and the call that finds it gone is an error of its version.
+The version of a call is drawn by the weights of the alias. A container that stopped is started again for the next call,
+as in Lambda; the call during which it stopped counts as an error of its version.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Final
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import ControlPlaneClient, TrafficSplit
 from mlspec.shipping.rehearsal.function_containers import FunctionContainer, FunctionContainers
-from mlspec.shipping.rehearsal.injected_faults import Faults, otherwise
+from mlspec.shipping.rehearsal.injected_faults import Faults, with_wrong_label
 from mlspec.shipping.rehearsal.invocation_counts import Call, Counts
 
 _TIMEOUT: Final = 60.0
 _FRESH: Final = 0.5
-"""Seconds that what the alias said holds: a switch is seen by every caller within them."""
+"""Seconds for which the alias is cached: a switch takes effect within them."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """What a caller gets."""
+    """The response of a call."""
 
     status: int
     body: bytes
@@ -55,13 +55,13 @@ class LocalLambda:
         self._faulty: tuple[str, Faults] = ("", Faults())
         self._served = 0
 
-    def harm(self, version: str, faults: Faults) -> None:
-        """From now on that version has these faults, and no other has any."""
+    def inject(self, version: str, faults: Faults) -> None:
+        """Inject faults into that version, and into no other."""
         with self._lock:
             self._faulty, self._served = (version, faults), 0
 
     def split(self) -> TrafficSplit:
-        """The alias as it stands. Where the control plane is gone, as it stood last. Raises StageError without one."""
+        """The alias; without the control plane, as it was read last. Raises StageError where it does not exist."""
         with self._lock:
             if time.monotonic() - self._read > _FRESH:
                 try:
@@ -70,11 +70,11 @@ class LocalLambda:
                     if self._split is None:
                         raise
             if self._split is None:
-                raise StageError("nothing is deployed here yet", help="mlspec apply --target local")
+                raise StageError("the rehearsal has no deployed version", help="mlspec apply --target local")
             return self._split
 
     def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> InvocationResult:
-        """One caller's request, counted for the version that it fell to."""
+        """A request of a client, counted for the version that was drawn."""
         split = self.split()
         version = split.other if split.other and self.dice.random() < split.weight else split.version
         began = time.perf_counter()
@@ -84,11 +84,11 @@ class LocalLambda:
         return answer
 
     def invoke(self, version: str, body: bytes) -> InvocationResult:
-        """A request to one version, past the alias: counted for none, and harmed by no fault that a person injected."""
+        """A request to one version, not through the alias: not counted, and without injected faults."""
         return self._ask(version, Faults(), "POST", "/predict", {"Content-Type": "application/json"}, body)
 
     def settle(self) -> tuple[str, ...]:
-        """Have the alias's versions running and no others; gives them. Raises StageError where one does not start."""
+        """Start the versions of the alias and stop all others. Raises StageError where one does not start."""
         with self._lock:
             self._split, self._read = self.plane.split(), time.monotonic()
             versions = self._split.versions if self._split else ()
@@ -97,18 +97,18 @@ class LocalLambda:
         with self._lock:
             idle = [c for v, c in self._running.items() if v not in versions]
             self._running = {v: c for v, c in self._running.items() if v in versions}
-        for container in idle:
-            self.containers.remove(container.id)
+        for each in idle:
+            each.container.remove()
         return versions
 
     def close(self) -> None:
-        """End every container."""
-        for id in self.containers.left():
-            self.containers.remove(id)
+        """Remove all containers."""
+        for container in self.containers.existing():
+            container.remove()
 
     def _faults(self, version: str) -> Faults:
-        harmed, faults = self._faulty
-        return faults if version == harmed else Faults()
+        faulty, faults = self._faulty
+        return faults if version == faulty else Faults()
 
     def _ask(
         self, version: str, faults: Faults, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -119,59 +119,60 @@ class LocalLambda:
             time.sleep(faults.latency_ms / 1000)
             if self.dice.random() < faults.error_rate:
                 return _failed(version, "an injected fault")
-            status, kind, found = _forward(container.port, method, path, headers, body)
+            status, kind, content = _forward(container.port, method, path, headers, body)
         except StageError as error:
             return _failed(version, f"{error.message}: {error.help}" if error.help else error.message)
         except (OSError, http.client.HTTPException) as error:
             return _failed(version, self._lost(version, error))
         if faults.wrong and status == 200:
             with contextlib.suppress(ValueError):
-                found = json.dumps(otherwise(json.loads(found), self.dice, faults.wrong)).encode()
-        return InvocationResult(status, found, kind, version)
+                content = json.dumps(with_wrong_label(json.loads(content), self.dice, faults.wrong)).encode()
+        return InvocationResult(status, content, kind, version)
 
     def _crash(self, version: str, faults: Faults) -> None:
         with self._lock:
             self._served += bool(faults.crash)
             running = self._running.get(version) if faults.crash and self._served >= faults.crash else None
         if running is not None:
-            self.containers.docker.run("kill", running.id)
+            running.container.kill()
 
     def _lost(self, version: str, error: Exception) -> str:
         with self._lock:
-            container = self._running.get(version)
-        if container is None or not self.containers.gone(container.id):
+            running = self._running.get(version)
+        state = running.container.state() if running else None
+        if running is None or state is None or state.running:
             return f"the container does not answer: {str(error) or type(error).__name__}"
-        starved = self.containers.starved(container.id)
         with self._lock:
             self._running.pop(version, None)
-        self.containers.remove(container.id)
-        return "the container was ended for want of memory" if starved else "the container has ended"
+        running.container.remove()
+        return "the container was killed for lack of memory" if state.out_of_memory else "the container stopped"
 
     def _container(self, version: str) -> FunctionContainer:
+        """The container of the version, started if it does not run: once, however many requests wait for it."""
         with self._lock:
-            found = self._running.get(version)
-            gate = self._starting.setdefault(version, threading.Lock())
-        if found is not None:
-            return found
-        with gate:  # many callers wait for one start
+            running = self._running.get(version)
+            start = self._starting.setdefault(version, threading.Lock())
+        if running is not None:
+            return running
+        with start:
             with self._lock:
-                found = self._running.get(version)
-            if found is None:
-                found = self.containers.start(version, self.plane.sandbox(version), _is_ready)
+                running = self._running.get(version)
+            if running is None:
+                running = self.containers.start(version, self.plane.sandbox(version), _is_ready)
                 with self._lock:
-                    self._running[version] = found
-            return found
+                    self._running[version] = running
+            return running
 
 
 def labels(body: bytes) -> tuple[str, ...]:
-    """The labels in an answer of `/predict`: of one row or of many."""
+    """The labels in a response of `/predict`, of one row or of several."""
     if b'"label"' not in body:
         return ()
     try:
-        found = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return ()
-    rows = found if isinstance(found, list) else [found]
+    rows = answer if isinstance(answer, list) else [answer]
     return tuple(str(row["label"]) for row in rows if isinstance(row, dict) and "label" in row)
 
 

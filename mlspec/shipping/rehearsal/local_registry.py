@@ -1,4 +1,4 @@
-"""A small image registry for a machine that runs none: what `docker push` and `docker pull` by digest need.
+"""A small image registry for a machine without one: the part that `docker push` and `docker pull` by digest need.
 
     python -m mlspec.shipping.rehearsal.local_registry PORT FOLDER
 
@@ -14,7 +14,7 @@ import sys
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import parse_qs, urlsplit
 
 _NAME: Final = r"(?P<name>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
@@ -33,15 +33,15 @@ class BlobStore:
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def blob(self, digest: str) -> Path:
-        """Where that content lies."""
+        """The path of the content with that digest."""
         return self.folder / "blobs" / digest.partition(":")[2]
 
     def upload(self, id: str) -> Path:
-        """Where what has come of an upload lies."""
+        """The path of an unfinished upload."""
         return self.folder / "uploads" / id
 
     def tag(self, name: str, reference: str) -> Path:
-        """Where the digest and media type of a manifest lie; a digest is its own tag."""
+        """The path of the digest and media type of a manifest; a digest is its own tag."""
         return self.folder / "tags" / name.replace("/", "%") / reference.replace(":", "-")
 
     def point(self, tag: Path, text: str) -> None:
@@ -52,10 +52,10 @@ class BlobStore:
         partial.replace(tag)
 
     def keep(self, upload: Path, digest: str) -> bool:
-        """Take a finished upload over; not where its content is not what its sender says."""
+        """Store a finished upload; returns whether its content has the digest that the client states."""
         with upload.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        if found != digest:
+            actual = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if actual != digest:
             upload.unlink()
             return False
         upload.replace(self.blob(digest))
@@ -72,51 +72,51 @@ class RegistryHandler(BaseHTTPRequestHandler):
         """Blobs and manifests; HEAD is the same without the body."""
         path = urlsplit(self.path).path
         if path in ("/v2", "/v2/"):
-            return self._say(200, b"{}")
-        if found := _BLOB.fullmatch(path):
-            return self._file(self.store.blob(found["digest"]), "application/octet-stream", found["digest"])
-        if found := _MANIFEST.fullmatch(path):
-            return self._manifest(found["name"], found["reference"])
-        return self._say(404, b"{}")
+            return self._respond(200, b"{}")
+        if match := _BLOB.fullmatch(path):
+            return self._file(self.store.blob(match["digest"]), "application/octet-stream", match["digest"])
+        if match := _MANIFEST.fullmatch(path):
+            return self._manifest(match["name"], match["reference"])
+        return self._respond(404, b"{}")
 
     do_HEAD = do_GET  # noqa: N815 - the library's name
 
     def do_POST(self) -> None:
-        """The beginning of an upload."""
-        found = _UPLOAD.fullmatch(urlsplit(self.path).path)
-        if found is None:
-            return self._say(404, b"{}")
+        """Start an upload."""
+        match = _UPLOAD.fullmatch(urlsplit(self.path).path)
+        if match is None:
+            return self._respond(404, b"{}")
         id = uuid.uuid4().hex
         self.store.upload(id).touch()
-        where = f"/v2/{found['name']}/blobs/uploads/{id}"
-        return self._say(202, b"", {"Location": where, "Range": "0-0", "Docker-Upload-UUID": id})
+        where = f"/v2/{match['name']}/blobs/uploads/{id}"
+        return self._respond(202, b"", {"Location": where, "Range": "0-0", "Docker-Upload-UUID": id})
 
     def do_PATCH(self) -> None:
-        """More of an upload."""
-        found = _UPLOAD.fullmatch(urlsplit(self.path).path)
-        upload = self.store.upload(found["id"]) if found and found["id"] else None
+        """Append to an upload."""
+        match = _UPLOAD.fullmatch(urlsplit(self.path).path)
+        upload = self.store.upload(match["id"]) if match and match["id"] else None
         if upload is None or not upload.exists():
-            return self._say(404, _error("BLOB_UPLOAD_UNKNOWN"))
+            return self._respond(404, _error("BLOB_UPLOAD_UNKNOWN"))
         with upload.open("ab") as file:
             self._receive(file)
         headers = {"Location": urlsplit(self.path).path, "Range": f"0-{max(0, upload.stat().st_size - 1)}"}
-        return self._say(202, b"", headers)
+        return self._respond(202, b"", headers)
 
     def do_PUT(self) -> None:
-        """The end of an upload, or a manifest."""
+        """Finish an upload, or store a manifest."""
         parts = urlsplit(self.path)
-        if found := _MANIFEST.fullmatch(parts.path):
-            return self._keep_manifest(found["name"], found["reference"])
-        found = _UPLOAD.fullmatch(parts.path)
-        upload = self.store.upload(found["id"]) if found and found["id"] else None
-        if found is None or upload is None or not upload.exists():
-            return self._say(404, _error("BLOB_UPLOAD_UNKNOWN"))
+        if match := _MANIFEST.fullmatch(parts.path):
+            return self._keep_manifest(match["name"], match["reference"])
+        match = _UPLOAD.fullmatch(parts.path)
+        upload = self.store.upload(match["id"]) if match and match["id"] else None
+        if match is None or upload is None or not upload.exists():
+            return self._respond(404, _error("BLOB_UPLOAD_UNKNOWN"))
         with upload.open("ab") as file:
             self._receive(file)
         digest = parse_qs(parts.query).get("digest", [""])[0]
         if not self.store.keep(upload, digest):
-            return self._say(400, _error("DIGEST_INVALID"))
-        return self._say(201, b"", {"Location": f"/v2/{found['name']}/blobs/{digest}"})
+            return self._respond(400, _error("DIGEST_INVALID"))
+        return self._respond(201, b"", {"Location": f"/v2/{match['name']}/blobs/{digest}"})
 
     def _keep_manifest(self, name: str, reference: str) -> None:
         upload = self.store.upload(uuid.uuid4().hex)
@@ -125,18 +125,18 @@ class RegistryHandler(BaseHTTPRequestHandler):
         digest = f"sha256:{hashlib.sha256(upload.read_bytes()).hexdigest()}"
         if reference.startswith("sha256:") and reference != digest:
             upload.unlink()
-            return self._say(400, _error("DIGEST_INVALID"))
+            return self._respond(400, _error("DIGEST_INVALID"))
         self.store.keep(upload, digest)
         for known in (reference, digest):
             tag = self.store.tag(name, known)
             self.store.point(tag, json.dumps([digest, self.headers.get("Content-Type", "")]))
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
-        return self._say(201, b"", headers)
+        return self._respond(201, b"", headers)
 
     def _manifest(self, name: str, reference: str) -> None:
         tag = self.store.tag(name, reference)
         if not tag.is_file():
-            return self._say(404, _error("MANIFEST_UNKNOWN"))
+            return self._respond(404, _error("MANIFEST_UNKNOWN"))
         digest, kind = json.loads(tag.read_text(encoding="utf-8"))
         return self._file(self.store.blob(digest), kind, digest)
 
@@ -154,7 +154,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
 
     def _file(self, path: Path, kind: str, digest: str) -> None:
         if not path.is_file():
-            self._say(404, _error("BLOB_UNKNOWN"))
+            self._respond(404, _error("BLOB_UNKNOWN"))
             return
         self.send_response(200)
         for name, value in (("Content-Type", kind), ("Docker-Content-Digest", digest),
@@ -166,17 +166,17 @@ class RegistryHandler(BaseHTTPRequestHandler):
                 while data := file.read(_CHUNK):
                     self.wfile.write(data)
 
-    def _say(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        told = {"Docker-Distribution-API-Version": "registry/2.0", "Content-Type": "application/json"}
-        for name, value in {**told, **(headers or {}), "Content-Length": str(len(body))}.items():
+        usual = {"Docker-Distribution-API-Version": "registry/2.0", "Content-Type": "application/json"}
+        for name, value in {**usual, **(headers or {}), "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
-        """Docker tells what it pushes; nobody reads this."""
+    def log_message(self, *_: object) -> None:
+        """Not logged: the Docker client shows its progress."""
 
 
 def _error(code: str) -> bytes:
@@ -189,7 +189,7 @@ def bound(store: BlobStore) -> type[RegistryHandler]:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until the process is ended: what is written is whole at every moment."""
+    """Serve until the process is stopped; files are complete at any time."""
     port, folder = arguments
     ThreadingHTTPServer(("127.0.0.1", int(port)), bound(BlobStore(Path(folder)))).serve_forever()
 

@@ -1,7 +1,6 @@
-"""The rehearsal's folder in a project, and the processes that outlive the command which started them.
+"""The processes of a rehearsal, which outlive the command that started them, recorded in the project's folder.
 
-Each is recorded by name with its pid and the moment it began, so that a pid that the system gave to somebody else since
-is never taken for ours.
+Each is recorded with its pid and start time: a pid may have been reused by another process.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.job import write_json
 
+JsonObject = dict[str, object]
 FOLDER: Final = "MLSPEC_LOCAL"
-"""Where the rehearsal is kept: the command line hands it to the stages' processes in this environment variable."""
+"""The environment variable with the folder of the rehearsal, set for the processes of the stages."""
 _PLACE: Final = "folder"
 _PATIENCE: Final = 60.0
 
@@ -37,28 +37,28 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs, and is the one that we started."""
+        """Whether it runs, and is the process that was recorded."""
         import psutil
 
         try:
-            found = psutil.Process(self.pid)
-            return bool(abs(found.create_time() - self.began) < 1 and found.status() != psutil.STATUS_ZOMBIE)
+            process = psutil.Process(self.pid)
+            return bool(abs(process.create_time() - self.began) < 1 and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 
     def end(self) -> None:
-        """End it, and wait until it is gone."""
+        """Stop it, and wait until it has exited."""
         import psutil
 
         if self.alive:
             with contextlib.suppress(psutil.Error):
-                found = psutil.Process(self.pid)
-                found.terminate()
+                process = psutil.Process(self.pid)
+                process.terminate()
                 try:
-                    found.wait(15)
+                    process.wait(15)
                 except psutil.TimeoutExpired:
-                    found.kill()
-                    found.wait(15)
+                    process.kill()
+                    process.wait(15)
 
 
 @dataclass(frozen=True)
@@ -68,36 +68,44 @@ class RehearsalProcesses:
     folder: Path
 
     @property
+    def example(self) -> JsonObject | None:
+        """The row that was recorded as an example of a request."""
+        example = self._state().get("example")
+        return example if isinstance(example, dict) else None
+
+    @property
+    def serves(self) -> tuple[object, ...]:
+        """What the endpoint was started for: control plane, region, function, alias."""
+        serves = self._state().get("serves")
+        return tuple(serves) if isinstance(serves, list) else ()
+
+    @property
     def _file(self) -> Path:
         return self.folder / "state.json"
 
-    def state(self) -> dict[str, Any]:
-        """What was recorded; nothing where it cannot be read."""
+    def _state(self) -> JsonObject:
+        """The recorded state; empty where it cannot be read."""
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
+            state = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        if not isinstance(found, dict) or self._copied(found.get(_PLACE)):
+        if not isinstance(state, dict) or self._copied(state.get(_PLACE)):
             return {}
-        return found
+        return state
 
     def _copied(self, place: object) -> bool:
-        """Whether the record came with a copy of another project's folder: its processes belong to that one."""
+        """Whether the state came with a copy of another project's folder: its processes belong to that project."""
         return isinstance(place, str) and place != str(self.folder.resolve()) and Path(place).is_dir()
 
-    def remember(self, name: str, value: Any) -> None:
-        """Record something; None forgets it."""
-        state = self.state() | {_PLACE: str(self.folder.resolve())}
+    def remember(self, name: str, value: object) -> None:
+        """Record a value; None removes it."""
+        state = self._state() | {_PLACE: str(self.folder.resolve())}
         state.pop(name, None)
         write_json(self._file, {**state, name: value} if value is not None else state)
 
     def process(self, name: str) -> Process | None:
-        """The process of that name; None where there is none or it no longer runs."""
-        found = self.state().get(name)
-        try:
-            process = Process(**found) if isinstance(found, dict) else None
-        except TypeError:
-            return None
+        """The process of that name; None where it does not run."""
+        process = _process(self._state().get(name))
         return process if process is not None and process.alive else None
 
     def start(
@@ -107,17 +115,25 @@ class RehearsalProcesses:
         ready: Callable[[int], bool],
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """The process of that name; started with a free port where it does not run. Raises StageError with the end of
-        its log where it does not come up."""
-        if (found := self.process(name)) is not None:
-            return found
+        """The process of that name, started on a free port if it does not run.
+
+        Raises StageError with the end of its log where it does not become ready.
+        """
+        running = self.process(name)
+        if running is not None:
+            return running
         self.folder.mkdir(parents=True, exist_ok=True)
         port, log = free_port(), self.folder / f"{name}.log"
         with log.open("wb") as out:
             started = subprocess.Popen(
-                command(port), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                cwd=self.folder, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
+                command(port),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=self.folder,
+                env={**os.environ, **(environment or {})},
+            )
         process = Process(started.pid, _began(started.pid), port)
         self.remember(name, asdict(process))
         end = time.monotonic() + _PATIENCE
@@ -130,12 +146,21 @@ class RehearsalProcesses:
         return process
 
     def end(self, name: str) -> bool:
-        """End the process of that name; gives whether there was one."""
+        """Stop the process of that name; returns whether it ran."""
         process = self.process(name)
         if process is not None:
             process.end()
         self.remember(name, None)
         return process is not None
+
+
+def _process(value: object) -> Process | None:
+    """A process as it was recorded; None for another shape."""
+    match value:
+        case {"pid": int(pid), "began": int() | float() as began, "port": int(port)}:
+            return Process(pid, float(began), port)
+        case _:
+            return None
 
 
 def _began(pid: int) -> float:
@@ -145,12 +170,12 @@ def _began(pid: int) -> float:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command of a module of ours in the Python that runs now."""
+    """The command that runs a module in this Python."""
     return [sys.executable, "-m", module, *arguments]

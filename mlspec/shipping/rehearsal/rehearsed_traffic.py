@@ -1,4 +1,4 @@
-"""What a rollout needs of the rehearsal: its numbers, calls past the alias, and callers, since nobody else calls."""
+"""What a rollout needs of the rehearsal: metrics, direct invocations, and traffic, which it generates itself."""
 
 from __future__ import annotations
 
@@ -10,52 +10,56 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from pydantic import TypeAdapter
+
 from mlspec.errors import StageError
+from mlspec.shipping.rehearsal.control_plane_client import RESTART
 from mlspec.shipping.rehearsal.gateway import ADMIN
 from mlspec.shipping.rehearsal.injected_faults import Faults
 from mlspec.shipping.rehearsal.rehearsal import here
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
 
-_CALLERS: Final = 8
+_CLIENTS: Final = 8
 _PAUSE: Final = 1.0
+_METRICS: Final = TypeAdapter(VersionMetrics)
+Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The rehearsal's endpoint as a rollout's meter and prober."""
+    """The rehearsal's endpoint, as source of metrics and as invoker of versions."""
 
     address: str
 
     def read(self, version: str, since: float) -> VersionMetrics:
-        """The calls of that version since then, as the endpoint counted them."""
-        return VersionMetrics(**self._admin("numbers", version=version, since=str(since)))
+        """The metrics of that version since then."""
+        metrics = self._admin("numbers", version=version, since=str(since))
+        return _METRICS.validate_python(metrics)
 
-    def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The version's answer to a row. Raises StageError where it gives none."""
-        found: Mapping[str, Any] = self._admin("invoke", json.dumps(body).encode(), version=version)
-        return found
+    def invoke(self, version: str, body: Row) -> Row:
+        """The prediction of the version for a row. Raises StageError where it fails."""
+        answer = self._admin("invoke", json.dumps(body).encode(), version=version)
+        return answer if isinstance(answer, dict) else {}
 
-    def harm(self, version: str, faults: Faults) -> None:
+    def inject(self, version: str, faults: Faults) -> None:
         """Inject faults into one version."""
         self._admin("faults", json.dumps(faults.as_json()).encode(), version=version)
 
     def settle(self) -> None:
-        """Have the alias's versions running, and no others."""
+        """Start the versions of the alias, and stop all others."""
         self._admin("settle", b"")
 
-    def _admin(self, what: str, body: bytes | None = None, **given: str) -> Any:
+    def _admin(self, what: str, body: bytes | None = None, **query: str) -> object:
         method = "GET" if body is None else "POST"
-        status, found = self.request(method, f"{ADMIN}{what}?{urlencode(given)}", body)
+        status, answer = self.request(method, f"{ADMIN}{what}?{urlencode(query)}", body)
         if status != 200:
-            said = found.get("error", found) if isinstance(found, dict) else found
-            message = said.get("message", said) if isinstance(said, dict) else said
-            raise StageError(str(message), help=str(said.get("help", "")) if isinstance(said, dict) else "")
-        return found
+            raise _error(answer)
+        return answer
 
-    def request(self, method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+    def request(self, method: str, path: str, body: bytes | None) -> tuple[int, object]:
         """Status and JSON of one request."""
         connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=90)
         try:
@@ -63,13 +67,12 @@ class Endpoint:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"null")
         except (OSError, ValueError, http.client.HTTPException) as error:
-            help = "mlspec apply --target local    starts it again"
-            raise StageError(f"the rehearsal's endpoint does not answer: {error}", help=help) from None
+            raise StageError(f"the rehearsal's endpoint does not answer: {error}", help=RESTART) from None
         finally:
             connection.close()
 
-    def drive(self, rows: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """Be the callers for so long. What fails is counted where it fails, and nowhere else."""
+    def drive(self, rows: Sequence[Row], seconds: float) -> None:
+        """Send requests from several clients for that long. Failures are counted by the endpoint."""
         bodies = [json.dumps(row).encode() for row in rows]
         dice, end = random.Random(), time.monotonic() + seconds
 
@@ -78,39 +81,50 @@ class Endpoint:
                 try:
                     self.request("POST", "/predict", dice.choice(bodies))
                 except StageError:
-                    time.sleep(0.05)  # the endpoint itself is gone: the meter will say so
+                    time.sleep(0.05)  # the endpoint stopped: reading the metrics reports that
 
-        callers = [threading.Thread(target=call) for _ in range(_CALLERS)]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
+        clients = [threading.Thread(target=call) for _ in range(_CLIENTS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+
+
+def _error(answer: object) -> StageError:
+    """The error in a response of the endpoint: `{"error": {"message", "help"}}`."""
+    match answer:
+        case {"error": {"message": message, **more}}:
+            return StageError(str(message), help=str(more.get("help") or RESTART))
+        case {"error": message}:
+            return StageError(str(message), help=RESTART)
+        case _:
+            return StageError(f"the rehearsal's endpoint answers {str(answer)[:200]}", help=RESTART)
 
 
 FAULTS: Final = "MLSPEC_FAULTS"
-"""`apply --fault` reaches the stages' processes in this environment variable, as JSON."""
+"""The environment variable with the faults of `apply --fault`, as JSON."""
 
 
-def rehearsed(
-    version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str
-) -> TrafficMetrics:
-    """What the rollout of that version sees through, with the faults that a person asked for."""
+def rehearsed(version: str, rows: Sequence[Row], region: str, function: str, alias: str) -> TrafficMetrics:
+    """The metrics of the rehearsal for the rollout of that version, with the injected faults."""
     endpoint = Endpoint(here().endpoint(region, function, alias))
-    endpoint.harm(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
+    endpoint.inject(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
     return instruments(endpoint, rows)
 
 
-def settle(region: str, function: str, alias: str, example: Mapping[str, Any] | None) -> str:
-    """After a rollout: the alias's versions run, no others, and nothing is harmed any more. Gives the address; the
-    example is kept for who wants to try it."""
+def settle(region: str, function: str, alias: str, example: Row | None) -> str:
+    """After a rollout: only the versions of the alias run, without faults. Returns the address of the endpoint.
+
+    The example is recorded, to show a request with it.
+    """
     here().home.remember("example", example)
     endpoint = Endpoint(here().endpoint(region, function, alias))
-    endpoint.harm("", Faults())
+    endpoint.inject("", Faults())
     endpoint.settle()
     return endpoint.address
 
 
-def instruments(endpoint: Endpoint, rows: Sequence[Mapping[str, Any]]) -> TrafficMetrics:
-    """What a rollout sees through on this machine. Its waiting is filled with calls of the given rows."""
+def instruments(endpoint: Endpoint, rows: Sequence[Row]) -> TrafficMetrics:
+    """The metrics of the rehearsal for a rollout; while it waits, requests with the given rows are sent."""
     wait = lambda seconds: endpoint.drive(rows, seconds)  # noqa: E731 - bound to what is known here
     return TrafficMetrics(endpoint, endpoint, time.time, wait, pause=_PAUSE, hurry=True)

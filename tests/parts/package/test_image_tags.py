@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.docker.docker_engine import Client
-from mlspec.parts.package.image_tags import folder_tag, give
+from mlspec.docker.client import Docker
+from mlspec.parts.package.image_tags import folder_tag, set_tags
 
 pytestmark = pytest.mark.docker
 
@@ -38,14 +38,14 @@ def image(docker: str, folder: Path, content: str) -> str:
 def test_each_folder_keeps_a_tag_of_its_own(
     name: str, docker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client, one, two = Client(docker, False), tmp_path / "one", tmp_path / "two"
+    client, one, two = Docker(docker), tmp_path / "one", tmp_path / "two"
     first, second = image(docker, one, f"{name} 1"), image(docker, two, f"{name} 2")
-    give(client, first, name, one)
-    assert client.inspect(name)["Id"] == client.inspect(folder_tag(name, one))["Id"] == first
+    set_tags(client, first, name, one)
+    assert client.inspect(name).id == client.inspect(folder_tag(name, one)).id == first
     assert capsys.readouterr().out == ""
-    give(client, second, name, two)
-    assert client.inspect(name)["Id"] == client.inspect(folder_tag(name, two))["Id"] == second
-    assert client.inspect(folder_tag(name, one))["Id"] == first
+    set_tags(client, second, name, two)
+    assert client.inspect(name).id == client.inspect(folder_tag(name, two)).id == second
+    assert client.inspect(folder_tag(name, one)).id == first
     said = capsys.readouterr().out
     assert said.startswith(f"warning: {name}:latest was the image of a project of the same name in another folder")
     assert folder_tag(name, one) in said
@@ -55,11 +55,11 @@ def test_each_folder_keeps_a_tag_of_its_own(
 def test_the_same_folder_moves_its_tags_and_says_nothing(
     name: str, docker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client, one = Client(docker, False), tmp_path / "one"
-    give(client, image(docker, one, f"{name} 1"), name, one)
+    client, one = Docker(docker), tmp_path / "one"
+    set_tags(client, image(docker, one, f"{name} 1"), name, one)
     second = image(docker, one, f"{name} 2")
-    give(client, second, name, one)
-    assert client.inspect(folder_tag(name, one))["Id"] == second
+    set_tags(client, second, name, one)
+    assert client.inspect(folder_tag(name, one)).id == second
     assert capsys.readouterr().out == ""
 
 

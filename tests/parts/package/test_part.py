@@ -171,7 +171,7 @@ def test_the_context_alone_serves_the_bundle(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_bundle_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"the bundle has no model.onnx, signature.json, preprocess"):
+    with pytest.raises(StageError, match=r"artifacts/bundle lacks model.onnx, signature.json, preprocess"):
         work.main(job(tmp_path))
 
 

@@ -55,13 +55,13 @@ def test_the_bundles_own_answers_pass(expected: ExpectedPredictions) -> None:
 @pytest.mark.parametrize(
     ("status", "found", "message"),
     [
-        (400, {"error": "no such input"}, r"it answers 400 to \{"),
-        (500, None, r"it answers 500"),
-        (200, [], r"otherwise than the bundle"),
-        (200, {"label": "yes"}, r"otherwise than the bundle"),
-        (200, YES, r"it answers otherwise than the bundle: yes \(0.7500\) to .*at most 0.001 is allowed"),
-        (200, {"value": math.nan}, r"otherwise than the bundle"),
-        (200, None, r"otherwise than the bundle"),
+        (400, {"error": "no such input"}, r"it answers with HTTP 400 to \{"),
+        (500, None, r"it answers with HTTP 500"),
+        (200, [], r"instead of the bundle's"),
+        (200, {"label": "yes"}, r"instead of the bundle's"),
+        (200, YES, r"it predicts yes \(0.7500\) instead of the bundle's yes .*: difference .*, limit 0.001"),
+        (200, {"value": math.nan}, r"instead of the bundle's"),
+        (200, None, r"instead of the bundle's"),
     ],
 )
 def test_another_answer_is_refused(status: int, found: Any, message: str, expected: ExpectedPredictions) -> None:

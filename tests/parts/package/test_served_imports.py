@@ -57,7 +57,7 @@ def test_what_is_there_is_no_fault(imported: str, package: str, tmp_path: Path) 
         ("import PIL", "package:\n", "imports PIL", "package.requirements: {pillow: "),
         ("import acme.x", "package:\n", "imports acme.x", 'package.requirements: {acme: "RELEASE"}'),
         ("import a1, a2", "package: {requirements: {a1: '1.0'}}\n", "imports a2", "{a2: "),
-        ("import mlspec.learning", "package:\n", "imports mlspec.learning", "mlspec.runtime alone"),
+        ("import mlspec.learning", "package:\n", "imports mlspec.learning", "import only mlspec.runtime"),
         (
             "import httptools",
             "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n",

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from mlspec.errors import UsageError
-from mlspec.shipping.rehearsal.injected_faults import Faults, otherwise
+from mlspec.shipping.rehearsal.injected_faults import Faults, with_wrong_label
 from mlspec.shipping.rehearsal.invocation_counts import percentile
 from mlspec.shipping.rehearsal.local_lambda import labels
 
@@ -33,7 +33,7 @@ def test_faults_are_read() -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("speed=3", "there is no fault `speed`"), ("error_rate", "the fault `error_rate` needs a number"), ("wrong=x", "`x` is no number"), ("error_rate=2", "between 0 and 1"),
+    [("speed=3", "unknown fault: speed"), ("error_rate", "the fault error_rate needs a number"), ("wrong=x", "the fault wrong needs a number, not `x`"), ("error_rate=2", "must be between 0 and 1, not 2"),
      ("latency_ms=-1", "between 0 and"), ("error_rate=nan", "between 0 and 1")],
 )  # fmt: skip
 def test_what_is_no_fault_is_refused(given: str, said: str) -> None:
@@ -44,9 +44,10 @@ def test_what_is_no_fault_is_refused(given: str, said: str) -> None:
 def test_a_wrong_answer_has_another_label_and_stays_an_answer() -> None:
     dice = random.Random(1)
     answer = {"label": "no", "score": 0.9, "probabilities": {"no": 0.9, "yes": 0.1}}
-    assert otherwise(answer, dice, 1.0)["label"] == "yes"
-    assert otherwise(answer, dice, 0.0) == answer
-    assert otherwise([answer, {"value": 3}], dice, 1.0)[1] == {"value": 3}
+    wrong = {**answer, "label": "yes"}
+    assert with_wrong_label(answer, dice, 1.0) == wrong
+    assert with_wrong_label(answer, dice, 0.0) == answer
+    assert with_wrong_label([answer, {"value": 3}], dice, 1.0) == [wrong, {"value": 3}]
 
 
 @pytest.mark.parametrize(

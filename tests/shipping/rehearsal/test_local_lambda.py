@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 import uuid
@@ -56,11 +55,11 @@ def plane(image: str) -> Plan:
 
 @pytest.fixture
 def service(docker: str, plane: Plan) -> Iterator[LocalLambda]:
-    containers = FunctionContainers(Docker(docker, dict(os.environ)), uuid.uuid4().hex)
+    containers = FunctionContainers(Docker(docker), uuid.uuid4().hex)
     made = LocalLambda(plane, containers, dice=random.Random(7))  # type: ignore[arg-type]
     yield made
     made.close()
-    assert containers.left() == []
+    assert containers.existing() == []
 
 
 def call(service: LocalLambda, times: int = 1) -> list[InvocationResult]:
@@ -73,21 +72,21 @@ def test_calls_are_drawn_by_the_weight_and_counted_apart(service: LocalLambda, p
     drawn = Counter(answer.version for answer in call(service, 200))
     assert 30 <= drawn["2"] <= 70
     found = service.counts.since("2", began)
-    assert (found["calls"], found["errors"], found["labels"]) == (drawn["2"], 0, {"yes": drawn["2"]})
-    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
-    assert service.counts.since("2", time.time() + 1)["calls"] == 0
+    assert (found.calls, found.errors, found.labels) == (drawn["2"], 0, {"yes": drawn["2"]})
+    assert 0 < found.p50_ms <= found.p95_ms <= found.p99_ms
+    assert service.counts.since("2", time.time() + 1).calls == 0
 
 
 def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, plane: Plan) -> None:
     assert call(service)[0].version == "1"
     plane.alias = TrafficSplit("2")
     assert service.settle() == ("2",)
-    assert len(service.containers.left()) == 1
+    assert len(service.containers.existing()) == 1
     service._read = 0.0  # what was read before may hold for half a second
     assert call(service)[0].version == "2"
     plane.alias = None
     assert service.settle() == ()
-    assert service.containers.left() == []
+    assert service.containers.existing() == []
 
 
 def test_where_the_control_plane_is_gone_callers_are_served_on(service: LocalLambda, plane: Plan) -> None:
@@ -101,10 +100,10 @@ def test_a_version_that_crashes_on_start_fails_its_calls_with_its_last_words(ser
     plane.modes["2"] = "crash"
     answer = service.invoke("2", ROW)
     assert answer.status == 502
-    assert b"ends as it starts" in answer.body
+    assert b"stops at its start" in answer.body
     assert b"no module named model" in answer.body
     plane.alias = TrafficSplit("1", "2", 0.5)
-    with pytest.raises(StageError, match="version 2 ends as it starts"):
+    with pytest.raises(StageError, match="version 2 stops at its start"):
         service.settle()
     answers = call(service, 8)
     assert {answer.status for answer in answers if answer.version == "1"} == {200}
@@ -118,9 +117,9 @@ def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: L
         answers += call(service)
         if answers[-1].status == 502:
             break
-    assert b"want of memory" in answers[-1].body
+    assert b"lack of memory" in answers[-1].body
     assert call(service)[0].status == 200
-    assert service.counts.since("1", 0)["errors"] == 1
+    assert service.counts.since("1", 0).errors == 1
 
 
 def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: LocalLambda, plane: Plan) -> None:
@@ -128,38 +127,38 @@ def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: LocalLam
     for version in "234":
         plane.alias, service._read = TrafficSplit(version), 0.0
         call(service, 3)
-    assert service.counts.since("2", 0)["p50_ms"] >= 200
-    assert service.counts.since("3", 0)["labels"] == {"no": 3}
-    assert service.counts.since("4", 0)["errors"] == 3
+    assert service.counts.since("2", 0).p50_ms >= 200
+    assert service.counts.since("3", 0).labels == {"no": 3}
+    assert service.counts.since("4", 0).errors == 3
 
 
 def test_faults_harm_one_version_and_only_its_callers(service: LocalLambda, plane: Plan) -> None:
     plane.alias = TrafficSplit("1", "2", 0.5)
-    service.harm("2", Faults(error_rate=1.0))
+    service.inject("2", Faults(error_rate=1.0))
     statuses = {(answer.version, answer.status) for answer in call(service, 20)}
     assert statuses == {("1", 200), ("2", 502)}
     assert service.invoke("2", ROW).status == 200
-    service.harm("2", Faults(wrong=1.0))
+    service.inject("2", Faults(wrong=1.0))
     assert {json.loads(a.body)["label"] for a in call(service, 20) if a.version == "2"} == {"no"}
-    service.harm("2", Faults(latency_ms=150))
+    service.inject("2", Faults(latency_ms=150))
     began = time.time()
     call(service, 4)
-    assert service.counts.since("2", began)["calls"] == 0 or service.counts.since("2", began)["p50_ms"] >= 150
-    service.harm("", Faults())
+    assert service.counts.since("2", began).calls == 0 or service.counts.since("2", began).p50_ms >= 150
+    service.inject("", Faults())
     assert {answer.status for answer in call(service, 10)} == {200}
 
 
 def test_a_crash_injected_is_an_error_and_the_next_call_starts_it_again(service: LocalLambda) -> None:
-    service.harm("1", Faults(crash=2))
+    service.inject("1", Faults(crash=2))
     statuses = [answer.status for answer in call(service, 4)]
     assert statuses[0] == 200
     assert 502 in statuses
-    service.harm("", Faults())
+    service.inject("", Faults())
     call(service)
     assert call(service)[0].status == 200
 
 
 def test_before_the_first_deployment_callers_are_told_so(service: LocalLambda, plane: Plan, tmp_path: Path) -> None:
     plane.alias = None
-    with pytest.raises(StageError, match="nothing is deployed here yet"):
+    with pytest.raises(StageError, match="the rehearsal has no deployed version"):
         call(service)

@@ -25,8 +25,8 @@ def test_a_copied_project_never_ends_the_processes_of_the_first(tmp_path: Path) 
         assert second.process("plane") is None
         assert second.end("plane") is False
         second.remember("example", {"a": 1})
-        assert second.state()["example"] == {"a": 1}
-        assert "plane" not in second.state()
+        assert second.example == {"a": 1}
+        assert second.process("plane") is None
         assert first.process("plane") == process
         assert process.alive
     finally:
