@@ -84,9 +84,9 @@ PURE = {"mlspec.aws.ecr", "mlspec.aws.cli_input", "mlspec.aws.policies", "mlspec
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 
 LONG_FILES: dict[str, str] = {}
-"""Files above 300 lines, each with the reason."""
+"""Files above 400 lines, each with the reason."""
 LONG_FUNCTIONS: dict[str, str] = {}
-"""Functions above 40 lines, each with the reason."""
+"""Functions above 50 lines, each with the reason."""
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
@@ -244,14 +244,14 @@ def test_module_names_are_unique() -> None:
 
 def test_sizes() -> None:
     files = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in MODULES.items()}
-    long_files = {name for name, lines in files.items() if lines > 300}
+    long_files = {name for name, lines in files.items() if lines > 400}
     functions = {
         f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for name, tree in TREES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
-    long_functions = {name for name, lines in functions.items() if lines > 40}
+    long_functions = {name for name, lines in functions.items() if lines > 50}
     assert long_files == set(LONG_FILES)
     assert long_functions == set(LONG_FUNCTIONS)
     assert sorted(files.values())[len(files) // 2] < 100

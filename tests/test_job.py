@@ -44,7 +44,7 @@ def refused(root: Path, call: Callable[[], Any]) -> StageError:
 def test_what_the_project_raised_shows_its_line(tmp_path: Path) -> None:
     found = refused(tmp_path, theirs(tmp_path, "def f():\n    return 1 / 0\n"))
     assert "src/model.py:2 in f: return 1 / 0" in found.message
-    assert found.help == "the error is in the project's own code"
+    assert found.help == "fix the project's code at these lines"
 
 
 def test_a_bad_value_that_the_project_passed_to_a_library_is_the_projects(tmp_path: Path) -> None:
