@@ -66,16 +66,16 @@ class _Environment(BaseModel):
 
 class _Configuration(BaseModel):
     MemorySize: int = 128
-    PackageType: str = "Image"
-    Runtime: str = ""
-    Handler: str = ""
-    CodeSha256: str = ""
+    PackageType: str | None = None
+    Runtime: str | None = None
+    Handler: str | None = None
+    CodeSha256: str | None = None
     Environment: _Environment | None = None
 
 
 class _Code(BaseModel):
-    ImageUri: str = ""
-    ResolvedImageUri: str = ""
+    ImageUri: str | None = None
+    ResolvedImageUri: str | None = None
 
 
 class _Function(BaseModel):
@@ -115,10 +115,11 @@ class ControlPlaneClient:
         config, code = function.Configuration, function.Code
         variables = (config.Environment.Variables if config.Environment else None) or {}
         if config.PackageType == "Zip":
-            image = f"python:{config.Runtime.removeprefix('python')}-slim-bookworm"
-            return Sandbox(image, config.MemorySize, variables, code_folder(config.CodeSha256), config.Handler)
+            image = f"python:{(config.Runtime or '').removeprefix('python')}-slim-bookworm"
+            folder = code_folder(config.CodeSha256 or "")
+            return Sandbox(image, config.MemorySize, variables, folder, config.Handler or "")
         # Of an older version the emulator returns the newest address, but the digest that it was published with.
-        repository, digest = code.ImageUri.partition("@")[0], code.ResolvedImageUri.rpartition("@")[2]
+        repository, digest = (code.ImageUri or "").partition("@")[0], (code.ResolvedImageUri or "").rpartition("@")[2]
         return Sandbox(f"{repository}@{digest}", config.MemorySize, variables)
 
     def _get(self, path: str, answer: type[M]) -> M | None:

@@ -167,7 +167,7 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
 
     kill(here(), "endpoint")
     assert project.due() == [
-        "Change(sign='+', resource='endpoint on this machine', setting='', old=None, new=None, breaking='', held='')"
+        "RemoteChange(sign='+', resource='endpoint on this machine', setting='', old=None, new=None, breaking='', held='')"
     ]
     project.ship()
     assert ask() == (200, "2")
