@@ -47,7 +47,8 @@ def check(project: Project) -> Iterator[Finding]:
         help = suggest(sweep.metric, known, "logged are")
         yield Finding("monitor-not-logged", at, f"training does not log `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
-        yield Finding("direction-not-known", at, *monitor.no_direction)
+        message, help = monitor.no_direction
+        yield Finding("direction-not-known", at, message, help)
     elif warning := training_warnings.against(monitor):
         yield warning
     for key, parameter in sweep.parameters.items():
