@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.hydra.group_files import group_file
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
@@ -22,7 +23,6 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -47,7 +47,7 @@ def check(project: Project) -> Iterator[Finding]:
         help = suggest(sweep.metric, known, "logged are")
         yield Finding("monitor-not-logged", at, f"training does not log `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
-        message, help = monitor.asked
+        message, help = monitor.no_direction
         yield Finding("direction-not-known", at, message, help)
     elif warning := training_warnings.against(monitor):
         yield warning
