@@ -60,7 +60,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/docker/",
     "mlspec/dvc/",
     "mlspec/explanations/",
-    "mlspec/learning/",
     "mlspec/parts/ci/",
     "mlspec/parts/data/explain/",
     "mlspec/parts/deploy/",

@@ -507,7 +507,7 @@ def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path: Path) 
     applied = words(tmp_path, "{type: text-classifier, pretrained: enc}")
     encoder(tmp_path / "enc", half=False)
     found = refusal(applied, "data", "train")
-    assert found.message == "model.max_length is 128, and enc has positions for 16 tokens"
+    assert found.message == "model.max_length is 128, but enc supports at most 16 tokens"
     assert found.help.startswith("model.max_length: 16")
 
 

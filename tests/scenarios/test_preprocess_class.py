@@ -161,7 +161,7 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     assert "size in training: float32 [32 rows, 1], min " in said
     assert "size in evaluation: float32 [144 rows, 1], min -" in said
     assert "town" not in said.replace("town in", "")
-    assert "take the argument `preprocess`" in raised.value.help
+    assert "add the parameter `preprocess`" in raised.value.help
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
 
@@ -170,7 +170,7 @@ def test_names_that_forward_does_not_take_are_refused(project: Applied) -> None:
     prep = project.root / "src" / "prep.py"
     prep.write_text(prep.read_text(encoding="utf-8").replace('{"size": np', '{"sizes": np'), encoding="utf-8")
     with pytest.raises(
-        StageError, match=r"src\.prep:Prep returns sizes, town, and src\.net:Net\.forward takes size, town"
+        StageError, match=r"src\.prep:Prep returns sizes, town, but src\.net:Net\.forward takes size, town"
     ):
         project.run("train")
 

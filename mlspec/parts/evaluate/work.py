@@ -19,7 +19,7 @@ from mlspec.job import Job, user_code, whole, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
-from mlspec.learning.prepare import kept as kept_preprocess
+from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import load, texts_cut
 from mlspec.parts.evaluate import baseline, calibration
 from mlspec.parts.evaluate.slices import cut, unknown
@@ -39,7 +39,7 @@ def main(job: Job) -> None:
     options, data = job.need(EvaluateSpec), job.inputs / "data"
     schema = Schema.read(job.inputs)
     module = load_module(job.inputs / "model", schema, job.root)
-    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = load_fitted(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
     for said in texts_cut(rows, preprocess, "test"):
         warn(said)

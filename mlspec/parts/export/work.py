@@ -16,7 +16,7 @@ from mlspec.job import Job, fresh, swap, user_code, write_json
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
-from mlspec.learning.prepare import kept as kept_preprocess
+from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.export.lineage import lineage
 from mlspec.parts.export.onnx_graph import OUTPUT, write
@@ -67,7 +67,7 @@ def main(job: Job) -> None:
 def loaded(job: Job) -> Trained:
     """The best checkpoint, and the test split."""
     schema = Schema.read(job.inputs)
-    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = load_fitted(job.inputs / "model" / "preprocess")
     module = load_module(job.inputs / "model", schema, job.root)
     rows = load(job.inputs / "data", "test", preprocess)
     with user_code(job.root, "the model's forward"):

@@ -20,7 +20,15 @@ from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
-from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
+from mlspec.learning.callbacks import (
+    CheckpointWriter,
+    Curves,
+    FiniteLoss,
+    LastStep,
+    interruptible,
+    position,
+    saved_position,
+)
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
@@ -47,7 +55,9 @@ class Fitting:
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
         save = train.checkpoint
-        self.keep = Keep(scratch / "resume.ckpt", kept, duration_seconds(save.every), save.every_steps, ours)
+        self.keep = CheckpointWriter(
+            scratch / "resume.ckpt", kept, duration_seconds(save.every), save.every_steps, ours
+        )
         self.curves = Curves(train.max_epochs, lines=not self.terminal)
         self.best = ModelCheckpoint(
             scratch,
@@ -85,9 +95,9 @@ class Fitting:
         )
 
     def _callbacks(self) -> list[pl.Callback]:
-        # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
+        # The order matters at the end of an epoch: what CheckpointWriter saves has seen all that the others did.
         twice = LoggedTwice(self.monitors.values(), self.job.root)
-        callbacks: list[pl.Callback] = [Finite(), twice, self.curves, self.best, self.keep]
+        callbacks: list[pl.Callback] = [FiniteLoss(), twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
