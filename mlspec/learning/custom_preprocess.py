@@ -18,7 +18,7 @@ from mlspec.learning.preprocess_trial import Trial, located
 from mlspec.runtime.preprocess import packed_modules
 from mlspec.runtime.preprocess.base import Row
 from mlspec.runtime.preprocess.bundle_errors import BundleError
-from mlspec.runtime.preprocess.custom import Caller, Own, called, made
+from mlspec.runtime.preprocess.custom import Caller, CustomPreprocess, called, instance
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.sections.model import Preprocessing
@@ -43,7 +43,7 @@ def fit(
         trial = Trial(caller, rows, data)
         settings["outputs"] = trial.outputs()
         write(folder / FILE, [settings], raw=False)
-        trial.same(_caught(lambda: Own(settings, folder)))
+        trial.same(_caught(lambda: CustomPreprocess(settings, folder)))
     code = {path for path in fitting if path.endswith(".py")}
     _self_contained(spec.class_, (code | serving) - _inside(folder, code | serving, root))
 
@@ -59,7 +59,7 @@ def copied(path: str, folder: Path, root: Path) -> None:
 
 def _fitted(settings: dict[str, Any], rows: Sequence[Row], folder: Path, data: Path) -> Caller:
     """The fitted object; its state is added to `settings`."""
-    subject = _caught(lambda: made(settings, folder))
+    subject = _caught(lambda: instance(settings, folder))
     path = settings["class"]
     if not callable(subject):
         help = "def __call__(self, rows) -> dict[str, np.ndarray], batch first"
@@ -73,7 +73,7 @@ def _fitted(settings: dict[str, Any], rows: Sequence[Row], folder: Path, data: P
         raise StageError(f"{path} has {'fit' if fits else 'state or restore'} but not {lacking}", help=f"add {help}")
     caller = Caller(path, subject, settings["inputs"], folder)
     if fits:
-        inputs = located(data, lambda: [caller.given(row, at) for at, row in enumerate(rows)])
+        inputs = located(data, lambda: [caller.values(row, at) for at, row in enumerate(rows)])
         _caught(lambda: called(f"{path}.fit", folder, lambda: subject.fit(inputs)))
     if all(stateful):
         settings["state"] = _plain(_caught(lambda: called(f"{path}.state", folder, subject.state)), path)

@@ -14,7 +14,7 @@ from mlspec.errors import StageError
 from mlspec.learning.split_rows import origin, refused
 from mlspec.runtime.preprocess.base import Array, Row
 from mlspec.runtime.preprocess.bundle_errors import BadRow
-from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, Caller, Own, described
+from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, Caller, CustomPreprocess, described
 
 SAMPLE = 64
 """Maximum number of rows that are preprocessed one by one and in a batch."""
@@ -68,7 +68,7 @@ class Trial:
             self._compare(forms_of, at, *again, _ALONE)
         return forms_of
 
-    def same(self, loaded: Own) -> None:
+    def same(self, loaded: CustomPreprocess) -> None:
         """Raise StageError if an object restored from the saved state preprocesses a row differently."""
         fitted, again = (self._arrays(caller, self.numbers) for caller in (self.caller, loaded.caller))
         if set(fitted) != set(again):
