@@ -224,7 +224,7 @@ def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(
     assert answer.status == 422
     (fault,) = json.loads(answer.body)["details"]
     assert fault["row"] == 2
-    assert fault["problem"] == "the model's preprocessing fails on this row; the server's log has the reason"
+    assert fault["problem"] == "the preprocessing failed on this row; see the server log"
     assert "row 2: src.prep:Prep.__call__ raised AssertionError\n  src/prep.py:" in capsys.readouterr().err
 
 

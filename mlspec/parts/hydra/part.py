@@ -44,7 +44,7 @@ def check(project: Project) -> Iterator[Finding]:
         help = suggest(sweep.metric, known, "logged are")
         yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
-        yield Finding("direction-not-known", at, *monitor.asked)
+        yield Finding("direction-not-known", at, *monitor.unknown_direction)
     elif found := training_warnings.against(monitor):
         yield found
     for key, parameter in sweep.parameters.items():

@@ -165,7 +165,7 @@ def test_a_missed_gate_stops_the_line_and_is_written_first(trained: Trained) -> 
 def test_a_gate_on_a_slice_without_rows_says_so(trained: Trained) -> None:
     project = trained("text", 'evaluate: {slices: [origin], gates: {"accuracy@origin=z": ">= 0.5"}}\n')
     project.run("evaluate")
-    with pytest.raises(StageError, match="nothing measured"):
+    with pytest.raises(StageError, match="has no value"):
         project.run("gate")
 
 

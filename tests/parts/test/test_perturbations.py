@@ -10,7 +10,7 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
-from mlspec.parts.test.perturbations import _HOW, disturbed  # noqa: E402
+from mlspec.parts.test.perturbations import _HOW, perturbed  # noqa: E402
 from mlspec.sections.test import FITS, Perturbation, fitting  # noqa: E402
 
 TEXT = {"s": {"type": "text"}}
@@ -18,7 +18,7 @@ SENTENCE = "The professor talked us into a café near the harbour."
 
 
 def texts(name: Any, text: str = SENTENCE, count: int = 40, strength: float = 1.0) -> list[str]:
-    return [disturbed(name, {"s": text}, i, TEXT, 0, strength)["s"] for i in range(count)]
+    return [perturbed(name, {"s": text}, i, TEXT, 0, strength)["s"] for i in range(count)]
 
 
 def picture(side: int = 16) -> bytes:
@@ -45,7 +45,7 @@ def test_texts_change_a_little_and_by_the_seed_alone(name: Any) -> None:
     assert made == texts(name)
     assert all(text != SENTENCE for text in made)
     assert all(abs(len(text) - len(SENTENCE)) <= 10 for text in made)
-    others = [disturbed(name, {"s": SENTENCE}, i, TEXT, 1, 1.0)["s"] for i in range(40)]
+    others = [perturbed(name, {"s": SENTENCE}, i, TEXT, 1, 1.0)["s"] for i in range(40)]
     assert others != made or name in ("accents", "punctuation")  # here there is but one way
 
 
@@ -73,16 +73,16 @@ def test_odd_texts_are_no_trouble(name: Any, text: str) -> None:
 
 def test_numbers_move_by_a_part_of_their_spread() -> None:
     inputs = {"x": {"type": "number", "std": 100.0}, "y": {"type": "number", "std": 0.0}, "t": {"type": "text"}}
-    rows = [disturbed("noise", {"x": 7.0, "y": 1.0, "t": "a"}, i, inputs, 0, 1.0) for i in range(400)]
+    rows = [perturbed("noise", {"x": 7.0, "y": 1.0, "t": "a"}, i, inputs, 0, 1.0) for i in range(400)]
     moves = np.array([row["x"] - 7.0 for row in rows])
     assert 4 < moves.std() < 6
     assert all(row["y"] == 1.0 and row["t"] == "a" for row in rows)
-    assert disturbed("noise", {"x": None, "y": 1.0, "t": ""}, 0, inputs, 0, 1.0)["x"] is None
+    assert perturbed("noise", {"x": None, "y": 1.0, "t": ""}, 0, inputs, 0, 1.0)["x"] is None
 
 
 def test_one_input_goes_missing() -> None:
     inputs = {"x": {"type": "number"}, "c": {"type": "category"}, "t": {"type": "text"}}
-    rows = [disturbed("missing", {"x": 1.0, "c": "a", "t": "b"}, i, inputs, 0, 1.0) for i in range(30)]
+    rows = [perturbed("missing", {"x": 1.0, "c": "a", "t": "b"}, i, inputs, 0, 1.0) for i in range(30)]
     assert {sum(v is None for v in row.values()) for row in rows} == {1}
     assert {name for row in rows for name, v in row.items() if v is None} == {"x", "c"}
 
@@ -90,8 +90,8 @@ def test_one_input_goes_missing() -> None:
 @pytest.mark.parametrize("name", [n for n, kinds in FITS.items() if "image" in kinds])
 def test_images_keep_their_size_and_most_of_their_look(name: Any) -> None:
     raw, inputs = picture(), {"i": {"type": "image"}}
-    made = [disturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
-    assert made == [disturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
+    made = [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
+    assert made == [perturbed(name, {"i": raw}, i, inputs, 0, 1.0)["i"] for i in range(6)]
     for other in made:
         assert other != raw
         assert pixels(other).shape == pixels(raw).shape
@@ -104,7 +104,7 @@ def test_images_keep_their_size_and_most_of_their_look(name: Any) -> None:
 def test_coloured_images() -> None:
     out = io.BytesIO()
     Image.new("RGBA", (5, 7), (200, 100, 50, 255)).save(out, "PNG")
-    made = disturbed("brightness", {"i": out.getvalue()}, 0, {"i": {"type": "image"}}, 0, 1.0)["i"]
+    made = perturbed("brightness", {"i": out.getvalue()}, 0, {"i": {"type": "image"}}, 0, 1.0)["i"]
     assert pixels(made).shape == (7, 5, 3)
 
 
@@ -113,12 +113,12 @@ def test_images_are_decoded_as_in_training() -> None:
     out = io.BytesIO()
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(out, "png")
     described: dict[str, Any] = {"i": {"type": "image", "background": "black"}}
-    made = disturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    made = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
     assert set(pixels(made).ravel().tolist()) == {117}
     layered = np.full((8, 8, 4), 90, np.uint8)
     layered[:, :4, 3] = 0
     layered[:, 4:, 3] = 255
     out = io.BytesIO()
     Image.fromarray(layered).save(out, "png")
-    made = disturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
+    made = perturbed("noise", {"i": out.getvalue()}, 0, described, 0, 0.0)["i"]
     assert pixels(made)[0, :, 0].tolist() == [0] * 4 + [90] * 4
