@@ -23,7 +23,7 @@ def main(job: Job) -> None:
     failed = [g for g in gates if not g.passed]
     Gates(passed=not failed, gates=tuple(gates)).write(job.outputs)
     why = evaluation.undefined
-    lines = [f"{g.metric} {_shown(g, why)} {'fails' if g in failed else 'passes'} the gate {g.bound}" for g in gates]
+    lines = [_line(gate, why) for gate in gates]
     print("\n".join(lines))
     if not failed:
         write_json(passed, {"passed": True})
@@ -59,7 +59,10 @@ def _held(text: str, bound: str, evaluation: Evaluation) -> Gate:
     return Gate(metric=text, bound=bound, value=known[worst], passed=passed, slice=worst if len(values) > 1 else "")
 
 
-def _shown(gate: Gate, why: Mapping[str, str]) -> str:
-    reason = f" ({why[gate.metric]})" if gate.metric in why else ""
-    value = f"(undefined on these rows{reason})" if gate.value is None else f"{gate.value:.4g}"
-    return f"{value} ({gate.slice})" if gate.slice else value
+def _line(gate: Gate, why: Mapping[str, str]) -> str:
+    """`accuracy 0.975 passes the gate >= 0.9`."""
+    where = f" on {gate.slice}" if gate.slice else ""
+    if gate.value is None:
+        reason = f" ({why[gate.metric]})" if gate.metric in why else ""
+        return f"{gate.metric} is undefined{where}{reason} and fails the gate {gate.bound}"
+    return f"{gate.metric} {gate.value:.4g}{where} {'passes' if gate.passed else 'fails'} the gate {gate.bound}"

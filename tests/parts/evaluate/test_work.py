@@ -157,7 +157,7 @@ def test_a_missed_gate_stops_the_line_and_is_written_first(trained: Trained) -> 
     found = read(project, "gates")
     assert found["passed"] is False
     assert [g["passed"] for g in found["gates"]] == [True, False]
-    assert f"mae is {found['gates'][1]['value']:.4g}, needed <= 0.001" in caught.value.message
+    assert f"mae {found['gates'][1]['value']:.4g} fails the gate <= 0.001" in caught.value.message
     assert "r2" not in caught.value.message
     assert "evaluate.gates" in caught.value.help
 
@@ -176,7 +176,7 @@ def test_a_value_that_is_not_defined_misses_its_gate(trained: Trained) -> None:
     found = json.loads(path.read_text())
     found["metrics"]["auroc"] = None
     path.write_text(json.dumps(found))
-    with pytest.raises(StageError, match="auroc is not defined"):
+    with pytest.raises(StageError, match="auroc is undefined"):
         project.run("gate")
 
 
