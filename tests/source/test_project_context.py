@@ -96,5 +96,5 @@ def test_only_data_that_the_spec_names_goes_under_dvc(root: Path) -> None:
 
 def test_a_stage_never_waits_for_itself(root: Path) -> None:
     (root / "reads.lock").write_text("data artifacts/metrics/evaluate.json\n")
-    with pytest.raises(MlspecError, match=r"^reads\.lock:1 "):
+    with pytest.raises(MlspecError, match=r"^reads\.lock:1: "):
         compile_project(root / "mlproject.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.data import section_checks
 from mlspec.parts.data.input_paths import watched
 from mlspec.parts.part_protocol import no_artifacts as artifacts
@@ -11,7 +12,6 @@ from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.sections import addresses
 from mlspec.sections.data import SPLITS, DataSpec
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

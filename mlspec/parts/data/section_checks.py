@@ -6,16 +6,15 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from mlspec.diagnostics import Finding, Location
 from mlspec.sections import addresses
 from mlspec.sections.column_names import LONGEST_VALUE, RENAME, fault, too_long
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.target import Label, label_name
-from mlspec.source.document import Location
 from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.source.reads import covered, flow_list
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 TEXTUAL = ("csv", "tsv")
 

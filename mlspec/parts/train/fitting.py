@@ -184,7 +184,7 @@ _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_d
 def _with_direction(monitor: MonitoredMetric) -> MonitoredMetric:
     """The monitor. Raises StageError if neither the spec nor the name determines which direction is better."""
     if monitor.mode is None:
-        message, help = monitor.unknown_direction
+        message, help = monitor.no_direction
         raise StageError(f"{monitor.subject}: {message}", help=help)
     return monitor
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlspec.explain import explanations
+from tests.conftest import CHECKOUT
 
-PACKAGE = Path(__file__).resolve().parents[3] / "mlspec" / "parts" / "data"
+PACKAGE = CHECKOUT / "mlspec" / "parts" / "data"
 RAISES = ("StageError", "failure", "Failure")
 
 ONE_REMEDY: dict[str, int] = {

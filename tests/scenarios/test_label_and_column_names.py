@@ -65,7 +65,7 @@ def test_a_label_of_a_million_characters(tmp_path: Path, name: str, place: str) 
 def test_a_label_that_is_no_name_can_be_given_one(tmp_path: Path, label: str) -> None:
     write(tmp_path, {"data/a.jsonl": contents("a.jsonl", label)})
     error = refused(tmp_path, source="data/a.jsonl")
-    assert "data/a.jsonl line 16: the label in `label` has " in error.message
+    assert "data/a.jsonl line 16: the label in `label` " in error.message
     assert "`data: {target: {values: {VALUE: NAME}}}`" in error.help
     values = {"no": "no", "yes": "yes", label: "other"}
     made(tmp_path, source="data/a.jsonl", **SPEC | {"target": {"column": "label", "values": values}},
@@ -92,7 +92,7 @@ def test_the_name_of_a_class_folder(tmp_path: Path, name: str) -> None:
     Image.new("RGB", (4, 4)).save(image, "PNG")
     write(tmp_path, {f"data/pets/{label}/{n}.png": image.getvalue() for label in ("cat", name) for n in range(8)})
     error = refused(tmp_path, source="data/pets", inputs={"picture": "image"})
-    assert "the label in `label` has " in error.message
+    assert "the label in `label` " in error.message
     assert "/0.png: " in error.message
     assert error.help.startswith("rename the folder")
 
@@ -115,8 +115,8 @@ LINE = "x" * (LONGEST + 1)
 FAULTS = {
     "input": (f"inputs: {{? {LINE} : number}}", "the name of an input has 201 characters", 1),
     "empty-input": ('inputs: {"": number}', "the name of an input is empty", 1),
-    "input-of-two-lines": (r'inputs: {"a\nb": number}', r"has the character '\n'", 1),
-    "target": (f"target: {{column: {LINE}}}", "data.target.column: the name of a column has 201 characters", 1),
+    "input-of-two-lines": (r'inputs: {"a\nb": number}', r"contains the character '\n'", 1),
+    "target": (f"target: {{column: {LINE}}}", "data.target.column: a column name has 201 characters", 1),
     "labels": (
         f'target: {{labels: ["a\\tb", "", {LINE}, {"7" * 300}]}}',
         "data.target.labels[2]: the label has 201",
