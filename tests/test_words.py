@@ -47,6 +47,12 @@ BANNED: dict[str, str] = {
     r"\bin the way\b": "blocks; already exists",
     r"\bat odds\b": "differs",
     r"\bbears?\b": "supports, tolerates",
+    r"\bhung up\b|\bhangs up\b": "disconnected",
+    r"\bhalf of a surrogate": "unpaired surrogate",
+    r"\bbr(eaks|oke) off\b": "is interrupted",
+    r"\bturned away\b": "refused",
+    r"\bunder way\b": "active, running",
+    r"\bas it stands in\b|\bas they stand in\b": "unchanged, as in",
 }
 """Patterns that no text of mlspec has, each with what an engineer would say. `docs/glossary.md` explains them."""
 

@@ -190,9 +190,7 @@ class Service:
         method = "GET" if request.method == "HEAD" and "GET" in methods else request.method
         if method not in methods:
             known = ", ".join(_with_head(methods))
-            raise RefusedError(
-                405, "method-not-allowed", f"{request.path} only supports {known}", headers={"Allow": known}
-            )
+            raise RefusedError(405, "method-not-allowed", f"{request.path} allows {known}", headers={"Allow": known})
         if method == "POST":
             _must_be_json(request.headers.get("content-type", ""))
         return methods[method]
@@ -236,9 +234,7 @@ class Service:
         body = parse(request.body)
         columns = inference_protocol.columns_to_rows(body, self.contract)
         inference_protocol.outputs_of(body, self.contract)
-        return PredictWork(
-            self._prepared(columns), lambda answers: inference_protocol.answer(body, answers, self.contract)
-        )
+        return PredictWork(self._prepared(columns), lambda rows: inference_protocol.answer(body, rows, self.contract))
 
     def _predict(self, request: Request) -> PredictWork:
         """One prediction for an object, a list of predictions for a list of rows."""
