@@ -80,7 +80,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/records/",
     "mlspec/report/",
     "mlspec/run/",
-    "mlspec/runtime/",
     "mlspec/shipping/",
     "templates/",
     "docs/files.md",

@@ -1,1 +1,1 @@
-"""What the heavy bodies of several stages share: torch datasets, batches, networks, metrics. Only `work.py`s use it."""
+"""Code shared by the stages that need torch: datasets, batches, networks, metrics. Only imported by stage processes."""

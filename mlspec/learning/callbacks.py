@@ -1,4 +1,4 @@
-"""Lightning callbacks: saving so that a killed run goes on at the same step, learning curves, plain progress lines."""
+"""Lightning callbacks: checkpoints that resume at the same step, learning curves, progress lines, early stops."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.utilities.types import STEP_OUTPUT
+from torch import Tensor
 
 from mlspec.errors import StageError
 from mlspec.learning import ranks
 
 
-class Keep(Checkpoint):
-    """Saves the whole state every few seconds or steps, with the random generators', under one name, atomically.
+class CheckpointWriter(Checkpoint):
+    """Saves the training state and the random generators every few seconds or steps to one file, atomically.
 
-    `anywhere=False` saves at the ends of epochs only: batches of a loader that is not ours cannot be left out again.
+    With `anywhere=False` it only saves at the end of an epoch, because a custom data loader cannot skip batches.
     """
 
     def __init__(
@@ -33,34 +35,34 @@ class Keep(Checkpoint):
         self.described = described
         self.seconds, self.steps = seconds, steps
         self.anywhere = anywhere
-        self.asked = False
+        self.stop_requested = False
         self._time, self._step = time.monotonic(), 0
         self._random: dict[str, Any] = {}
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """Save when it is due and the state is whole."""
-        # Lightning would skip the validation that follows a last batch, and gradients half added up are not saved.
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
+        """Save if it is due and the state is complete."""
+        # After the last batch Lightning would skip the validation on resume; accumulated gradients are not saved.
         whole = (
             not (trainer.is_last_batch or trainer.should_stop)
             and trainer.global_step > self._step
-            and not _adding_up(trainer)
+            and not _accumulating(trainer)
         )
         if whole and self.anywhere and self._due(trainer):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save when it is due, unless training ends here anyway."""
+        """Save if it is due and training continues."""
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if not last and self._due(trainer):
             self._save(trainer)
 
     def _due(self, trainer: pl.Trainer) -> bool:
-        if self.asked:
+        if self.stop_requested:
             return True
         if self.steps is not None:
             return trainer.global_step >= self._step + self.steps
         due = time.monotonic() - self._time >= self.seconds
-        # All processes decide alike, since saving is a thing they do together.
+        # Saving is a collective operation, so all processes have to decide alike.
         return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
 
     def _save(self, trainer: pl.Trainer) -> None:
@@ -69,13 +71,13 @@ class Keep(Checkpoint):
         if trainer.is_global_zero:
             partial.replace(self.path)
         self._time, self._step = time.monotonic(), trainer.global_step
-        if self.asked:
+        if self.stop_requested:
             raise KeyboardInterrupt
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what is needed to build the model again, and where chance stood."""
+        """Add the model description, the position in the epoch and the state of the random generators."""
         checkpoint["mlspec"] = self.described
         checkpoint["position"] = position(trainer)
         checkpoint["random"] = {"cpu": torch.get_rng_state()}
@@ -85,17 +87,17 @@ class Keep(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the generators' state for the moment that training goes on."""
+        """Read the state of the random generators, which is restored when training starts."""
         if trainer.is_global_zero:
-            print("train: going on where the interrupted run stopped", flush=True)
+            print("train: resuming the interrupted run", flush=True)
         self._random = checkpoint.get("random", {})
         self._step = int(checkpoint.get("global_step", 0))
         if not self.anywhere:
-            # A loader that is not ours draws its order from the global generator, before training starts.
+            # A custom data loader draws its order from the global generator, before training starts.
             self._restore()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the generators back to where they stood."""
+        """Restore the random generators."""
         if self.anywhere:
             self._restore()
 
@@ -107,47 +109,47 @@ class Keep(Checkpoint):
 
 
 def position(trainer: pl.Trainer) -> tuple[int, int]:
-    """The epoch, and how many of its batches are done."""
+    """The epoch, and the number of its batches that are done."""
     return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
 def saved_position(path: Path) -> tuple[int, int]:
-    """Where the run stood that was saved in `path`; the start where there is none."""
+    """The position of the run that was saved in `path`; (0, 0) without a file."""
     if not path.exists():
         return 0, 0
-    # A file of the project's own scratch folder, written by Keep; mapped, so that no weights are read.
-    found = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["position"]
-    return int(found[0]), int(found[1])
+    # Written by CheckpointWriter in the scratch folder, hence trusted; memory-mapped, so that no weights are read.
+    saved = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["position"]
+    return int(saved[0]), int(saved[1])
 
 
-def _adding_up(trainer: pl.Trainer) -> bool:
+def _accumulating(trainer: pl.Trainer) -> bool:
     return position(trainer)[1] % trainer.accumulate_grad_batches != 0
 
 
 @contextmanager
-def interruptible(keep: Keep) -> Iterator[None]:
-    """Let a first Ctrl-C or SIGTERM save before it ends the run with KeyboardInterrupt; a second ends it at once."""
+def interruptible(checkpoints: CheckpointWriter) -> Iterator[None]:
+    """On the first Ctrl-C or SIGTERM, save a checkpoint, then raise KeyboardInterrupt; on the second, raise at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     owner = os.getpid()
 
-    def ask(*_: Any) -> None:
+    def request_stop(*_: object) -> None:
         if os.getpid() != owner:
-            return  # A worker process of a loader, which a terminal's Ctrl-C reaches too; `owner` ends it.
-        if keep.asked:
+            return  # A worker process of a data loader, which gets the terminal's Ctrl-C too; `owner` stops it.
+        if checkpoints.stop_requested:
             raise KeyboardInterrupt
-        keep.asked = True
+        checkpoints.stop_requested = True
         if ranks.first():
-            print("train: saving, then ending; once more ends at once", flush=True)
+            print("train: saving a checkpoint; press Ctrl-C again to quit immediately", flush=True)
 
     for number in before:
-        signal.signal(number, ask)
+        signal.signal(number, request_stop)
     try:
         yield
     except SystemExit:
-        # What Lightning makes of a KeyboardInterrupt.
+        # Lightning turns KeyboardInterrupt into SystemExit.
         raise KeyboardInterrupt from None
     finally:
         for number, handler in before.items():
@@ -155,9 +157,9 @@ def interruptible(keep: Keep) -> Iterator[None]:
 
 
 class Curves(Checkpoint):
-    """One row of numbers an epoch, kept through a resume, and a plain line where no progress bar is.
+    """Collects the metrics of each epoch, also across a resume, and prints a line for each without a progress bar.
 
-    A Checkpoint for its place in the order: after the module's own hooks, so that what those log is seen.
+    A subclass of Checkpoint because Lightning runs these last, after the module's hooks have logged their metrics.
     """
 
     def __init__(self, epochs: int, lines: bool) -> None:
@@ -165,30 +167,30 @@ class Curves(Checkpoint):
         self.valid: list[str] = []
         self.epochs, self.lines = epochs, lines
         self.why: Callable[[str], str] = lambda _: "the model logs NaN"
-        """Why a metric of that name has no value."""
+        """Returns why the metric of that name is undefined."""
         self.undefined: set[str] = set()
         self._before: frozenset[str] = frozenset()
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far, and the names that validation logs."""
+        """The rows so far, and the names of the metrics of validation."""
         return {"rows": self.rows, "valid": self.valid}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The rows before the kill."""
+        """Restore the rows of the interrupted run."""
         self.rows, self.valid = list(state_dict["rows"]), list(state_dict.get("valid", ()))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the names that are known before validation."""
+        """Record the metric names before validation."""
         self._before = frozenset(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the names that validation adds."""
+        """Record the metric names that validation adds."""
         self.valid += sorted(set(_whole(trainer.callback_metrics)) - self._before - set(self.valid))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the epoch's numbers."""
-        found = _whole(trainer.callback_metrics)
-        numbers = {name: float(found[name]) for name in sorted(found) if name not in ("epoch", "step")}
+        """Record the metrics of the epoch, and print them."""
+        metrics = _whole(trainer.callback_metrics)
+        numbers = {name: float(metrics[name]) for name in sorted(metrics) if name not in ("epoch", "step")}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
         place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**place, **numbers, "learning_rate": numbers.get("learning_rate", rate)})
@@ -198,24 +200,26 @@ class Curves(Checkpoint):
         self._explain([name for name, v in numbers.items() if math.isnan(v)], self.lines and trainer.is_global_zero)
 
     def _explain(self, undefined: Sequence[str], shown: bool) -> None:
-        """Say once why each metric is undefined."""
+        """Print once per metric why it is undefined."""
         for name in undefined:
             if shown and name not in self.undefined:
                 print(f"note: {name} is undefined: {self.why(name)}", flush=True)
         self.undefined.update(undefined)
 
 
-def _whole(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the values of single steps beside those of the whole epoch."""
+def _whole(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The metrics without those of single steps that also exist for the epoch."""
     return {n: v for n, v in metrics.items() if not (n.endswith("_step") and n.removesuffix("_step") in metrics)}
 
 
-class Finite(pl.Callback):
-    """Stops a run whose loss is no number any more."""
+class FiniteLoss(pl.Callback):
+    """Stops training when the loss is NaN or infinite."""
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        """Look at the loss of each batch."""
-        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, *_: object
+    ) -> None:
+        """Raise StageError if the loss of the batch is NaN or infinite."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is not None and not math.isfinite(float(loss)):
             raise StageError(
                 f"the loss is {float(loss)} at step {trainer.global_step}",
@@ -224,12 +228,12 @@ class Finite(pl.Callback):
 
 
 class LastStep(pl.Callback):
-    """Ends the training at `steps` with a validation: where max_steps ends it within an epoch, Lightning does none."""
+    """Stops training after `steps` steps with a validation, which Lightning skips if max_steps ends within an epoch."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """Ask for the end, as Lightning's timer does."""
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
+        """Request the stop as Lightning's Timer does."""
         if trainer.global_step >= self.steps:
             trainer.should_stop = True

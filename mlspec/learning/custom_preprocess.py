@@ -1,7 +1,7 @@
-"""A preprocessing class of the project, fitted on the training rows, and tried before a model is trained on it.
+"""Fits the user's preprocessing class on the training rows, and checks it before a model is trained with it.
 
-Its modules go into the folder beside its state, so that evaluation, export and serving run the code that the model was
-trained with. What it does must depend on that folder and on the row alone.
+Its modules are copied next to its state, so that evaluation, export and serving run the code that the model was trained
+with. Its results may depend only on that folder and on the row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mlspec.learning.preprocess_trial import Trial, located
 from mlspec.runtime.preprocess import packed_modules
 from mlspec.runtime.preprocess.base import Row
 from mlspec.runtime.preprocess.bundle_errors import BundleError
-from mlspec.runtime.preprocess.custom import Caller, Own, called, made
+from mlspec.runtime.preprocess.custom import Caller, CustomPreprocess, called, instance
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.sections.model import Preprocessing
@@ -29,7 +29,7 @@ from mlspec.watch import opening
 def fit(
     spec: Preprocessing, rows: Sequence[Row], inputs: Mapping[str, Any], folder: Path, root: Path, data: Path
 ) -> None:
-    """Write `preprocess.json` and the class's modules to `folder`. Raises StageError where the class cannot be used."""
+    """Write `preprocess.json` and the modules of the class to `folder`. Raises StageError if the class is unusable."""
     settings: dict[str, Any] = {
         "kind": "class",
         "class": spec.class_,
@@ -43,13 +43,13 @@ def fit(
         trial = Trial(caller, rows, data)
         settings["outputs"] = trial.outputs()
         write(folder / FILE, [settings], raw=False)
-        trial.same(_caught(lambda: Own(settings, folder)))
+        trial.same(_caught(lambda: CustomPreprocess(settings, folder)))
     code = {path for path in fitting if path.endswith(".py")}
     _self_contained(spec.class_, (code | serving) - _inside(folder, code | serving, root))
 
 
 def copied(path: str, folder: Path, root: Path) -> None:
-    """Put the modules that importing `path` loads into the folder, as they lie in the project."""
+    """Copy the modules that importing `path` loads to the folder, with their paths in the project."""
     shutil.rmtree(folder / packed_modules.CODE, ignore_errors=True)
     for file in Imports(root).of_modules([path.partition(":")[0]]):
         target = folder / packed_modules.CODE / file
@@ -58,22 +58,24 @@ def copied(path: str, folder: Path, root: Path) -> None:
 
 
 def _fitted(settings: dict[str, Any], rows: Sequence[Row], folder: Path, data: Path) -> Caller:
-    """The object fitted to the rows; its state goes into the settings."""
-    subject = _caught(lambda: made(settings, folder))
+    """The fitted object; its state is added to `settings`."""
+    subject = _caught(lambda: instance(settings, folder))
     path = settings["class"]
     if not callable(subject):
         help = "def __call__(self, rows) -> dict[str, np.ndarray], batch first"
-        raise StageError(f"{path} has no __call__, which prepares rows", help=help)
-    fits, kept = hasattr(subject, "fit"), [hasattr(subject, name) for name in ("state", "restore")]
-    if any(kept) != all(kept) or (fits and not all(kept)):
-        lacking = " and ".join(n for n, has in zip(("state", "restore"), kept, strict=True) if not has)
-        help = "state(self) returns what fit computed, as JSON; restore(self, state) takes it in evaluation and serving"
-        raise StageError(f"{path} has {'fit' if fits else 'state or restore'} and no {lacking}", help=help)
+        raise StageError(f"{path} has no method __call__, which preprocesses rows", help=f"add {help}")
+    fits, stateful = hasattr(subject, "fit"), [hasattr(subject, name) for name in ("state", "restore")]
+    if any(stateful) != all(stateful) or (fits and not all(stateful)):
+        lacking = " and ".join(n for n, has in zip(("state", "restore"), stateful, strict=True) if not has)
+        help = (
+            "state(self) returns the results of fit as JSON; restore(self, state) loads them in evaluation and serving"
+        )
+        raise StageError(f"{path} has {'fit' if fits else 'state or restore'} but not {lacking}", help=f"add {help}")
     caller = Caller(path, subject, settings["inputs"], folder)
     if fits:
-        given = located(data, lambda: [caller.given(row, at) for at, row in enumerate(rows)])
-        _caught(lambda: called(f"{path}.fit", folder, lambda: subject.fit(given)))
-    if all(kept):
+        inputs = located(data, lambda: [caller.values(row, at) for at, row in enumerate(rows)])
+        _caught(lambda: called(f"{path}.fit", folder, lambda: subject.fit(inputs)))
+    if all(stateful):
         settings["state"] = _plain(_caught(lambda: called(f"{path}.state", folder, subject.state)), path)
     return caller
 
@@ -82,21 +84,21 @@ def _caught(function: Callable[[], Any]) -> Any:
     try:
         return function()
     except BundleError as error:
-        raise StageError(str(error), help="the error is in the project's own code (model.preprocess)") from None
+        raise StageError(str(error), help="fix the error in your preprocessing class (model.preprocess)") from None
 
 
 def _plain(state: object, path: str) -> dict[str, Any]:
-    """The state as JSON has it. Raises StageError that names the value which JSON does not have."""
+    """The state after a round trip through JSON. Raises StageError with the value that JSON does not support."""
     if not isinstance(state, dict):
-        help = "return a dict of numbers, texts, lists and dicts"
+        help = "return a dict of numbers, strings, lists and dicts"
         raise StageError(f"{path}.state returned {type(state).__name__}, not dict", help=help)
-    if found := next(_strange(state, "state()"), None):
-        where, value = found
+    if invalid := next(_strange(state, "state()"), None):
+        where, value = invalid
         shown = f"{value}" if isinstance(value, float) else f"of type {type(value).__module__}.{type(value).__name__}"
-        help = "numpy's arrays have .tolist(), its numbers .item(); keys are texts; JSON has no NaN or infinity"
-        raise StageError(f"{path}: {where} is {shown.replace('builtins.', '')}, which JSON does not have", help=help)
-    plain: dict[str, Any] = json.loads(json.dumps(state))
-    return plain
+        help = "convert numpy arrays with .tolist() and numbers with .item(); use string keys; avoid NaN and infinity"
+        raise StageError(f"{path}: {where} is {shown.replace('builtins.', '')}, which JSON does not support", help=help)
+    parsed: dict[str, Any] = json.loads(json.dumps(state))
+    return parsed
 
 
 def _strange(value: object, where: str) -> Iterator[tuple[str, object]]:
@@ -122,14 +124,14 @@ def _inside(folder: Path, paths: set[str], root: Path) -> set[str]:
 
 
 def _self_contained(path: str, opened: set[str]) -> None:
-    """Raise StageError where the class needs files of the project that its folder does not have."""
+    """Raise StageError if the class needs files of the project that are not in its folder."""
     if not opened:
         return
     names = ", ".join(sorted(opened)[:3])
     if code := sorted(name for name in opened if name.endswith(".py")):
-        help = "import modules by their names, so that they can be followed; import what only fit needs inside fit"
-        raise StageError(f"{path} loads {', '.join(code[:3])}, which its import statements do not name", help=help)
+        help = "use import statements instead of dynamic imports; import modules that only fit needs inside fit"
+        raise StageError(f"{path} loads {', '.join(code[:3])} without an import statement", help=help)
     raise StageError(
-        f"{path} opens {names}, which evaluation and serving do not have",
-        help="read it in fit and keep what it says in state(), or write it into model.preprocess.args",
+        f"{path} opens {names}, which is not available in evaluation and serving",
+        help="read it in fit and return its contents from state(), or pass them in model.preprocess.args",
     )

@@ -1,4 +1,4 @@
-"""What evaluation, export and serving give `forward`: the rows of each split, prepared as the spec declares."""
+"""The inputs of `forward` in evaluation, export and serving: the rows of each split, preprocessed as declared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.learning.split_rows import Rows
-from mlspec.runtime.preprocess import Preprocess, load
+from mlspec.runtime.preprocess import Feature, Preprocess, load
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.sections.model import Custom
@@ -18,26 +18,26 @@ from mlspec.sections.model import Custom
 
 @dataclass(frozen=True)
 class ExpectedInputs:
-    """What evaluation, export and serving give: the rows of each split, prepared as the spec declares."""
+    """The rows of each split, preprocessed as the spec declares, and the folder of the preprocessing."""
 
     model: Custom
     preprocess: Preprocess
     rows: Mapping[str, Rows]
     folder: Path
-    """Of the fitted preprocessing."""
+    """The folder of the fitted preprocessing."""
 
     @property
     def declared(self) -> str:
-        """`mlspec`, `none`, or the class."""
+        """The declared preprocessing: `mlspec`, `none`, or the path of a class."""
         return self.model.prepares or str(self.model.preprocess or "mlspec")
 
     @property
     def other(self) -> str:
-        """What the spec could declare instead."""
+        """The alternative declaration: `mlspec` or `none`."""
         return "mlspec" if self.declared == "none" else "none"
 
-    def prepared_otherwise(self) -> Sequence[Any]:
-        """The training rows as they were with the other declaration; none where the project has its own."""
+    def prepared_otherwise(self) -> Sequence[Feature]:
+        """The training rows with the alternative declaration; empty if the preprocessing is a class of the project."""
         if self.model.prepares:
             return ()
         folder = self.folder.with_name("preprocess-compared")
@@ -48,8 +48,8 @@ class ExpectedInputs:
         return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
 
     def _columns(self, members: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-        found: list[str] = []
+        columns: list[str] = []
         for member in members:
-            found += [*member.get("inputs", ()), *member.get("numbers", ()), *member.get("categories", ())]
-            found += [member["input"]] if "input" in member else []
-        return found
+            columns += [*member.get("inputs", ()), *member.get("numbers", ()), *member.get("categories", ())]
+            columns += [member["input"]] if "input" in member else []
+        return columns

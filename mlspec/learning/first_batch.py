@@ -1,4 +1,4 @@
-"""Compares what `forward` gets in training and validation with what evaluation, export and serving give it."""
+"""Compares the inputs of `forward` in training and validation with those in evaluation, export and serving."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from mlspec.errors import StageError
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.indexed_batches import batches, trained_on, undisturbed
-from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
+from mlspec.learning.inputs import PreparedRows, differing, in_part, of_tensors, rounded, share_known, trimmed
+from mlspec.runtime.preprocess.base import Array, Feature
 from mlspec.stage_result import warn
 
 SAME = 0.5
-"""Share of a batch's rows that are rows of the data: from here on both come from one preparation."""
+"""Share of a batch's rows that occur in the data, from which on both have the same preprocessing."""
 OVERLAP = 0.05
-"""Share of the test rows that are trained on, from which on training stops; below it may be chance."""
+"""Share of test rows among the training rows, from which on training stops; a smaller share may be a coincidence."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What calls `forward`: a step of the module with batches of a split."""
+    """A phase in which `forward` is called: its name, its split and its step method."""
 
     name: str
     split: str
@@ -38,48 +40,52 @@ VALIDATION = Phase("validation", "valid", "validation_step")
 
 
 class FirstBatch(pl.Callback):
-    """Watches the calls of `forward` in the first epoch: the first in training and in validation are compared.
+    """Compares the inputs of the first call of `forward` in training and in validation.
 
-    The rows of all calls in training are looked up in test. It draws no batch of its own, so that training runs as
-    without it.
+    The rows of all training calls of the first epoch are also searched in the test split. It draws no batches itself,
+    so that training is the same as without it.
     """
 
     def __init__(self, expected: ExpectedInputs) -> None:
         self.expected = expected
         self.compared: set[Phase] = set()
-        self.batch: Any = None
+        self.batch: object = None
         self.seen: set[bytes] = set()
         self.looked_up = False
         self.kinds: dict[str, torch.dtype] = {}
-        self.hook: Any = None
+        self.hook: RemovableHandle | None = None
 
     @property
     def own_rows(self) -> bool:
-        """Whether the training rows come from a data module of the project."""
+        """Whether the training rows come from the user's data module."""
         return self.expected.model.datamodule is not None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look the rows of an indexable dataset up in test, and watch `forward` from here on."""
+        """Search the rows of an indexable dataset in the test split, and register the hook of `forward`."""
         if self.own_rows:
             self._look_up_before(trainer.train_dataloader, pl_module)
         self.hook = pl_module.register_forward_pre_hook(self._called, with_kwargs=True)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, *_: object
+    ) -> None:
         """Keep the batch of a training step that does not call `forward`."""
         self.batch = None if TRAINING in self.compared else batch
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Compare the batch itself where `forward` was not called."""
+        """Compare the batch itself if `forward` was not called."""
         self._without_forward(TRAINING, pl_module)
 
     def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any, **__: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, *_: object, **__: object
     ) -> None:
         """Keep the batch of a validation step that does not call `forward`."""
         self.batch = None if VALIDATION in self.compared else batch
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
-        """Compare the batch itself where `forward` was not called."""
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object, **__: object
+    ) -> None:
+        """Compare the batch itself if `forward` was not called."""
         self._without_forward(VALIDATION, pl_module)
 
     def _without_forward(self, phase: Phase, module: pl.LightningModule) -> None:
@@ -88,17 +94,17 @@ class FirstBatch(pl.Callback):
         self.batch = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After the first epoch: which rows of the test split were among them?"""
+        """After the first epoch, search the rows that were trained on in the test split."""
         if self.hook is not None:
             self.hook.remove()
             self.hook = None
             if self.seen and not self.looked_up:
                 self._look_up(self.seen, self.kinds, self._steps, "after the first epoch")
 
-    def _called(self, module: pl.LightningModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _called(self, module: pl.LightningModule, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         trainer = module.trainer
         phase = TRAINING if trainer.training else VALIDATION if trainer.validating else None
-        # In several processes Lightning calls `training_step` by way of a `forward` of its own.
+        # In distributed training Lightning wraps `training_step` in its own `forward`.
         if phase is None or getattr(module.forward, "__func__", None) is not type(module).forward:
             return
         try:
@@ -119,36 +125,39 @@ class FirstBatch(pl.Callback):
     def _varying(self) -> Sequence[str]:
         return getattr(self.expected.preprocess, "varying", ())
 
-    def _given(self, inputs: Mapping[str, Any]) -> Given:
-        """The rows of a batch."""
-        return Given(trimmed(of_tensors(inputs).features, self._varying))
+    def _given(self, inputs: Mapping[str, Any]) -> PreparedRows:
+        """The rows of a batch, without padding."""
+        return PreparedRows(trimmed(of_tensors(inputs).features, self._varying))
 
-    def _prepared(self, features: Sequence[Any], kinds: Mapping[str, torch.dtype]) -> Given:
-        """Rows of a split."""
+    def _prepared(self, features: Sequence[Feature], kinds: Mapping[str, torch.dtype]) -> PreparedRows:
+        """Rows of a split, without padding, in the precision of the batch."""
         return rounded(trimmed(features, self._varying), kinds)
 
     @cached_property
-    def _steps(self) -> dict[str, Any]:
+    def _steps(self) -> dict[str, Array]:
         return self._prepared(self.expected.rows["train"].features, self.kinds).steps()
 
-    def _compare(self, phase: Phase, inputs: Mapping[str, Any] | None) -> None:
+    def _compare(self, phase: Phase, inputs: Mapping[str, object] | None) -> None:
         self.compared.add(phase)
-        call = f"call self(...) in {phase.step} with tensors named {', '.join(self.expected.preprocess.names)}"
+        call = f"call self(...) in {phase.step} with the tensors {', '.join(self.expected.preprocess.names)}"
         if inputs is None:
-            self._refuse(f"{phase.step} does not call forward, so that its inputs cannot be compared", call)
+            self._refuse(f"cannot compare the model inputs: {phase.step} does not call forward", call)
             return
-        strange = {name: type(v).__name__ for name, v in inputs.items() if not isinstance(v, Tensor)}
-        wanted = self.expected.preprocess.names
-        if strange or set(inputs) != set(wanted):
-            given = ", ".join(f"{name} ({strange[name]})" if name in strange else name for name in inputs) or "no input"
-            what = f"{phase.name} calls forward with {given}; evaluation, export and serving with {', '.join(wanted)}"
+        tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+        strange = {name: type(value).__name__ for name, value in inputs.items() if name not in tensors}
+        expected = self.expected.preprocess.names
+        if strange or set(inputs) != set(expected):
+            actual = (
+                ", ".join(f"{name} ({strange[name]})" if name in strange else name for name in inputs) or "no input"
+            )
+            what = f"{phase.name} calls forward with {actual}; evaluation, export, serving with {', '.join(expected)}"
             self._refuse(what, call)
             return
         if not self.kinds:
-            self.kinds = {name: tensor.dtype for name, tensor in inputs.items()}
-        self._values(phase, self._given(inputs))
+            self.kinds = {name: tensor.dtype for name, tensor in tensors.items()}
+        self._values(phase, self._given(tensors))
 
-    def _values(self, phase: Phase, given: Given) -> None:
+    def _values(self, phase: Phase, given: PreparedRows) -> None:
         keys = given.keys(self._steps)
         known = {
             k
@@ -157,44 +166,44 @@ class FirstBatch(pl.Callback):
         }
         if share_known(keys, known) >= SAME:
             return
-        wanted = self._prepared(self.expected.rows[phase.split].features, self.kinds)
+        evaluation = self._prepared(self.expected.rows[phase.split].features, self.kinds)
         otherwise = rounded(self.expected.prepared_otherwise(), self.kinds)
         steps = otherwise.steps()
         likely = share_known(given.keys(steps), otherwise.keys(steps)) >= SAME
-        names = differing(given, wanted) or [n for n in given.names if likely and n in steps]
-        names = names or in_part(given, wanted, self._steps, SAME)
+        names = differing(given, evaluation) or [n for n in given.names if likely and n in steps]
+        names = names or in_part(given, evaluation, self._steps, SAME)
         if not names:
             return
         head = (
-            f"forward gets other inputs in {phase.name} than in evaluation, export and serving "
+            f"the inputs of forward differ between {phase.name} and evaluation, export and serving "
             f"(model.preprocess: {self.expected.declared})"
         )
         lines = [head]
         for name in names:
             lines.append(f"{name} in {phase.name}: {given.described(name)}")
-            lines.append(f"{name} in evaluation: {wanted.described(name)}")
+            lines.append(f"{name} in evaluation: {evaluation.described(name)}")
         self._refuse("\n  ".join(lines), self._way(phase, likely or not differing(given, otherwise)))
 
     def _way(self, phase: Phase, otherwise: bool) -> str:
         expected = self.expected
         if phase == VALIDATION and expected.model.datamodule is not None:
-            return f"let val_dataloader of {expected.model.datamodule} prepare its rows as train_dataloader does"
+            return f"preprocess the rows in val_dataloader of {expected.model.datamodule} as in train_dataloader"
         if otherwise and phase == TRAINING:
-            return f"set model.preprocess: {expected.other}, which gives evaluation what training has"
+            return f"set model.preprocess: {expected.other}, so that evaluation has the inputs of training"
         source = expected.model.datamodule
         if source is None:
-            return f"let {phase.step} give forward the inputs of the batch as they are"
+            return f"pass the inputs of the batch unchanged to forward in {phase.step}"
         if expected.model.prepares:
             return (
-                f"let {source} take the argument `preprocess`, and prepare its rows with it, as evaluation does: "
+                f"add the parameter `preprocess` to {source} and preprocess its rows with it, as evaluation does: "
                 + _WITH_IT
             )
         if expected.declared == "none":
-            return f"let {source} give forward the values as they stand in artifacts/data/train.parquet"
-        return f"let {source} take the argument `preprocess`, and prepare artifacts/data/train.parquet with it"
+            return f"pass the values of artifacts/data/train.parquet unchanged to forward in {source}"
+        return f"add the parameter `preprocess` to {source} and preprocess artifacts/data/train.parquet with it"
 
     def _look_up_before(self, loader: Any, module: pl.LightningModule) -> None:
-        """Compare the rows of the loader's dataset with the test split, where they are certain to be trained on."""
+        """Search the rows of an indexable dataset in the test split, before training starts."""
         steps = self._prepared(self.expected.rows["train"].features, {}).steps()
         indices, seen = trained_on(loader), set[bytes]()
         if indices is None:
@@ -208,22 +217,22 @@ class FirstBatch(pl.Callback):
             return
         self._look_up(seen, {}, steps, "before the first step")
 
-    def _look_up(self, seen: set[bytes], kinds: Mapping[str, torch.dtype], steps: Mapping[str, Any], when: str) -> None:
-        """Compare rows that are trained on with those of the test split. Done, where they are rows of the data."""
+    def _look_up(
+        self, seen: set[bytes], kinds: Mapping[str, torch.dtype], steps: Mapping[str, Array], when: str
+    ) -> None:
+        """Search the rows that are trained on in the test split; raise StageError or warn if there are any."""
         keys = {split: set(self._prepared(r.features, kinds).keys(steps)) for split, r in self.expected.rows.items()}
         self.looked_up = share_known(list(seen), set().union(*keys.values())) >= SAME
         alone = keys.get("test", set()) - keys["train"] - keys["valid"]
-        found = len(alone & seen)
-        if not found:
+        count = len(alone & seen)
+        if not count:
             return
         self.looked_up = True
         source = self.expected.model.datamodule
-        what = (
-            f"{found} of {len(alone)} rows of the test split are among the rows that {source} trains on (found {when})"
-        )
-        if found >= OVERLAP * len(alone):
+        what = f"{count} of {len(alone)} rows of the test split are in the training rows of {source} (detected {when})"
+        if count >= OVERLAP * len(alone):
             help = "train on artifacts/data/train.parquet, validate on artifacts/data/valid.parquet"
-            self._refuse(f"{what}, so that evaluate would be too optimistic", help)
+            self._refuse(f"{what}, so the test metrics would be too optimistic", help)
         else:
             warn(what)
 
@@ -236,21 +245,21 @@ class FirstBatch(pl.Callback):
 _WITH_IT = "preprocess.collate(preprocess.features(rows)), with rows of artifacts/data/train.parquet"
 
 
-def _named(module: pl.LightningModule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a call of `forward` by the names of its parameters."""
+def _named(module: pl.LightningModule, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+    """The inputs of a call of `forward`, by parameter name."""
     signature = inspect.signature(module.forward)
-    found: dict[str, Any] = {}
+    named: dict[str, object] = {}
     for name, value in signature.bind(*args, **kwargs).arguments.items():
-        found |= value if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value}
-    return {name: value for name, value in found.items() if value is not None}
+        named |= value if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _of_batch(module: pl.LightningModule, batch: Any, names: Sequence[str]) -> dict[str, Any] | None:
-    """The inputs of a batch, by name or in the order of `forward`; None where it is not clear which they are."""
+def _of_batch(module: pl.LightningModule, batch: object, names: Sequence[str]) -> dict[str, object] | None:
+    """The inputs of a batch, by name or in the order of `forward`; None if they cannot be identified."""
     first = batch[0] if isinstance(batch, list | tuple) and batch else batch
     if isinstance(first, Mapping):
-        found = {name: first[name] for name in names if name in first}
-        return found if len(found) == len(names) else None
+        named = {name: first[name] for name in names if name in first}
+        return named if len(named) == len(names) else None
     if not isinstance(batch, list | tuple) or not isinstance(first, Tensor):
         return None
     parameters = list(inspect.signature(module.forward).parameters)

@@ -1,4 +1,4 @@
-"""A batch that several processes train on together: their gradients add up to that of the whole batch."""
+"""Distributed training: weights the losses so that the averaged gradient is the gradient of the whole batch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlspec.learning.learner import Learner
 
 
 class Shares(pl.Callback):
-    """Weighs the loss of a process by its share of the batch: the gradients are averaged, however many rows each has.
+    """Weights the loss of a process by its share of the batch, because DDP averages the gradients of the processes.
 
-    Without it the rows of a batch that cannot be divided evenly would not count the same.
+    Without it the rows of a batch that cannot be split evenly would have different weights.
     """
 
     def __init__(self, sampler: Buckets) -> None:
@@ -26,7 +26,7 @@ class Shares(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Compute the share of this process."""
+        """Compute the weight of this process."""
         if trainer.current_epoch != self._epoch:
             self._epoch, self._rows = trainer.current_epoch, self._sampler.rows(trainer.current_epoch)
         counts = self._rows[batch_idx] > 0
@@ -40,13 +40,13 @@ class Shares(pl.Callback):
         self._factor = float(own * trainer.world_size / whole)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:  # noqa: ARG002
-        """Scale what flows back from the loss, which leaves the loss that is logged as it is."""
+        """Scale the gradient of the loss; the logged loss is unchanged."""
         factor = self._factor
         if loss.requires_grad and factor != 1:
             loss.register_hook(lambda gradient: gradient * factor)  # type: ignore[no-untyped-call]
 
 
 def shared(trainer: Any, sampler: Buckets) -> None:
-    """Have the processes of `trainer` train on the batches of `sampler` together."""
+    """Weight the gradients of `trainer` if it has several processes that split the batches of `sampler`."""
     if trainer.world_size > 1:
         trainer.callbacks.insert(0, Shares(sampler))

@@ -1,4 +1,4 @@
-"""The batches of a training set that can be indexed, read before training starts; no random generator is advanced."""
+"""Reads the batches of an indexable training set before training starts, without advancing any random generator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from types import CellType
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ from torch.utils.data.distributed import DistributedSampler
 from torch.utils.data.sampler import SubsetRandomSampler
 
 MOST = 50_000
-"""Rows that are read before training; a larger set is looked at while it is trained on."""
+"""Maximum number of rows that are read before training; larger sets are compared during the first epoch."""
 _CHUNK = 256
 _VISITED = 10_000
-"""Objects of a dataset that are searched for random generators."""
+"""Maximum number of objects of a dataset that are searched for random generators."""
 
 
-def trained_on(loader: Any) -> Sequence[int] | None:
-    """The indices of its dataset that a loader gives in an epoch; None where they are not certain, or too many."""
+def trained_on(loader: object) -> Sequence[int] | None:
+    """The dataset indices that a loader reads in an epoch; None if they are unknown or more than MOST."""
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         return None
     if type(loader.batch_sampler) is not BatchSampler or not hasattr(loader.dataset, "__len__"):
@@ -40,8 +41,8 @@ def trained_on(loader: Any) -> Sequence[int] | None:
     return range(count) if whole or type(sampler) is DistributedSampler else None
 
 
-def batches(loader: DataLoader[Any], indices: Sequence[int]) -> Iterator[Any]:
-    """The rows at `indices` in batches, as the loader collates them. Raises whatever the dataset raises."""
+def batches(loader: DataLoader[Any], indices: Sequence[int]) -> Iterator[object]:
+    """The rows at `indices` in batches, collated by the loader. Raises any exception of the dataset."""
     dataset: Any = loader.dataset
     for start in range(0, len(indices), _CHUNK):
         some = list(indices[start : start + _CHUNK])
@@ -51,60 +52,60 @@ def batches(loader: DataLoader[Any], indices: Sequence[int]) -> Iterator[Any]:
 
 @contextmanager
 def undisturbed(*objects: object) -> Iterator[None]:
-    """Put the global random generators and those that `objects` hold back to where they stood."""
+    """Restore the global random generators, and those reachable from `objects`, on exit."""
     with ExitStack() as stack:
         for restore in _restoring(objects):
             stack.callback(restore)
         states = ExitStack()
         states.enter_context(isolate_rng(include_cuda=torch.cuda.is_initialized()))  # type: ignore[no-untyped-call]
-        # With no exception: that leaves the generators as they are.
+        # Closed without an exception, after which isolate_rng would not restore the generators.
         stack.callback(states.close)
         yield
 
 
 def _restoring(objects: Sequence[object]) -> Iterator[Callable[[], object]]:
-    """What puts each random generator that is reachable from `objects` back to its present state."""
+    """For each random generator reachable from `objects` a function that restores its current state."""
     waiting, seen = list(objects), set[int]()
     while waiting and len(seen) < _VISITED:
-        found = waiting.pop()
-        if id(found) in seen:
+        item = waiting.pop()
+        if id(item) in seen:
             continue
-        seen.add(id(found))
-        match found:
+        seen.add(id(item))
+        match item:
             case torch.Generator():
-                yield partial(found.set_state, found.get_state())
+                yield partial(item.set_state, item.get_state())
             case np.random.RandomState():
-                yield partial(found.set_state, found.get_state())
+                yield partial(item.set_state, item.get_state())
             case np.random.Generator():
-                yield partial(setattr, found.bit_generator, "state", found.bit_generator.state)
+                yield partial(setattr, item.bit_generator, "state", item.bit_generator.state)
             case random.Random():
-                yield partial(found.setstate, found.getstate())
+                yield partial(item.setstate, item.getstate())
             case _:
-                waiting += _held(found)
+                waiting += _held(item)
 
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), np.ndarray, torch.Tensor, type)
 
 
-def _held(found: object) -> list[object]:
-    """What an object of a dataset holds: attributes, items, variables of functions, generators of its module."""
-    if isinstance(found, _PLAIN):
+def _held(item: object) -> list[object]:
+    """The objects that an object refers to: attributes, items, closures, and generators of its module."""
+    if isinstance(item, _PLAIN):
         return []
-    if isinstance(found, Mapping):
-        return list(found.values())[:_VISITED]
-    if isinstance(found, list | tuple | set | frozenset):
-        return list(found)[:_VISITED]
-    held = [*getattr(found, "__dict__", {}).values()]
-    held += [getattr(found, name, None) for name in ("__self__", "__func__", "func", "args", "keywords")]
-    held += [cell.cell_contents for cell in getattr(found, "__closure__", None) or () if _filled(cell)]
-    of_function = getattr(found, "__globals__", None)
-    module = sys.modules.get(type(found).__module__)
+    if isinstance(item, Mapping):
+        return list(item.values())[:_VISITED]
+    if isinstance(item, list | tuple | set | frozenset):
+        return list(item)[:_VISITED]
+    held = [*getattr(item, "__dict__", {}).values()]
+    held += [getattr(item, name, None) for name in ("__self__", "__func__", "func", "args", "keywords")]
+    held += [cell.cell_contents for cell in getattr(item, "__closure__", None) or () if _filled(cell)]
+    of_function = getattr(item, "__globals__", None)
+    module = sys.modules.get(type(item).__module__)
     scopes = [of_function or {}, getattr(module, "__dict__", {})]
     kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
     return held + [value for scope in scopes for value in list(scope.values()) if isinstance(value, kinds)]
 
 
-def _filled(cell: Any) -> bool:
+def _filled(cell: CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

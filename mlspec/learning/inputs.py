@@ -1,4 +1,4 @@
-"""Rows as a model's `forward` gets them: which of two sets are equal, and whether both come from one preparation."""
+"""Preprocessed rows as inputs of `forward`: equality of rows, and whether two sets have the same preprocessing."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ from mlspec.runtime.preprocess.base import Array
 
 PADDED = ("input_ids", "attention_mask", "token_type_ids")
 SAMPLE = 2000
-"""Rows that statistics are computed of, spread over all."""
+"""Maximum number of rows of which statistics are computed."""
 STEP = 1e-4
-"""Parts of a standard deviation that two equal numbers may differ by: many times what float32 rounds off."""
+"""Tolerance of equal numbers, in standard deviations: far above the rounding errors of float32."""
 SHIFT, RATIO = 3.0, 4.0
-"""Standard deviations between two means, and the factor between two spreads, from which on two columns differ.
+"""Two columns differ if their means are SHIFT standard deviations apart, or their standard deviations by RATIO.
 
-One batch may be sorted by class or augmented, which moves a mean by one or two; raw values lie far beyond.
+A batch that is sorted by class or augmented shifts the mean by one or two; raw values are much further away.
 """
 FEW = 8
-"""Rows below which a batch has no spread that can be compared."""
+"""Minimum number of rows for comparing standard deviations."""
 NEGATIVE = 0.25
-"""Share of negative numbers on one side where the other side has none: standardised against 0..1."""
+"""Share of negative numbers on one side, if the other has none, from which on they differ: standardised or 0..1."""
 STRANGE = 0.05
-"""Share of category indices that evaluation never has, from which on the numbering is another."""
+"""Share of category indices that do not occur in evaluation, above which the encoding differs."""
 COMMON = 0.2
-"""Share of tokens or categories that two sets have in common at least."""
+"""Minimum share of tokens or categories that two sets have in common."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """Some rows' inputs, without padding, in the precision that `forward` gets."""
+class PreparedRows:
+    """The inputs of some rows, without padding, in the precision of `forward`."""
 
     features: Sequence[Feature]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the inputs, sorted."""
+        """The names of the inputs, sorted."""
         return tuple(sorted(self.features[0])) if self.features else ()
 
-    def only(self, name: str) -> Given:
-        """The same rows with one input."""
-        return Given([{name: feature[name]} for feature in self.features])
+    def only(self, name: str) -> PreparedRows:
+        """The same rows with only one input."""
+        return PreparedRows([{name: feature[name]} for feature in self.features])
 
     @cached_property
     def sample(self) -> Sequence[Feature]:
-        """At most SAMPLE rows, spread over all."""
+        """At most about SAMPLE rows, evenly spaced."""
         return self.features[:: max(1, len(self.features) // SAMPLE)]
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of one row; None where rows differ."""
+        """The shape of one row; None if the rows differ."""
         shapes = {feature[name].shape for feature in self.sample}
         return shapes.pop() if len(shapes) == 1 and name not in PADDED else None
 
     def column(self, name: str) -> Sequence[Array]:
-        """The arrays of one input."""
+        """The arrays of one input, for the sampled rows."""
         return [feature[name] for feature in self.sample]
 
     def columns(self, name: str) -> Array:
-        """Values by quantity [n, columns]: a column a number or category, a channel of a picture, or all tokens."""
+        """The values [n, columns]: one column for each number, category or image channel, or one for all tokens."""
         shape = self.shape(name)
         if shape is None:
             return _flat(self.column(name))[:, None]
@@ -75,22 +75,22 @@ class Given:
         return stacked.reshape(len(stacked), -1)
 
     def steps(self) -> dict[str, Array]:
-        """For each input of numbers, the difference below which two values are equal."""
-        found = {}
+        """For each float input the tolerance of equal values."""
+        steps = {}
         for name in self.names:
             if self.features[0][name].dtype.kind == "f":
                 arrays = self.column(name)
                 with np.errstate(all="ignore"):
                     alike = len({array.shape for array in arrays}) == 1
-                    # Rows that differ in length have no columns: one step for all their values.
+                    # Rows of different length have no columns: one tolerance for all values.
                     stacked = (np.stack if alike else _flat)(arrays).astype(np.float64)
                     spread = np.nan_to_num(_nan(np.nanstd, stacked))
                     least = np.maximum(1.0, np.nan_to_num(np.abs(_nan(np.nanmean, stacked))))
-                found[name] = STEP * np.where(spread > 0, spread, least)
-        return found
+                steps[name] = STEP * np.where(spread > 0, spread, least)
+        return steps
 
     def keys(self, steps: Mapping[str, Array]) -> list[bytes]:
-        """A digest of each row, the same for rows that are equal up to `steps`."""
+        """A digest of each row, equal for rows that are equal within the tolerances `steps`."""
         return [_key(feature, self.names, steps) for feature in self.features]
 
     def described(self, name: str) -> str:
@@ -105,31 +105,31 @@ class Given:
 
 
 def _flat(arrays: Sequence[Array]) -> Array:
-    """All values one behind the other."""
+    """All values, concatenated."""
     return np.concatenate([array.reshape(-1) for array in arrays])
 
 
 def _nan(take: object, values: Array) -> Array:
-    """A statistic along the rows that leaves out NaN; NaN where there is nothing else."""
+    """A statistic along the rows that ignores NaN; NaN if all values are NaN."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found: Array = take(values, axis=0)  # type: ignore[operator]
-        return found
+        statistic: Array = take(values, axis=0)  # type: ignore[operator]
+        return statistic
 
 
-def of_tensors(inputs: Mapping[str, Tensor]) -> Given:
-    """The rows of a batch."""
+def of_tensors(inputs: Mapping[str, Tensor]) -> PreparedRows:
+    """The rows of a batch, without the padding of tokens."""
     arrays = {name: _plain(tensor) for name, tensor in inputs.items()}
     rows = min((len(array) for array in arrays.values() if array.ndim), default=0)
     mask = arrays.get("attention_mask")
     lengths = None if mask is None or mask.ndim != 2 else (mask != 0).sum(axis=1)
-    return Given([_row(arrays, row, None if lengths is None else int(lengths[row])) for row in range(rows)])
+    return PreparedRows([_row(arrays, row, None if lengths is None else int(lengths[row])) for row in range(rows)])
 
 
 def trimmed(features: Sequence[Feature], varying: Sequence[str]) -> Sequence[Feature]:
-    """The same rows without zeros at the end of the inputs that differ in length: they may be padding."""
+    """The same rows without trailing zeros in the inputs `varying` in length: they may be padding."""
     return (
         [{**row, **{name: _trimmed(row[name]) for name in varying if name in row}} for row in features]
         if varying
@@ -153,15 +153,15 @@ def _row(arrays: Mapping[str, Array], row: int, length: int | None) -> Feature:
 
 def _plain(tensor: Tensor) -> Array:
     # numpy has no bfloat16.
-    found = tensor.detach().cpu()
-    array: Array = np.atleast_1d((found.float() if found.dtype == torch.bfloat16 else found).numpy())
+    values = tensor.detach().cpu()
+    array: Array = np.atleast_1d((values.float() if values.dtype == torch.bfloat16 else values).numpy())
     return array
 
 
-def rounded(features: Iterable[Feature], kinds: Mapping[str, torch.dtype]) -> Given:
-    """Rows with numbers in the precision that a batch has them in."""
+def rounded(features: Iterable[Feature], kinds: Mapping[str, torch.dtype]) -> PreparedRows:
+    """Rows with numbers in the precision of a batch."""
     low = {name: kind for name, kind in kinds.items() if kind in (torch.float16, torch.bfloat16)}
-    return Given(
+    return PreparedRows(
         [
             {n: _plain(torch.from_numpy(a).to(low[n])).reshape(a.shape) if n in low else a for n, a in row.items()}
             for row in features
@@ -184,20 +184,20 @@ def _key(feature: Feature, names: Sequence[str], steps: Mapping[str, Array]) -> 
     return digest.digest()
 
 
-def in_part(training: Given, evaluation: Given, steps: Mapping[str, Array], same: float) -> list[str]:
-    """The inputs that differ where rows are equal in their numbers alone: another order of categories, say."""
+def in_part(training: PreparedRows, evaluation: PreparedRows, steps: Mapping[str, Array], same: float) -> list[str]:
+    """The inputs that differ if rows are equal only in their numbers, for example by the order of categories."""
     numbers = [name for name in training.names if name in steps]
     equal = [n for n in numbers if share_known(training.only(n).keys(steps), evaluation.only(n).keys(steps)) >= same]
     return [name for name in training.names if name not in equal] if equal else []
 
 
-def differing(training: Given, evaluation: Given) -> list[str]:
-    """Names of the inputs whose kind, shape or values cannot come from one preparation."""
+def differing(training: PreparedRows, evaluation: PreparedRows) -> list[str]:
+    """The names of the inputs whose dtype, shape or values show different preprocessing."""
     names = sorted({*training.names, *evaluation.names})
     return [name for name in names if _differs(name, training, evaluation)]
 
 
-def _differs(name: str, training: Given, evaluation: Given) -> bool:
+def _differs(name: str, training: PreparedRows, evaluation: PreparedRows) -> bool:
     if name not in training.names or name not in evaluation.names:
         return True
     one, other = (given.features[0][name] for given in (training, evaluation))
@@ -221,7 +221,7 @@ def _kind(array: Array) -> str:
 
 
 def _numbers_differ(training: Array, evaluation: Array) -> bool:
-    """Whether one column of numbers lies elsewhere, spreads otherwise, or has another sign."""
+    """Whether two columns of numbers differ in mean, standard deviation, sign or missing values."""
     missing = np.isnan(training).any() and not np.isnan(evaluation).any()
     one, other = (v[np.isfinite(v)].astype(np.float64) for v in (training, evaluation))
     if missing or not one.size or not other.size:
@@ -239,19 +239,19 @@ def _numbers_differ(training: Array, evaluation: Array) -> bool:
 
 
 def _categories_differ(training: Array, evaluation: Array) -> bool:
-    """Whether a column has indices that no row of evaluation has: another numbering, one that starts at 0, say."""
+    """Whether a column has indices that do not occur in evaluation, as with another encoding."""
     strange = float((~np.isin(training, evaluation)).mean())
     return strange > STRANGE or _counts_differ(training, evaluation)
 
 
 def _counts_differ(training: Array, evaluation: Array) -> bool:
-    """Whether two columns of tokens or categories have hardly a value in common."""
+    """Whether two columns of tokens or categories have few values in common."""
     one, other = Counter(training.tolist()), Counter(evaluation.tolist())
     shared = sum(min(one[v] / training.size, other[v] / evaluation.size) for v in one)
     return shared < COMMON
 
 
 def share_known(keys: Sequence[bytes], known: Iterable[bytes]) -> float:
-    """Which share of rows is among those that are known."""
+    """The share of rows that are in `known`, from 0 to 1."""
     among = frozenset(known)
     return sum(key in among for key in keys) / max(1, len(keys))

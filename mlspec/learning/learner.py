@@ -1,4 +1,4 @@
-"""The LightningModule around mlspec's own networks: loss, metrics, optimizer."""
+"""The LightningModule for mlspec's networks: loss, metrics, optimizer."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Learner(pl.LightningModule):
         self.network = network
         self.settings = train
         self.classes = task == "classification"
-        # No buffers: precision bf16-true would round both to eight bits.
+        # Not buffers: precision bf16-true would round them to eight bits.
         self.weights = weights
         self.sums = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
         self.metrics = metrics
         self.counts = True
-        """Whether this process's rows of the batch are no other's: with fewer rows than processes they are."""
+        """Whether the rows of this process count: with fewer rows than processes some processes only repeat rows."""
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
-        found: Tensor = self.network(**inputs)
-        return found
+        logits: Tensor = self.network(**inputs)
+        return logits
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of a batch."""
@@ -60,7 +60,7 @@ class Learner(pl.LightningModule):
         self.metrics.update(logits.float(), targets)
 
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of all rows and what to divide it by, in float32 at least."""
+        """The summed loss of all rows and the divisor of the mean, at least in float32."""
         values = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self.classes:
             weights = None if self.weights is None else self.weights.to(values)
@@ -70,17 +70,17 @@ class Learner(pl.LightningModule):
         return total, values.new_tensor(len(targets))
 
     def weight(self, targets: Tensor) -> Tensor:
-        """What the loss of these rows is divided by: their number, or the sum of their labels' weights."""
+        """The divisor of the loss of these rows: their number, or the sum of the class weights."""
         rows = torch.tensor(float(len(targets)), device=targets.device)
         return rows if self.weights is None else self.weights.to(targets.device)[targets].sum()
 
     def _add(self, split: str, total: Tensor, weight: Tensor) -> None:
-        """Sum in Python's float64. Lightning's own mean starts anew where a killed run resumes."""
+        """Add to the sums in float64. Lightning's own mean restarts when a run resumes."""
         for at, value in enumerate((total, weight)):
             self.sums[split][at] += float(value.detach())
 
     def _log_mean(self, split: str) -> None:
-        """Log the mean loss over the rows of all processes and start anew."""
+        """Log the mean loss over the rows of all processes, and reset the sums."""
         sums = torch.tensor(self.sums[split], dtype=torch.float32, device=self.device)
         if self.trainer.world_size > 1:
             sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
@@ -88,18 +88,18 @@ class Learner(pl.LightningModule):
         self.sums[split] = [0.0, 0.0]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of a half epoch: of several processes the mean, since each of them loads the same file."""
+        """Save the sums of an unfinished epoch; of several processes the mean, since each loads the same file."""
         reduce = self.trainer.strategy.reduce
         sums = {split: torch.tensor(values, device=self.device) for split, values in self.sums.items()}
         many = self.trainer.world_size > 1
         checkpoint["sums"] = {s: reduce(v, reduce_op="mean").tolist() for s, v in sums.items()} if many else self.sums
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The sums of the half epoch before the kill."""
+        """Restore the sums of the interrupted epoch."""
         self.sums = {split: list(values) for split, values in checkpoint["sums"].items()}
 
     def _scaled(self, values: Tensor) -> Tensor:
-        """Numbers in units of their spread, so that learning rates mean the same whatever the unit is."""
+        """Values in standard deviations of the target, so that the learning rate does not depend on its unit."""
         scale = getattr(self.network, "scale", None)
         return values if scale is None else values / scale
 
@@ -110,5 +110,5 @@ class Learner(pl.LightningModule):
         self.metrics.reset()
 
     def configure_optimizers(self) -> Any:
-        """What the spec's `train` section asks for."""
+        """The optimizer and schedule of the `train` section."""
         return optimizers(self.network, self.settings, int(self.trainer.estimated_stepping_batches))

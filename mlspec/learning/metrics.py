@@ -1,6 +1,6 @@
 """Logits and targets to metrics by name, through torchmetrics (https://lightning.ai/docs/torchmetrics, version 1).
 
-Training, evaluation and export compute them here, and so alike.
+Training, evaluation and export all compute their metrics here.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class Classified:
 
     @property
     def classes(self) -> int:
-        """How many labels there are."""
+        """The number of labels."""
         return self.probabilities.shape[1]
 
 
 def classified(logits: Tensor, target: Tensor, average: Average | None = None, threshold: float = 0.5) -> Classified:
-    """Read logits [B, C] as a classification.
+    """Convert logits [B, C] to predictions.
 
-    With two labels the second is predicted from a probability of `threshold` on, and `average` is by default that
-    label's own ("binary"); with more labels the likeliest is predicted, and the default is the mean over labels.
+    With two labels the second is predicted if its probability is at least `threshold`, and the default `average` is
+    "binary"; with more labels the most probable one is predicted, and the default is "macro".
     """
     probabilities = torch.softmax(logits.double(), dim=1)
     two = probabilities.shape[1] == 2
-    # With even odds the first label wins, in argmax as in serving; so the common threshold is left to argmax.
+    # For equal probabilities argmax predicts the first label, as serving does; hence argmax for threshold 0.5.
     at_threshold = two and threshold != 0.5
     predicted = (probabilities[:, 1] >= threshold).long() if at_threshold else probabilities.argmax(dim=1)
     return Classified(probabilities, predicted, target.long(), average or ("binary" if two else "macro"))
@@ -61,9 +61,9 @@ def scores(
     average: Average | None = None,
     threshold: float = 0.5,
 ) -> dict[str, float | None]:
-    """Each metric of `names` for logits [B, C] (or values [B]) and targets [B]; None where it is not defined.
+    """Each metric of `names` for logits [B, C] (or values [B]) and targets [B]; None if it is undefined.
 
-    A correlation of constants, or a ranking where all rows are of one class, has no value.
+    Undefined are for example a correlation of constants, and AUROC if all rows have the same class.
     """
     if task == "regression":
         values, truth = outputs.double().reshape(-1), target.double().reshape(-1)
@@ -71,33 +71,35 @@ def scores(
     return of_classified(names, classified(outputs, target, average, threshold))
 
 
-def of_classified(names: Iterable[str], found: Classified) -> dict[str, float | None]:
-    """Each metric of `names` for predictions already read."""
-    return {name: _number(_CLASSIFICATION[name], found) for name in names}
+def of_classified(names: Iterable[str], predictions: Classified) -> dict[str, float | None]:
+    """Each metric of `names` for these predictions; None if it is undefined."""
+    return {name: _number(_CLASSIFICATION[name], predictions) for name in names}
 
 
-def per_class(found: Classified) -> list[dict[str, float | int | None]]:
-    """Precision, recall, F1 and support of each label, in order. None: never predicted, or never there."""
-    predicted = torch.bincount(found.predicted, minlength=found.classes).tolist()
-    support = torch.bincount(found.target, minlength=found.classes).tolist()
-    right = torch.bincount(found.target[found.predicted == found.target], minlength=found.classes).tolist()
+def per_class(predictions: Classified) -> list[dict[str, float | int | None]]:
+    """Precision, recall, F1 and support of each label, in order; None if never predicted or never in the target."""
+    predicted = torch.bincount(predictions.predicted, minlength=predictions.classes).tolist()
+    support = torch.bincount(predictions.target, minlength=predictions.classes).tolist()
+    right = torch.bincount(
+        predictions.target[predictions.predicted == predictions.target], minlength=predictions.classes
+    ).tolist()
     return [
         {
             "precision": hit / named if named else None,
-            "recall": hit / there if there else None,
-            "f1": 2 * hit / (named + there) if named + there else None,
-            "support": there,
+            "recall": hit / actual if actual else None,
+            "f1": 2 * hit / (named + actual) if named + actual else None,
+            "support": actual,
         }
-        for hit, named, there in zip(right, predicted, support, strict=True)
+        for hit, named, actual in zip(right, predicted, support, strict=True)
     ]
 
 
 def _number(compute: Callable[..., Tensor], *arguments: object) -> float | None:
     with warnings.catch_warnings():
-        # torchmetrics warns where a class is absent; that shows in the supports.
+        # torchmetrics warns about absent classes; the support shows them.
         warnings.simplefilter("ignore")
         value = float(compute(*arguments))
-    # Parts of torchmetrics count in float32: beyond six digits lies dust, and an AUROC of 1.0000001.
+    # Parts of torchmetrics compute in float32: only six digits are significant, and an AUROC may be 1.0000001.
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
@@ -105,9 +107,9 @@ NOTHING: Final = torch.tensor(torch.nan)
 
 
 def _distinct(values: Tensor) -> Tensor:
-    """The different values, in order."""
-    found: Tensor = torch.unique(values)
-    return found
+    """The distinct values, sorted."""
+    distinct: Tensor = torch.unique(values)
+    return distinct
 
 
 def _averaged(name: Literal["f1_score", "precision", "recall"]) -> Callable[[Classified], Tensor]:
@@ -124,7 +126,7 @@ def _averaged(name: Literal["f1_score", "precision", "recall"]) -> Callable[[Cla
 
 
 def _agreement(compute: Callable[..., Tensor]) -> Callable[[Classified], Tensor]:
-    """`compute`, or 0 where predictions or targets are all of one label: nothing beyond chance can be seen there."""
+    """`compute`, or 0 if all predictions or all targets have one label: the agreement is that of chance."""
 
     def guarded(c: Classified) -> Tensor:
         varied = min(len(_distinct(c.predicted)), len(_distinct(c.target))) > 1
@@ -140,7 +142,7 @@ def _balanced(c: Classified) -> Tensor:
 
 
 def _ranked(name: Literal["auroc", "average_precision"]) -> Callable[[Classified], Tensor]:
-    """Two labels: how well the second is ranked. More: each label against the rest, the mean of those that occur."""
+    """The ranking metric of the second of two labels; with more, one-vs-rest averaged over the labels that occur."""
 
     def compute(c: Classified) -> Tensor:
         present = _distinct(c.target)
@@ -161,7 +163,7 @@ def _log_loss(c: Classified) -> Tensor:
 
 
 def _varied(compute: Callable[..., Tensor], least: int = 2) -> Callable[[Tensor, Tensor], Tensor]:
-    """`compute` where there are rows enough and the target varies."""
+    """`compute` if there are at least `least` rows and the target varies; else NaN."""
     return lambda values, truth: (
         compute(values, truth) if len(truth) >= least and len(_distinct(truth)) > 1 else NOTHING
     )
@@ -194,7 +196,7 @@ _REGRESSION: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 class Scores(torchmetrics.Metric):
-    """The metrics of a whole split, for a training loop: keeps every batch, on all devices, until they are computed."""
+    """The metrics of a whole split in a training loop: stores every batch of all devices until `compute`."""
 
     full_state_update = False
 
@@ -214,8 +216,8 @@ class Scores(torchmetrics.Metric):
         self.targets.append(targets)
 
     def compute(self) -> dict[str, float]:
-        """Each metric by name; NaN where it is not defined."""
+        """Each metric by name; NaN if it is undefined."""
         # On the CPU: not every accelerator has float64.
-        outputs, targets = (dim_zero_cat(found).cpu() for found in (self.outputs, self.targets))
-        found = scores(self.task, self.names, outputs, targets, average=self.average, threshold=self.threshold)
-        return {name: math.nan if value is None else value for name, value in found.items()}
+        outputs, targets = (dim_zero_cat(values).cpu() for values in (self.outputs, self.targets))
+        values = scores(self.task, self.names, outputs, targets, average=self.average, threshold=self.threshold)
+        return {name: math.nan if value is None else value for name, value in values.items()}

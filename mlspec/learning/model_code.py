@@ -1,4 +1,4 @@
-"""The user's model code as a checkpoint was trained with it, and whether it is still the same."""
+"""Digests of the user's model code, to detect that it changed after a checkpoint was trained."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlspec.source.module_imports import Imports
 
 
 def digests(model: Custom, root: Path) -> dict[str, list[str]]:
-    """Each file that loading `model.class` loads, with the digest of its bytes and that of its syntax tree."""
+    """Each file that importing `model.class` loads, with the digests of its bytes and of its syntax tree."""
     return {path: _digests(root / path) for path in Imports(root).of_modules([model.class_.partition(":")[0]])}
 
 
 def changed(trained: Mapping[str, Sequence[str]], root: Path) -> list[str]:
-    """The files that no longer do what they did: one with other comments or another layout still does."""
+    """The files whose code has changed; changes of comments and layout do not count."""
     return [path for path, digests in trained.items() if not set(digests) & set(_digests(root / path))]
 
 
@@ -27,7 +27,7 @@ def _digests(file: Path) -> list[str]:
     except OSError:
         return []
     try:
-        tree = ast.dump(ast.parse(text)).encode()  # differs between versions of Python, hence the bytes as well
+        tree = ast.dump(ast.parse(text)).encode()  # differs between Python versions, hence also the bytes
     except (SyntaxError, ValueError, RecursionError):
         tree = text
-    return [hashlib.sha256(found).hexdigest() for found in (text, tree)]
+    return [hashlib.sha256(content).hexdigest() for content in (text, tree)]

@@ -1,4 +1,4 @@
-"""mlspec's own networks. `forward(**inputs)` takes the preprocessing's arrays and gives logits [B, classes] or [B]."""
+"""mlspec's networks. `forward(**inputs)` takes the preprocessed arrays and returns logits [B, classes] or [B]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class ImageNetwork(nn.Module):
-    """Convolutions, each followed by normalisation and a halving; then the average of each half of the picture."""
+    """Convolutions, each with batch normalisation, ReLU and max pooling; then two dense layers."""
 
     def __init__(
         self, shape: Sequence[int], channels: Sequence[int], hidden: int, outputs: int, dropout: float
@@ -19,12 +19,12 @@ class ImageNetwork(nn.Module):
         inputs, height, width = shape
         layers: list[nn.Module] = []
         self.narrowest = height * width
-        """Pixels of the smallest picture that is normalised."""
-        for made in channels:
+        """Pixels of the smallest feature map with batch normalisation."""
+        for filters in channels:
             self.narrowest = height * width
-            layers += [nn.Conv2d(inputs, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
             layers += [nn.MaxPool2d(2, ceil_mode=True)]
-            inputs, height, width = made, -(-height // 2), -(-width // 2)
+            inputs, height, width = filters, -(-height // 2), -(-width // 2)
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -36,12 +36,12 @@ class ImageNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """`pixels` float32 [B, C, H, W] to logits [B, classes]."""
-        found: Tensor = self.head(self.body(pixels))
-        return found
+        logits: Tensor = self.head(self.body(pixels))
+        return logits
 
 
 class TabularNetwork(nn.Module):
-    """Numbers beside embeddings of categories, through a few dense layers."""
+    """Numbers and embeddings of categories, followed by dense layers."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class TabularNetwork(nn.Module):
             width = size
         self.body = nn.Sequential(*layers, nn.Linear(width, max(outputs, 1)))
         if outputs == 0:
-            # Mean and spread of the target: the layers learn a number near 1 whatever the unit is.
+            # Mean and standard deviation of the target: the layers learn a standardised target.
             self.register_buffer("shift", torch.zeros(()))
             self.register_buffer("scale", torch.ones(()))
             self.shift: Tensor
             self.scale: Tensor
 
     def learn_unit(self, targets: Tensor) -> None:
-        """Take mean and spread from the training targets [N]."""
+        """Set mean and standard deviation from the training targets [N]."""
         self.shift.copy_(targets.double().mean())
         spread = targets.double().std(correction=0)
         self.scale.copy_(spread if spread > 0 else torch.ones(()))
@@ -79,12 +79,12 @@ class TabularNetwork(nn.Module):
         parts = [] if numbers is None else [numbers]
         if categories is not None:
             parts += [embed(categories[:, index]) for index, embed in enumerate(self.embeddings)]
-        found: Tensor = self.body(torch.cat(parts, dim=1))
-        return found.squeeze(1) * self.scale + self.shift if self.outputs == 0 else found
+        logits: Tensor = self.body(torch.cat(parts, dim=1))
+        return logits.squeeze(1) * self.scale + self.shift if self.outputs == 0 else logits
 
 
 class TextNetwork(nn.Module):
-    """A small transformer encoder, its token states averaged."""
+    """A small transformer encoder with mean pooling and a linear head."""
 
     def __init__(
         self, vocab: int, max_length: int, hidden: int, layers: int, heads: int, outputs: int, dropout: float
@@ -101,8 +101,8 @@ class TextNetwork(nn.Module):
         state = self.tokens(input_ids) + self.places.weight[: input_ids.shape[1]]
         for block in self.blocks:
             state = block(state, attention_mask)
-        found: Tensor = self.head(mean(self.norm(state), attention_mask))
-        return found
+        logits: Tensor = self.head(mean(self.norm(state), attention_mask))
+        return logits
 
 
 class _Block(nn.Module):
@@ -123,12 +123,12 @@ class _Block(nn.Module):
         allowed = (mask > 0)[:, None, None, :]
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         state = state + self.drop(self.out(seen.transpose(1, 2).reshape(batch, length, hidden)))
-        found: Tensor = state + self.drop(self.dense(self.after(state)))
-        return found
+        output: Tensor = state + self.drop(self.dense(self.after(state)))
+        return output
 
 
 class PretrainedNetwork(nn.Module):
-    """A transformers encoder, its token states averaged, and a linear head."""
+    """A transformers encoder with mean pooling and a linear head."""
 
     def __init__(self, encoder: nn.Module, hidden: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -136,14 +136,14 @@ class PretrainedNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """`input_ids`, `attention_mask` and where it has them `token_type_ids` int64 [B, L] to logits [B, classes]."""
+        """`input_ids`, `attention_mask` and optional `token_type_ids` int64 [B, L] to logits [B, classes]."""
         more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         state = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
-        found: Tensor = self.head(mean(state, attention_mask))
-        return found
+        logits: Tensor = self.head(mean(state, attention_mask))
+        return logits
 
 
 def mean(state: Tensor, mask: Tensor) -> Tensor:
-    """The mean of the states [B, L, H] that the mask [B, L] does not hide."""
+    """The mean [B, H] of the states [B, L, H] at which the mask [B, L] is 1."""
     weights = mask.unsqueeze(-1).to(state.dtype)
     return (state * weights).sum(1) / weights.sum(1).clamp(min=1e-9)

@@ -11,29 +11,31 @@ from torch import nn
 from mlspec.sections.train import TrainSpec
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
-"""Shares of the highest rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""
+"""Factors of the maximum rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""
 
 
 def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, Any]:
-    """What Lightning's `configure_optimizers` gives back; `steps` is the number of optimizer steps of the whole run."""
+    """The return value of `configure_optimizers`; `steps` is the number of optimizer steps of the whole run."""
     settings = train.optimizer
-    # Biases and norms are not decayed: they hold no capacity to take away (Loshchilov & Hutter 2019, and common use).
+    # No weight decay for biases and normalisation parameters, as is common practice.
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if settings.type == "sgd":
-        made: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
     else:
-        made = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
+        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
     share = train.schedule.warmup or (0.3 if train.schedule.type == "one-cycle" else 0.0)
     warmup = round(share * steps)
-    schedule = torch.optim.lr_scheduler.LambdaLR(made, lambda step: factor(train.schedule.type, step, warmup, steps))
-    return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: factor(train.schedule.type, step, warmup, steps)
+    )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def factor(kind: str, step: int, warmup: int, steps: int) -> float:
-    """What the learning rate is multiplied with at `step` of `steps`."""
+    """The factor of the learning rate at `step` of `steps`."""
     if kind == "one-cycle" and step < warmup:
         return _between(ONE_CYCLE_START, 1.0, step / warmup)
     if step < warmup:
@@ -51,5 +53,5 @@ def factor(kind: str, step: int, warmup: int, steps: int) -> float:
 
 
 def _between(start: float, end: float, done: float) -> float:
-    """From start to end along half a cosine."""
+    """Cosine interpolation from `start` to `end`; `done` is from 0 to 1."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))

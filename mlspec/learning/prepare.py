@@ -1,4 +1,4 @@
-"""Fitting the preprocessing on the training split."""
+"""Fits the preprocessing on the training split, or loads it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifi
 
 
 def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: Path) -> tuple[Preprocess, int]:
-    """The preprocessing in `folder`, fitted if it is not there yet, and the size of its vocabulary (0 without text)."""
+    """The preprocessing in `folder`, fitted if it does not exist, and its vocabulary size (0 without text).
+
+    Raises StageError if the training data is missing or the preprocessing cannot be fitted.
+    """
     marker, inputs = folder / "fitted", schema.to_json()["inputs"]
     if not marker.exists():
         path = data / "train.parquet"
         if not path.exists():
-            raise StageError("there is no training data", help="run the data stage first: mlspec apply --until data")
+            raise StageError(f"training data not found: {path}", help="run the data stage: mlspec apply --until data")
         table = pq.read_table(path, columns=list(inputs))
         if isinstance(model, Custom) and isinstance(model.preprocess, Preprocessing):
             custom_preprocess.fit(model.preprocess, table.to_pylist(), inputs, folder, root, data)
             marker.touch()
-            return kept(folder), 0
-        given: Path | None = None
+            return load_fitted(folder), 0
+        tokenizer_file: Path | None = None
         names: tuple[str, ...] = ("input_ids", "attention_mask")
         if isinstance(model, TextClassifier) and model.pretrained is not None:
-            given, names = tokenizer(model.pretrained, root, folder)
+            tokenizer_file, names = tokenizer(model.pretrained, root, folder)
         sizes = model if isinstance(model, TextClassifier | Custom) else None
         fit(
             {name: table[name].to_pylist() for name in inputs},
             inputs,
             folder,
-            tokenizer=given,
+            tokenizer=tokenizer_file,
             names=names,
             max_length=sizes.max_length if sizes else 128,
             vocab_size=sizes.vocab_size if sizes else 8000,
@@ -50,11 +53,11 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
     members = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))["members"]
     text = any(member["kind"] == "text" for member in members)
     vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() if text else 0
-    return kept(folder), int(vocab)
+    return load_fitted(folder), int(vocab)
 
 
-def kept(folder: Path) -> Preprocess:
-    """The preprocessing in `folder`. Raises StageError where it cannot be loaded."""
+def load_fitted(folder: Path) -> Preprocess:
+    """The fitted preprocessing in `folder`. Raises StageError if it cannot be loaded."""
     try:
         return load(folder)
     except BundleError as error:

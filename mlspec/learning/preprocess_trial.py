@@ -1,4 +1,4 @@
-"""Tries a preprocessing class of the project: does what it makes of a row depend on that row and its state alone?"""
+"""Checks the user's preprocessing class: the result for a row may depend only on that row and the fitted state."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mlspec.errors import StageError
 from mlspec.learning.split_rows import origin, refused
 from mlspec.runtime.preprocess.base import Array, Row
 from mlspec.runtime.preprocess.bundle_errors import BadRow
-from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, Caller, Own, described
+from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, Caller, CustomPreprocess, described
 
 SAMPLE = 64
-"""Rows that are prepared one by one and together."""
+"""Maximum number of rows that are preprocessed one by one and in a batch."""
 _NEAR = 1e-4
-"""Parts of the largest value that two results of the same row may differ by."""
+"""Tolerance between two results of the same row, relative to the largest value."""
 
 Arrays = Mapping[str, Array]
 T = TypeVar("T")
 
 
 def located(data: Path, function: Callable[[], T]) -> T:
-    """What the function returns; a training row that cannot be prepared is a StageError with its place."""
+    """The result of the function. Raises StageError with the place of a training row that cannot be preprocessed."""
     try:
         return function()
     except BadRow as error:
@@ -35,7 +35,7 @@ def located(data: Path, function: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class Trial:
-    """The class as it was fitted, and the training rows."""
+    """The fitted class, the training rows, and the folder of the data."""
 
     caller: Caller
     rows: Sequence[Row]
@@ -43,12 +43,12 @@ class Trial:
 
     @property
     def numbers(self) -> list[int]:
-        """Rows that are tried one by one, spread over all."""
+        """The numbers of the sampled rows, evenly spaced."""
         count = min(len(self.rows), SAMPLE)
         return [at * len(self.rows) // count for at in range(count)]
 
     def outputs(self) -> dict[str, dict[str, Any]]:
-        """The dtype and the shape of a row of each array. Raises StageError where they depend on the batch."""
+        """The dtype and the row shape of each array. Raises StageError if the results depend on the batch."""
         alone = [self._arrays(self.caller, [number]) for number in self.numbers]
         together = self._arrays(self.caller, self.numbers)
         every = range(len(self.rows))
@@ -59,27 +59,27 @@ class Trial:
             if set(other) != set(forms[0]):
                 one, two = (", ".join(sorted(names)) for names in (forms[0], other))
                 help = "return the same names for every row"
-                raise StageError(f"{self.caller.who} returned {one} for one row and {two} for others", help=help)
-        found = {name: self._form(name, {form[name] for form in forms}) for name in forms[0]}
+                raise StageError(f"{self.caller.who} returned {one} for one row but {two} for others", help=help)
+        forms_of = {name: self._form(name, {form[name] for form in forms}) for name in forms[0]}
         for at, single in enumerate(alone):
-            self._compare(found, at, Result("in a batch", together), Result("alone", single, 0), _ALONE)
+            self._compare(forms_of, at, Result("in a batch", together), Result("alone", single, 0), _ALONE)
         again = Result("the first time", together), Result("the second time", self._arrays(self.caller, self.numbers))
         for at in range(len(alone)):
-            self._compare(found, at, *again, _ALONE)
-        return found
+            self._compare(forms_of, at, *again, _ALONE)
+        return forms_of
 
-    def same(self, loaded: Own) -> None:
-        """Raise StageError where an object of the saved state prepares a row otherwise than the fitted one."""
+    def same(self, loaded: CustomPreprocess) -> None:
+        """Raise StageError if an object restored from the saved state preprocesses a row differently."""
         fitted, again = (self._arrays(caller, self.numbers) for caller in (self.caller, loaded.caller))
         if set(fitted) != set(again):
             names = ", ".join(sorted(again))
-            raise StageError(f"{self.caller.who} returns other names after restore: {names}", help=_RESTORED)
+            raise StageError(f"{self.caller.who} returns different names after restore: {names}", help=_RESTORED)
         for at in range(len(self.numbers)):
             results = Result("after fit", fitted), Result("after restore", again)
             self._compare(loaded.outputs, at, *results, _RESTORED)
 
     def _arrays(self, caller: Caller, numbers: Sequence[int]) -> Arrays:
-        """What the class returns for these rows; where it fails, the row that it fails on is named."""
+        """The arrays that the class returns for these rows. Raises StageError with the row on which it fails."""
 
         def each() -> Arrays:
             try:
@@ -96,15 +96,15 @@ class Trial:
         ends = {shape[1:] for shape in shapes}
         if len(dtypes) > 1 or (len(shapes) > 1 and (len(ends) > 1 or () in shapes)):
             shown = " and ".join(sorted({described(*form) for form in forms})[:2])
-            help = "only the first size of a row (the length of a sequence) may differ, and all rows have one dtype"
-            raise StageError(f"{self.caller.who} returned `{name}` as {shown} a row", help=help)
+            help = "return one dtype for all rows, and shapes that differ at most in the first dimension of a row"
+            raise StageError(f"{self.caller.who} returned rows of `{name}` as {shown}", help=help)
         shape = list(shapes[0])
         return {"dtype": dtypes.pop(), "shape": [LENGTH, *shape[1:]] if len(shapes) > 1 else shape}
 
     def _compare(
         self, forms: Mapping[str, Mapping[str, Any]], at: int, batch: Result, other: Result, help: str
     ) -> None:
-        """Raise StageError with both values where row `at` of the sample is prepared in two ways, up to padding."""
+        """Raise StageError with both values if two results of row `at` of the sample differ, apart from padding."""
         for name, form in forms.items():
             one, two = batch.arrays[name][at], other.arrays[name][at if other.row is None else other.row]
             if form["shape"][:1] == [LENGTH]:
@@ -114,39 +114,39 @@ class Trial:
                 continue
             place = origin(self.data, "train", self.numbers[at])
             raise StageError(
-                f"{self.caller.who} prepares one row in two ways ({place}): `{name}` is {_shown(one)} {batch.words}, "
-                f"{_shown(two)} {other.words}",
+                f"{self.caller.who} returns different results for the same row ({place}): "
+                f"`{name}` is {_shown(one)} {batch.words}, {_shown(two)} {other.words}",
                 help=help,
             )
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the class returned, and how it was called."""
+    """The arrays that the class returned, and how it was called."""
 
     words: str
     arrays: Arrays
     row: int | None = None
-    """The row's place in the arrays; None where that is its place in the sample."""
+    """The index of the row in the arrays; None if it is the index in the sample."""
 
 
-_ALONE = "prepare each row by itself: compute statistics of the rows in fit, keep them in state; draw no random numbers"
-_RESTORED = "let state() return all that fit computes and __call__ uses, and let restore(state) take it"
+_ALONE = "process each row independently: compute statistics in fit and return them from state; use no random numbers"
+_RESTORED = "return everything that fit computes from state(), and load it in restore(state)"
 
 
 def _shown(array: Array) -> str:
     return np.array2string(array.reshape(-1)[:8], precision=6, separator=", ")
 
 
-def accepted(forward: Callable[..., Any], names: Sequence[str], path: str, model: str) -> None:
-    """Raise StageError where `forward` does not take what the class returns, by name."""
-    found = inspect.signature(forward).parameters.values()
-    by_name = [p for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    anything = any(p.kind is p.VAR_KEYWORD for p in found)
+def accepted(forward: Callable[..., object], names: Sequence[str], path: str, model: str) -> None:
+    """Raise StageError if the names that the class returns are not the parameters of `forward`."""
+    parameters = inspect.signature(forward).parameters.values()
+    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
     takes, needs = {p.name for p in by_name}, {p.name for p in by_name if p.default is p.empty}
     if needs <= set(names) and (anything or set(names) <= takes):
         return
     raise StageError(
-        f"{path} returns {', '.join(sorted(names))}, and {model}.forward takes {', '.join(sorted(takes)) or 'nothing'}",
-        help="the names that __call__ returns are the parameters of forward",
+        f"{path} returns {', '.join(sorted(names))}, but {model}.forward takes {', '.join(sorted(takes)) or 'nothing'}",
+        help="use the names that __call__ returns as the parameters of forward",
     )

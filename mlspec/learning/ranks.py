@@ -1,7 +1,7 @@
-"""One training in several processes: starts one for each device, and ends them all when one fails.
+"""Distributed training: starts one process for each device, and stops all when one fails.
 
-Lightning's own launcher calls the program again by its arguments, which are not a program here; it leaves the starting
-to others where LOCAL_RANK is set (https://lightning.ai/docs/pytorch/2.6.0/clouds/cluster.html).
+Lightning's own launcher runs sys.argv again, which is not a program here; it does not start processes if LOCAL_RANK is
+set (https://lightning.ai/docs/pytorch/2.6.0/clouds/cluster.html).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Body = Callable[[Job], float | None]
 
 
 def world(train: TrainSpec) -> int:
-    """How many processes are to be started for this training; 1 where it runs in this one."""
+    """The number of processes to start for this training; 1 if it runs in this process."""
     if "LOCAL_RANK" in os.environ or "spawn" in train.strategy or "fork" in train.strategy:
         return 1
     if train.devices != "auto":
@@ -34,7 +34,7 @@ def world(train: TrainSpec) -> int:
 
 
 def together(body: Body, job: Job, count: int) -> float | None:
-    """Run `body` in `count` processes and give what the first of them gives. Raises its StageError."""
+    """Run `body` in `count` processes. Returns the result of the first; raises the StageError of any of them."""
     context = get_context("spawn")
     port, method = _free_port(), get_start_method()
     pipes: list[Connection] = []
@@ -67,12 +67,12 @@ def _collect(pipes: list[Connection]) -> float | None:
             try:
                 kind, value, help, reported = pipe.recv()
             except EOFError:
-                message = f"process {rank} of the training ended without a word"
-                raise StageError(message, help="it may have run out of memory: lower train.batch_size") from None
+                message = f"training process {rank} was killed or crashed"
+                raise StageError(message, help="if it ran out of memory, lower train.batch_size") from None
             if kind == "error":
                 raise StageError(value, help=help)
             if kind == "bug":
-                error = RuntimeError(f"process {rank} of the training failed: {value.splitlines()[-1]}")
+                error = RuntimeError(f"training process {rank} failed: {value.splitlines()[-1]}")
                 error.add_note(value)
                 raise error
             if kind == "interrupt":
@@ -85,7 +85,7 @@ def _collect(pipes: list[Connection]) -> float | None:
 
 
 def _follow(body: Body, job: Job, rank: int, count: int, port: int, method: str, answer: Connection) -> None:
-    # Else spawn, which worker processes of a DataLoader would inherit: they would have to be sent the dataset.
+    # Not spawn: worker processes of a DataLoader would inherit it and would have to unpickle the dataset.
     set_start_method(method, force=True)
     os.environ |= {
         "LOCAL_RANK": str(rank),
@@ -109,7 +109,7 @@ def _follow(body: Body, job: Job, rank: int, count: int, port: int, method: str,
 
 
 def count() -> int:
-    """How many processes train together."""
+    """The number of training processes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

@@ -1,4 +1,4 @@
-"""A training run to Weights & Biases: config, curves, confusion matrix, wrong predictions, and the model."""
+"""Logs a training run to Weights & Biases: config, curves, confusion matrix, wrong predictions, and the model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,23 +21,24 @@ from mlspec.learning.split_rows import Rows
 from mlspec.records.schema import Schema
 from mlspec.runtime.predictor import softmax
 from mlspec.runtime.preprocess import Preprocess
+from mlspec.runtime.preprocess.base import Array
 from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.spec.project import ProjectInfo
 from mlspec.watch import paused
 
 WRONG = 200
-"""Wrong predictions in the table, the surest first."""
+"""Maximum number of wrong predictions in the table, the most confident first."""
 
 
 class Tracker:
-    """The run's logger, or nothing where the spec asks for none. Leaving it by an exception marks the run as failed."""
+    """The logger of the run, or False without `track.wandb`. An exception in its context marks the run as failed."""
 
     def __init__(self, job: Job, scratch: Path) -> None:
         section = job.get(TrackSpec)
         self.job = job
         self.settings: Wandb | None = section.wandb if section else None
-        wanted = self.settings is not None and self.settings.mode != "disabled" and ranks.first()
-        self.logger: Any = self._start(scratch) if wanted else False
+        enabled = self.settings is not None and self.settings.mode != "disabled" and ranks.first()
+        self.logger: Any = self._start(scratch) if enabled else False
 
     def __enter__(self) -> Tracker:
         return self
@@ -56,7 +58,7 @@ class Tracker:
         key = os.environ.get(settings.api_key.env)
         if settings.mode == "online" and not key:
             raise StageError(
-                f"track.wandb is online, and {settings.api_key.env} is not set",
+                f"track.wandb.mode is online, but the environment variable {settings.api_key.env} is not set",
                 help=f"export {settings.api_key.env}=..., or set track.wandb.mode to offline",
             )
         folder = job.root / ".mlspec" / "wandb"
@@ -78,8 +80,8 @@ class Tracker:
             )
         except (wandb.errors.Error, OSError) as error:
             raise StageError(
-                f"Weights & Biases cannot be reached: {str(error).splitlines()[0]}",
-                help="set track.wandb.mode to offline; `wandb sync` sends the run later",
+                f"cannot connect to Weights & Biases: {str(error).splitlines()[0]}",
+                help="set track.wandb.mode to offline and upload the run later with `wandb sync`",
             ) from None
         return WandbLogger(experiment=run)
 
@@ -92,7 +94,7 @@ class Tracker:
         schema: Schema,
         outputs: Path,
     ) -> None:
-        """Add what is known at the end."""
+        """Log the confusion matrix, the wrong predictions and the model."""
         if not self.logger or not trainer.is_global_zero:
             return
         import wandb
@@ -104,22 +106,22 @@ class Tracker:
             run.log({"valid/confusion": _confusion(wandb, chances, valid, labels)})
             run.log({"valid/wrong": _wrong(wandb, chances, valid, schema)})
         if self.settings and self.settings.log_model:
-            made = wandb.Artifact(f"{run.project}-model", type="model", metadata={"schema": schema.to_json()})
-            made.add_file(str(outputs / "model" / "best.ckpt"))
-            made.add_dir(str(outputs / "model" / "preprocess"), name="preprocess")
-            run.log_artifact(made)
+            artifact = wandb.Artifact(f"{run.project}-model", type="model", metadata={"schema": schema.to_json()})
+            artifact.add_file(str(outputs / "model" / "best.ckpt"))
+            artifact.add_dir(str(outputs / "model" / "preprocess"), name="preprocess")
+            run.log_artifact(artifact)
 
 
 def _identity(scratch: Path) -> str:
-    """One id for a run and for its going on after a kill."""
+    """The id of a run, which stays the same when it resumes."""
     path = scratch / "run-id"
     if not path.exists():
         write_text(path, secrets.token_hex(4))
     return path.read_text(encoding="ascii")
 
 
-def lineage(job: Job) -> dict[str, Any]:
-    """What the model comes from: the commit, the digests of the splits, and of `dvc.lock` where there is one."""
+def lineage(job: Job) -> dict[str, str | bool | None]:
+    """The lineage of the model: the commit, and the SHA-256 of the splits and of `dvc.lock`."""
     files = {f"data/{name}": job.inputs / "data" / name for name in ("train.parquet", "valid.parquet", "schema.json")}
     files["dvc.lock"] = job.root / "dvc.lock"
     digests = {n: hashlib.sha256(path.read_bytes()).hexdigest() for n, path in files.items() if path.is_file()}
@@ -135,7 +137,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _confusion(wandb: Any, chances: Any, rows: Rows, labels: list[str]) -> Any:
+def _confusion(wandb: ModuleType, chances: Array, rows: Rows, labels: list[str]) -> Any:
     return wandb.plot.confusion_matrix(
         y_true=rows.targets.tolist(),
         preds=chances.argmax(1).tolist(),
@@ -144,7 +146,7 @@ def _confusion(wandb: Any, chances: Any, rows: Rows, labels: list[str]) -> Any:
     )
 
 
-def _wrong(wandb: Any, chances: Any, rows: Rows, schema: Schema) -> Any:
+def _wrong(wandb: ModuleType, chances: Array, rows: Rows, schema: Schema) -> Any:
     labels = schema.labels
     shown = [name for name, column in schema.inputs.items() if column.type != "image"]
     guessed = chances.argmax(1)

@@ -1,4 +1,4 @@
-"""What serves a bundle: numpy, onnxruntime, tokenizers and pillow; never torch, nor anything of mlspec beyond this."""
+"""Serves a bundle with numpy, onnxruntime, tokenizers and pillow. Imports neither torch nor other mlspec packages."""
 
 from mlspec.runtime.predictor import Predictor
 from mlspec.runtime.preprocess.bundle_errors import BadRow, BundleError

@@ -1,4 +1,4 @@
-"""One JSON line a request, written by a thread of its own: a slow terminal or log driver holds up no answer."""
+"""Access log with one JSON line per request, written by a separate thread, so that slow output delays no response."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlspec.runtime.json_text import written
 
 _SECONDS = 0.1
 _MOST: Final = 10_000
-"""Lines that wait to be written; beyond them the oldest are lost."""
+"""Maximum number of buffered lines; when it is exceeded, the oldest are dropped."""
 
 Entry = tuple[str, str, str, int, float]
 
 
 class AccessLog:
-    """Never a body, a query or a header of the caller's."""
+    """Logs method, path, status and duration of requests; never bodies, queries or headers."""
 
     def __init__(self) -> None:
         self._entries: deque[tuple[float, Entry]] = deque(maxlen=_MOST)
@@ -27,11 +27,11 @@ class AccessLog:
         self._thread.start()
 
     def note(self, request_id: str, method: str, path: str, status: int, seconds: float) -> None:
-        """The request is answered."""
+        """Add an entry for an answered request; `seconds` is the duration."""
         self._entries.append((time.time(), (request_id, method, path, status, seconds)))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining lines and stop the thread."""
         self._stop.set()
         self._thread.join(2)
 
@@ -51,6 +51,6 @@ class AccessLog:
 
 def _line(at: float, entry: Entry) -> str:
     request_id, method, path, status, seconds = entry
-    told = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)), "request_id": request_id, "method": method,
+    entry_ = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)), "request_id": request_id, "method": method,
             "path": path[:200], "status": status, "ms": round(seconds * 1000, 2)}  # fmt: skip
-    return written(told).decode() + "\n"
+    return written(entry_).decode() + "\n"

@@ -1,4 +1,4 @@
-"""The service in a Lambda function: every shape of event to a Request, and its Answer back in the caller's shape.
+"""The service in a Lambda function: converts each event format to a Request, and the Answer to the matching response.
 
 Events: https://docs.aws.amazon.com/lambda/latest/dg/ (services-apigateway, urls-invocation, services-alb).
 """
@@ -20,15 +20,15 @@ from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Answer, Request, Service, load
 
 MAX_ANSWER: Final = 6 * 1024 * 1024 - 64 * 1024
-"""Bytes of an answer: Lambda's limit for a synchronous invocation is 6 MB, and the envelope needs some of it."""
+"""Maximum response body in bytes: Lambda's limit for a synchronous invocation is 6 MB, including the envelope."""
 Event = Mapping[str, Any]
 Handle = Callable[[Any, object], Any]
 
 
 def make_handler(bundle: Path | None = None) -> Handle:
-    """The handler over the bundle in that folder (MODEL_BUNDLE where none is given). Loads the model: call it once.
+    """The handler for the bundle in that folder (default: MODEL_BUNDLE). Loads the model, so call it only once.
 
-    In Lambda it also writes down what the cold start cost; the first run is part of it, while Lambda gives full power.
+    In Lambda it logs the durations of the cold start in ms, including a first run during the init phase.
     """
     of, began = prediction_mix.dimensions(os.environ), time.perf_counter()
     imported = _age()
@@ -37,13 +37,13 @@ def make_handler(bundle: Path | None = None) -> Handle:
     service.warm_up()
     if of:
         spent = {"import_ms": imported, "load_ms": loaded - began, "first_run_ms": time.perf_counter() - loaded}
-        told = {name: round(seconds * 1000, 1) for name, seconds in spent.items()}
-        sys.stdout.write(json.dumps({"cold_start": told, **of}) + "\n")
+        milliseconds = {name: round(seconds * 1000, 1) for name, seconds in spent.items()}
+        sys.stdout.write(json.dumps({"cold_start": milliseconds, **of}) + "\n")
     return handler_for(service, of)
 
 
 def _age() -> float:
-    """Seconds since this process began: the interpreter's start and all imports."""
+    """Seconds since the process started: interpreter start and imports."""
     try:
         ticks = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
@@ -52,11 +52,11 @@ def _age() -> float:
 
 
 def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle:
-    """The handler over `service`.
+    """The handler for `service`.
 
-    Every event gets an answer, a malformed one too; only a direct invocation on which the model itself fails raises, so
-    that Lambda counts it as an error of the function. Where `of` names the function and its version, each invocation
-    also writes down which labels it gave, so that a rollout can compare the answers of one version alone.
+    Every HTTP event gets a response, malformed ones too; a direct invocation raises if the model fails, so that Lambda
+    counts a function error. With `of` (function name and version) each invocation also logs the counts of predicted
+    labels as metrics, so that a rollout can compare the predictions of versions.
     """
 
     def handle(event: Any, context: object) -> Any:
@@ -82,7 +82,7 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
 
 
 def is_warm_up(event: Event) -> bool:
-    """A scheduled event, or `{"warmup": true}`: it only keeps the function loaded."""
+    """Whether the event is a scheduled event or `{"warmup": true}`, which only keeps the function loaded."""
     if event.get("source") in ("aws.events", "aws.scheduler") and "detail-type" in event:
         return True
     return set(event) == {"warmup"} and event["warmup"] is True
@@ -95,18 +95,20 @@ def _answer(service: Service, event: Event, read: Callable[[Event], Request], re
         return service.refuse(error)
     except (AttributeError, KeyError, TypeError, ValueError):
         return service.refuse(
-            RefusedError(400, "bad-event", "the event is not as API Gateway or a load balancer sends it")
+            RefusedError(400, "bad-event", "the event is not a valid API Gateway or load balancer event")
         )
     if request_id and "x-request-id" not in request.headers:
         request = Request(request.method, request.path, {**request.headers, "x-request-id": request_id}, request.body)
     answer = service.answer(request)
     if len(answer.body) > MAX_ANSWER:
-        return service.refuse(RefusedError(413, "answer-too-large", "the answer exceeds 6 MB; send fewer rows at once"))
+        return service.refuse(
+            RefusedError(413, "answer-too-large", "the response exceeds 6 MB; send fewer rows per request")
+        )
     return answer
 
 
 def _direct(service: Service, event: Any) -> Any:
-    """An invocation without HTTP around it: a row or a list of rows, and predictions or the refusal back."""
+    """A direct invocation with a row or a list of rows: the predictions, or the error."""
     try:
         if isinstance(event, list):
             return list(service.predict(event))
@@ -130,7 +132,7 @@ def _is_v1(event: Event) -> bool:
 
 
 def _read_v2(event: Event) -> Request:
-    """API Gateway HTTP API and function URL. A stage other than `$default` stands before the path."""
+    """API Gateway HTTP API and function URL. Removes a stage other than `$default` from the path."""
     context = event["requestContext"]
     path, stage = _text(event.get("rawPath") or "/"), context.get("stage") or "$default"
     if stage != "$default" and (path == f"/{stage}" or path.startswith(f"/{stage}/")):
@@ -147,7 +149,7 @@ def _read_v1(event: Event) -> Request:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError("this is text in a real event")
+        raise TypeError("expected a string")
     return value
 
 
@@ -164,7 +166,7 @@ def _body(event: Event) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        raise RefusedError(400, "bad-base64", "the body is marked as base64 and is not") from None
+        raise RefusedError(400, "bad-base64", "isBase64Encoded is set, but the body is not valid base64") from None
 
 
 def _write(answer: Answer, event: Event) -> dict[str, Any]:  # noqa: ARG001 - one signature for all shapes
@@ -177,14 +179,14 @@ def _write(answer: Answer, event: Event) -> dict[str, Any]:  # noqa: ARG001 - on
 
 
 def _write_balancer(answer: Answer, event: Event) -> dict[str, Any]:
-    """A load balancer wants a status line, and headers in the form that it sent its own in."""
+    """The response for a load balancer: with a status line, and headers in the form of the request."""
     from http import HTTPStatus
 
-    made = _write(answer, event)
-    made["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+    response = _write(answer, event)
+    response["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
     if event.get("multiValueHeaders") is not None:
-        made["multiValueHeaders"] = {name: [value] for name, value in made.pop("headers").items()}
-    return made
+        response["multiValueHeaders"] = {name: [value] for name, value in response.pop("headers").items()}
+    return response
 
 
 _SHAPES: Final = (

@@ -1,6 +1,6 @@
-"""Rows that wait for the model, and which of them go next, together. No threads, no clock, no model.
+"""The queue of rows for the model, and the selection of the next batch. No threads, no clock, no model.
 
-A row is never held back to fill a batch: batches form because rows wait while the model is busy.
+A row never waits to fill a batch: batches form because rows queue while the model is busy.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mlspec.runtime.service import Asked
+from mlspec.runtime.service import PendingRequest
 
 OVERHEAD: Final = 6
-"""What one run costs beside its tokens, in tokens: measured on a transformer of 22M parameters."""
+"""The fixed cost of a run in tokens, measured on a transformer with 22M parameters."""
 _WINDOW = 64
-"""Rows from the head of the queue among which those of like length are looked for."""
+"""Number of rows at the head of the queue among which rows of similar length are selected."""
 
 
 @dataclass(eq=False, slots=True)
 class BatchJob:
-    """One request in the queue: its predictions as they come, in the order of its rows."""
+    """One request in the queue, with its predictions in the order of its rows."""
 
-    asked: Asked
-    found: list[Any]
+    pending: PendingRequest
+    predictions: list[Any]
     left: int
     error: BaseException | None = None
-    gone: bool = False
-    """The caller has hung up; what it still waits for need not be computed."""
+    cancelled: bool = False
+    """Whether the client has disconnected; its remaining rows are not computed."""
 
     @classmethod
-    def of(cls, asked: Asked) -> BatchJob:
-        """The job of a request, with nothing found so far."""
-        count = len(asked.work.rows)
-        return cls(asked, [None] * count, count)
+    def of(cls, pending: PendingRequest) -> BatchJob:
+        """The job of a request, without predictions."""
+        count = len(pending.work.rows)
+        return cls(pending, [None] * count, count)
 
 
 @dataclass(order=True, slots=True)
 class Item:
-    """One row: `turn` orders the queue, so that a request of many rows lets others pass between them."""
+    """One row; `turn` orders the queue, so that the rows of a large request interleave with other requests."""
 
     turn: int
     number: int
@@ -60,14 +60,14 @@ class Waiting:
         return len(self._items)
 
     def add(self, job: BatchJob) -> None:
-        """The rows of one request. Its first row comes after the first rows of those before it, its second later."""
-        for position, (length, prepared) in enumerate(job.asked.work.rows):
+        """Queue the rows of a request: row n after row n of the requests before it."""
+        for position, (length, prepared) in enumerate(job.pending.work.rows):
             self._number += 1
             insort(self._items, Item(self._turn + position, self._number, job, position, length, prepared))
 
     def take(self, most: int) -> list[Item]:
-        """At most that many rows: the one that is next, and those near it in length that are cheaper with it."""
-        while self._items and self._items[0].job.gone:
+        """Remove and return up to `most` rows: the first of the queue, and rows of similar length."""
+        while self._items and self._items[0].job.cancelled:
             del self._items[0]
         if not self._items:
             return []
@@ -80,10 +80,10 @@ class Waiting:
 
 
 def together(items: Sequence[Item], most: int) -> list[Item]:
-    """The first of `items` and others that cost less in one batch with it than in a run of their own.
+    """The first of `items`, and others that cost less in its batch than in a separate run.
 
-    A batch costs its rows times the longest; from the first row's place in the order of lengths it grows to that side
-    which adds less, as long as what it adds, padding included, is below the row's own tokens and the overhead of a run.
+    The cost of a batch is its rows times the longest length. Sorted by length, the batch grows from the first item to
+    the cheaper side, while the added cost including padding is below the row's tokens plus the overhead of a run.
     """
     if len(items) == 1 or most == 1:
         return [items[0]]

@@ -1,7 +1,7 @@
-"""Bytes of one connection to requests, one after the other, and their answers back. HTTP/1.1 as in RFC 9112.
+"""HTTP/1.1 (RFC 9112) on one connection: bytes to requests, one after the other, and responses back.
 
-Requests that a caller sends ahead wait here, unread beyond a few; a caller that does not read its answers is asked
-nothing more. So no connection holds more than one body, and a little.
+Reading pauses after a few pipelined requests, and no request is started while the client does not read responses, so
+that a connection holds little more than one body in memory.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ _MOST_HEAD = 32 * 1024
 _MOST_TARGET = 8 * 1024
 _MOST_HEADERS = 100
 _AHEAD = 4
-"""Requests of one connection that are read before the first of them is answered."""
+"""Pipelined requests of one connection that are read before the first is answered."""
 _AT_ONCE: Final = 16
-"""Requests of one connection that are answered in a row before others get their turn."""
+"""Requests of one connection that are answered in a row before other connections get their turn."""
 _STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class Owner(Protocol):
-    """What a connection uses of the server that it belongs to."""
+    """The interface of the server that a connection uses."""
 
     service: Service
     limits: Limits
     now: float
-    """Seconds of the monotonic clock, at the last tick."""
+    """Monotonic time of the last tick, in seconds."""
     held: int
-    """Bytes of all bodies that are on their way in."""
+    """Bytes of all bodies that are being received."""
     date: str
     """The header `Date`, with its line end."""
 
     def add(self, connection: Connection) -> bool:
-        """Whether there is room for one more."""
+        """Register the connection. Returns False if there are too many."""
 
     def remove(self, connection: Connection) -> None:
-        """It has ended."""
+        """Unregister the connection."""
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call it once every other connection has had a turn."""
+        """Run `call` after the other connections had their turn."""
 
     def ask(self, connection: Connection, request: Request) -> Answer | None:
-        """The answer, or None where `Connection.answer` will get it."""
+        """The answer, or None if it will be passed to `Connection.answer` later."""
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """The connection of one client."""
 
     def __init__(self, server: Owner) -> None:
         self._server = server
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self.busy = False
         """Whether a request is being answered."""
         self.since = server.now
-        """When what the connection waits for began: a request's first byte, or the silence before it."""
+        """Start of the current state (receiving a request, or idle), in monotonic seconds."""
         self._start()
 
     def _start(self) -> None:
@@ -78,13 +78,13 @@ class Connection(asyncio.Protocol):
         self._refused: RefusedError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A caller is there."""
+        """Register the connection; refuse it if there are too many."""
         self._transport = cast("asyncio.Transport", transport)
         if not self._server.add(self):
             self._refuse(RefusedError(503, "overloaded", "too many connections", headers={"Retry-After": "1"}))
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
-        """It is gone, whoever ended it."""
+        """Release the resources of the closed connection."""
         self._closing = True
         self._requests.clear()
         self._server.held -= self._size
@@ -92,15 +92,15 @@ class Connection(asyncio.Protocol):
         self._server.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes."""
+        """Parse received bytes and start the next request."""
         if self._closing or self._ended:
             return
         if self._reading and not self._in_body:
-            self._head += len(data)  # of a head without end the parser says nothing
+            self._head += len(data)  # the parser does not limit the size of the headers
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._ended = True  # what follows is another protocol, and not spoken here
+            self._ended = True  # the bytes that follow are of another protocol, which is not supported
         except httptools.HttpParserError as error:
             self._refused = self._refused or RefusedError(400, "bad-http", _sentence(error))
         if not self._in_body and self._head > _MOST_HEAD:
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
-        """The caller sends no more; it may still read."""
+        """The client has closed its sending side; it may still read."""
         if self._reading and not self._refused:
             self._refused = RefusedError(400, "cut-short", f"the request ended after {self._size} bytes of its body")
         self._ended = True
@@ -123,30 +123,30 @@ class Connection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """The caller does not read: nothing more is begun for it."""
+        """The client does not read: start no further requests."""
         self._stuck, self.since = True, self._server.now
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client reads again: continue."""
         self._stuck = False
         self._advance()
 
-    # What the parser says.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """The first byte of a request was received."""
         self._start()
         self._reading, self.since = True, self._server.now
 
     def on_url(self, url: bytes) -> None:
-        """A piece of its target."""
+        """Append a part of the request target."""
         self._url += url
         if len(self._url) > _MOST_TARGET:
             self._refused = RefusedError(414, "bad-http", "the request's target is too long")
             raise ValueError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; of several of one name the last counts."""
+        """Add a header; the last of several with one name is kept."""
         self._count += 1
         self._head += len(name) + len(value)
         if self._count > _MOST_HEADERS or self._head > _MOST_HEAD:
@@ -155,31 +155,31 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """The body comes next; one that is too large is refused before it does."""
+        """Refuse a body that is too large before it is received."""
         self._in_body, self._head = True, 0
         length, most = self._headers.get("content-length", "0"), self._server.limits.body
         if length.isdigit() and int(length) > most:
-            self._refused = RefusedError(413, "too-large", f"the body has {length} bytes, and {most} are the most")
+            self._refused = RefusedError(413, "too-large", f"the body has {length} bytes, the limit is {most}")
             raise ValueError
         self._expects = self._headers.get("expect", "").lower() == "100-continue"
         self._continue()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Append a part of the body."""
         self._size += len(body)
         self._server.held += len(body)
         self._body.append(body)
         self._expects = False
         if self._size > self._server.limits.body:
             most = self._server.limits.body
-            self._refused = RefusedError(413, "too-large", f"the body has more than the {most} bytes that it may have")
+            self._refused = RefusedError(413, "too-large", f"the body is larger than the limit of {most} bytes")
         elif self._server.held > self._server.limits.memory:
-            self._refused = RefusedError(503, "overloaded", "too much is being sent", headers={"Retry-After": "1"})
+            self._refused = RefusedError(503, "overloaded", "too many bytes in flight", headers={"Retry-After": "1"})
         if self._refused:
             raise ValueError
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Queue the complete request."""
         method = self._parser.get_method().decode("latin-1")
         request = Request(method, _path(self._url), self._headers, b"".join(self._body))
         stays = self._parser.should_keep_alive() and not self._parser.should_upgrade()
@@ -193,13 +193,13 @@ class Connection(asyncio.Protocol):
     # Answers.
 
     def _continue(self) -> None:
-        """Ask for the body that a careful caller holds back, once it is its turn."""
+        """Send `100 Continue` if the client waits for it and its request is next."""
         if self._expects and not self.busy and not self._requests:
             self._expects = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _advance(self) -> None:
-        """Begin the next request, and the one after where the answer was there at once."""
+        """Start the next request, and the following ones as long as answers are available immediately."""
         for _ in range(_AT_ONCE):
             if not self._requests or self.busy or self._stuck or self._closing:
                 break
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def answer(self, answer: Answer) -> None:
-        """What the current request was waiting for."""
+        """Send the answer to the current request and continue."""
         if not self._closing:
             self._write(answer)
             self._advance()
@@ -238,18 +238,18 @@ class Connection(asyncio.Protocol):
             self._finish()
 
     def _bytes(self, answer: Answer, extra: str, without_body: bool) -> bytes:
-        told = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+        headers = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
         status = _STATUS[answer.status]
-        head = f"{status}{told}Content-Length: {len(answer.body)}\r\n{self._server.date}{extra}\r\n"
+        head = f"{status}{headers}Content-Length: {len(answer.body)}\r\n{self._server.date}{extra}\r\n"
         return head.encode("latin-1") + (b"" if without_body else answer.body)
 
     def _refuse(self, error: RefusedError) -> None:
-        """Say what is wrong with bytes that are no request, and hear no more."""
+        """Send an error and close the connection."""
         self._transport.write(self._bytes(self._server.service.refuse(error), "Connection: close\r\n", False))
         self._finish()
 
     def _finish(self) -> None:
-        """End, but read on for a moment: bytes left unread would make the system throw away the answer, too."""
+        """Close, but keep reading for a moment: unread bytes cause a TCP reset, which would discard the response."""
         self._closing, self.since = True, self._server.now
         self._requests.clear()
         if self._ended or not self._transport.can_write_eof():
@@ -260,16 +260,16 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close_if_idle(self) -> None:
-        """The server stops: end now, unless a request is on its way in or out."""
+        """Close the connection if no request is being received or answered."""
         if not (self.busy or self._requests or self._reading or self._closing):
             self._finish()
 
     def abort(self) -> None:
-        """End at once."""
+        """Close the connection immediately."""
         self._transport.abort()
 
     def tick(self, now: float, limits: Any) -> None:
-        """Hold the caller to its time."""
+        """Enforce the timeouts of the connection."""
         waited = now - self.since
         if (self._closing and waited > limits.parting) or (self._stuck and waited > limits.writing):
             self._transport.abort()
@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
 
 
 def _path(url: bytes) -> str:
-    """The path of a target: without its query, and without the host that a proxy's form has before it."""
+    """The path of a request target, without the query, and without the host of an absolute-form target."""
     path = url.partition(b"?")[0].decode("latin-1")
     if path.startswith(("http://", "https://")):
         path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
@@ -290,4 +290,4 @@ def _path(url: bytes) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    return f"this is not HTTP: {str(error) or 'the request cannot be read'}"[:200]
+    return f"invalid HTTP request: {str(error) or 'parse error'}"[:200]

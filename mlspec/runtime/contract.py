@@ -1,4 +1,4 @@
-"""A bundle's signature in the words of those who ask: the one description that HTTP and Lambda answer by."""
+"""The interface of a served model, derived from its signature, for HTTP and Lambda."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mlspec.runtime.signature import Signature
 
 Kind: TypeAlias = Literal["text", "number", "category", "image"]
 DATATYPES: Final[dict[Kind, str]] = {"text": "BYTES", "category": "BYTES", "image": "BYTES", "number": "FP64"}
-"""Each kind of input in the words of the Open Inference Protocol."""
+"""The datatype in the Open Inference Protocol for each kind of input."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputField:
-    """One tensor of the answer: `shape` without the row axis, so `()` for one value a row."""
+    """One output tensor; `shape` is without the batch dimension, so `()` for one value per row."""
 
     name: str
     datatype: str
@@ -24,7 +24,7 @@ class OutputField:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The model's name, its inputs in order, and its labels (none for a regression)."""
+    """The name and version of the model, its inputs in order, and its labels (empty for a regression)."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ class Contract:
 
     @property
     def outputs(self) -> tuple[OutputField, ...]:
-        """The tensors that an answer has."""
+        """The output tensors."""
         if not self.labels:
             return (OutputField("value", "FP64"),)
         return (
@@ -46,7 +46,7 @@ class Contract:
 def of(signature: Signature) -> Contract:
     """The contract of a bundle with that signature.
 
-    The version is what `MODEL_VERSION` says, which the image sets to the release; `1` elsewhere.
+    The version is the environment variable `MODEL_VERSION`, which the image sets to the release; default `1`.
     """
     inputs = {entry["name"]: entry["type"] for entry in signature.inputs}
     return Contract(signature.name, os.environ.get("MODEL_VERSION", "1"), inputs, signature.labels)

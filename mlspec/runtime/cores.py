@@ -1,4 +1,4 @@
-"""How many cores this process may really use: a container has fewer than its machine shows."""
+"""The number of CPU cores that this process may use, which in a container is less than that of the machine."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _MEMORY_OF_A_CORE = 1769
-"""MB of a Lambda function's memory that bring one whole core (docs.aws.amazon.com/lambda, configuration-memory)."""
+"""Memory in MB at which a Lambda function has one vCPU (docs.aws.amazon.com/lambda, configuration-memory)."""
 
 
 def cores(root: Path = Path("/sys/fs/cgroup"), environment: Mapping[str, str] = os.environ) -> int:
-    """At least 1: the affinity mask, cut to the quota of the control group (either version) or of Lambda's memory."""
+    """The number of cores, at least 1: the CPU affinity, limited by the cgroup quota (v1 or v2) or Lambda's memory."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     shares = [share for share in (_quota(root), _lambda(environment)) if share]
     return max(1, min([affinity, *(int(share + 0.5) for share in shares)]))
 
 
 def _quota(root: Path) -> float | None:
-    """Cores' worth of time that the control group gives; None where it sets no bound."""
+    """The CPU quota of the cgroup in cores; None if it is unlimited."""
     try:
         if (root / "cpu.max").exists():
             quota, period = (root / "cpu.max").read_text().split()

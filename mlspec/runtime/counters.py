@@ -1,4 +1,4 @@
-"""What a server counts, and how Prometheus reads it (https://prometheus.io/docs/instrumenting/exposition_formats)."""
+"""Metrics of the server in Prometheus text format (https://prometheus.io/docs/instrumenting/exposition_formats)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Upper bounds of the histogram of batches, in rows."""
+"""Upper bounds of the batch-size histogram, in rows."""
 
 
 class _Histogram:
@@ -29,7 +29,7 @@ class _Histogram:
         self.sum += value
 
     def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:
-        """Cumulative, as the format wants it."""
+        """The cumulative buckets, sum and count."""
         total = list(accumulate(self.counts))
         for bound, count in zip((*map(_bound, self.bounds), "+Inf"), total, strict=True):
             yield _line(f"{name}_bucket", (*labels, ("le", bound)), count)
@@ -38,7 +38,7 @@ class _Histogram:
 
 
 class Counters:
-    """Requests, their latency, rows and predicted labels. Safe to use from many threads."""
+    """Counts requests, latencies, rows and predicted labels. Thread-safe."""
 
     def __init__(self, model: str, version: str) -> None:
         self._lock = threading.Lock()
@@ -50,15 +50,15 @@ class Counters:
         self._in_flight = 0
         self._batches = _Histogram(SIZES)
         self.waiting: Callable[[], int] | None = None
-        """Where requests queue: how many rows wait now."""
+        """Returns the current number of queued rows; None without a queue."""
 
     def began(self) -> None:
-        """A request came in."""
+        """Count a received request."""
         with self._lock:
             self._in_flight += 1
 
     def ended(self, route: str, status: int, seconds: float) -> None:
-        """The answer to a request is ready."""
+        """Count an answered request and its latency in seconds."""
         with self._lock:
             self._in_flight -= 1
             self._requests[route, status] += 1
@@ -68,42 +68,44 @@ class Counters:
             histogram.add(seconds)
 
     def predicted(self, labels: Iterable[str], rows: int) -> None:
-        """The model has answered for that many rows."""
+        """Count predicted rows and their labels."""
         with self._lock:
             self._rows += rows
             self._labels.update(labels)
 
     def ran(self, rows: int) -> None:
-        """The model has run once, over that many rows together."""
+        """Count one run of the model with a batch of that many rows."""
         with self._lock:
             self._batches.add(rows)
 
     def labels(self) -> Counter[str]:
-        """How often each label has been predicted so far."""
+        """The number of predictions of each label since the start."""
         with self._lock:
             return self._labels.copy()
 
     def text(self) -> str:
-        """Everything, in Prometheus' text format."""
+        """All metrics in Prometheus text format."""
         with self._lock:
             return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
         model = self._model
-        yield from _head("mlspec_model_info", "gauge", "The model that is served.")
+        yield from _head("mlspec_model_info", "gauge", "Name and version of the served model.")
         yield _line("mlspec_model_info", model, 1)
         yield from _head("mlspec_requests_in_flight", "gauge", "Requests being answered.")
         yield _line("mlspec_requests_in_flight", model, self._in_flight)
         yield from _head("mlspec_requests_total", "counter", "Requests answered, by route and status.")
         for (route, status), count in sorted(self._requests.items()):
             yield _line("mlspec_requests_total", (*model, ("route", route), ("status", str(status))), count)
-        yield from _head("mlspec_request_seconds", "histogram", "Time from the whole request read to its answer.")
+        yield from _head(
+            "mlspec_request_seconds", "histogram", "Seconds from receiving a complete request to its response."
+        )
         for route, histogram in sorted(self._latency.items()):
             yield from histogram.lines("mlspec_request_seconds", (*model, ("route", route)))
         if self.waiting is not None:
-            yield from _head("mlspec_queue_rows", "gauge", "Rows that wait for the model.")
+            yield from _head("mlspec_queue_rows", "gauge", "Rows queued for the model.")
             yield _line("mlspec_queue_rows", model, self.waiting())
-            yield from _head("mlspec_batch_rows", "histogram", "Rows that went through the model together.")
+            yield from _head("mlspec_batch_rows", "histogram", "Rows per model batch.")
             yield from self._batches.lines("mlspec_batch_rows", model)
         yield from _head("mlspec_rows_total", "counter", "Rows predicted.")
         yield _line("mlspec_rows_total", model, self._rows)

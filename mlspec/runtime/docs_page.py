@@ -1,4 +1,4 @@
-"""A bundle's contract to a page that shows it and tries it out: one file, which loads nothing from anywhere."""
+"""The documentation page of a served model with a form to try it: self-contained HTML without external resources."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ get("curl").textContent = get("curl").textContent.replace("http://HOST", locatio
 
 
 def page(contract: Contract) -> str:
-    """The page, in HTML."""
+    """The page as HTML."""
     row = openapi.example(contract)
     inputs = "".join(f"<tr><td><code>{escape(n)}</code><td>{k}<td>{DATATYPES[k]}" for n, k in contract.inputs.items())
     outputs = "".join(
@@ -81,14 +81,18 @@ def page(contract: Contract) -> str:
 
 
 def curl(contract: Contract, origin: str) -> str:
-    """A command line that asks for a prediction, whatever the shell makes of quotes."""
+    """A curl command that requests a prediction, with quotes escaped for the shell."""
     body = json.dumps(openapi.example(contract), ensure_ascii=False).replace("'", "\\u0027")
     return f"curl {origin}/predict -H 'Content-Type: application/json' -d '{body}'"
 
 
 def _routes(contract: Contract) -> str:
-    found = openapi.document(contract)["paths"]
-    rows = ((method.upper(), path, told["summary"]) for path, way in found.items() for method, told in way.items())
+    paths = openapi.document(contract)["paths"]
+    rows = (
+        (method.upper(), path, operation["summary"])
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    )
     return "".join(
         f"<tr><td><code>{method} {escape(path)}</code><td>{escape(summary)}" for method, path, summary in rows
     )

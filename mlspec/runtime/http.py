@@ -1,4 +1,4 @@
-"""The service as a program, `python -m mlspec.runtime.http`: the image's default command. Or in a thread, for tests."""
+"""Serves a bundle over HTTP: `python -m mlspec.runtime.http`, the default command of the image."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Background:
         return server
 
     def stop(self) -> bool:
-        """Whether every request under way came to its end."""
+        """Stop the server. Returns whether every active request was completed."""
         drained = asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -49,7 +49,7 @@ class Background:
 
 @contextmanager
 def running(service: Service, limits: Limits = _USUAL) -> Iterator[int]:
-    """The service on 127.0.0.1 while the context lasts. Gives its port; it writes no log."""
+    """Serve on 127.0.0.1 within the context, without an access log. Yields the port."""
     server = Background(service, limits)
     try:
         yield server.port
@@ -58,54 +58,54 @@ def running(service: Service, limits: Limits = _USUAL) -> Iterator[int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve a bundle until SIGTERM or Ctrl-C. 0 when every request under way was answered."""
+    """Serve a bundle until SIGTERM or Ctrl-C. Returns 0 if every active request was completed, else 1."""
     parser = argparse.ArgumentParser(prog="python -m mlspec.runtime.http", description="Serve a bundle over HTTP.")
     parser.add_argument("--bundle", type=Path, default=Path(os.environ.get("MODEL_BUNDLE", "bundle")))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--max-body", type=int, default=Limits().body, help="bytes of a request's body")
+    parser.add_argument("--max-body", type=int, default=Limits().body, help="maximum size of a request body in bytes")
     options = parser.parse_args(arguments)
     try:
-        return serve(options.bundle, options.host, options.port, Limits(body=options.max_body), _told)
+        return serve(options.bundle, options.host, options.port, Limits(body=options.max_body), _announce)
     except BundleError as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
     except OSError as error:
-        sys.stderr.write(f"{parser.prog}: {options.host}:{options.port} cannot be listened on: {error.strerror}\n")
+        sys.stderr.write(f"{parser.prog}: cannot listen on {options.host}:{options.port}: {error.strerror}\n")
     return 1
 
 
-def serve(bundle: Path, host: str, port: int, limits: Limits, told: Callable[[Service, str, int], None]) -> int:
-    """Serve until a signal says stop; `told` learns where. Raises BundleError, and OSError for the address."""
+def serve(bundle: Path, host: str, port: int, limits: Limits, announce: Callable[[Service, str, int], None]) -> int:
+    """Serve until SIGTERM or SIGINT; `announce` is called with the address. Raises BundleError and OSError."""
     with bound(host, port) as sock:
         service = load(bundle, shared=True)
         service.warm_up()
         more_files()
         running = loop()
         try:
-            return running.run_until_complete(_until_a_signal(service, sock, limits, told))
+            return running.run_until_complete(_until_a_signal(service, sock, limits, announce))
         finally:
             running.close()
 
 
 async def _until_a_signal(
-    service: Service, sock: socket.socket, limits: Limits, told: Callable[[Service, str, int], None]
+    service: Service, sock: socket.socket, limits: Limits, announce: Callable[[Service, str, int], None]
 ) -> int:
-    stopping, here = asyncio.Event(), asyncio.get_running_loop()
+    stopping, loop_ = asyncio.Event(), asyncio.get_running_loop()
     numbers = () if sys.platform == "win32" else (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
-        here.add_signal_handler(number, stopping.set)
+        loop_.add_signal_handler(number, stopping.set)
     server = Server(service, limits)
     host, port = sock.getsockname()[:2]
     await server.listen(sock)
-    told(service, host, port)
+    announce(service, host, port)
     await stopping.wait()
-    for number in numbers:  # whoever asks a second time does not want to wait
-        here.remove_signal_handler(number)
+    for number in numbers:  # a second signal stops the process immediately
+        loop_.remove_signal_handler(number)
     return 0 if await server.stop() else 1
 
 
-def _told(service: Service, host: str, port: int) -> None:
-    """The first line of the log."""
+def _announce(service: Service, host: str, port: int) -> None:
+    """Log the address as the first line."""
     model = service.contract
     sys.stdout.write(json.dumps({"serving": model.name, "version": model.version, "host": host, "port": port}) + "\n")
     sys.stdout.flush()

@@ -1,6 +1,6 @@
-"""The Open Inference Protocol, version 2, as JSON (https://github.com/kserve/open-inference-protocol): both ways.
+"""The Open Inference Protocol, version 2, in JSON (https://github.com/kserve/open-inference-protocol).
 
-Inputs are columns with one value a row: shape `[n]` or `[n, 1]`. An image travels as base64 in a BYTES column.
+Inputs are columns with one value per row: shape `[n]` or `[n, 1]`. An image is base64 in a BYTES column.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _NUMBERS = {"FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64",
 
 
 def versioned(contract: Contract) -> dict[str, str]:
-    """The paths that name the one version there is, each to the path without it: the protocol has `/versions/V` as an
-    option in all of a model's paths (https://github.com/open-inference/open-inference-protocol, REST)."""
+    """The paths with a version, each mapped to the path without it: `/versions/V` is optional in all paths of a model
+    (https://github.com/open-inference/open-inference-protocol, REST)."""
     model = f"/v2/models/{contract.name}"
     return {f"{model}/versions/{contract.version}{rest}": f"{model}{rest}" for rest in ("", "/ready", "/infer")}
 
 
 def metadata(contract: Contract) -> dict[str, object]:
-    """What `GET /v2/models/NAME` answers."""
+    """The response of `GET /v2/models/NAME`."""
     return {
         "name": contract.name,
         "versions": [contract.version],
@@ -33,14 +33,14 @@ def metadata(contract: Contract) -> dict[str, object]:
 
 
 def columns_to_rows(request: Any, contract: Contract) -> list[dict[str, object]]:
-    """The rows of an inference request, still unchecked value by value. Raises RefusedError 400 or 422."""
+    """The rows of an inference request, values not yet checked. Raises RefusedError 400 or 422."""
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise RefusedError(400, "bad-request", "an inference request is an object with a list of `inputs`")
     columns: dict[str, list[object]] = {}
     for tensor in request["inputs"]:
         name, data = _column(tensor, contract)
         if name in columns:
-            raise RefusedError(422, "bad-tensor", f"input `{name}` comes twice")
+            raise RefusedError(422, "bad-tensor", f"duplicate input `{name}`")
         columns[name] = data
     for name in contract.inputs:
         if name not in columns:
@@ -57,13 +57,13 @@ def _column(tensor: object, contract: Contract) -> tuple[str, list[object]]:
     name = tensor["name"]
     if name not in contract.inputs:
         known = ", ".join(f"`{n}`" for n in contract.inputs)
-        raise RefusedError(422, "bad-tensor", f"the model has no input `{name[:100]}`; it has {known}")
-    wanted, given = DATATYPES[contract.inputs[name]], tensor.get("datatype")
-    if given != wanted and not (wanted == "FP64" and given in _NUMBERS):
-        raise RefusedError(422, "bad-tensor", f"input `{name}` has datatype {wanted}, not {given}")
+        raise RefusedError(422, "bad-tensor", f"unknown input `{name[:100]}`; the inputs are {known}")
+    expected, actual = DATATYPES[contract.inputs[name]], tensor.get("datatype")
+    if actual != expected and not (expected == "FP64" and actual in _NUMBERS):
+        raise RefusedError(422, "bad-tensor", f"input `{name}` must have datatype {expected}, not {actual}")
     shape, data = tensor.get("shape"), tensor.get("data")
     if not isinstance(data, list):
-        raise RefusedError(422, "bad-tensor", f"input `{name}` has no list of `data`")
+        raise RefusedError(422, "bad-tensor", f"`data` of input `{name}` must be a list")
     if shape == [len(data), 1] and all(isinstance(item, list) and len(item) == 1 for item in data):
         data = [item[0] for item in data]
     if shape not in ([len(data)], [len(data), 1]):
@@ -72,7 +72,7 @@ def _column(tensor: object, contract: Contract) -> tuple[str, list[object]]:
 
 
 def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]], contract: Contract) -> dict[str, Any]:
-    """The response for those predictions: the outputs asked for, all of them where none are named."""
+    """The response with the requested outputs, by default all."""
     known = {output.name: output for output in contract.outputs}
     outputs = []
     for name in outputs_of(request, contract):
@@ -82,17 +82,17 @@ def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]],
         outputs.append(
             {"name": name, "datatype": output.datatype, "shape": [len(predictions), *output.shape], "data": flat}
         )
-    made: dict[str, Any] = {"model_name": contract.name, "model_version": contract.version, "outputs": outputs}
-    return made | ({"id": request["id"]} if isinstance(request.get("id"), str) else {})
+    response: dict[str, Any] = {"model_name": contract.name, "model_version": contract.version, "outputs": outputs}
+    return response | ({"id": request["id"]} if isinstance(request.get("id"), str) else {})
 
 
 def outputs_of(request: Mapping[str, Any], contract: Contract) -> list[str]:
-    """Names of the outputs that are asked for. Raises RefusedError 422."""
+    """The names of the requested outputs, by default all. Raises RefusedError 422 for an unknown one."""
     known = [output.name for output in contract.outputs]
-    wanted = request.get("outputs") or []
-    if not isinstance(wanted, list) or not all(isinstance(w, dict) and w.get("name") in known for w in wanted):
+    requested = request.get("outputs") or []
+    if not isinstance(requested, list) or not all(isinstance(w, dict) and w.get("name") in known for w in requested):
         raise RefusedError(422, "bad-tensor", f"`outputs` may name {', '.join(f'`{n}`' for n in known)}")
-    return list(dict.fromkeys(w["name"] for w in wanted)) or known
+    return list(dict.fromkeys(w["name"] for w in requested)) or known
 
 
 def _value(prediction: Mapping[str, Any], name: str, contract: Contract) -> Any:

@@ -1,4 +1,4 @@
-"""JSON text to values and back, strictly: UTF-8, no repeated key, no NaN, nothing nested without end."""
+"""JSON text to values and back, strictly: UTF-8, no duplicate keys, no NaN, limited nesting."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mlspec.runtime.rows import RefusedError
 
 
 def parse(body: bytes) -> Any:
-    """The value of `body`. Raises RefusedError 400 that says what is wrong.
+    """The value of `body`. Raises RefusedError 400 with the reason.
 
-    The fast reader keeps the last of two equal keys in silence. Each key needs a colon: where there are no more colons
-    than keys, none came twice; where there are (a colon in a text, say), the strict reader decides.
+    orjson silently keeps the last of two equal keys. Each key has a colon, so if there are as many colons as keys, no
+    key is duplicated; otherwise (for example with a colon in a string) the strict parser decides.
     """
     try:
         value = orjson.loads(body)
         if _keys(value) == body.count(b":"):
             return value
     except (orjson.JSONDecodeError, RecursionError):
-        pass  # the strict reader knows why
+        pass  # the strict parser reports the reason
     return _strictly(body)
 
 
 def _keys(value: Any) -> int:
-    """How many keys the objects in `value` have together."""
+    """The total number of keys of all objects in `value`."""
     if isinstance(value, dict):
         return len(value) + sum([_keys(v) for v in value.values() if isinstance(v, dict | list)])
     if isinstance(value, list):
@@ -48,11 +48,11 @@ def _strictly(body: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes twice")
-    return found
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} is duplicated")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -60,7 +60,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def written(value: Any) -> bytes:
-    """The text of an answer. What a caller sent may hold half of a surrogate pair, and then comes back escaped."""
+    """The JSON text of a response. An unpaired surrogate from a request is escaped."""
     try:
         return orjson.dumps(value)
     except TypeError:

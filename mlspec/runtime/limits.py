@@ -1,4 +1,4 @@
-"""What the server accepts: sizes, numbers and times."""
+"""Limits of the server: sizes, counts and timeouts."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server bears. Times are in seconds."""
+    """Limits of the server. Times are in seconds."""
 
     body: int = 8_388_608
-    """Bytes of a request's body."""
+    """Maximum size of a request body, in bytes."""
     memory: int = 268_435_456
-    """Bytes of bodies that are on their way in, all together."""
+    """Maximum total size of all bodies being received, in bytes."""
     connections: int = 4096
-    """Open at once; more are turned away."""
+    """Maximum number of open connections; more are refused."""
     rows: int = 2048
-    """Rows that wait for the model; requests beyond them are turned away."""
+    """Maximum number of queued rows; requests beyond it are refused."""
     wait: float = 10.0
-    """How long the queue before a request may take."""
+    """Maximum estimated queueing time of a request."""
     idle: float = 75.0
-    """Silence between two requests: longer than that of load balancers, which must not meet a closed connection."""
+    """Keep-alive timeout: longer than that of load balancers, which must not use a closed connection."""
     reading: float = 30.0
-    """From a request's first byte to its last."""
+    """Maximum time from the first to the last byte of a request."""
     writing: float = 30.0
-    """A caller that reads nothing of its answer."""
+    """Maximum time in which a client reads nothing of its response."""
     parting: float = 2.0
-    """From the last answer to the end of the connection, where the caller does not end it."""
+    """Maximum time from the last response to closing the connection, if the client does not close it."""
     grace: float = 20.0
-    """What requests under way get when the server stops."""
+    """Time for active requests to complete when the server stops."""
     lull: float = 0.3
-    """How long a stopping server waits for requests that are already on the wire of open connections."""
+    """Time in which a stopping server still accepts requests that are already in transit."""

@@ -1,4 +1,4 @@
-"""A bundle's contract to an OpenAPI 3.1 document (spec.openapis.org/oas/v3.1.1): what `/openapi.json` answers."""
+"""The OpenAPI 3.1 document of a served model (spec.openapis.org/oas/v3.1.1): the response of `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VALUES: Final[dict[Kind, Schema]] = {
     "category": {"type": ["string", "null"]},
     "number": {"type": ["number", "null"]},
     "image": {
-        "description": "The image's file in base64, or its pixels as a list of rows.",
+        "description": "The image file in base64, or the pixels as a list of rows.",
         "oneOf": [{"type": "string", "contentEncoding": "base64"}, {"type": "array"}],
     },
 }
@@ -22,14 +22,14 @@ _EXAMPLES: Final[dict[Kind, object]] = {
     "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR4nGNsYIAAJgaKGAAmCACQXTClHgAAAABJRU5ErkJggg==",
 }  # fmt: skip
 _REFUSALS: Final = {
-    400: "The body is not JSON, or no request.", 413: "The body is too large, or has too many rows.",
-    415: "The body is not sent as application/json.", 422: "A row or a tensor does not fit the model.",
-    503: "Too many requests wait already; `Retry-After` says when to try again.",
+    400: "The body is not JSON, or not a valid request.", 413: "The body is too large, or has too many rows.",
+    415: "The content type is not application/json.", 422: "A row or a tensor does not match the inputs of the model.",
+    503: "The server is overloaded; retry after the time in `Retry-After`.",
 }  # fmt: skip
 
 
 def document(contract: Contract) -> Schema:
-    """Paths and schemas for the model of that contract."""
+    """The OpenAPI document for that contract."""
     model = f"/v2/models/{contract.name}"
     tensors = "Open Inference Protocol v2"
     return {
@@ -41,10 +41,10 @@ def document(contract: Contract) -> Schema:
             f"{model}/infer": {"post": _post(f"{tensors}: predict for columns", _ref("InferRequest"),
                                              _ref("InferResponse"), infer_example(contract))},
             model: {"get": _get(f"{tensors}: inputs and outputs of the model")},
-            f"{model}/ready": {"get": _get(f"{tensors}: whether the model answers")},
+            f"{model}/ready": {"get": _get(f"{tensors}: whether the model is ready")},
             "/v2": {"get": _get(f"{tensors}: the server")},
             "/v2/health/live": {"get": _get(f"{tensors}: whether the server runs")},
-            "/v2/health/ready": {"get": _get(f"{tensors}: whether the server takes requests; 503 while it stops")},
+            "/v2/health/ready": {"get": _get(f"{tensors}: whether the server accepts requests; 503 while it stops")},
             "/metrics": {"get": _get("Metrics for Prometheus", "text/plain")},
         },
         "components": {"schemas": {
@@ -55,12 +55,12 @@ def document(contract: Contract) -> Schema:
 
 
 def example(contract: Contract) -> Schema:
-    """A row of nothing in particular that the model takes."""
+    """An example row with a valid value for each input."""
     return {name: _EXAMPLES[kind] for name, kind in contract.inputs.items()}
 
 
 def infer_example(contract: Contract) -> Schema:
-    """The same row as tensors."""
+    """The example row as tensors of the Open Inference Protocol."""
     return {"inputs": [
         {"name": name, "shape": [1], "datatype": DATATYPES[kind], "data": [_EXAMPLES[kind]]}
         for name, kind in contract.inputs.items()
@@ -94,9 +94,9 @@ def _prediction(contract: Contract) -> Schema:
 
 def _request(contract: Contract) -> Schema:
     tensors = [_tensor(name, DATATYPES[kind], _VALUES[kind]) for name, kind in contract.inputs.items()]
-    wanted = {"type": "array", "items": _object({"name": {"enum": [output.name for output in contract.outputs]}})}
+    outputs = {"type": "array", "items": _object({"name": {"enum": [output.name for output in contract.outputs]}})}
     inputs = {"type": "array", "items": {"oneOf": tensors}, "minItems": len(tensors), "maxItems": len(tensors)}
-    return _object({"id": {"type": "string"}, "inputs": inputs, "outputs": wanted}, optional=("id", "outputs"))
+    return _object({"id": {"type": "string"}, "inputs": inputs, "outputs": outputs}, optional=("id", "outputs"))
 
 
 def _response(contract: Contract) -> Schema:
@@ -124,9 +124,13 @@ def _get(summary: str, kind: str = "application/json") -> Schema:
     return {"summary": summary, "responses": {"200": {"description": "The answer", "content": {kind: {}}}}}
 
 
-def _post(summary: str, taken: Schema, given: Schema, sample: Schema) -> Schema:
-    content = {"application/json": {"schema": taken, "example": sample}}
+def _post(summary: str, request_schema: Schema, response_schema: Schema, sample: Schema) -> Schema:
+    content = {"application/json": {"schema": request_schema, "example": sample}}
     refused = {"application/json": {"schema": _ref("Refusal")}}
-    answers: Schema = {"200": {"description": "The answer", "content": {"application/json": {"schema": given}}}}
-    answers |= {str(status): {"description": said, "content": refused} for status, said in _REFUSALS.items()}
+    answers: Schema = {
+        "200": {"description": "The answer", "content": {"application/json": {"schema": response_schema}}}
+    }
+    answers |= {
+        str(status): {"description": description, "content": refused} for status, description in _REFUSALS.items()
+    }
     return {"summary": summary, "requestBody": {"required": True, "content": content}, "responses": answers}

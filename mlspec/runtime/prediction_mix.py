@@ -1,6 +1,6 @@
-"""How often a Lambda function gave each label, as lines that CloudWatch reads as metrics. It sends nothing itself.
+"""Counts of predicted labels in a Lambda function as log lines that CloudWatch turns into metrics.
 
-The embedded metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring
+Embedded metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring
 (CloudWatch_Embedded_Metric_Format_Specification).
 """
 
@@ -14,19 +14,19 @@ from typing import Any, Final
 NAMESPACE: Final = "mlspec"
 DIMENSIONS: Final = ("FunctionName", "ExecutedVersion")
 PREFIX: Final = "Predictions."
-"""A label's metric is called by its name after this."""
+"""Prefix of the metric name of a label."""
 _MOST = 100
-"""Metrics that one line may have."""
+"""Maximum number of metrics per line."""
 
 
 def dimensions(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """The function and its version, as Lambda tells them to the process; None outside of Lambda."""
+    """Function name and version from Lambda's environment variables; None outside Lambda."""
     name, version = environment.get("AWS_LAMBDA_FUNCTION_NAME"), environment.get("AWS_LAMBDA_FUNCTION_VERSION")
     return dict(zip(DIMENSIONS, (name, version), strict=True)) if name and version else None
 
 
 def lines(counts: Mapping[str, int], of: Mapping[str, str], seconds: float) -> Iterator[str]:
-    """One line for up to a hundred labels, each with how often it was predicted; `seconds` since the epoch."""
+    """One line for up to 100 labels with their prediction counts; `seconds` since the epoch."""
     left = iter(counts.items())
     while some := dict(islice(left, _MOST)):
         metrics = [{"Name": PREFIX + label, "Unit": "Count"} for label in some]

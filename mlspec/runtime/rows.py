@@ -1,4 +1,4 @@
-"""Values of a request to rows for the model, and nothing else: what does not fit the contract is refused by name."""
+"""Validates the rows of a request against the contract; errors name the row and the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = dict[str, object]
 
 
 class RefusedError(Exception):
-    """A request that is at fault: an HTTP status, a code that never changes, a sentence, where in the body."""
+    """An invalid request: HTTP status, stable code, message, details about rows, and response headers."""
 
     def __init__(
         self,
@@ -27,19 +27,17 @@ class RefusedError(Exception):
         self.headers = headers or {}
 
     def body(self) -> dict[str, object]:
-        """What the answer says is wrong with the request."""
-        made: dict[str, object] = {"error": self.message, "code": self.code}
-        return made | ({"details": list(self.details)} if self.details else {})
+        """The JSON body of the error response."""
+        body: dict[str, object] = {"error": self.message, "code": self.code}
+        return body | ({"details": list(self.details)} if self.details else {})
 
 
 def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
-    """The rows in `value`, each checked against the contract. Raises RefusedError 422 that lists every fault."""
+    """The rows in `value`, checked against the contract. Raises RefusedError 422 with all faults, or 413."""
     if not value:
-        raise RefusedError(422, "no-rows", "there is no row to predict for")
+        raise RefusedError(422, "no-rows", "the request has no rows")
     if len(value) > most:
-        raise RefusedError(
-            413, "too-many-rows", f"{len(value)} rows are more than the {most} that one request may have"
-        )
+        raise RefusedError(413, "too-many-rows", f"the request has {len(value)} rows, the limit is {most}")
     try:
         return [_fitting(row, contract) for row in value]
     except (ValueError, TypeError):
@@ -47,7 +45,7 @@ def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
 
 
 def _fitting(row: Any, contract: Contract) -> Row:
-    """The row, which fits: the way of nearly all. Raises ValueError or TypeError for one that does not."""
+    """The converted row (fast path). Raises ValueError or TypeError for an invalid row."""
     if type(row) is not dict or len(row) != len(contract.inputs):
         raise ValueError
     return {name: _READ[kind](row.get(name, _ABSENT)) for name, kind in contract.inputs.items()}
@@ -55,13 +53,13 @@ def _fitting(row: Any, contract: Contract) -> Row:
 
 def _with_faults(value: Sequence[Any], contract: Contract) -> list[Row]:
     details: list[dict[str, object]] = []
-    made = [_row(row, index, contract, details) for index, row in enumerate(value)]
+    rows_ = [_row(row, index, contract, details) for index, row in enumerate(value)]
     if details:
         first = details[0]
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         place = f"row {first['row']}" + (f", `{first['input']}`" if first["input"] else "")
         raise RefusedError(422, "bad-row", f"{place}: {first['problem']}{more}", details[:100])
-    return made
+    return rows_
 
 
 def _row(row: object, index: int, contract: Contract, details: list[dict[str, object]]) -> Row:
@@ -73,24 +71,24 @@ def _row(row: object, index: int, contract: Contract, details: list[dict[str, ob
         return {}
     for name in row:
         if name not in contract.inputs:
-            fault(str(name)[:100], "the model has no such input")
-    made: Row = {}
+            fault(str(name)[:100], "unknown input")
+    fitted: Row = {}
     for name, kind in contract.inputs.items():
         if name not in row:
-            fault(name, "it is missing")
+            fault(name, "is missing")
             continue
         try:
-            made[name] = _READ[kind](row[name])
+            fitted[name] = _READ[kind](row[name])
         except ValueError as error:
             fault(name, str(error))
-    return made
+    return fitted
 
 
 def _text(value: object) -> object:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError("it must be text or null")
+        raise ValueError("must be text or null")
     return _writable(value)
 
 
@@ -100,7 +98,7 @@ def _writable(value: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair") from None
+        raise ValueError("contains an unpaired surrogate") from None
     return value
 
 
@@ -108,20 +106,20 @@ def _number(value: object) -> object:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("it must be a number or null")
+        raise ValueError("must be a number or null")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError("it is too large for a number")
+        raise ValueError("is too large for float64")
     return number
 
 
 def _image(value: object) -> object:
-    """Base64 or lists of pixels: only decoding it shows what it is, and preprocessing does that."""
+    """Base64 or lists of pixels; the preprocessing decodes and checks them."""
     if not isinstance(value, str | list):
-        raise ValueError("it must be the image's file in base64, or a list of pixel rows")
+        raise ValueError("must be an image file in base64, or a list of pixel rows")
     return value
 
 

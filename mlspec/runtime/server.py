@@ -1,6 +1,6 @@
-"""The service behind a socket: one event loop for all callers, the model in threads beside it, and a calm way to stop.
+"""The HTTP server: one event loop for all connections, worker threads for the model, graceful shutdown.
 
-Sizes, times and numbers are bounded before the model sees a request.
+Limits on sizes, times and counts apply before a request reaches the model.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from mlspec.runtime.batching import BatchJob
 from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
 from mlspec.runtime.limits import Limits
-from mlspec.runtime.service import Answer, Asked, Request, Service
+from mlspec.runtime.service import Answer, PendingRequest, Request, Service
 from mlspec.runtime.workers import Workers
 
 _LARGE: Final = 32 * 1024
-"""Bytes of a body from which reading it leaves the loop to others meanwhile."""
+"""Body size in bytes above which it is parsed in a separate thread, so that the event loop is not blocked."""
 _TICK: Final = 0.5
 _SEND_BUFFER: Final = 131_072
 
 
 class Server:
-    """Serves one Service, in the loop that is running."""
+    """Serves one Service in the running event loop."""
 
     def __init__(self, service: Service, limits: Limits, log: bool = True) -> None:
         self.service, self.limits = service, limits
@@ -40,18 +40,18 @@ class Server:
         self._workers = Workers(service, cores(), limits.rows, limits.wait)
         self._readers = ThreadPoolExecutor(1, "reader")
         self._empty = asyncio.Event()
-        self._asked: dict[Connection, BatchJob] = {}
+        self._pending: dict[Connection, BatchJob] = {}
         self._tick()
 
     async def listen(self, sock: socket.socket) -> None:
-        """Take callers at a socket that is bound."""
+        """Accept connections on a bound socket."""
         self._socket = sock
         self._listening = await self._loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
 
     async def stop(self) -> bool:
-        """Say `not ready`, accept no more, wait for what is under way. Whether all of it came to its end."""
+        """Become not ready, stop accepting, and wait for active requests. Returns whether all were completed."""
         self.service.ready = False
-        await self._close_door()
+        await self._stop_listening()
         await self._emptied(self.limits.lull)
         for connection in list(self._connections):
             connection.close_if_idle()
@@ -68,22 +68,22 @@ class Server:
         return drained
 
     async def _emptied(self, seconds: float) -> bool:
-        """Whether all connections end within that time."""
+        """Wait at most `seconds` for all connections to close. Returns whether they did."""
         if self._connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
         return not self._connections
 
-    async def _close_door(self) -> None:
-        """Listen no more, but take those who stand at the door: the system has told them already that they are in."""
-        there = []
+    async def _stop_listening(self) -> None:
+        """Stop listening, but accept the connections in the backlog, which the kernel has already established."""
+        sockets = []
         with contextlib.suppress(OSError):
             while True:
-                there.append(self._socket.accept()[0])
+                sockets.append(self._socket.accept()[0])
         self._listening.close()
         self._socket.close()
-        for one in there:
+        for one in sockets:
             await self._loop.connect_accepted_socket(lambda: Connection(self), one)
 
     def _tick(self) -> None:
@@ -94,57 +94,57 @@ class Server:
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def add(self, connection: Connection) -> bool:
-        """Whether there is room for one more."""
+        """Register the connection. Returns False if there are too many."""
         self._connections.add(connection)
         return len(self._connections) <= self.limits.connections
 
     def remove(self, connection: Connection) -> None:
-        """It has ended; nobody waits for its answer any more."""
+        """Unregister a closed connection, and cancel its request."""
         self._connections.discard(connection)
-        job = self._asked.pop(connection, None)
+        job = self._pending.pop(connection, None)
         if job is not None:
             self._workers.forget(job)
-            self.service.drop(job.asked)
+            self.service.drop(job.pending)
         if not self._connections:
             self._empty.set()
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call it once everyone else has had a turn."""
+        """Run `call` after the other connections had their turn."""
         self._loop.call_soon(call)
 
     def ask(self, connection: Connection, request: Request) -> Answer | None:
-        """The answer, or None where `connection.answer` will get it."""
+        """The answer, or None if it will be passed to `connection.answer` later."""
         if len(request.body) <= _LARGE:
-            return self._go_on(connection, request, self.service.begin(request))
+            return self._proceed(connection, request, self.service.begin(request))
         reading = self._loop.run_in_executor(self._readers, self.service.begin, request)
         reading.add_done_callback(lambda done: self._was_read(connection, request, done.result()))
         return None
 
-    def _was_read(self, connection: Connection, request: Request, asked: Answer | Asked) -> None:
+    def _was_read(self, connection: Connection, request: Request, pending: Answer | PendingRequest) -> None:
         if connection not in self._connections:
-            if isinstance(asked, Asked):
-                self.service.drop(asked)
+            if isinstance(pending, PendingRequest):
+                self.service.drop(pending)
             return
-        answer = self._go_on(connection, request, asked)
+        answer = self._proceed(connection, request, pending)
         if answer is not None:
             connection.answer(answer)
 
-    def _go_on(self, connection: Connection, request: Request, asked: Answer | Asked) -> Answer | None:
-        if isinstance(asked, Answer):
-            return self._noted(request, asked, 0.0)
+    def _proceed(self, connection: Connection, request: Request, pending: Answer | PendingRequest) -> Answer | None:
+        if isinstance(pending, Answer):
+            return self._noted(request, pending, 0.0)
         try:
-            self._asked[connection] = self._workers.submit(
-                asked, lambda asked, made: self._computed(connection, asked, made)
+            self._pending[connection] = self._workers.submit(
+                pending, lambda pending, result: self._computed(connection, pending, result)
             )
-        except Exception as error:  # noqa: BLE001 - refused for want of room
-            return self._noted(request, self.service.fail(asked, error), 0.0)
+        except Exception as error:  # noqa: BLE001 - also RefusedError if the queue is full
+            return self._noted(request, self.service.fail(pending, error), 0.0)
         return None
 
-    def _computed(self, connection: Connection, asked: Asked, made: Any) -> None:
-        self._asked.pop(connection, None)
-        failed = isinstance(made, Exception)
-        answer = self.service.fail(asked, made) if failed else self.service.finish(asked, made)
-        connection.answer(self._noted(asked.request, answer, time.perf_counter() - asked.began))
+    def _computed(self, connection: Connection, pending: PendingRequest, result: Any) -> None:
+        self._pending.pop(connection, None)
+        failed = isinstance(result, Exception)
+        answer = self.service.fail(pending, result) if failed else self.service.finish(pending, result)
+        connection.answer(self._noted(pending.request, answer, time.perf_counter() - pending.began))
 
     def _noted(self, request: Request, answer: Answer, seconds: float) -> Answer:
         if self._log:
@@ -153,35 +153,35 @@ class Server:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket at that address that does not listen yet. Raises OSError."""
+    """A socket that is bound to the address but not listening. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by every connection: what callers do not read may fill no more of the system's memory than this.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        made.bind((host, port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by every connection: limits the kernel memory for data that clients do not read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        sock.bind((host, port))
     except BaseException:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock
 
 
 def more_files() -> None:
-    """Let the process have as many connections open as the system lets it."""
+    """Raise the limit of open files, up to 16,384, for more connections."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        limit = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """A fresh event loop: uvloop's where it is installed, which costs half of Python's own."""
+    """A new event loop: uvloop if it is installed, which needs half the CPU time of asyncio's."""
     with contextlib.suppress(ImportError):
         import uvloop
 
-        made: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        return made
+        loop_: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return loop_
     return asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""A request to its answer: the routes, the same behind a socket and in a Lambda function. No I/O of its own."""
+"""The routes of the service, for HTTP and Lambda: a request to its answer. Does no I/O itself."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.rows import RefusedError, rows
 
 MAX_ROWS: Final = 1024
-"""Rows that one request may have."""
+"""Maximum number of rows in a request."""
 _PROCESS, _NUMBERS = os.urandom(8).hex(), itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Predicts(Protocol):
-    """The model in two steps, so that rows of several requests can be computed together: `mlspec.runtime.Predictor`."""
+    """The interface of the model in two steps, so that rows of several requests form one batch: see `Predictor`."""
 
     def prepare(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[int, Any]]:
-        """Each row's length and what the model computes with. Raises BadRow."""
+        """The length and the model inputs of each row. Raises BadRow."""
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
-        """One prediction for each, from one run; `alone` when nobody else needs the cores."""
+        """One prediction for each row, from one run; `alone` if no other run needs the cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What both ways in come to. Header names are in small letters; `path` has no query."""
+    """A request from HTTP or Lambda. Header names are lower-case; `path` has no query."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """A response."""
 
     status: int
     body: bytes
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TextBody:
-    """An answer that is not JSON."""
+    """A response body that is already text, with its content type."""
 
     text: str
     kind: str
@@ -67,15 +67,15 @@ class TextBody:
 
 @dataclass(frozen=True, slots=True)
 class PredictWork:
-    """What a route wants of the model: rows, prepared, and how their predictions become the body."""
+    """The prepared rows of a request, and the function that converts their predictions to the response body."""
 
     rows: Sequence[tuple[int, Any]]
     write: Callable[[Sequence[Mapping[str, Any]]], Any]
 
 
 @dataclass(slots=True)
-class Asked:
-    """A request whose rows wait for the model, and how its answer will be written."""
+class PendingRequest:
+    """A request that waits for the model, with its start time and response headers."""
 
     request: Request
     began: float
@@ -88,7 +88,7 @@ Route = Callable[["Service", Request], "tuple[int, Any] | PredictWork"]
 
 
 class Service:
-    """The routes over one model. Any thread may ask."""
+    """The routes of one model. Thread-safe."""
 
     def __init__(self, model: Predicts, promised: Contract) -> None:
         self.model = model
@@ -112,73 +112,73 @@ class Service:
         }
 
     def answer(self, request: Request) -> Answer:
-        """The answer to `request`; never raises."""
-        asked = self.begin(request)
-        if isinstance(asked, Answer):
-            return asked
+        """The answer to `request`. Never raises."""
+        pending = self.begin(request)
+        if isinstance(pending, Answer):
+            return pending
         try:
-            predictions = self._compute(asked.work.rows)
-        except Exception as error:  # noqa: BLE001 - the caller gets a clean 500, the log the whole story
-            return self.fail(asked, error)
-        return self.finish(asked, predictions)
+            predictions = self._compute(pending.work.rows)
+        except Exception as error:  # noqa: BLE001 - the client gets a 500, the log the traceback
+            return self.fail(pending, error)
+        return self.finish(pending, predictions)
 
-    def begin(self, request: Request) -> Answer | Asked:
-        """Everything about `request` but the model's part: an answer where it has none. Never raises."""
+    def begin(self, request: Request) -> Answer | PendingRequest:
+        """Route and validate `request`: an Answer, or a PendingRequest if it needs the model. Never raises."""
         if plain := self._versioned.get(request.path):
             request = replace(request, path=plain)
-        asked = Asked(request, time.perf_counter(), _headers(request), _NOTHING)
+        pending = PendingRequest(request, time.perf_counter(), _headers(request), _NOTHING)
         self.counters.began()
         try:
-            made = self._route(request)(self, request)
-            if not isinstance(made, PredictWork):
-                return self._ended(asked, *made)
-            asked.work = made
-            return asked
+            result = self._route(request)(self, request)
+            if not isinstance(result, PredictWork):
+                return self._ended(pending, *result)
+            pending.work = result
+            return pending
         except Exception as error:  # noqa: BLE001
-            return self.fail(asked, error)
+            return self.fail(pending, error)
 
-    def finish(self, asked: Asked, predictions: Sequence[Mapping[str, Any]]) -> Answer:
-        """The answer, once the model has given its part. Never raises."""
+    def finish(self, pending: PendingRequest, predictions: Sequence[Mapping[str, Any]]) -> Answer:
+        """The answer to a request with its predictions. Never raises."""
         try:
-            value = asked.work.write(predictions)
+            value = pending.work.write(predictions)
         except Exception as error:  # noqa: BLE001
-            return self.fail(asked, error)
+            return self.fail(pending, error)
         self._count(predictions)
-        return self._ended(asked, 200, value)
+        return self._ended(pending, 200, value)
 
-    def fail(self, asked: Asked, error: BaseException) -> Answer:
-        """The answer to a request that is refused, or on which the model fails."""
+    def fail(self, pending: PendingRequest, error: BaseException) -> Answer:
+        """The error response for a refused request, or for a failure of the model, which is logged."""
         if isinstance(error, RefusedError):
-            asked.headers |= error.headers
-            return self._ended(asked, error.status, error.body())
+            pending.headers |= error.headers
+            return self._ended(pending, error.status, error.body())
         traceback.print_exception(error, file=sys.stderr)
-        said = "the model failed on this request; the server's log has the reason"
-        return self._ended(asked, 500, {"error": said, "code": "model-failed"})
+        message = "the model failed on this request; see the server log"
+        return self._ended(pending, 500, {"error": message, "code": "model-failed"})
 
-    def drop(self, asked: Asked) -> None:
-        """Nobody waits for this answer any more: counted as 499, as nginx does."""
-        self._ended(asked, 499, None)
+    def drop(self, pending: PendingRequest) -> None:
+        """Count a request whose client has disconnected, with status 499 as in nginx."""
+        self._ended(pending, 499, None)
 
     def refuse(self, error: RefusedError) -> Answer:
-        """The answer to a request that did not even get to a route; it is counted like any other."""
+        """The error response for a request that cannot be routed; it is counted like others."""
         self.counters.began()
         request = Request("", "")
-        return self.fail(Asked(request, time.perf_counter(), _headers(request), _NOTHING), error)
+        return self.fail(PendingRequest(request, time.perf_counter(), _headers(request), _NOTHING), error)
 
-    def _ended(self, asked: Asked, status: int, value: Any) -> Answer:
-        path = asked.request.path
-        self.counters.ended(path if path in self._routes else "other", status, time.perf_counter() - asked.began)
-        return _written(status, value, asked.headers)
+    def _ended(self, pending: PendingRequest, status: int, value: Any) -> Answer:
+        path = pending.request.path
+        self.counters.ended(path if path in self._routes else "other", status, time.perf_counter() - pending.began)
+        return _written(status, value, pending.headers)
 
     def _compute(self, rows: Sequence[tuple[int, Any]]) -> list[Mapping[str, Any]]:
-        """Predictions in the order of `rows`, computed in batches of like length."""
+        """Predictions in the order of `rows`, computed in batches of similar length."""
         order = sorted(range(len(rows)), key=lambda i: rows[i][0])
-        found: list[Mapping[str, Any]] = [{}] * len(rows)
+        predictions: list[Mapping[str, Any]] = [{}] * len(rows)
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            for position, made in zip(some, self.model.compute([rows[i][1] for i in some]), strict=True):
-                found[position] = made
-        return found
+            for position, prediction in zip(some, self.model.compute([rows[i][1] for i in some]), strict=True):
+                predictions[position] = prediction
+        return predictions
 
     def _count(self, predictions: Sequence[Mapping[str, Any]]) -> None:
         self.counters.predicted([p["label"] for p in predictions if "label" in p], len(predictions))
@@ -190,7 +190,7 @@ class Service:
         method = "GET" if request.method == "HEAD" and "GET" in methods else request.method
         if method not in methods:
             known = ", ".join(_with_head(methods))
-            raise RefusedError(405, "method-not-allowed", f"{request.path} answers {known}", headers={"Allow": known})
+            raise RefusedError(405, "method-not-allowed", f"{request.path} allows {known}", headers={"Allow": known})
         if method == "POST":
             _must_be_json(request.headers.get("content-type", ""))
         return methods[method]
@@ -198,10 +198,10 @@ class Service:
     def _unknown(self, path: str) -> RefusedError:
         parts = path.split("/")
         if parts[:3] == ["", "v2", "models"] and len(parts) > 3 and parts[3] != self.contract.name:
-            return RefusedError(404, "unknown-model", f"the model here is `{self.contract.name}`")
+            return RefusedError(404, "unknown-model", f"unknown model; this server has `{self.contract.name}`")
         if parts[4:5] == ["versions"]:
-            return RefusedError(404, "unknown-version", f"the version here is `{self.contract.version}`")
-        return RefusedError(404, "unknown-path", f"there is nothing here; the paths are {', '.join(self._routes)}")
+            return RefusedError(404, "unknown-version", f"unknown version; this server has `{self.contract.version}`")
+        return RefusedError(404, "unknown-path", f"path not found; the paths are {', '.join(self._routes)}")
 
     def _server(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002 - a route's signature
         return 200, {"name": "mlspec", "version": "2", "extensions": []}
@@ -231,44 +231,44 @@ class Service:
         return 200, TextBody(docs_page.page(self.contract), "text/html; charset=utf-8")
 
     def _infer(self, request: Request) -> PredictWork:
-        asked = parse(request.body)
-        columns = inference_protocol.columns_to_rows(asked, self.contract)
-        inference_protocol.outputs_of(asked, self.contract)
-        return PredictWork(self._prepared(columns), lambda made: inference_protocol.answer(asked, made, self.contract))
+        body = parse(request.body)
+        columns = inference_protocol.columns_to_rows(body, self.contract)
+        inference_protocol.outputs_of(body, self.contract)
+        return PredictWork(self._prepared(columns), lambda rows: inference_protocol.answer(body, rows, self.contract))
 
     def _predict(self, request: Request) -> PredictWork:
-        """An object is one row and gets one prediction; a list gets a list."""
+        """One prediction for an object, a list of predictions for a list of rows."""
         value = parse(request.body)
         if isinstance(value, list):
-            return PredictWork(self._prepared(value), lambda made: made)
-        return PredictWork(self._prepared([value]), lambda made: made[0])
+            return PredictWork(self._prepared(value), lambda predictions: predictions)
+        return PredictWork(self._prepared([value]), lambda predictions: predictions[0])
 
     def _prepared(self, values: Sequence[Any]) -> Sequence[tuple[int, Any]]:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
             return self.model.prepare(checked)
         except BadRow as error:
-            said = error.public()
-            fault = {"row": said.index, "input": said.input, "problem": said.message}
-            raise RefusedError(422, "bad-row", str(said), [fault]) from None
+            public = error.public()
+            detail = {"row": public.index, "input": public.input, "problem": public.message}
+            raise RefusedError(422, "bad-row", str(public), [detail]) from None
 
     def warm_up(self) -> None:
-        """Run the model once each way: the first run of all is slow."""
+        """Run the model once in each session, because the first run is slow."""
         row = dict.fromkeys(self.contract.inputs)
-        with contextlib.suppress(BadRow, ArithmeticError):  # an image cannot be null, and then nothing is warmed
+        with contextlib.suppress(BadRow, ArithmeticError):  # an image cannot be null; such a model is not run
             prepared = [item for _, item in self.model.prepare([row])]
             for alone in (True, False):
                 self.model.compute(prepared, alone)
 
     def predict(self, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Checked, predicted and counted. Raises RefusedError for rows that do not fit the contract."""
+        """The predictions of rows, counted in the metrics. Raises RefusedError for rows that violate the contract."""
         predictions = self._compute(self._prepared(values))
         self._count(predictions)
         return predictions
 
 
 def load(bundle: Path, *, shared: bool = False) -> Service:
-    """The service over the bundle in that folder, `shared` by callers that ask at the same time. Raises BundleError."""
+    """The service of the bundle in that folder, `shared` for concurrent requests. Raises BundleError."""
     predictor = Predictor(bundle)
     if shared:
         predictor.split()
@@ -278,7 +278,7 @@ def load(bundle: Path, *, shared: bool = False) -> Service:
 def _must_be_json(content_type: str) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ("", "application/json") and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise RefusedError(415, "not-json", f"send application/json, not {kind[:100]}")
+        raise RefusedError(415, "not-json", f"the content type must be application/json, not {kind[:100]}")
 
 
 def _with_head(methods: Mapping[str, Route]) -> list[str]:
@@ -286,8 +286,8 @@ def _with_head(methods: Mapping[str, Route]) -> list[str]:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    asked = request.headers.get("x-request-id", "")
-    return {"X-Request-Id": asked if asked and _REQUEST_ID.fullmatch(asked) else f"{_PROCESS}-{next(_NUMBERS):x}"}
+    sent = request.headers.get("x-request-id", "")
+    return {"X-Request-Id": sent if sent and _REQUEST_ID.fullmatch(sent) else f"{_PROCESS}-{next(_NUMBERS):x}"}
 
 
 def _written(status: int, value: Any, headers: dict[str, str]) -> Answer:

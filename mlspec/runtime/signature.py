@@ -1,4 +1,4 @@
-"""`signature.json` of a bundle: what a request holds and what an answer means."""
+"""`signature.json` of a bundle: the inputs of a request and the meaning of the outputs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TASKS = ("classification", "regression")
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs with their types, the task, its labels, and the graph's own names."""
+    """Inputs with their types, task, labels, and the names in the ONNX graph."""
 
     name: str
     task: str
     inputs: tuple[dict[str, Any], ...]
     labels: tuple[str, ...]
     threshold: float | None
-    """With two labels: the probability from which on the second is predicted; None: the likelier one."""
+    """Minimum probability at which the second of two labels is predicted; None: the more probable one."""
     value: str
     graph_inputs: tuple[str, ...]
     graph_output: str
@@ -32,22 +32,22 @@ class Signature:
 def read(folder: Path) -> Signature:
     """The signature of the bundle in `folder`. Raises BundleError."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if found["version"] != VERSION:
-            raise BundleError(f"{folder} is a bundle of version {found['version']}; this runtime reads {VERSION}")
-        made = Signature(
-            name=str(found["name"]),
-            task=str(found["task"]),
-            inputs=tuple(dict(i) for i in found["inputs"]),
-            labels=tuple(str(label) for label in found["output"].get("labels", ())),
-            threshold=float(found["output"]["threshold"]) if "threshold" in found["output"] else None,
-            value=str(found["output"].get("name", "")),
-            graph_inputs=tuple(found["graph"]["inputs"]),
-            graph_output=str(found["graph"]["output"]),
+        data = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if data["version"] != VERSION:
+            raise BundleError(f"{folder} has bundle version {data['version']}, this runtime supports {VERSION}")
+        signature = Signature(
+            name=str(data["name"]),
+            task=str(data["task"]),
+            inputs=tuple(dict(i) for i in data["inputs"]),
+            labels=tuple(str(label) for label in data["output"].get("labels", ())),
+            threshold=float(data["output"]["threshold"]) if "threshold" in data["output"] else None,
+            value=str(data["output"].get("name", "")),
+            graph_inputs=tuple(data["graph"]["inputs"]),
+            graph_output=str(data["graph"]["output"]),
         )
-        inputs = {(i["name"], i["type"]) for i in made.inputs}
+        inputs = {(i["name"], i["type"]) for i in signature.inputs}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{folder / FILE} cannot be read: {type(error).__name__}: {error}") from None
-    if made.task not in TASKS or not inputs or (made.task == "classification") != bool(made.labels):
-        raise BundleError(f"{folder / FILE} does not hold together: task {made.task}, labels {list(made.labels)}")
-    return made
+        raise BundleError(f"cannot read {folder / FILE}: {type(error).__name__}: {error}") from None
+    if signature.task not in TASKS or not inputs or (signature.task == "classification") != bool(signature.labels):
+        raise BundleError(f"{folder / FILE} is inconsistent: task {signature.task}, labels {list(signature.labels)}")
+    return signature

@@ -1,6 +1,6 @@
-"""Waiting rows to predictions, by as many threads as there are cores; a model of microseconds runs in the loop itself.
+"""Queued rows to predictions, in one thread per core; a model that needs microseconds runs in the event loop itself.
 
-Everything but `_work` happens in the event loop's thread, so that nothing here needs a lock.
+Everything except `_worker` runs in the thread of the event loop, so that no locks are needed.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Any, Final
 
 from mlspec.runtime.batching import BatchJob, Item, Waiting
 from mlspec.runtime.rows import RefusedError
-from mlspec.runtime.service import Asked, Service
+from mlspec.runtime.service import PendingRequest, Service
 
 BATCH: Final = 12
-"""Most rows of one run; on a core more only add to the time that the first of them waits."""
+"""Maximum rows of one run; on one core more rows only increase the latency of the first."""
 QUICK: Final = 0.0003
-"""Seconds of a run below which handing it to a thread costs more than it frees the loop from."""
+"""Duration of a run in seconds, below which passing it to a thread costs more than it saves."""
 _QUICK_BATCH = 64
 _MOST_GATHERING: Final = 0.005
 _TRY_OTHER = 64
-"""A lone row goes the way that was quicker lately; once in so many times the other way, which may have become it."""
+"""Single rows use the session that was faster recently; one in _TRY_OTHER uses the other one, to measure it again."""
 
 
 class Workers:
-    """The queue before one model. `submit` calls back with the predictions or an exception, in the loop."""
+    """The queue and worker threads of one model. Results are passed to the callback of `submit`, in the event loop."""
 
     def __init__(self, service: Service, count: int, most_rows: int, longest_wait: float) -> None:
         self._service, self._count = service, count
         self._most_rows, self._longest_wait = most_rows, longest_wait
         self._waiting, self._free, self._scheduled = Waiting(), count, False
-        self._callbacks: dict[BatchJob, Callable[[Asked, Any], None]] = {}
+        self._callbacks: dict[BatchJob, Callable[[PendingRequest, Any], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
         self._row_seconds = self._run_seconds = self._gather_until = 0.0
@@ -45,32 +45,32 @@ class Workers:
         for number in range(count):
             threading.Thread(target=self._worker, name=f"model-{number}", daemon=True).start()
 
-    def submit(self, asked: Asked, done: Callable[[Asked, Any], None]) -> BatchJob:
-        """Queue the rows. Raises RefusedError 503 where the queue is full or would take too long."""
-        waiting, rows = len(self._waiting), len(asked.work.rows)
+    def submit(self, pending: PendingRequest, done: Callable[[PendingRequest, Any], None]) -> BatchJob:
+        """Queue the rows of a request. Raises RefusedError 503 if the queue is full or the wait would be too long."""
+        waiting, rows = len(self._waiting), len(pending.work.rows)
         seconds = waiting * self._row_seconds / self._count
         if waiting and (waiting + rows > self._most_rows or seconds > self._longest_wait):
             after = str(max(1, round(seconds)))
-            message = f"{waiting} rows are waiting already; try again in {after} s"
+            message = f"overloaded: {waiting} rows are queued; retry in {after} s"
             raise RefusedError(503, "overloaded", message, headers={"Retry-After": after})
-        job = BatchJob.of(asked)
+        job = BatchJob.of(pending)
         self._callbacks[job] = done
         self._waiting.add(job)
         self._schedule()
         return job
 
     def forget(self, job: BatchJob) -> None:
-        """The caller has hung up."""
-        job.gone = True
+        """Cancel the job of a client that has disconnected."""
+        job.cancelled = True
         self._callbacks.pop(job, None)
 
     def close(self) -> None:
-        """Let the threads end, each after the run it is in."""
+        """Stop the threads after their current runs."""
         for _ in range(self._count):
             self._work.put(None)
 
     def _schedule(self) -> None:
-        """Run `_dispatch` after everything that is at hand has been read: what came together is computed together."""
+        """Run `_dispatch` after all available input was read, so that concurrent requests share a batch."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._dispatch)
@@ -90,14 +90,15 @@ class Workers:
             share = -(-len(self._waiting) // self._free)
             items = self._waiting.take(min(BATCH, share))
             if items:
-                # All cores together leave none for anyone else: what comes meanwhile waits, and goes in one batch.
+                # A run on all cores blocks others: rows that arrive meanwhile queue and form one batch.
                 self._free -= self._count if alone else 1
                 self._work.put((items, alone))
 
     def _better_wait(self) -> bool:
-        """Whether to let callers come back that were answered together a moment ago: a tenth of their run at most.
+        """Whether to wait for the next requests of clients that were just answered in one batch.
 
-        Without it the first of them would be computed alone, and the others wait for that; a single caller never waits.
+        The wait is at most a tenth of that batch's duration. Without it the first request would run alone and the
+        others would wait for it. A single client never waits.
         """
         if len(self._waiting) >= BATCH or self._loop.time() >= self._gather_until:
             return False
@@ -118,45 +119,45 @@ class Workers:
         while (some := self._work.get()) is not None:
             items, alone = some
             ran = self._run(items, alone)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: no client waits
                 self._loop.call_soon_threadsafe(self._came_back, ran, alone, len(items))
 
     def _run(self, items: list[Item], alone: bool) -> tuple[list[Item], Sequence[Any], float]:
-        """Compute a batch. Where it fails, each row on its own: one that the model cannot bear fails nobody else."""
+        """Compute a batch. If it fails, compute each row alone, so that a failing row does not affect others."""
         began = time.perf_counter()
         compute = self._service.model.compute
-        found: Sequence[Any]
+        predictions: Sequence[Any]
         try:
-            found = compute([item.prepared for item in items], alone)
-            if len(found) != len(items):
-                raise ArithmeticError(f"the model gave {len(found)} answers for {len(items)} rows")
-        except Exception as error:  # noqa: BLE001 - whatever the model raises is that row's answer
-            found = [error] if len(items) == 1 else [self._run([item], alone)[1][0] for item in items]
-        return items, found, time.perf_counter() - began
+            predictions = compute([item.prepared for item in items], alone)
+            if len(predictions) != len(items):
+                raise ArithmeticError(f"the model returned {len(predictions)} predictions for {len(items)} rows")
+        except Exception as error:  # noqa: BLE001 - the exception is the result of that row
+            predictions = [error] if len(items) == 1 else [self._run([item], alone)[1][0] for item in items]
+        return items, predictions, time.perf_counter() - began
 
     def _came_back(self, ran: tuple[list[Item], Sequence[Any], float], alone: bool, rows: int) -> None:
         self._free += self._count if alone else 1
         self._finished(*ran, lone=alone if rows == 1 else None)
         self._dispatch()
 
-    def _finished(self, items: list[Item], found: Sequence[Any], seconds: float, lone: bool | None) -> None:
+    def _finished(self, items: list[Item], predictions: Sequence[Any], seconds: float, lone: bool | None) -> None:
         self._service.counters.ran(len(items))
         if len(items) > 1:
             self._gather_until = self._loop.time() + min(_MOST_GATHERING, seconds / 10)
         self._row_seconds = _average(self._row_seconds, seconds / len(items))
         self._run_seconds = _average(self._run_seconds, seconds)
         if lone is not None:
-            # A longer text takes longer on either way; this much of it is enough to compare the two.
+            # Normalised by length, to compare the two sessions on texts of different length.
             self._lone[lone] = _average(self._lone[lone], seconds / (items[0].length + 10))
-        for item, made in zip(items, found, strict=True):
+        for item, prediction in zip(items, predictions, strict=True):
             job = item.job
             job.left -= 1
-            if isinstance(made, Exception):
-                job.error = made
+            if isinstance(prediction, Exception):
+                job.error = prediction
             else:
-                job.found[item.position] = made
+                job.predictions[item.position] = prediction
             if not job.left and (done := self._callbacks.pop(job, None)):
-                done(job.asked, job.error or job.found)
+                done(job.pending, job.error or job.predictions)
 
 
 def _average(old: float, new: float) -> float:

@@ -23,7 +23,7 @@ from mlspec.learning.preprocess_trial import accepted
 from mlspec.runtime import BadRow
 from mlspec.runtime.preprocess import load
 from mlspec.runtime.preprocess.base import Array
-from mlspec.runtime.preprocess.custom import Caller, Own
+from mlspec.runtime.preprocess.custom import Caller, CustomPreprocess
 from mlspec.sections.model import Preprocessing
 
 INPUTS = {"size": {"type": "number"}, "word": {"type": "text"}}
@@ -34,7 +34,7 @@ ROW = {"size": 4, "word": "abab"}
 SIZES = 'np.nan_to_num(np.array([[row["size"]] for row in rows]))'
 
 
-def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: Any) -> Own:
+def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: Any) -> CustomPreprocess:
     """The preprocessing after `fit`, loaded as serving loads it; `body` is that of the class."""
     (root / "src").mkdir(exist_ok=True)
     text = f"import numpy as np\n\n\nclass Prep:\n{body}"
@@ -44,7 +44,7 @@ def fitted(root: Path, body: str, files: dict[str, str] | None = None, **args: A
     folder.mkdir(parents=True, exist_ok=True)
     fit(Preprocessing(**{"class": "src.prep:Prep", "args": args}), ROWS, INPUTS, folder, root, root)
     found = load(folder)
-    assert isinstance(found, Own)
+    assert isinstance(found, CustomPreprocess)
     return found
 
 
@@ -59,7 +59,7 @@ def test_an_image_is_the_same_from_a_file_in_base64_and_as_pixels(tmp_path: Path
     )
     pixels = np.arange(0, 240, 15).reshape(4, 4).tolist()
     forms = [file.getvalue(), base64.b64encode(file.getvalue()).decode(), pixels]
-    given = [caller.given({"picture": form}, 0)["picture"] for form in forms]
+    given = [caller.values({"picture": form}, 0)["picture"] for form in forms]
     assert all(
         isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == (1, 4, 4) for image in given
     )
@@ -71,7 +71,7 @@ def test_an_image_is_the_same_from_a_file_in_base64_and_as_pixels(tmp_path: Path
 def test_a_category_is_spelled_as_in_the_training_data(tmp_path: Path) -> None:
     inputs = {"day": {"type": "category", "values": ["2026-01-01 00:00:00", "3", "true"]}}
     caller = Caller("src.prep:Prep", len, inputs, tmp_path)
-    given = [caller.given({"day": v}, 0)["day"] for v in ("2026-01-01T00:00", 3, 3.0, True, None, "other")]
+    given = [caller.values({"day": v}, 0)["day"] for v in ("2026-01-01T00:00", 3, 3.0, True, None, "other")]
     assert given == ["2026-01-01 00:00:00", "3", "3", "true", None, "other"]
 
 
@@ -80,7 +80,7 @@ def call(returned: str, more: str = "") -> str:
     return f"{more}\n    def __call__(self, rows):\n        return {returned}\n"
 
 
-def one(preprocess: Own, row: dict[str, Any]) -> dict[str, Array]:
+def one(preprocess: CustomPreprocess, row: dict[str, Any]) -> dict[str, Array]:
     (feature,) = preprocess.features([row])
     return feature
 
@@ -177,7 +177,7 @@ def test_dataclasses_and_no_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 REFUSED = {
-    "not-callable": ("    pass\n", "src.prep:Prep has no __call__", "def __call__"),
+    "not-callable": ("    pass\n", "src.prep:Prep has no method __call__", "def __call__"),
     "init": ("    def __init__(self):\n        raise KeyError('x')\n", "src/prep.py:6 in __init__: raise KeyError('x')", ""),
     "raises": (call('{"a": rows[0]["nothing"]}'), "row 1 of train.parquet: src.prep:Prep.__call__ raised KeyError: 'nothing'\n  src/prep.py:7 in __call__: return", ""),
     "one-row-raises": (call('{"a": np.array([[1 / (row["size"] != 5)] for row in rows])}'), "row 6 of train.parquet: src.prep:Prep.__call__ raised ZeroDivisionError", ""),
@@ -185,22 +185,22 @@ REFUSED = {
     "empty": (call("{}"), "returned an empty dict", "return dict[str, np.ndarray]"),
     "name": (call('{"a b": np.zeros(len(rows))}'), "returned the name 'a b'", ""),
     "list": (call('{"a": [1.0] * len(rows)}'), "for `a` list, not np.ndarray", ""),
-    "rows": (call('{"a": np.zeros((1, 2))}'), "for `a` the shape [1, 2] for 64 rows", "its first dimension is the rows"),
+    "rows": (call('{"a": np.zeros((1, 2))}'), "for `a` the shape [1, 2] for 64 rows", "return one entry per row in the first dimension"),
     "one-row": (call('{"a": np.zeros(2)}'), "for `a` the shape [2] for 1 row", ""),
     "text": (call('{"a": np.array([row["word"] for row in rows])}'), "for `a` the dtype <U", "floats, integers or booleans"),
     "object": (call('{"a": np.array([None for row in rows])}'), "for `a` the dtype object", ""),
-    "nan": (call('{"a": np.array([row["size"] for row in rows])}'), "row 8 of train.parquet: src.prep:Prep.__call__ returned for `a` nan, which is no finite number", "np.nan_to_num"),
-    "float32": (call('{"a": np.full(len(rows), 1e60)}'), "1e+60, which is beyond float32", ""),
-    "names": (call('{"a" if len(rows) == 1 else "b": np.zeros(len(rows))}'), "returned a for one row and b for others", ""),
-    "dtypes": (call('{"a": np.array([0 if row["size"] == 0 else 0.5 for row in rows])}'), "`a` as float32 [] and int64 [] a row", "one dtype"),
-    "shapes": (call('{"a": np.zeros((len(rows), 2, len(rows)))}'), "`a` as float32 [2, 1] and float32 [2, 256] a row", "only the first size"),
-    "batch": (call(f'{{"a": {SIZES} - {SIZES}.mean()}}'), "prepares one row in two ways (row 1 of train.parquet): `a` is [-", "prepare each row by itself"),
-    "random": (call('{"a": np.random.default_rng().normal(size=len(rows))}'), "prepares one row in two ways", "draw no random numbers"),
-    "counts": (call('{"a": np.full(len(rows), self.n)}', "    n = 0\n").replace("return", "self.n += 1\n        return"), "prepares one row in two ways", ""),
-    "no-state": (call(f'{{"a": {SIZES}}}', "    def fit(self, rows): ...\n"), "has fit and no state and restore", "state(self) returns"),
+    "nan": (call('{"a": np.array([row["size"] for row in rows])}'), "row 8 of train.parquet: src.prep:Prep.__call__ returned for `a` nan, which is not finite", "np.nan_to_num"),
+    "float32": (call('{"a": np.full(len(rows), 1e60)}'), "1e+60, which exceeds float32", ""),
+    "names": (call('{"a" if len(rows) == 1 else "b": np.zeros(len(rows))}'), "returned a for one row but b for others", ""),
+    "dtypes": (call('{"a": np.array([0 if row["size"] == 0 else 0.5 for row in rows])}'), "rows of `a` as float32 [] and int64 []", "one dtype"),
+    "shapes": (call('{"a": np.zeros((len(rows), 2, len(rows)))}'), "rows of `a` as float32 [2, 1] and float32 [2, 256]", "that differ at most in the first dimension"),
+    "batch": (call(f'{{"a": {SIZES} - {SIZES}.mean()}}'), "returns different results for the same row (row 1 of train.parquet): `a` is [-", "process each row independently"),
+    "random": (call('{"a": np.random.default_rng().normal(size=len(rows))}'), "returns different results for the same row", "use no random numbers"),
+    "counts": (call('{"a": np.full(len(rows), self.n)}', "    n = 0\n").replace("return", "self.n += 1\n        return"), "returns different results for the same row", ""),
+    "no-state": (call(f'{{"a": {SIZES}}}', "    def fit(self, rows): ...\n"), "has fit but not state and restore", "state(self) returns"),
     "fit": (call(f'{{"a": {SIZES}}}', "    def fit(self, rows):\n        1 / 0\n    def state(self): ...\n    def restore(self, state): ...\n"), "src.prep:Prep.fit raised ZeroDivisionError: division by zero\n  src/prep.py:6 in fit: 1 / 0", ""),
-    "opens": (call(f'{{"a": {SIZES} + len(open("ROOT/words.txt").read())}}'), "src.prep:Prep opens words.txt, which evaluation and serving do not have", "read it in fit"),
-    "hidden": (call(f'{{"a": {SIZES}}}', "    import importlib.util as u\n    spec = u.spec_from_file_location('x', 'ROOT/src/hidden' + '.py')\n    spec.loader.exec_module(u.module_from_spec(spec))\n"), "src.prep:Prep loads src/hidden.py, which its import statements do not name", "import modules by their names"),
+    "opens": (call(f'{{"a": {SIZES} + len(open("ROOT/words.txt").read())}}'), "src.prep:Prep opens words.txt, which is not available in evaluation and serving", "read it in fit"),
+    "hidden": (call(f'{{"a": {SIZES}}}', "    import importlib.util as u\n    spec = u.spec_from_file_location('x', 'ROOT/src/hidden' + '.py')\n    spec.loader.exec_module(u.module_from_spec(spec))\n"), "src.prep:Prep loads src/hidden.py without an import statement", "use import statements"),
     "lengths": (call('{n: np.ones((len(rows), k * max(1, max(len(r["word"]) for r in rows)))) for n, k in (("a", 1), ("b", 2))}'), "returned a row with the lengths a 1, b 2", "one length"),
 }  # fmt: skip
 
@@ -241,13 +241,13 @@ STATE = """
 @pytest.mark.parametrize(
     ("state", "said", "help"),
     [
-        ('{"mean": np.ones(2)}', "state()['mean'] is of type numpy.ndarray, which JSON does not have", ".tolist()"),
+        ('{"mean": np.ones(2)}', "state()['mean'] is of type numpy.ndarray, which JSON does not support", ".tolist()"),
         ('{"mean": [1.0, {"x": np.float32(2)}]}', "state()['mean'][1]['x'] is of type numpy.float32", ".item()"),
-        ('{"mean": float("nan")}', "state()['mean'] is nan, which JSON does not have", "no NaN"),
-        ("{3: 1.0}", "the key 3 of state() is of type int", "keys are texts"),
+        ('{"mean": float("nan")}', "state()['mean'] is nan, which JSON does not support", "avoid NaN"),
+        ("{3: 1.0}", "the key 3 of state() is of type int", "use string keys"),
         ("None", "state returned NoneType, not dict", "return a dict"),
-        ("{}", "`a` is [-3.] after fit, [0.] after restore", "let state() return all that fit computes"),
-        ('{"mean": self.mean + 1}', "`a` is [-3.] after fit, [-4.] after restore", "let state() return all"),
+        ("{}", "`a` is [-3.] after fit, [0.] after restore", "return everything that fit computes"),
+        ('{"mean": self.mean + 1}', "`a` is [-3.] after fit, [-4.] after restore", "return everything"),
         ("1 / 0", "src.prep:Prep.state raised ZeroDivisionError", ""),
     ],
 )
@@ -264,7 +264,7 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
         tmp_path, call('{"a": np.ones((len(rows), 3 if any(row["size"] == 1000 for row in rows) else 2))}')
     )
     with pytest.raises(
-        BadRow, match=r"row 1: src.prep:Prep.__call__ returned `a` as float32 \[3\] a row; for .* \[2\]"
+        BadRow, match=r"row 1: src.prep:Prep.__call__ returned `a` with rows of float32 \[3\], but for .* \[2\]"
     ):
         prepared.features([{**ROW}, {**ROW, "size": 1000}])
     assert json.loads((tmp_path / "artifacts/preprocess/preprocess.json").read_text())["members"][0]["args"] == {}
@@ -277,8 +277,8 @@ def test_another_form_than_in_training_names_the_row(tmp_path: Path) -> None:
         (lambda **inputs: None, ""),
         (lambda a, b, c=None: None, ""),
         (lambda a, *, b: None, ""),
-        (lambda a: None, "src.prep:Prep returns a, b, and src.net:Net.forward takes a"),
-        (lambda a, b, c: None, "src.prep:Prep returns a, b, and src.net:Net.forward takes a, b, c"),
+        (lambda a: None, "src.prep:Prep returns a, b, but src.net:Net.forward takes a"),
+        (lambda a, b, c: None, "src.prep:Prep returns a, b, but src.net:Net.forward takes a, b, c"),
         (lambda *inputs: None, "src.net:Net.forward takes nothing"),
         (lambda c, **inputs: None, "src.net:Net.forward takes c"),
     ],
@@ -290,5 +290,5 @@ def test_forward_takes_what_the_class_returns(forward: Callable[..., None], said
 
 def test_other_names_than_in_training_name_the_row(tmp_path: Path) -> None:
     prepared = fitted(tmp_path, call('{"b" if any(row["size"] == 1000 for row in rows) else "a": np.ones(len(rows))}'))
-    with pytest.raises(BadRow, match=r"row 1: src.prep:Prep.__call__ returned b; for the training rows a"):
+    with pytest.raises(BadRow, match=r"row 1: src.prep:Prep.__call__ returned b, but for the training rows a"):
         prepared.features([{**ROW}, {**ROW, "size": 1000}])

@@ -258,7 +258,7 @@ def test_a_difference_that_is_intended_is_a_warning(
 ) -> None:
     project = own(made, tmp_path, "Raw", "mlspec, compare_inputs: false")
     project.run("train")
-    assert "warning: forward gets other inputs in training than in evaluation" in capsys.readouterr().out
+    assert "warning: the inputs of forward differ between training and evaluation" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_other_names_are_refused(made: Path, tmp_path: Path) -> None:
     )
     project = own(made, tmp_path, "Raw", "none", model)
     with pytest.raises(
-        StageError, match="training calls forward with pixels; evaluation, export and serving with numbers"
+        StageError, match="training calls forward with pixels; evaluation, export, serving with numbers"
     ):
         project.run("train")
 
@@ -293,7 +293,7 @@ def test_a_training_step_without_forward_is_compared_by_its_batch(made: Path, tm
     model = MODEL.replace("mse_loss(self(x), y)\n\n    def valid", "mse_loss(self.layer(x)[:, 0], y)\n\n    def valid")
     assert model != MODEL
     project = own(made, tmp_path, "Raw", "mlspec", model)
-    with pytest.raises(StageError, match="forward gets other inputs in training"):
+    with pytest.raises(StageError, match="the inputs of forward differ between training"):
         project.run("train")
     project.spec("preprocess: mlspec", "preprocess: none")
     project.run("train")
@@ -305,9 +305,9 @@ def test_a_training_step_that_changes_its_inputs_is_refused_too(made: Path, tmp_
     )
     model = model.replace("x, y = batch\n        self.log", "x, y = batch[0]['numbers'], batch[1]\n        self.log")
     project = own(made, tmp_path, "", "mlspec", model)
-    with pytest.raises(StageError, match="forward gets other inputs in training") as raised:
+    with pytest.raises(StageError, match="the inputs of forward differ between training") as raised:
         project.run("train")
-    assert "let training_step give forward the inputs of the batch as they are" in raised.value.help
+    assert "pass the inputs of the batch unchanged to forward in training_step" in raised.value.help
 
 
 VALIDATED = "x, y = batch\n        self.log"
@@ -323,10 +323,10 @@ def test_validation_with_other_inputs_than_training_is_refused_at_its_first_batc
     project = own(made, tmp_path, "Halfway", "none", model)
     with pytest.raises(StageError) as raised:
         project.run("train")
-    assert raised.value.message.startswith("forward gets other inputs in validation than in evaluation")
+    assert raised.value.message.startswith("the inputs of forward differ between validation and evaluation")
     assert "numbers in validation: float32 [32 rows, 2], min -" in raised.value.message
     assert "numbers in evaluation: float32 [48 rows, 2], min " in raised.value.message
-    assert raised.value.help.startswith("let val_dataloader of")
+    assert raised.value.help.startswith("preprocess the rows in val_dataloader of")
     assert raised.value.help.endswith("set model.compare_inputs: false")
     assert not (project.artifacts / "model").exists()
     # The help, followed to the letter.
@@ -347,9 +347,9 @@ def test_a_validation_step_that_changes_its_inputs_is_refused(made: Path, tmp_pa
     model = MODEL.replace("x, y = batch\n        return", "x, y = batch[0]['numbers'], batch[1]\n        return")
     model = model.replace(VALIDATED, "x, y = 40 * batch[0]['numbers'] + 99, batch[1]\n        self.log")
     project = own(made, tmp_path, "", "mlspec", model)
-    with pytest.raises(StageError, match="forward gets other inputs in validation than in evaluation") as raised:
+    with pytest.raises(StageError, match="the inputs of forward differ between validation and evaluation") as raised:
         project.run("train")
-    assert "let validation_step give forward the inputs of the batch as they are" in raised.value.help
+    assert "pass the inputs of the batch unchanged to forward in validation_step" in raised.value.help
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_rows_of_the_test_split_among_the_training_rows_are_refused(
     kind: str, when: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = own(made, tmp_path, kind, "none")
-    found = rf"\d\d of 48 rows of the test split are among the rows that \S+:{kind} trains on \(found {when}\)"
+    found = rf"\d\d of 48 rows of the test split are in the training rows of \S+{kind} \(detected {when}\)"
     with pytest.raises(StageError, match=found) as raised:
         project.run("train")
     assert "train on artifacts/data/train.parquet" in raised.value.help

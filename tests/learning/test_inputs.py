@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlspec.learning.inputs import Given, differing, in_part, of_tensors, rounded, share_known, trimmed
+from mlspec.learning.inputs import PreparedRows, differing, in_part, of_tensors, rounded, share_known, trimmed
 
 DRAW = np.random.default_rng(3)
 PIXELS = np.clip(DRAW.normal(0.45, 0.25, (300, 3, 8, 8)), 0, 1).astype(np.float32)
@@ -18,9 +18,9 @@ WORDS = [DRAW.zipf(1.5, size=DRAW.integers(3, 20)) % 500 + 4 for _ in range(300)
 CATEGORIES = DRAW.integers(1, 4, (300, 2))
 
 
-def given(**arrays: object) -> Given:
+def given(**arrays: object) -> PreparedRows:
     rows = [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]  # type: ignore[arg-type]
-    return Given([{name: np.asarray(value) for name, value in row.items()} for row in rows])
+    return PreparedRows([{name: np.asarray(value) for name, value in row.items()} for row in rows])
 
 
 def numbers(change: Callable[[np.ndarray], np.ndarray], rows: slice = slice(0, 32)) -> list[str]:
@@ -143,12 +143,12 @@ def steps(lengths: list[int], longest: int | None = None, factor: float = 1.0) -
 
 def test_rows_that_differ_in_length_are_equal_with_and_without_padding() -> None:
     lengths = [3, 1, 5, 2] * 5
-    padded, plain = (Given(trimmed(rows, ["steps"])) for rows in (steps(lengths, 7), steps(lengths)))
+    padded, plain = (PreparedRows(trimmed(rows, ["steps"])) for rows in (steps(lengths, 7), steps(lengths)))
     assert padded.keys(plain.steps()) == plain.keys(plain.steps())
     assert differing(padded, plain) == []
-    assert differing(Given(trimmed(steps(lengths, 7, 90.0), ["steps"])), plain) == ["steps"]
+    assert differing(PreparedRows(trimmed(steps(lengths, 7, 90.0), ["steps"])), plain) == ["steps"]
 
 
 def test_a_batch_of_one_length_is_compared_with_rows_of_many() -> None:
-    assert differing(Given(steps([4] * 12)), Given(steps([3, 1, 5, 2] * 5))) == []
-    assert differing(Given(steps([4] * 12, factor=90.0)), Given(steps([3, 1, 5, 2] * 5))) == ["steps"]
+    assert differing(PreparedRows(steps([4] * 12)), PreparedRows(steps([3, 1, 5, 2] * 5))) == []
+    assert differing(PreparedRows(steps([4] * 12, factor=90.0)), PreparedRows(steps([3, 1, 5, 2] * 5))) == ["steps"]

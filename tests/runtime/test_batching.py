@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlspec.runtime.batching import OVERHEAD, BatchJob, Item, Waiting, together
-from mlspec.runtime.service import Asked, PredictWork, Request
+from mlspec.runtime.service import PendingRequest, PredictWork, Request
 
 
 def job(*lengths: int) -> BatchJob:
     return BatchJob.of(
-        Asked(Request("POST", "/predict"), 0.0, {}, PredictWork([(n, f"row of {n}") for n in lengths], json.dumps))
+        PendingRequest(
+            Request("POST", "/predict"), 0.0, {}, PredictWork([(n, f"row of {n}") for n in lengths], json.dumps)
+        )
     )
 
 
@@ -63,7 +65,7 @@ def test_the_rows_of_one_who_is_gone_are_passed_over() -> None:
     gone, there = job(5, 5), job(500)
     waiting.add(gone)
     waiting.add(there)
-    gone.gone = True
+    gone.cancelled = True
     taken = [*waiting.take(16), *waiting.take(16)]
     assert [item.job for item in taken] == [there]
     assert len(waiting) == 0

@@ -81,12 +81,12 @@ def test_threads_share_one_predictor(tmp_path: Path) -> None:
     ("row", "index", "input", "message"),
     [
         ({"city": "Bonn"}, 1, "age", "is missing"),
-        ({"age": "5", "city": "Bonn"}, 1, "age", "must be a number, not text; leave out the quotes"),
+        ({"age": "5", "city": "Bonn"}, 1, "age", "must be a number, not text; remove the quotes"),
         ({"age": True, "city": "Bonn"}, 1, "age", "must be a number, not a boolean"),
-        ({"age": float("inf"), "city": "Bonn"}, 1, "age", "must be a finite number"),
-        ({"age": 10**400, "city": "Bonn"}, 1, "age", "is too large for a number"),
+        ({"age": float("inf"), "city": "Bonn"}, 1, "age", "must be finite"),
+        ({"age": 10**400, "city": "Bonn"}, 1, "age", "is too large for float64"),
         ({"age": 5, "city": ["Bonn"]}, 1, "city", "must be text, not a list"),
-        ("age", 1, "", "a row is a mapping of inputs, not text"),
+        ("age", 1, "", "must be an object of inputs, not text"),
     ],
 )
 def test_a_bad_row_says_which_and_why(tmp_path: Path, row: Any, index: int, input: str, message: str) -> None:
@@ -117,28 +117,28 @@ def _edit(name: str, **changes: Any) -> Callable[[Path], object]:
 
 FITTED = "preprocess/preprocess.json"
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no-model": (lambda folder: (folder / "model.onnx").unlink(), "model.onnx cannot be loaded"),
-    "half-a-model": (_cut("model.onnx"), "model.onnx cannot be loaded"),
-    "no-signature": (lambda folder: (folder / "signature.json").unlink(), "signature.json cannot be read"),
-    "half-a-signature": (_cut("signature.json"), "signature.json cannot be read"),
-    "newer-signature": (_edit("signature.json", version=2), "is a bundle of version 2; this runtime reads 1"),
-    "no-task": (_edit("signature.json", task=...), "signature.json cannot be read: KeyError: 'task'"),
-    "other-task": (_edit("signature.json", task="ranking"), "does not hold together: task ranking"),
-    "no-labels": (_edit("signature.json", output={"name": "x"}), "does not hold together"),
-    "fewer-labels": (_edit("signature.json", output={"labels": ["a", "b"]}), "gives 3 numbers a row, and .* has 2"),
-    "other-inputs": (_edit("signature.json", graph={"inputs": ["pixels"], "output": "logits"}), "has the inputs"),
+    "no-model": (lambda folder: (folder / "model.onnx").unlink(), "cannot load"),
+    "half-a-model": (_cut("model.onnx"), "cannot load"),
+    "no-signature": (lambda folder: (folder / "signature.json").unlink(), "cannot read .*signature.json"),
+    "half-a-signature": (_cut("signature.json"), "cannot read .*signature.json"),
+    "newer-signature": (_edit("signature.json", version=2), "has bundle version 2, this runtime supports 1"),
+    "no-task": (_edit("signature.json", task=...), "cannot read .*signature.json: KeyError: 'task'"),
+    "other-task": (_edit("signature.json", task="ranking"), "is inconsistent: task ranking"),
+    "no-labels": (_edit("signature.json", output={"name": "x"}), "is inconsistent"),
+    "fewer-labels": (_edit("signature.json", output={"labels": ["a", "b"]}), "has 3 outputs per row, but .* has 2"),
+    "other-inputs": (_edit("signature.json", graph={"inputs": ["pixels"], "output": "logits"}), "the inputs of model.onnx"),
     "other-output": (
         _edit("signature.json", graph={"inputs": ["numbers", "categories"], "output": "scores"}),
         "has the outputs",
     ),
-    "no-preprocess": (lambda folder: (folder / FITTED).unlink(), "preprocess.json cannot be read"),
-    "half-a-preprocess": (_cut(FITTED), "preprocess.json cannot be read"),
-    "newer-preprocess": (_edit(FITTED, version=9), "is of version 9"),
+    "no-preprocess": (lambda folder: (folder / FITTED).unlink(), "cannot read .*preprocess.json"),
+    "half-a-preprocess": (_cut(FITTED), "cannot read .*preprocess.json"),
+    "newer-preprocess": (_edit(FITTED, version=9), "has version 9"),
     "empty-preprocess": (_edit(FITTED, members=[]), "names no inputs"),
     "unknown-kind": (_edit(FITTED, members=[{"kind": "sound"}]), "the kind sound"),
     "not-all-inputs": (
         _edit(FITTED, members=[{"kind": "tabular", "numbers": {}, "categories": {"city": ["Bonn"]}}]),
-        "the preprocessing makes",
+        "the preprocessing returns",
     ),
 }  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_a_damaged_bundle_is_refused(tmp_path: Path, damage: Callable[[Path], ob
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
     bundles.text(tmp_path, ["a"])
     _cut("preprocess/tokenizer.json")(tmp_path)
-    with pytest.raises(BundleError, match=r"tokenizer\.json cannot be read"):
+    with pytest.raises(BundleError, match=r"cannot read .*tokenizer\.json"):
         Predictor(tmp_path)
 
 

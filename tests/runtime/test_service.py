@@ -36,7 +36,7 @@ def test_a_client_may_name_the_version() -> None:
     tensors = {"inputs": [SENTENCES, AGES]}
     assert ask("/v2/models/cola/versions/7/infer", tensors) == ask("/v2/models/cola/infer", tensors)
     status, refusal = ask("/v2/models/cola/versions/8/infer", tensors)
-    assert (status, refusal) == (404, {"error": "the version here is `7`", "code": "unknown-version"})
+    assert (status, refusal) == (404, {"error": "unknown version; this server has `7`", "code": "unknown-version"})
     served = service()
     served.answer(Request("GET", "/v2/models/cola/versions/7"))
     assert 'route="/v2/models/cola"' in served.counters.text()
@@ -83,12 +83,12 @@ def test_the_open_inference_protocol() -> None:
     ("inputs", "said"),
     [
         ([SENTENCES], "input `age` is missing"),
-        ([SENTENCES, SENTENCES], "input `sentence` comes twice"),
-        ([{**SENTENCES, "datatype": "FP32"}, AGES], "input `sentence` has datatype BYTES, not FP32"),
+        ([SENTENCES, SENTENCES], "duplicate input `sentence`"),
+        ([{**SENTENCES, "datatype": "FP32"}, AGES], "input `sentence` must have datatype BYTES, not FP32"),
         ([{**SENTENCES, "shape": [3]}, AGES], "input `sentence` has shape [3] but 2 values"),
-        ([{**SENTENCES, "name": "text"}, AGES], "the model has no input `text`; it has `sentence`, `age`"),
+        ([{**SENTENCES, "name": "text"}, AGES], "unknown input `text`; the inputs are `sentence`, `age`"),
         ([SENTENCES, {**AGES, "shape": [1], "data": [1]}], "the inputs have different numbers of rows"),
-        ([{**SENTENCES, "data": "why"}, AGES], "input `sentence` has no list of `data`"),
+        ([{**SENTENCES, "data": "why"}, AGES], "`data` of input `sentence` must be a list"),
         (["sentence"], "every input is an object with a `name`"),
     ],
 )
@@ -104,15 +104,15 @@ def test_a_wrong_tensor_is_named(inputs: list[Any], said: str) -> None:
         (b"{", 400, "bad-json", "Expecting"),
         (b"", 400, "bad-json", "the body is empty"),
         (b"\xff", 400, "bad-json", "not UTF-8"),
-        (b'{"sentence": "a", "sentence": "b", "age": 1}', 400, "bad-json", "'sentence' comes twice"),
+        (b'{"sentence": "a", "sentence": "b", "age": 1}', 400, "bad-json", "'sentence' is duplicated"),
         (b'{"sentence": "a", "age": NaN}', 400, "bad-json", "NaN is not a JSON value"),
         (b"[" * 100_000, 400, "bad-json", "nested too deeply"),
         (b'{"sentence": "a", "age": ' + b"9" * 9000 + b"}", 400, "bad-json", "limit"),
         (b"3", 422, "bad-row", "a row is an object with sentence, age"),
         (b"[]", 422, "no-rows", "no row"),
-        (b'{"age": 1}', 422, "bad-row", "row 0, `sentence`: it is missing"),
-        (b'{"sentence": 1, "age": 1}', 422, "bad-row", "`sentence`: it must be text or null"),
-        (b'{"sentence": "a", "age": true}', 422, "bad-row", "`age`: it must be a number or null"),
+        (b'{"age": 1}', 422, "bad-row", "row 0, `sentence`: is missing"),
+        (b'{"sentence": 1, "age": 1}', 422, "bad-row", "`sentence`: must be text or null"),
+        (b'{"sentence": "a", "age": true}', 422, "bad-row", "`age`: must be a number or null"),
         (b'{"sentence": "a", "age": 1e999}', 422, "bad-row", "too large"),
         (b'{"sentence": "\\ud800", "age": 1}', 422, "bad-row", "surrogate"),
         (b'[{"sentence": "a", "age": 1}, {"sentence": "a", "ago": 1}]', 422, "bad-row", "row 1, `ago`"),
@@ -137,7 +137,10 @@ def test_too_many_rows() -> None:
 
 def test_paths_methods_and_types() -> None:
     assert ask("/nothing")[1]["code"] == "unknown-path"
-    assert ask("/v2/models/other/infer", {})[1] == {"error": "the model here is `cola`", "code": "unknown-model"}
+    assert ask("/v2/models/other/infer", {})[1] == {
+        "error": "unknown model; this server has `cola`",
+        "code": "unknown-model",
+    }
     answer = service().answer(Request("GET", "/predict"))
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")
     assert ask("/predict", ROW, **{"content-type": "text/csv"})[0] == 415
@@ -190,7 +193,7 @@ def test_a_regression_answers_with_a_value() -> None:
     row = {"size": 3, "photo": "aGk="}
     assert json.loads(prices.answer(Request("POST", "/predict", {}, json.dumps(row).encode())).body) == {"value": 2.5}
     wrong = json.dumps({"size": 3, "photo": 7}).encode()
-    assert b"the image's file in base64" in prices.answer(Request("POST", "/predict", {}, wrong)).body
+    assert b"must be an image file in base64" in prices.answer(Request("POST", "/predict", {}, wrong)).body
 
 
 def test_what_only_preprocessing_can_see_is_refused_by_name_too() -> None:

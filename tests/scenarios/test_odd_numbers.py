@@ -100,7 +100,7 @@ REFUSED = {
         refused="data", numbers=("1 of 2 classes", "2 rows", "`no`"),
     ),
     "gradients of more batches than there are": Case(
-        30, train="accumulate: 4", refused="train", numbers=("train.accumulate is 4", "1 batch")
+        30, train="accumulate: 4", refused="train", numbers=("train.accumulate (4)", "1 batch")
     ),
     "a gate on a relative metric of zeros": Case(
         60, NUMBER, values=(0.0, 1.0, 2.0), refused="data", numbers=("evaluate.gates.mape", "1 of 6 rows"),
@@ -124,7 +124,7 @@ REFUSED = {
     ),
     "the best epoch by a ranking of one row": Case(
         11, train="checkpoint: {monitor: valid/auroc}", refused="data", more="evaluate: {metrics: [auroc]}\n",
-        numbers=("train.checkpoint.monitor", "there is 1 row"),
+        numbers=("train.checkpoint.monitor", "has 1 row"),
     ),
     "a target beyond float32": Case(20, NUMBER, values=(1.0, 1e60), refused="data", numbers=("line 3", "1e+60", "3e+38")),
     "bf16-true of a number": Case(20, NUMBER, train="precision: bf16-true", refused="spec", numbers=("12345", "12352")),
@@ -507,7 +507,7 @@ def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path: Path) 
     applied = words(tmp_path, "{type: text-classifier, pretrained: enc}")
     encoder(tmp_path / "enc", half=False)
     found = refusal(applied, "data", "train")
-    assert found.message == "model.max_length is 128, and enc has positions for 16 tokens"
+    assert found.message == "model.max_length is 128, but enc supports at most 16 tokens"
     assert found.help.startswith("model.max_length: 16")
 
 
@@ -553,8 +553,8 @@ def test_pictures_of_one_class_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
-        ("batch_size: 32", "the last batch of 1 row (of 33, in batches of 32) joins the batch before it"),
-        ("batch_size: 32, drop_last: true", "train.drop_last leaves out 1 of 33 rows of train in each epoch"),
+        ("batch_size: 32", "the last batch of 1 row (of 33, in batches of 32) is merged into the previous batch"),
+        ("batch_size: 32, drop_last: true", "train.drop_last skips 1 of 33 rows of train in each epoch"),
     ],
 )
 def test_what_becomes_of_a_remainder_is_said(

@@ -139,7 +139,7 @@ def test_another_preparation_in_training_is_refused_before_a_step(
     assert "size in training: float32 [32 rows, 1], min " in said
     assert "size in evaluation: float32 [144 rows, 1], min -" in said
     assert "town" not in said.replace("town in", "")
-    assert "take the argument `preprocess`" in raised.value.help
+    assert "add the parameter `preprocess`" in raised.value.help
     assert "a step was taken" not in capsys.readouterr().out
     assert not (project.artifacts / "model").exists()
 
@@ -148,7 +148,7 @@ def test_names_that_forward_does_not_take_are_refused(project: Applied) -> None:
     prep = project.root / "src" / "prep.py"
     prep.write_text(prep.read_text(encoding="utf-8").replace('{"size": np', '{"sizes": np'), encoding="utf-8")
     with pytest.raises(
-        StageError, match=r"src\.prep:Prep returns sizes, town, and src\.net:Net\.forward takes size, town"
+        StageError, match=r"src\.prep:Prep returns sizes, town, but src\.net:Net\.forward takes size, town"
     ):
         project.run("train")
 
@@ -202,7 +202,7 @@ def test_a_request_that_the_class_cannot_prepare_is_refused_with_its_row(
     assert answer.status == 422
     (fault,) = json.loads(answer.body)["details"]
     assert fault["row"] == 2
-    assert fault["problem"] == "the model's preprocessing fails on this row; the server's log has the reason"
+    assert fault["problem"] == "the preprocessing failed on this row; see the server log"
     assert "row 2: src.prep:Prep.__call__ raised AssertionError\n  src/prep.py:" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.learning.callbacks import Keep, interruptible
+from mlspec.learning.callbacks import CheckpointWriter, interruptible
 from tests.parts import projects
 from tests.parts.projects import Applied
 from tests.parts.train.stage import run
@@ -65,7 +65,7 @@ def test_a_killed_run_ends_with_the_same_weights(more: str, step: int, tmp_path:
     assert saved(killed)
     again = run(killed)
     assert again.code == 0, again.said
-    assert "going on where the interrupted run stopped" in again.said
+    assert "resuming the interrupted run" in again.said
     equal(whole, killed)
     assert not saved(killed)
 
@@ -90,18 +90,18 @@ def test_a_changed_setting_starts_anew(tmp_path: Path) -> None:
     project.spec("max_epochs: 3", "max_epochs: 2")
     again = run(project)
     assert again.code == 0
-    assert "going on" not in again.said
+    assert "resuming the interrupted run" not in again.said
 
 
 def test_a_worker_process_leaves_the_saving_to_its_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    keep = Keep(tmp_path / "resume.ckpt", {}, 60, None)
+    keep = CheckpointWriter(tmp_path / "resume.ckpt", {}, 60, None)
     with interruptible(keep):
         child = os.fork()
         if child == 0:
             os.kill(os.getpid(), signal.SIGINT)
-            os._exit(7 if keep.asked else 0)
+            os._exit(7 if keep.stop_requested else 0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert capfd.readouterr().out == ""
         os.kill(os.getpid(), signal.SIGINT)
-        assert keep.asked
-    assert "saving, then ending" in capfd.readouterr().out
+        assert keep.stop_requested
+    assert "saving a checkpoint" in capfd.readouterr().out

@@ -170,7 +170,7 @@ def test_a_model_that_forgets_rows_answers_nobody_wrongly(capsys: pytest.Capture
 
     server = Background(Service(Short(), service().contract), Limits(lull=0))
     assert ask(server.port, BODY.encode())[0] == 500
-    assert "0 answers for 1 rows" in capsys.readouterr().err
+    assert "0 predictions for 1 rows" in capsys.readouterr().err
     assert server.stop()
 
 

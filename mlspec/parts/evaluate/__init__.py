@@ -1,1 +1,1 @@
-"""Evaluation: the metrics of the task, and the gates that a model must pass."""
+"""Evaluation: the metrics of the task, and the gates that a model has to pass."""

@@ -1,4 +1,4 @@
-"""The majority-class baseline, or the constant baseline for a number: the metrics of one answer for every row."""
+"""The majority-class baseline, or the mean for a number target: the metrics of a constant prediction."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ Metrics = Mapping[str, float | None]
 _HELP = "raise train.max_epochs; if train/loss in artifacts/report.html does not fall, lower train.learning_rate"
 
 
-def label(names: Sequence[str], found: Classified, labels: Sequence[str]) -> Constant:
-    """The most frequent label of these rows for all of them, with the labels' shares as its probabilities."""
-    counts = torch.bincount(found.target, minlength=found.classes)
+def label(names: Sequence[str], predictions: Classified, labels: Sequence[str]) -> Constant:
+    """The most frequent label as prediction for every row, with the label frequencies as probabilities."""
+    counts = torch.bincount(predictions.target, minlength=predictions.classes)
     most = int(counts.argmax())
-    shares = (counts.double() / counts.sum()).expand(len(found.target), -1)
-    always = replace(found, probabilities=shares, predicted=torch.full_like(found.target, most))
+    shares = (counts.double() / counts.sum()).expand(len(predictions.target), -1)
+    always = replace(predictions, probabilities=shares, predicted=torch.full_like(predictions.target, most))
     return Constant(answer=labels[most], metrics=of_classified(names, always))
 
 
 def number(names: Sequence[str], target: Tensor) -> Constant:
-    """The mean of these rows for all of them."""
+    """The mean target [N] as prediction for every row."""
     mean = target.double().mean()
-    found = scores("regression", names, mean.expand(len(target)), target)
-    # Its r2 is 0 but for the last digits.
-    metrics = {n: None if v is None else round(v, 12) + 0.0 for n, v in found.items()}
+    values = scores("regression", names, mean.expand(len(target)), target)
+    # Rounded, because its r2 is 0 except for rounding errors.
+    metrics = {n: None if v is None else round(v, 12) + 0.0 for n, v in values.items()}
     return Constant(answer=float(mean), metrics=metrics)
 
 
 def no_better(metrics: Metrics, constant: Constant) -> str:
-    """The warning about a model that is better than that answer by no metric; `""` for any other."""
+    """The warning about a model that does not beat the baseline in any metric; `""` otherwise."""
     pairs = [(name, value, constant.metrics.get(name)) for name, value in metrics.items()]
     known = [(name, value, floor) for name, value, floor in pairs if value is not None and floor is not None]
     if not known or any(value < floor if name in LOWER_IS_BETTER else value > floor for name, value, floor in known):
@@ -44,5 +44,7 @@ def no_better(metrics: Metrics, constant: Constant) -> str:
     answer = constant.answer
     baseline = "majority-class baseline" if isinstance(answer, str) else "constant baseline"
     shown = f"`{answer}`" if isinstance(answer, str) else f"{answer:.4g}"
-    said = f"the model does not beat the {baseline} ({shown} for every row): {name} {value:.4g}, baseline {floor:.4g}"
-    return f"{said}\n  help: {_HELP}"
+    message = (
+        f"the model does not beat the {baseline} ({shown} for every row): {name} {value:.4g}, baseline {floor:.4g}"
+    )
+    return f"{message}\n  help: {_HELP}"

@@ -1,4 +1,4 @@
-"""Confidences to the calibration table and its error: does a model that says 0.8 get 8 of 10 right?"""
+"""Confidences to the calibration table and its error: are 8 of 10 predictions with confidence 0.8 correct?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
-    """Predictions of about one confidence: its mean, the share that was right, and how many there were."""
+    """Predictions of similar confidence: mean confidence, accuracy, and number of rows."""
 
     confidence: float
     accuracy: float
@@ -18,18 +18,18 @@ class ConfidenceBin:
 
 
 def table(confidence: Tensor, right: Tensor, bins: int) -> list[ConfidenceBin]:
-    """Confidences [B] in 0..1 and whether each prediction was right [B], in bins of equal width; none of them empty."""
+    """Confidences [B] in 0..1 and whether each prediction was right [B], in bins of equal width, without empty bins."""
     place = (confidence * bins).long().clamp(0, bins - 1)
-    found = []
+    bins_ = []
     for index in range(bins):
         inside = place == index
         count = int(inside.sum())
         if count:
-            found.append(ConfidenceBin(float(confidence[inside].mean()), float(right[inside].double().mean()), count))
-    return found
+            bins_.append(ConfidenceBin(float(confidence[inside].mean()), float(right[inside].double().mean()), count))
+    return bins_
 
 
 def error(bins: list[ConfidenceBin]) -> float:
-    """Expected calibration error: the mean distance of accuracy from confidence (Naeini et al., AAAI 2015)."""
+    """Expected calibration error, 0 to 1: the mean gap of accuracy and confidence (Naeini et al., AAAI 2015)."""
     distances = [abs(b.accuracy - b.confidence) * b.count for b in bins]
     return float(torch.tensor(distances, dtype=torch.float64).sum()) / max(1, sum(b.count for b in bins))

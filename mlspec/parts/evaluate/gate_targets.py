@@ -1,4 +1,4 @@
-"""What a gate speaks of: `mcc`, `recall[LABEL]`, `accuracy@SLICE`, `ece`. Light; shared by check and work."""
+"""The metric, label and slice of a gate: `mcc`, `recall[LABEL]`, `accuracy@SLICE`, `ece`. Light."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class GateTarget:
 
 
 def parse(text: str) -> GateTarget | None:
-    """What the gate speaks of; None where it is not written as a gate is."""
+    """The target of a gate; None if the text is not a valid gate."""
     match = _FORM.fullmatch(text)
     return GateTarget(match[1], match[2], match[3]) if match else None
 
@@ -48,10 +48,10 @@ def possible(metric: str, bound: str) -> bool:
 
 
 def measured(target: GateTarget, evaluation: Evaluation) -> dict[str, Measured]:
-    """The values that were measured for a gate, by slice (`""` for all rows). Empty where there are none."""
+    """The values of a gate's metric, by slice (`""` for all rows); empty if it was not measured."""
     if target.slice is None:
-        found = _value(target, evaluation)
-        return {"": found[0]} if found else {}
+        value_ = _value(target, evaluation)
+        return {"": value_[0]} if value_ else {}
     cut, _, value = target.slice.partition("=")
     slices = evaluation.slices
     names = [name for name in slices if name.startswith(f"{cut}=")] if value == "*" else [target.slice]

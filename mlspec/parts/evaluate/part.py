@@ -1,4 +1,4 @@
-"""The evaluate part: do metrics, slices and gates fit the data and each other? The stages `evaluate` and `gate`."""
+"""The evaluate part: the stages `evaluate` and `gate`, and checks of metrics, slices and gates against the data."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SECTIONS = {"evaluate": EvaluateSpec}
 PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.gate_check:main"}
 METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
 PASSED = "artifacts/evaluate/passed.json"
-"""Says only that the gates were passed: what follows them need not run again when a bound changes that still holds."""
+"""Contains only that the gates passed, so that later stages do not run again after a change of a bound that passes."""
 PREDICTIONS = "artifacts/evaluate/predictions.parquet"
 _PLOTS = "artifacts/plots"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     options, data = project.get(EvaluateSpec), project.get(DataSpec)
     if options is None:
         return
     if "train" not in project.sections:
-        message = "there is nothing to evaluate: the spec has no `train` section"
-        yield Finding("section-needed", ("evaluate",), message, "add `train:`; empty, it means all defaults", on="key")
+        message = "`evaluate` needs a trained model, but the spec has no `train` section"
+        yield Finding("section-needed", ("evaluate",), message, "add `train:` (empty for the defaults)", on="key")
     if data is not None:
         yield from _metrics(options, data)
         yield from _average(options, data)
@@ -44,7 +44,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterable[Stage]:
-    """The stage `evaluate`, and `gate` where the spec sets any; so that another bound asks for no new evaluation."""
+    """The stage `evaluate`, and `gate` if the spec has gates: a changed bound needs no new evaluation."""
     options, data = project.get(EvaluateSpec), project.get(DataSpec)
     if options is None or data is None:
         return
@@ -74,7 +74,7 @@ def stages(project: Project) -> Iterable[Stage]:
 
 
 def code(project: Project) -> tuple[str, ...]:
-    """Files of the user's model: who loads the checkpoint runs them."""
+    """Files of the user's model code, which run when the checkpoint is loaded."""
     model = project.get(ModelSpec)
     return project.surroundings.code_of(model.class_) if isinstance(model, Custom) else ()
 
@@ -100,20 +100,20 @@ def _metrics(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
 
 def _unfit(name: str, at: tuple[str | int, ...], data: DataSpec, on_key: bool) -> Finding:
     kind = "a class" if data.task == "classification" else "a number"
-    message = f"`{name}` does not fit the target: `{data.target.column}` is {kind}"
-    help = "for it there are: " + ", ".join(f"`{n}`" for n in NAMES[data.task])
+    message = f"`{name}` does not apply to the target: `{data.target.column}` is {kind}"
+    help = "use one of: " + ", ".join(f"`{n}`" for n in NAMES[data.task])
     return Finding("unfit-metric", at, message, help, on="key" if on_key else "value")
 
 
 def _average(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
     labels = len(data.target.labels)
-    two = data.task == "classification" and labels <= 2  # an image folder's labels are not known yet
-    what = f"`{data.target.column}` has {labels}" if data.task == "classification" else "a number has none"
+    two = data.task == "classification" and labels <= 2  # 0 if the labels come from the data
+    what = f"`{data.target.column}` has {labels}" if data.task == "classification" else "a number target has none"
     if options.threshold != 0.5 and not two:
-        message = f"a threshold is for two labels, and {what}"
+        message = f"`threshold` needs exactly two labels, and {what}"
         yield Finding("conflicting-options", ("evaluate", "threshold"), message, "remove it")
     if options.average == "binary" and not two:
-        message = f"`average: binary` is for two labels, and {what}"
+        message = f"`average: binary` needs exactly two labels, and {what}"
         yield Finding("conflicting-options", ("evaluate", "average"), message, "remove it")
 
 
@@ -126,29 +126,30 @@ def _slices(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
         if known is not None and column not in known:
             help = suggest(column, known, "the columns are")
             place = at if listed or options.cuts[name].column == name else (*at, "column")
-            yield Finding("unknown-column", place, f"there is no column `{column}`", help, on="key")
+            yield Finding("unknown-column", place, f"column not found: `{column}`", help, on="key")
             continue
         problem = _uncuttable(column, cut, data)
         if problem:
-            yield Finding("unfit-slice", at, *problem, on="value" if listed else "key")
+            message, help = problem
+            yield Finding("unfit-slice", at, message, help, on="value" if listed else "key")
 
 
 def _uncuttable(column: str, cut: Slice, data: DataSpec) -> tuple[str, str] | None:
-    """Why rows cannot be cut so, and what can be done."""
+    """Why rows cannot be sliced that way, and the help; None if they can."""
     described = data.columns.get(column)
     kind = described.type if described else None
     if column == data.target.column:
         kind = "category" if data.task == "classification" else "number"
     if kind == "image":
-        return f"`{column}` is an image, which has no values to cut by", "cut by another column"
+        return f"cannot slice by `{column}`: it is an image", "slice by another column"
     if cut.by == "length" and kind in ("number",):
-        return f"`{column}` is a number, which has no length", "remove `by: length`"
+        return f"cannot slice by the length of `{column}`: it is a number", "remove `by: length`"
     if cut.by == "length" and not cut.bins:
-        return "lengths are cut by bins, and there are none", "bins: [20, 40]"
+        return "`by: length` needs `bins`", "bins: [20, 40]"
     if cut.by == "value" and kind == "number" and not cut.bins:
-        return f"`{column}` is a number: nearly every row would be a slice", f"{{{column}: {{bins: [0, 10]}}}}"
+        return f"`{column}` is a number, so nearly every row would be a slice", f"{{{column}: {{bins: [0, 10]}}}}"
     if cut.by == "value" and kind == "text":
-        return f"`{column}` is free text: nearly every row would be a slice", "use `by: length` with bins"
+        return f"`{column}` is free text, so nearly every row would be a slice", "use `by: length` with bins"
     return None
 
 
@@ -158,29 +159,32 @@ def _gates(options: EvaluateSpec, data: DataSpec) -> Iterator[Finding]:
         target = parse(text)
         if target is None:
             forms = "write `METRIC`, `METRIC[LABEL]` or `METRIC@COLUMN=VALUE`"
-            yield Finding("gate-without-metric", at, f"`{text}` names no metric", forms, on="key")
+            yield Finding("gate-without-metric", at, f"`{text}` is not a valid gate", forms, on="key")
             continue
         missing = next(_missing(target, options, data), None)
         if missing is not None:
-            yield Finding("gate-without-metric", at, *missing, on="key")
+            message, help = missing
+            yield Finding("gate-without-metric", at, message, help, on="key")
         elif target.metric not in (*NAMES[data.task], "ece"):
             yield _unfit(target.metric, at, data, on_key=True)
         elif not possible(target.metric, bound):
-            message = f"no value of `{target.metric}` can be {bound}"
-            help = "shares are written as 0.9, not as 90" if target.metric != "r2" else "1 is a perfect fit"
+            message = f"`{bound}` can never be true for `{target.metric}`"
+            help = (
+                "write shares as 0.9, not as 90" if target.metric != "r2" else "use a bound below 1, the maximum of r2"
+            )
             yield Finding("impossible-gate", at, message, help)
 
 
 def _missing(target: GateTarget, options: EvaluateSpec, data: DataSpec) -> Iterator[tuple[str, str]]:
-    """Each reason why there is no value for a gate to look at, and the way on."""
+    """Each reason why the metric of a gate has no value, with the help."""
     if target.metric == "ece":
         if data.task == "regression" or target.label or target.slice:
-            yield "the calibration error is that of all rows of a classification", "remove this gate"
+            yield "`ece` only exists for all rows of a classification, not for labels or slices", "remove this gate"
         return
     known = [name for names in NAMES.values() for name in names]
     computed = options.names(data.task)
     if target.metric not in known:
-        yield f"there is no metric `{target.metric}`", suggest(target.metric, known, "metrics are")
+        yield f"unknown metric `{target.metric}`", suggest(target.metric, known, "metrics are")
     elif target.metric in NAMES[data.task] and target.label is None and target.metric not in computed:
         yield f"`{target.metric}` is not computed", f"evaluate.metrics: [{', '.join((*computed, target.metric))}]"
     if target.label is not None and data.task == "classification":
@@ -191,15 +195,15 @@ def _missing(target: GateTarget, options: EvaluateSpec, data: DataSpec) -> Itera
 
 def _missing_label(metric: str, label: str, labels: Sequence[str]) -> Iterator[tuple[str, str]]:
     if metric not in PER_CLASS:
-        yield f"`{metric}` is not computed for single labels", f"for labels there are {', '.join(PER_CLASS)}"
+        yield f"`{metric}` is not computed for single labels", f"use one of: {', '.join(PER_CLASS)}"
     elif labels and label not in labels:
-        yield f"there is no label `{label}`", suggest(label, labels, "labels are")
+        yield f"unknown label `{label}`", suggest(label, labels, "labels are")
 
 
 def _missing_slice(text: str, cuts: Mapping[str, Slice]) -> Iterator[tuple[str, str]]:
     name, _, value = text.partition("=")
     if name not in cuts:
-        yield f"rows are not cut by `{name}`", suggest(name, cuts, "slices are") or f"evaluate.slices: [{name}]"
+        yield f"evaluate.slices has no `{name}`", suggest(name, cuts, "slices are") or f"evaluate.slices: [{name}]"
         return
     bins = names_of_bins(cuts[name].bins)
     if bins and value not in (*bins, MISSING, "*"):

@@ -1,4 +1,4 @@
-"""Rows to slices, and what slices are called. Light: values come as plain lists."""
+"""Rows to named slices. Light: values are plain lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = "(missing)"
 
 
 def names_of_bins(edges: Sequence[float]) -> list[str]:
-    """`<10`, `10..20`, `>=20`: each bin holds its lower edge. Empty where there are no edges."""
+    """`<10`, `10..20`, `>=20`: each bin includes its lower edge. Empty without edges."""
     if not edges:
         return []
     between = [f"{low:g}..{high:g}" for low, high in pairwise(edges)]
@@ -22,10 +22,10 @@ def names_of_bins(edges: Sequence[float]) -> list[str]:
 
 
 def unknown(cuts: Mapping[str, Slice], columns: Sequence[str]) -> tuple[str, str] | None:
-    """What to say of a slice by a column that the data does not have, and the way on. `data` and `train` ask before
-    `evaluate` does: a wrong name is not worth a training."""
-    wanted = (how.column or name for name, how in cuts.items())
-    missing = next((column for column in wanted if column not in columns), None)
+    """Message and help for a slice by a column that the data lacks; None if all exist. The stages `data` and `train`
+    check this too, so that a wrong name is reported before training."""
+    needed = (how.column or name for name, how in cuts.items())
+    missing = next((column for column in needed if column not in columns), None)
     if missing is None:
         return None
     message = f"evaluate.slices: the data has no column `{missing}`"
@@ -33,14 +33,14 @@ def unknown(cuts: Mapping[str, Slice], columns: Sequence[str]) -> tuple[str, str
 
 
 def cut(values: Sequence[object], how: Slice) -> dict[str, list[int]]:
-    """Row numbers by slice: bins in their order, or values, the most frequent first. Raises ValueError."""
-    found: dict[str, list[int]] = {name: [] for name in names_of_bins(how.bins)}
+    """Row numbers by slice: bins in order, or values, the most frequent first. Raises ValueError for a wrong type."""
+    groups: dict[str, list[int]] = {name: [] for name in names_of_bins(how.bins)}
     for row, value in enumerate(values):
-        found.setdefault(_name(value, how), []).append(row)
-    kept = {name: rows for name, rows in found.items() if len(rows) >= how.min_rows}
+        groups.setdefault(_name(value, how), []).append(row)
+    large = {name: rows for name, rows in groups.items() if len(rows) >= how.min_rows}
     if how.bins:
-        return kept
-    return dict(sorted(kept.items(), key=lambda item: (-len(item[1]), item[0]))[: how.top])
+        return large
+    return dict(sorted(large.items(), key=lambda item: (-len(item[1]), item[0]))[: how.top])
 
 
 def _name(value: object, how: Slice) -> str:
@@ -48,10 +48,10 @@ def _name(value: object, how: Slice) -> str:
         return MISSING
     if how.by == "length":
         if not isinstance(value, str):
-            raise ValueError(f"{value!r} is no text, and has no length")
+            raise ValueError(f"{value!r} is not text and has no length")
         value = len(value)
     if not how.bins:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if not isinstance(value, int | float):
-        raise ValueError(f"{value!r} is no number, and is in no bin")
+        raise ValueError(f"{value!r} is not a number and has no bin")
     return names_of_bins(how.bins)[bisect_right(how.bins, value)]

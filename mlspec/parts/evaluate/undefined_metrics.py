@@ -1,4 +1,4 @@
-"""Metrics that have no value on some rows, and why: a relative error of a zero, a ranking of one class. Light."""
+"""Metrics that are undefined on some rows, and why: relative errors of zero, rankings of one class. Light."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ _RANKED = ("auroc", "average_precision")
 
 
 def undefined(metric: str, targets: Column) -> str:
-    """Why `metric` has no value on rows with these targets, whatever is predicted; `""` where it has one."""
+    """Why `metric` is undefined on rows with these targets for any predictions; `""` if it is defined."""
     rows = len(targets)
     if not rows:
-        return "there are no rows"
+        return "the split has 0 rows"
     if metric in _RELATIVE:
         zeros = sum(value == 0 for value in targets)
         have = "has" if zeros == 1 else "have"
-        return f"{zeros} of {rows} rows {have} the target 0, and an error relative to 0 has no value" if zeros else ""
+        return f"{zeros} of {rows} rows {have} the target 0, for which a relative error is undefined" if zeros else ""
     if metric in _VARIED and len(set(targets)) < 2:
-        return f"all {rows} rows have the target {targets[0]:g}" if rows > 1 else "there is 1 row; 2 are needed"
+        return f"all {rows} rows have the target {targets[0]:g}" if rows > 1 else "it needs 2 rows and has 1"
     if metric in _RANKED and len(set(targets)) < 2:
-        return f"all {rows} rows have one label" if rows > 1 else "there is 1 row; one of each label is needed"
+        return f"all {rows} rows have one label" if rows > 1 else "it needs a row of each label and has 1 row"
     return ""
 
 
 def reasons(metrics: Mapping[str, float | None], targets: Column) -> dict[str, str]:
-    """Why each metric without a value has none."""
+    """The reason for each undefined metric."""
     return {name: reason(name, targets) for name, value in metrics.items() if value is None}
 
 
 def reason(metric: str, targets: Column) -> str:
-    """Why `metric` has no value, of which it is certain that it has none."""
+    """Why `metric`, which is known to be undefined, is undefined."""
     return undefined(metric, targets) or "the predictions are all equal or not finite"
 
 
 def usable(names: Sequence[str], targets: Column) -> list[str]:
-    """The metrics that have a value on these rows."""
+    """The metrics that are defined on these rows."""
     return [name for name in names if not undefined(name, targets)]
 
 
 def gates(options: EvaluateSpec, test: Mapping[str, Column], target: str) -> Iterator[tuple[str, str, str]]:
-    """Gates that can have no value on the test rows: key, what is wrong, and what to do."""
+    """Gates that are undefined on the test rows: key, message, help."""
     for text in options.gates:
-        wanted = parse(text)
-        if wanted is None or wanted.label is not None:
+        gate = parse(text)
+        if gate is None or gate.label is not None:
             continue
-        parts = _parts(wanted.slice, options, test, test[target])
-        found = [undefined(wanted.metric, part) for part in parts]
-        if found and all(found):
+        parts = _parts(gate.slice, options, test, test[target])
+        reasons_ = [undefined(gate.metric, part) for part in parts]
+        if reasons_ and all(reasons_):
             yield (
                 f"evaluate.gates.{text}",
-                f"`{text}` is not defined on the test rows: {found[0]}",
-                _other(wanted.metric),
+                f"`{text}` is undefined on the test rows: {reasons_[0]}",
+                _other(gate.metric),
             )
 
 
 def _parts(slice: str | None, options: EvaluateSpec, test: Mapping[str, Column], targets: Column) -> Iterator[Column]:
-    """The targets of each group of rows that a gate reads."""
+    """The targets of each group of rows that a gate covers."""
     if slice is None:
         yield targets
         return
@@ -77,43 +77,43 @@ def _parts(slice: str | None, options: EvaluateSpec, test: Mapping[str, Column],
     try:
         groups = slices.cut(test[column], how)
     except ValueError:
-        return  # reported where the slice is cut
+        return  # reported when the rows are sliced
     for name, rows in groups.items():
         if value in ("*", name) and rows:
             yield [targets[row] for row in rows]
 
 
 def monitors(watched: Mapping[str, str], task: Task, valid: Column) -> Iterator[tuple[str, str, str]]:
-    """Keys that watch a metric which can have no value on the validation rows: key, what is wrong, what to do."""
+    """Monitored metrics that are undefined on the validation rows: key, message, help."""
     for key, name in watched.items():
         metric = name.removeprefix("valid/")
         if name.startswith("valid/") and metric in NAMES[task] and (why := undefined(metric, valid)):
-            yield key, f"`{name}` is not defined on the validation rows: {why}", _other(metric)
+            yield key, f"`{name}` is undefined on the validation rows: {why}", _other(metric)
 
 
 def watched(config: Mapping[str, object]) -> dict[str, str]:
-    """What `train` and `sweep` decide by, by key of the spec."""
-    found: dict[str, str] = {}
+    """The metrics that `train` and `sweep` monitor, by key of the spec."""
+    metrics: dict[str, str] = {}
     for path in (("train", "checkpoint", "monitor"), ("train", "early_stopping", "monitor"), ("sweep", "metric")):
         value: object = config
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str):
-            found[".".join(path)] = value
-    return found
+            metrics[".".join(path)] = value
+    return metrics
 
 
 def _other(metric: str) -> str:
     if metric in _RELATIVE:
         return "use mae or rmse instead of mape, or remove the rows with the target 0"
     if metric in _VARIED:
-        return "use mae or rmse instead, or get rows with different targets: see data.split"
-    return "use accuracy or log_loss instead, or get rows of each label: see data.split"
+        return "use mae or rmse instead, or change data.split so that the targets vary"
+    return "use accuracy or log_loss instead, or change data.split so that it has rows of each label"
 
 
-def shown(found: Iterable[tuple[str, str, str]]) -> tuple[str, str] | None:
-    """The findings as one message and one help; None where there are none."""
-    listed = list(found)
+def shown(undefined_metrics: Iterable[tuple[str, str, str]]) -> tuple[str, str] | None:
+    """One message and one help for all of them; None if there are none."""
+    listed = list(undefined_metrics)
     if not listed:
         return None
     return "\n  ".join(f"{key}: {what}" for key, what, _ in listed), "; ".join(dict.fromkeys(h for *_, h in listed))

@@ -1,4 +1,4 @@
-"""The stages `evaluate` (the trained model on the test split, to metrics, plots and predictions) and `gate`."""
+"""The stage `evaluate`: the trained model on the test split to metrics, plots and predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlspec.job import Job, user_code, whole, write_text
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
-from mlspec.learning.prepare import kept as kept_preprocess
+from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import load, texts_cut
 from mlspec.parts.evaluate import baseline, calibration
 from mlspec.parts.evaluate.slices import cut, unknown
@@ -31,7 +31,7 @@ from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.stage_result import warn
 
 Measure = Callable[[Tensor], dict[str, float | None]]
-"""The metrics of some rows, by their numbers."""
+"""Computes the metrics of the rows with these numbers."""
 
 
 def main(job: Job) -> None:
@@ -39,10 +39,10 @@ def main(job: Job) -> None:
     options, data = job.need(EvaluateSpec), job.inputs / "data"
     schema = Schema.read(job.inputs)
     module = load_module(job.inputs / "model", schema, job.root)
-    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = load_fitted(job.inputs / "model" / "preprocess")
     rows = load(data, "test", preprocess)
-    for said in texts_cut(rows, preprocess, "test"):
-        warn(said)
+    for message in texts_cut(rows, preprocess, "test"):
+        warn(message)
     with user_code(job.root, "the model's forward"):
         outputs = logits(module, rows, preprocess, options.batch_size)
     labels = schema.labels
@@ -57,19 +57,19 @@ def main(job: Job) -> None:
     slices = _slices(options, rows.table, schema.target, measure)
     report.model_copy(update={"slices": slices, "undefined": undefined}).write(job.outputs)
     for name, value in report.metrics.items():
-        print(f"{name} {f'not defined: {undefined[name]}' if value is None else f'{value:.4f}'}")
-    if report.constant and (doubt := baseline.no_better(report.metrics, report.constant)):
-        warn(doubt)
+        print(f"{name} {f'undefined: {undefined[name]}' if value is None else f'{value:.4f}'}")
+    if report.constant and (warning := baseline.no_better(report.metrics, report.constant)):
+        warn(warning)
 
 
 def _classes(
     job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor, labels: Sequence[str]
 ) -> tuple[Evaluation, Measure]:
     names = options.names("classification")
-    found = classified(outputs, target, options.average, options.threshold)
-    sure = found.probabilities.gather(1, found.predicted[:, None])[:, 0]
-    bins = calibration.table(sure, found.predicted == found.target, options.calibration_bins)
-    actual, predicted = ([labels[i] for i in v.tolist()] for v in (found.target, found.predicted))
+    predictions = classified(outputs, target, options.average, options.threshold)
+    sure = predictions.probabilities.gather(1, predictions.predicted[:, None])[:, 0]
+    bins = calibration.table(sure, predictions.predicted == predictions.target, options.calibration_bins)
+    actual, predicted = ([labels[i] for i in v.tolist()] for v in (predictions.target, predictions.predicted))
     plots = job.outputs / "plots"
     _csv(plots / "confusion.csv", ("actual", "predicted"), zip(actual, predicted, strict=True))
     rows = ((f"{b.confidence:.6f}", f"{b.accuracy:.6f}", b.count) for b in bins)
@@ -77,25 +77,27 @@ def _classes(
     _predictions(
         job,
         {"actual": actual, "predicted": predicted, "confidence": sure.tolist(),
-         "probabilities": found.probabilities.tolist()},
+         "probabilities": predictions.probabilities.tolist()},
     )  # fmt: skip
 
     def measure(numbers: Tensor) -> dict[str, float | None]:
-        return of_classified(names, _some(found, numbers))
+        return of_classified(names, _some(predictions, numbers))
 
     report = Evaluation(
         task="classification",
         rows=len(target),
-        metrics=of_classified(names, found),
-        constant=baseline.label(names, found, labels),
-        per_class=dict(zip(labels, per_class(found), strict=True)),
+        metrics=of_classified(names, predictions),
+        constant=baseline.label(names, predictions, labels),
+        per_class=dict(zip(labels, per_class(predictions), strict=True)),
         calibration=Calibration(ece=calibration.error(bins)),
     )
     return report, measure
 
 
-def _some(found: Classified, rows: Tensor) -> Classified:
-    return Classified(found.probabilities[rows], found.predicted[rows], found.target[rows], found.average)
+def _some(predictions: Classified, rows: Tensor) -> Classified:
+    return Classified(
+        predictions.probabilities[rows], predictions.predicted[rows], predictions.target[rows], predictions.average
+    )
 
 
 def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -> tuple[Evaluation, Measure]:
@@ -119,12 +121,12 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
 def _slices(
     options: EvaluateSpec, table: Any, target: TargetSchema, measure: Measure
 ) -> dict[str, records.SliceMetrics]:
-    found: dict[str, records.SliceMetrics] = {}
+    metrics_of: dict[str, records.SliceMetrics] = {}
     for name, how in options.cuts.items():
         for value, rows in _cut(name, how, table, target).items():
             metrics = measure(torch.tensor(rows)) if rows else {}
-            found[f"{name}={value}"] = records.SliceMetrics(rows=len(rows), metrics=metrics)
-    return found
+            metrics_of[f"{name}={value}"] = records.SliceMetrics(rows=len(rows), metrics=metrics)
+    return metrics_of
 
 
 def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, list[int]]:
@@ -138,7 +140,7 @@ def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, l
         return cut(values, how)
     except ValueError as error:
         raise StageError(
-            f"evaluate.slices: cannot divide the rows by `{name}`: {error}", help="change `by` or `bins`"
+            f"evaluate.slices: cannot slice the rows by `{name}`: {error}", help="change `by` or `bins`"
         ) from None
 
 

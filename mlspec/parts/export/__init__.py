@@ -1,1 +1,1 @@
-"""Export: the trained model as a bundle that serving loads, and the proof that it answers the same."""
+"""Export: the trained model to a bundle for serving, verified against the trained model."""

@@ -1,4 +1,4 @@
-"""A torch module to an ONNX graph in one file, through the `torch.export` exporter, with batch and length left open."""
+"""Exports a torch module to an ONNX file with `torch.export`, with dynamic batch and length dimensions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mlspec.errors import StageError
 from mlspec.job import own_frames, shown_frame
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
-from mlspec.runtime.preprocess.custom import Own
+from mlspec.runtime.preprocess.custom import CustomPreprocess
 
 OUTPUT = "logits"
 BATCH, LENGTH = "batch", "length"
 EXAMPLES = 3
-"""Rows in the example batch: with one row the exporter would take the batch size for a constant."""
+"""Rows in the example batch: with one row the exporter would make the batch size a constant."""
 _PACKED, _PACKS = "packed sequence", "pack_"
 _PROTOBUF_LIMIT = 2 * 2**30
 _NAMES_A_NODE = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'|translating node (%\w+)")
@@ -34,7 +34,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)\n\s*(.+)')
 
 
 class _Named(nn.Module):
-    """`module` with its inputs by position, so that a `forward(**inputs)` can be exported as well."""
+    """`module` with positional inputs, because a `forward(**inputs)` cannot be exported."""
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
@@ -43,12 +43,12 @@ class _Named(nn.Module):
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """The module's logits."""
-        found: Tensor = self.module(**dict(zip(self.names, tensors, strict=True)))
-        return found
+        logits: Tensor = self.module(**dict(zip(self.names, tensors, strict=True)))
+        return logits
 
 
 def write(module: nn.Module, rows: Rows, preprocess: Preprocess, opset: int, path: Path, root: Path) -> None:
-    """Export `module` to `path`, checked and optimised. Raises StageError where the exporter cannot."""
+    """Export `module` to `path`, optimised and checked. Raises StageError if the exporter fails."""
     batch = example(rows.features, preprocess)
     tensors = tuple(torch.from_numpy(array) for array in batch.values())
     named = _Named(module.eval(), preprocess.names)
@@ -69,13 +69,13 @@ def write(module: nn.Module, rows: Rows, preprocess: Preprocess, opset: int, pat
         raise refusal(error, root) from None
     assert program is not None
     if sum(t.numel() * t.element_size() for t in module.state_dict().values()) >= _PROTOBUF_LIMIT:
-        raise StageError("the model is larger than 2 GB, and an ONNX file cannot be", help="choose a smaller model")
+        raise StageError("the model exceeds 2 GB, the limit of an ONNX file", help="choose a smaller model")
     program.save(str(path), external_data=False)
     _finish(path, opset)
 
 
 def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, np.ndarray[Any, Any]]:
-    """A batch of the longest, the shortest and a middling row, so that there is padding in it."""
+    """A batch of the shortest, a medium and the longest row, so that it contains padding."""
     order = sorted(range(len(features)), key=lambda row: preprocess.length(features[row]))
     chosen = [order[(len(order) - 1) * step // (EXAMPLES - 1)] for step in range(EXAMPLES)]
     batch = preprocess.collate([features[row] for row in chosen])
@@ -85,8 +85,8 @@ def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, np
 def open_axes(
     batch: dict[str, np.ndarray[Any, Any]], features: Sequence[Feature], preprocess: Preprocess | None = None
 ) -> Iterator[dict[int, str]]:
-    """For each input the axes whose size may differ from call to call: the first, and what padding lengthens."""
-    if isinstance(preprocess, Own):  # it knows that from the training rows
+    """The dynamic axes of each input: the batch dimension, and the length if rows are padded."""
+    if isinstance(preprocess, CustomPreprocess):  # determined from the training rows
         yield from ({0: BATCH, **({1: LENGTH} if name in preprocess.varying else {})} for name in batch)
         return
     texts = ("input_ids", "attention_mask", "token_type_ids")
@@ -97,7 +97,7 @@ def open_axes(
 
 
 def _finish(path: Path, opset: int) -> None:
-    """Check the file, and take out what the exporter notes about this machine's source files."""
+    """Check the file, and remove metadata about source files of this machine. Raises StageError."""
     graph = onnx.load(path)
     for node in graph.graph.node:
         node.ClearField("metadata_props")
@@ -111,24 +111,24 @@ def _finish(path: Path, opset: int) -> None:
     if written != opset:
         raise StageError(
             f"the exporter wrote opset {written}, not {opset}",
-            help="the model uses operators that opset does not have; set export.onnx.opset to 18",
+            help="the model needs operators of another opset; set export.onnx.opset to 18",
         )
     for value in graph.graph.input:
         if not value.type.tensor_type.shape.dim[0].dim_param:
             raise StageError(
                 f"the exporter fixed the batch size of `{value.name}`",
-                help="the model's forward uses the batch size as a constant; take it from `tensor.shape[0]`",
+                help="use `tensor.shape[0]` instead of a constant batch size in forward",
             )
     onnx.save(graph, path)
 
 
 def refusal(error: Exception, root: Path) -> StageError:
-    """The exporter's failure in a few lines: the reason, the operator or the line of the user's code, and advice."""
+    """The error of a failed export: the reason, the operator or the line of the user's code, and a help."""
     chain = list(_chain(error))
     texts = "\n".join(str(e) for e in chain)
     reasons = [line.strip(" -") for line in str(chain[-1]).splitlines() if line.strip()] or ["no reason given"]
     reason = " ".join(reasons[:2]) if reasons[0].endswith(":") else reasons[0]
-    lines = [f"the model cannot be exported: {type(chain[-1]).__name__}: {reason}"]
+    lines = [f"cannot export the model to ONNX: {type(chain[-1]).__name__}: {reason}"]
     node = _NAMES_A_NODE.search(texts)
     if node:
         lines.append(f"at the operator {node[1] or node[2]}")
@@ -137,14 +137,14 @@ def refusal(error: Exception, root: Path) -> StageError:
         file, line, function, code = own[-1].groups()
         lines.append(f"at {Path(file).relative_to(root)}:{line} in {function}: {code.strip()}")
     else:
-        # The exporter quotes no source line where a library below the model's code raised.
+        # The exporter quotes no source line for errors raised in a library that the model calls.
         frames = next((f for f in (own_frames(e, root) for e in reversed(chain)) if f), [])
         lines += [f"at {shown_frame(frame, root)}" for frame in frames[-1:]]
     return StageError("\n  ".join(lines), help=_advice(_PACKED if _packed(chain, root) else texts))
 
 
 def _packed(chain: Sequence[BaseException], root: Path) -> bool:
-    """Whether a recurrent layer failed in code of the project that packs sequences."""
+    """Whether a recurrent layer failed in code of the project that uses packed sequences."""
     for error in chain:
         frames = traceback.extract_tb(error.__traceback__)
         if any(frame.filename.endswith(("nn/modules/rnn.py", "nn/utils/rnn.py")) for frame in frames):
@@ -162,21 +162,21 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _advice(text: str) -> str:
     if _PACKED in text:
         return (
-            "ONNX has no packed sequences: run the LSTM or GRU on the padded batch and read its output at the last "
-            "token of each row, output[torch.arange(len(output)), attention_mask.sum(1) - 1]"
+            "ONNX does not support packed sequences: run the LSTM or GRU on the padded batch and take the output at "
+            "the last token of each row, output[torch.arange(len(output)), attention_mask.sum(1) - 1]"
         )
     if "data-dependent" in text:
-        return "forward branches on the values of tensors; use torch.where or torch.cond instead of `if`"
+        return "forward branches on tensor values; use torch.where or torch.cond instead of `if`"
     if "static shape" in text or "specializ" in text:
-        return "forward uses a size of its example as a constant; take sizes from `tensor.shape` and use -1 in reshape"
+        return "forward uses a size of the example as a constant; use sizes of `tensor.shape`, and -1 in reshape"
     if "No ONNX function found" in text or "Unsupported" in text:
-        return "ONNX has no such operator; write that step with others, or try a newer export.onnx.opset"
-    return "what torch.export can read: https://docs.pytorch.org/docs/stable/export.html"
+        return "ONNX does not support this operator; replace it with others, or try a newer export.onnx.opset"
+    return "see what torch.export supports: https://docs.pytorch.org/docs/stable/export.html"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter narrates, and logs graphs of what it could not read; the failure itself says what matters."""
+    """Suppress the output of the exporter, which is verbose; the exception contains the relevant reason."""
     loggers = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
     before = [logger.level for logger in loggers]
     with (

@@ -1,4 +1,4 @@
-"""The export part: can the graph be written and served as the spec asks? The stage `export`."""
+"""The export part: the stage `export`, and checks that the graph can be exported and served."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ BUNDLE = "artifacts/bundle"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     options = project.get(ExportSpec)
     if options is None:
         return
     if "train" not in project.sections:
-        message = "there is no model to export: the spec has no `train` section"
-        yield Finding("section-needed", ("export",), message, "add `train:`; empty, it means all defaults", on="key")
+        message = "`export` needs a trained model, but the spec has no `train` section"
+        yield Finding("section-needed", ("export",), message, "add `train:` (empty for the defaults)", on="key")
     yield from _opset(options.onnx.opset)
     if options.onnx.max_metric_drop is not None and options.onnx.quantize == "none":
-        message = "without `quantize` the metric does not drop: the graph must agree with PyTorch within `tolerance`"
+        message = (
+            "`max_metric_drop` only applies with `quantize`; without it `tolerance` limits the difference to PyTorch"
+        )
         at = ("export", "onnx", "max_metric_drop")
         yield Finding("conflicting-options", at, message, "remove it, or add `quantize: int8`")
 
@@ -41,15 +43,15 @@ def check(project: Project) -> Iterator[Finding]:
 def _opset(opset: int) -> Iterator[Finding]:
     at, served = ("export", "onnx", "opset"), newest(ONNXRUNTIME)
     if opset not in EXPORTED:
-        message = f"PyTorch's exporter writes the opsets {EXPORTED[0]} to {EXPORTED[-1]}, not {opset}"
-        yield Finding("unfit-opset", at, message, f"leave the key out to use {EXPORTED[0]}, which every runtime reads")
+        message = f"PyTorch exports the opsets {EXPORTED[0]} to {EXPORTED[-1]}, not {opset}"
+        yield Finding("unfit-opset", at, message, f"remove the key to use {EXPORTED[0]}, which every runtime supports")
     elif opset > served:
-        message = f"ONNX Runtime {ONNXRUNTIME}, which serves the model, reads opsets up to {served}, not {opset}"
+        message = f"ONNX Runtime {ONNXRUNTIME}, which serves the model, supports opsets up to {served}, not {opset}"
         yield Finding("unfit-opset", at, message, f"set it to {served} or lower")
 
 
 def stages(project: Project) -> Iterable[Stage]:
-    """The stage `export`; behind the gates where the spec sets any."""
+    """The stage `export`, after the gates if the spec has any."""
     options, data, evaluate = project.get(ExportSpec), project.get(DataSpec), project.get(EvaluateSpec)
     if options is None or data is None:
         return

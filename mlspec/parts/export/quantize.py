@@ -1,7 +1,7 @@
-"""A float graph to one with 8-bit integer weights.
+"""Quantises a float graph to 8-bit integer weights.
 
-Matrix products are quantised dynamically: their activations are measured at each call. Convolutions are quantised
-statically, with ranges measured on training rows, since ONNX Runtime has no fast dynamic convolution
+Matrix products are quantised dynamically: activation ranges are measured at each call. Convolutions are quantised
+statically, with ranges measured on training rows, because ONNX Runtime has no fast dynamic convolution
 (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#method-selection).
 """
 
@@ -29,19 +29,19 @@ _BATCH = 16
 
 
 class _Rows(CalibrationDataReader):  # type: ignore[misc]
-    """Batches for the ranges of activations."""
+    """Calibration batches for the activation ranges."""
 
     def __init__(self, features: Sequence[Feature], preprocess: Preprocess) -> None:
         starts = range(0, min(len(features), CALIBRATION_ROWS), _BATCH)
         self.batches = (preprocess.collate(features[start : start + _BATCH]) for start in starts)
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next batch, or None."""
+        """The next batch, or None at the end."""
         return next(self.batches, None)
 
 
 def convolves(path: Path) -> bool:
-    """Whether the graph has convolutions, and so needs rows to calibrate on."""
+    """Whether the graph has convolutions, which need calibration rows."""
     return any(node.op_type == "Conv" for node in onnx.load(path).graph.node)
 
 
@@ -54,7 +54,7 @@ def int8(path: Path, target: Path, features: Sequence[Feature], preprocess: Prep
                 target,
                 _Rows(features, preprocess),
                 quant_format=QuantFormat.QDQ,
-                # Seven bits: on CPUs without VNNI, sums of products of eight overflow.
+                # Seven bits, because eight-bit products overflow on CPUs without VNNI.
                 reduce_range=True,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -67,7 +67,7 @@ def int8(path: Path, target: Path, features: Sequence[Feature], preprocess: Prep
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """It warns of a preparation that the exporter has already done."""
+    """Suppress a warning about preprocessing of the graph that the exporter has already done."""
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The stage `export`: the best checkpoint to a bundle, refused where it does not answer as the trained model does."""
+"""The stage `export`: the best checkpoint to a bundle, which has to give the predictions of the trained model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlspec.job import Job, fresh, swap, user_code
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
-from mlspec.learning.prepare import kept as kept_preprocess
+from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.export.bundle_lineage import read_lineage
 from mlspec.parts.export.onnx_graph import OUTPUT, write
@@ -34,41 +34,41 @@ from mlspec.spec.types import size_bytes
 
 GRAPH = "model.onnx"
 METRIC_TOLERANCE = 0.005
-"""What ties that fall the other way may change in a metric when all outputs agree."""
+"""Tolerance of the metric, because tiny differences of the outputs can change predictions of near-ties."""
 DEFAULT_DROP = 0.01
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What is exported, and the rows that it is proved on."""
+    """The model to export, and the test rows for its verification."""
 
     module: nn.Module
     preprocess: Preprocess
     rows: Rows
     outputs: np.ndarray[Any, Any]
-    """The module's raw outputs for the rows."""
+    """The raw outputs of the module for the rows."""
     schema: Schema
 
     @property
     def task(self) -> Task:
-        """What kind of prediction it makes."""
+        """Classification or regression."""
         return self.schema.task
 
 
 def main(job: Job) -> None:
-    """Run the stage. The bundle appears whole, and only when every proof has held."""
+    """Run the stage. The bundle appears atomically, after all checks. Raises StageError if one fails."""
     trained = loaded(job)
     partial = fresh(job.outputs / "bundle")
-    report = _made(job, trained, partial)
+    report = _fill(job, trained, partial)
     read_lineage(job, partial).write_file(partial / "lineage.json")
     swap(partial, job.outputs / "bundle")
     report.write(job.outputs)
 
 
 def loaded(job: Job) -> Trained:
-    """The best checkpoint, and the test split."""
+    """The best checkpoint and its outputs for the test split."""
     schema = Schema.read(job.inputs)
-    preprocess = kept_preprocess(job.inputs / "model" / "preprocess")
+    preprocess = load_fitted(job.inputs / "model" / "preprocess")
     module = load_module(job.inputs / "model", schema, job.root)
     rows = load(job.inputs / "data", "test", preprocess)
     with user_code(job.root, "the model's forward"):
@@ -77,8 +77,8 @@ def loaded(job: Job) -> Trained:
     return Trained(module, preprocess, rows, outputs, schema)
 
 
-def _made(job: Job, trained: Trained, bundle: Path) -> Export:
-    """Fill the bundle and prove it."""
+def _fill(job: Job, trained: Trained, bundle: Path) -> Export:
+    """Write the files of the bundle and verify it."""
     options = job.need(ExportSpec).onnx
     write(trained.module, trained.rows, trained.preprocess, options.opset, bundle / GRAPH, job.root)
     shutil.copytree(job.inputs / "model" / "preprocess", bundle / "preprocess", ignore=shutil.ignore_patterns("fitted"))
@@ -91,7 +91,7 @@ def _made(job: Job, trained: Trained, bundle: Path) -> Export:
     if _worse(metric.name, metric.torch, metric.onnx) > METRIC_TOLERANCE * max(1.0, abs(metric.torch)):
         raise StageError(
             f"{metric.name} falls from {metric.torch:.4g} to {metric.onnx:.4g} in ONNX Runtime",
-            help="serving prepares the rows otherwise than training did: run the train stage again",
+            help="the preprocessing of serving and training differs; train again: mlspec apply --force train",
         )
     size = (bundle / GRAPH).stat().st_size
     small = _quantized(job, options, trained, bundle, metric) if options.quantize == "int8" else None
@@ -122,33 +122,33 @@ def signature(name: str, trained: Trained, threshold: float = 0.5) -> BundleSign
 
 
 def proved(options: Onnx, trained: Trained, bundle: Path) -> Parity:
-    """Compare the bundle on disk with the trained module. Raises StageError beyond the tolerance."""
+    """Compare the bundle with the trained module. Raises StageError if a difference exceeds the tolerance."""
     predictor = opened(bundle)
     compared = compare(trained.module, predictor, trained.rows, trained.preprocess, options.batch_sizes)
     within(compared, options.tolerance)
     worst = max(c.difference for c in compared)
-    print(f"parity: largest difference {worst:.2e} in {len(compared)} batches")
+    print(f"parity: maximum difference {worst:.2e} in {len(compared)} batches")
     checked = tuple(Checked(batch=c.batch, length=c.length, difference=c.difference) for c in compared)
     return Parity(max_abs_difference=worst, checked=checked)
 
 
 def _metric(job: Job, trained: Trained, bundle: Path) -> Compared:
-    """The first metric of the spec that has a value, by PyTorch and by the bundle, each preparing all test rows."""
+    """The first defined metric of the spec on the test rows, in PyTorch and in the bundle."""
     names = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)
-    # A metric without a value on these rows (mape of a zero) proves nothing.
+    # A metric that is undefined on these rows (mape of a zero) cannot be compared.
     name = next((n for n in names if _score(job, trained, n, trained.outputs) is not None), names[0])
     torch_value = _score(job, trained, name, trained.outputs)
     onnx_value = _score(job, trained, name, answers(trained, bundle))
     if torch_value is None or onnx_value is None:
         raise StageError(
             f"none of {', '.join(names)} is defined on the {len(trained.rows)} test rows",
-            help="add accuracy (for a number: mae) to evaluate.metrics, or get more test rows",
+            help="add accuracy (for a number: mae) to evaluate.metrics, or add test rows",
         )
     return Compared(name=name, torch=torch_value, onnx=onnx_value)
 
 
 def answers(trained: Trained, bundle: Path) -> np.ndarray[Any, Any]:
-    """The bundle's raw outputs for the test rows as requests would have them."""
+    """The raw outputs of the bundle for the test rows, passed as in requests."""
     rows = trained.rows.table.select(list(trained.schema.inputs)).to_pylist()
     return opened(bundle).logits(rows)
 
@@ -161,12 +161,12 @@ def _score(job: Job, trained: Trained, name: str, outputs: np.ndarray[Any, Any])
 
 
 def _worse(name: str, before: float, after: float) -> float:
-    """How much worse `after` is; below 0 where it is better."""
+    """How much worse `after` is; negative if it is better."""
     return after - before if name in LOWER_IS_BETTER else before - after
 
 
 def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: Compared) -> Int8:
-    """Put the int8 graph in the float graph's place, if the metric allows."""
+    """Replace the float graph with the int8 graph. Raises StageError if the metric drops too much."""
     small = bundle / "int8.onnx"
     calibration = load(job.inputs / "data", "train", trained.preprocess)
     int8(bundle / GRAPH, small, calibration.features, trained.preprocess)
@@ -179,10 +179,10 @@ def _quantized(job: Job, options: Onnx, trained: Trained, bundle: Path, metric: 
     drop = _worse(metric.name, metric.torch, value) if value is not None else float("inf")
     allowed = DEFAULT_DROP if options.max_metric_drop is None else options.max_metric_drop
     if value is None or drop > allowed:
-        shown = "no number" if value is None else f"{value:.4g}"
+        shown = "undefined" if value is None else f"{value:.4g}"
         raise StageError(
-            f"with int8, {metric.name} falls from {metric.torch:.4g} to {shown}, more than {allowed:g}",
-            help="raise export.onnx.max_metric_drop if that is good enough, or remove `quantize`",
+            f"with int8, {metric.name} falls from {metric.torch:.4g} to {shown}; the maximum drop is {allowed:g}",
+            help="raise export.onnx.max_metric_drop if that is acceptable, or remove `quantize`",
         )
     size = (bundle / GRAPH).stat().st_size
     print(f"int8: {metric.name} {value:.4f}, {size:,} bytes")
@@ -194,6 +194,6 @@ def _fits(options: Onnx, graph: Path) -> None:
     if options.max_size is not None and size > size_bytes(options.max_size):
         help = "use `quantize: int8`, a smaller model, or a larger export.onnx.max_size"
         raise StageError(
-            f"model.onnx has {size:,} bytes, more than {options.max_size}",
+            f"model.onnx has {size:,} bytes, the limit is {options.max_size} (export.onnx.max_size)",
             help=help if options.quantize == "none" else help.removeprefix("use `quantize: int8`, ").capitalize(),
         )

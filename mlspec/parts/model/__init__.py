@@ -1,1 +1,1 @@
-"""The model: which network, and how large."""
+"""The model: the network and its size."""

@@ -1,4 +1,4 @@
-"""The model part: does the model fit the data, and does the user's class take the arguments? It runs nothing."""
+"""The model part: checks that the model fits the data, and the user's class its arguments, without running code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = {
     "datamodule": ("signature", "labels", "preprocess"),
     "preprocess.class": (),
 }
-"""Arguments that mlspec gives a class that takes them."""
+"""Arguments that mlspec passes to a class that has such parameters."""
 
 ARGUMENTS = {"class": "args", "datamodule": "datamodule_args", "preprocess.class": "preprocess.args"}
 
@@ -37,15 +37,15 @@ _READS: dict[type[ModelSpec], tuple[str, ...]] = {
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
     if model is None:
         return
     if data is not None:
         yield from _fits(model, data)
     if isinstance(model, TextClassifier) and model.pretrained is None and model.hidden % model.heads:
-        message = f"a width of {model.hidden} cannot be divided among {model.heads} heads"
-        help = f"choose a multiple of {model.heads}"
+        message = f"hidden ({model.hidden}) is not divisible by heads ({model.heads})"
+        help = f"set hidden to a multiple of {model.heads}"
         yield Finding("conflicting-options", ("model", "hidden"), message, help)
     if isinstance(model, Custom):
         modules = project.surroundings.modules
@@ -58,26 +58,26 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _undeclared(model: Custom) -> Iterator[Finding]:
-    """A data module may prepare its rows in either way, and evaluation has to give `forward` the same."""
+    """A data module may use any preprocessing, and evaluation has to use the same."""
     if model.preprocess is None:
-        message = "`preprocess` is not declared: what does `forward` get from this data module?"
+        message = "a data module needs `preprocess`, which declares the inputs of `forward`"
         help = (
-            "set model.preprocess: none for values as they stand in the data, mlspec for standardised ones, "
-            '{class: "src.prep:Prep"} for what a class of the project makes of them'
+            "set model.preprocess: none for unchanged values, mlspec for standardised ones, "
+            '{class: "src.prep:Prep"} for a preprocessing class of the project'
         )
         yield Finding("preprocess-undeclared", ("model", "datamodule"), message, help, on="key")
 
 
 def _preprocessing(model: Custom, modules: Mapping[str, str | None]) -> Iterator[Finding]:
-    """The class that prepares rows: it lies in the project, since it goes into the bundle, and has its methods."""
+    """The preprocessing class has to be in the project, because the bundle contains it, and have the methods."""
     assert isinstance(model.preprocess, Preprocessing)
     path, at = model.preprocess.class_, ("model", "preprocess", "class")
     yield from _class(path, "preprocess.class", model.preprocess.args, modules)
     module, _, name = path.partition(":")
     text = modules.get(module, "")
     if text is None:
-        message = f"`{module}` is not Python source in the project, and cannot be put into the bundle"
-        yield Finding("bad-preprocess", at, message, "write a class in the project, src/prep.py, that calls it")
+        message = f"`{module}` is not Python source in the project, so it cannot be copied to the bundle"
+        yield Finding("bad-preprocess", at, message, "write a class in src/prep.py that calls it")
         return
     definition = find_class(text, name)
     known = methods(definition) if definition is not None else None
@@ -85,12 +85,12 @@ def _preprocessing(model: Custom, modules: Mapping[str, str | None]) -> Iterator
         return
     if "__call__" not in known:
         help = "def __call__(self, rows): return {...}    np.ndarray by name, batch first"
-        yield Finding("bad-preprocess", at, f"`{name}` has no `__call__`, which prepares rows", help)
+        yield Finding("bad-preprocess", at, f"`{name}` has no method `__call__`, which preprocesses rows", help)
     lacking = [method for method in ("state", "restore") if method not in known]
     if lacking and ("fit" in known or len(lacking) == 1):
         has = "fit" if "fit" in known else "state" if "state" in known else "restore"
-        help = "state(self) returns what fit computed as a dict of JSON; restore(self, state) takes it in serving"
-        yield Finding("bad-preprocess", at, f"`{name}` has `{has}` and no `{'`, `'.join(lacking)}`", help)
+        help = "state(self) returns the results of fit as a JSON dict; restore(self, state) loads them in serving"
+        yield Finding("bad-preprocess", at, f"`{name}` has `{has}` but not `{'`, `'.join(lacking)}`", help)
 
 
 def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
@@ -99,16 +99,17 @@ def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
         return
     for name, column in data.columns.items():
         if column.type not in reads:
-            message = f"a `{model.type}` model cannot read `{name}`, which is {_a(column.type)}"
-            help = f"it reads: {', '.join(reads)}; for other inputs write a `model.class` of your own"
+            message = f"a `{model.type}` model does not support the input `{name}`, which is {_a(column.type)}"
+            help = f"it supports: {', '.join(reads)}; for other inputs write your own `model.class`"
             yield Finding("model-data-mismatch", ("data", "inputs", name), message, help, on="key")
     if model.type.endswith("classifier") and data.task == "regression":
         message = f"a `{model.type}` model cannot predict a number"
         yield Finding("model-data-mismatch", ("model", "type"), message, "use `type: tabular`, or a class target")
     most = 2 if isinstance(model, TextClassifier) else 1
     if reads != ("number", "category") and sum(c.type in reads for c in data.columns.values()) > most:
-        message = f"a `{model.type}` model reads at most {most} input{'s' if most > 1 else ''}"
-        yield Finding("model-data-mismatch", ("data", "inputs"), message, on="key")
+        message = f"a `{model.type}` model has at most {most} input{'s' if most > 1 else ''}"
+        help = "remove the others, or write your own `model.class`"
+        yield Finding("model-data-mismatch", ("data", "inputs"), message, help, on="key")
 
 
 def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str, str | None]) -> Iterator[Finding]:
@@ -116,7 +117,7 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
     at = ("model", *key.split("."))
     if module not in modules:
         file = module.replace(".", "/") + ".py"
-        yield Finding("import-not-found", at, f"there is no module `{module}`", f"write the class in {file}")
+        yield Finding("import-not-found", at, f"module not found: `{module}`", f"write the class in {file}")
         return
     text = modules[module]
     if text is None:
@@ -134,17 +135,17 @@ def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str
 
 
 def _arguments(name: str, key: str, args: Mapping[str, object], called: CallSignature) -> Iterator[Finding]:
-    given = ARGUMENTS[key]
+    key_of_args = ARGUMENTS[key]
     at = ("model", *key.split("."))
     for argument in args:
         if argument not in called.parameters and not called.any_keyword:
             help = suggest(argument, called.parameters, "it takes")
-            message = f"`{name}` takes no argument `{argument}`"
-            yield Finding("bad-argument", ("model", *given.split("."), argument), message, help, on="key")
+            message = f"`{name}` has no parameter `{argument}`"
+            yield Finding("bad-argument", ("model", *key_of_args.split("."), argument), message, help, on="key")
     for argument in called.required:
         if argument not in args and argument not in GIVEN[key]:
             message = f"`{name}` needs the argument `{argument}`"
-            yield Finding("bad-argument", at, message, f"add it to model.{given}")
+            yield Finding("bad-argument", at, message, f"add it to model.{key_of_args}")
 
 
 def _a(kind: str) -> str:

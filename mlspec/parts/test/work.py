@@ -1,4 +1,4 @@
-"""The stages `robustness` (perturbed rows through the bundle) and `test` (pytest on the project's tests)."""
+"""The stages `robustness` (predictions for perturbed rows) and `test` (pytest on the tests of the project)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,21 @@ from mlspec.sections.test import Robustness, TestSpec, fitting
 
 SHOWN = 3
 NOTHING_RAN = 5
-"""pytest's exit code where it collected no test."""
+"""The exit code of pytest if it collected no tests."""
 
 Answer = Mapping[str, Any]
 
 
 def robustness(job: Job) -> None:
-    """Run the stage `robustness`: how many predictions stay the same for perturbed rows."""
+    """Run the stage `robustness`: the share of predictions that do not change when rows are perturbed.
+
+    Raises StageError if the agreement is below test.robustness.min_agreement.
+    """
     options = job.need(TestSpec).robustness or Robustness()
     rows, inputs = _rows(job, options)
     predictor = _predictor(job.inputs / "bundle")
     before = predictor.predict(rows)
-    results: dict[str, Perturbation] = {}
+    perturbations: dict[str, Perturbation] = {}
     flipped: dict[str, list[str]] = {}
     for name in options.perturbations or fitting({described["type"] for described in inputs.values()}):
         changed = [perturbed(name, row, i, inputs, options.seed, options.strength) for i, row in enumerate(rows)]
@@ -47,20 +50,20 @@ def robustness(job: Job) -> None:
         after = _predicted(predictor, name, [changed[i] for i in numbers])
         same = _same([before[i] for i in numbers], after, _spread(before) * options.tolerance)
         agreement = sum(same) / len(same) if same else 1.0
-        results[name] = Perturbation(agreement=agreement, rows=len(numbers))
+        perturbations[name] = Perturbation(agreement=agreement, rows=len(numbers))
         moved = [(i, answer) for i, answer, stays in zip(numbers, after, same, strict=True) if not stays]
         flipped[name] = [_change(rows[i], changed[i], before[i], answer) for i, answer in moved[:SHOWN]]
         print(f"{name}: {agreement:.1%} of {len(numbers)} predictions unchanged")
-    low = [name for name, entry in results.items() if entry.agreement < options.min_agreement]
-    records.RobustnessResult(passed=not low, min_agreement=options.min_agreement, perturbations=results).write(
+    low = [name for name, entry in perturbations.items() if entry.agreement < options.min_agreement]
+    records.RobustnessResult(passed=not low, min_agreement=options.min_agreement, perturbations=perturbations).write(
         job.outputs
     )
     if low:
-        raise _refusal(low, results, flipped, options)
+        raise _refusal(low, perturbations, flipped, options)
 
 
 def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The rows to perturb, and the inputs as schema.json has them, numbers with their spread in training."""
+    """The sampled test rows, and the inputs of schema.json, numbers with their standard deviation in training."""
     folder = job.inputs / "data"
     inputs: dict[str, dict[str, Any]] = Schema.read(job.inputs).to_json()["inputs"]
     profile = Profile.read(job.inputs).columns
@@ -80,20 +83,20 @@ def _spread_of(column: ColumnProfile) -> float:
 
 
 def _predicted(predictor: Predictor, name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The predictions. Raises StageError where the project's own preprocessing fails on a perturbed row."""
+    """The predictions. Raises StageError if the user's preprocessing fails on a perturbed row."""
     try:
         return predictor.predict(rows)
     except BadRow as error:
         row = _short({key: value for key, value in rows[error.index].items() if not isinstance(value, bytes)})
-        help = f"let it prepare such rows, or remove `{name}` from test.robustness.perturbations"
-        raise StageError(f"{name}: the perturbed row {row} cannot be predicted: {error.message}", help=help) from None
+        help = f"support such rows in the preprocessing, or remove `{name}` from test.robustness.perturbations"
+        raise StageError(f"{name}: cannot predict the perturbed row {row}: {error.message}", help=help) from None
 
 
 def _predictor(bundle: Path) -> Predictor:
     try:
         return Predictor(bundle)
     except BundleError as error:
-        raise StageError(f"the bundle cannot be served: {error}", help="mlspec apply --force export") from None
+        raise StageError(f"cannot load the bundle: {error}", help="export again: mlspec apply --force export") from None
 
 
 def _spread(answers: Sequence[Answer]) -> float:
@@ -109,7 +112,7 @@ def _same(before: Sequence[Answer], after: Sequence[Answer], allowed: float) -> 
 
 
 def _change(row: Mapping[str, Any], changed: Mapping[str, Any], before: Answer, after: Answer) -> str:
-    """`"good" to "godo": glad to sad`, with the inputs that differ."""
+    """`"good" to "godo": glad to sad`: the inputs that differ, and the predictions."""
     inputs = ", ".join(
         f"{_short(row[name])} to {_short(changed[name])}"
         for name in row
@@ -126,27 +129,26 @@ def _short(value: object) -> str:
 
 def _refusal(
     low: Sequence[str],
-    results: Mapping[str, Perturbation],
+    perturbations: Mapping[str, Perturbation],
     flipped: Mapping[str, Sequence[str]],
     options: Robustness,
 ) -> StageError:
     lines = []
     for name in low:
-        lines.append(f"{name}: {results[name].agreement:.1%} of {results[name].rows} predictions unchanged")
+        lines.append(f"{name}: {perturbations[name].agreement:.1%} of {perturbations[name].rows} predictions unchanged")
         lines += [f"    {text}" for text in flipped[name]]
     return StageError(
-        f"the model is not robust: fewer than {options.min_agreement:.1%} of the predictions are unchanged:\n  "
-        + "\n  ".join(lines),
+        f"the model is not robust: the agreement is below {options.min_agreement:.1%}:\n  " + "\n  ".join(lines),
         help="add such rows to the training data, or lower test.robustness.min_agreement",
     )
 
 
 def tests(job: Job) -> None:
-    """Run the stage `test`. Raises StageError naming the tests that failed."""
+    """Run the stage `test`. Raises StageError with the failed tests."""
     options = job.need(TestSpec).pytest
     report = job.outputs / "test" / "junit.xml"
     report.unlink(missing_ok=True)
-    # pytest expands `~` and `$NAME` in this path, so it must not contain the project's own folder.
+    # pytest expands `~` and `$NAME` in this path, so it must not contain the project root.
     partial = job.scratch / f"junit-{os.getpid()}.xml"
     partial.unlink(missing_ok=True)
     select = ["-m", options.select] if options.select else []
@@ -157,23 +159,23 @@ def tests(job: Job) -> None:
     sys.stdout.flush()
     done = subprocess.run([*command, *options.args], cwd=job.root, env=environment)
     if not partial.is_file():
-        raise StageError(f"pytest did not run (exit code {done.returncode})", help="the output above has the reason")
-    with whole(report) as copy:  # which may be on another disk
+        raise StageError(f"pytest failed to run (exit code {done.returncode})", help="see the output of pytest above")
+    with whole(report) as copy:  # the outputs may be on another file system
         shutil.copyfile(partial, copy)
     partial.unlink()
     failed, passed = _results(report)
     if failed:
-        count = f"{len(failed)} tests fail" if len(failed) > 1 else "a test fails"
+        count = f"{len(failed)} tests failed" if len(failed) > 1 else "1 test failed"
         texts = "\n  ".join(failed)
-        raise StageError(f"{count}:\n  {texts}", help=f"run one alone: pytest {failed[0].split(': ')[0]}")
+        raise StageError(f"{count}:\n  {texts}", help=f"run a single test: pytest {failed[0].split(': ')[0]}")
     if done.returncode == NOTHING_RAN or not passed:
-        raise StageError("no test ran: all were skipped, or none was selected", help="see test.pytest.select")
+        raise StageError("no test ran: all were skipped, or none was selected", help="change test.pytest.select")
     if done.returncode:
-        raise StageError(f"pytest exited with code {done.returncode}", help="the lines above say why")
+        raise StageError(f"pytest failed with exit code {done.returncode}", help="see the output of pytest above")
 
 
 def _results(report: Path) -> tuple[list[str], int]:
-    """The tests that failed, each with its first line, and how many passed."""
+    """The failed tests with the first line of each message, and the number of passed tests."""
     failed: list[str] = []
     passed = 0
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now

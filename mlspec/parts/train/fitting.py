@@ -1,4 +1,4 @@
-"""One run of Lightning's Trainer as the `train` section asks for it, from where a killed one stopped."""
+"""One run of Lightning's Trainer with the settings of the `train` section; resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from mlspec.job import Job, user_code
 from mlspec.learning import ranks
 from mlspec.learning.batches import Batch, Buckets, lengths, loader
 from mlspec.learning.build import custom
-from mlspec.learning.callbacks import Curves, Finite, Keep, LastStep, interruptible, position, saved_position
+from mlspec.learning.callbacks import (
+    CheckpointWriter,
+    Curves,
+    FiniteLoss,
+    LastStep,
+    interruptible,
+    position,
+    saved_position,
+)
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
@@ -39,15 +47,17 @@ from mlspec.spec.types import duration_seconds
 class Fitting:
     """A Trainer with its callbacks."""
 
-    def __init__(self, job: Job, scratch: Path, kept: dict[str, Any], logger: Any) -> None:
+    def __init__(self, job: Job, scratch: Path, described: dict[str, Any], logger: Any) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
-        self.monitors = {m.subject: m for m in map(_certain, of_run(train, job.config.get("sweep")))}
+        self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
         ours = not (isinstance(model, Custom) and model.datamodule)
         save = train.checkpoint
-        self.keep = Keep(scratch / "resume.ckpt", kept, duration_seconds(save.every), save.every_steps, ours)
+        self.keep = CheckpointWriter(
+            scratch / "resume.ckpt", described, duration_seconds(save.every), save.every_steps, ours
+        )
         self.curves = Curves(train.max_epochs, lines=not self.terminal)
         self.best = ModelCheckpoint(
             scratch,
@@ -57,7 +67,7 @@ class Fitting:
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
-        with _refused():
+        with _configuration_errors():
             self.trainer = self._trainer(scratch, logger)
 
     def _trainer(self, scratch: Path, logger: Any) -> pl.Trainer:
@@ -85,24 +95,29 @@ class Fitting:
         )
 
     def _callbacks(self) -> list[pl.Callback]:
-        # The order matters at the end of an epoch: what Keep saves has seen all that the others did.
+        # The order matters: at the end of an epoch CheckpointWriter saves the state of the callbacks before it.
         twice = LoggedTwice(self.monitors.values(), self.job.root)
-        callbacks: list[pl.Callback] = [Finite(), twice, self.curves, self.best, self.keep]
+        callbacks: list[pl.Callback] = [FiniteLoss(), twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
             callbacks.append(TQDMProgressBar())
         stop = self.train.early_stopping
         if stop is not None:
-            way = str(self.monitors["early stopping"].mode)
-            made = EarlyStopping(
-                stop.monitor, stop.min_delta, stop.patience, mode=way, check_finite=False, check_on_train_epoch_end=True
+            direction = str(self.monitors["early stopping"].mode)
+            early_stopping = EarlyStopping(
+                stop.monitor,
+                stop.min_delta,
+                stop.patience,
+                mode=direction,
+                check_finite=False,
+                check_on_train_epoch_end=True,
             )
-            callbacks.append(made)
+            callbacks.append(early_stopping)
         return callbacks
 
     def fit(self, module: pl.LightningModule, rows: dict[str, Rows], preprocess: Preprocess) -> None:
-        """Train to the end."""
+        """Train, or resume training. Raises StageError for errors of the settings, the data or the user's code."""
         resume = str(self.keep.path) if self.keep.path.exists() else None
         model = self.job.need(ModelSpec)
         named = model.class_ if isinstance(model, Custom) else ""
@@ -111,14 +126,14 @@ class Fitting:
             self.curves.why = lambda name: undefined_metrics.reason(name.removeprefix("valid/"), targets)
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
-        with interruptible(self.keep), own, _refused(named), _memory(), _first_error():
+        with interruptible(self.keep), own, _configuration_errors(named), _memory(), _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
                 arguments = model.datamodule_args
-                given = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
-                with single_rows(self.train, 0, self.job.root, given):
-                    self.trainer.fit(module, datamodule=given, ckpt_path=resume, weights_only=False)
+                datamodule = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
+                with single_rows(self.train, 0, self.job.root, datamodule):
+                    self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=False)
                 return
             if isinstance(model, Custom):
                 self._compare(model, rows, preprocess)
@@ -127,7 +142,7 @@ class Fitting:
                 self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
 
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
-        """Have the first batch compared with what evaluation will give."""
+        """Add the callback that compares the first batch with the inputs in evaluation."""
         if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
             rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
         folder = self.keep.path.with_name("preprocess")
@@ -146,19 +161,19 @@ class Fitting:
         )
         if shuffle:
             shared(trainer, sampler)
-            # Lightning may make the first iterator before it has read the checkpoint; worker processes fetch ahead.
+            # Lightning may create the first iterator before it reads the checkpoint; worker processes prefetch.
             start = saved_position(self.keep.path)
             sampler.position = lambda: max(position(trainer), start)
         return loader(rows, preprocess, sampler, train.workers)
 
     def value(self) -> float | None:
-        """The best value of the sweep's metric over all epochs, or of what the checkpoint watches."""
+        """The best value of the sweep's metric, or of the metric that selects the checkpoint; None if undefined."""
         sweep = self.job.config.get("sweep")
         name = sweep.get("metric") if isinstance(sweep, dict) else None
         if name:
-            found = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
+            values = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if self.monitors["sweep"].mode == "min" else max
-            return best(found) if found else None
+            return best(values) if values else None
         score = math.nan if self.best.best_model_score is None else float(self.best.best_model_score)
         return score if math.isfinite(score) else None
 
@@ -166,8 +181,8 @@ class Fitting:
 _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_dataloader", "val_dataloader")
 
 
-def _certain(monitor: MonitoredMetric) -> MonitoredMetric:
-    """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
+def _with_direction(monitor: MonitoredMetric) -> MonitoredMetric:
+    """The monitor. Raises StageError if neither the spec nor the name determines which direction is better."""
     if monitor.mode is None:
         message, help = monitor.no_direction
         raise StageError(f"{monitor.subject}: {message}", help=help)
@@ -175,21 +190,21 @@ def _certain(monitor: MonitoredMetric) -> MonitoredMetric:
 
 
 @contextmanager
-def _refused(module: str = "") -> Iterator[None]:
-    """Lightning's refusal of the settings, or of a method of the user's `module`."""
+def _configuration_errors(module: str = "") -> Iterator[None]:
+    """Convert configuration errors of Lightning, about settings or a method of the user's `module`, to StageErrors."""
     try:
         yield
     except MisconfigurationException as error:
-        said = str(error).split(" HINT:")[0].strip()
-        help = "see accelerator, devices, strategy, precision and the monitors in the train section"
-        if module and (method := next((name for name in _METHODS if name in said), "")):
-            raise StageError(f"Lightning refuses {module}: {said}", help=f"see its {method}") from None
-        raise StageError(f"Lightning refuses these settings: {said}", help=help) from None
+        reason = str(error).split(" HINT:")[0].strip()
+        help = "check accelerator, devices, strategy, precision and the monitors in the train section"
+        if module and (method := next((name for name in _METHODS if name in reason), "")):
+            raise StageError(f"Lightning rejected {module}: {reason}", help=f"fix its method {method}") from None
+        raise StageError(f"Lightning rejected the settings: {reason}", help=help) from None
 
 
 @contextmanager
 def _first_error() -> Iterator[None]:
-    """Raise the error of a loader that cannot start; Lightning's own teardown fails after it and hides it."""
+    """Raise the error of a data loader that fails to start, which an error in Lightning's teardown hides."""
     try:
         yield
     except RuntimeError as error:
@@ -206,7 +221,7 @@ def _memory() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError):
         raise StageError("out of memory", help=help) from None
     except RuntimeError as error:
-        # On a CPU torch has no exception of its own for it.
+        # On a CPU torch raises a plain RuntimeError.
         if "DefaultCPUAllocator" not in str(error):
             raise
         raise StageError("out of memory", help=help) from None

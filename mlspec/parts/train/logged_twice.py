@@ -1,4 +1,4 @@
-"""Finds, after the first epoch, names that a model logs in training and in validation alike."""
+"""Detects after the first epoch metric names that a model logs both in training and in validation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mlspec.stage_result import warn
 
 
 class LoggedTwice(Checkpoint):
-    """Stops a training that monitors such a name, and warns of others.
+    """Stops training if such a name is monitored, and warns about others.
 
-    A Checkpoint for its place in the order: after the module's own hooks, so that what those log is seen.
+    A subclass of Checkpoint because Lightning runs these last, after the module's hooks have logged their metrics.
     """
 
     def __init__(self, monitors: Iterable[MonitoredMetric], root: Path) -> None:
@@ -34,22 +34,22 @@ class LoggedTwice(Checkpoint):
         loop = trainer.fit_loop.epoch_loop
         logged: dict[str, dict[str, str]] = {}
         for results in (loop._results, loop.val_loop._results):
-            for found in results.values():
-                method = found.meta.fx.partition(".")[0]  # behind the dot is the number of a loader
-                logged.setdefault(found.meta.name, {})[method] = self._place(pl_module, method)
+            for result in results.values():
+                method = result.meta.fx.partition(".")[0]  # after the dot is the number of the loader
+                logged.setdefault(result.meta.name, {})[method] = self._place(pl_module, method)
         for name, places in logged.items():
             self._judge(name, places, trainer.is_global_zero)
 
     def _judge(self, name: str, places: dict[str, str], shown: bool) -> None:
         key = self.monitors.get(name)
-        found = ambiguous(name, places, (*key[:-1], "metric" if key[-1] == "goal" else "monitor") if key else None)
-        if found is not None and found.severity == "error":
-            raise StageError(found.message, help=found.help, code=found.code)
-        if found is not None and shown:
-            warn(found.message, found.help)
+        finding = ambiguous(name, places, (*key[:-1], "metric" if key[-1] == "goal" else "monitor") if key else None)
+        if finding is not None and finding.severity == "error":
+            raise StageError(finding.message, help=finding.help, code=finding.code)
+        if finding is not None and shown:
+            warn(finding.message, finding.help)
 
     def _place(self, module: pl.LightningModule, method: str) -> str:
-        """` (src/model.py:12)`, where the method begins, if it is the project's."""
+        """` (src/model.py:12)`, where the method begins, if it is in the project."""
         function = getattr(type(module), method, None)
         file = Path(inspect.getfile(function)).resolve() if inspect.isfunction(function) else Path("/")
         root = self.root.resolve()

@@ -1,4 +1,4 @@
-"""What training monitors, and which direction is better: declared, or certain from the name; never guessed. Light."""
+"""The metrics that training monitors, and which direction is better: declared, or certain from the name. Light."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ GOALS: dict[Mode, str] = {"min": "minimize", "max": "maximize"}
 
 @dataclass(frozen=True, slots=True)
 class MonitoredMetric:
-    """A value that decides something in training."""
+    """A metric that controls training."""
 
     subject: str
-    """What it decides: `checkpoint`, `early stopping`, `sweep`."""
+    """What it controls: `checkpoint`, `early stopping`, `sweep`."""
     name: str
     mode: Mode | None
-    """Which direction is better; None where neither the spec nor the name says so."""
+    """Which direction is better; None if neither the spec nor the name determines it."""
     key: tuple[str, ...]
     """The key of the spec that declares the direction."""
 
@@ -32,17 +32,20 @@ class MonitoredMetric:
 
     @property
     def no_direction(self) -> tuple[str, str]:
-        """Message and help where the direction is not known."""
+        """Message and help for an unknown direction."""
         return no_direction(
             self.name, ".".join(self.key), ("minimize", "maximize") if self.key[-1] == "goal" else ("min", "max")
         )
 
 
 def of_train(train: TrainSpec) -> Iterator[MonitoredMetric]:
-    """What the section `train` monitors."""
-    kept, stop = train.checkpoint, train.early_stopping
+    """The metrics that the section `train` monitors."""
+    checkpoint, stop = train.checkpoint, train.early_stopping
     yield MonitoredMetric(
-        "checkpoint", kept.monitor, kept.mode or direction(kept.monitor), ("train", "checkpoint", "mode")
+        "checkpoint",
+        checkpoint.monitor,
+        checkpoint.mode or direction(checkpoint.monitor),
+        ("train", "checkpoint", "mode"),
     )
     if stop is not None:
         mode = stop.mode or direction(stop.monitor)
@@ -50,13 +53,13 @@ def of_train(train: TrainSpec) -> Iterator[MonitoredMetric]:
 
 
 def of_sweep(metric: str, goal: str | None) -> MonitoredMetric:
-    """What a sweep optimises."""
+    """The metric that a sweep optimises."""
     mode = next((mode for mode, word in GOALS.items() if word == goal), None) or direction(metric)
     return MonitoredMetric("sweep", metric, mode, ("sweep", "goal"))
 
 
 def of_run(train: TrainSpec, sweep: object) -> Iterator[MonitoredMetric]:
-    """All monitors of a run, `sweep` as its configuration has it."""
+    """All monitored metrics of a run; `sweep` is that section of its configuration."""
     yield from of_train(train)
     if isinstance(sweep, Mapping) and sweep.get("metric"):
         yield of_sweep(str(sweep["metric"]), _text(sweep.get("goal")))

@@ -1,4 +1,4 @@
-"""The train part: the stage, and whether what it watches is ever logged."""
+"""The train part: the stage `train`, and checks that the monitored metrics are logged."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ DECISIONS = "artifacts/train/decisions.json"
 INEFFECTIVE = frozenset({
     "accelerator", "devices", "strategy", "workers", "log_every", "checkpoint.every", "checkpoint.every_steps",
 })  # fmt: skip
-"""Keys that say where and how a training runs, how often it is saved to resume, and what a tracker is shown.
+"""Keys that do not change the trained model: hardware, checkpoint interval, logging interval.
 
-`accelerator`, `devices` and `strategy` are the machine's: by default each machine chooses them itself. All devices
-together train on one batch (`mlspec/learning/gradient_shares.py`), so they change only rounding and the random numbers
-of dropout.
+`accelerator`, `devices` and `strategy` depend on the machine. All devices together train on one batch
+(`mlspec/learning/gradient_shares.py`), so they only change rounding and the random numbers of dropout.
 """
 
 
 def names_logged(project: Project) -> frozenset[str] | None:
-    """Names that training logs; None where that cannot be told from the text."""
+    """The names that training logs; None if the source code does not show them."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
     if model is None or data is None:
         return None
@@ -54,7 +53,7 @@ def names_logged(project: Project) -> frozenset[str] | None:
 
 
 def is_logged(name: str, known: Collection[str]) -> bool:
-    """Whether `name` is among the names that a module logs; Lightning adds two endings by itself."""
+    """Whether a module logs `name`; Lightning adds the suffixes `_epoch` and `_step`."""
     return name in known or re.sub(r"_(epoch|step)$", "", name) in known
 
 
@@ -76,7 +75,7 @@ def _metrics(project: Project) -> list[str]:
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     train = project.get(TrainSpec)
     if train is None:
         return
@@ -85,28 +84,32 @@ def check(project: Project) -> Iterator[Finding]:
         at = (*monitor.key[:-1], "monitor")
         if known is not None and not is_logged(monitor.name, known):
             help = suggest(monitor.name, known, "logged are")
-            yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
+            yield Finding(
+                "monitor-not-logged", at, f"`{monitor.name}` is never logged, so it cannot be monitored", help
+            )
         elif monitor.mode is None:
-            yield Finding("direction-not-known", at, *monitor.no_direction)
-        elif found := training_warnings.against(monitor):
-            yield found
+            message, help = monitor.no_direction
+            yield Finding("direction-not-known", at, message, help)
+        elif finding := training_warnings.against(monitor):
+            yield finding
     yield from _twice(project, train)
-    found = training_warnings.idle(train, train.max_epochs, "max_epochs")
-    if found and not _shortened(project):
-        yield found
+    finding = training_warnings.idle(train, train.max_epochs, "max_epochs")
+    if finding and not _shortened(project):
+        yield finding
     if train.precision == "16-mixed" and train.accelerator == "cpu":
         at = ("train", "precision")
-        yield Finding("conflicting-options", at, "16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true")
+        yield Finding("conflicting-options", at, "16-mixed needs a GPU", "on a CPU use bf16-mixed or 32-true")
     if train.precision == "bf16-true" and _regression(project):
         at = ("train", "precision")
         message = "bf16-true rounds targets to 8 bits: 12345 becomes 12352"
-        yield Finding("conflicting-options", at, message, "use bf16-mixed or 32-true for a number")
+        yield Finding("conflicting-options", at, message, "use bf16-mixed or 32-true for a number target")
     if train.class_weights == "balanced" and _regression(project):
-        yield Finding("conflicting-options", ("train", "class_weights"), "a number has no classes to weigh")
+        message = "class_weights needs a class target, and the target is a number"
+        yield Finding("conflicting-options", ("train", "class_weights"), message, "remove it")
 
 
 def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:
-    """Names that the user's class logs in training and in validation."""
+    """Findings for names that the user's class logs both in training and in validation."""
     model = project.get(ModelSpec)
     module, _, name = model.class_.partition(":") if isinstance(model, Custom) else ("", "", "")
     text = project.surroundings.modules.get(module)
@@ -117,7 +120,7 @@ def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:
 
 
 def _shortened(project: Project) -> bool:
-    """Whether an experiment or an environment sets another number of epochs, and early stopping is that of the spec."""
+    """Whether an experiment or environment changes max_epochs but not early stopping."""
     stop, epochs = ("train", "early_stopping"), ("train", "max_epochs")
     same = value_at(project.given, stop) == value_at(project.base, stop)
     return same and value_at(project.given, epochs) != value_at(project.base, epochs)
@@ -129,7 +132,7 @@ def _regression(project: Project) -> bool:
 
 
 def effective() -> Iterator[str]:
-    """The keys of the section that change the weights, or which of them are kept."""
+    """The keys of the section that change the weights, or the selected checkpoint."""
     for key, field in TrainSpec.model_fields.items():
         if key == "checkpoint":
             yield from (f"{key}.{inner}" for inner in Checkpoint.model_fields if f"{key}.{inner}" not in INEFFECTIVE)
@@ -138,7 +141,7 @@ def effective() -> Iterator[str]:
 
 
 def _of_model(model: ModelSpec) -> Iterator[str]:
-    """The section, without the key that only decides whether a difference is an error or a warning."""
+    """The keys of `model`, without `compare_inputs`, which only turns an error into a warning."""
     if not isinstance(model, Custom):
         yield "model"
         return
@@ -146,10 +149,10 @@ def _of_model(model: ModelSpec) -> Iterator[str]:
 
 
 def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
-    """The keys of `evaluate` that change the value of a watched metric: they decide which epoch is kept."""
+    """The keys of `evaluate` that change the value of a monitored metric, and so the selected epoch."""
     watched = {train.checkpoint.monitor, *([train.early_stopping.monitor] if train.early_stopping else [])}
     names = {name.removeprefix("valid/") for name in watched if name.startswith("valid/")}
-    custom = isinstance(project.get(ModelSpec), Custom)  # it computes what it logs by itself
+    custom = isinstance(project.get(ModelSpec), Custom)  # it computes its own metrics
     if "evaluate" in project.values and not custom and any(names & set(known) for known in NAMES.values()):
         yield from (f"evaluate.{key}" for key in MEASURED)
 
@@ -163,7 +166,7 @@ def stages(project: Project) -> Iterable[Stage]:
     needs: tuple[str, ...] = ()
     if isinstance(model, Custom):
         inputs += project.surroundings.code_of(*model.code)
-        # Its training rows are compared with the test split.
+        # The rows of a data module are compared with the test split.
         inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
         inputs.append(str(model.pretrained))

@@ -1,4 +1,4 @@
-"""Settings, data and the user's code to the name of a run, by which a killed one is found again."""
+"""A fingerprint of settings, data and the user's code, by which an interrupted run is recognised."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mlspec.watch import paused
 _DATA = ("train.parquet", "valid.parquet", "schema.json")
 _FREE = frozenset({"workers", "log_every"})
 _FREE_OF_CHECKPOINT = frozenset({"every", "every_steps"})
-"""Not `devices` and its like: a resumed run counts the batches of each process."""
+"""Without `devices` and similar keys: a resumed run counts the batches of each process."""
 
 
 def fingerprint(job: Job) -> str:
-    """What a resumed run must have in common with the one that was killed: settings, data, and the user's code."""
+    """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code."""
     digest = hashlib.sha256()
-    said = [job.config.get("model"), _settings(job), _measured(job), str(job.outputs)]
-    digest.update(json.dumps(said, sort_keys=True).encode())
-    with paused():  # some of these files may be no input of the training
+    contents = [job.config.get("model"), _settings(job), _measured(job), str(job.outputs)]
+    digest.update(json.dumps(contents, sort_keys=True).encode())
+    with paused():  # some of these files may not be inputs of the training
         for path in _files(job):
             if path.is_file():
                 with path.open("rb") as file:
@@ -34,7 +34,7 @@ def fingerprint(job: Job) -> str:
 
 
 def _files(job: Job) -> Iterator[Path]:
-    """Everything that training reads."""
+    """All files that training reads."""
     yield from (job.inputs / "data" / name for name in _DATA)
     model = job.need(ModelSpec)
     if isinstance(model, TextClassifier) and model.pretrained is not None:
@@ -43,7 +43,7 @@ def _files(job: Job) -> Iterator[Path]:
         modules = [path.partition(":")[0] for path in model.code if path]
         files = Imports(job.root).of_modules(modules)
         yield from (job.root / path for path in files)
-        # Modules whose names are computed, which cannot be followed, mostly lie beside the one that loads them.
+        # Dynamically imported modules are unknown, but mostly lie beside the module that imports them.
         folders = {(job.root / path).parent for path in files} - {job.root}
         yield from sorted(file for folder in folders for file in folder.rglob("*.py"))
     if (job.root / reads.FILE).is_file():
@@ -56,12 +56,12 @@ def _below(path: Path) -> list[Path]:
 
 
 def _settings(job: Job) -> object:
-    """The section `train` without what may differ between a killed run and the one that resumes it."""
+    """The section `train` without the keys that may change when a run resumes."""
     section = job.config.get("train")
     if not isinstance(section, dict):
         return section
-    kept = {key: value for key, value in section.items() if key not in _FREE}
-    return {**kept, "checkpoint": _without(kept.get("checkpoint"), _FREE_OF_CHECKPOINT)}
+    settings = {key: value for key, value in section.items() if key not in _FREE}
+    return {**settings, "checkpoint": _without(settings.get("checkpoint"), _FREE_OF_CHECKPOINT)}
 
 
 def _without(values: object, keys: frozenset[str]) -> object:
@@ -69,6 +69,6 @@ def _without(values: object, keys: frozenset[str]) -> object:
 
 
 def _measured(job: Job) -> list[object]:
-    """What a metric's name means; another list of metrics changes none of them."""
+    """The keys of `evaluate` that change the meaning of a metric."""
     section = job.config.get("evaluate")
     return [section.get(key) for key in MEASURED] if isinstance(section, dict) else []

@@ -21,36 +21,36 @@ from mlspec.records.training import Best, Training
 from mlspec.sections.model import Custom, ModelSpec
 
 _RESUMING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "random", "position", "sums", "MixedPrecision")
-"""What only a run that goes on needs; two thirds of a checkpoint."""
+"""Keys of a checkpoint that are only needed to resume; two thirds of its size."""
 
 
 def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions) -> None:
-    """Write them all, in the one process that writes."""
+    """Write all files, in the first process. Raises StageError without a best checkpoint."""
     if not Path(run.best.best_model_path).is_file():
         raise StageError(
             "training ended without a checkpoint",
-            help=f"is {run.train.checkpoint.monitor} logged in validation? see train.checkpoint.monitor",
+            help=f"log {run.train.checkpoint.monitor} in validation, or change train.checkpoint.monitor",
         )
     _best_of(run)
-    # All processes have a part in saving.
+    # Saving is a collective operation of all processes.
     run.trainer.save_checkpoint(scratch / "last.ckpt")
     if not ranks.first():
         return
-    kept = _best(Path(run.best.best_model_path))
-    made = fresh(job.outputs / "model")
-    torch.save(kept, made / "best.ckpt")
-    shutil.copyfile(scratch / "last.ckpt", made / "last.ckpt")
+    checkpoint = _best(Path(run.best.best_model_path))
+    folder = fresh(job.outputs / "model")
+    torch.save(checkpoint, folder / "best.ckpt")
+    shutil.copyfile(scratch / "last.ckpt", folder / "last.ckpt")
     shutil.copytree(
-        scratch / "preprocess", made / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
+        scratch / "preprocess", folder / "preprocess", ignore=shutil.ignore_patterns("pretrained-*", "fitted")
     )
-    swap(made, job.outputs / "model")
+    swap(folder, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
-    _summary(run, int(kept["epoch"]) + 1).write(job.outputs)
+    _summary(run, int(checkpoint["epoch"]) + 1).write(job.outputs)
     decisions.write(job.outputs)
 
 
 def _best_of(run: Fitting) -> None:
-    """Raise StageError where no epoch can be the best: Lightning would keep one of them all the same."""
+    """Raise StageError if no epoch has a finite score: Lightning would still select one."""
     if run.best.best_model_score is None or _number(float(run.best.best_model_score)) is not None:
         return
     name = run.train.checkpoint.monitor
@@ -58,20 +58,20 @@ def _best_of(run: Fitting) -> None:
     own = isinstance(run.job.need(ModelSpec), Custom)
     log = f"log a finite {name} in validation, or " if own else ""
     raise StageError(
-        f"checkpoint: {name} has no finite value in any epoch, so that none is the best: {why}",
+        f"cannot select the best checkpoint: {name} is not finite in any epoch: {why}",
         help=f"{log}set train.checkpoint.monitor to another metric",
     )
 
 
 def _best(path: Path) -> dict[str, Any]:
-    """The checkpoint to keep. It can be loaded with `weights_only=True`, which runs no code that a pickle holds."""
+    """The checkpoint without the keys for resuming, loadable with `weights_only=True`, which unpickles no code."""
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        # Objects among the user's hyperparameters. This run has just written the file itself.
-        found = torch.load(path, map_location="cpu", weights_only=False)
-        found = {key: found[key] for key in ("state_dict", "mlspec", "epoch", "global_step")}
-    return {key: value for key, value in found.items() if key not in _RESUMING}
+        # The user's hyperparameters contain objects. The file is trusted: this run has just written it.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        checkpoint = {key: checkpoint[key] for key in ("state_dict", "mlspec", "epoch", "global_step")}
+    return {key: value for key, value in checkpoint.items() if key not in _RESUMING}
 
 
 def _table(rows: list[dict[str, float]]) -> str:
@@ -85,7 +85,7 @@ def _table(rows: list[dict[str, float]]) -> str:
 
 
 def _summary(run: Fitting, epoch: int) -> Training:
-    """`epoch` is that of the checkpoint that is kept, counted from 1."""
+    """The record of the training; `epoch` is that of the best checkpoint, counted from 1."""
     rows, monitor = run.curves.rows, run.monitors["checkpoint"]
     score = float(run.best.best_model_score) if run.best.best_model_score is not None else None
     best = next((row for row in rows if row["epoch"] == epoch), rows[-1])
@@ -107,5 +107,5 @@ def _summary(run: Fitting, epoch: int) -> Training:
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no NaN: a metric that is not defined is null, and in a table nothing."""
+    """The value, or None if it is not finite: null in JSON, empty in a table."""
     return value if value is not None and math.isfinite(value) else None

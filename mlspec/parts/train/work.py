@@ -1,4 +1,4 @@
-"""The stage `train`: fits preprocessing and model, and goes on where a killed run stopped."""
+"""The stage `train`: fits preprocessing and model, and resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from mlspec.stage_result import decide, warn
 
 
 def main(job: Job) -> float | None:
-    """Run the stage; gives the best value of what the checkpoint watches, or of the sweep's metric."""
+    """Run the stage. Returns the best value of the sweep's metric, or of the one that selects the checkpoint."""
     count = ranks.world(job.need(TrainSpec))
     if count == 1:
         return _train(job)
     _quiet()
     schema = Schema.read(job.inputs)
-    # Once, before there are several who would do it.
+    # Once, before several processes would do it.
     prepared(job.need(ModelSpec), schema, job.inputs / "data", _scratch(job) / "preprocess", job.root)
     return ranks.together(_train, job, count)
 
@@ -71,23 +71,23 @@ def _train(job: Job) -> float | None:
     enough(train, rows, ranks.count(), ours)
     if not isinstance(model, Custom):
         targets = rows["valid"].targets.tolist()
-        if refused := undefined_metrics.shown(
+        if error := undefined_metrics.shown(
             undefined_metrics.monitors(undefined_metrics.watched(job.config), job.need(DataSpec).task, targets)
         ):
-            raise StageError(refused[0], help=refused[1])
-    for said in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
-        print(f"train: {said}")
-    for split, found in rows.items():
-        for said in texts_cut(found, preprocess, split) if ranks.first() else ():
-            warn(said)
-    module, kept = _module(job, schema, vocab, rows["train"], preprocess.names)
+            raise StageError(error[0], help=error[1])
+    for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
+        print(f"train: {message}")
+    for split, split_rows in rows.items():
+        for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
+            warn(message)
+    module, described = _module(job, schema, vocab, rows["train"], preprocess.names)
     with Tracker(job, scratch) as tracker:
-        fitting = Fitting(job, scratch, kept, tracker.logger)
+        fitting = Fitting(job, scratch, described, tracker.logger)
         record = TrainDecisions.of(decided(fitting))
         for line in record.lines() if ranks.first() else ():
             decide(line)
-        for doubt in doubted(fitting, len(rows["train"]), ours) if ranks.first() else ():
-            warn(doubt.message, doubt.help)
+        for warning in probable_mistakes(fitting, len(rows["train"]), ours) if ranks.first() else ():
+            warn(warning.message, warning.help)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch, record)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, schema, job.outputs)
@@ -97,16 +97,16 @@ def _train(job: Job) -> float | None:
 
 
 def decided(run: Fitting) -> list[Decision]:
-    """What the run monitors, and which direction is better."""
+    """The metrics that the run monitors, and which direction is better."""
     return [Decision(m.subject, m.reading, ".".join(m.key)) for m in run.monitors.values()]
 
 
-def doubted(run: Fitting, rows: int, ours: bool) -> Iterator[Finding]:
-    """What of the monitors is probably a mistake. `ours`: no DataModule of the user's."""
+def probable_mistakes(run: Fitting, rows: int, ours: bool) -> Iterator[Finding]:
+    """Warnings about the monitored metrics. `ours`: the user has no data module."""
     yield from filter(None, map(training_warnings.against, run.monitors.values()))
     most = epochs(run.train, rows) if ours else (run.train.max_epochs, "max_epochs")
-    if found := training_warnings.idle(run.train, *most):
-        yield found
+    if finding := training_warnings.idle(run.train, *most):
+        yield finding
 
 
 def _sliceable(job: Job, data: Path) -> None:
@@ -120,21 +120,21 @@ def _module(
     job: Job, schema: Schema, vocab: int, rows: Rows, names: Sequence[str]
 ) -> tuple[pl.LightningModule, dict[str, Any]]:
     train, model = job.need(TrainSpec), job.need(ModelSpec)
-    made, kept = network(model, schema, vocab, job.root)
+    module, described = network(model, schema, vocab, job.root)
     if isinstance(model, Custom):
-        if not isinstance(made, pl.LightningModule):
+        if not isinstance(module, pl.LightningModule):
             raise StageError(
-                f"{model.class_} is no LightningModule", help="derive it from pytorch_lightning.LightningModule"
+                f"{model.class_} is not a LightningModule", help="derive it from pytorch_lightning.LightningModule"
             )
         if model.prepares:
-            accepted(made.forward, names, model.prepares, model.class_)
-        return made, kept
-    normalisable(made, train, rows)
+            accepted(module.forward, names, model.prepares, model.class_)
+        return module, described
+    normalisable(module, train, rows)
     task = job.need(DataSpec).task
-    if isinstance(made, TabularNetwork) and task == "regression":
-        made.learn_unit(torch.from_numpy(rows.targets))
+    if isinstance(module, TabularNetwork) and task == "regression":
+        module.learn_unit(torch.from_numpy(rows.targets))
     evaluate = job.get(EvaluateSpec) or EvaluateSpec()
-    # As the stage `evaluate` computes them: valid/f1 is the f1 that a gate will ask for.
+    # Computed as in the stage `evaluate`, so that valid/f1 is the f1 of a gate.
     metrics = Scores(
         dict.fromkeys([*DEFAULT[task], *evaluate.metrics]),
         task,
@@ -142,18 +142,18 @@ def _module(
         threshold=evaluate.threshold,
     )
     weights = _balanced(rows, len(schema.labels)) if train.class_weights == "balanced" else None
-    return Learner(made, task, metrics, train, weights), kept
+    return Learner(module, task, metrics, train, weights), described
 
 
 def _balanced(rows: Rows, classes: int) -> torch.Tensor:
-    """The weight of each label; of one that has no row the mean weight, so that it does not govern valid/loss."""
+    """The weight of each label; 1 for a label without rows, so that it does not dominate valid/loss."""
     counts = torch.bincount(torch.from_numpy(rows.targets), minlength=classes).float()
     present = counts > 0
     return torch.where(present, counts.sum() / (present.sum() * counts.clamp(min=1)), torch.ones(()))
 
 
 def _quiet() -> None:
-    """Lightning's notes about things that mlspec decides on purpose."""
+    """Silence Lightning's warnings about intended settings."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*`litlogger`.*", ".*LeafSpec.*"):

@@ -1,4 +1,4 @@
-"""The one preprocessing path that training, evaluation and serving share: rows to the model's input arrays."""
+"""The preprocessing of training, evaluation and serving: rows to the input arrays of the model."""
 
 from mlspec.runtime.preprocess.base import Feature, Preprocess
 from mlspec.runtime.preprocess.mixed import load

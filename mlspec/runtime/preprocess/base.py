@@ -1,4 +1,4 @@
-"""What a preprocessing is, and reading single values of a row."""
+"""The interface of preprocessing, and functions that read single values of a row."""
 
 from __future__ import annotations
 
@@ -14,91 +14,91 @@ from mlspec.runtime.preprocess.bundle_errors import BadRow
 Row: TypeAlias = Mapping[str, object]
 Array: TypeAlias = npt.NDArray[Any]
 Feature: TypeAlias = dict[str, Array]
-"""One row's model inputs, unpadded: no batch dimension."""
+"""The model inputs of one row, without padding and batch dimension."""
 
 MAX_CHARACTERS = 1_000_000
-"""A longer text would only be cut to the model's few hundred tokens, after seconds of work."""
+"""Maximum length of a text: a longer one would take seconds to tokenize, only to be truncated."""
 
 
 class Preprocess(Protocol):
-    """Rows to model inputs, in two steps, so that training can bucket by length in between."""
+    """Rows to model inputs in two steps, so that rows can be bucketed by length in between."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the model's inputs, in the order of the graph."""
+        """The names of the model inputs, in the order of the graph."""
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """One unpadded entry a row. Raises BadRow."""
+        """The unpadded inputs of each row. Raises BadRow for an invalid row."""
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
-        """A padded batch: arrays by input name, the first dimension is the batch."""
+        """A padded batch: arrays by input name, batch dimension first."""
 
     def length(self, feature: Feature) -> int:
-        """What batches are bucketed by; 1 where rows do not differ."""
+        """The length by which rows are bucketed; 1 if all rows have the same size."""
 
 
 def value(row: Row, name: str, index: int) -> object:
-    """The value of one input. Raises BadRow where the row is no mapping or lacks it."""
+    """The value of one input. Raises BadRow if the row is not a mapping or lacks the input."""
     if not isinstance(row, Mapping):
-        raise BadRow(index, "", f"a row is a mapping of inputs, not {kind(row)}")
+        raise BadRow(index, "", f"must be an object of inputs, not {kind(row)}")
     if name not in row:
         raise BadRow(index, name, "is missing")
     return row[name]
 
 
 def text(row: Row, name: str, index: int) -> str:
-    """A text input. Nothing counts as the empty text in training data, and so does it here."""
-    found = value(row, name, index)
-    if found is None:
+    """A text input; null is the empty text, as in the training data. Raises BadRow."""
+    content = value(row, name, index)
+    if content is None:
         return ""
-    if not isinstance(found, str):
-        raise BadRow(index, name, f"must be text, not {kind(found)}")
-    if len(found) > MAX_CHARACTERS:
+    if not isinstance(content, str):
+        raise BadRow(index, name, f"must be text, not {kind(content)}")
+    if len(content) > MAX_CHARACTERS:
         raise BadRow(index, name, f"is longer than {MAX_CHARACTERS:,} characters")
-    if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
-        raise BadRow(index, name, "holds half of a surrogate pair, which is no character")
-    return found
+    if not content.isascii() and any("\ud800" <= c <= "\udfff" for c in content):
+        raise BadRow(index, name, "contains an unpaired surrogate")
+    return content
 
 
 def category(row: Row, name: str, index: int) -> str | None:
-    """A category as the training data writes it: a whole number or a truth value is its text; None where missing."""
-    found = value(row, name, index)
-    if found is None or isinstance(found, str):
-        return found
-    if isinstance(found, bool | np.bool_):
-        return str(bool(found)).lower()
-    if isinstance(found, int | np.integer) or (isinstance(found, float) and found.is_integer()):
-        return str(int(found))
-    raise BadRow(index, name, f"must be text, not {kind(found)}")
+    """A category in the spelling of the training data: integers and booleans as text; None if missing."""
+    content = value(row, name, index)
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, bool | np.bool_):
+        return str(bool(content)).lower()
+    if isinstance(content, int | np.integer) or (isinstance(content, float) and content.is_integer()):
+        return str(int(content))
+    raise BadRow(index, name, f"must be text, not {kind(content)}")
 
 
 def number(row: Row, name: str, index: int) -> float:
-    """A number; NaN where it is missing (null)."""
-    found = value(row, name, index)
-    if found is None:
+    """A number; NaN if it is null. Raises BadRow."""
+    content = value(row, name, index)
+    if content is None:
         return math.nan
-    if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating):
-        hint = "; leave out the quotes" if isinstance(found, str) and _numeric(found) else ""
-        raise BadRow(index, name, f"must be a number, not {kind(found)}{hint}")
+    if isinstance(content, bool) or not isinstance(content, int | float | np.integer | np.floating):
+        hint = "; remove the quotes" if isinstance(content, str) and _numeric(content) else ""
+        raise BadRow(index, name, f"must be a number, not {kind(content)}{hint}")
     try:
-        as_float = float(found)
+        as_float = float(content)
     except OverflowError:
-        raise BadRow(index, name, "is too large for a number") from None
+        raise BadRow(index, name, "is too large for float64") from None
     if math.isinf(as_float):
-        raise BadRow(index, name, "must be a finite number")
+        raise BadRow(index, name, "must be finite")
     return as_float
 
 
-def _numeric(found: str) -> bool:
+def _numeric(text: str) -> bool:
     try:
-        return math.isfinite(float(found))
+        return math.isfinite(float(text))
     except ValueError:
         return False
 
 
-def kind(found: object) -> str:
-    """The kind of a value, in JSON's words."""
-    match found:
+def kind(value: object) -> str:
+    """The JSON type of a value, for messages."""
+    match value:
         case None:
             return "null"
         case bool():
@@ -116,9 +116,9 @@ def kind(found: object) -> str:
         case np.number():
             return "a number"
         case _:
-            return type(found).__name__
+            return type(value).__name__
 
 
 def stack(features: Sequence[Feature], name: str) -> Array:
-    """Entries of equal shape, one below the other."""
+    """The arrays of one input, stacked along a new batch dimension."""
     return np.stack([feature[name] for feature in features])

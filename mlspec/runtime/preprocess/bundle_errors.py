@@ -1,4 +1,4 @@
-"""What can be wrong with a bundle or a request."""
+"""Errors of a bundle and of rows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 
 class BundleError(Exception):
-    """The bundle is damaged or of another version."""
+    """The bundle is damaged or has an unsupported version."""
 
 
 class BadRow(ValueError):  # noqa: N818 - the row is what is bad
-    """A row that does not fit the signature: its position, the input at fault, and what is wrong."""
+    """A row that violates the signature: its index, the input, and the problem."""
 
     def __init__(self, index: int, input: str, message: str) -> None:
         super().__init__(f"row {index}: {input}: {message}" if input else f"row {index}: {message}")
@@ -19,18 +19,18 @@ class BadRow(ValueError):  # noqa: N818 - the row is what is bad
         self.message = message
 
     def public(self) -> BadRow:
-        """What a client may read of it."""
+        """The error without internals, for the client."""
         return self
 
 
 class PrepareError(BadRow):
-    """A row on which the project's own preprocessing fails, or for which it returns what no model takes."""
+    """A row on which the user's preprocessing class fails or returns an invalid result."""
 
     def __init__(self, index: int, message: str, help: str = "") -> None:
         super().__init__(index, "", message)
         self.help = help
 
     def public(self) -> BadRow:
-        """No lines of code; these go to the log."""
+        """The error without source code, which is written to the log."""
         sys.stderr.write(f"{self}\n")
-        return BadRow(self.index, "", "the model's preprocessing fails on this row; the server's log has the reason")
+        return BadRow(self.index, "", "the preprocessing failed on this row; see the server log")

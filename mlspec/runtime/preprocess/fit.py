@@ -1,4 +1,4 @@
-"""Training rows to a fitted preprocessing folder. Deterministic: the same rows give the same bytes."""
+"""Fits the preprocessing on the training rows and writes its folder. Deterministic: equal rows give equal bytes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ def fit(
 ) -> None:
     """Write `preprocess.json` (and `tokenizer.json` for text) to `folder`.
 
-    `columns` are the training split's values by input name, `inputs` the `inputs` of schema.json. `tokenizer` is the
-    `tokenizer.json` of a pretrained model; without one a vocabulary of at most `vocab_size` is trained,
-    of small letters with `lowercase`. `names` are the model's text inputs. With `raw`, numbers and pixels stay as they
-    are in the data.
+    `columns` are the values of the training split by input name, `inputs` the `inputs` of schema.json. `tokenizer` is
+    the `tokenizer.json` of a pretrained model; without it a vocabulary of at most `vocab_size` tokens is trained,
+    lower-case with `lowercase`. `names` are the text inputs of the model. With `raw`, numbers and pixels are unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_type = _by_type(inputs)
@@ -44,7 +43,11 @@ def fit(
     if "text" in by_type:
         texts = by_type["text"]
         values = [v for n in texts for v in columns[n] if v is not None]
-        pad = _given(folder, tokenizer) if tokenizer else _learned(values, folder, vocab_size, lowercase)
+        pad = (
+            _copied_tokenizer(folder, tokenizer)
+            if tokenizer
+            else _trained_tokenizer(values, folder, vocab_size, lowercase)
+        )
         members.append({"kind": "text", "inputs": texts, "names": list(names), "max_length": max_length, "pad": pad})
     if "number" in by_type or "category" in by_type:
         members.append(
@@ -59,13 +62,13 @@ def fit(
 
 
 def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Names of the inputs of each type. Raises ValueError where there are more texts than a model reads."""
-    found: dict[str, list[str]] = {}
+    """The names of the inputs of each type. Raises ValueError for more than two text inputs."""
+    names: dict[str, list[str]] = {}
     for name, described in inputs.items():
-        found.setdefault(described["type"], []).append(name)
-    if len(texts := found.get("text", ())) > 2:
+        names.setdefault(described["type"], []).append(name)
+    if len(texts := names.get("text", ())) > 2:
         raise ValueError(f"a model reads one text or a pair of texts, not {len(texts)}")
-    return found
+    return names
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float]:
@@ -76,7 +79,7 @@ def _spread(values: Sequence[float | None]) -> dict[str, float]:
 
 
 def _scale(mean: float, std: float) -> dict[str, float]:
-    """Values that are all equal have a spread of mere rounding, and dividing by it would make noise large."""
+    """Mean and standard deviation; 1 for constant values, whose deviation is only a rounding error."""
     return {"mean": mean, "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0}
 
 
@@ -93,25 +96,25 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
 
 
 def write(path: Path, members: Sequence[Mapping[str, Any]], raw: bool) -> None:
-    """Write the settings of the members; with `raw`, of numbers and pixels as they are."""
-    kept = [{key: value for key, value in member.items() if key != "raw"} for member in members]
-    marked = [member | {"raw": True} if raw and member["kind"] != "text" else member for member in kept]
+    """Write the settings of the members; with `raw`, numbers and pixels are not standardised."""
+    plain = [{key: value for key, value in member.items() if key != "raw"} for member in members]
+    marked = [member | {"raw": True} if raw and member["kind"] != "text" else member for member in plain]
     text = json.dumps({"version": 1, "members": marked}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _given(folder: Path, given: Path) -> int:
-    """Put a `tokenizer.json` that there is into the folder and return the id that pads."""
+def _copied_tokenizer(folder: Path, source: Path) -> int:
+    """Copy a `tokenizer.json` to the folder. Returns the id of the padding token."""
     target = folder / TOKENIZER
-    shutil.copyfile(given, target)
-    made = Tokenizer.from_file(str(target))
-    pad = made.padding["pad_id"] if made.padding else None
-    known = [made.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
+    shutil.copyfile(source, target)
+    tokenizer = Tokenizer.from_file(str(target))
+    pad = tokenizer.padding["pad_id"] if tokenizer.padding else None
+    known = [tokenizer.token_to_id(token) for token in ("[PAD]", "<pad>", "<|endoftext|>")]
     return pad if pad is not None else next((i for i in known if i is not None), 0)
 
 
-def _learned(texts: Sequence[str], folder: Path, vocab_size: int, lowercase: bool) -> int:
-    """Put one that is learned from the texts into the folder and return the id that pads."""
+def _trained_tokenizer(texts: Sequence[str], folder: Path, vocab_size: int, lowercase: bool) -> int:
+    """Train a tokenizer on the texts and write it to the folder. Returns the id of the padding token."""
     read = [text.lower() for text in texts] if lowercase else texts
     _trained(read, vocab_size, lowercase).save(str(folder / TOKENIZER))
     return SPECIAL.index("[PAD]")
@@ -120,13 +123,13 @@ def _learned(texts: Sequence[str], folder: Path, vocab_size: int, lowercase: boo
 def _trained(texts: Sequence[str], vocab_size: int, lowercase: bool) -> Tokenizer:
     """Byte pairs of characters, with `▁` where a word begins (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909).
 
-    Not WordPiece: its trainer numbers the letters in the order of a hash table, so that no two runs are equal. This one
-    sorts them, and only ties at its limit of the alphabet are left to chance: so the alphabet is chosen here.
+    Not WordPiece, whose trainer is not deterministic: it numbers characters in the order of a hash table. The BPE
+    trainer sorts them, but breaks ties at its alphabet limit randomly, so the alphabet is selected here.
     """
-    made = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, no secret
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a token of the vocabulary, not a secret
     cleaned = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
-    made.normalizer = normalizers.Sequence([cleaned, normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
-    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    tokenizer.normalizer = normalizers.Sequence([cleaned, normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     alphabet = _alphabet(texts, vocab_size // 2)
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -135,11 +138,11 @@ def _trained(texts: Sequence[str], vocab_size: int, lowercase: bool) -> Tokenize
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    made.train_from_iterator(texts, trainer)
-    # The trainer numbers the special tokens first, in their order.
+    tokenizer.train_from_iterator(texts, trainer)
+    # The trainer assigns the first ids to the special tokens, in order.
     ids = {token: index for index, token in enumerate(SPECIAL)}
-    made.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-    return made
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    return tokenizer
 
 
 def _alphabet(texts: Sequence[str], most: int) -> list[str]:

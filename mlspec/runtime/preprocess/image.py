@@ -1,4 +1,4 @@
-"""Images to standardised pixels."""
+"""Images to standardised pixel arrays."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class ImagePreprocess:
-    """`pixels` float32 [B, C, H, W]: scaled to 0..1, then standardised with the training data's mean and spread.
+    """`pixels` float32 [B, C, H, W]: scaled to 0..1, standardised with the training data's mean and deviation.
 
-    Raw pixels are those of the picture, 0..255.
+    With `raw`, pixels are 0..255.
     """
 
     names = ("pixels",)
@@ -37,15 +37,15 @@ class ImagePreprocess:
         self.std: float = settings["std"]
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """Pixels of each row: from a file's bytes, base64 of them, or nested lists of 0..255 [H, W] or [H, W, 3]."""
+        """The pixels of each row, from file bytes, base64, or nested lists of 0..255 [H, W] or [H, W, 3]."""
         return [{"pixels": self.pixels(value(row, self.input, index), index)} for index, row in enumerate(rows)]
 
-    def pixels(self, found: object, index: int = 0) -> Array:
-        """Float32 [C, H, W]."""
+    def pixels(self, content: object, index: int = 0) -> Array:
+        """The pixels of one image, float32 [C, H, W]. Raises BadRow."""
         from PIL import Image as Pillow
 
         try:
-            image = _image(found, self.background).convert(self.mode)
+            image = _image(content, self.background).convert(self.mode)
         except ValueError as error:
             raise BadRow(index, self.input, str(error)) from None
         if image.size != self.size:
@@ -55,44 +55,44 @@ class ImagePreprocess:
         return planes if self.raw else ((planes / 255 - self.mean) / self.std).astype(np.float32)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
-        """Images below each other."""
+        """The stacked images."""
         return {"pixels": stack(features, "pixels")}
 
     def length(self, feature: Feature) -> int:  # noqa: ARG002
-        """Images are all of one size."""
+        """1: all images have the same size."""
         return 1
 
 
 def opened(raw: bytes, background: str = BACKGROUND) -> Pillow.Image:
-    """The image in a file's bytes: upright, grey or RGB, 8 bits a channel. Raises ValueError where there is none."""
+    """The image in the bytes of a file: upright, grey or RGB, 8 bits per channel. Raises ValueError."""
     return picture(raw, background).image
 
 
-def _image(found: object, background: str) -> Pillow.Image:
+def _image(content: object, background: str) -> Pillow.Image:
     from PIL import Image as Pillow
 
-    if isinstance(found, list | tuple | np.ndarray):
-        return Pillow.fromarray(_array(found))
-    if isinstance(found, bytes | bytearray | memoryview):
-        return opened(bytes(found), background)
-    if not isinstance(found, str):
-        raise ValueError(f"must be a base64 text or a list of pixel rows, not {kind(found)}")
+    if isinstance(content, list | tuple | np.ndarray):
+        return Pillow.fromarray(_array(content))
+    if isinstance(content, bytes | bytearray | memoryview):
+        return opened(bytes(content), background)
+    if not isinstance(content, str):
+        raise ValueError(f"must be a base64 string or a list of pixel rows, not {kind(content)}")
     try:
-        raw = base64.b64decode(found.partition(";base64,")[2] or found, validate=True)
+        raw = base64.b64decode(content.partition(";base64,")[2] or content, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("is not base64") from None
     return opened(raw, background)
 
 
-def _array(found: Any) -> Array:
+def _array(content: Any) -> Array:
     try:
-        array = np.asarray(found, dtype=np.float64)
+        array = np.asarray(content, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("pixel rows must be lists of numbers of equal length") from None
+        raise ValueError("must be pixel rows of equal length, with numbers only") from None
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
-        raise ValueError("pixels have the shape [height, width] or [height, width, 3]")
+        raise ValueError("must have the shape [height, width] or [height, width, 3]")
     if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
-        raise ValueError("pixels are numbers from 0 to 255")
+        raise ValueError("must have pixel values from 0 to 255")
     return array.round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A folder with `preprocess.json` to a Preprocess; several kinds of inputs side by side become one."""
+"""Loads the preprocessing of a folder with `preprocess.json`; several kinds of inputs are combined."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ VERSION = 1
 
 
 class Mixed:
-    """Several kinds joined: text beside numbers, say."""
+    """The preprocessing of several kinds of inputs, such as text and numbers."""
 
     def __init__(self, members: Sequence[Preprocess]) -> None:
         self.members = tuple(members)
         self.names = tuple(name for member in self.members for name in member.names)
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """All members' entries of each row."""
+        """The inputs of all members for each row."""
         parts = [member.features(rows) for member in self.members]
         return [{name: array for part in row for name, array in part.items()} for row in zip(*parts, strict=True)]
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
-        """All members' batches."""
+        """The batches of all members."""
         return {name: array for member in self.members for name, array in member.collate(features).items()}
 
     def length(self, feature: Feature) -> int:
-        """The longest member's."""
+        """The maximum length over all members."""
         return max(member.length(feature) for member in self.members)
 
 
@@ -40,17 +40,17 @@ def load(folder: Path) -> Preprocess:
     try:
         described = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if described["version"] != VERSION:
-            raise BundleError(f"{folder / FILE} is of version {described['version']}; this runtime reads {VERSION}")
+            raise BundleError(f"{folder / FILE} has version {described['version']}, this runtime supports {VERSION}")
         members = [_member(settings, folder) for settings in described["members"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{folder / FILE} cannot be read: {type(error).__name__}: {error}") from None
+        raise BundleError(f"cannot read {folder / FILE}: {type(error).__name__}: {error}") from None
     if not members:
         raise BundleError(f"{folder / FILE} names no inputs")
     return members[0] if len(members) == 1 else Mixed(members)
 
 
 def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
-    """One kind's preprocessing. Imported only here: an image that serves numbers starts without a tokenizer."""
+    """The preprocessing of one kind. Imported lazily: serving numbers does not load a tokenizer."""
     match settings["kind"]:
         case "text":
             from mlspec.runtime.preprocess.text import TextPreprocess
@@ -65,8 +65,8 @@ def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
 
             return ImagePreprocess(settings, folder)
         case "class":
-            from mlspec.runtime.preprocess.custom import Own
+            from mlspec.runtime.preprocess.custom import CustomPreprocess
 
-            return Own(settings, folder)
+            return CustomPreprocess(settings, folder)
         case kind:
-            raise BundleError(f"{folder / FILE} holds inputs of the kind {kind}, which this runtime does not know")
+            raise BundleError(f"{folder / FILE} has inputs of the kind {kind}, which this runtime does not support")

@@ -1,7 +1,7 @@
-"""Python modules that a preprocessing folder carries, loaded apart from all others.
+"""Loads the Python modules in a preprocessing folder in isolation.
 
-A project, and two bundles in one process, may have modules of the same name. So the modules of each folder are loaded
-below a package of their own, and what they import is looked up in that folder first.
+The project, or another bundle in the process, may have modules with the same names. So the modules of each folder are
+loaded below a unique package, and their imports are resolved in that folder first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from types import ModuleType
 from typing import Any, Final
 
 CODE: Final = "code"
-"""The folder of the modules, inside that of `preprocess.json`; it has the paths that they have in the project."""
+"""The folder of the modules, beside `preprocess.json`, with the same paths as in the project."""
 _PREFIX: Final = "_mlspec_preprocess_"
 _numbers = itertools.count()
 
 
 def load(folder: Path, path: str) -> Any:
-    """What `module:name` names in the modules of `folder`; whatever importing it raises."""
+    """The object `module:name` from the modules of `folder`. Raises any exception of the import."""
     package = ModuleType(f"{_PREFIX}{next(_numbers)}")
     package.__path__ = [str(folder / CODE)]
     sys.modules[package.__name__] = package
@@ -36,17 +36,17 @@ def load(folder: Path, path: str) -> Any:
 
 
 def frames(error: BaseException, folder: Path) -> list[str]:
-    """The places in those modules that an exception passed, the innermost last: `src/prep.py:12 in fit: x = y`."""
-    code, found = folder / CODE, []
+    """The traceback lines of an exception in those modules, innermost last: `src/prep.py:12 in fit: x = y`."""
+    code, lines = folder / CODE, []
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename).is_relative_to(code):
             place = Path(frame.filename).relative_to(code).as_posix()
-            found.append(f"{place}:{frame.lineno} in {frame.name}: {frame.line}")
-    return found
+            lines.append(f"{place}:{frame.lineno} in {frame.name}: {frame.line}")
+    return lines
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules below a package of ours."""
+    """Finds the modules below a package that `load` created."""
 
     def find_spec(
         self,
@@ -54,7 +54,7 @@ class _Finder(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,  # noqa: ARG002 - of the protocol
     ) -> ModuleSpec | None:
-        """The module's file, in the folder of the package above it."""
+        """The spec of the module, from the path of its parent package."""
         if not fullname.startswith(_PREFIX):
             return None
         places = (FileFinder(place, (_Loader, [".py"])).find_spec(fullname) for place in path or ())
@@ -62,7 +62,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Has a module import what lies beside it, and leaves no bytecode in the folder."""
+    """Makes a module import from its own folder first, and writes no bytecode."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module."""
@@ -71,11 +71,11 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
 
     def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
-        """Write nothing: the digest of the folder would be another."""
+        """Write no bytecode: it would change the digest of the folder."""
 
 
 def _importer(top: str) -> Any:
-    def found(
+    def import_(
         name: str,
         globals: Mapping[str, object] | None = None,
         locals: Mapping[str, object] | None = None,
@@ -89,7 +89,7 @@ def _importer(top: str) -> Any:
         importlib.import_module(f"{top}.{name}")
         return sys.modules[f"{top}.{name.partition('.')[0]}"]
 
-    return found
+    return import_
 
 
 def _carried(package: ModuleType, name: str) -> bool:

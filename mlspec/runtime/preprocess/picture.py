@@ -1,6 +1,6 @@
-"""The bytes of an image file to upright pixels of 8 bits a channel, grey or RGB, and what was converted on the way.
+"""The bytes of an image file to upright 8-bit pixels, grey or RGB, and notes about the conversions.
 
-Training, evaluation and serving all read images with this module. What has more than one sensible reading is refused.
+Used by training, evaluation and serving. Images that can be interpreted in several ways are refused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 MAX_PIXELS = 50_000_000
-"""Pillow's own guard against decompression bombs only warns at this size."""
+"""Maximum number of pixels of an image; at this size Pillow's own check only warns."""
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""Formats that Pillow reads without a program of their own (EPS starts Ghostscript) and recognises by content."""
+"""Formats that Pillow recognises by content and reads without an external program (unlike EPS, with Ghostscript)."""
 DEEPEST = 65535
 BACKGROUND = "white"
 """The colour behind transparent pixels unless the spec names another."""
@@ -28,14 +28,14 @@ NOT_APPLIED = "ICC colour profile ignored, pixel values used as they are"
 
 _DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, ArithmeticError, LookupError, TypeError, AttributeError,
             EOFError, RuntimeError, MemoryError, struct.error, zlib.error)  # fmt: skip
-"""What Pillow's readers raise for bytes that are no sound image."""
+"""Exceptions of Pillow's decoders for damaged images."""
 _ORIENTATION, _PAGE_KIND, _BITS, _PHOTOMETRIC = 0x0112, 254, 258, 262
 _REDUCED = 1
 _SRGB = (b"sRGB", "sRGB".encode("utf-16-be"))
 
 
 class AmbiguousImageError(ValueError):
-    """The image can be read in several ways."""
+    """The image can be interpreted in several ways."""
 
 
 class Picture(NamedTuple):
@@ -43,25 +43,25 @@ class Picture(NamedTuple):
 
     image: Pillow.Image
     notes: tuple[str, ...] = ()
-    """How pixels, orientation and colours were converted, in words for the record of decisions."""
+    """Conversions of pixels, orientation and colours, as texts for the record of decisions."""
     deepest: int | None = None
-    """The largest value of an image with 16 bits a pixel, before it was scaled to 8."""
+    """The maximum pixel value of a 16-bit image, before it was scaled to 8 bits."""
     format: str = ""
-    """The format of the file, by its content."""
+    """The format of the file, detected from its content."""
 
 
 def picture(raw: bytes, background: str = BACKGROUND) -> Picture:
-    """The image in a file's bytes, what is transparent on `background`, the name of a colour or `#rrggbb`.
+    """The image in the bytes of a file, composited on `background`, a colour name or `#rrggbb`.
 
-    Raises ValueError where there is none, or where it can be read in several ways.
+    Raises ValueError if it is invalid or can be interpreted in several ways.
     """
     image, notes = _loaded(raw)
     grey, deep_notes, deepest = _eight_bits(image, raw, background)
     flat, colour_notes = _flat(grey, background)
     profile = image.info.get("icc_profile") or b""
     other = "" if any(name in profile for name in _SRGB) else profile_name(profile)
-    said = (*notes, *deep_notes, *colour_notes, *([f"{NOT_APPLIED}: {other}"] if other else []))
-    return Picture(flat, said, deepest, image.format or "")
+    all_notes = (*notes, *deep_notes, *colour_notes, *([f"{NOT_APPLIED}: {other}"] if other else []))
+    return Picture(flat, all_notes, deepest, image.format or "")
 
 
 def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
@@ -76,14 +76,14 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
         fault = "" if large else _fault(image)
         if not large and not fault:
             if image.format == "MPO":
-                notes.append("the first image of a JPEG file with several was read")
+                notes.append("only the first image of a multi-picture JPEG was read")
             turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
             image.load()
-            # A phone held sideways says so in a tag, and leaves the pixels as they are.
+            # Cameras store the orientation in an EXIF tag and do not rotate the pixels.
             image = _upright(image) if turned else image
-            notes += ["turned upright as its EXIF orientation says"] if turned else []
+            notes += ["rotated according to the EXIF orientation"] if turned else []
     except (*_DAMAGED, Pillow.DecompressionBombError):
-        raise ValueError("is not an image that can be read (PNG, JPEG, ...)") from None
+        raise ValueError("is not a valid image of a supported format (PNG, JPEG, ...)") from None
     if large:
         raise ValueError(f"has more than {MAX_PIXELS:,} pixels")
     if fault:
@@ -93,7 +93,7 @@ def _loaded(raw: bytes) -> tuple[Pillow.Image, tuple[str, ...]]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Those that the installed Pillow has."""
+    """The supported formats of the installed Pillow."""
     from PIL import Image as Pillow
 
     Pillow.init()
@@ -101,16 +101,16 @@ def _formats() -> tuple[str, ...]:
 
 
 def _fault(image: Pillow.Image) -> str:
-    """Why an image that can be opened is not read; `""` where it is."""
+    """Why an image is refused; `""` if it is accepted."""
     if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
         return ""
     if image.format != "TIFF":
         return "is an animation; save one of its frames as a PNG file"
-    return "has several pages; save each as a file of its own" if _pages(image) > 1 else ""
+    return "has several pages; save each page as a separate file" if _pages(image) > 1 else ""
 
 
 def _pages(image: Any) -> int:
-    """The pages of a TIFF file that are not smaller copies of another."""
+    """The number of pages of a TIFF file that are not reduced copies of another."""
     pages = 0
     for index in range(image.n_frames):
         image.seek(index)
@@ -131,40 +131,36 @@ def _upright(image: Pillow.Image) -> Pillow.Image:
 def _colour(background: str, mode: str) -> int | tuple[int, ...]:
     from PIL import ImageColor
 
-    found: int | tuple[int, ...] = ImageColor.getcolor(background, mode)
-    return found
+    colour: int | tuple[int, ...] = ImageColor.getcolor(background, mode)
+    return colour
 
 
 def _eight_bits(image: Pillow.Image, raw: bytes, background: str) -> tuple[Pillow.Image, tuple[str, ...], int | None]:
-    """The image with 8 bits a channel. Pillow would cut off at 255 what is larger instead of scaling it."""
+    """The image with 8 bits per channel. Pillow would clip values at 255 instead of scaling them."""
     from PIL import Image as Pillow
 
     bits, inverted = _depth(image, raw)
     if image.mode == "F":
-        raise AmbiguousImageError(
-            "has floating-point pixels, whose range is not known; save it with 8 or 16 bits a channel"
-        )
+        raise AmbiguousImageError("has floating-point pixels of unknown range; save it with 8 or 16 bits per channel")
     if not image.mode.startswith("I"):
-        return image, (("16 bits a channel scaled to 8",) if bits > 8 else ()), None
+        return image, (("16 bits per channel scaled to 8",) if bits > 8 else ()), None
     deep = np.asarray(image, dtype=np.int64)
     known = image.mode.startswith("I;16") or image.format in ("PNG", "PPM", "JPEG2000")
     if not known or deep.min(initial=0) < 0 or deep.max(initial=0) > DEEPEST:
-        raise AmbiguousImageError(
-            "has 32-bit or signed pixels, whose range is not known; save it with 8 or 16 bits a channel"
-        )
+        raise AmbiguousImageError("has 32-bit or signed pixels of unknown range; save it with 8 or 16 bits per channel")
     largest = 2 ** min(bits, 16) - 1 if bits > 8 else DEEPEST
     if inverted:
         deep = largest - deep
     clear = deep == image.info.get("transparency")
     scaled = (deep * (255 / largest)).clip(0, 255).round().astype(np.uint8)
-    made = Pillow.fromarray(np.where(clear, np.asarray(_colour(background, "L"), np.uint8), scaled))
-    notes = [f"{min(bits, 16) if bits > 8 else 16} bits a channel scaled to 8"]
+    converted = Pillow.fromarray(np.where(clear, np.asarray(_colour(background, "L"), np.uint8), scaled))
+    notes = [f"{min(bits, 16) if bits > 8 else 16} bits per channel scaled to 8"]
     notes += [f"{ON_BACKGROUND} {background}"] if clear.any() else []
-    return made, tuple(notes), int(deep.max(initial=0))
+    return converted, tuple(notes), int(deep.max(initial=0))
 
 
 def _depth(image: Pillow.Image, raw: bytes) -> tuple[int, bool]:
-    """The bits of a channel as the file has them, 8 where it does not say; and whether 0 is white."""
+    """The bits per channel of the file, by default 8; and whether 0 is white."""
     tags: Any = getattr(image, "tag_v2", None)
     if tags is not None:
         bits = tags.get(_BITS, (8,))
@@ -175,17 +171,17 @@ def _depth(image: Pillow.Image, raw: bytes) -> tuple[int, bool]:
 
 
 def _flat(image: Pillow.Image, background: str) -> tuple[Pillow.Image, tuple[str, ...]]:
-    """The image as L or RGB, what is transparent on the background."""
+    """The image as L or RGB, composited on the background, with notes."""
     from PIL import Image as Pillow
 
-    notes = tuple(said for mode, said in _MODES.items() if image.mode == mode)
+    notes = tuple(note for mode, note in _MODES.items() if image.mode == mode)
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     try:
         if not _transparent(image):
             return image.convert(mode), notes
         layered = image.convert("LA" if mode == "L" else "RGBA")
     except ValueError:
-        raise ValueError(f"has the colour mode {image.mode}, which cannot be converted; save it as RGB") from None
+        raise ValueError(f"has the unsupported colour mode {image.mode}; save it as RGB") from None
     alpha = layered.getchannel("A")
     least, most = alpha.getextrema()
     if least == 255:
@@ -198,7 +194,7 @@ def _flat(image: Pillow.Image, background: str) -> tuple[Pillow.Image, tuple[str
 
 
 def profile_name(profile: bytes) -> str:
-    """The description that an ICC profile has of itself, or `unnamed`; `""` without a profile."""
+    """The description of an ICC profile, or `unnamed`; `""` without a profile."""
     if not profile:
         return ""
     for at in range(132, min(len(profile) - 12, 132 + 12 * 100), 12):
@@ -209,7 +205,7 @@ def profile_name(profile: bytes) -> str:
 
 
 def _described(tag: bytes) -> str:
-    """The text of a tag of the kinds `desc` (ASCII) and `mluc` (UTF-16, in several languages)."""
+    """The text of a tag of type `desc` (ASCII) or `mluc` (UTF-16, multilingual)."""
     if tag[:4] == b"mluc" and len(tag) >= 28:
         length, start = struct.unpack_from(">II", tag, 20)
         text = tag[start : start + min(length, 200)].decode("utf-16-be", "replace")

@@ -1,4 +1,4 @@
-"""Numbers and categories to standardised (or raw) numbers and indices."""
+"""Numbers and categories to standardised (or raw) numbers and category indices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 class TabularPreprocess:
     """`numbers` float32 [B, n], missing = mean; `categories` int64 [B, m], 0 = unseen or missing.
 
-    Raw numbers are those of the row, missing = NaN.
+    With `raw`, numbers are unchanged, missing = NaN.
     """
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
@@ -34,7 +34,7 @@ class TabularPreprocess:
         )
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """Standardised numbers and category indices of each row."""
+        """The numbers and category indices of each row."""
         return [self._feature(row, index) for index, row in enumerate(rows)]
 
     def _feature(self, row: Row, index: int) -> Feature:
@@ -44,8 +44,8 @@ class TabularPreprocess:
             feature["numbers"] = self._single(values, index) if self.raw else self._standardised(values)
         if self.categories:
             words = {name: category(row, name, index) for name in self.categories}
-            found = [0 if word is None else self._position(name, word) for name, word in words.items()]
-            feature["categories"] = np.asarray(found, dtype=np.int64)
+            indices = [0 if word is None else self._position(name, word) for name, word in words.items()]
+            feature["categories"] = np.asarray(indices, dtype=np.int64)
         return feature
 
     def _position(self, name: str, word: str) -> int:
@@ -57,21 +57,21 @@ class TabularPreprocess:
         return np.asarray(scaled, dtype=np.float32)
 
     def _single(self, values: Mapping[str, float], index: int) -> Array:
-        """In single precision. Raises BadRow where that has no finite number for it."""
-        for name, found in values.items():
-            if abs(found) > _LARGEST:
-                raise BadRow(index, name, f"is larger than {_LARGEST:.2g}, the largest number of the model's float32")
+        """The numbers as float32. Raises BadRow if one exceeds its range."""
+        for name, value in values.items():
+            if abs(value) > _LARGEST:
+                raise BadRow(index, name, f"is larger than {_LARGEST:.2g}, the float32 limit")
         return np.asarray(list(values.values()), dtype=np.float32)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
-        """Rows below each other."""
+        """The stacked rows."""
         return {name: stack(features, name) for name in self.names}
 
     def length(self, feature: Feature) -> int:  # noqa: ARG002
-        """Rows do not differ in length."""
+        """1: all rows have the same shape."""
         return 1
 
 
-def _scaled(found: float, fit: dict[str, float]) -> float:
-    # Beyond float32 the model would see infinity; six digits of standard deviations say as much.
-    return 0.0 if math.isnan(found) else max(-1e6, min(1e6, (found - fit["mean"]) / fit["std"]))
+def _scaled(value: float, fit: dict[str, float]) -> float:
+    # Clipped, because the model would get infinity for values that exceed float32.
+    return 0.0 if math.isnan(value) else max(-1e6, min(1e6, (value - fit["mean"]) / fit["std"]))

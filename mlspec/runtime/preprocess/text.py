@@ -16,7 +16,7 @@ FILE = "tokenizer.json"
 
 
 class TextPreprocess:
-    """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 [B, L]."""
+    """`input_ids`, `attention_mask` and, if the model needs them, `token_type_ids`: int64 [B, L]."""
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:
         self.inputs: list[str] = settings["inputs"]
@@ -25,13 +25,13 @@ class TextPreprocess:
         try:
             self.tokenizer = Tokenizer.from_file(str(folder / FILE))
         except Exception as error:  # noqa: BLE001 - the extension raises a bare Exception
-            raise BundleError(f"{folder / FILE} cannot be read: {error}") from None
+            raise BundleError(f"cannot read {folder / FILE}: {error}") from None
         self.tokenizer.no_padding()
         self.max_length: int = settings["max_length"]
         self.tokenizer.enable_truncation(max_length=self.max_length)
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
-        """Token ids of each row, at most `max_length`."""
+        """The token ids of each row, truncated to `max_length`."""
         texts = [tuple(text(row, name, index) for name in self.inputs) for index, row in enumerate(rows)]
         encoded = self.tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])
         parts = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
@@ -40,13 +40,13 @@ class TextPreprocess:
         ]
 
     def cut(self, rows: Sequence[Row]) -> int:
-        """How many of the rows have more than `max_length` tokens, and lose the rest."""
+        """The number of rows that have more than `max_length` tokens and are truncated."""
         texts = [tuple(text(row, name, index) for name in self.inputs) for index, row in enumerate(rows)]
         encoded = self.tokenizer.encode_batch([t[0] if len(t) == 1 else t for t in texts])
         return sum(bool(item.overflowing) for item in encoded)
 
     def collate(self, features: Sequence[Feature]) -> dict[str, Array]:
-        """Padded on the right to the longest of the batch."""
+        """The batch, padded on the right to the longest row."""
         longest = max(1, max(self.length(feature) for feature in features))
         batch: dict[str, Array] = {}
         for name in self.names:
@@ -57,5 +57,5 @@ class TextPreprocess:
         return batch
 
     def length(self, feature: Feature) -> int:
-        """Tokens of the row."""
+        """The number of tokens of the row."""
         return len(feature["input_ids"])

@@ -35,7 +35,7 @@ def folder(root: Path, count: int = 8, **how: Any) -> None:
 
 def test_a_folder_for_each_class(tmp_path: Path) -> None:
     folder(tmp_path)
-    write(tmp_path, {"data/ant/notes.txt": "not an image"})
+    write(tmp_path, {"data/ant/notes.txt": "not a valid image"})
     for source in ("data", "data/*/*.png"):
         tables = made(tmp_path, source=source, inputs={"image": "image"}, target=TARGET)
         assert {t.schema.field("image").type for t in tables.values()} == {pa.binary()}
@@ -73,7 +73,7 @@ def test_damaged_images_are_told(tmp_path: Path) -> None:
     write(tmp_path, {"data/ant/bad.png": picture(1)[:40], "data/ant/empty.jpg": b"", "data/wasp/1.png": picture(1)})
     with pytest.raises(StageError) as caught:
         made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
-    assert "image is not an image that can be read (PNG, JPEG, ...): 1 row" in caught.value.message
+    assert "image is not a valid image of a supported format (PNG, JPEG, ...): 1 row" in caught.value.message
     assert "    data/ant/bad.png: " in caught.value.message
     assert "label is not one of: ant, bee: 1 row\n      data/wasp/1.png: 'wasp'" in caught.value.message
 
@@ -177,7 +177,7 @@ def test_16_bits_of_which_12_are_used_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {"data/bee/9.png": deep(65535)})
     made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     readings = [row["reading"] for row in read(tmp_path, "decisions.json")["decisions"]]
-    assert "17 of 17 images: 16 bits a channel scaled to 8, e.g. data/ant/0.png" in readings
+    assert "17 of 17 images: 16 bits per channel scaled to 8, e.g. data/ant/0.png" in readings
 
 
 def test_a_struct_with_paths_and_with_placeholders(tmp_path: Path) -> None:

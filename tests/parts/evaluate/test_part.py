@@ -59,13 +59,13 @@ def test_a_full_section_is_right(tmp_path: Path) -> None:
     ("gate", "message"),
     [
         ("f1", "`f1` is not computed"),
-        ("acuracy", "there is no metric `acuracy`"),
-        ("f1[maybe]", "there is no label `maybe`"),
+        ("acuracy", "unknown metric `acuracy`"),
+        ("f1[maybe]", "unknown label `maybe`"),
         ("mcc[no]", "`mcc` is not computed for single labels"),
-        ("accuracy@source=*", "rows are not cut by `source`"),
+        ("accuracy@source=*", "evaluate.slices has no `source`"),
         ("accuracy@length=5..7", "`length` has no slice `5..7`"),
-        ("ece[no]", "the calibration error is that of all rows of a classification"),
-        ("No metric", "`No metric` names no metric"),
+        ("ece[no]", "`ece` only exists for all rows of a classification, not for labels or slices"),
+        ("No metric", "`No metric` is not a valid gate"),
     ],
 )
 def test_a_gate_on_what_is_not_computed(tmp_path: Path, gate: str, message: str) -> None:
@@ -93,7 +93,7 @@ def test_a_metric_of_another_kind_of_target(tmp_path: Path) -> None:
     (found,) = said(tmp_path, CLASSES + "evaluate: {metrics: [accuracy, r2]}\n")
     assert (found.code, found.message) == (
         "unfit-metric",
-        "`r2` does not fit the target: `label` is a class",
+        "`r2` does not apply to the target: `label` is a class",
     )
     assert codes(tmp_path, NUMBERS + "evaluate: {metrics: [f1]}\n") == ["unfit-metric"]
     assert codes(tmp_path, NUMBERS + 'evaluate: {gates: {accuracy: "> 0.5"}}\n') == ["unfit-metric"]

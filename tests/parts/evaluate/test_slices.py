@@ -23,7 +23,7 @@ def test_bins_hold_their_lower_edge() -> None:
 
 def test_lengths_of_texts() -> None:
     assert cut(["", "abc", "abcdef"], Slice(by="length", bins=[3, 5])) == {"<3": [0], "3..5": [1], ">=5": [2]}
-    with pytest.raises(ValueError, match="no text"):
+    with pytest.raises(ValueError, match="is not text"):
         cut([3.0], Slice(by="length", bins=[1]))
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="is not a number"):
         cut(["x"], Slice(bins=[1]))

@@ -43,7 +43,7 @@ def test_a_reason_has_the_numbers() -> None:
     assert undefined("mape", [0.0, 0.0, 2.0]).startswith("2 of 3 rows have the target 0")
     assert undefined("r2", [5.0] * 4) == "all 4 rows have the target 5"
     assert undefined("auroc", [1] * 4) == "all 4 rows have one label"
-    assert undefined("r2", [5.0]) == "there is 1 row; 2 are needed"
+    assert undefined("r2", [5.0]) == "it needs 2 rows and has 1"
 
 
 def test_a_gate_is_refused_where_no_slice_has_a_value() -> None:
@@ -64,5 +64,5 @@ def test_a_monitor_is_refused_by_its_key() -> None:
     watched = {"sweep.metric": "valid/mape", "train.checkpoint.monitor": "valid/loss"}
     found = shown(monitors(watched, "regression", [0.0, 1.0]))
     assert found is not None
-    assert found[0].startswith("sweep.metric: `valid/mape` is not defined on the validation rows: 1 of 2 rows")
+    assert found[0].startswith("sweep.metric: `valid/mape` is undefined on the validation rows: 1 of 2 rows")
     assert shown(monitors(watched, "regression", [2.0, 1.0])) is None

@@ -28,7 +28,7 @@ class Net(pl.LightningModule):
     [
         ("class Net(", "clas Net(", "import-not-found", "`src.model` cannot be imported: line 3: invalid syntax"),
         ("class Net(", "class Nett(", "import-not-found", "`src.model` has no `Net`"),
-        ("hidden: int", "hiden: int", "bad-argument", "`Net` takes no argument `hidden`"),
+        ("hidden: int", "hiden: int", "bad-argument", "`Net` has no parameter `hidden`"),
         ("hidden: int", "hidden: int, depth: int", "bad-argument", "`Net` needs the argument `depth`"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_bundle_that_cannot_be_loaded(trained: Trained) -> None:
     project = trained("numbers", "export:\ntest: {robustness: {}}\n")
     project.run("export")
     (project.artifacts / "bundle/model.onnx").write_bytes(b"")
-    with pytest.raises(StageError, match="cannot be served"):
+    with pytest.raises(StageError, match="cannot load the bundle"):
         project.run("robustness")
 
 
@@ -89,13 +89,13 @@ def test_failing_tests_are_named(trained: Trained) -> None:
     assert "tests/test_own.py::test_a: AssertionError: not so" in caught.value.message
     assert "tests/test_own.py::test_c" in caught.value.message
     assert "test_b" not in caught.value.message
-    assert caught.value.help == "run one alone: pytest tests/test_own.py::test_a"
+    assert caught.value.help == "run a single test: pytest tests/test_own.py::test_a"
 
 
 def test_tests_that_cannot_be_collected(trained: Trained) -> None:
     project = trained("numbers", "export:\ntest:\n")
     own_tests(project, "import nothing_of_this_name\n")
-    with pytest.raises(StageError, match="a test fails"):
+    with pytest.raises(StageError, match="1 test failed"):
         project.run("test")
 
 
@@ -128,6 +128,6 @@ def test_a_disturbed_row_that_the_own_preprocessing_cannot_prepare_is_shown(trai
     )
     with pytest.raises(StageError) as raised:
         project.run("robustness")
-    assert raised.value.message.startswith('noise: the perturbed row {"size": ')
-    assert "cannot be predicted: own.prep:Prep.__call__ raised ZeroDivisionError" in raised.value.message
+    assert raised.value.message.startswith('noise: cannot predict the perturbed row {"size": ')
+    assert "own.prep:Prep.__call__ raised ZeroDivisionError" in raised.value.message
     assert raised.value.help.endswith("remove `noise` from test.robustness.perturbations")

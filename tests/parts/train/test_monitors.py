@@ -176,7 +176,7 @@ def test_a_direction_against_the_name_is_a_warning_with_both(name: str, mode: st
     project = own(tmp_path, name, f", mode: {mode}", trained="other")
     (found,) = project.build().warnings
     assert (found.code, found.severity) == ("unlikely-direction", "warning")
-    assert f"`mode: {mode}` makes the" in found.message
+    assert f"`mode: {mode}` selects the" in found.message
     assert f"by its name {name} is better when {'smaller' if right == 'min' else 'larger'}" in found.message
     assert found.help.startswith(f"set train.checkpoint.mode: {right};")
     assert found.span is not None
@@ -197,7 +197,7 @@ def test_the_stage_says_it_too(prices: Path, tmp_path: Path, capsys: pytest.Capt
     project.artifacts.mkdir()
     (project.artifacts / "data").symlink_to(prices)
     project.run("train")
-    assert "warning: checkpoint: `mode: max` makes the largest val_loss the best" in capsys.readouterr().out
+    assert "warning: checkpoint: `mode: max` selects the largest val_loss" in capsys.readouterr().out
 
 
 def test_one_name_for_training_and_validation_is_asked_for_at_build(tmp_path: Path) -> None:

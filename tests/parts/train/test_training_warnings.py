@@ -39,7 +39,7 @@ def test_at_build_it_is_a_warning_whose_help_works(wanted: str, tmp_path: Path) 
     (found,) = project.build().warnings
     assert (found.code, found.severity) == ("patience-too-long", "warning")
     assert found.message == (
-        "patience 9 can stop the training after epoch 10 at the earliest, and train.max_epochs ends training after epoch 8"
+        "early stopping with patience 9 cannot stop before epoch 10, but train.max_epochs ends training after epoch 8"
     )
     assert found.help == "set train.early_stopping.patience: 6 or lower, or raise train.max_epochs to 11 or higher"
     # The help, followed to the letter.
@@ -66,7 +66,7 @@ def test_the_stage_warns_where_max_steps_decides(tmp_path: Path, capsys: pytest.
     project.spec("max_epochs: 8", "max_epochs: 8, max_steps: 10, early_stopping: {patience: 3}")
     assert project.build().warnings == ()
     project.run("data", "train")
-    assert "warning: patience 3 can stop the training after epoch 4 at the earliest, and train.max_steps ends" in (
+    assert "warning: early stopping with patience 3 cannot stop before epoch 4, but train.max_steps ends" in (
         capsys.readouterr().out
     )
 

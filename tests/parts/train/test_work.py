@@ -165,7 +165,7 @@ def test_settings_that_lightning_refuses_end_with_its_reason(tmp_path: Path) -> 
     project = projects.numbers(tmp_path)
     project.spec("max_epochs: 12", "max_epochs: 1, accelerator: mps")
     project.run("data")
-    with pytest.raises(StageError, match="Lightning refuses these settings"):
+    with pytest.raises(StageError, match="Lightning rejected the settings"):
         project.run("train")
 
 

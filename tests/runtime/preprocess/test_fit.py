@@ -104,7 +104,7 @@ def test_fitting_again_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"a": 1}, "must be text, not an object"),
         (True, "must be text, not a boolean"),
         ("x" * 1_000_001, "is longer than 1,000,000 characters"),
-        ("half a pair: \ud800", "holds half of a surrogate pair, which is no character"),
+        ("half a pair: \ud800", "contains an unpaired surrogate"),
     ],
 )
 def test_what_is_no_text(tmp_path: Path, value: Any, message: str) -> None:
@@ -223,19 +223,19 @@ def test_an_image_held_sideways_is_turned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "must be a base64 text or a list of pixel rows, not null"),
-        (5, "must be a base64 text or a list of pixel rows, not a number"),
+        (None, "must be a base64 string or a list of pixel rows, not null"),
+        (5, "must be a base64 string or a list of pixel rows, not a number"),
         ("not base64!", "is not base64"),
-        ("aGVsbG8=", "is not an image that can be read (PNG, JPEG, ...)"),
-        (picture()[:60], "is not an image that can be read (PNG, JPEG, ...)"),
-        (b"", "is not an image that can be read (PNG, JPEG, ...)"),
-        ([[1, 2], [3]], "pixel rows must be lists of numbers of equal length"),
-        ([["a"]], "pixel rows must be lists of numbers of equal length"),
-        ([1, 2], "pixels have the shape [height, width] or [height, width, 3]"),
-        ([], "pixels have the shape [height, width] or [height, width, 3]"),
-        ([[256]], "pixels are numbers from 0 to 255"),
-        ([[-1]], "pixels are numbers from 0 to 255"),
-        ([[float("nan")]], "pixels are numbers from 0 to 255"),
+        ("aGVsbG8=", "is not a valid image of a supported format (PNG, JPEG, ...)"),
+        (picture()[:60], "is not a valid image of a supported format (PNG, JPEG, ...)"),
+        (b"", "is not a valid image of a supported format (PNG, JPEG, ...)"),
+        ([[1, 2], [3]], "must be pixel rows of equal length, with numbers only"),
+        ([["a"]], "must be pixel rows of equal length, with numbers only"),
+        ([1, 2], "must have the shape [height, width] or [height, width, 3]"),
+        ([], "must have the shape [height, width] or [height, width, 3]"),
+        ([[256]], "must have pixel values from 0 to 255"),
+        ([[-1]], "must have pixel values from 0 to 255"),
+        ([[float("nan")]], "must have pixel values from 0 to 255"),
     ],
 )
 def test_what_is_no_image(tmp_path: Path, value: Any, message: str) -> None:

@@ -87,7 +87,7 @@ def test_alpha_is_composited_on_the_background(background: str, colour: tuple[in
     clear = saved(deep, transparency=int(DEEP[2, 3]))
     expected = np.where(DEEP[2, 3] == DEEP, shade, np.round(DEEP / 257))
     assert np.abs(pixels(clear, background) - expected).max() <= 1
-    assert notes(clear, background) == f"16 bits a channel scaled to 8; transparent pixels composited on {background}"
+    assert notes(clear, background) == f"16 bits per channel scaled to 8; transparent pixels composited on {background}"
 
 
 def test_grey_and_palette_with_transparency() -> None:
@@ -122,14 +122,14 @@ def test_16_bits_are_scaled_not_clipped(form: str) -> None:
         form, lambda: saved(Image.fromarray(DEEP), "tiff")
     )()
     assert (pixels(raw) == np.round(DEEP / 257)).all()
-    assert notes(raw) == "16 bits a channel scaled to 8"
+    assert notes(raw) == "16 bits per channel scaled to 8"
     assert picture(raw).deepest == 65535
 
 
 def test_16_bits_of_colour_are_scaled() -> None:
     deep = COLOUR.astype(np.uint16) * 257
     assert (pixels(deep_png(deep)) == COLOUR).all()
-    assert notes(deep_png(deep)) == "16 bits a channel scaled to 8"
+    assert notes(deep_png(deep)) == "16 bits per channel scaled to 8"
 
 
 def test_16_bits_with_zero_as_white() -> None:
@@ -150,7 +150,7 @@ def test_orientation(turn: int) -> None:
     }[turn]  # fmt: skip
     for raw in (saved(Image.fromarray(COLOUR), exif=exif), saved(Image.fromarray(COLOUR), "tiff", exif=exif)):
         assert (pixels(raw) == upright).all()
-        assert notes(raw) == ("" if turn == 1 else "turned upright as its EXIF orientation says")
+        assert notes(raw) == ("" if turn == 1 else "rotated according to the EXIF orientation")
 
 
 def test_cmyk_and_one_bit() -> None:
@@ -176,9 +176,9 @@ REFUSED = {
     "float": (lambda: saved(Image.fromarray(GREY.astype(np.float32)), "tiff"), "floating-point"),
     "32 bits": (lambda: saved(Image.fromarray(GREY.astype(np.int32)), "tiff"), "32-bit or signed"),
     "invisible": (lambda: saved(Image.fromarray(np.dstack([COLOUR, ALPHA.astype(np.uint8) * 0]))), "fully transparent"),
-    "postscript": (lambda: saved(Image.fromarray(COLOUR), "eps"), "is not an image that can be read"),
-    "cut": (lambda: saved(Image.fromarray(COLOUR))[:60], "is not an image that can be read"),
-    "text": (lambda: b"hello", "is not an image that can be read"),
+    "postscript": (lambda: saved(Image.fromarray(COLOUR), "eps"), "is not a valid image of a supported format"),
+    "cut": (lambda: saved(Image.fromarray(COLOUR))[:60], "is not a valid image of a supported format"),
+    "text": (lambda: b"hello", "is not a valid image of a supported format"),
 }
 
 
@@ -191,7 +191,7 @@ def test_what_has_no_single_reading_is_refused(make: Any, what: str) -> None:
 def test_phones_with_a_second_image_and_tiff_with_a_small_copy() -> None:
     images = [Image.fromarray(COLOUR), Image.fromarray(GREY)]
     raw = saved(images[0], "mpo", save_all=True, append_images=images[1:])
-    assert notes(raw) == "the first image of a JPEG file with several was read"
+    assert notes(raw) == "only the first image of a multi-picture JPEG was read"
     small = images[1].resize((2, 2))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     raw = saved(images[0], "tiff", save_all=True, append_images=[small])
