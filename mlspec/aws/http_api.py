@@ -110,7 +110,7 @@ def _route(wanted: DesiredFunction, which: Json) -> list[ConvergeStep]:
 
 def _create_route(client: Any, which: Json, auth: str) -> None:
     integration = client.get_integrations(**which)["Items"][0]["IntegrationId"]
-    client.create_route(**which, RouteKey=_DEFAULT, AwsTarget=f"integrations/{integration}", AuthorizationType=auth)
+    client.create_route(**which, RouteKey=_DEFAULT, Target=f"integrations/{integration}", AuthorizationType=auth)
 
 
 def _permission(wanted: DesiredFunction, api: str) -> list[ConvergeStep]:
