@@ -32,7 +32,7 @@ def code_of(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def denied(error: Any) -> bool:
+def is_denied(error: Any) -> bool:
     """Whether a ClientError says that the credentials lack a right."""
     return code_of(error) in _DENIED or "not authorized to perform" in message_of(error)
 
@@ -43,7 +43,7 @@ def message_of(error: Any) -> str:
 
 
 @contextmanager
-def told(policy: str) -> Iterator[None]:
+def aws_errors(policy: str) -> Iterator[None]:
     """Run calls of AWS; what they raise becomes a StageError. `policy` is the file that grants them all."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError

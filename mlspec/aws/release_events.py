@@ -43,7 +43,7 @@ class ReleaseEvent:
         return {name: value for name, value in found.items() if value not in (None, "", {})}
 
 
-def group(function: str) -> str:
+def history_group(function: str) -> str:
     """The log group that keeps a function's history."""
     return f"/mlspec/{function}"
 
@@ -63,7 +63,10 @@ class ReleaseHistory:
 
         event = ReleaseEvent(kind, version, self.now(), **known)
         line = {"timestamp": int(event.time * 1000), "message": json.dumps(event.as_json(), ensure_ascii=False)}
-        client, where = self.target.client("logs"), {"logGroupName": group(self.function), "logStreamName": STREAM}
+        client, where = (
+            self.target.client("logs"),
+            {"logGroupName": history_group(self.function), "logStreamName": STREAM},
+        )
         try:
             client.put_log_events(**where, logEvents=[line])
         except ClientError as error:
@@ -74,7 +77,7 @@ class ReleaseHistory:
         return event
 
     def _make(self) -> None:
-        client, name = self.target.client("logs"), group(self.function)
+        client, name = self.target.client("logs"), history_group(self.function)
         for make in (
             lambda: client.create_log_group(logGroupName=name, tags=dict(self.tags)),
             lambda: client.create_log_stream(logGroupName=name, logStreamName=STREAM),
@@ -88,7 +91,7 @@ class ReleaseHistory:
         client = self.target.client("logs")
         found: list[ReleaseEvent] = []
         token: dict[str, str] = {}
-        where = {"logGroupName": group(self.function), "logStreamName": STREAM, "startFromHead": True}
+        where = {"logGroupName": history_group(self.function), "logStreamName": STREAM, "startFromHead": True}
         while True:
             try:
                 page = client.get_log_events(**where, **token)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @contextmanager
 def seen(where: SpecFile) -> Iterator[None]:
     """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
-    from mlspec.aws.error_messages import DEPLOY, told
+    from mlspec.aws.error_messages import DEPLOY, aws_errors
 
     try:
-        with told(DEPLOY):
+        with aws_errors(DEPLOY):
             yield
     except StageError as error:
         if rehearsing() or not (where.root / ".mlspec" / "local").is_dir():
@@ -43,17 +43,17 @@ def shipped(where: SpecFile) -> DesiredFunction:
 
 def shipping(where: SpecFile) -> tuple[Project, str]:
     """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
-    from mlspec.aws.cli_input import ecr_of
+    from mlspec.aws.function_spec import function_location
     from mlspec.compiler import compile_project
     from mlspec.sections.deploy import Deploy
     from mlspec.sections.registry import Registry
 
     project = compile_project(where.spec, where.environment).project
     deploy = project.get(Deploy)
-    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
-    if ecr is None:
+    location = function_location(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if location is None:
         raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return project, ecr.region
+    return project, location.region
 
 
 def moment(seconds: float) -> str:

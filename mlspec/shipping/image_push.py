@@ -5,23 +5,25 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlspec.aws import account, repository
+from mlspec.aws.account import repository_name, repository_uri
+from mlspec.aws.action import Action, FieldChange
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep
 from mlspec.aws.desired import Spec, ZipArchive
+from mlspec.aws.ecr import repository
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.location import AwsLocation
+from mlspec.aws.repository import RepositoryProvider
 from mlspec.docker.client import isolated
 from mlspec.docker.registry_client import Manifest, RegistryClient
 from mlspec.errors import StageError
 from mlspec.records.release import file_digest, from_labels
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Ecr
+from mlspec.sections.registry import Registry
 from mlspec.shipping.target_choice import chosen
 from mlspec.spec.project import ProjectInfo
 
@@ -104,18 +106,22 @@ def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
     return release.as_json() if release else {}
 
 
-def repository_steps(target: AwsTarget, ecr: Ecr, spec: Spec) -> list[ConvergeStep]:
-    """What makes the repository as the spec wants it."""
-    deploy = spec.get(Deploy)
+def repository_actions(target: AwsTarget, location: AwsLocation, spec: Spec) -> list[Action]:
+    """What gives the repository its desired state."""
+    ecr, deploy = spec.need(Registry).ecr, spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None
-    return repository.steps(target, ecr, spec.need(ProjectInfo).name, on_lambda)
+    project = spec.need(ProjectInfo).name
+    desired = repository(ecr, location, project, on_lambda=on_lambda, source=target.source)
+    desired = replace(desired, name=repository_name(target, ecr.repository))
+    provider = RepositoryProvider(target)
+    return provider.diff(desired, provider.read(desired.name))
 
 
-def registry_of(target: AwsTarget, ecr: Ecr) -> RegistryClient:
+def registry_of(target: AwsTarget, location: AwsLocation) -> RegistryClient:
     """The registry behind a repository, with the right to read it."""
     if target.registry:
         return RegistryClient(target.registry)
-    return RegistryClient(account.repository(target, ecr).partition("/")[0], f"Basic {_token(target)}")
+    return RegistryClient(location.registry, f"Basic {_token(target)}")
 
 
 def _token(target: AwsTarget) -> str:
@@ -123,13 +129,17 @@ def _token(target: AwsTarget) -> str:
     return str(target.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"])
 
 
-def observed(target: AwsTarget, ecr: Ecr, built: Built | None) -> list[RemoteChange]:
-    """What a push would add to the registry; None where the image is still to be built."""
+def push_actions(target: AwsTarget, name: str, built: Built | None) -> list[Action]:
+    """What a push would add to the repository; `built` is None where the image is still to be built."""
     if built is None:
-        return [RemoteChange("+", f"image {ecr.repository}", new="once it is built")]
-    if digest_of(target, ecr.repository, built.tag):
+        return [_push(name, "an image that is not built yet")]
+    if digest_of(target, name, built.tag):
         return []
-    return [RemoteChange("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
+    return [_push(f"{name}:{built.tag}", f"{built.size / 1e6:.0f} MB unpacked")]
+
+
+def _push(name: str, new: str) -> Action:
+    return Action("image", name, "push", (FieldChange("+", new=new),))
 
 
 def digest_of(target: AwsTarget, name: str, tag: str) -> str:
@@ -151,10 +161,10 @@ def is_it(there: Manifest, built: Built) -> bool:
     return built.id in (there.config, there.digest)
 
 
-def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
-    """Push the image unless it is there; gives `repository tag digest uri size_bytes` as read back."""
-    registry, address = registry_of(target, ecr), account.repository(target, ecr)
-    there = registry.manifest(ecr.repository, built.tag)
+def push(target: AwsTarget, location: AwsLocation, name: str, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
+    """Push the image unless it is there; returns `repository tag digest uri size_bytes` as read back."""
+    registry, address = registry_of(target, location), repository_uri(target, location, name)
+    there = registry.manifest(name, built.tag)
     if there is not None and is_it(there, built):
         say(f"{address}:{built.tag} is there already")
     else:
@@ -163,9 +173,9 @@ def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> 
             login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
             say(f"+ image {address}:{built.tag}")
             docker.push(built.id, f"{address}:{built.tag}", login, say)
-        there = _read_back(registry, ecr.repository, built)
+        there = _read_back(registry, name, built)
     if target.registry:
-        _make_known(target, ecr.repository, built.tag, there)
+        _make_known(target, name, built.tag, there)
     return {"repository": address, "tag": built.tag, "digest": there.digest, "uri": f"{address}@{there.digest}",
             "size_bytes": there.size}  # fmt: skip
 

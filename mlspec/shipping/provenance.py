@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mlspec.aws.change import RemoteChange, Sign
+from mlspec.aws.action import Sign, changed
 from mlspec.aws.desired import DesiredFunction
-from mlspec.aws.published_version import versions
+from mlspec.aws.function_resource import Function
+from mlspec.aws.published_version import VersionProvider
 from mlspec.errors import StageError
 from mlspec.records.release import from_labels
-from mlspec.shipping import deployment, image_push
+from mlspec.shipping import image_push
+from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.versions import VersionState
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What led to one version and not to another: `name` is dotted, `config.train.max_epochs`."""
+
+    sign: Sign
+    name: str
+    old: object
+    new: object
+
+    def line(self) -> str:
+        """`~ config.train.max_epochs: 3 -> 4`."""
+        return changed(self.sign, self.name, self.old, self.new)
 
 
 def origin(asked: DesiredFunction, release: VersionState) -> dict[str, Any]:
@@ -20,15 +37,18 @@ def origin(asked: DesiredFunction, release: VersionState) -> dict[str, Any]:
     The image is its digest; `function` has the settings that the version was published with, as the account has them.
     """
     found = dict(release.release)
-    image = found.get("image") or deployment.digest(asked, release.version) or None
+    image = found.get("image") or Deployment(asked).digest(release.version) or None
     if not found.get("bundle") and image is not None:
         found = _labelled(asked, image) | found
     names = ("commit", "spec", "bundle", "data", "config", "metrics", "run")
-    published = versions(asked.target, asked.function.name).get(release.version) or {}
-    return {name: found.get(name) for name in names} | {"image": image, "function": _function(published) or None}
+    published = VersionProvider(asked.target).read(asked.name).get(release.version)
+    return {name: found.get(name) for name in names} | {
+        "image": image,
+        "function": _function(published.function) if published else None,
+    }
 
 
-def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[RemoteChange]:
+def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Difference]:
     """What led to one version and not to the other, by the dotted names of what `origin` gives. Pure."""
     one, other = _flat(new), _flat(old)
     found = []
@@ -36,7 +56,7 @@ def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[RemoteCh
         before, after = other.get(name), one.get(name)
         if before != after:
             sign: Sign = "+" if before is None else "-" if after is None else "~"
-            found.append(RemoteChange(sign, name, old=before, new=after))
+            found.append(Difference(sign, name, before, after))
     return found
 
 
@@ -50,25 +70,24 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-def _function(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a version's configuration what decides how it answers. Of variables only the names: values may be secret."""
+def _function(function: Function) -> dict[str, Any]:
+    """The settings that decide how a version answers. Of variables only the names: values may be secret."""
     known = {
-        "memory": config.get("MemorySize"),
-        "timeout": config.get("Timeout"),
-        "ephemeral_storage": (config.get("EphemeralStorage") or {}).get("Size"),
-        "architecture": ", ".join(config.get("Architectures") or ()),
-        "runtime": config.get("Runtime"),
-        "role": config.get("Role"),
-        "environment": sorted((config.get("Environment") or {}).get("Variables") or ()),
-        "subnets": sorted((config.get("VpcConfig") or {}).get("SubnetIds") or ()),
+        "memory": function.memory,
+        "timeout": function.timeout,
+        "ephemeral_storage": function.ephemeral_storage,
+        "architecture": function.architecture,
+        "runtime": function.runtime,
+        "role": function.role,
+        "environment": sorted(function.variables),
+        "subnets": sorted(function.vpc.subnets if function.vpc else ()),
     }
     return {name: value for name, value in known.items() if value}
 
 
 def _labelled(asked: DesiredFunction, digest: str) -> dict[str, Any]:
-    ecr = asked.function.ecr
     try:
-        labels = image_push.registry_of(asked.target, ecr).labels(ecr.repository, digest)
+        labels = image_push.registry_of(asked.target, asked.spec.location).labels(asked.spec.repository, digest)
     except StageError:
         return {}
     record, _ = from_labels(labels)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlspec.aws import alias
-from mlspec.aws import function as functions
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import sourced
-from mlspec.aws.ecr import tags
+from mlspec.aws.function import check_owner, read_function
+from mlspec.aws.function_resource import Function
+from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
+from mlspec.aws.resource_tags import tags
 from mlspec.errors import StageError
 from mlspec.shipping.versions import VersionList
 
@@ -35,13 +35,13 @@ def chosen(found: VersionList, wanted: str | None) -> str:
     return wanted
 
 
-def taken_back(events: Sequence[ReleaseEvent], version: str) -> ReleaseEvent | None:
+def rolled_back_by_hand(events: Sequence[ReleaseEvent], version: str) -> ReleaseEvent | None:
     """The rollback by which a person took that version back; None where it has come again since, or never went."""
     last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
     return last if last is not None and last.kind == "rollback" and last.before == version else None
 
 
-def stays_back(back: ReleaseEvent, version: str) -> str:
+def not_redeployed(back: ReleaseEvent, version: str) -> str:
     """What to say of a version that a person took back, where an apply comes upon it."""
     return (
         f"version {version} stays back, it was rolled back by hand to {back.version}; "
@@ -49,14 +49,15 @@ def stays_back(back: ReleaseEvent, version: str) -> str:
     )
 
 
-def take_back(target: AwsTarget, function: Function, found: VersionList, version: str, why: str) -> Alias:
+def take_back(target: AwsTarget, function: FunctionSpec, found: VersionList, version: str, why: str) -> Alias:
     """Switch, and write it down. Raises StageError for another project's function."""
     live = found.live
     assert live is not None, "a version was chosen, so there is an alias"
-    functions.owned(target, function, functions.read(target, function.name) or {})
+    existing = read_function(target, function.name) or Function(function.name, "Image")
+    check_owner(target, function.name, function.arn, function.info.name, existing)
     text = f"mlspec: version {version} by hand"
     moved = alias.write(target, function.name, Alias(live.name, version, description=text, revision=live.revision))
     left = live.other if live.other not in (None, version) else live.version
-    events = ReleaseHistory(target, function.name, sourced(tags(function.info.name), target.source))
+    events = ReleaseHistory(target, function.name, tags(function.info.name, target.source))
     events.add("rollback", version, before=left, percent=100.0, why=why)
     return moved

@@ -12,15 +12,14 @@ from typing import Any
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import sourced
-from mlspec.aws.ecr import tags
+from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
+from mlspec.aws.resource_tags import tags
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import image_push
-from mlspec.shipping.rollback import stays_back, taken_back
+from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
 from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
 from mlspec.stage_result import warn
@@ -75,7 +74,7 @@ class Published:
 
     job: Job
     target: AwsTarget
-    function: Function
+    function: FunctionSpec
     version: str
     tests: Tests
     """Loads the bundle: called where the strategy tries the version, and nowhere else."""
@@ -83,9 +82,9 @@ class Published:
     """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
 
 
-def history(target: AwsTarget, function: Function) -> ReleaseHistory:
+def history(target: AwsTarget, function: FunctionSpec) -> ReleaseHistory:
     """The function's history."""
-    return ReleaseHistory(target, function.name, sourced(tags(function.info.name), target.source))
+    return ReleaseHistory(target, function.name, tags(function.info.name, target.source))
 
 
 def roll_out(published: Published) -> Alias:
@@ -98,7 +97,7 @@ def roll_out(published: Published) -> Alias:
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
     live = store.read()
     if live is not None and (back := _held(events.read(), published.version, live)):
-        warn(stays_back(back, published.version))
+        warn(not_redeployed(back, published.version))
         return live
     if published.target.kind == "local":
         _unnoticed(plan, live)
@@ -125,7 +124,7 @@ def _held(events: Sequence[ReleaseEvent], version: str, live: Alias) -> ReleaseE
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
         _say(f"version {version} was taken back before ({own[-1].why}); it is tried again")
-    return taken_back(events, version)
+    return rolled_back_by_hand(events, version)
 
 
 def instruments(published: Published) -> TrafficMetrics:

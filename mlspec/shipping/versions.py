@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from mlspec.aws import alias
-from mlspec.aws import published_version as version
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
+from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 
 State = Literal["live", "splitting", "previous", "returned", "older", "waiting"]
@@ -50,10 +50,10 @@ class VersionList:
         return next((r for r in self.releases if r.state == "previous"), None)
 
 
-def version_list(target: AwsTarget, function: Function) -> VersionList:
-    """What is there. Raises botocore's errors; an absent function has no versions."""
-    found = version.versions(target, function.name)
-    found.pop("$LATEST", None)
+def version_list(target: AwsTarget, function: FunctionSpec) -> VersionList:
+    """The versions of a function; none where it does not exist. Raises botocore's errors."""
+    found = VersionProvider(target).read(function.name)
+    found.pop(LATEST, None)
     live = alias.read(target, function.name, function.options.alias) if found else None
     events = ReleaseHistory(target, function.name).read() if found else []
     before = _before(events, live, found)
@@ -61,7 +61,7 @@ def version_list(target: AwsTarget, function: Function) -> VersionList:
     return VersionList(tuple(made), live)
 
 
-def _before(events: Sequence[ReleaseEvent], live: Alias | None, found: Mapping[str, Any]) -> str | None:
+def _before(events: Sequence[ReleaseEvent], live: Alias | None, found: Mapping[str, PublishedVersion]) -> str | None:
     """The version that was live before. Where the history does not know it, the next lower number."""
     if live is None:
         return None
@@ -73,15 +73,14 @@ def _before(events: Sequence[ReleaseEvent], live: Alias | None, found: Mapping[s
 
 
 def _released(
-    number: str, config: Mapping[str, Any], live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
+    number: str, version: PublishedVersion, live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
 ) -> VersionState:
     own = tuple(event for event in events if event.version == number)
     percent = _percent(number, live)
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
-    told = config.get("LastModified", "")
-    published = datetime.fromisoformat(told).timestamp() if told else 0.0
-    return VersionState(number, published, _state(number, percent, own, before), percent, config.get("Description", ""),
-                    release, own)  # fmt: skip
+    published = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
+    state = _state(number, percent, own, before)
+    return VersionState(number, published, state, percent, version.function.description, release, own)
 
 
 def _percent(number: str, live: Alias | None) -> float:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlspec.aws.converge import carry_out, changes, nameless
 
 from mlspec.aws import function, log_group, repository, role
 from mlspec.aws.aws_target import AwsTarget, Kind
 from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import carry_out, changes, nameless
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.release_events import ReleaseHistory
 from mlspec.errors import StageError

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from mlspec.aws.change import told
 
 from mlspec.aws import concurrency, function, published_version
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import told
 from mlspec.aws.cli_input import Function
 from mlspec.aws.desired import DesiredFunction
 from mlspec.compiler import compile_project

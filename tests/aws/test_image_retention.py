@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from mlspec.aws.converge import carry_out
+
 from mlspec.aws import image_retention
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out
 from tests.parts.targets import LAMBDA, files
 from tests.shipping.cloud import watched
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from mlspec.aws.converge import carry_out
 
 from mlspec.aws import cli_input, role
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out
 from mlspec.aws.desired import DesiredFunction
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Deploy

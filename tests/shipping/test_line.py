@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from mlspec.aws.change import told
+
 from mlspec.aws.desired import desired_function
 from mlspec.aws.function_url import statements
 from mlspec.errors import StageError

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlspec.aws.change import told
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
-from mlspec.aws.change import told
 from mlspec.aws.desired import desired_function
 from mlspec.shipping import remote_changes
 from mlspec.shipping.provenance import origin

@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from mlspec.aws.change import told
 
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import told
 from mlspec.errors import StageError
 from mlspec.records.release import Release, labels
 from mlspec.shipping import remote_changes

@@ -14,7 +14,7 @@ from mlspec.errors import EXIT_OK, UsageError
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.aws.change import RemoteChange
+    from mlspec.shipping.provenance import Difference
     from mlspec.shipping.versions import VersionList, VersionState
 
 _WIDTH = 100
@@ -40,7 +40,7 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = version_list(asked.target, asked.function)
+        found = version_list(asked.target, asked.spec)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None
         known = origin(asked, release)
@@ -51,9 +51,9 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
         compared = {"against": against, "changes": [_row(c) for c in changes]} if changes is not None else {}
         console.document({"ok": True, **document, **compared})
     if changes is None:
-        lines = _lines(asked.function.name, release, known)
+        lines = _lines(asked.name, release, known)
     else:
-        lines = _compared(asked.function.name, release.version, against or "", changes)
+        lines = _compared(asked.name, release.version, against or "", changes)
     for line in lines:
         console.out(line)
     return EXIT_OK
@@ -68,16 +68,14 @@ def _chosen(found: VersionList, number: str) -> VersionState:
     return release
 
 
-def _row(change: RemoteChange) -> dict[str, object]:
-    return {"sign": change.sign, "what": change.resource, "old": change.old, "new": change.new}
+def _row(change: Difference) -> dict[str, object]:
+    return {"sign": change.sign, "what": change.name, "old": change.old, "new": change.new}
 
 
-def _compared(function: str, version: str, other: str, changes: Sequence[RemoteChange]) -> Iterator[str]:
-    from mlspec.aws.change import told
-
+def _compared(function: str, version: str, other: str, changes: Sequence[Difference]) -> Iterator[str]:
     yield f"{function} version {version} against {other}" + ("" if changes else ": nothing that is known differs")
     for change in changes:
-        yield f"  {told(change)}"
+        yield f"  {change.line()}"
 
 
 def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
+from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -78,13 +79,14 @@ def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
         yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use the registry's")
 
 
-def _function(project: Project) -> cli_input.Function | None:
-    """All that the function follows from; None where something of it is missing."""
-    deploy, package = project.get(Deploy), project.get(Package)
+def _function(project: Project) -> FunctionSpec | None:
+    """The function of the spec; None where a section that it needs is missing."""
+    deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
     if deploy is None or deploy.lambda_ is None or package is None:
         return None
-    ecr = cli_input.ecr_of(deploy.lambda_, project.get(Registry))
-    return cli_input.Function(project.info, deploy.lambda_, package, ecr) if ecr else None
+    location = function_location(deploy.lambda_, registry)
+    repository = registry.ecr.repository if registry else ""
+    return FunctionSpec(project.info, deploy.lambda_, package, location, repository) if location else None
 
 
 def stages(project: Project) -> Iterator[Stage]:
@@ -110,9 +112,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if function is None:
         return
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    made = {**cli_input.files(function), **policies.files(function)}
+    contents = {**cli_input.files(function), **policies.files(function)}
     ci = project.get(Ci)
     if ci is not None and project.get(Registry) is None:  # with a registry, it lies beside the right to push
-        made["github-trust"] = github_trust(function.ecr, ci.github.repository, ci.github.environment)
-    for name, value in made.items():
+        trust = github_trust(function.location, ci.github.repository, ci.github.environment)
+        contents["github-trust"] = trust.to_json()
+    for name, value in contents.items():
         yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

@@ -7,19 +7,19 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out, nameless
-from mlspec.aws.desired import DesiredFunction, ZipArchive, desired_function, place
-from mlspec.aws.error_messages import DEPLOY, told
+from mlspec.aws.desired import DesiredFunction, ZipArchive, check_variables, desired_function, spec_location
+from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.ownership import unidentified
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import sample_requests
 from mlspec.parts.export.lineage import config_digest
 from mlspec.parts.package.prediction_difference import TOLERANCE, difference
 from mlspec.sections.package import Package
-from mlspec.shipping import breaking_changes, deployment, image_push, release_file
+from mlspec.shipping import breaking_changes, image_push, release_file
+from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.start_rollout import Published, Tests, history, roll_out
 from mlspec.shipping.target_choice import current
 from mlspec.stage_result import warn
@@ -27,37 +27,47 @@ from mlspec.stage_result import warn
 
 def main(job: Job) -> None:
     """Read what is there, change what differs, publish, roll out; complete `artifacts/release.json`."""
-    ship(job, current(place(job).region))
+    ship(job, current(spec_location(job).region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     tag, digest, archive = _code(job)
     tests = _tests(job)
-    with told(DEPLOY):
-        asked = desired_function(target, job, digest, archive)
-        if said := nameless(target, asked.project):
-            warn(said)
-        _keep(asked)
-        packed = None if asked.archive is None else image_push.signature(job.inputs)
-        breaking_changes.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
-        number, live = deployment.converge(asked, tag, _say)
+    with aws_errors(DEPLOY):
+        desired = desired_function(target, job, digest, archive)
+        deployment = Deployment(desired)
+        if warning := unidentified(target, desired.project):
+            warn(warning)
+        _keep_zip(desired)
+        packed = None if archive is None else image_push.signature(job.inputs)
+        breaking_changes.refuse(desired, deployment.live(), packed)
+        check_variables(desired)
+        number, live = _published(deployment, tag)
+        _note(desired, number, digest or (archive.sha256 if archive else ""), packed, job)
+        if live is not None:
+            deployment.execute(deployment.alias_actions(), _say)
         before = live.version if live else None
-        _note(asked, number, digest or (archive.sha256 if archive else ""), packed, job)
-        deployment.keep(asked, number, before, say=_say, release=False)
+        deployment.execute(deployment.tag_actions(number, before, release=False), _say)
+        published = Published(job, target, desired.spec, number, tests, lambda: sample_requests.rows(job.inputs))
         try:
-            now = roll_out(
-                Published(job, asked.target, asked.function, number, tests, lambda: sample_requests.rows(job.inputs))
-            )
+            now = roll_out(published)
         finally:
-            address = _settled(asked, job)
-            _told(asked, number, job)
+            address = _settled(desired, job)
+            _record_rollout(desired, number, job)
         if live is None:
-            carry_out(deployment.above(asked), _say)
+            deployment.execute(deployment.alias_actions(), _say)
         if before is not None and before != now.version:
-            deployment.keep(asked, now.version, before, say=_say, release=True)
-        release_file.complete(job.outputs, _function(asked, now, address))
-    _say(f"{asked.function.name}:{now.name} is version {now.version}")
+            deployment.execute(deployment.tag_actions(now.version, before, release=True), _say)
+        release_file.complete(job.outputs, _function(deployment, now, address))
+    _say(f"{desired.name}:{now.name} is version {now.version}")
+
+
+def _published(deployment: Deployment, description: str) -> tuple[str, Alias | None]:
+    """Give the function its desired state and publish it; the version that equals it, and the alias."""
+    deployment.execute(deployment.function_actions(), _say)
+    live = deployment.live()
+    return deployment.version(live) or deployment.publish(description, _say), live
 
 
 def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
@@ -74,17 +84,17 @@ def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
-def _keep(asked: DesiredFunction) -> None:
+def _keep_zip(desired: DesiredFunction) -> None:
     """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
-    if asked.target.kind == "local" and asked.archive is not None:
+    if desired.target.kind == "local" and desired.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
 
-        here().keep(asked.archive.path, asked.archive.sha256)
+        here().keep(desired.archive.path, desired.archive.sha256)
 
 
-def _note(asked: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
+def _note(desired: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
-    events = history(asked.target, asked.function)
+    events = history(desired.target, desired.spec)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         record = (release_file.read(job.inputs) or {}).get("release") or {}
         # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
@@ -93,12 +103,12 @@ def _note(asked: DesiredFunction, number: str, code: str, packed: Mapping[str, A
         events.add("published", number, release=whole, signature=packed or {})
 
 
-def _told(asked: DesiredFunction, number: str, job: Job) -> None:
+def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
     """Keep what became of the version for the report, which decides nothing: it may be missing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
-        events = history(asked.target, asked.function).read()
+        events = history(desired.target, desired.spec).read()
         release_file.rolled_out(job.outputs, [event for event in events if event.version == number])
 
 
@@ -110,19 +120,19 @@ def _tests(job: Job) -> Tests:
     return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
 
 
-def _settled(asked: DesiredFunction, job: Job) -> str | None:
+def _settled(desired: DesiredFunction, job: Job) -> str | None:
     """Of a rehearsal, the containers that are needed now and no others; gives its address."""
-    if asked.target.kind == "aws":
+    if desired.target.kind == "aws":
         return None
     from mlspec.shipping.rehearsal.rehearsed_traffic import settle
 
     example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
-    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
+    return settle(desired.target.region, desired.name, desired.alias, example)
 
 
-def _function(asked: DesiredFunction, now: Alias, address: str | None) -> dict[str, str | None]:
-    url = address or deployment.url(asked)
-    return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
+def _function(deployment: Deployment, now: Alias, address: str | None) -> dict[str, str | None]:
+    url = address or deployment.url()
+    return {"name": deployment.desired.name, "version": now.version, "alias": now.name, "url": url}
 
 
 def _say(line: str) -> None:

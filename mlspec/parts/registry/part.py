@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from mlspec.aws import ecr as settings
+from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci
@@ -91,16 +91,14 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if registry is None:
         return
     ci = project.get(Ci)
-    ecr = registry.ecr
-    files = {
-        "repository": settings.create_repository(ecr, project.info.name),
-        "lifecycle-policy": settings.lifecycle(ecr),
-        "push-policy": settings.push_policy(ecr),
-    }
-    policy = settings.repository_policy(ecr, _on_lambda(project))
-    if policy:
-        files["repository-policy"] = policy
+    ecr, location = registry.ecr, ecr_location(registry.ecr)
+    desired = repository(ecr, location, project.info.name, on_lambda=_on_lambda(project))
+    files = {"repository": desired.to_request(), "push-policy": push_policy(ecr).to_json()}
+    if desired.lifecycle:
+        files["lifecycle-policy"] = desired.lifecycle.to_json()
+    if desired.policy:
+        files["repository-policy"] = desired.policy.to_json()
     if ci is not None:
-        files["github-trust"] = settings.github_trust(ecr, ci.github.repository, ci.github.environment)
+        files["github-trust"] = github_trust(location, ci.github.repository, ci.github.environment).to_json()
     for name, value in files.items():
         yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})
