@@ -21,7 +21,7 @@ from mlspec.spec.spec_model import Finding
 
 
 class Part(Protocol):
-    """One part of the line. A module satisfies this; a test may register a plain object."""
+    """One part of the pipeline. A module satisfies this; a test may register a plain object."""
 
     @property
     def NAME(self) -> str:

@@ -10,25 +10,26 @@ from pathlib import Path
 import pytest
 
 from mlspec.explain import explanations
+from tests.conftest import CHECKOUT
 
-PACKAGE = Path(__file__).resolve().parents[3] / "mlspec" / "parts" / "data"
+PACKAGE = CHECKOUT / "mlspec" / "parts" / "data"
 RAISES = ("StageError", "failure", "Failure")
 
 ONE_REMEDY: dict[str, int] = {
     "checks._rows": 3,
     "checks._column": 2,
-    "classes.several": 2,
-    "contents.contents": 3,
+    "class_counts.several": 2,
+    "file_contents.contents": 3,
     "download.download": 1,
     "download._attempt": 2,
     "download._refused": 1,
     "fetch.bring": 1,
-    "files.files": 1,
-    "files._below": 1,
-    "files._unreadable": 1,
-    "files._target": 3,
-    "files._refuse_unpulled": 1,
-    "files._refuse_name": 1,
+    "source_files.files": 1,
+    "source_files._below": 1,
+    "source_files._unreadable": 1,
+    "source_files._target": 3,
+    "source_files._refuse_unpulled": 1,
+    "source_files._refuse_name": 1,
     "folders._begins_as_image": 1,
     "folders._refuse_unread": 3,
     "folders._classes": 1,
@@ -38,17 +39,17 @@ ONE_REMEDY: dict[str, int] = {
     "jsonl._odd": 1,
     "jsonl._refuse_single": 1,
     "labels._unknown": 2,
-    "unusable.refuse_unlabelled": 1,
-    "unusable.refuse_unnamed": 1,
-    "limits.beyond": 2,
-    "measurable.measurable": 1,
-    "raw.failure": 1,
-    "raw.need": 1,
-    "raw.joined": 1,
-    "raw._named": 1,
-    "read.read": 1,
-    "read._file": 2,
-    "read._table": 1,
+    "unusable_types.refuse_unlabelled": 1,
+    "unusable_types.refuse_unnamed": 1,
+    "value_limits.beyond": 2,
+    "metric_checks.measurable": 1,
+    "raw_rows.failure": 1,
+    "raw_rows.need": 1,
+    "raw_rows.joined": 1,
+    "raw_rows._named": 1,
+    "read_source.read": 1,
+    "read_source._file": 2,
+    "read_source._table": 1,
     "s3.folder": 1,
     "s3._put": 1,
     "s3._faults": 2,
@@ -58,9 +59,9 @@ ONE_REMEDY: dict[str, int] = {
     "split.divided": 1,
     "split._by_column": 1,
     "split._by_share": 1,
-    "typed._unreadable": 1,
-    "typed._number": 1,
-    "typed._target_number": 1,
+    "typed_rows._unreadable": 1,
+    "typed_rows._number": 1,
+    "typed_rows._target_number": 1,
     "work.main": 1,
 }
 """Functions with refusals without a code: what is wrong there has no second reading. A new one needs a code, or a place
