@@ -81,7 +81,7 @@ NARROW: dict[str, set[str]] = {
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
 PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
-        "mlspec.aws.location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
+        "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
         "mlspec.aws.resources", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 

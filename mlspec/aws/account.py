@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mlspec.aws.aws_location import PLACEHOLDER, AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.location import PLACEHOLDER, AwsLocation
 from mlspec.errors import StageError
 
 

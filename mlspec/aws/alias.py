@@ -1,4 +1,4 @@
-"""The alias that clients use, read and written as one value. A write fails where somebody else was faster."""
+"""The alias that clients use, read and written as one value. A write fails where another process was faster."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Alias:
                 "Description": self.description, "RoutingConfig": {"AdditionalVersionWeights": weights}}  # fmt: skip
 
     @classmethod
-    def from_response(cls, found: Mapping[str, JsonValue]) -> Alias:
+    def from_response(cls, answer: Mapping[str, JsonValue]) -> Alias:
         """The alias in one of Lambda's answers."""
-        routing = found.get("RoutingConfig")
+        routing = answer.get("RoutingConfig")
         weights = routing.get("AdditionalVersionWeights") if isinstance(routing, dict) else None
         other, weight = next(iter(weights.items()), (None, 0.0)) if isinstance(weights, dict) else (None, 0.0)
         name, version, description, revision = (
-            str(found.get(key, "")) for key in ("Name", "FunctionVersion", "Description", "RevisionId")
+            str(answer.get(key, "")) for key in ("Name", "FunctionVersion", "Description", "RevisionId")
         )
         return cls(name, version, other, float(str(weight)), description, revision)
 
@@ -70,6 +70,6 @@ def write(target: AwsTarget, function: str, alias: Alias) -> Alias:
         return Alias.from_response(client.update_alias(**settings))
     except ClientError as error:
         if code_of(error) in ("PreconditionFailedException", "ResourceConflictException"):
-            message = f"the alias {alias.name} of {function} was changed by somebody else in the meantime"
+            message = f"the alias {alias.name} of {function} was changed by another process in the meantime"
             raise StageError(message, help="wait until the other apply has finished, then: mlspec apply") from None
         raise

@@ -48,18 +48,18 @@ class AliasPermissionProvider:
 
     def diff(self, desired: AliasPermissions | None, current: AliasPermissions | None) -> list[Action]:
         """What adds or removes the statements of a public address; other statements stay."""
-        wanted, there = desired.statements if desired else {}, current.statements if current else {}
+        statements, existing = desired.statements if desired else {}, current.statements if current else {}
         either = desired or current
         if either is None:
             return []
         actions: list[Action] = []
         for sid, more in _PUBLIC.items():
             which, shown = {**either.which, "StatementId": sid}, f"everybody, {more['Action']}"
-            if sid in wanted and sid not in there:
+            if sid in statements and sid not in existing:
                 change = FieldChange("+", sid, new=shown)
                 arguments = {**which, "Principal": "*", **more}
                 actions.append(Action("permission", either.function, "create", (change,), arguments))
-            elif sid in there and sid not in wanted:
+            elif sid in existing and sid not in statements:
                 change = FieldChange("-", sid, old=shown)
                 actions.append(Action("permission", either.function, "delete", (change,), which))
         return actions

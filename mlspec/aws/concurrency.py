@@ -70,12 +70,12 @@ class ProvisionedConcurrencyProvider:
 
         client = self.target.client("lambda")
         try:
-            found = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=self.alias)
+            answer = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=self.alias)
         except ClientError as error:
             if code_of(error) in _NONE:
                 return None
             raise
-        return ProvisionedConcurrency(name, self.alias, int(found["RequestedProvisionedConcurrentExecutions"]))
+        return ProvisionedConcurrency(name, self.alias, int(answer["RequestedProvisionedConcurrentExecutions"]))
 
     def diff(self, desired: ProvisionedConcurrency | None, current: ProvisionedConcurrency | None) -> list[Action]:
         """What requests the desired number."""
@@ -99,8 +99,8 @@ class ProvisionedConcurrencyProvider:
         number = given.pop("ProvisionedConcurrentExecutions")
 
         def poll() -> tuple[str, str] | None:
-            found = client.get_provisioned_concurrency_config(**given)
-            return None if found["Status"] == "IN_PROGRESS" else (found["Status"], found.get("StatusReason", ""))
+            answer = client.get_provisioned_concurrency_config(**given)
+            return None if answer["Status"] == "IN_PROGRESS" else (answer["Status"], answer.get("StatusReason", ""))
 
         status, reason = until(poll, f"{number} instances to be initialised", seconds=600)
         if status == "FAILED":

@@ -11,11 +11,11 @@ from typing import Final, Protocol, TypeVar
 from pydantic import BaseModel
 
 from mlspec.aws.account import located, repository_name, repository_uri
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.location import AwsLocation
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package

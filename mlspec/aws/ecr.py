@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from mlspec.aws.location import AwsLocation
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_tags import from_pairs, tags, to_pairs
 from mlspec.sections.registry import Ecr
@@ -89,21 +89,21 @@ class Repository:
 
     @classmethod
     def from_response(
-        cls, found: Mapping[str, JsonValue], pairs: Iterable[Mapping[str, str]], lifecycle: str, policy: str
+        cls, answer: Mapping[str, JsonValue], pairs: Iterable[Mapping[str, str]], lifecycle: str, policy: str
     ) -> Repository:
         """The repository in ECR's answers; the two policies are texts, "" for none."""
-        scan, encryption = found.get("imageScanningConfiguration"), found.get("encryptionConfiguration")
+        scan, encryption = answer.get("imageScanningConfiguration"), answer.get("encryptionConfiguration")
         encryption = encryption if isinstance(encryption, dict) else {}
         return cls(
-            name=str(found["repositoryName"]),
-            immutable=found.get("imageTagMutability") == "IMMUTABLE",
+            name=str(answer["repositoryName"]),
+            immutable=answer.get("imageTagMutability") == "IMMUTABLE",
             scan=isinstance(scan, dict) and scan.get("scanOnPush") is True,
             kms_key=str(encryption["kmsKey"]) if encryption.get("kmsKey") else None,
             tags=from_pairs(pairs),
             lifecycle=LifecyclePolicy.parse(lifecycle) if lifecycle else None,
             policy=PolicyDocument.parse(policy) if policy else None,
-            uri=str(found.get("repositoryUri", "")),
-            arn=str(found["repositoryArn"]),
+            uri=str(answer.get("repositoryUri", "")),
+            arn=str(answer["repositoryArn"]),
             encryption=str(encryption.get("encryptionType", "AES256")),
         )
 
@@ -148,7 +148,7 @@ def lifecycle(ecr: Ecr) -> LifecyclePolicy:
 
 
 def repository_policy(ecr: Ecr, location: AwsLocation, *, on_lambda: bool) -> PolicyDocument | None:
-    """Who besides the account itself may pull images; None where nobody needs to."""
+    """Who besides the account itself may pull images; None where no other account or service needs to."""
     pull = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
     statements: list[Statement] = []
     if on_lambda:

@@ -32,9 +32,9 @@ class ImageConfig:
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, JsonValue]) -> ImageConfig:
+    def from_json(cls, answer: Mapping[str, JsonValue]) -> ImageConfig:
         """From one of Lambda's answers."""
-        return cls(_texts(found.get("Command")), _texts(found.get("EntryPoint")), _text(found, "WorkingDirectory"))
+        return cls(_texts(answer.get("Command")), _texts(answer.get("EntryPoint")), _text(answer, "WorkingDirectory"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class VpcConfig:
         return {"SubnetIds": list(self.subnets), "SecurityGroupIds": list(self.security_groups)}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, JsonValue]) -> VpcConfig:
+    def from_json(cls, answer: Mapping[str, JsonValue]) -> VpcConfig:
         """From one of Lambda's answers."""
-        return cls(_texts(found.get("SubnetIds")), _texts(found.get("SecurityGroupIds")))
+        return cls(_texts(answer.get("SubnetIds")), _texts(answer.get("SecurityGroupIds")))
 
     @property
     def sorted(self) -> VpcConfig:
@@ -129,9 +129,9 @@ class Function:
         return request | ({"VpcConfig": self.vpc.to_json()} if self.vpc else {})
 
     @classmethod
-    def from_response(cls, found: Mapping[str, Mapping[str, JsonValue]]) -> Function:
+    def from_response(cls, answer: Mapping[str, Mapping[str, JsonValue]]) -> Function:
         """The function in an answer of GetFunction."""
-        config, code = found["Configuration"], found.get("Code", {})
+        config, code = answer["Configuration"], answer.get("Code", {})
         logging, network = _object(config, "LoggingConfig"), VpcConfig.from_json(_object(config, "VpcConfig"))
         image = _object(_object(config, "ImageConfigResponse"), "ImageConfig")
         return cls(
@@ -150,11 +150,11 @@ class Function:
             handler=_text(config, "Handler") or None,
             image_config=ImageConfig.from_json(image) if image else None,
             vpc=network if network != VpcConfig() else None,
-            tags={key: str(value) for key, value in found.get("Tags", {}).items()},
+            tags={key: str(value) for key, value in answer.get("Tags", {}).items()},
             variables={k: str(v) for k, v in _object(_object(config, "Environment"), "Variables").items()},
             image=str(code.get("ResolvedImageUri") or code.get("ImageUri") or ""),
             sha256=_text(config, "CodeSha256"),
-            reserved_concurrency=_reserved(found.get("Concurrency")),
+            reserved_concurrency=_reserved(answer.get("Concurrency")),
         )
 
 
@@ -162,23 +162,23 @@ def _written(value: str | SecretRef) -> str:
     return f"${{{value.env}}}" if isinstance(value, SecretRef) else value
 
 
-def _reserved(found: Mapping[str, JsonValue] | None) -> int | None:
-    number = (found or {}).get("ReservedConcurrentExecutions")
+def _reserved(answer: Mapping[str, JsonValue] | None) -> int | None:
+    number = (answer or {}).get("ReservedConcurrentExecutions")
     return number if isinstance(number, int) else None
 
 
-def _object(found: Mapping[str, JsonValue], key: str) -> Mapping[str, JsonValue]:
-    value = found.get(key)
+def _object(answer: Mapping[str, JsonValue], key: str) -> Mapping[str, JsonValue]:
+    value = answer.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _text(found: Mapping[str, JsonValue], key: str) -> str:
-    value = found.get(key)
+def _text(answer: Mapping[str, JsonValue], key: str) -> str:
+    value = answer.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _number(found: Mapping[str, JsonValue], key: str) -> int:
-    value = found.get(key)
+def _number(answer: Mapping[str, JsonValue], key: str) -> int:
+    value = answer.get(key)
     return value if isinstance(value, int) else 0
 
 

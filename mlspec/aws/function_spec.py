@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function, ImageConfig, VpcConfig
-from mlspec.aws.location import AwsLocation
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import (

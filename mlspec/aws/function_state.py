@@ -30,13 +30,13 @@ class FunctionState:
     in_vpc: bool = False
 
     @classmethod
-    def from_response(cls, found: Answer) -> FunctionState:
+    def from_response(cls, answer: Answer) -> FunctionState:
         """The state in an answer of GetFunctionConfiguration."""
-        state, update = (str(found.get(key, "")) for key in ("State", "LastUpdateStatus"))
+        state, update = (str(answer.get(key, "")) for key in ("State", "LastUpdateStatus"))
         prefix = "State" if state == "Failed" else "LastUpdateStatus"
-        reason_code, reason = (str(found.get(prefix + key, "")) for key in ("ReasonCode", "Reason"))
-        revision, sha256 = (str(found.get(key, "")) for key in ("RevisionId", "CodeSha256"))
-        return cls(state, update, reason_code, reason, revision, sha256, bool(found.get("VpcConfig")))
+        reason_code, reason = (str(answer.get(prefix + key, "")) for key in ("ReasonCode", "Reason"))
+        revision, sha256 = (str(answer.get(key, "")) for key in ("RevisionId", "CodeSha256"))
+        return cls(state, update, reason_code, reason, revision, sha256, bool(answer.get("VpcConfig")))
 
     @property
     def busy(self) -> bool:
@@ -70,8 +70,8 @@ def settled(target: AwsTarget, name: str, qualifier: str = "") -> FunctionState:
 
 
 def when_free(target: AwsTarget, name: str, call: Callable[..., Answer]) -> Answer:
-    """Change the function once no other change is in progress. Fails where somebody changes it in the meantime: `call`
-    gets the revision that was read."""
+    """Change the function once no other change is in progress. Fails where another process changes it in the
+    meantime: `call` gets the revision that was read."""
 
     def attempt() -> Answer | None:
         from botocore.exceptions import ClientError

@@ -22,12 +22,12 @@ class FunctionUrlProvider:
         from botocore.exceptions import ClientError
 
         try:
-            found = self.target.client("lambda").get_function_url_config(FunctionName=name, Qualifier=self.alias)
+            answer = self.target.client("lambda").get_function_url_config(FunctionName=name, Qualifier=self.alias)
         except ClientError as error:
             if code_of(error) == "ResourceNotFoundException":
                 return None
             raise
-        return FunctionUrlConfig.from_response(name, self.alias, found)
+        return FunctionUrlConfig.from_response(name, self.alias, answer)
 
     def diff(self, desired: FunctionUrlConfig | None, current: FunctionUrlConfig | None) -> list[Action]:
         """What creates, changes or removes the address."""

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from mlspec.aws.action import Action, FieldChange, create, delete, differences, unexpected
 from mlspec.aws.alias_permissions import AliasPermissionProvider
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import code_of
-from mlspec.aws.location import AwsLocation
 from mlspec.aws.ownership import other_address
 from mlspec.aws.resource_tags import PROJECT
 from mlspec.aws.resources import HttpApi, Integration, Route
@@ -38,10 +38,10 @@ class HttpApiProvider:
         """The API of that name that mlspec created for the project, with its parts; None where there is none."""
         client = self.target.client("apigatewayv2")
         apis = (api for page in client.get_paginator("get_apis").paginate() for api in page["Items"])
-        found = next((api for api in apis if api["Name"] == name and self._owns(api.get("Tags", {}))), None)
-        if found is None:
+        answer = next((api for api in apis if api["Name"] == name and self._owns(api.get("Tags", {}))), None)
+        if answer is None:
             return None
-        api = HttpApi.from_response(self.alias, found)
+        api = HttpApi.from_response(self.alias, answer)
         return self._with_parts(api) if self.parts else api
 
     def _with_parts(self, api: HttpApi) -> HttpApi:

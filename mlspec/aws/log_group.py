@@ -27,11 +27,11 @@ class LogGroupProvider:
         client = self.target.client("logs")
         pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
         listed = (group for page in pages for group in page["logGroups"])
-        found = next((group for group in listed if group["logGroupName"] == name), None)
-        if found is None:
+        answer = next((group for group in listed if group["logGroupName"] == name), None)
+        if answer is None:
             return None
-        tags = client.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
-        return LogGroup.from_response(found, tags)
+        tags = client.list_tags_for_resource(resourceArn=answer["arn"].removesuffix(":*"))["tags"]
+        return LogGroup.from_response(answer, tags)
 
     def diff(self, desired: LogGroup | None, current: LogGroup | None) -> list[Action]:
         """What gives it the desired retention and tags."""

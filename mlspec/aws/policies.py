@@ -1,4 +1,4 @@
-"""Rights of who deploys and of who removes a deployment: IAM policies, least privilege. Pure.
+"""IAM policies for deploying and for removing a deployment, least privilege. Pure.
 
 Actions and the resources they know: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 """
@@ -43,8 +43,8 @@ def files(spec: FunctionSpec) -> dict[str, dict[str, JsonValue]]:
 def deploy(spec: FunctionSpec) -> PolicyDocument:
     """Create and change this one function and what belongs to it, pass it its role, read its metrics.
 
-    It may write the role only within `permissions_boundary`: who may write any policy into a role that they may pass to
-    code of their own is an administrator.
+    It may write the role only within `permissions_boundary`: a right to write any policy into a role and pass it to
+    own code is that of an administrator.
     """
     passed = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     statements = [
@@ -66,7 +66,7 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
 
 
 def destroy(spec: FunctionSpec) -> PolicyDocument:
-    """Read and remove what `deploy` and `push` created. Nobody needs these rights day by day."""
+    """Read and remove what `deploy` and `push` created. These rights are not needed day by day."""
     reads = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
     role = ("DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "ListAttachedRolePolicies",
             "ListRolePolicies")  # fmt: skip

@@ -34,17 +34,17 @@ class Statement:
         return known | (json.loads(self.other) if self.other else {})
 
     @classmethod
-    def from_json(cls, found: Mapping[str, JsonValue]) -> Statement:
+    def from_json(cls, answer: Mapping[str, JsonValue]) -> Statement:
         """The statement in one of AWS's answers."""
-        principal, condition = _from_json(found.get("Principal")), found.get("Condition")
-        other = {key: value for key, value in found.items() if key not in _WRITTEN}
+        principal, condition = _from_json(answer.get("Principal")), answer.get("Condition")
+        other = {key: value for key, value in answer.items() if key not in _WRITTEN}
         return cls(
-            action=_names(found.get("Action")),
-            resource=_names(found.get("Resource")),
-            sid=str(found.get("Sid", "")),
+            action=_names(answer.get("Action")),
+            resource=_names(answer.get("Resource")),
+            sid=str(answer.get("Sid", "")),
             principal=principal,
             condition=condition if isinstance(condition, dict) else {},  # type: ignore[arg-type]  # JSON of AWS's
-            effect=str(found.get("Effect", "")),
+            effect=str(answer.get("Effect", "")),
             other=json.dumps(other, sort_keys=True) if other else "",
         )
 
@@ -72,11 +72,11 @@ class PolicyDocument:
     @classmethod
     def parse(cls, document: str | Mapping[str, JsonValue]) -> PolicyDocument:
         """The document in one of AWS's answers: JSON, decoded by botocore or as percent-encoded text."""
-        found = json.loads(unquote(document)) if isinstance(document, str) else document
-        statements = found.get("Statement", [])
+        answer = json.loads(unquote(document)) if isinstance(document, str) else document
+        statements = answer.get("Statement", [])
         listed = statements if isinstance(statements, list) else [statements]
         objects = (statement for statement in listed if isinstance(statement, dict))
-        return cls(tuple(Statement.from_json(statement) for statement in objects), str(found.get("Version", "")))
+        return cls(tuple(Statement.from_json(statement) for statement in objects), str(answer.get("Version", "")))
 
     @property
     def actions(self) -> list[str]:

@@ -35,14 +35,14 @@ class PublishedVersion:
     """When it was published, as Lambda reports it."""
 
     @classmethod
-    def from_response(cls, found: Mapping[str, JsonValue]) -> PublishedVersion:
+    def from_response(cls, answer: Mapping[str, JsonValue]) -> PublishedVersion:
         """The version in an answer of ListVersionsByFunction."""
-        configuration: dict[str, Mapping[str, JsonValue]] = {"Configuration": found}
+        configuration: dict[str, Mapping[str, JsonValue]] = {"Configuration": answer}
         function = Function.from_response(configuration)
         network = function.vpc.sorted.to_json() if function.vpc else None
-        decisive = [found.get(key) or None for key in _DECISIVE]
+        decisive = [answer.get(key) or None for key in _DECISIVE]
         behaviour = json.dumps([*decisive, network], sort_keys=True)
-        return cls(str(found.get("Version", "")), function, behaviour, str(found.get("LastModified", "")))
+        return cls(str(answer.get("Version", "")), function, behaviour, str(answer.get("LastModified", "")))
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class VersionProvider:
             raise
 
     def publish(self, name: str, description: str) -> str:
-        """Publish the function as it is now; returns the number once the version can be invoked. Fails where somebody
-        has changed the function in the meantime."""
+        """Publish the function as it is now; returns the number once the version can be invoked. Fails where another
+        process has changed the function in the meantime."""
         sha256 = settled(self.target, name).sha256
         client = self.target.client("lambda")
         call = partial(client.publish_version, CodeSha256=sha256, Description=description[:256])

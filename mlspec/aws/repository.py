@@ -33,17 +33,17 @@ class RepositoryProvider:
 
         client = self.target.client("ecr")
         try:
-            found = client.describe_repositories(repositoryNames=[name])["repositories"]
+            answer = client.describe_repositories(repositoryNames=[name])["repositories"]
         except ClientError as error:
             if code_of(error) == "RepositoryNotFoundException":
                 return None
             raise
-        if not found:
+        if not answer:
             return None
-        pairs = client.list_tags_for_resource(resourceArn=found[0]["repositoryArn"])["tags"]
+        pairs = client.list_tags_for_resource(resourceArn=answer[0]["repositoryArn"])["tags"]
         lifecycle = _text(client.get_lifecycle_policy, name, "lifecyclePolicyText") if self.parts else ""
         policy = _text(client.get_repository_policy, name, "policyText") if self.parts else ""
-        return Repository.from_response(found[0], pairs, lifecycle, policy)
+        return Repository.from_response(answer[0], pairs, lifecycle, policy)
 
     def diff(self, desired: Repository | None, current: Repository | None) -> list[Action]:
         """What creates the repository, or gives it its settings and policies. Raises StageError for another project's,

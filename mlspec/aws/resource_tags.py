@@ -8,7 +8,7 @@ from typing import Final
 PROJECT: Final = "mlspec:project"
 """The tag with the name of the project that owns a resource."""
 SOURCE: Final = "mlspec:source"
-"""The tag with the address of the project's folder in its repository: it tells projects of one name apart."""
+"""The tag with the address of the project's folder in its repository: it distinguishes projects of one name."""
 
 
 def tags(project: str, source: str = "") -> dict[str, str]:

@@ -36,11 +36,11 @@ class Role:
         }
 
     @classmethod
-    def from_response(cls, found: Mapping[str, JsonValue], rights: PolicyDocument | None) -> Role:
+    def from_response(cls, answer: Mapping[str, JsonValue], rights: PolicyDocument | None) -> Role:
         """The role in an answer of GetRole."""
-        trust, boundary, pairs = (found.get(k) for k in ("AssumeRolePolicyDocument", "PermissionsBoundary", "Tags"))
+        trust, boundary, pairs = (answer.get(k) for k in ("AssumeRolePolicyDocument", "PermissionsBoundary", "Tags"))
         return cls(
-            name=str(found["RoleName"]),
+            name=str(answer["RoleName"]),
             trust=PolicyDocument.parse(trust if isinstance(trust, str | dict) else {}),
             rights=rights,
             boundary=str(boundary.get("PermissionsBoundaryArn")) if isinstance(boundary, dict) else None,
@@ -64,14 +64,14 @@ class LogGroup:
         return {"logGroupName": self.name, "retentionInDays": self.retention_days}
 
     @classmethod
-    def from_response(cls, found: Mapping[str, JsonValue], tags: Mapping[str, str]) -> LogGroup:
+    def from_response(cls, answer: Mapping[str, JsonValue], tags: Mapping[str, str]) -> LogGroup:
         """The log group in an answer of DescribeLogGroups; its ARN without the `:*` that no other call takes."""
-        days, size = found.get("retentionInDays"), found.get("storedBytes")
+        days, size = answer.get("retentionInDays"), answer.get("storedBytes")
         return cls(
-            name=str(found["logGroupName"]),
+            name=str(answer["logGroupName"]),
             retention_days=days if isinstance(days, int) else None,
             tags=tags,
-            arn=str(found.get("arn", "")).removesuffix(":*"),
+            arn=str(answer.get("arn", "")).removesuffix(":*"),
             size_bytes=size if isinstance(size, int) else 0,
         )
 
@@ -86,7 +86,7 @@ class Cors:
     max_age: int = 3600
 
     def to_json(self) -> dict[str, JsonValue]:
-        """In AWS's form; empty where there are no origins."""
+        """In AWS's form; empty without origins."""
         if not self.origins:
             return {}
         return {
@@ -97,9 +97,9 @@ class Cors:
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, JsonValue] | None) -> Cors:
+    def from_json(cls, answer: Mapping[str, JsonValue] | None) -> Cors:
         """From one of AWS's answers. An emulated API Gateway answers `allowOrigins` for `AllowOrigins`."""
-        keys = {key[0].upper() + key[1:]: value for key, value in (found or {}).items()}
+        keys = {key[0].upper() + key[1:]: value for key, value in (answer or {}).items()}
         origins, methods, headers = (_texts(keys.get(f"Allow{name}")) for name in ("Origins", "Methods", "Headers"))
         age = keys.get("MaxAge")
         return cls(origins, methods, headers, age if isinstance(age, int) else 0)
@@ -127,12 +127,12 @@ class FunctionUrlConfig:
         return {**self.which, "AuthType": self.auth, **cors}
 
     @classmethod
-    def from_response(cls, function: str, alias: str, found: Mapping[str, JsonValue]) -> FunctionUrlConfig:
+    def from_response(cls, function: str, alias: str, answer: Mapping[str, JsonValue]) -> FunctionUrlConfig:
         """The address in an answer of GetFunctionUrlConfig."""
-        auth: Auth = "NONE" if found.get("AuthType") == "NONE" else "AWS_IAM"
-        cors = found.get("Cors")
+        auth: Auth = "NONE" if answer.get("AuthType") == "NONE" else "AWS_IAM"
+        cors = answer.get("Cors")
         return cls(
-            function, alias, auth, Cors.from_json(cors if isinstance(cors, dict) else {}), str(found["FunctionUrl"])
+            function, alias, auth, Cors.from_json(cors if isinstance(cors, dict) else {}), str(answer["FunctionUrl"])
         )
 
 
@@ -164,10 +164,10 @@ class Integration:
         return {"IntegrationType": self.type, "PayloadFormatVersion": self.payload, "IntegrationUri": self.uri}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, JsonValue]) -> Integration:
+    def from_json(cls, answer: Mapping[str, JsonValue]) -> Integration:
         """From one of API Gateway's answers."""
         names = ("IntegrationUri", "IntegrationId", "IntegrationType", "PayloadFormatVersion")
-        return cls(*(str(found.get(name, "")) for name in names))
+        return cls(*(str(answer.get(name, "")) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +201,19 @@ class HttpApi:
         return {"Name": self.name, "ProtocolType": "HTTP", "Tags": dict(self.tags), **cors}
 
     @classmethod
-    def from_response(cls, alias: str, found: Mapping[str, JsonValue]) -> HttpApi:
+    def from_response(cls, alias: str, answer: Mapping[str, JsonValue]) -> HttpApi:
         """The API in an answer of GetApis, which says nothing of its integration, route and stage."""
-        cors, tags = found.get("CorsConfiguration"), found.get("Tags")
+        cors, tags = answer.get("CorsConfiguration"), answer.get("Tags")
         return cls(
-            name=str(found["Name"]),
-            function=str(found["Name"]),
+            name=str(answer["Name"]),
+            function=str(answer["Name"]),
             alias=alias,
             integration=None,
             route=None,
             cors=Cors.from_json(cors if isinstance(cors, dict) else {}),
             tags={key: str(value) for key, value in tags.items()} if isinstance(tags, dict) else {},
-            id=str(found["ApiId"]),
-            endpoint=str(found.get("ApiEndpoint", "")),
+            id=str(answer["ApiId"]),
+            endpoint=str(answer.get("ApiEndpoint", "")),
         )
 
 

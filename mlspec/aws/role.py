@@ -1,6 +1,6 @@
 """The role that the function runs as: who may assume it and its rights, against `lambda/role-*.json`.
 
-Rights that somebody else has attached to it are left as they are.
+Other policies that are attached to it are left as they are.
 """
 
 from __future__ import annotations
@@ -52,27 +52,27 @@ class RoleProvider:
         from botocore.exceptions import ClientError
 
         try:
-            found = self.target.client("iam").get_role(RoleName=name)["Role"]
+            answer = self.target.client("iam").get_role(RoleName=name)["Role"]
         except ClientError as error:
             if code_of(error) == "NoSuchEntity":
                 return None
             raise
-        return Role.from_response(found, self._rights(name) if self.parts else None)
+        return Role.from_response(answer, self._rights(name) if self.parts else None)
 
     def _rights(self, name: str) -> PolicyDocument | None:
         from botocore.exceptions import ClientError
 
         try:
-            found = self.target.client("iam").get_role_policy(RoleName=name, PolicyName=POLICY)
+            answer = self.target.client("iam").get_role_policy(RoleName=name, PolicyName=POLICY)
         except ClientError as error:
             if code_of(error) == "NoSuchEntity":
                 return None
             raise
-        return PolicyDocument.parse(found["PolicyDocument"])
+        return PolicyDocument.parse(answer["PolicyDocument"])
 
     def diff(self, desired: Role | None, current: Role | None) -> list[Action]:
-        """What gives the role its trust policy, rights, boundary and tags. A boundary that somebody else has set stays
-        where the spec names none."""
+        """What gives the role its trust policy, rights, boundary and tags. Where the spec names no
+        boundary, an existing one stays."""
         if desired is None or desired.rights is None:
             return []
         rights = {"RoleName": desired.name, "PolicyName": POLICY, "PolicyDocument": desired.rights.to_text()}

@@ -70,8 +70,8 @@ def commit(release: VersionState) -> str:
 
 
 def standing(release: VersionState) -> str:
-    """Its state as a word, with its share of the calls while they are split."""
-    return f"{release.percent:g} %" if release.state == "splitting" else release.state
+    """Its state as a word, with its share of the traffic while it is split."""
+    return f"{release.percent:g} %" if release.state == "canary" else release.state
 
 
 def numbers(metrics: Mapping[str, Any], most: int = 2) -> str:

@@ -1,4 +1,4 @@
-"""What the callers of the live version would notice of a new one, and the refusal to surprise them."""
+"""Changes that break clients of the live version: found before a deployment, and refused unless they are allowed."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def of_image(desired: DesiredFunction, digest: str) -> dict[str, Any] | None:
 
 
 def refuse(desired: DesiredFunction, live: Alias | None, packed: Mapping[str, Any] | None) -> None:
-    """Raise StageError where the new version would break the live one's callers, unless that is allowed. `packed` is
+    """Raise StageError where the new version would break the live one's clients, unless that is allowed. `packed` is
     the signature of the zip, which has no label to carry it."""
     if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, desired):
         return
-    if found := notice(desired, live, of_image(desired, desired.digest) if desired.digest else packed):
-        raise broken(found)
+    if changes := notice(desired, live, of_image(desired, desired.digest) if desired.digest else packed):
+        raise broken(changes)
 
 
-def broken(found: list[str]) -> StageError:
-    """The new version would surprise its callers."""
-    message = "the new version breaks those who call the live one: " + "; ".join(found)
-    return StageError(message, help="tell the callers, then: mlspec apply --allow-breaking")
+def broken(changes: list[str]) -> StageError:
+    """The refusal to break clients."""
+    message = "the new version breaks clients of the live one: " + "; ".join(changes)
+    return StageError(message, help="update the clients, then: mlspec apply --allow-breaking")

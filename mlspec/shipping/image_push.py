@@ -11,11 +11,11 @@ from typing import Any
 
 from mlspec.aws.account import repository_name, repository_uri
 from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import Spec, ZipArchive
 from mlspec.aws.ecr import repository
 from mlspec.aws.error_messages import code_of
-from mlspec.aws.location import AwsLocation
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.docker.client import isolated
 from mlspec.docker.registry_client import Manifest, RegistryClient

@@ -31,18 +31,18 @@ class Difference:
         return changed(self.sign, self.name, self.old, self.new)
 
 
-def origin(asked: DesiredFunction, release: VersionState) -> dict[str, Any]:
+def origin(desired: DesiredFunction, release: VersionState) -> dict[str, Any]:
     """`commit spec bundle data config metrics run image function`; what cannot be known is None.
 
     The image is its digest; `function` has the settings that the version was published with, as the account has them.
     """
-    found = dict(release.release)
-    image = found.get("image") or Deployment(asked).digest(release.version) or None
-    if not found.get("bundle") and image is not None:
-        found = _labelled(asked, image) | found
+    values = dict(release.release)
+    image = values.get("image") or Deployment(desired).digest(release.version) or None
+    if not values.get("bundle") and image is not None:
+        values = _labelled(desired, image) | values
     names = ("commit", "spec", "bundle", "data", "config", "metrics", "run")
-    published = VersionProvider(asked.target).read(asked.name).get(release.version)
-    return {name: found.get(name) for name in names} | {
+    published = VersionProvider(desired.target).read(desired.name).get(release.version)
+    return {name: values.get(name) for name in names} | {
         "image": image,
         "function": _function(published.function) if published else None,
     }
@@ -51,23 +51,23 @@ def origin(asked: DesiredFunction, release: VersionState) -> dict[str, Any]:
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Difference]:
     """What led to one version and not to the other, by the dotted names of what `origin` gives. Pure."""
     one, other = _flat(new), _flat(old)
-    found = []
+    compared = []
     for name in dict.fromkeys([*one, *other]):
         before, after = other.get(name), one.get(name)
         if before != after:
             sign: Sign = "+" if before is None else "-" if after is None else "~"
-            found.append(Difference(sign, name, before, after))
-    return found
+            compared.append(Difference(sign, name, before, after))
+    return compared
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{above}{name}.")
+            flat |= _flat(value, f"{above}{name}.")
         elif value not in (None, "", []):
-            found[f"{above}{name}"] = value
-    return found
+            flat[f"{above}{name}"] = value
+    return flat
 
 
 def _function(function: Function) -> dict[str, Any]:
@@ -85,9 +85,9 @@ def _function(function: Function) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value}
 
 
-def _labelled(asked: DesiredFunction, digest: str) -> dict[str, Any]:
+def _labelled(desired: DesiredFunction, digest: str) -> dict[str, Any]:
     try:
-        labels = image_push.registry_of(asked.target, asked.spec.location).labels(asked.spec.repository, digest)
+        labels = image_push.registry_of(desired.target, desired.spec.location).labels(desired.spec.repository, digest)
     except StageError:
         return {}
     record, _ = from_labels(labels)

@@ -94,7 +94,7 @@ def _repository(desired: DesiredFunction, *, images: bool) -> list[Removal]:
     if images and others:
         kept = kept or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:
-        kept = kept or "its images are kept; --images removes them too"
+        kept = kept or "--images removes it too, with all its images"
     return [Removal(_delete("repository", name), _count(count, "image"), kept)]
 
 

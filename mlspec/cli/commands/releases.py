@@ -38,7 +38,7 @@ def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
     rows = [(r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {}))
             for r in shown]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    colours = {"live": "green", "splitting": "yellow", "returned": "red"}
+    colours = {"live": "green", "canary": "yellow", "rolled-back": "red"}
     for release, row in zip(shown, rows, strict=True):
         cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
         cells[1] = console.paint(cells[1], colours.get(release.state, "dim"), stream="out")

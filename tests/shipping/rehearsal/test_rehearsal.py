@@ -154,14 +154,14 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     assert project.due() == []
 
     project.memory(512, 640)
-    with pytest.raises(StageError, match="version 2 was taken back, 1 has all calls again: error_rate"):
+    with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
     assert {ask() for _ in range(8)} == {(200, "1")}
 
     capsys.readouterr()
     project.ship()
     said = capsys.readouterr().out
-    assert "version 2 was taken back before (error_rate" in said
+    assert "version 2 was rolled back before (error_rate" in said
     assert "25 %  " in said
     assert {ask() for _ in range(8)} == {(200, "2")}
 
@@ -202,7 +202,7 @@ def test_a_zip_is_rehearsed_too(project: Project) -> None:
     assert [change for change in project.due() if "endpoint" in change or "function" in change] == []
 
     project.memory(512, 640)
-    with pytest.raises(StageError, match="version 2 was taken back, 1 has all calls again: error_rate"):
+    with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
     assert {ask() for _ in range(8)} == {(200, "1")}
     project.ship()
