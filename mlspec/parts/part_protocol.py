@@ -14,10 +14,10 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 
 class Part(Protocol):
