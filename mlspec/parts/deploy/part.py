@@ -32,7 +32,7 @@ _PLAIN: Final = "lambda/settings.json.j2"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What Lambda refuses on the day of the deployment, and rollouts that cannot do what they promise."""
+    """What Lambda would refuse when the project is deployed, and rollouts that cannot work as configured."""
     deploy = project.get(Deploy)
     if deploy is None:
         return
@@ -42,7 +42,7 @@ def check(project: Project) -> Iterator[Finding]:
         yield from lambda_limits.check(deploy.lambda_, project.get(Package))
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
-            message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
+            message = "`deploy.rollout` needs `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
@@ -50,8 +50,8 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding(
             "iac-not-rendered",
             ("deploy", "iac"),
-            f"this release of mlspec writes no files for {deploy.iac}",
-            "use the settings in lambda/, ecr/ with the AWS command line; `iac: none` says that you know",
+            f"this version of mlspec does not write files for {deploy.iac}",
+            "use the files in lambda/ and ecr/ with the AWS command line, and set `iac: none`",
             severity="warning",
         )
 
@@ -66,17 +66,17 @@ def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:
 def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
     at, package, registry = ("deploy", "lambda"), project.get(Package), project.get(Registry)
     if package is None:
-        yield Finding("section-needed", at, "a Lambda function runs an image, and there is no `package`",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `package`: the image or zip that the function runs",
                       "add `package: {docker: {}}`", on="key")  # fmt: skip
     if registry is None and (package is None or package.zip is None):
-        yield Finding("section-needed", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `registry`: Lambda pulls its image from Amazon ECR",
                       "add `registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
     elif registry is None and options.region is None:
-        yield Finding("section-needed", at, "nothing says in which AWS region the function is to be",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `region`: the AWS region of the function",
                       "add `region: eu-west-1`", on="key")  # fmt: skip
     if registry is not None and options.region not in (None, registry.ecr.region):
-        message = f"the function is to be in {options.region}, and Lambda pulls images only from its own region"
-        yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use the registry's")
+        message = f"deploy.lambda.region is {options.region}, and Lambda pulls images only from its own region"
+        yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use that of the registry")
 
 
 def _function(project: Project) -> FunctionSpec | None:
@@ -90,14 +90,14 @@ def _function(project: Project) -> FunctionSpec | None:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Deploying: it changes the account and nothing here but the record of it."""
+    """The stage `deploy`: changes the account, and of the project only the record of the release."""
     function = _function(project)
     if function is None:
         return
     zipped = function.package.zip is not None
     yield Stage(
         name="deploy",
-        description="Bring the Lambda function to what the spec says, and the new version to its callers",
+        description="Update the Lambda function and roll the new version out to clients",
         part=NAME,
         inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
         params=("deploy",),

@@ -1,4 +1,4 @@
-"""Rows of the test split as callers would send them: what the rehearsal of a rollout is called with."""
+"""Rows of the test split as clients would send them: the requests of a rehearsed rollout."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def rows(artifacts: Path) -> list[Mapping[str, Any]]:
         return []
     from pyarrow import parquet
 
-    found = parquet.read_table(split, columns=list(schema.inputs)).slice(0, _MOST).to_pylist()
-    return [{name: _plain(value) for name, value in row.items()} for row in found]
+    table = parquet.read_table(split, columns=list(schema.inputs)).slice(0, _MOST).to_pylist()
+    return [{name: _plain(value) for name, value in row.items()} for row in table]
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it: an image as base64 of its file, what is no number as null."""
+    """The value as JSON has it: an image as base64 of its file, NaN and infinity as null."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return None if isinstance(value, float) and not math.isfinite(value) else value

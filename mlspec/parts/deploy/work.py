@@ -1,4 +1,4 @@
-"""The stage `deploy`: the function as the spec wants it, a published version of it, and the callers sent there."""
+"""The stage `deploy`: updates the function, publishes a version of it, and rolls that out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
-    """Read what is there, change what differs, publish, roll out; complete `artifacts/release.json`."""
+    """Update the function, publish a version, roll it out, complete `artifacts/release.json`."""
     ship(job, current(spec_location(job).region))
 
 
@@ -73,19 +73,19 @@ def _published(deployment: Deployment, description: str) -> tuple[str, Alias | N
 def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        found = image_push.zipped(job.inputs, job)
-        if found is None:
-            raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
-        release_file.pushed(job.outputs, found[1], None)
-        return str(found[1].get("commit") or "")[:12], "", found[0]
+        zipped = image_push.zipped(job.inputs, job)
+        if zipped is None:
+            raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
+        release_file.pushed(job.outputs, zipped[1], None)
+        return str(zipped[1].get("commit") or "")[:12], "", zipped[0]
     record = release_file.read(job.inputs)
     if record is None or not record.get("image"):
-        raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
+        raise StageError("no release to deploy: nothing was pushed yet", help="mlspec apply --until push")
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
 def _keep_zip(desired: DesiredFunction) -> None:
-    """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
+    """Of a rehearsal, keep the zip for the version that runs it, as Lambda does."""
     if desired.target.kind == "local" and desired.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
 
@@ -93,18 +93,18 @@ def _keep_zip(desired: DesiredFunction) -> None:
 
 
 def _note(desired: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
-    """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
+    """Record what led to the version, once. After a kill between publishing and this, the next deployment does."""
     events = history(desired.target, desired.spec)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         record = (release_file.read(job.inputs) or {}).get("release") or {}
-        # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
+        # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
         config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
         whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
         events.add("published", number, release=whole, signature=packed or {})
 
 
 def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
-    """Keep what became of the version for the report, which decides nothing: it may be missing."""
+    """Record the rollout for the report. No decision depends on it: it may be missing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
@@ -115,13 +115,13 @@ def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
 def _tests(job: Job) -> Tests:
     examples = ((image_push.record(job.inputs) or {}).get("proof") or {}).get("examples")
     if not examples:
-        message = "nothing here says what the model is to answer: artifacts/image.json has no examples"
-        raise StageError(message, help="build and try it again: mlspec apply --force image")
+        message = "artifacts/image.json has no example predictions to verify against"
+        raise StageError(message, help="mlspec apply --force image")
     return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
 
 
 def _settled(desired: DesiredFunction, job: Job) -> str | None:
-    """Of a rehearsal, the containers that are needed now and no others; gives its address."""
+    """Of a rehearsal, run the containers that are needed now and no others; returns its address."""
     if desired.target.kind == "aws":
         return None
     from mlspec.shipping.rehearsal.rehearsed_traffic import settle

@@ -26,20 +26,20 @@ OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote_changes:push
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What Amazon ECR refuses on the day."""
+    """What Amazon ECR would refuse when the project is deployed."""
     registry = project.get(Registry)
     if registry is None:
         return
     ecr, at = registry.ecr, ("registry", "ecr")
     if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
-        message = f"the key is in {region}, and a repository in {ecr.region} needs one of its own region"
+        message = f"the KMS key is in {region}, and the repository in {ecr.region} needs one of its own region"
         yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
     yield from _shared(project)
 
 
 def _shared(project: Project) -> Iterator[Finding]:
-    """Settings that two environments give one repository. That they share it is well: an image is found by its digest,
-    and what a function runs has a tag with the function's name."""
+    """Settings that two environments give one repository. Sharing it is supported: an image is identified by its
+    digest, and what a function runs has a tag with the function's name."""
     ecr = ("registry", "ecr")
     for same in shared(project, (*ecr, "repository"), lambda values: [at(values, (*ecr, k)) for k in _PLACE]):
         one, other = (_settings(at(values, ecr)) for values in same.theirs)
@@ -69,7 +69,7 @@ def _on_lambda(project: Project) -> bool:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Pushing: it changes the registry and nothing here but the record of it. A zip is pushed nowhere."""
+    """The stage `push`: changes the registry, and of the project the record of the release. A zip is not pushed."""
     package = project.get(Package)
     if project.get(Registry) is None or package is None or package.zip is not None:
         return

@@ -29,7 +29,7 @@ def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     built = image_push.built(job.inputs)
     if built is None:
-        raise StageError("there is no image to push", help="build it: mlspec apply --until image")
+        raise StageError("no image to push: none was built yet", help="mlspec apply --until image")
     ecr = job.need(Registry).ecr
     with aws_errors(PUSH):
         location = located(target, ecr_location(ecr))
