@@ -8,9 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from mlspec.aws.action import lines
-from mlspec.aws.concurrency import ProvisionedConcurrencyProvider
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.concurrency import ProvisionedConcurrencyProvider, ReservedConcurrencyProvider
 from mlspec.errors import StageError
-from tests.aws.functions import OFFLINE, changes, function
+from tests.aws.functions import OFFLINE, changes, converge, function
 
 WHICH = {"FunctionName": "cola", "Qualifier": "live"}
 READ, PUT = "get_provisioned_concurrency_config", "put_provisioned_concurrency_config"
@@ -41,3 +42,13 @@ def test_provisioned_concurrency_is_set_waited_for_and_removed(tmp_path: Path) -
         stub.add_client_error(READ, "ProvisionedConcurrencyConfigNotFoundException", http_status_code=404)
         assert changes(provider, "cola", None) == []
         stub.assert_no_pending_responses()
+
+
+def test_reserved_concurrency_is_set_and_removed(target: AwsTarget, alias: str, tmp_path: Path) -> None:
+    provider = ReservedConcurrencyProvider(target)
+    desired = function(target, tmp_path, "{concurrency: {reserved: 3}}").spec.reserved()
+    assert provider.read("none") is None
+    assert converge(provider, "cola", desired) == ["+ lambda function cola reserved concurrency: 3"]
+    assert changes(provider, "cola", desired) == []
+    assert converge(provider, "cola", None) == ["- lambda function cola reserved concurrency: 3"]
+    assert changes(provider, "cola", None) == []

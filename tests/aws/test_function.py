@@ -13,7 +13,6 @@ from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.function import FunctionProvider
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_state import when_free
-from mlspec.aws.published_version import PublishedVersion
 from mlspec.docker.client import isolated
 from tests.aws.functions import OFFLINE, function
 
@@ -77,32 +76,6 @@ def test_what_failed_before_is_mended_by_a_change() -> None:
         stub.add_response("update_function_code", {}, {"FunctionName": "cola", "ImageUri": "x"})
         when_free(OFFLINE, "cola", lambda **given: client.update_function_code(ImageUri="x", **given))
         stub.assert_no_pending_responses()
-
-
-@pytest.mark.parametrize(
-    ("key", "one", "other"),
-    [
-        ("CodeSha256", "a", "b"),
-        ("Timeout", 3, 4),
-        ("MemorySize", 128, 256),
-        ("Role", "a", "b"),
-        ("Environment", {"Variables": {"A": "1"}}, None),
-        ("VpcConfig", {"SubnetIds": ["a"]}, None),
-        ("ImageConfigResponse", {"ImageConfig": {"Command": ["a"]}}, {"ImageConfig": {"Command": ["b"]}}),
-    ],
-)
-def test_versions_that_differ(key: str, one: Any, other: Any) -> None:
-    base = {"CodeSha256": "a", "Timeout": 3, "Description": "first"}
-    first, same, different = (
-        PublishedVersion.from_response(config).behaviour
-        for config in (
-            {**base, key: one},
-            {**base, key: one, "Description": "second", "RevisionId": "9"},
-            {**base, key: other},
-        )
-    )
-    assert first == same
-    assert first != different
 
 
 def test_docker_has_a_configuration_of_its_own(docker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
