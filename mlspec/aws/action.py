@@ -85,8 +85,15 @@ class Action:
     def rows(self) -> Iterator[dict[str, JsonValue]]:
         """One object for each difference, in the stable JSON shape of a plan."""
         for change in self.changes:
-            yield {"sign": change.sign, "resource": self.resource, "setting": change.field, "old": change.old,
-                   "new": change.new, "breaking": self.breaking, "held": self.held}  # fmt: skip
+            yield {
+                "sign": change.sign,
+                "resource": self.resource,
+                "setting": change.field,
+                "old": change.old,
+                "new": change.new,
+                "breaking": self.breaking,
+                "held": self.held,
+            }
 
 
 def unexpected(action: Action) -> AssertionError:

@@ -30,8 +30,13 @@ class Alias:
     def to_request(self, function: str) -> dict[str, JsonValue]:
         """Input of CreateAlias, and with a revision of UpdateAlias."""
         weights: dict[str, JsonValue] = {self.other: self.weight} if self.other else {}
-        return {"FunctionName": function, "Name": self.name, "FunctionVersion": self.version,
-                "Description": self.description, "RoutingConfig": {"AdditionalVersionWeights": weights}}  # fmt: skip
+        return {
+            "FunctionName": function,
+            "Name": self.name,
+            "FunctionVersion": self.version,
+            "Description": self.description,
+            "RoutingConfig": {"AdditionalVersionWeights": weights},
+        }
 
     @classmethod
     def from_response(cls, answer: Mapping[str, JsonValue]) -> Alias:

@@ -28,8 +28,12 @@ class LifecycleRule:
 
     def to_json(self) -> dict[str, JsonValue]:
         """The rule in ECR's form."""
-        return {"rulePriority": self.priority, "description": self.description, "selection": dict(self.selection),
-                "action": {"type": "expire"}}  # fmt: skip
+        return {
+            "rulePriority": self.priority,
+            "description": self.description,
+            "selection": dict(self.selection),
+            "action": {"type": "expire"},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,11 @@ class LifecyclePolicy:
     def parse(cls, text: str) -> LifecyclePolicy:
         """The policy in one of ECR's answers."""
         rules = json.loads(text).get("rules", [])
-        return cls(tuple(LifecycleRule(r.get("rulePriority", 0), r.get("description", ""), r.get("selection", {}))
-                         for r in rules))  # fmt: skip
+        return cls(
+            tuple(
+                LifecycleRule(r.get("rulePriority", 0), r.get("description", ""), r.get("selection", {})) for r in rules
+            )
+        )
 
     @property
     def purposes(self) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mlspec.errors import StageError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
 """The generated policies: each grants every action that its stage or command needs."""
@@ -27,17 +30,17 @@ _LOGIN: Final = "`aws sso login`, `aws configure`, or AWS_PROFILE for another pr
 _NOT_ALLOWED: Final = re.compile(r"not authorized to perform:? (?P<action>[\w-]+:\w+)(?:.*?on resource:? (?P<on>\S+))?")
 
 
-def code_of(error: Any) -> str:
+def code_of(error: ClientError) -> str:
     """The error code of a botocore ClientError: `ResourceNotFoundException`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def is_denied(error: Any) -> bool:
+def is_denied(error: ClientError) -> bool:
     """Whether a ClientError says that the credentials lack a right."""
     return code_of(error) in _DENIED or "not authorized to perform" in message_of(error)
 
 
-def message_of(error: Any) -> str:
+def message_of(error: ClientError) -> str:
     """What AWS says in a ClientError, on one line."""
     return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:500]
 

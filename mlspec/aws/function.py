@@ -77,8 +77,11 @@ class FunctionProvider:
         """Names alone: a value may be a secret. A variable that is not set here is left as it is there."""
         values, there = self.deployed.variables, current.variables
         added = [FieldChange("+", f"variable {name}") for name in values if name not in there]
-        other = [FieldChange("~", f"variable {name}") for name, value in values.items()
-                 if name in there and value is not None and value != there[name]]  # fmt: skip
+        other = [
+            FieldChange("~", f"variable {name}")
+            for name, value in values.items()
+            if name in there and value is not None and value != there[name]
+        ]
         gone = [FieldChange("-", f"variable {name}") for name in there if name not in values]
         return (*added, *other, *gone)
 

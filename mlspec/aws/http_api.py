@@ -73,8 +73,13 @@ class HttpApiProvider:
                 "AuthorizationType": desired.route.auth,
             }
             return [create("http-api", desired.name, desired.route.auth, arguments)]
-        return [*_integration(desired, current), *_route(desired, current), *_stage(desired, current),
-                *self._permission(desired, current), *_cors(desired, current)]  # fmt: skip
+        return [
+            *_integration(desired, current),
+            *_route(desired, current),
+            *_stage(desired, current),
+            *self._permission(desired, current),
+            *_cors(desired, current),
+        ]
 
     def _permission(self, desired: HttpApi, current: HttpApi) -> list[Action]:
         """API Gateway may invoke the alias, for this API alone."""
@@ -180,8 +185,11 @@ def _route(desired: HttpApi, current: HttpApi) -> list[Action]:
 def _stage(desired: HttpApi, current: HttpApi) -> list[Action]:
     if current.stage:
         return []
-    return [Action("http-api", desired.name, "create-stage", (FieldChange("+", "stage", new=_DEFAULT),),
-                   {"ApiId": current.id})]  # fmt: skip
+    return [
+        Action(
+            "http-api", desired.name, "create-stage", (FieldChange("+", "stage", new=_DEFAULT),), {"ApiId": current.id}
+        )
+    ]
 
 
 def _cors(desired: HttpApi, current: HttpApi) -> list[Action]:

@@ -46,11 +46,17 @@ class ImageTagProvider:
             return []
         there, prefix = current.digests if current else {}, _prefix(desired.repository, self.function)
         tags = {prefix + version: digest for version, digest in desired.digests.items()}
-        added = [create("image-tag", tag, digest, _arguments(desired.repository, digest))
-                 for tag, digest in tags.items() if tag not in there and digest]  # fmt: skip
+        added = [
+            create("image-tag", tag, digest, _arguments(desired.repository, digest))
+            for tag, digest in tags.items()
+            if tag not in there and digest
+        ]
         own = [tag for tag in there if re.fullmatch(re.escape(prefix) + "[0-9]+", tag)] if self.release else []
-        gone = [delete("image-tag", tag, there[tag], {"repositoryName": desired.repository})
-                for tag in own if tag not in tags]  # fmt: skip
+        gone = [
+            delete("image-tag", tag, there[tag], {"repositoryName": desired.repository})
+            for tag in own
+            if tag not in tags
+        ]
         return [*added, *gone]
 
     def apply(self, action: Action) -> None:

@@ -68,17 +68,25 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
 def destroy(spec: FunctionSpec) -> PolicyDocument:
     """Read and remove what `deploy` and `push` created. These rights are not needed day by day."""
     reads = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
-    role = ("DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "ListAttachedRolePolicies",
-            "ListRolePolicies")  # fmt: skip
+    role = (
+        "DeleteRole",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "GetRole",
+        "ListAttachedRolePolicies",
+        "ListRolePolicies",
+    )
     images = ("DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
     repository = [] if spec.package.zip else [repository_rights("Repository", spec.location, spec.repository, images)]
-    return PolicyDocument((
-        _on_function("Function", spec, reads),
-        *_own_role("Role", spec, role),
-        *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
-        *_api(spec, "DELETE"),
-        *repository,
-    ))  # fmt: skip
+    return PolicyDocument(
+        (
+            _on_function("Function", spec, reads),
+            *_own_role("Role", spec, role),
+            *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
+            *_api(spec, "DELETE"),
+            *repository,
+        )
+    )
 
 
 def role_admin(spec: FunctionSpec) -> PolicyDocument:

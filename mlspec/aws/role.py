@@ -79,8 +79,12 @@ class RoleProvider:
         if current is None:
             return [create("role", desired.name, list(desired.rights.actions), {**desired.to_request(), **rights})]
         self._check_owner(desired, current)
-        return [*_boundary(desired, current), *_tags(desired, current), *_trust(desired, current),
-                *_inline(desired, current, rights)]  # fmt: skip
+        return [
+            *_boundary(desired, current),
+            *_tags(desired, current),
+            *_trust(desired, current),
+            *_inline(desired, current, rights),
+        ]
 
     def _check_owner(self, desired: Role, current: Role) -> None:
         command = f"aws iam tag-role --role-name {desired.name} --tags Key={{}},Value={{}}"

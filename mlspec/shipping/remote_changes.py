@@ -26,8 +26,11 @@ def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[A
         location = located(target, ecr_location(ecr))
         built = image_push.built(artifacts)
         name = repository_name(target, ecr.repository)
-        return [*image_push.repository_actions(target, location, spec),
-                *image_push.push_actions(target, name, built), *_release_file(artifacts, built)]  # fmt: skip
+        return [
+            *image_push.repository_actions(target, location, spec),
+            *image_push.push_actions(target, name, built),
+            *_release_file(artifacts, built),
+        ]
 
 
 def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[Action]:

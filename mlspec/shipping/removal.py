@@ -32,8 +32,13 @@ class Removal:
 
 def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
     """All that exists, in the order in which it can be removed; after an interrupted removal, what is left of it."""
-    return [*_function(desired), *_api(desired), *_role(desired), *_log_groups(desired),
-            *_repository(desired, images=images)]  # fmt: skip
+    return [
+        *_function(desired),
+        *_api(desired),
+        *_role(desired),
+        *_log_groups(desired),
+        *_repository(desired, images=images),
+    ]
 
 
 def carry_out(desired: DesiredFunction, removals: Iterable[Removal], say: Callable[[str], object]) -> None:
