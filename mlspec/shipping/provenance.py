@@ -11,7 +11,7 @@ from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.function_resource import Function
 from mlspec.aws.published_version import VersionProvider
 from mlspec.errors import StageError
-from mlspec.records.release import from_labels
+from mlspec.records.image_labels import from_labels
 from mlspec.shipping import image_push
 from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.versions import VersionState
@@ -90,5 +90,5 @@ def _labelled(desired: DesiredFunction, digest: str) -> dict[str, Any]:
         labels = image_push.registry_of(desired.target, desired.spec.location).labels(desired.spec.repository, digest)
     except StageError:
         return {}
-    record, _ = from_labels(labels)
-    return record.as_json() if record else {}
+    provenance, _ = from_labels(labels)
+    return provenance.to_json() if provenance else {}

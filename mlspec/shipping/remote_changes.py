@@ -11,6 +11,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, desired_function, spec_location
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.error_messages import DEPLOY, PUSH, aws_errors
+from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
@@ -41,7 +42,7 @@ def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list
         plan = Deployment(desired).plan()
         if any(action.held for action in plan.roll_out):
             return [*plan.actions, *_endpoint(target)]
-        signature = image_push.bundled(artifacts) or image_push.signature(artifacts)
+        signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
         breaking = breaking_changes.notice(desired, plan.live, signature)
         shown = [Action("signature", desired.name, "none", (FieldChange("~"),), breaking=text) for text in breaking]
         return [*plan.actions, *shown, *_endpoint(target)]
@@ -67,8 +68,8 @@ def _endpoint(target: AwsTarget) -> list[Action]:
 
 def _release_file(artifacts: Path, built: image_push.Built | None) -> list[Action]:
     """Another machine may have pushed the image: then only the record of it is missing here."""
-    image = (release_file.read(artifacts) or {}).get("image") or {}
-    if built is None or image.get("tag") == built.tag:
+    release = release_file.read(artifacts)
+    if built is None or (release and release.image and release.image.tag == built.tag):
         return []
     return [replace(create("release-file", "artifacts/release.json", built.tag, {}), operation="write")]
 

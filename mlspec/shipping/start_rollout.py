@@ -145,8 +145,8 @@ def instruments(published: Published) -> TrafficMetrics:
 
 def _labels(job: Job) -> list[str]:
     """The labels that the model predicts; none for a number."""
-    answer = image_push.signature(job.inputs) or {}
-    return list(answer.get("output", {}).get("labels", ()))
+    signature = image_push.signature(job.inputs)
+    return list(signature.labels) if signature else []
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.aws.aws_target import AwsTarget, Kind
-from mlspec.records.release import address, beginning
+from mlspec.records.git_commit import first_commit_address, folder_address
 
 VARIABLE: Final = "MLSPEC_TARGET"
 """The environment variable that the choice is handed on in."""
@@ -27,5 +27,5 @@ def current(region: str) -> AwsTarget:
 
         return here().target(region)
     root = Path(os.environ.get(ROOT) or ".")
-    first = beginning(root)
-    return AwsTarget("aws", region, source=address(root) or first, beginning=first)
+    first = first_commit_address(root)
+    return AwsTarget("aws", region, source=folder_address(root) or first, beginning=first)

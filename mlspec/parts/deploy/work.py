@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
@@ -15,8 +13,13 @@ from mlspec.aws.ownership import unidentified
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import sample_requests
-from mlspec.parts.export.lineage import config_digest
 from mlspec.parts.package.prediction_difference import TOLERANCE, difference
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.lineage import config_digest
+from mlspec.records.packaged import find_packaged
+from mlspec.records.record_file import json_object
+from mlspec.records.release import DeployedFunction
 from mlspec.sections.package import Package
 from mlspec.shipping import breaking_changes, image_push, release_file
 from mlspec.shipping.deployment import Deployment
@@ -76,12 +79,13 @@ def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
         zipped = image_push.zipped(job.inputs, job)
         if zipped is None:
             raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
-        release_file.pushed(job.outputs, zipped[1], None)
-        return str(zipped[1].get("commit") or "")[:12], "", zipped[0]
-    record = release_file.read(job.inputs)
-    if record is None or not record.get("image"):
+        archive, provenance = zipped
+        release_file.pushed(job.outputs, provenance, None)
+        return (provenance.commit or "")[:12], "", archive
+    release = release_file.read(job.inputs)
+    if release is None or release.image is None:
         raise StageError("no release to deploy: nothing was pushed yet", help="mlspec apply --until push")
-    return record["image"].get("tag", ""), record["image"]["digest"], None
+    return release.image.tag, release.image.digest, None
 
 
 def _keep_zip(desired: DesiredFunction) -> None:
@@ -92,15 +96,17 @@ def _keep_zip(desired: DesiredFunction) -> None:
         here().keep(desired.archive.path, desired.archive.sha256)
 
 
-def _note(desired: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
+def _note(desired: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
     """Record what led to the version, once. After a kill between publishing and this, the next deployment does."""
     events = history(desired.target, desired.spec)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
-        record = (release_file.read(job.inputs) or {}).get("release") or {}
+        release = release_file.read(job.inputs)
+        provenance = release.release if release else BundleProvenance()
         # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
-        config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
-        whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
-        events.add("published", number, release=whole, signature=packed or {})
+        deploy = json_object({"deploy": job.config.get("deploy")})
+        config = {**provenance.config, **deploy} if provenance.config else None
+        whole = {**provenance.to_json(), "image": code, "spec": config_digest(job.config), "config": config}
+        events.add("published", number, release=whole, signature=packed.to_json() if packed else {})
 
 
 def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
@@ -113,11 +119,12 @@ def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
 
 
 def _tests(job: Job) -> Tests:
-    examples = ((image_push.record(job.inputs) or {}).get("proof") or {}).get("examples")
-    if not examples:
+    packaged = find_packaged(job.inputs)
+    if packaged is None or not packaged.proof.examples:
         message = "artifacts/image.json has no example predictions to verify against"
         raise StageError(message, help="mlspec apply --force image")
-    return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
+    examples = packaged.proof.examples
+    return Tests([each.row for each in examples], [each.answer for each in examples], difference, TOLERANCE)
 
 
 def _settled(desired: DesiredFunction, job: Job) -> str | None:
@@ -130,9 +137,9 @@ def _settled(desired: DesiredFunction, job: Job) -> str | None:
     return settle(desired.target.region, desired.name, desired.alias, example)
 
 
-def _function(deployment: Deployment, now: Alias, address: str | None) -> dict[str, str | None]:
+def _function(deployment: Deployment, now: Alias, address: str | None) -> DeployedFunction:
     url = address or deployment.url()
-    return {"name": deployment.desired.name, "version": now.version, "alias": now.name, "url": url}
+    return DeployedFunction(name=deployment.desired.name, version=now.version, alias=now.name, url=url)
 
 
 def _say(line: str) -> None:
