@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlspec.apply.target import aim, rehearsing
 from mlspec.errors import StageError, UsageError
@@ -74,7 +74,8 @@ def standing(release: VersionState) -> str:
     return f"{release.percent:g} %" if release.state == "canary" else release.state
 
 
-def numbers(metrics: Mapping[str, Any], most: int = 2) -> str:
+def numbers(metrics: object, most: int = 2) -> str:
     """The first metrics as `accuracy 0.975`."""
-    known = [(name, value) for name, value in metrics.items() if isinstance(value, int | float)]
+    items = metrics.items() if isinstance(metrics, Mapping) else ()
+    known = [(name, value) for name, value in items if isinstance(value, int | float)]
     return ", ".join(f"{name} {value:.3g}" for name, value in known[:most])

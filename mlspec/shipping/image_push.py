@@ -128,12 +128,12 @@ def digest_of(target: AwsTarget, name: str, tag: str) -> str:
     from botocore.exceptions import ClientError
 
     try:
-        found = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+        answer = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
     except ClientError as error:
         if code_of(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return ""
         raise
-    return str(found["imageDetails"][0]["imageDigest"])
+    return str(answer["imageDetails"][0]["imageDigest"])
 
 
 def is_it(there: Manifest, built: Built) -> bool:
@@ -166,20 +166,22 @@ def push(target: AwsTarget, location: AwsLocation, name: str, built: Built, scra
     )
 
 
-def _unchanged(found: Mapping[str, Any], built: Built) -> None:
+def _unchanged(answer: Mapping[str, Any], built: Built) -> None:
     """What is pushed is what was proved."""
-    kind = f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}"
+    kind = f"{answer.get('Os', 'linux')}/{answer.get('Architecture', '')}"
     if kind != built.platform:
         message = f"the image is for {kind}, and package.docker.platform is {built.platform}"
         raise StageError(message, help="build it again: mlspec apply --force image")
 
 
 def _read_back(registry: RegistryClient, name: str, built: Built) -> Manifest:
-    found = registry.manifest(name, built.tag)
-    if found is None or not is_it(found, built):
+    answer = registry.manifest(name, built.tag)
+    if answer is None or not is_it(answer, built):
         message = f"{registry.host} does not hold what was pushed as {name}:{built.tag}"
-        raise StageError(message, help="somebody else pushes there too? Try again: mlspec apply --force push")
-    return found
+        raise StageError(
+            message, help="another process may have pushed the same tag; push again: mlspec apply --force push"
+        )
+    return answer
 
 
 def _make_known(target: AwsTarget, name: str, tag: str, image: Manifest) -> None:

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
@@ -24,8 +25,8 @@ from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
 from mlspec.stage_result import warn
 
-Row = Mapping[str, Any]
-Apart = Callable[[Row, Any], float]
+Row = Mapping[str, JsonValue]
+Apart = Callable[[Row, Row], float]
 """The bundle's answer and the version's to how far they lie apart."""
 
 

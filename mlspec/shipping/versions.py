@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
@@ -30,7 +32,7 @@ class VersionState:
     """Its share of the traffic."""
     tag: str
     """The tag of its image: commit, bundle and content."""
-    release: Mapping[str, Any] = field(default_factory=dict)
+    release: Mapping[str, JsonValue] = field(default_factory=dict)
     events: Sequence[ReleaseEvent] = ()
 
 

@@ -12,7 +12,7 @@ from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import desired_function
 from mlspec.shipping import remote_changes
-from mlspec.shipping.provenance import origin
+from mlspec.shipping.provenance import version_provenance
 from mlspec.shipping.versions import version_list
 from tests.shipping.cloud import Run, Shipped, spec
 
@@ -65,8 +65,8 @@ def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Ship
     assert [event["kind"] for event in found["events"]] == ["published", "promoted"]
     code, _, err = mlspec(three, "why", "9")
     assert code == 2
-    assert "there is no version 9" in err
-    assert "there are 3, 2, 1" in err
+    assert "version not found: 9" in err
+    assert "available: 3, 2, 1" in err
 
 
 def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) -> None:
@@ -94,7 +94,7 @@ def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: 
     asked = desired_function(three.target, three.job(), "")
     release = version_list(asked.target, asked.spec).find("2")
     assert release is not None
-    found = origin(asked, release)
+    found = version_provenance(asked, release).to_json()
     assert found["bundle"].startswith(b"two".hex())
     assert found["commit"] == "a" * 40
     assert found["image"].startswith("sha256:")

@@ -33,7 +33,7 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     published.
     """
     from mlspec.cli.deployed import seen, shipped
-    from mlspec.shipping.provenance import differences, origin
+    from mlspec.shipping.provenance import differences, version_provenance
     from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
@@ -43,8 +43,9 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
         found = version_list(asked.target, asked.spec)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None
-        known = origin(asked, release)
-        changes = differences(known, origin(asked, other)) if other else None
+        provenance = version_provenance(asked, release)
+        changes = differences(provenance, version_provenance(asked, other)) if other else None
+    known = provenance.to_json()
     if as_json:
         events = [event.as_json() for event in release.events]
         document = {"version": release.version, "state": release.state, **known, "events": events}
@@ -63,8 +64,8 @@ def _chosen(found: VersionList, number: str) -> VersionState:
     release = found.find(number)
     if release is None:
         known = ", ".join(r.version for r in found.releases[:10])
-        message = f"there is no version {number}" if number else "nothing was released yet"
-        raise UsageError(message, help=f"there are {known}" if known else "mlspec apply")
+        message = f"version not found: {number}" if number else "nothing was released yet"
+        raise UsageError(message, help=f"available: {known}" if known else "mlspec apply")
     return release
 
 

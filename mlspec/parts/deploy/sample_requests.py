@@ -6,14 +6,16 @@ import base64
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from pydantic import JsonValue
 
 from mlspec.records.schema import Schema
 
 _MOST: Final = 500
 
 
-def rows(artifacts: Path) -> list[Mapping[str, Any]]:
+def rows(artifacts: Path) -> list[Mapping[str, JsonValue]]:
     """Up to 500 rows, inputs only; none where the split is not here."""
     split, schema = artifacts / "data" / "test.parquet", Schema.find(artifacts)
     if not split.is_file() or schema is None:
@@ -24,7 +26,7 @@ def rows(artifacts: Path) -> list[Mapping[str, Any]]:
     return [{name: _plain(value) for name, value in row.items()} for row in table]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: JsonValue | bytes) -> JsonValue:
     """The value as JSON has it: an image as base64 of its file, NaN and infinity as null."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")

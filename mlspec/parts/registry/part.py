@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -55,7 +55,7 @@ def _shared(project: Project) -> Iterator[Finding]:
             yield Finding("shared-repository", ("environments", same.environment), message, help, on="key")
 
 
-def _settings(given: object) -> dict[str, Any]:
+def _settings(given: object) -> dict[str, object]:
     """Settings of a repository with their defaults; none where they are not valid."""
     try:
         return Ecr.model_validate(given).model_dump(mode="json")
