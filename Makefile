@@ -8,12 +8,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 
 help:
 	@echo "make demo   install, then build and run the digits project in a temporary folder"
 	@echo "make test   install what the tests need, then run them all; ARGS='-m \"not slow\"' goes to pytest"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   the documentation as a site, in site/"
 	@echo "make bench  the measurements in benchmarks/"
 	@echo "make clean  remove $(VENV)"
 
@@ -30,6 +31,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "The site:  $(CURDIR)/site/index.html"
+
 bench: $(VENV)/.test $(VENV)/.bench
 	PATH="$(BIN):$$PATH" $(BIN)/python -m benchmarks
 
@@ -38,8 +43,9 @@ clean:
 
 $(VENV)/.demo: EXTRA = train
 $(VENV)/.test: EXTRA = test
+$(VENV)/.docs: EXTRA = docs
 $(VENV)/.bench: EXTRA = bench
-$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.docs $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing mlspec[$(EXTRA)] into $(VENV) ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRA)]"
 	@touch $@

@@ -1,6 +1,6 @@
-"""mlspec turns one mlproject.yaml into the native files of every tool in a machine-learning pipeline, and runs it.
+"""mlspec generates the native files of every tool in a machine-learning pipeline from one mlproject.yaml, and runs it.
 
-The data flow; each step produces a new frozen type (docs/architecture.md has the details)::
+The data flow, with a frozen type at each step (docs/architecture/00-overview.md has the details)::
 
     text -read-> Document -check-> Project -plan-> Plan -render-> files -compare-> ChangeSet -write-> disk
     Plan.stages -schedule-> engine -> Outcomes -> report

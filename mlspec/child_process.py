@@ -1,6 +1,6 @@
-"""A command in a process of its own, its output in a log file that is followed while it grows.
+"""Runs a command in a child process and follows its log file.
 
-The log is the process's own stdout, not a pipe: it goes on being written even when we are killed.
+The log is the stdout of the process, not a pipe: the process can write to it even if this one is killed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from mlspec.parent_death import die_with_parent
 
 _POLL = 0.1
 GRACE = 10.0
-"""Seconds that an interrupted process has to end by itself, and again after it was asked to."""
+"""Seconds that an interrupted process has to exit by itself, and again after SIGTERM."""
 
 GRACE_ASKED = 1.0
-"""Seconds after which one that runs itself is asked all the same: only a terminal's Ctrl-C reaches it too. It bears to
-be asked twice, and whoever cancels a job waits no ten seconds."""
+"""The same before SIGTERM for a stage program, which handles a second signal: only the Ctrl-C of a terminal reaches it
+too, and who cancels a job does not want to wait ten seconds."""
 
 GRACE_OUTSIDE = 60.0
-"""Seconds for one that changes the world outside: to give callers back takes several calls over a network."""
+"""The same after SIGTERM for a stage with external effects: a rollback takes several requests over a network."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: to us alone, where a Ctrl-C reaches every process of the terminal."""
+    """SIGTERM was received: by this process alone, while a Ctrl-C reaches every process of the terminal."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment for a child: `mlspec` is found as it was installed here, and lines come as they are written."""
+    """The environment for a child process: with this installation's `mlspec` on PATH, and unbuffered output."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **(extra or {})}
 
@@ -40,10 +40,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def follow(
     command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None], *, runs_itself: bool = False
 ) -> int:
-    """Run `command` in `folder` to its end; gives its exit code. `watch` gets each line, and `""` while it is quiet.
+    """Run `command` in `folder` and return its exit code. `watch` receives each line, and `""` while there is none.
 
-    On KeyboardInterrupt the process and all below it are ended before it goes on up. `runs_itself` says that the
-    command is the stage's own program, and not one that waits for it.
+    On KeyboardInterrupt the process and its descendants are stopped before it is raised again. `runs_itself`: the
+    command is the stage program, not one that waits for it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
@@ -64,7 +64,7 @@ def follow(
                 _wait(process, _POLL)
         except KeyboardInterrupt as interrupt:
             end(process, at_once=isinstance(interrupt, Terminated), runs_itself=runs_itself)
-            for line in lines.new(rest=True):  # how it ended
+            for line in lines.new(rest=True):  # its last output
                 watch(line)
             raise
         for line in lines.new(rest=True):
@@ -73,10 +73,10 @@ def follow(
 
 
 def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself: bool = False) -> None:
-    """End `process` and all below it: wait, unless `at_once`; then ask; then insist.
+    """Stop `process` and its descendants: wait, unless `at_once`; then SIGTERM; then SIGKILL.
 
-    DVC only waits for its command, so those below are asked: the stage program saves what it has and goes. A program
-    that runs itself is asked first: what it has begun in the world outside, it brings back.
+    DVC only waits for its command, so the descendants receive SIGTERM: the stage program saves its state and exits. A
+    stage program that runs directly receives it first, to roll back its external effects.
     """
     import psutil
 
@@ -111,7 +111,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 class _LogLines:
-    """The whole lines that a growing file has gained since the last look."""
+    """The complete lines that were appended to a file since the last call."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -119,7 +119,7 @@ class _LogLines:
 
     def new(self, *, rest: bool = False) -> list[str]:
         data = self._part + self._file.read()
-        # A progress bar goes back to the start of its line instead of ending it.
+        # A progress bar returns to the start of its line.
         *lines, self._part = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         if rest and self._part:
             lines.append(self._part)
@@ -128,7 +128,7 @@ class _LogLines:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines of a log, without reading more than its end."""
+    """The last lines of a log; reads only its end."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Every failure mlspec raises on purpose, with the exit code it ends in. Only `cli/` catches these and exits."""
+"""The errors that mlspec raises on purpose, with their exit codes. Only `cli/` catches them and exits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 EXIT_OK = 0
 EXIT_SPEC = 1
 EXIT_USAGE = 2
-EXIT_CONFLICT = 3  # with files edited by hand, with another mlspec at work, or of a saved plan with what is there now
+EXIT_CONFLICT = 3  # manually edited files, another running mlspec, or a saved plan that is out of date
 EXIT_STAGE = 4
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
 class MlspecError(Exception):
-    """A failure with a message for a person: what happened, and in `help` what to do next."""
+    """An error with a message for the user: what is wrong, and in `help` the next step."""
 
     exit_code: ClassVar[int] = EXIT_SPEC
 
@@ -34,7 +34,7 @@ _OF_THE_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.E
 
 
 def of_the_machine(error: BaseException) -> MlspecError | None:
-    """A full disk, a quota or a missing permission as a failure with its help; None for any other exception."""
+    """A full disk, an exceeded quota or a missing permission as an MlspecError; None for other exceptions."""
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
     where = f"{error.filename}: " if error.filename else ""
@@ -43,7 +43,7 @@ def of_the_machine(error: BaseException) -> MlspecError | None:
 
 
 class SpecError(MlspecError):
-    """The spec is wrong; every fault found is in `diagnostics`, in file order."""
+    """The spec has errors; `diagnostics` has all of them, in file order."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -52,13 +52,13 @@ class SpecError(MlspecError):
 
 
 class UsageError(MlspecError):
-    """The command line asks for something that does not exist or does not fit together."""
+    """An argument or option names something that does not exist, or options contradict each other."""
 
     exit_code = EXIT_USAGE
 
 
 class ConflictError(MlspecError):
-    """A generated file was edited by hand, a file of the user's stands in its place, or a saved plan is out of date."""
+    """A generated file was edited manually, its path has a file of the user, or a saved plan is out of date."""
 
     exit_code = EXIT_CONFLICT
 
@@ -68,6 +68,6 @@ class ConflictError(MlspecError):
 
 
 class StageError(MlspecError):
-    """A stage cannot do its work, for a reason the user can mend: bad rows, a missed gate, a missing engine."""
+    """A stage failed for a reason that the user can fix: invalid rows, a failed gate, a missing tool."""
 
     exit_code = EXIT_STAGE

@@ -1,4 +1,4 @@
-"""Explanations of the diagnostic codes: one Markdown file each, in `mlspec/explanations/` or in a part's own folder."""
+"""The explanation of every diagnostic code: a Markdown file in `mlspec/explanations/` or `explain/` of a part."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which files of a folder are opened, by whatever process, by Linux's inotify (`man 7 inotify`).
+"""Reports which files of a folder any process opens, with Linux's inotify (`man 7 inotify`).
 
-A program without dependencies that `mlspec/watch.py` starts: in a thread of the stage's process, a library that holds
-Python's lock would let the kernel's queue overflow, and a stage may fork. It answers on stdout, in lines of JSON.
+A program without dependencies that `mlspec/watch.py` starts. In a thread of the stage's process, a library that holds
+the GIL would let the kernel's queue overflow, and a stage may fork. It answers on stdout, in lines of JSON.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _EVENTS = _MODIFY | _CLOSE_WRITE | _CLOSE_NOWRITE | _OPEN | _MOVED_TO | _CREATE
 _HEAD = struct.Struct("iIII")
 
 MOST = 20_000
-"""Folders that are watched at most: a link may lead to a whole disk."""
+"""Limit of watched folders: a link may lead to a whole disk."""
 _TOP = frozenset({"artifacts", "conf", "multirun", "wandb"})
 _NAMES = frozenset({"site-packages", "dist-packages", "node_modules"})
 
 
 def places(root: str) -> Iterator[tuple[str, bool]]:
-    """Folders to watch, relative with a slash at the end, and links to files: those are opened in another folder."""
+    """Folders to watch, as relative paths with a trailing slash, and links to files in other folders."""
     left = [""]
     known: set[tuple[int, int]] = set()
     while left:
@@ -53,12 +53,12 @@ def places(root: str) -> Iterator[tuple[str, bool]]:
 
 
 def _around(link: str) -> bool:
-    """Whether a link leads to a folder that it lies in itself."""
+    """Whether a link leads to a folder that contains it."""
     return f"{os.path.realpath(os.path.dirname(link))}/".startswith(f"{os.path.realpath(link).rstrip('/')}/")
 
 
 class Watches:
-    """inotify's watches on a folder, and what they report."""
+    """The inotify watches of a folder and its subfolders, and their events."""
 
     def __init__(self, root: str) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -68,23 +68,23 @@ class Watches:
             raise OSError(ctypes.get_errno(), "inotify_init1")
         self.read: set[str] = set()
         self.listed: set[str] = set()
-        self._made: set[str] = set()
+        self._created: set[str] = set()
         self._modified: set[str] = set()
         self._open: dict[str, int] = {}
         self.blind = self._watch(root, list(places(root)))
 
-    def _watch(self, root: str, found: list[tuple[str, bool]]) -> str:
-        """Why not everything is watched; `""` where it is."""
-        for path, _ in found[:MOST]:
+    def _watch(self, root: str, paths: list[tuple[str, bool]]) -> str:
+        """Add the watches. Returns why some are missing, or `""`."""
+        for path, _ in paths[:MOST]:
             number = self._libc.inotify_add_watch(self.fd, os.fsencode(os.path.join(root, path)), _EVENTS)
             if number >= 0:
                 self._names.setdefault(number, set()).add(path)
             elif ctypes.get_errno() == 28:  # ENOSPC
                 return "the limit fs.inotify.max_user_watches is reached"
-        return f"it has more than {MOST} folders" if len(found) > MOST else ""
+        return f"it has more than {MOST} folders" if len(paths) > MOST else ""
 
     def take(self) -> None:
-        """Take in what the kernel has reported so far."""
+        """Process the events that the kernel has reported so far."""
         while True:
             try:
                 raw = os.read(self.fd, 1 << 16)
@@ -101,7 +101,7 @@ class Watches:
                     self.blind = "more files were opened at once than inotify can report"
 
     def _event(self, path: str, mask: int) -> None:
-        """Record one event. A file that the stage made itself does not count as an input, unless it was read before."""
+        """Record one event. A file that was created during the stage is not an input, unless it was read before."""
         if mask & _FOLDER or not path or path.endswith("/"):
             if mask & _OPEN:
                 self.listed.add(path.rstrip("/"))
@@ -111,27 +111,27 @@ class Watches:
         if mask & (_CLOSE_NOWRITE | _CLOSE_WRITE):
             self._open[path] = self._open.get(path, 0) - 1
         if mask & (_CREATE | _MOVED_TO):
-            self._made.add(path)
+            self._created.add(path)
         if mask & _MODIFY:
             self._modified.add(path)
-        changed = path in self._made or (mask & _CLOSE_WRITE and path in self._modified)
+        changed = path in self._created or (mask & _CLOSE_WRITE and path in self._modified)
         if mask & (_CLOSE_NOWRITE | _CLOSE_WRITE) and not changed:
             self.read.add(path)
 
     def forget(self) -> None:
-        """Leave out what the kernel has reported since the last call of `take`."""
+        """Discard the events since the last call of `take`."""
         read, listed = set(self.read), set(self.listed)
         self.take()
         self.read, self.listed = read, listed
 
     def still_open(self) -> set[str]:
-        """Files that are mapped into memory stay open until their process ends."""
-        return {p for p, count in self._open.items() if count > 0} - self._made - self._modified
+        """Files that are still open: memory maps stay open until their process exits."""
+        return {p for p, count in self._open.items() if count > 0} - self._created - self._modified
 
 
 def main(root: str) -> None:
-    """Serve one stage: `p` and `r` on stdin pause and resume, its end ends the watch."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the stage ends the watch
+    """Watch for one stage: `p` and `r` on stdin pause and resume, any other input or EOF stops."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the stage stops the watch
     watches = Watches(root)
     watches.forget()
     _answer({"blind": watches.blind})
@@ -143,10 +143,10 @@ def main(root: str) -> None:
         ready = {fd for fd, _ in poll.poll()}
         (watches.forget if paused else watches.take)()
         if 0 in ready:
-            asked = os.read(0, 1)
-            if asked not in (b"p", b"r"):
+            command = os.read(0, 1)
+            if command not in (b"p", b"r"):
                 break
-            paused = asked == b"p"
+            paused = command == b"p"
             _answer({})
     opened = sorted(watches.read | watches.still_open())
     _answer({"native": opened, "folders": sorted(watches.listed), "blind": watches.blind})

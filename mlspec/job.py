@@ -1,7 +1,7 @@
-"""What a stage's body (`parts/*/work.py`) is given: the composed configuration and the folders to read and write.
+"""The input of a stage's body (`parts/*/work.py`): the composed configuration and the folders to read and write.
 
-A body is `def main(job: Job) -> float | None`; the number, where there is one, is what a sweep optimises. It may raise
-`StageError` for what the user can mend; everything it prints goes to the stage's log.
+A body is `def main(job: Job) -> float | None`; a returned number is the objective of a sweep. It may raise `StageError`
+for errors that the user can fix; its output goes to the stage's log.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ class Job:
     """One run of one stage program."""
 
     root: Path
-    """The project's folder, absolute."""
+    """The project folder, absolute."""
     inputs: Path
     """`artifacts/` to read from, absolute."""
     outputs: Path
-    """`artifacts/` to write to: the same folder, or in a sweep a folder of this job's own."""
+    """`artifacts/` to write to: the same folder, or in a sweep a separate folder of this job."""
     config: Mapping[str, object]
     """The composed Hydra configuration as plain data: the spec's sections after overrides."""
     sections: Mapping[str, BaseModel]
-    """The same, validated: a wrong override has been refused before the body runs."""
+    """The same, validated: an invalid override is rejected before the body runs."""
 
     def get(self, section: type[S]) -> S | None:
-        """The section of that model, or None where the spec does not name it."""
+        """The section of that model, or None if the spec does not have it."""
         return next((s for s in self.sections.values() if isinstance(s, section)), None)
 
     def need(self, section: type[S]) -> S:
-        """The section of that model; KeyError where the spec does not name it."""
-        found = self.get(section)
-        if found is None:
+        """The section of that model. Raises KeyError if the spec does not have it."""
+        value = self.get(section)
+        if value is None:
             raise KeyError(section.__name__)
-        return found
+        return value
 
     @property
     def scratch(self) -> Path:
-        """A folder for half-done work that survives a kill; git and DVC ignore it."""
+        """A folder for unfinished work that survives a kill; ignored by git and DVC."""
         folder = self.root / ".mlspec" / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -62,10 +62,10 @@ class Job:
 
 @contextmanager
 def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
-    """Run the user's own code: what it raises becomes a StageError that shows the user's frames, and only those.
+    """Run the user's code: its exceptions become a StageError with the frames of the user's files only.
 
-    What mlspec itself raises stays as it is, also where a library raised it that mlspec called. What a library raises
-    that works for the user's object `who`, without a line of the user's, is named as the library's.
+    Exceptions of mlspec are not changed, nor those of libraries that mlspec called. An exception of a library that
+    works on the user's object `who`, without a frame in the user's files, is reported with the name of the library.
     """
     try:
         yield
@@ -76,36 +76,36 @@ def user_code(root: Path, what: str, who: str = "") -> Iterator[None]:
         message = f"{what} raised {type(error).__name__}: {error}".rstrip(": ")
         if frames:
             places = [shown_frame(frame, root) for frame in frames]
-            raise StageError("\n  ".join([message, *places]), help="the error is in the project's own code") from None
+            raise StageError("\n  ".join([message, *places]), help="fix the project's code at these lines") from None
         if _fault_of_mlspec(error, root):
             raise
-        help = f"no line of the project was running: check {who or what}, what it returns and what it is given"
+        help = f"check the inputs and the results of {who or what}; the error is not in a line of the project"
         raise StageError(message + _library(error), help=help) from None
 
 
 def _fault_of_mlspec(error: BaseException, root: Path) -> bool:
-    """Whether mlspec's code failed, or a library that it called, and neither ran an object of the project."""
+    """Whether mlspec's code failed, or a library that it called without an object of the project."""
     way = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if not _standard(frame.f_code.co_filename)]
     last = max((at for at, frame in enumerate(way) if _ours(frame.f_code.co_filename)), default=0)
-    # Two frames: `user_code`, and the `with` whose own lines look up or call the user's object.
+    # Two frames: `user_code`, and the `with` block that looks up or calls the user's object.
     return last >= _DIRECT and not any(_for_project(frame, root) for frame in way[last + 1 :])
 
 
 def _for_project(frame: FrameType, root: Path) -> bool:
-    """Whether a library's frame works on an object of a class of the project, or stores what it was given."""
+    """Whether a library's frame works on an object of a class of the project, or pickles its argument."""
     if frame.f_globals.get("__name__") in _STORING:
         return True
     subject = frame.f_locals.get("self")
-    # A DataLoader hands its dataset and functions to other processes.
+    # A DataLoader passes its dataset and functions to other processes.
     held = vars(subject).values() if frame.f_globals.get("__name__") == _LOADING and subject is not None else ()
     modules = {str(getattr(value, "__module__", "")) for value in (subject, *held)}
     return any(_own(str(getattr(sys.modules.get(name), "__file__", "")), root) for name in modules)
 
 
 def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
-    """The frames of an exception that lie in the project's own files, the innermost last.
+    """The frames of an exception in the project's files, the innermost last.
 
-    None where mlspec's own code was called below the last of them: then the failing call is not the project's.
+    Empty if mlspec's code was called below the last of them: then the failing call is not the project's.
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [at for at, frame in enumerate(frames) if _own(frame.filename, root)]
@@ -121,7 +121,7 @@ def shown_frame(frame: traceback.FrameSummary, root: Path) -> str:
 
 
 def _library(error: BaseException) -> str:
-    """` (in PACKAGE)`: the package of the innermost frame, or of the exception, that is not of Python or mlspec."""
+    """` (in PACKAGE)`: the package of the innermost frame outside Python and mlspec, or of the exception."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for frame in reversed(frames):
         file = frame.f_code.co_filename
@@ -131,7 +131,7 @@ def _library(error: BaseException) -> str:
         installed = [at for at, part in enumerate(parts) if part in _INSTALLED]
         if installed:
             return f" (in {parts[installed[-1] + 1].removesuffix('.py')})"
-        # Compiled code names a file that is not there, such as `pyarrow/table.pxi`.
+        # Compiled code names a file that does not exist, such as `pyarrow/table.pxi`.
         if not _standard(file) and (package := _package(frame.f_globals.get("__name__"))):
             return f" (in {package})"
     package = _package(type(error).__module__)
@@ -139,14 +139,14 @@ def _library(error: BaseException) -> str:
 
 
 def _package(module: object) -> str:
-    """The package of a module by its dotted name; none for Python's own."""
+    """The package of a module by its dotted name; `""` for the standard library."""
     name = str(module or "").partition(".")[0]
     return "" if name in sys.stdlib_module_names or name in ("", "__main__", "mlspec") else name
 
 
 _DIRECT = 2
 _STORING = ("torch.serialization",)
-"""Modules that pickle objects: whether they can depends on the objects."""
+"""Modules that pickle objects, which fails for some objects of the user."""
 _LOADING = "torch.utils.data.dataloader"
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGE = Path(__file__).resolve().parent
@@ -164,7 +164,7 @@ def _ours(filename: str) -> bool:
 
 
 def _own(filename: str, root: Path) -> bool:
-    """Whether a frame's file is the project's: not `<string>`, nor a compiled library's own name for its source."""
+    """Whether a frame's file is in the project: not `<string>`, and not the source name of a compiled library."""
     if not Path(filename).is_absolute() or _ours(filename):
         return False
     path, top = Path(filename).resolve(), root.resolve()
@@ -176,21 +176,21 @@ def _own(filename: str, root: Path) -> bool:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path`, whole or not at all; keys keep their order."""
+    """Write `value` to `path` atomically; keys keep their order."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
+    """Write `text` to `path` atomically."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to. It takes the place of `path` where the block ends well, and is removed else.
+    """A file beside `path` to write to. It replaces `path` if the block succeeds, and is removed otherwise.
 
-    Its name does not grow with that of `path`; the generated `.gitignore` has a pattern for what a kill leaves.
+    The length of its name does not depend on `path`; the generated `.gitignore` has a pattern for files left by a kill.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name[:50]}.{os.getpid()}.partial")
@@ -206,7 +206,7 @@ def whole(path: Path) -> Iterator[Path]:
 def fresh(folder: Path) -> Path:
     """An empty folder beside `folder`, to fill and then to `swap`; it replaces one that a killed run left.
 
-    Where a kill came between the two steps of a `swap`, the old folder is put back first.
+    If a process was killed between the two steps of a `swap`, the old folder is restored first.
     """
     place = folder.resolve()
     partial, old = place.with_name(f".{place.name}.partial"), place.with_name(f".{place.name}.old")
@@ -218,7 +218,7 @@ def fresh(folder: Path) -> Path:
 
 
 def swap(partial: Path, folder: Path) -> None:
-    """Put the complete folder `partial` in the place of `folder`; if that fails, the old folder is put back."""
+    """Replace `folder` by the complete folder `partial`; if that fails, the old folder is restored."""
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A stage's process ends with the one that started it, so that a killed apply leaves nothing running. Linux only."""
+"""Stops a stage's process when its parent exits, so that a killed apply leaves no process running. Linux only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies (prctl(2), PR_SET_PDEATHSIG). Elsewhere nothing happens."""
+    """Request SIGTERM when the parent exits (prctl(2), PR_SET_PDEATHSIG). No effect on other systems."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

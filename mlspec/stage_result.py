@@ -1,7 +1,7 @@
-"""What a stage's process reports: warnings, decisions and how it ended, in `.mlspec/results/STAGE.json`.
+"""The report of a stage's process: warnings, decisions and status, in `.mlspec/results/STAGE.json`.
 
-The body of a stage calls `warn` and `decide`; they print a line for the log and keep it. The entry of the process
-writes the file, and the engine reads it: nothing is taken from the text of a log.
+The body of a stage calls `warn` and `decide`, which print a line to the log and store it. The entry point of the
+process writes the file, and the engine reads it: the text of a log is never parsed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ReasonKind = Literal[
     "up-to-date", "restored", "unaffected", "lacks", "blocked", "interrupted-before", "dry-run",
     "failed", "crashed", "locked", "missing-input", "stopped", "killed", "",
 ]  # fmt: skip
-"""Why a stage runs (first two rows), does not run (third), or did not end well (fourth); `""` is not known."""
+"""Why a stage runs (first two rows), does not run (third), or failed (fourth); `""` is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """A version that was taken out of service, and the one that receives all traffic since."""
+    """A version that was rolled back, and the version that receives all traffic since."""
 
     version: str
     live: str
@@ -48,7 +48,7 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """How a stage's process ended. `reason` and `help` are empty where it ended well."""
+    """The outcome of a stage's process. `reason` and `help` are empty if it succeeded."""
 
     status: Ended
     reason: Reason = field(default_factory=Reason)
@@ -60,49 +60,49 @@ class StageResult:
 
 @dataclass
 class Messages:
-    """What the stage of this process has reported so far. Plain values: it crosses to other processes."""
+    """The reports of the stage in this process so far. Plain values that can be sent to another process."""
 
     warnings: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
     stopped: str = ""
     rolled_back: RolledBack | None = None
     started: bool = False
-    """Whether the stage's body was called: the process may only have been asked for its configuration."""
+    """Whether the stage's body was called; the process may only print its configuration."""
 
 
 _messages = Messages()
 
 
 def messages() -> Messages:
-    """What was reported in this process."""
+    """The reports of this process."""
     return _messages
 
 
 def add(reported: Messages) -> None:
-    """Take over what another process of this stage reported; its lines are in the log already."""
+    """Add the reports of another process of this stage; its lines are in the log already."""
     _messages.warnings += reported.warnings
     _messages.decisions += reported.decisions
 
 
 def started() -> None:
-    """Report that the stage's body is called now."""
+    """Report that the stage's body is called."""
     _messages.started = True
 
 
 def warn(text: str, help: str = "") -> None:
-    """Report a doubt about a stage that goes on; `help` says what to do about it."""
+    """Report a warning; the stage continues. `help` is the fix."""
     print(f"warning: {text}" + (f"\n  help: {help}" if help else ""), flush=True)
     _messages.warnings.append(text)
 
 
 def decide(text: str) -> None:
-    """Report how the stage interpreted what the spec leaves open."""
+    """Report a decision of the stage that the spec leaves open."""
     print(f"decision: {text}", flush=True)
     _messages.decisions.append(text)
 
 
 def stopped_with(text: str) -> None:
-    """Report in which state an interrupted stage leaves the world outside the project."""
+    """Report the external state that an interrupted stage leaves."""
     _messages.stopped = text
 
 
@@ -113,7 +113,7 @@ def rolled_back(version: str, live: str) -> None:
 
 @contextmanager
 def reported(root: Path, stage: str) -> Iterator[None]:
-    """Write the result of the stage that runs in the block, whatever ends it. `stage` is one that exists."""
+    """Write the result of the stage that runs in the block, also after an exception. `stage` must exist."""
     global _messages
     _messages = Messages()
     try:
@@ -134,7 +134,7 @@ def reported(root: Path, stage: str) -> Iterator[None]:
 
 
 def _failure(error: MlspecError) -> tuple[Reason, str]:
-    """The first line of the first fault, and the first line of its help."""
+    """The first line of the first error, and the first line of its help."""
     message, help = error.message, error.help
     if isinstance(error, SpecError) and error.diagnostics:
         first = next((d for d in error.diagnostics if d.severity == "error"), error.diagnostics[0])
@@ -147,9 +147,9 @@ def _first_line(text: str) -> str:
 
 
 def _write(root: Path, stage: str, status: Ended, reason: Reason, help: str = "") -> None:
-    found = _messages
-    result = StageResult(status, reason, help, _once(found.warnings), _once(found.decisions), found.rolled_back)
-    with suppress(OSError):  # the stage's own result counts; without this file the engine has the exit code
+    warnings, decisions = _once(_messages.warnings), _once(_messages.decisions)
+    result = StageResult(status, reason, help, warnings, decisions, _messages.rolled_back)
+    with suppress(OSError):  # without this file the engine uses the exit code
         write_json(_file(root, stage), asdict(result))
 
 
@@ -164,33 +164,33 @@ def forget(root: Path, stage: str) -> None:
 
 
 def read(root: Path, stage: str) -> StageResult | None:
-    """The result that the stage's process wrote; None where it wrote none, or not a whole one."""
+    """The result that the stage's process wrote; None if the file is missing or invalid."""
     try:
         return _parsed(json.loads(_file(root, stage).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _parsed(found: Mapping[str, object]) -> StageResult:
-    known = {
-        name: tuple(str(line) for line in lines) if isinstance(lines := found[name], list) else ()
+def _parsed(document: Mapping[str, object]) -> StageResult:
+    lists = {
+        name: tuple(str(line) for line in lines) if isinstance(lines := document[name], list) else ()
         for name in ("warnings", "decisions")
     }
-    status = next(s for s in get_args(Ended) if s == found["status"])
-    back = found["rolled_back"]
+    status = next(s for s in get_args(Ended) if s == document["status"])
+    back = document["rolled_back"]
     return StageResult(
         status,
-        reason_of(found["reason"]),
-        str(found["help"]),
-        known["warnings"],
-        known["decisions"],
+        reason_of(document["reason"]),
+        str(document["help"]),
+        lists["warnings"],
+        lists["decisions"],
         RolledBack(str(back["version"]), str(back["live"])) if isinstance(back, dict) else None,
     )
 
 
-def reason_of(found: object) -> Reason:
-    """A Reason from JSON: `{"kind": ..., "text": ...}`. One of an unknown kind keeps its text."""
-    values = found if isinstance(found, dict) else {"text": found or ""}
+def reason_of(value: object) -> Reason:
+    """A Reason from JSON: `{"kind": ..., "text": ...}`. An unknown kind becomes `""`."""
+    values = value if isinstance(value, dict) else {"text": value or ""}
     kind: ReasonKind = next((k for k in get_args(ReasonKind) if k == values.get("kind")), "")
     return Reason(kind, str(values.get("text", "")))
 

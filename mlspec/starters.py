@@ -1,4 +1,4 @@
-"""A starter project to files in a folder: all of them or none, and nothing that is there already is ever replaced."""
+"""Writes a starter project to a folder: all files or none. Existing files are never replaced."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ from mlspec.spec.names import suggest
 
 STARTERS: Mapping[str, str] = MappingProxyType(
     {
-        "digits": "Handwritten digits: 1,000 small pictures, ten classes.",
+        "digits": "Handwritten digits: 1,000 small images, ten classes.",
         "tabular": "Penguins: numbers, categories and missing values, three species.",
-        "text": "Who wrote it: 3,000 sentences of three novelists; a transformer from scratch.",
+        "text": "Authorship: 3,000 sentences of three novelists; a transformer trained from scratch.",
         "custom": "Your own LightningModule and data function: a forecast of carbon dioxide.",
-        "cola": "Is it grammatical: fine-tunes a pretrained model; fetches data and model from the network.",
+        "cola": "Grammatical acceptability: fine-tunes a pretrained model; downloads data and model.",
     }
 )
 """Name and one line; each is a folder of `templates/init`. Files ending in `.j2` are rendered, others copied."""
 
 YIELDING = frozenset({"README.md", ".gitignore"})
-"""Files that a fresh repository often has, and that a project works without: what is there stays."""
+"""Files that a new repository often has: an existing one is kept."""
 
 SCHEMA = "mlproject.schema.json"
-"""What the first line of a starter's spec names, so that an editor completes and checks without a network."""
+"""The JSON Schema that the first line of a starter's spec refers to, for editors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A project that was put in place: where, the files that were not there before, and those that stayed as they were
-    although the starter has others."""
+    """A new project: its folder, the created files, and existing files that differ from the starter's and were kept."""
 
     folder: Path
     name: str
@@ -46,16 +45,15 @@ class Started:
 
 
 def start(starter: str, folder: Path, name: str, schema: str) -> Started:
-    """Put the files of `starter` into `folder` for a project called `name`; `schema` is the text of the JSON Schema.
+    """Write the files of `starter` to `folder` for a project called `name`; `schema` is the text of the JSON Schema.
 
-    A file of the same content may be there already, so an interrupted start can be repeated; a README.md and a
-    .gitignore stay as they are. Raises UsageError for an unknown starter, ConflictError where another file would be
-    replaced.
+    A file with the same content may exist, so that an interrupted start can be repeated; an existing README.md or
+    .gitignore is kept. Raises UsageError for an unknown starter, ConflictError if another file would be replaced.
     """
     if starter not in STARTERS:
-        raise UsageError(f"there is no starter `{starter}`", help=suggest(starter, STARTERS, "the starters are"))
+        raise UsageError(f"starter not found: {starter}", help=suggest(starter, STARTERS))
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file", help="name a folder that is empty or does not exist")
+        raise UsageError(f"{folder} is a file", help="name an empty or new folder")
     every = contents(starter, name) | {SCHEMA: schema.encode()}
     kept = tuple(p for p, text in every.items() if p in YIELDING and _other(folder / p, text))
     files = {path: text for path, text in every.items() if path not in kept}
@@ -63,53 +61,54 @@ def start(starter: str, folder: Path, name: str, schema: str) -> Started:
     try:
         _put({path: files[path] for path in new}, folder)
     except OSError as error:
-        raise MlspecError(f"the project cannot be written to {folder}: {error.strerror}") from None
+        help = "fix the error, for example the permissions of the folder, then run the command again"
+        raise MlspecError(f"cannot write the project to {folder}: {error.strerror}", help=help) from None
     return Started(folder, name, new, kept)
 
 
 def contents(starter: str, name: str) -> dict[str, bytes]:
-    """Every file of a starter by its path, POSIX, in order."""
+    """The content of every file of a starter by its POSIX path, in order."""
     root = templates_folder() / "init" / starter
     jinja = environment({})
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for file in sorted(root.rglob("*")):
         path = file.relative_to(root).as_posix()
         if not file.is_file() or "__pycache__" in path:
             continue
         if path.endswith(".j2"):
             text = jinja.get_template(f"init/{starter}/{path}").render(name=name)
-            found[path.removesuffix(".j2")] = text.encode()
+            files[path.removesuffix(".j2")] = text.encode()
         else:
-            found[path] = file.read_bytes()
-    return found
+            files[path] = file.read_bytes()
+    return files
 
 
 def name_for(folder: Path, starter: str) -> str:
-    """A project's name from its folder's, or the starter's where that has no usable letter."""
+    """A project name from the folder's name, or the starter's name if the folder's has no ASCII letter or digit."""
     words = re.findall(r"[a-z0-9]+", folder.resolve().name.lower())
     slug = "-".join(words)[:63].rstrip("-")
     return slug or starter
 
 
 def _new(files: Mapping[str, bytes], folder: Path) -> tuple[str, ...]:
-    """The files that are not there yet. Raises ConflictError for those that are there and differ."""
+    """The files that do not exist. Raises ConflictError if existing ones differ."""
     clashes = [path for path, content in files.items() if _clashes(folder, path, content)]
     if clashes:
         named = ", ".join(clashes[:5]) + (f" and {len(clashes) - 5} more" if len(clashes) > 5 else "")
         raise ConflictError(
-            f"these are in {folder} already and would be replaced: {named}",
+            f"these files exist in {folder} and would be replaced: {named}",
             paths=clashes,
-            help="nothing was written; name another folder, or move them away",
+            help="name another folder, or move these files; nothing was written",
         )
     return tuple(path for path in files if not (folder / path).exists())
 
 
 def _clashes(folder: Path, path: str, content: bytes) -> bool:
-    """Whether something else stands at that path, or where a folder above it would be."""
+    """Whether the path, or a folder above it, exists as something else."""
     steps = path.split("/")
     for depth in range(1, len(steps)):
         above = folder.joinpath(*steps[:depth])
-        # A link may lead out of the project: nothing is written through it.
+        # A link may lead out of the project.
         if above.is_symlink() or (above.exists() and not above.is_dir()):
             return True
     target = folder / path
@@ -123,32 +122,32 @@ def _other(file: Path, content: bytes) -> bool:
 
 
 def _put(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write all files beside their places first, then bring them there; take back what was brought if that fails."""
+    """Write all files to a staging folder first, then move them; roll back if that fails."""
     existed = next(above for above in (folder, *folder.parents) if above.exists())
     staged = folder / ".mlspec-init"
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staged, ignore_errors=True)  # of a start that was killed
+        shutil.rmtree(staged, ignore_errors=True)  # left by a killed process
         staged.mkdir()
         for path, content in files.items():
             (staged / path).parent.mkdir(parents=True, exist_ok=True)
             (staged / path).write_bytes(content)
         for path in files:
-            _make_folders(folder, path, made)
+            _make_folders(folder, path, created)
             if os.path.lexists(folder / path):
-                raise FileExistsError(errno.EEXIST, f"{path} has appeared meanwhile")
+                raise FileExistsError(errno.EEXIST, f"{path} was created by another process")
             (staged / path).rename(folder / path)
-            made.append(folder / path)
+            created.append(folder / path)
     except BaseException:
-        _take_back(made, staged, folder, existed)
+        _roll_back(created, staged, folder, existed)
         raise
     shutil.rmtree(staged, ignore_errors=True)
 
 
-def _take_back(made: Sequence[Path], staged: Path, folder: Path, existed: Path) -> None:
-    """Remove what was made, as far as nobody has put anything into it since."""
-    for thing in reversed(made):
+def _roll_back(created: Sequence[Path], staged: Path, folder: Path, existed: Path) -> None:
+    """Remove the created files, and the created folders that are empty."""
+    for thing in reversed(created):
         with suppress(OSError):
             thing.rmdir() if thing.is_dir() else thing.unlink()
     shutil.rmtree(staged, ignore_errors=True)
@@ -158,9 +157,9 @@ def _take_back(made: Sequence[Path], staged: Path, folder: Path, existed: Path) 
         folder = folder.parent
 
 
-def _make_folders(folder: Path, path: str, made: list[Path]) -> None:
-    """Make the folders above `path` that are missing, and note each in `made`."""
+def _make_folders(folder: Path, path: str, created: list[Path]) -> None:
+    """Create the missing folders above `path`, and append each to `created`."""
     for above in reversed((folder / path).parents):
         if not above.exists():
             above.mkdir()
-            made.append(above)
+            created.append(above)

@@ -1,9 +1,9 @@
-"""Which files a stage's process opens, and those it starts, by Python's audit events (https://peps.python.org/pep-0578/).
+"""Records which files a stage's process and its child processes open, by Python's audit events (PEP 578).
 
-Libraries that open files without Python (pyarrow, polars, memory maps) and programs that are not Python raise no event.
-On Linux inotify sees those (`mlspec/inotify.py`). It sees every process, an editor's too, and does not say which.
-fanotify does, with rights that a container does not have; what runs inside the user's process (LD_PRELOAD, ptrace)
-would change it. So what only inotify has seen is kept apart (`Seen.native`), and `run/undeclared_reads.py` judges it.
+Libraries that open files without Python (pyarrow, polars, memory maps) and programs in other languages raise no event.
+On Linux inotify reports those (`mlspec/inotify.py`), but for every process, an editor too, without its id. fanotify has
+the id, but needs privileges that a container lacks; LD_PRELOAD and ptrace would change the user's process. Therefore
+files that only inotify reports are separate (`Seen.native`), and `run/undeclared_reads.py` decides about them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _VARIABLE: Final = "MLSPEC_WATCH"
-"""Has the project's folder and, on a second line, the file that every process of the stage appends to."""
+"""Contains the project folder and, on a second line, the file that every process of the stage appends to."""
 
 PYTHON: Final = "."
 
@@ -34,17 +34,17 @@ class Seen:
     written: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
-    """Files in the arguments of programs that were started; `PYTHON` where one of these is Python."""
+    """Files in the arguments of started programs; `PYTHON` if one of the programs is Python."""
     native: set[str] = field(default_factory=set)
-    """What any process of the machine has opened."""
+    """Files that any process of the machine opened."""
     folders: set[str] = field(default_factory=set)
-    """The folders that any process has listed."""
+    """Folders that any process listed."""
     blind: list[str] = field(default_factory=list)
-    """Why `native` is not complete."""
+    """Reasons why `native` is incomplete."""
 
 
 class _Hook:
-    """Appends each new event to a file; a process that is forked appends to the same one."""
+    """Appends each new event to a file; a forked process appends to the same file."""
 
     def __init__(self, root: str, file: str) -> None:
         self._roots = tuple({f"{root}/", f"{os.path.realpath(root)}/"})
@@ -56,7 +56,7 @@ class _Hook:
             path, mode, flags = arguments
             self._note("written" if _writes(mode, flags) else "read", path)
         elif event == "import":
-            self._note("read", arguments[1])  # set for modules in machine code, which Python does not open
+            self._note("read", arguments[1])  # set for extension modules, which Python does not open
         elif event == "sqlite3.connect":
             self._note("read", arguments[0])
         elif event in ("os.listdir", "os.scandir"):
@@ -83,7 +83,7 @@ class _Hook:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a file that is open already
         full = os.path.join(os.getcwd(), os.fsdecode(path))
-        if ".." in full.split("/"):  # of a link: the folder above its target
+        if ".." in full.split("/"):  # resolve a link before `..`
             full = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
         full = os.path.normpath(full)
         below = next((full[len(root) :] for root in self._roots if full.startswith(root)), None)
@@ -116,7 +116,7 @@ class _Native:
         self._answer()
 
     def ask(self, what: bytes) -> str:
-        """The answer to `p` (leave out what is opened from now on), `r` (no longer) or `q` (all that was opened)."""
+        """Send `p` (pause), `r` (resume) or `q` (stop and report all opened files), and return the answer."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.write(what)
@@ -128,19 +128,19 @@ class _Native:
         return ""
 
     def end(self, seen: Seen) -> None:
-        """Add what was opened."""
+        """Stop the process and add its report to `seen`."""
         try:
-            found = json.loads(self.ask(b"q"))
+            report = json.loads(self.ask(b"q"))
         except ValueError:
-            found = {"blind": "its process was ended"}
+            report = {"blind": "its process was killed"}
         self.process.wait()
-        seen.native.update(found.get("native", ()))
-        seen.folders.update(found.get("folders", ()))
-        seen.blind.extend([found["blind"]] if found["blind"] else [])
+        seen.native.update(report.get("native", ()))
+        seen.folders.update(report.get("folders", ()))
+        seen.blind.extend([report["blind"]] if report["blind"] else [])
 
 
 _native: list[_Native] = []
-"""At most one, of the process that watches."""
+"""At most one, in the process that watches."""
 
 
 def _writes(mode: object, flags: object) -> bool:
@@ -150,7 +150,7 @@ def _writes(mode: object, flags: object) -> bool:
 
 
 _hooks: list[_Hook] = []
-"""The hook at work, if any: Python has no way to remove one."""
+"""The active hook, if any: Python cannot remove an audit hook."""
 
 
 _readers: list[_Reads] = []
@@ -162,7 +162,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         try:
             hook(event, arguments)
         except (OSError, ValueError, TypeError, IndexError):
-            continue  # a path that is none, or a full disk: opening the file must not fail for it
+            continue  # an invalid path or a full disk must not make opening the file fail
 
 
 @functools.cache
@@ -172,7 +172,7 @@ def _install() -> None:
 
 @contextmanager
 def watching(root: Path, file: Path) -> Iterator[Seen]:
-    """Watch this process and all that it starts; what was seen is there when the block ends. `file` is for our use."""
+    """Watch this process and its children; the result is complete when the block ends. `file` is for internal use."""
     seen = Seen()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
         _hooks.clear()
         del os.environ[_VARIABLE]
         for line in file.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):  # a process that was killed while it wrote
+            with suppress(ValueError):  # of a process that was killed while writing
                 what, path = json.loads(line)
                 getattr(seen, what).add(path)
         file.unlink()
@@ -198,7 +198,7 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Read files that the stage's result does not depend on."""
+    """Pause the watch, to read files that the stage's result does not depend on."""
     kept = list(_hooks)
     _hooks.clear()
     for native in _native:
@@ -212,11 +212,11 @@ def paused() -> Iterator[None]:
 
 
 class _Reads:
-    """Keeps what this process opens for reading."""
+    """Collects the files that this process opens for reading."""
 
     def __init__(self, root: Path) -> None:
         self._roots = tuple({root, root.resolve()})
-        self.found: set[str] = set()
+        self.paths: set[str] = set()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike) or _writes(*arguments[1:3]):
@@ -228,7 +228,7 @@ class _Reads:
             and not path.is_relative_to(sys.prefix)
             and not {"site-packages", ".git"} & set(below.parts)
         ):
-            self.found.add(below.as_posix())
+            self.paths.add(below.as_posix())
 
 
 @contextmanager
@@ -238,13 +238,13 @@ def opening(root: Path) -> Iterator[set[str]]:
     _readers.append(hook)
     _install()
     try:
-        yield hook.found
+        yield hook.paths
     finally:
         _readers.remove(hook)
 
 
 def join() -> None:
-    """Watch this process, where it belongs to a stage that is watched."""
+    """Watch this process if it belongs to a watched stage."""
     root, separator, file = os.environ.get(_VARIABLE, "").partition("\n")
     if separator and not _hooks:
         _hooks.append(_Hook(root, file))
@@ -252,5 +252,5 @@ def join() -> None:
 
 
 def pytest_configure() -> None:
-    """As a plugin of pytest (`-p mlspec.watch`)."""
+    """Hook of the pytest plugin (`-p mlspec.watch`)."""
     join()

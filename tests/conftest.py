@@ -110,6 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONGEST = (
     "tests/test_readme.py::test_the_tour",
+    "tests/test_docs.py::test_the_rehearsal",
+    "tests/test_docs.py::test_the_tutorial",
     "tests/integration/test_release.py",
     "tests/test_starters.py::test_its_whole_line",
     "tests/scenarios/test_staleness.py",

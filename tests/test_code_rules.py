@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md, read from the code: who imports whom, sizes, templates, words, a new part."""
+"""The rules of docs/architecture/00-overview.md, read from the code: who imports whom, sizes, templates, words, a new part."""
 
 from __future__ import annotations
 

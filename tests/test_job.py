@@ -142,7 +142,7 @@ def test_a_library_that_works_on_an_object_of_the_project_is_named(tmp_path: Pat
     text = "def f():\n    return run(net)\n\n\ndef run(self):\n    raise NotImplementedError('no forward')\n"
     found = refused(tmp_path, inside(library(tmp_path, "torch", text, net=of_class(tmp_path))))
     assert found.message == "training raised NotImplementedError: no forward (in torch)"
-    assert found.help == "no line of the project was running: check src.model:Net, what it returns and what it is given"
+    assert found.help == "check the inputs and the results of src.model:Net; the error is not in a line of the project"
 
 
 def test_an_object_that_cannot_be_stored_is_not_a_bug_of_mlspec(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_second_start_finds_all_in_place(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MlspecError, match="cannot be written"):
+    with pytest.raises(MlspecError, match="cannot write the project"):
         start("text", tmp_path / "file" / "p", "x", "{}")
 
 
@@ -163,7 +163,7 @@ def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
     made[0].mkdir(parents=True)
     for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
         file.write_text("x")
-    starters._take_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    starters._roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
     assert tree(tmp_path).keys() == {"p/a/mine.txt"}
 
 

@@ -126,7 +126,7 @@ def test_a_watch_that_was_killed_is_said_and_stops_nobody(tmp_path: Path) -> Non
         watch._native[0].process.kill()
         with watch.paused():
             pass
-    assert found.blind == ["its process was ended"]
+    assert found.blind == ["its process was killed"]
 
 
 @pytest.mark.parametrize("event", ["import", "os.rename", "sqlite3.connect", "open", "os.scandir"])

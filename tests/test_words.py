@@ -47,6 +47,16 @@ BANNED: dict[str, str] = {
     r"\bin the way\b": "blocks; already exists",
     r"\bat odds\b": "differs",
     r"\bbears?\b": "supports, tolerates",
+    r"\b(when|where) left out\b": "default: X",
+    r"\bsmall letters\b": "lowercase",
+    r"\banew\b": "again",
+    r"\b(any|every)body\b": "name who: anyone on the internet, all clients",
+    r"\bpassed over\b": "skipped",
+    r"\bspeaks? of\b": "is about, refers to",
+    r"\bat fault\b": "invalid, the cause",
+    r"\bas (it|they) stands?\b": "raw, unchanged",
+    r"\bby way of\b": "through",
+    r"\bturn(s|ed)? away\b": "throttle, reject",
 }
 """Patterns that no text of mlspec has, each with what an engineer would say. `docs/glossary.md` explains them."""
 
@@ -58,10 +68,8 @@ PENDING: tuple[str, ...] = (
     "mlspec/cli/",
     "mlspec/docker/",
     "mlspec/dvc/",
-    "mlspec/explanations/",
     "mlspec/learning/",
     "mlspec/parts/ci/",
-    "mlspec/parts/data/explain/",
     "mlspec/parts/dvc/",
     "mlspec/parts/evaluate/",
     "mlspec/parts/export/",
@@ -71,28 +79,13 @@ PENDING: tuple[str, ...] = (
     "mlspec/parts/package/",
     "mlspec/parts/test/",
     "mlspec/parts/train/",
-    "mlspec/plan/",
     "mlspec/records/",
-    "mlspec/render/",
     "mlspec/report/",
     "mlspec/run/",
     "mlspec/runtime/",
     "mlspec/shipping/rehearsal/",
-    "mlspec/workspace/",
-    "mlspec/child_process.py",
-    "mlspec/compiler.py",
-    "mlspec/diagnostics.py",
-    "mlspec/errors.py",
-    "mlspec/inotify.py",
-    "mlspec/job.py",
-    "mlspec/parent_death.py",
-    "mlspec/stage_result.py",
-    "mlspec/starters.py",
-    "mlspec/watch.py",
     "templates/",
-    "docs/",
-    "README.md",
-    "CONTRIBUTING.md",
+    "docs/reference.md",
 )
 """What has not been reworded yet: shorter with every change, and empty in the end."""
 
@@ -117,6 +110,8 @@ def relative(file: Path, root: Path = CHECKOUT) -> str:
 def texts(file: Path) -> Iterator[tuple[int, str]]:
     """The texts of a file with their lines: of Python its strings and comments, of others every line."""
     text = file.read_text(encoding="utf-8", errors="replace")
+    if file.name == "glossary.md":
+        text = text.partition("\n## Wording\n")[0]  # the table there names the banned words
     if file.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
         return

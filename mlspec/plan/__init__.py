@@ -1,1 +1,1 @@
-"""What a Project comes to: files to write and stages to run. Frozen data, in a stable order."""
+"""The plan of a Project: files to write and stages to run. Frozen data, in a stable order."""

@@ -9,12 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One generated file: where it goes, which template makes it, and with which values.
+    """One generated file: its path, its template, and the values of the template.
 
-    `path` is POSIX and relative to the project's folder, or to the git repository's root with `anchor="repository"`
-    (GitHub reads workflows only there). `mode="block"` owns one marked block inside a file that is the user's
-    (`.gitignore`, `.dockerignore`, `.dvc/config`). The header that every generated file opens with is the renderer's
-    business, not the template's.
+    `path` is POSIX and relative to the project folder, or with `anchor="repository"` to the root of the git repository
+    (GitHub reads workflows only there). `mode="block"` is one marked block in a file of the user (`.gitignore`,
+    `.dockerignore`, `.dvc/config`). The renderer adds the header of a generated file, not the template.
     """
 
     path: str

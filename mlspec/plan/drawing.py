@@ -1,4 +1,4 @@
-"""The stages as a picture in text: a tree for the terminal, Mermaid, or Graphviz's dot. Pure."""
+"""The graph of the stages as text: a tree for the terminal, Mermaid, or Graphviz's dot. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlspec.plan.stage import Stage
 
 
 def tree(stages: Sequence[Stage]) -> str:
-    """Each stage once, below the last of those it waits for; what else it waits for stands behind it."""
+    """Each stage once, below the last stage that it depends on, with its other dependencies in parentheses."""
     needs = upstream(stages)
     above = {stage.name: _last(stage.name, needs) for stage in stages}
     named = {stage.name: stage for stage in stages}
@@ -43,11 +43,11 @@ def dot(stages: Sequence[Stage]) -> str:
     """https://graphviz.org/doc/info/lang.html"""
     nodes = [f"  {_quoted(stage.name)} [tooltip={_quoted(stage.description)}];" for stage in stages]
     edges = [f"  {_quoted(a)} -> {_quoted(name)};" for name, before in upstream(stages).items() for a in before]
-    return "\n".join(["digraph line {", "  rankdir=LR;", "  node [shape=box];", *nodes, *edges, "}"])
+    return "\n".join(["digraph pipeline {", "  rankdir=LR;", "  node [shape=box];", *nodes, *edges, "}"])
 
 
 def _last(name: str, needs: Mapping[str, Sequence[str]]) -> str | None:
-    """The one of a stage's needs that comes last: it waits for all the others there are on the way."""
+    """The last of a stage's dependencies in the order of stages."""
     order = list(needs)
     return max(needs[name], key=order.index, default=None)
 

@@ -1,4 +1,4 @@
-"""Which stage comes before which: a stage needs whoever makes one of its inputs."""
+"""The order of stages: a stage depends on the stages that produce its inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlspec.plan.stage import Stage
 
 
 class CycleError(ValueError):
-    """Stages that wait for each other; `names` walks once round."""
+    """Stages that depend on each other; `names` is the cycle."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(" -> ".join(names))
@@ -17,27 +17,27 @@ class CycleError(ValueError):
 
 
 def upstream(stages: Iterable[Stage]) -> dict[str, tuple[str, ...]]:
-    """For each stage the names of the stages that make its inputs, in the order it reads them."""
+    """For each stage the names of the stages that produce its inputs, in the order of the inputs."""
     stages = list(stages)
-    makers: dict[str, list[str]] = {}
+    producers: dict[str, list[str]] = {}
     for stage in stages:
         for output in stage.outputs:
-            # A stage that reads a folder needs everyone who makes a file in it.
+            # A stage that reads a folder depends on all stages that write a file in it.
             for path in (output.path, *_above(output.path)):
-                makers.setdefault(path, []).append(stage.name)
-    made = {output.path: stage.name for stage in stages for output in stage.outputs}
-    found: dict[str, tuple[str, ...]] = {}
+                producers.setdefault(path, []).append(stage.name)
+    outputs = {output.path: stage.name for stage in stages for output in stage.outputs}
+    needs: dict[str, tuple[str, ...]] = {}
     for stage in stages:
         names: dict[str, None] = {}
         for path in stage.inputs:
-            names.update(dict.fromkeys(makers.get(path, ())))
-            names.update({made[folder]: None for folder in _above(path) if folder in made})
-        found[stage.name] = tuple(name for name in names if name != stage.name)
-    return found
+            names.update(dict.fromkeys(producers.get(path, ())))
+            names.update({outputs[folder]: None for folder in _above(path) if folder in outputs})
+        needs[stage.name] = tuple(name for name in names if name != stage.name)
+    return needs
 
 
 def ordered(stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """The stages so that each follows all it needs; otherwise in the order given. Raises CycleError."""
+    """The stages in topological order, otherwise in the given order. Raises CycleError."""
     needs = {name: set(names) for name, names in upstream(stages).items()}
     position = {stage.name: index for index, stage in enumerate(stages)}
     followers: dict[str, list[str]] = {name: [] for name in needs}
@@ -60,17 +60,17 @@ def ordered(stages: Sequence[Stage]) -> tuple[Stage, ...]:
 
 
 def downstream(stages: Sequence[Stage], name: str) -> frozenset[str]:
-    """The stages that need `name`, directly or through others."""
+    """The stages that depend on `name`, directly or indirectly."""
     needs = upstream(stages)
-    found: set[str] = set()
+    dependents: set[str] = set()
     for stage in ordered(stages):
-        if name in needs[stage.name] or found & set(needs[stage.name]):
-            found.add(stage.name)
-    return frozenset(found)
+        if name in needs[stage.name] or dependents & set(needs[stage.name]):
+            dependents.add(stage.name)
+    return frozenset(dependents)
 
 
 def _above(path: str) -> list[str]:
-    """The folders that `path` lies in, innermost first."""
+    """The folders above `path`, innermost first."""
     parts = path.split("/")
     return ["/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 

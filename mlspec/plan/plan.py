@@ -10,7 +10,7 @@ from mlspec.plan.stage import Stage
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Artifacts by path, stages in the order they can run."""
+    """Artifacts by path, stages in topological order."""
 
     artifacts: tuple[Artifact, ...]
     stages: tuple[Stage, ...]

@@ -1,4 +1,4 @@
-"""A unit of work, as data: what it reads, what it makes, what it needs."""
+"""A unit of work as data: its inputs, outputs, parameters and requirements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file or folder that a stage makes, relative to the project.
+    """A file or folder that a stage writes, relative to the project.
 
-    `kind` says how DVC shows it; `cache=False` leaves it to git (small metrics). `plot` holds DVC's plot options
+    `kind` is its type in `dvc.yaml`; `cache=False` leaves it to git (small metrics). `plot` has DVC's plot options
     (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#plots) of a `kind="plot"` output.
     """
 
@@ -23,13 +23,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of the line.
+    """One stage of the pipeline.
 
-    `params` names the spec's sections whose values change what it makes, each a file `conf/SECTION/default.yaml`, or
-    single keys of theirs (`deploy.lambda.memory`).
-    `needs` names capabilities of the machine (`"docker"`), looked up before it runs. `effects=True` marks a stage that
-    changes the world outside the project: it never enters `dvc.yaml`. `version` is that of the stage's code: raised
-    whenever mlspec makes something else of the same inputs, so that a project's stages run again after an upgrade.
+    `params` are the sections of the spec that its outputs depend on, each a file `conf/SECTION/default.yaml`, or single
+    keys (`deploy.lambda.memory`). `needs` are capabilities of the machine (`"docker"`), checked before it runs.
+    `effects=True`: the stage has effects outside the project, and is never in `dvc.yaml`. `version` is the version of
+    its code: raised whenever the same inputs give other outputs, so that the stage runs again after an upgrade.
     """
 
     name: str
@@ -44,11 +43,11 @@ class Stage:
 
     @property
     def command(self) -> str:
-        """What dvc.yaml and people run alike."""
+        """The command in dvc.yaml and for people."""
         return f"mlspec run {self.name}"
 
 
 def outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Each path once, without those that lie in another: DVC refuses to keep a file twice."""
+    """Each path once, without paths in another one: DVC rejects overlapping paths."""
     unique = list(dict.fromkeys(path.rstrip("/") for path in paths))
     return tuple(path for path in unique if not any(path.startswith(f"{other}/") for other in unique))

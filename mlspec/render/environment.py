@@ -1,7 +1,7 @@
-"""The Jinja environment: strict, without escaping magic, with delimiters that collide with no generated format.
+"""The Jinja environment: strict, without autoescape, with delimiters that no generated format uses.
 
-`{= x =}` prints, `{% %}` loops, `{## ##}` comments: `{{ }}` belongs to GitHub, `[[ ]]` to bash and TOML, `${ }` to
-shells, HCL and Hydra, `{#` to bash. A project's own `templates/` come first, mlspec's after.
+`{= x =}` prints, `{% %}` loops, `{## ##}` comments: `{{ }}` is syntax of GitHub, `[[ ]]` of bash and TOML, `${ }` of
+shells, HCL and Hydra, `{#` of bash. Templates of the project replace mlspec's of the same name.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from mlspec.render.quoting import FILTERS
 
 @functools.cache
 def templates_folder() -> Path:
-    """Where mlspec's own templates lie: inside the wheel, or beside the package in a checkout."""
+    """The folder of mlspec's templates: in the wheel, or beside the package in a checkout."""
     package = Path(mlspec.__file__).parent
     shipped = package / "_templates"
     return shipped if shipped.is_dir() else package.parent / "templates"
 
 
 def environment(own: Mapping[str, str]) -> jinja2.Environment:
-    """The environment in which `own` templates (text by path) replace those of the same name."""
-    made = jinja2.Environment(
+    """The environment in which `own` templates (text by path) replace mlspec's of the same name."""
+    jinja = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.DictLoader(own), jinja2.FileSystemLoader(templates_folder())]),
         variable_start_string="{=",
         variable_end_string="=}",
         comment_start_string="{##",
         comment_end_string="##}",
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - no markup is made here; every value goes through a quoting filter
+        autoescape=False,  # noqa: S701 - every value goes through a quoting filter
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
         bytecode_cache=_compiled(),
     )
-    made.filters.update(FILTERS)
-    return made
+    jinja.filters.update(FILTERS)
+    return jinja
 
 
 def _compiled() -> jinja2.BytecodeCache | None:
-    """Compiled templates, kept in the user's cache folder: a build is mostly their compilation otherwise."""
+    """A cache of compiled templates in the user's cache folder: compilation would be most of a build's time."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     folder = Path(home, "mlspec", f"templates-{mlspec.__version__}-jinja{jinja2.__version__}")
     try:

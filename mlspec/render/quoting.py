@@ -1,6 +1,6 @@
-"""How a value is written in each format. Every value enters a generated file through one of these, and only so.
+"""Filters that quote a value for a format. Every value in a generated file goes through one of them.
 
-`yaml` writes what both YAML 1.1 and 1.2 readers, and OmegaConf's own resolver, read back as the same value.
+The output of `yaml` has the same value for readers of YAML 1.1 and 1.2 and for OmegaConf.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _AMBIGUOUS = re.compile(
 )
 
 _HIDDEN = re.compile("[\x85\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What reorders or breaks a line where it is shown: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters."""
+"""Characters that reorder or break a line on display: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters."""
 
 
 def _visible(text: str) -> str:
-    """Those characters as escapes of JSON, and of YAML in double quotes, where alone they occur."""
+    """Replace those characters by escapes of JSON and of YAML in double quotes."""
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class _Dumper(_BASE):  # type: ignore[misc, valid-type]
-    """No aliases. Else as libyaml writes, so that the text is the same where PyYAML is without it."""
+    """A dumper without aliases; otherwise like libyaml, so that the text is the same if PyYAML is built without it."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
@@ -70,7 +70,7 @@ def flow(value: object) -> str:
 
 
 def hydra(value: object) -> object:
-    """`value` with every `${` made literal for OmegaConf (https://omegaconf.readthedocs.io, escaped interpolations)."""
+    """`value` with every `${` escaped for OmegaConf (https://omegaconf.readthedocs.io, escaped interpolations)."""
     if isinstance(value, str):
         return re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", value)
     if isinstance(value, Mapping):
@@ -91,7 +91,7 @@ def pretty_json(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """`value` as a Python literal, its strings in double quotes as formatters have them."""
+    """`value` as a Python literal, with double quotes like formatters."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{python(k)}: {python(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
@@ -131,20 +131,20 @@ def hcl(value: object) -> str:
 
 
 def comment(value: object) -> str:
-    """`value` as text that can stand in a one-line comment of any format."""
+    """`value` as text of a one-line comment in any format."""
     return _one_line(str(value))
 
 
 def line(value: object) -> str:
-    """`value` as one line of a literal block of YAML; a character that could end the line becomes a space."""
+    """`value` as one line of a YAML literal block; line breaks become spaces."""
     return _one_line(str(value))
 
 
 def ini(value: object) -> str:
-    """`value` for DVC's configuration, which configobj reads: in quotes of the kind that it does not hold.
+    """`value` for DVC's configuration, which configobj reads: in the kind of quotes that it does not contain.
 
-    There are no escapes (https://configobj.readthedocs.io, "The Config File Format"), so text with both kinds of quotes
-    and `%(`, which configobj replaces, are for the spec's models to refuse.
+    The format has no escapes (https://configobj.readthedocs.io, "The Config File Format"), so the spec's models reject
+    text with both kinds of quotes, and with `%(`, which configobj replaces.
     """
     text = _one_line(str(value))
     if re.fullmatch(r"[\w./:@-]+", text):

@@ -1,4 +1,4 @@
-"""A Plan's artifacts to files: text by path, each with its header."""
+"""Renders the artifacts of a Plan to files, each with its header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADVICE = "a hand edit here is kept, but the next build will stop and show it."
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """One file as it should be. A block's `text` is the inside of the marked block."""
+    """One rendered file. The `text` of a block is the inside of the marked block."""
 
     path: str
     text: str
@@ -32,7 +32,7 @@ class RenderedFile:
 
 
 def render(artifacts: Iterable[Artifact], own: Mapping[str, str]) -> tuple[RenderedFile, ...]:
-    """Render all artifacts; `own` are the project's own templates. Raises MlspecError naming the template and line."""
+    """Render all artifacts; `own` are the project's own templates. Raises MlspecError with the template and line."""
     jinja = environment(own)
     return tuple(_render(jinja, artifact) for artifact in artifacts)
 
@@ -43,7 +43,7 @@ def _render(jinja: jinja2.Environment, artifact: Artifact) -> RenderedFile:
     except jinja2.TemplateSyntaxError as error:
         raise _broken(f"templates/{error.name or artifact.template}:{error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
-        raise _broken(f"there is no template {error.name}") from None
+        raise _broken(f"template not found: {error.name}") from None
     except jinja2.TemplateError as error:
         raise _broken(f"templates/{artifact.template}: {error.message}") from None
     text = body if artifact.mode == "block" else with_header(artifact.path, body)
@@ -53,7 +53,7 @@ def _render(jinja: jinja2.Environment, artifact: Artifact) -> RenderedFile:
 
 
 def with_header(path: str, body: str) -> str:
-    """`body` under the header in the comment syntax of `path`; formats without comments (JSON) have none."""
+    """`body` below the header in the comment syntax of `path`; formats without comments (JSON) have no header."""
     name = path.rsplit("/", 1)[-1]
     if name.endswith(_MARKUP):
         header = f"<!-- {GENERATED}\n     {ADVICE} -->\n"
@@ -61,7 +61,7 @@ def with_header(path: str, body: str) -> str:
         header = f"# {GENERATED}\n# {ADVICE}\n"
     else:
         return body
-    if body.startswith(("#!", "# @")):  # an interpreter's line and Hydra's `# @package` count only at the top
+    if body.startswith(("#!", "# @")):  # a shebang and Hydra's `# @package` must be the first line
         first, _, rest = body.partition("\n")
         return f"{first}\n{header}{rest}"
     return header + body
@@ -70,6 +70,6 @@ def with_header(path: str, body: str) -> str:
 def _broken(message: str) -> MlspecError:
     return MlspecError(
         message,
-        help="a template in the project's own templates/ folder replaces mlspec's of the same name; mend or remove it",
+        help="fix the template in the project's templates/ folder, or remove it to use mlspec's of the same name",
         code="broken-template",
     )

@@ -1,4 +1,4 @@
-"""Generated files on the disk: what is ours (the lock), what would change, and writing it all or not at all.
+"""Generated files on disk: which are mlspec's (the lock), what would change, and writing all or none of it.
 
 The order of every command that reads or writes generated files::
 

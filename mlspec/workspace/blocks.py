@@ -1,4 +1,4 @@
-"""A marked block of lines inside a file that is otherwise the user's: finding, putting and removing it. Pure text."""
+"""A marked block of lines in a file of the user: find, replace and remove it. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ END = "# <<< mlspec <<<"
 
 
 class DamagedError(ValueError):
-    """The markers do not come as one pair, so which lines are ours cannot be known."""
+    """The markers are not one pair, so the block cannot be located."""
 
 
 class BlockSplit(NamedTuple):
-    """A text around its block. `inner` is None where there is none; it always has plain newlines."""
+    """A text around its block. `inner` is None without a block; it always has `\n` line ends."""
 
     before: str
     inner: str | None
@@ -21,7 +21,7 @@ class BlockSplit(NamedTuple):
 
 
 def split(text: str) -> BlockSplit:
-    """`text` taken apart at its block. Raises DamagedError."""
+    """`text` split at its block. Raises DamagedError."""
     lines = text.split("\n")
     begins = [i for i, line in enumerate(lines) if line.strip() == BEGIN]
     ends = [i for i, line in enumerate(lines) if line.strip() == END]
@@ -36,7 +36,7 @@ def split(text: str) -> BlockSplit:
 
 
 def put(text: str, inner: str) -> str:
-    """`text` with the block's lines replaced by `inner`, in its place; or with a new block at the end."""
+    """`text` with the lines of the block replaced by `inner`; without a block, with a new one at the end."""
     parts = split(text)
     block = f"{BEGIN}\n{inner}{END}\n"
     before = parts.before

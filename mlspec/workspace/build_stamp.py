@@ -1,7 +1,7 @@
-"""Whether the last build still holds, found out without building: all it read and all it wrote, by digest.
+"""Whether the last build is up to date, without building: digests of everything it read and wrote.
 
-Kept in `.mlspec/stamp.json`, on this machine only. It imports neither pydantic nor jinja2 nor yaml: a build with
-nothing to do is mostly the price of imports.
+Stored in `.mlspec/stamp.json`, on this machine only. Imports neither pydantic nor jinja2 nor yaml: imports are most of
+the time of a build without changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAME = "stamp.json"
 
 
 class BuildKey(NamedTuple):
-    """What is to be built: the spec with the digest of its bytes, and the environment laid over it."""
+    """What is built: the spec with the digest of its bytes, and the environment."""
 
     spec: Path
     sha256: str
@@ -37,27 +37,27 @@ class BuildKey(NamedTuple):
 
 
 class CachedBuild(NamedTuple):
-    """A build that still holds: how many files it has, how many the user keeps, and what it warned of."""
+    """A build that is up to date: the number of its files, of those the user keeps, and its warnings."""
 
     files: int
     kept: int
     warnings: tuple[Diagnostic, ...]
 
 
-def ask(spec: Path, environment: str | None) -> BuildKey:
-    """The question of building `spec` as it is now. One that cannot be read has no digest; the reader says why."""
+def build_key(spec: Path, environment: str | None) -> BuildKey:
+    """The key of building `spec` as it is now. A spec that cannot be read has no digest; the reader reports why."""
     try:
         return BuildKey(spec, digest(spec.read_bytes()), environment)
     except OSError:
         return BuildKey(spec, "", environment)
 
 
-def standing(question: BuildKey, roots: Roots) -> CachedBuild | None:
-    """The last build if doing it again would change nothing; None where that is not certain."""
+def up_to_date(key: BuildKey, roots: Roots) -> CachedBuild | None:
+    """The last build if another one would change nothing; None if that is not certain."""
     try:
         with open(os.path.join(state_folder(roots), _NAME), encoding="utf-8") as file:
             stamp = json.load(file)
-        if stamp["inputs"] != _inputs(question, survey(stamp["named"], question.spec.parent)):
+        if stamp["inputs"] != _inputs(key, survey(stamp["named"], key.spec.parent)):
             return None
         if unfinished(roots) or not _untouched(stamp["outputs"], roots):
             return None
@@ -67,19 +67,19 @@ def standing(question: BuildKey, roots: Roots) -> CachedBuild | None:
 
 
 def remember(
-    question: BuildKey, roots: Roots, surroundings: ProjectContext, changes: ChangeSet, warnings: Sequence[Diagnostic]
+    key: BuildKey, roots: Roots, surroundings: ProjectContext, changes: ChangeSet, warnings: Sequence[Diagnostic]
 ) -> None:
-    """Keep a build that has just been written. Where it cannot be kept, the next one does its work again.
+    """Store the stamp of a build that has just been written. If that fails, the next build does its work again.
 
-    `question` was asked before the spec was read for building; a spec that has changed since is not remembered.
+    `key` was computed before the spec was read; nothing is stored for a spec that has changed since.
     """
-    if ask(question.spec, question.environment) != question or read_lock(roots) != changes.lock:
+    if build_key(key.spec, key.environment) != key or read_lock(roots) != changes.lock:
         return
     ours = [c for c in changes.changes if c.action not in ("keep", "delete")]
     texts = [(c.key, c.before if c.action == "unchanged" else c.after, c.executable) for c in ours]
     texts.append((LOCK_KEY, Disk(roots).look(LOCK_KEY).text, False))
     stamp = {
-        "inputs": _inputs(question, surroundings),
+        "inputs": _inputs(key, surroundings),
         "named": surroundings.named,
         "outputs": [[*key, _digest(text), executable] for key, text, executable in texts],
         "files": len(ours),
@@ -94,9 +94,9 @@ def remember(
         os.replace(partial, path)
 
 
-def _inputs(question: BuildKey, surroundings: ProjectContext) -> str:
+def _inputs(key: BuildKey, surroundings: ProjectContext) -> str:
     """One digest of everything that a build's result depends on."""
-    parts = (engine(), str(question.spec), question.sha256, question.environment, surroundings)
+    parts = (engine(), str(key.spec), key.sha256, key.environment, surroundings)
     return digest(repr(parts).encode("utf-8", "surrogatepass"))
 
 
@@ -104,8 +104,8 @@ def _untouched(outputs: Iterable[Sequence[object]], roots: Roots) -> bool:
     disk = Disk(roots)
     for anchor, path, sha256, executable in outputs:
         key: Key = ("project" if anchor == "project" else "repository", str(path))
-        found = disk.look(key)
-        if _digest(found.text) != sha256 or (executable and not found.executable):
+        file = disk.look(key)
+        if _digest(file.text) != sha256 or (executable and not file.executable):
             return False
     return True
 
@@ -115,5 +115,5 @@ def _digest(text: str | None) -> str | None:
 
 
 def _warning(row: Sequence[Any]) -> Diagnostic:
-    found = Diagnostic(*row)
-    return found._replace(span=Span(*found.span) if found.span else None)
+    warning = Diagnostic(*row)  # no help: the stored values include it
+    return warning._replace(span=Span(*warning.span) if warning.span else None)

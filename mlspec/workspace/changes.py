@@ -1,4 +1,4 @@
-"""What a build would do to each file, as data, and how it reads as a diff. Pure."""
+"""What a build would do to each file, as data and as a diff. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SIGNS: dict[Action, str] = {"create": "+", "update": "~", "delete": "-", "confli
 
 
 class FileChange(NamedTuple):
-    """One file: what is there, what would be, and why.
+    """One file: its text before and after, and the reason for the change.
 
-    `path` is relative to the project, POSIX; a file at the repository's root above it begins with `../`. `before` and
-    `after` are whole texts, None where there is no file; bytes that are not UTF-8 are kept as lone surrogates. Of a
-    block in a user's file, `after` includes the user's lines, and "delete" may leave them. In a conflict `after` is
-    what mlspec would have written.
+    `path` is relative to the project, POSIX; it begins with `../` for a file at the repository root above. `before` and
+    `after` are whole texts, None without a file; bytes that are not UTF-8 are lone surrogates. For a block in a file of
+    the user, `after` includes the user's lines, and "delete" may leave them. In a conflict `after` is the text that
+    mlspec would have written.
     """
 
     path: str
@@ -31,12 +31,12 @@ class FileChange(NamedTuple):
     key: Key
     executable: bool = False
     forced: bool = True
-    """Whether --overwrite can settle this conflict: not where a folder or a link stands in the way."""
+    """Whether --overwrite can resolve this conflict; not if a folder or a link exists at the path."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Every generated file's Change, by path, with the lock as it was and as it will be."""
+    """The change of every generated file, by path, with the lock before and after."""
 
     changes: tuple[FileChange, ...]
     lock_before: Lock
@@ -44,7 +44,7 @@ class ChangeSet:
 
     @property
     def conflicts(self) -> tuple[FileChange, ...]:
-        """Files that only the user can decide about. While there is one, nothing is written."""
+        """Files that the user has to decide about. With a conflict nothing is written."""
         return tuple(c for c in self.changes if c.action == "conflict")
 
     @property
@@ -54,41 +54,40 @@ class ChangeSet:
 
     @property
     def changed(self) -> bool:
-        """Whether `write` will write anything, be it only the lock."""
+        """Whether `write` will write anything, including the lock."""
         return bool(self.pending) or self.lock_changed
 
     @property
     def lock_changed(self) -> bool:
-        """Whether the lock file's text will be another."""
+        """Whether the text of the lock file will change."""
         return dump(self.lock) != dump(self.lock_before)
 
     def count(self, action: Action) -> int:
-        """How many files have that action."""
+        """The number of files with that action."""
         return sum(c.action == action for c in self.changes)
 
     def summary(self) -> str:
-        """Like `+3 ~1 -0`; with conflicts `!2` behind."""
+        """`+3 ~1 -0`; with conflicts `+3 ~1 -0 !2`."""
         text = f"+{self.count('create')} ~{self.count('update')} -{self.count('delete')}"
         return f"{text} !{self.count('conflict')}" if self.conflicts else text
 
     def conflict(self) -> ConflictError | None:
-        """The error to raise where files conflict, with the ways out; None where none does."""
+        """The error for conflicts, with the options to resolve them; None without conflicts."""
         if not self.conflicts:
             return None
         lines = [f"{change.path}: {change.reason}" for change in self.conflicts]
         first = self.conflicts[0].path
-        ways = [f"--keep {first}    leaves it as it is, now and in later builds"]
+        options = [f"--keep {first}    keep your file, now and in later builds"]
         if forced := next((c.path for c in self.conflicts if c.forced), None):
-            ways.append(f"--overwrite {forced}    replaces it by what mlspec generates")
-        message = "nothing was written, so that no edit is lost:\n" + "\n".join(f"  {line}" for line in lines)
+            options.append(f"--overwrite {forced}    replace it by the generated file")
+        message = "conflicts, nothing was written:\n" + "\n".join(f"  {line}" for line in lines)
         paths = [change.path for change in self.conflicts]
-        return ConflictError(
-            message, paths=paths, help="for each of them, run `mlspec build` with one of\n" + "\n".join(ways)
-        )
+        help = "run `mlspec build` with one of these options for each file:\n" + "\n".join(options)
+        return ConflictError(message, paths=paths, help=help)
 
 
 def diff(change: FileChange) -> str:
-    """The unified diff of a change, empty where the text stays; what cannot be shown as text is replaced by `?`."""
+    """The unified diff of a change, empty if the text is the same; undecodable bytes are replaced by `?`."""
     import difflib
 
     before, after = _lines(change.before), _lines(change.after)

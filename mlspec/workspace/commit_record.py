@@ -1,4 +1,4 @@
-"""A transaction's Record to the text of `commit.json` and back. What is read is not trusted."""
+"""The CommitRecord of a transaction to the text of `commit.json` and back. The file is validated."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def dump(record: CommitRecord) -> bytes:
     """The text of `commit.json`."""
     document = {
         "moves": [[*move.key, move.before, move.after, move.mode] for move in record.moves],
-        "made": record.made,
+        "made": record.created,
         "emptied": record.emptied,
     }
     return json.dumps(document).encode()
 
 
 def read(folder: str, operations: Operations = SYSTEM) -> CommitRecord | None:
-    """The record that commits the transaction in `folder`; None where it is not committed.
+    """The record of the transaction in `folder`; None if it is not committed.
 
-    Raises MlspecError where it is not a record, and OSError where that cannot be found out.
+    Raises MlspecError if the file is invalid, and OSError if it cannot be read.
     """
     raw = _bytes(folder, operations)
     if raw is None:
@@ -35,13 +35,13 @@ def read(folder: str, operations: Operations = SYSTEM) -> CommitRecord | None:
     try:
         document = json.loads(raw)
         moves = tuple(_move(row) for row in document["moves"])
-        made, emptied = (tuple(_key(row) for row in document[name]) for name in ("made", "emptied"))
+        created, emptied = (tuple(_key(row) for row in document[name]) for name in ("made", "emptied"))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         raise MlspecError(
-            f"{STATE}/pending holds a record that mlspec did not write",
-            help=f"remove the folder {STATE}/pending and run `mlspec build`",
+            f"{STATE}/pending contains an invalid transaction",
+            help=f"remove the folder {STATE}/pending, then run `mlspec build`",
         ) from None
-    return CommitRecord(moves, made, emptied)
+    return CommitRecord(moves, created, emptied)
 
 
 def _bytes(folder: str, operations: Operations) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Digests, and what tells one mlspec from another: a build of yesterday's may differ from one of today's."""
+"""Digests of files, and of the installed mlspec, whose builds may differ from those of another version."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def digest(data: bytes) -> str:
 
 
 def engine(package: Path = _PACKAGE) -> str:
-    """Names this very mlspec: its version, its own files and templates, Python, and the packages it renders with.
+    """A digest of the installed mlspec: its version, its files and templates, Python, and the packages it renders with.
 
-    Files by size and time, but for those of starter projects, which take no part in a build; packages by the time of
-    the folder they are installed into, which changes with whatever changes them.
+    Files count by size and time, except those of starters, which a build does not use; packages by the time of their
+    site-packages folder, which changes with every installation.
     """
     facts: list[object] = [mlspec.__version__, sys.version]
     facts += sorted(_files(str(package)))

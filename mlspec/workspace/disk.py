@@ -1,4 +1,4 @@
-"""What stands on the disk at a generated file's place. Reads; never follows a link out of the folders it is given."""
+"""What is on disk at the path of a generated file. Read-only; never follows a link out of its root folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlspec.workspace.roots import Key, Roots
 
 
 class DiskEntry(NamedTuple):
-    """A file with its text, nothing, or something that is in the way (`reason` says what)."""
+    """A file with its text, nothing, or something that blocks the path (`reason`)."""
 
     kind: Literal["file", "missing", "blocked"]
     text: str | None = None
@@ -23,18 +23,18 @@ class DiskEntry(NamedTuple):
 
 
 _HELP = {
-    errno.ENAMETOOLONG: "this file system does not hold names that long: shorten the name in the spec it comes from",
-    errno.EACCES: "give yourself the right to read it",
-    errno.EPERM: "give yourself the right to read it",
+    errno.ENAMETOOLONG: "shorten the name in the spec that the path contains",
+    errno.EACCES: "fix the permissions of the file",
+    errno.EPERM: "fix the permissions of the file",
 }
 
 
 class UnreadableError(MlspecError):
-    """What is at a place cannot be found out; `number` is that of the system's error."""
+    """A path cannot be read; `number` is the errno."""
 
     def __init__(self, error: OSError, place: str, what: str) -> None:
         self.number, self.place = error.errno or 0, place
-        help = _HELP.get(self.number, "make the disk readable, then run the command again")
+        help = _HELP.get(self.number, "fix the error of the disk, then run the command again")
         super().__init__(f"{what}: {error.strerror}", help=help)
 
 
@@ -43,14 +43,14 @@ MISSING = DiskEntry("missing")
 
 @dataclass(slots=True)
 class Disk:
-    """Looks at places below the roots; what it has learnt of folders it keeps, so that a thousand files stay cheap."""
+    """Reads paths below the roots. Caches what it knows of folders, so that a thousand files are cheap."""
 
     roots: Roots
     operations: Operations = SYSTEM
     _folders: dict[str, str | None] = field(default_factory=dict)
 
     def look(self, key: Key) -> DiskEntry:
-        """What stands at `key`. Raises MlspecError where it cannot be read."""
+        """The entry at `key`. Raises MlspecError if it cannot be read."""
         anchor, path = key
         root = self.roots.folder(anchor)
         parent, _, _ = path.rpartition("/")
@@ -62,13 +62,13 @@ class Disk:
         return _look(f"{root}/{path}", self.operations)
 
     def missing_folders(self, key: Key) -> list[Key]:
-        """The folders above `key` that are not there, outermost first."""
+        """The folders above `key` that do not exist, outermost first."""
         steps = key[1].split("/")[:-1]
         above: list[Key] = [(key[0], "/".join(steps[: n + 1])) for n in range(len(steps))]
         return [folder for folder in above if self.obstacle(folder) is None]
 
     def obstacle(self, folder: Key) -> str | None:
-        """Why nothing can be written below `folder`: empty where it can, None where the folder is not there."""
+        """Why nothing can be written below `folder`; `""` if it can, None if the folder does not exist."""
         return self._obstacle(self.roots.folder(folder[0]), folder[1])
 
     def _obstacle(self, root: str, folder: str) -> str | None:
@@ -76,11 +76,11 @@ class Disk:
         if place in self._folders:
             return self._folders[place]
         parent, _, _ = folder.rpartition("/")
-        found = self._obstacle(root, parent) if parent else ""
-        if found == "":
-            found = _folder_obstacle(place, folder, self.operations)
-        self._folders[place] = found
-        return found
+        obstacle = self._obstacle(root, parent) if parent else ""
+        if obstacle == "":
+            obstacle = _folder_obstacle(place, folder, self.operations)
+        self._folders[place] = obstacle
+        return obstacle
 
 
 def _folder_obstacle(place: str, folder: str, operations: Operations) -> str | None:
@@ -89,10 +89,10 @@ def _folder_obstacle(place: str, folder: str, operations: Operations) -> str | N
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UnreadableError(error, place, f"{folder} cannot be looked at") from None
+        raise UnreadableError(error, place, f"cannot read {folder}") from None
     if stat.S_ISLNK(mode):
-        return f"{folder} is a link, and mlspec writes through none"
-    return "" if stat.S_ISDIR(mode) else f"{folder} is a file, and a folder is needed"
+        return f"{folder} is a symbolic link, and mlspec does not write through links"
+    return "" if stat.S_ISDIR(mode) else f"{folder} is a file, not a folder"
 
 
 def _look(place: str, operations: Operations) -> DiskEntry:
@@ -102,17 +102,17 @@ def _look(place: str, operations: Operations) -> DiskEntry:
         return MISSING
     except OSError as error:
         if os.path.islink(place):
-            return DiskEntry("blocked", reason="a link stands in its place")
-        raise UnreadableError(error, place, f"{place} cannot be read") from None
+            return DiskEntry("blocked", reason="is a symbolic link")
+        raise UnreadableError(error, place, f"cannot read {place}") from None
     try:
         facts = operations.fstat(descriptor)
         if stat.S_ISDIR(facts.st_mode):
-            return DiskEntry("blocked", reason="a folder stands in its place")
+            return DiskEntry("blocked", reason="is a folder")
         if not stat.S_ISREG(facts.st_mode):
-            return DiskEntry("blocked", reason="something that is not a file stands in its place")
+            return DiskEntry("blocked", reason="is not a regular file")
         raw = operations.contents(descriptor, facts.st_size)
     except OSError as error:
-        raise UnreadableError(error, place, f"{place} cannot be read") from None
+        raise UnreadableError(error, place, f"cannot read {place}") from None
     finally:
         operations.close(descriptor)
     return DiskEntry("file", raw.decode("utf-8", "surrogateescape"), bool(facts.st_mode & stat.S_IXUSR))

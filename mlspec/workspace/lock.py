@@ -1,7 +1,7 @@
-"""`mlspec.lock`: which files are ours, and what we last wrote into each. Text to Lock and back.
+"""`mlspec.lock`: the generated files and the digest of what was last written to each. Text to Lock and back.
 
-It comes from the repository and is not trusted: what is wrong with it is said with its line, and nothing is touched.
-One file a line, sorted, every line alike up to the closing `null`: so that git merges two branches' changes by itself.
+The file comes from the repository and is validated: errors name the line, and nothing is written. One file a line,
+sorted, with a closing `null`, so that git can merge the changes of two branches.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LockEntry(NamedTuple):
-    """One file of ours. `sha256` is `digest` of the text last written: of a block, the lines inside the markers.
+    """One generated file. `sha256` is the `digest` of the text last written; of a block, of the lines in the markers.
 
-    `kept` marks a file that the user chose to keep as it is; `made` a file around a block that was not there before us.
+    `kept`: the user chose to keep the file unchanged. `created`: mlspec created the file around the block.
     """
 
     key: Key
@@ -35,23 +35,23 @@ class LockEntry(NamedTuple):
     part: str
     mode: Literal["file", "block"] = "file"
     kept: bool = False
-    made: bool = False
+    created: bool = False
 
 
 class Lock(NamedTuple):
-    """All files of ours, and the folders that were not there before us."""
+    """All generated files, and the folders that mlspec created."""
 
     entries: Mapping[Key, LockEntry] = MappingProxyType({})
     folders: frozenset[Key] = frozenset()
 
 
 def digest(text: str) -> str:
-    """SHA-256 of `text` in UTF-8; line ends count as `\\n`, since git may check files out with `\\r\\n`."""
+    """SHA-256 of `text` in UTF-8 with `\\n` line ends, since git may check files out with `\\r\\n`."""
     return hashlib.sha256(text.replace("\r\n", "\n").encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_lock(roots: Roots) -> Lock:
-    """The project's lock; an empty one where there is none. Raises MlspecError where it cannot be trusted."""
+    """The project's lock; empty if the file does not exist. Raises MlspecError if it is invalid."""
     path = os.path.join(roots.project, LOCK)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -61,14 +61,14 @@ def read_lock(roots: Roots) -> Lock:
     except FileNotFoundError:
         return Lock()
     except OSError as error:
-        reason = "it is a link" if os.path.islink(path) else error.strerror
+        reason = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise _refused("", f"cannot be read: {reason}") from None
     if not plain:
         raise _refused("", "is not a file")
     if len(raw) > _MAX_BYTES:
-        raise _refused("", "is over 64 MiB")
+        raise _refused("", "is larger than 64 MiB")
     if not raw:
-        return Lock()  # what a power cut may leave of it; all files are then adopted or shown
+        return Lock()  # a power failure may truncate it; all files are then adopted or reported
     try:
         return parse(raw.decode("utf-8"))
     except UnicodeDecodeError:
@@ -90,20 +90,20 @@ def _row(entry: LockEntry) -> dict[str, str | bool]:
     row["sha256"] = entry.sha256
     if entry.kept:
         row["kept"] = True
-    if entry.made:
+    if entry.created:
         row["made"] = True
     return row
 
 
 def parse(text: str) -> Lock:
-    """The Lock in `text`. Raises MlspecError that names the line."""
+    """The Lock in `text`. Raises MlspecError with the line number."""
     if merge := _MERGE.search(text):
-        raise _refused(_line(text, merge.start()), "holds git's conflict markers")
+        raise _refused(_line(text, merge.start()), "contains an unresolved merge conflict")
     try:
         document = json.loads(text, object_pairs_hook=_unique)
     except (json.JSONDecodeError, _TwiceError) as error:
         place = _line(text, error.pos) if isinstance(error, json.JSONDecodeError) else ""
-        raise _refused(place, "is not the JSON that mlspec writes") from None
+        raise _refused(place, "is not valid JSON of a lock") from None
     except RecursionError:
         raise _refused("", "is nested too deeply") from None
     version = document.get("version") if isinstance(document, dict) else None
@@ -111,7 +111,7 @@ def parse(text: str) -> Lock:
         raise _refused(":1", "has no version")
     if version > VERSION:
         raise MlspecError(
-            f"{LOCK} was written by a newer mlspec (format {version}; this one knows {VERSION})",
+            f"{LOCK} has format {version} of a newer mlspec; this version supports format {VERSION}",
             help="update mlspec: `pip install --upgrade mlspec`",
             code="broken-lock",
         )
@@ -130,7 +130,7 @@ def _collect(rows: Iterable[tuple[object, str]]) -> Lock:
         if row.get("mode") == "folder":
             folders.add(key)
         elif key in entries:
-            raise _refused(place, f"names {key[1]!r} twice")
+            raise _refused(place, f"contains {key[1]!r} twice")
         else:
             entries[key] = _entry(row, key, place)
     return Lock(entries, frozenset(folders))
@@ -138,38 +138,38 @@ def _collect(rows: Iterable[tuple[object, str]]) -> Lock:
 
 def _key(row: object, place: str) -> Key:
     if not isinstance(row, dict):
-        raise _refused(place, "holds something that is not a file's entry")
+        raise _refused(place, "contains a value that is not the entry of a file")
     path, anchor = row.get("path"), row.get("anchor")
     if not isinstance(path, str) or anchor not in ("project", "repository"):
-        raise _refused(place, "holds an entry without a path and an anchor")
-    if found := fault(path):
-        raise _refused(place, f"names {path!r}, which {found}")
+        raise _refused(place, "contains an entry without `path` and `anchor`")
+    if reason := fault(path):
+        raise _refused(place, f"contains {path!r}, which {reason}")
     return ("project" if anchor == "project" else "repository"), path
 
 
 def _entry(row: dict[str, object], key: Key, place: str) -> LockEntry:
     sha256, part, mode = row.get("sha256"), row.get("part"), row.get("mode")
-    kept, made = row.get("kept", False), row.get("made", False)
+    kept, created = row.get("kept", False), row.get("made", False)
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise _refused(place, f"has no SHA-256 for {key[1]!r}")
-    if not isinstance(part, str) or not isinstance(kept, bool) or not isinstance(made, bool):
+    if not isinstance(part, str) or not isinstance(kept, bool) or not isinstance(created, bool):
         raise _refused(place, f"has a value of the wrong type for {key[1]!r}")
     if mode == "file":
-        return LockEntry(key, sha256, part, "file", kept, made)
+        return LockEntry(key, sha256, part, "file", kept, created)
     if mode == "block":
-        return LockEntry(key, sha256, part, "block", kept, made)
+        return LockEntry(key, sha256, part, "block", kept, created)
     raise _refused(place, f"has an unknown mode for {key[1]!r}")
 
 
 class _TwiceError(ValueError):
-    """A key stands twice in one object."""
+    """An object has a key twice."""
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         raise _TwiceError
-    return made
+    return unique
 
 
 def _line(text: str, position: int) -> str:
@@ -179,7 +179,7 @@ def _line(text: str, position: int) -> str:
 def _refused(place: str, what: str) -> MlspecError:
     return MlspecError(
         f"{LOCK}{place} {what}",
-        help=f"take the committed one back with `git checkout {LOCK}`, or delete it and run `mlspec build`:\n"
-        "files that are as mlspec would write them are adopted, all others are shown and left alone",
+        help=f"restore the committed file with `git checkout {LOCK}`, or delete it and run `mlspec build`:\n"
+        "files equal to the generated ones are adopted, all others are reported as conflicts",
         code="broken-lock",
     )

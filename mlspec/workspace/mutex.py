@@ -1,4 +1,4 @@
-"""One mlspec at a time in a project: a lock on `.mlspec/lock`, which the system takes back when its holder dies."""
+"""One mlspec at a time in a project: a lock on `.mlspec/lock`, which the system releases when the holder dies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mlspec.workspace.roots import STATE, Roots
 from mlspec.workspace.state_folder import make_state_folder
 
 PATIENCE = 60.0
-"""Seconds to wait for another mlspec before giving up."""
+"""Seconds to wait for another mlspec process."""
 HOLDER = "MLSPEC_HOLDER"
-"""Environment variable in which whoever holds a project names itself to the processes it starts: its process id."""
+"""Environment variable with the process id of the mlspec that holds the project, for the processes it starts."""
 _POLL = 0.1
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 
 class BusyError(MlspecError):
-    """Another mlspec is at work in this project: a conflict, though of two programs and not of two texts."""
+    """Another mlspec process holds this project."""
 
     exit_code: ClassVar[int] = EXIT_CONFLICT
 
@@ -38,10 +38,10 @@ def hold(
     patience: float = PATIENCE,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
-    """Hold the project while the block runs. `command` is what others are told of us.
+    """Hold the project while the block runs. Other processes report `command` as the holder.
 
-    Where another mlspec holds it: waits `patience` seconds, after telling `on_wait` who it is; without `wait`, or when
-    they are over, raises BusyError. Raises MlspecError where the lock cannot be made.
+    If another mlspec holds it: calls `on_wait` with a message and waits `patience` seconds; after that, or without
+    `wait`, raises BusyError. Raises MlspecError if the lock cannot be created.
     """
     descriptor = _open(roots)
     try:
@@ -56,9 +56,9 @@ def hold(
 
 @contextmanager
 def hold_or_serve(roots: Roots, command: str) -> Iterator[None]:
-    """Hold the project while the block runs, unless the mlspec that holds it has started this process.
+    """Hold the project while the block runs, unless the mlspec that holds it started this process.
 
-    Raises BusyError at once where another holds it.
+    Raises BusyError immediately if another process holds it.
     """
     descriptor = _open(roots)
     try:
@@ -89,8 +89,8 @@ def _open(roots: Roots) -> int:
         path = os.path.join(make_state_folder(roots), "lock")
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        message = f"mlspec cannot keep its state in {roots.project}: {error.strerror}"
-        raise MlspecError(message, help="give yourself the right to write there") from None
+        message = f"cannot write the state of mlspec to {roots.project}/{STATE}: {error.strerror}"
+        raise MlspecError(message, help="fix the permissions of the project folder") from None
 
 
 def _try(descriptor: int) -> bool:
@@ -99,7 +99,7 @@ def _try(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        # Some network file systems know no locks: working without one is better than not working.
+        # Some network file systems do not support locks; mlspec then works without one.
         if error.errno not in _UNSUPPORTED:
             raise
     return True
@@ -115,8 +115,8 @@ def _wait(descriptor: int, patience: float, on_wait: Callable[[str], None]) -> N
         if _try(descriptor):
             return
     raise BusyError(
-        f"{_holder(descriptor)} is at work in this project",
-        help="wait until it has finished, or end it; two at once would write over each other",
+        f"{_holder(descriptor)} is running in this project",
+        help="wait until it has finished, or stop it",
     )
 
 
@@ -126,7 +126,7 @@ def _holder(descriptor: int) -> str:
 
 
 def _row(descriptor: int) -> Mapping[str, str | int]:
-    """What the last holder wrote: its `command` and its `pid`; nothing where it wrote nothing sensible."""
+    """The `command` and `pid` of the last holder; empty if the file is invalid."""
     try:
         row = json.loads(os.pread(descriptor, 4096, 0))
         return {"command": str(row["command"]), "pid": int(row["pid"])}
@@ -135,7 +135,7 @@ def _row(descriptor: int) -> Mapping[str, str | int]:
 
 
 def _sign(descriptor: int, command: str) -> None:
-    """Write who holds the project. Raises MlspecError, as on a full disk."""
+    """Write the holder of the project. Raises MlspecError, for example on a full disk."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)

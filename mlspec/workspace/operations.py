@@ -1,4 +1,4 @@
-"""The system calls that writing generated files makes, as one object: a test passes one whose calls fail."""
+"""The system calls for writing generated files as one object, so that a test can pass one whose calls fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEMPORARY: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
 
 class Operations:
-    """Those of the `os` module."""
+    """The calls of the `os` module."""
 
     open = staticmethod(os.open)
     close = staticmethod(os.close)
@@ -30,7 +30,7 @@ class Operations:
     link = staticmethod(os.link)
 
     def exists(self, path: str) -> bool:
-        """Whether anything is at `path`, be it a link to nothing. Raises OSError where that cannot be known."""
+        """Whether `path` exists, including a broken link. Raises OSError."""
         try:
             self.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -45,7 +45,7 @@ class Operations:
             return []
 
     def make_folders(self, folder: str) -> None:
-        """Create `folder` and what is missing above it. Raises OSError."""
+        """Create `folder` and missing folders above it. Raises OSError."""
         if self.exists(folder):
             return
         self.make_folders(os.path.dirname(folder))
@@ -53,7 +53,7 @@ class Operations:
             self.mkdir(folder)
 
     def save(self, path: str, data: bytes, mode: int | None = None, *, flush: bool = False) -> None:
-        """Write a file; one that is there is replaced in place. Raises OSError."""
+        """Write a file; an existing one is overwritten in place. Raises OSError."""
         descriptor = self.open(path, _TEMPORARY, 0o666)
         try:
             if mode is not None:
@@ -87,7 +87,7 @@ class Operations:
         self.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
     def bring(self, source: str, target: str, beside: str) -> None:
-        """Rename `source` to `target`; from another file system by way of `beside`, which is next to `target`."""
+        """Rename `source` to `target`; from another file system by a copy at `beside`, next to `target`."""
         try:
             self.rename(source, target)
         except OSError as error:
@@ -98,12 +98,12 @@ class Operations:
             self.unlink(source)
 
     def remove(self, path: str) -> None:
-        """Remove a file or a link that may not be there. Raises OSError."""
+        """Remove a file or a link if it exists. Raises OSError."""
         if self.exists(path):
             self.unlink(path)
 
     def flush_folder(self, folder: str) -> None:
-        """Flush the names in `folder`, where the file system can."""
+        """Flush the names in `folder`, if the file system supports it."""
         with suppress(OSError):
             descriptor = self.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:

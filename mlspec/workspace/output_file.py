@@ -1,4 +1,4 @@
-"""A text to a file that a person named on the command line, whole or not at all."""
+"""Writes a text to a file named on the command line, atomically."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SHOWN = 100
 
 
 def brief(path: str | Path) -> str:
-    """A path for a message: what cannot be printed as an escape, the middle of a long one left out."""
+    """A path for a message: unprintable characters escaped, a long one without its middle."""
     text = printable(str(path))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
 
 
 def save(what: str, file: Path, text: str) -> None:
-    """Write `text` to `file`. Raises UsageError where that cannot be; a folder that does not exist is not made."""
+    """Write `text` to `file`. Raises UsageError, also if the folder does not exist."""
     from mlspec.job import write_text
 
     try:
@@ -30,5 +30,5 @@ def save(what: str, file: Path, text: str) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         write_text(file, text)
     except OSError as error:
-        help = "name a file in a folder that exists and that you may write to"
-        raise UsageError(f"{what} cannot be written to {brief(file)}: {error.strerror}", help=help) from None
+        help = "name a file in an existing, writable folder"
+        raise UsageError(f"cannot write {what} to {brief(file)}: {error.strerror}", help=help) from None

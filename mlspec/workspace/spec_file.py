@@ -1,4 +1,4 @@
-"""The spec file that a command works on: named, or found in this folder or one above."""
+"""Locates the spec file of a command: as named, or in the current folder or a parent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from mlspec.errors import SpecError, UsageError
 from mlspec.workspace.output_file import brief
 
 SPEC = "mlproject.yaml"
+_CREATE = "create a project with `mlspec init`, or name the file with --spec FILE"
 
 
 class SpecFile(NamedTuple):
-    """The spec that a command works on."""
+    """The spec of a command, the project folder, and the environment."""
 
     spec: Path
     root: Path
@@ -22,16 +23,16 @@ class SpecFile(NamedTuple):
 
 
 def find_spec(spec: str | None, env: str | None = None, *, gone: bool = False) -> SpecFile:
-    """Where the spec is. With `gone` a file that is named need not exist.
+    """Locate the spec. With `gone` a named file need not exist.
 
-    Raises SpecError when there is none, UsageError for a pipe or a terminal.
+    Raises SpecError if the file does not exist, UsageError for a pipe or a terminal.
     """
     if spec is not None:
         path = Path(os.path.abspath(spec))
         if _stream(path):
             raise UsageError(
-                f"the spec cannot come from {spec}: its folder is the project's, and that is no folder for one",
-                help="write it to a file in the project's folder, and name that with --spec FILE",
+                f"cannot read the spec from {spec}: the project root would be its parent directory",
+                help="write the spec to a file in the project folder, and name it with --spec FILE",
             )
         if not gone and not path.is_file():
             raise _no_file(path, spec)
@@ -40,21 +41,20 @@ def find_spec(spec: str | None, env: str | None = None, *, gone: bool = False) -
     for folder in (here, *here.parents):
         if (folder / SPEC).is_file():
             return SpecFile(folder / SPEC, folder, env)
-    message = f"there is no {SPEC} here or in a folder above"
-    help = "start a project with `mlspec init`, or name the file with --spec FILE"
-    raise SpecError([Diagnostic("missing-file", message, SPEC, None, help)])
+    message = f"{SPEC} not found in this folder or its parents"
+    raise SpecError([Diagnostic("missing-file", message, SPEC, None, _CREATE)])
 
 
 def _stream(path: Path) -> bool:
-    """Whether it is a pipe, a device, or a file that only this process sees under that name."""
+    """Whether the path is a pipe, a device, or a file of this process only."""
     private = path.parent in (Path("/dev"), Path("/dev/fd")) or path.is_relative_to("/proc")
     return private or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _no_file(path: Path, given: str) -> SpecError:
-    """The failure of a spec that is not there, before anything is written beside it."""
+    """The error for a spec that does not exist."""
     shown = brief(given)
     if path.is_dir():
-        return SpecError([Diagnostic("missing-file", f"{shown} is a folder, not a file", shown, None)])
-    help = "start a project with `mlspec init`, or name the file with --spec FILE"
-    return SpecError([Diagnostic("missing-file", f"there is no {shown}", shown, None, help)])
+        help = f"name a file in it, for example --spec {shown.rstrip('/')}/{SPEC}"
+        return SpecError([Diagnostic("missing-file", f"{shown} is a folder, not a file", shown, None, help)])
+    return SpecError([Diagnostic("missing-file", f"file not found: {shown}", shown, None, _CREATE)])

@@ -1,7 +1,7 @@
-"""One all-or-nothing change of the tree: the record that commits it, doing it and taking it back.
+"""One atomic change of the tree: the record that commits it, applying it and rolling it back.
 
-The record holds every new content: flushing that one file makes the change safe, however many files it has. Every step
-can be repeated: what is done is seen from the tree itself, never from memory.
+The record contains every new text: flushing this one file makes the change durable, however many files it has. Every
+step can be repeated: what is done is read from the tree, not from memory.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from mlspec.workspace.roots import Key, Roots
 
 COMMIT = "commit.json"
 _NEVER_THERE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
-"""Errors of looking at a place where nothing can have been written."""
+"""Errors of paths at which nothing can have been written."""
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY)
-"""Errors of removing a folder that is in use, or gone already: no reason to roll back."""
+"""Errors of removing a folder that is in use or removed already; they do not cause a rollback."""
 
 
 class Move(NamedTuple):
-    """One file: the SHA-256 of its bytes before, and its text after; None where there is no file.
+    """One file: the SHA-256 of its bytes before, and its text after; None without a file.
 
-    `mode` are the rights it is to have; None leaves them to the system, as for any new file.
+    `mode` are its permissions; None leaves them to the system, as for any new file.
     """
 
     key: Key
@@ -38,17 +38,17 @@ class Move(NamedTuple):
 
 
 class CommitRecord(NamedTuple):
-    """All that a commit means. While it is carried out, the old file of `moves[n]` is put aside as `old-n`."""
+    """The content of a commit. While it is applied, the old file of `moves[n]` is stored as `old-n`."""
 
     moves: tuple[Move, ...]
-    made: tuple[Key, ...]
-    """Folders to make, outermost first."""
+    created: tuple[Key, ...]
+    """Folders to create, outermost first."""
     emptied: tuple[Key, ...]
-    """Folders to remove if nothing is left in them, innermost first."""
+    """Folders to remove if they are empty, innermost first."""
 
 
 def commit(folder: str, record: bytes, operations: Operations = SYSTEM) -> None:
-    """The one step from the old tree to the new one. Raises OSError."""
+    """Write `record`: the atomic step from the old tree to the new one. Raises OSError."""
     partial = os.path.join(folder, "commit.partial")
     operations.save(partial, record, flush=True)
     operations.rename(partial, os.path.join(folder, COMMIT))
@@ -56,7 +56,7 @@ def commit(folder: str, record: bytes, operations: Operations = SYSTEM) -> None:
 
 
 class Transaction:
-    """A committed record on its way into the tree."""
+    """A committed record that is applied to the tree."""
 
     def __init__(self, roots: Roots, folder: str, record: CommitRecord, operations: Operations = SYSTEM) -> None:
         self._roots = roots
@@ -65,8 +65,8 @@ class Transaction:
         self._operations = operations
 
     def forward(self) -> None:
-        """Make the tree new. Raises OSError, and MlspecError where something is in the way."""
-        for key in self._record.made:
+        """Apply the record. Raises OSError, and MlspecError if a path is blocked."""
+        for key in self._record.created:
             self._make_folder(key)
         disk = self._disk()
         for number, move in enumerate(self._record.moves):
@@ -75,9 +75,9 @@ class Transaction:
             self._remove_folder(key)
 
     def back(self) -> None:
-        """Make the tree old again, with the very files that were there.
+        """Roll the tree back, with the original files.
 
-        Rolls back all that can be, and then raises the first OSError or MlspecError.
+        Rolls back as much as possible, and then raises the first OSError or MlspecError.
         """
         disk = self._disk()
         failures: list[OSError | MlspecError] = []
@@ -86,7 +86,7 @@ class Transaction:
                 self._return(number, move, disk)
             except (OSError, MlspecError) as error:
                 failures.append(error)
-        for key in reversed(self._record.made):
+        for key in reversed(self._record.created):
             try:
                 self._remove_folder(key)
             except UnreadableError as error:
@@ -97,10 +97,10 @@ class Transaction:
             raise failures[0]
 
     def close(self) -> None:
-        """Forget the transaction. Raises OSError while it is still committed.
+        """Remove the transaction. Raises OSError while it is still committed.
 
-        The files are not flushed one by one, which would take longer than all else: should the power fail now, one of
-        them may be found empty, and an empty file counts as one to be written again.
+        The files are not flushed one by one, which would take most of the time: a power failure may leave one of them
+        empty, and an empty file is written again by the next build.
         """
         self._operations.unlink(os.path.join(self._folder, COMMIT))
         discard(self._folder, self._operations)
@@ -116,7 +116,7 @@ class Transaction:
             self._operations.mkdir(self._roots.target(key))
 
     def _remove_folder(self, key: Key) -> None:
-        """Remove it if it is a real folder and nothing is in it; what is the user's stays."""
+        """Remove a folder if it is not a link and empty; files of the user stay."""
         if self._disk().obstacle(key) == "":
             try:
                 self._operations.rmdir(self._roots.target(key))
@@ -126,11 +126,11 @@ class Transaction:
 
     def _move(self, number: int, move: Move, disk: Disk) -> None:
         done, place = self._done(move, disk), self._roots.target(move.key)
-        self._operations.remove(self._beside(place, number))  # what a kill cut short
+        self._operations.remove(self._beside(place, number))  # left by a killed process
         if done:
             return
         now, new = _content(disk, move.key), self._path("new", number)
-        if now not in (None, move.before):  # edited since the commit: the edit stays, and the next build shows it
+        if now not in (None, move.before):  # edited since the commit: the edit stays, and the next build reports it
             return
         if now is not None:
             self._put_aside(place, self._path("old", number))
@@ -172,12 +172,12 @@ class Transaction:
         return move.mode is None or stat.S_IMODE(self._operations.lstat(place).st_mode) == move.mode
 
     def _put_aside(self, place: str, old: str) -> None:
-        """Keep the file itself, not a copy: put back, it has its inode and its times."""
+        """Store the file itself, not a copy, so that a rollback restores its inode and times."""
         try:
             self._operations.link(place, old)
         except FileExistsError:
             return
-        except OSError:  # another file system, or one without hard links; a copy that a kill cut short is not taken
+        except OSError:  # another file system, or one without hard links; a partial copy is not used
             self._operations.copy(place, f"{old}.partial")
             self._operations.rename(f"{old}.partial", old)
 
@@ -186,7 +186,7 @@ class Transaction:
 
     @staticmethod
     def _beside(place: str, number: int) -> str:
-        """Where a file from another file system is written first. The name does not grow with that of the file."""
+        """The temporary path of a file from another file system. The length of the name does not depend on the file."""
         return os.path.join(os.path.dirname(place), f".mlspec-{number}.partial")
 
 
@@ -196,7 +196,7 @@ def encoded(text: str) -> bytes:
 
 
 def discard(folder: str, operations: Operations = SYSTEM) -> None:
-    """Remove a transaction's folder, as far as it can be removed."""
+    """Remove a transaction's folder; ignores errors."""
     with suppress(OSError):
         if not stat.S_ISDIR(operations.lstat(folder).st_mode):
             operations.unlink(folder)
@@ -209,7 +209,7 @@ def discard(folder: str, operations: Operations = SYSTEM) -> None:
 
 
 def _content(disk: Disk, key: Key) -> str | None:
-    found = disk.look(key)
-    if found.kind == "blocked":
-        raise OSError(errno.EEXIST, found.reason, key[1])
-    return None if found.text is None else digest(encoded(found.text))
+    entry = disk.look(key)
+    if entry.kind == "blocked":
+        raise OSError(errno.EEXIST, entry.reason, key[1])
+    return None if entry.text is None else digest(encoded(entry.text))

@@ -1,9 +1,9 @@
-"""A ChangeSet onto the disk, all of it or nothing, whenever the process dies. The only door for generated files.
+"""Writes a ChangeSet to disk, all or nothing, even if the process is killed. Nothing else writes generated files.
 
-All that is to happen is laid into `.mlspec/pending/ID/` and flushed. Then `commit.json` appears there: from that one
-rename on the new tree is the truth, and whoever comes next (`recover`) brings it about; before it, the old tree is.
-What is replaced or removed is put aside until the end, so that a failure (a missing right, a full disk) takes all back.
-A file that someone edits in between is left as they made it, and the next build shows the edit.
+The change is written to `.mlspec/pending/ID/` and flushed. The rename to `commit.json` there commits it: after it, the
+next mlspec process completes the change (`recover`); before it, the old tree stays. Replaced and removed files are
+stored until the end, so that a failure (missing permissions, a full disk) is rolled back. A file that is edited in the
+meantime keeps the edit, and the next build reports it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from mlspec.workspace.roots import Roots
 from mlspec.workspace.state_folder import make_state_folder, pending_folder
 from mlspec.workspace.transaction import CommitRecord, Move, Transaction, commit, discard, encoded
 
-_WHOLE = "no generated file has changed; fix this, then run `mlspec build` again"
+_WHOLE = "no generated file was changed; fix the error, then run `mlspec build` again"
 _HALF = (
-    "some generated files are new and others old: fix this, then run `mlspec build` again, "
-    "which completes the change or rolls it back"
+    "only some generated files were changed; fix the error, then run `mlspec build` again: "
+    "it completes the change or rolls it back"
 )
 _REASONS = {
     errno.ENOSPC: "free disk space",
@@ -34,14 +34,14 @@ _REASONS = {
     errno.EROFS: "make the file system writable",
     errno.EACCES: "fix the permissions",
     errno.EPERM: "fix the permissions",
-    errno.ENAMETOOLONG: "shorten the name that it comes from in the spec, or that of the project's folder",
+    errno.ENAMETOOLONG: "shorten the name in the spec that the path contains, or the name of the project folder",
 }
 
 
 def write(changeset: ChangeSet, roots: Roots, operations: Operations = SYSTEM) -> None:
-    """Bring the tree to what `changeset` says. Hold the project (`mutex.hold`) meanwhile.
+    """Apply `changeset` to the tree. The caller holds the project (`mutex.hold`).
 
-    Raises ConflictError while there are conflicts, MlspecError when it cannot be done; the old tree is whole then.
+    Raises ConflictError if there are conflicts, MlspecError if writing fails; the old tree is then unchanged.
     """
     if conflict := changeset.conflict():
         raise conflict
@@ -62,10 +62,10 @@ def write(changeset: ChangeSet, roots: Roots, operations: Operations = SYSTEM) -
 
 
 def recover(roots: Roots, operations: Operations = SYSTEM) -> bool:
-    """Finish what a killed process had committed, and throw away what it had not. True when there was anything.
+    """Complete the committed changes of a killed process, and discard the others. Returns whether there were any.
 
-    What cannot be finished is rolled back. Every command that reads or writes generated files calls it first, holding
-    the project. Raises MlspecError.
+    A change that cannot be completed is rolled back. Every command that reads or writes generated files calls this
+    first, while it holds the project. Raises MlspecError.
     """
     pending = pending_folder(roots)
     try:
@@ -97,7 +97,7 @@ def _open_folder(folder: str, roots: Roots, operations: Operations) -> None:
 
 
 def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> CommitRecord:
-    """What is to happen. Raises MlspecError where the tree is no longer what was compared."""
+    """The record of the change. Raises MlspecError if the tree has changed since it was compared."""
     disk = Disk(roots, operations)
     moves: list[Move] = []
     for change in changeset.pending:
@@ -107,13 +107,14 @@ def _stage(changeset: ChangeSet, roots: Roots, operations: Operations) -> Commit
     lock, new_lock = disk.look(records.LOCK_KEY).text, dump(changeset.lock)
     if lock != new_lock:
         moves.append(Move(records.LOCK_KEY, _digest(lock), new_lock))
-    made = {f for change in changeset.pending if change.after is not None for f in disk.missing_folders(change.key)}
+    written = [change for change in changeset.pending if change.after is not None]
+    created = {folder for change in written for folder in disk.missing_folders(change.key)}
     emptied = changeset.lock_before.folders - changeset.lock.folders
-    return CommitRecord(tuple(moves), tuple(sorted(made)), tuple(sorted(emptied, reverse=True)))
+    return CommitRecord(tuple(moves), tuple(sorted(created)), tuple(sorted(emptied, reverse=True)))
 
 
 def _mode(change: FileChange, roots: Roots, operations: Operations) -> int | None:
-    """The file's own mode, with the right to execute where it is asked for; None for a new plain file."""
+    """The file's mode, executable if the change says so; None for a new file that is not executable."""
     if change.before is not None:
         mode = operations.lstat(roots.target(change.key)).st_mode & 0o777
     elif change.executable:
@@ -130,7 +131,7 @@ def _umask() -> int:
 
 
 def _finish(transaction: Transaction, roots: Roots) -> None:
-    """Bring a committed transaction about; where that fails, roll it back. Raises MlspecError then."""
+    """Apply a committed transaction; if that fails, roll it back and raise MlspecError."""
     failure: OSError | MlspecError | None = None
     try:
         try:
@@ -146,12 +147,12 @@ def _finish(transaction: Transaction, roots: Roots) -> None:
 
 
 def _failed(error: OSError | MlspecError, roots: Roots, state: str = _WHOLE) -> MlspecError:
-    """What went wrong, what to do about it, and how the files are."""
+    """The error with its help: the fix, and the state of the files."""
     if isinstance(error, MlspecError):
         return MlspecError(error.message, help="\n".join(filter(None, (error.help, state))))
     name = next((n for n in (error.filename2, error.filename) if isinstance(n, str)), "")
     shown = os.path.relpath(name, roots.project) if os.path.isabs(name) else name
-    message = f"the generated files cannot be written: {error.strerror}" + (f" ({shown})" if shown else "")
+    message = f"cannot write the generated files: {error.strerror}" + (f" ({shown})" if shown else "")
     reason = _REASONS.get(error.errno or 0, "")
     return MlspecError(message, help="\n".join(filter(None, (reason, state))))
 

@@ -49,7 +49,7 @@ def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> No
 def test_no_spec_is_said_kindly(tmp_path: Path) -> None:
     done = mlspec("show", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "there is no mlproject.yaml here or in a folder above" in done.stderr
+    assert "mlproject.yaml not found in this folder or its parents" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pipe", "/dev/null"])
@@ -62,7 +62,7 @@ def test_a_spec_that_is_no_file_is_refused_before_it_is_read(tmp_path: Path, nam
             cwd=tmp_path, stdin=given, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode == 2
-    assert f"the spec cannot come from {name}" in done.stderr
+    assert f"cannot read the spec from {name}" in done.stderr
 
 
 def test_json_puts_one_document_on_stdout_also_for_errors(tmp_path: Path) -> None:

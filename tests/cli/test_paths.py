@@ -132,5 +132,5 @@ def test_a_spec_that_is_not_there(command: str, place: str, project: Path, capsy
     said = capsys.readouterr().err
     shown = place.replace("\u202e", r"\u202e")
     assert f"{shown}: error[missing-file]: " in said
-    assert f"there is no {shown}" in said or f"{shown} is a folder, not a file" in said
+    assert f"file not found: {shown}" in said or f"{shown} is a folder, not a file" in said
     assert tree(project) == before, "nothing was written beside it"

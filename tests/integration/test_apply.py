@@ -122,7 +122,7 @@ def test_a_hand_edited_file_stops_it_before_anything_runs(project: Line) -> None
     (project.root / "dvc.yaml").write_text("stages: {}\n")
     code, _, err = project.mlspec("apply", "--yes")
     assert code == 3
-    assert "dvc.yaml: was edited by hand" in err
+    assert "dvc.yaml: was edited manually" in err
     assert not (project.root / "artifacts").exists()
 
 
@@ -130,7 +130,7 @@ def test_two_at_once(project: Line) -> None:
     first = project.held("apply", "--yes")
     code, _, err = project.mlspec("apply", "--yes")
     assert code == 3
-    assert f"`mlspec apply` (process {first.pid}) is at work in this project" in err
+    assert f"`mlspec apply` (process {first.pid}) is running in this project" in err
     project.let_go()
     first.communicate()
     assert first.returncode == 0
@@ -162,7 +162,7 @@ def test_a_stage_on_its_own_does_not_write_over_a_run(project: Line) -> None:
     process = project.held("apply", "--yes")
     code, _, err = project.mlspec("run", "data")
     assert code == 3
-    assert f"error: `mlspec apply` (process {process.pid}) is at work in this project" in err
+    assert f"error: `mlspec apply` (process {process.pid}) is running in this project" in err
     assert project.mlspec("run", "data", "--cfg", "job")[0] == 0, "to look at its settings writes nothing"
     project.let_go()
     _, err = process.communicate(timeout=60)

@@ -17,41 +17,19 @@ from mlspec.errors import StageError
 from mlspec.runtime.http import running
 from mlspec.runtime.service import Request, load
 from tests.conftest import CHECKOUT
+from tests.pages import PageFile, steps
 from tests.parts.projects import Applied, written
 
-GUIDE = (CHECKOUT / "docs" / "preprocessing.md").read_text(encoding="utf-8")
-FROM_GUIDE: dict[str, str] = dict(re.findall(r"^```python (\S+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
-"""The modules of the guide: what it says works."""
-DECLARED = next(iter(re.findall(r"^```yaml\n(model:.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)))
-MODEL = """
-import pytorch_lightning as pl
-import torch
-from torch import nn
-
-
-class Net(pl.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(4, 1)
-
-    def forward(self, size, town):
-        return self.layer(torch.cat([size, town], 1)).squeeze(1)
-
-    def training_step(self, batch, _):
-        inputs, y = batch
-        return nn.functional.mse_loss(self(**inputs), y)
-
-    def validation_step(self, batch, _):
-        inputs, y = batch
-        self.log("valid/loss", nn.functional.mse_loss(self(**inputs), y))
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), lr=0.3)
-
+GUIDE = CHECKOUT / "docs" / "howto" / "own-model.md"
+FROM_GUIDE: dict[str, str] = {step.path: step.text for step in steps(GUIDE) if isinstance(step, PageFile)}
+"""The modules of the guide: what it shows works."""
+DECLARED = re.findall(r"^```yaml\n(model:.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[-1]
+STEPS_SHOWN = """
     def optimizer_step(self, *args, **kwargs):
         super().optimizer_step(*args, **kwargs)
         print("a step was taken")
 """
+MODEL = FROM_GUIDE["src/net.py"] + STEPS_SHOWN
 RAW = """
 
 class Raw(Given):
@@ -88,8 +66,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "mlproject.yaml": SPEC,
         "data/prices.csv": "\n".join(lines) + "\n",
         "src/__init__.py": "",
-        "src/net.py": MODEL,
         **FROM_GUIDE,
+        "src/net.py": MODEL,
         "src/rows.py": FROM_GUIDE["src/rows.py"] + RAW,
     }
     project = written(tmp_path_factory.mktemp("own"), files)

@@ -26,7 +26,7 @@ def built(roots: Roots, environment: str | None = None, keep: str = "") -> None:
     spec = roots.project / "mlproject.yaml"
     if not spec.exists():
         spec.write_text(SPEC)
-    question = build_stamp.ask(spec, environment)
+    question = build_stamp.build_key(spec, environment)
     surroundings = look(read(spec), roots.project)
     build_stamp.remember(question, roots, surroundings, build(FILES, roots, keep), [WARNING])
 
@@ -34,7 +34,7 @@ def built(roots: Roots, environment: str | None = None, keep: str = "") -> None:
 def standing(
     roots: Roots, environment: str | None = None, spec: str = "mlproject.yaml"
 ) -> build_stamp.CachedBuild | None:
-    return build_stamp.standing(build_stamp.ask(roots.project / spec, environment), roots)
+    return build_stamp.up_to_date(build_stamp.build_key(roots.project / spec, environment), roots)
 
 
 def test_a_build_holds_with_its_warnings(roots: Roots) -> None:
@@ -134,7 +134,7 @@ def test_a_kept_file_may_change(roots: Roots, project: Path) -> None:
 
 def test_a_spec_that_changed_while_it_was_built_is_not_remembered(roots: Roots, project: Path) -> None:
     built(roots)
-    question = build_stamp.ask(project / "mlproject.yaml", None)
+    question = build_stamp.build_key(project / "mlproject.yaml", None)
     surroundings = look(read(project / "mlproject.yaml"), project)
     write("mlproject.yaml", SPEC + "# later\n")(project)
     build_stamp.remember(question, roots, surroundings, build(FILES, roots), [])

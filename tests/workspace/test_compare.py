@@ -45,7 +45,7 @@ def test_an_edited_file_is_a_conflict_and_nothing_at_all_is_written(roots: Roots
         build([file("a.txt", "new\n"), file("b.txt", "new\n")], roots)
     assert snapshot(project) == before
     assert (caught.value.exit_code, caught.value.paths) == (EXIT_CONFLICT, ("a.txt",))
-    assert "a.txt: was edited by hand" in caught.value.message
+    assert "a.txt: was edited manually" in caught.value.message
     assert "--keep a.txt" in caught.value.help
     assert "--overwrite a.txt" in caught.value.help
 
@@ -137,7 +137,7 @@ def test_rights_are_kept_and_the_right_to_execute_is_given(roots: Roots, project
     made = build([file("run.sh", executable=True), file("a.txt", "new\n")], roots)
     assert [(c.path, c.action, c.reason) for c in made.pending] == [
         ("a.txt", "update", ""),
-        ("run.sh", "update", "made executable"),
+        ("run.sh", "update", "set executable"),
     ]
     assert (project / "run.sh").stat().st_mode & 0o777 == 0o750
     assert (project / "a.txt").stat().st_mode & 0o777 == 0o600
@@ -163,12 +163,12 @@ def test_what_is_in_the_way_cannot_be_overwritten(roots: Roots, project: Path, t
     before = snapshot(tmp_path)
     made = changes([file(path) for path in wanted], roots, overwrite=" ".join(wanted))
     assert {c.path: c.reason for c in made.conflicts} == {
-        "link.txt": "a link stands in its place",
-        "dangling.txt": "a link stands in its place",
-        "linked/file": "linked is a link, and mlspec writes through none",
-        "folder.txt": "a folder stands in its place",
-        "plain/a.txt": "plain is a file, and a folder is needed",
-        "pipe.txt": "something that is not a file stands in its place",
+        "link.txt": "is a symbolic link",
+        "dangling.txt": "is a symbolic link",
+        "linked/file": "linked is a symbolic link, and mlspec does not write through links",
+        "folder.txt": "is a folder",
+        "plain/a.txt": "plain is a file, not a folder",
+        "pipe.txt": "is not a regular file",
     }
     error = made.conflict()
     assert error is not None
@@ -194,7 +194,7 @@ def test_a_part_cannot_write_where_no_generated_file_may_be(roots: Roots, path: 
 
 
 def test_two_files_cannot_have_one_place(roots: Roots) -> None:
-    with pytest.raises(MlspecError, match="made twice"):
+    with pytest.raises(MlspecError, match="generated twice"):
         changes([file("a.txt"), workflow("a.txt")], roots)
     with pytest.raises(MlspecError, match="as a file by toy and as a folder by toy"):
         changes([file("a"), file("a/b")], roots)
@@ -260,7 +260,7 @@ class TestBlocks:
         path.write_text(path.read_text().replace(END, "") + "mine\n")
         for files in ([block(".gitignore")], []):
             made = changes(files, roots, overwrite=".gitignore")
-            assert [c.reason for c in made.conflicts] == ["the markers of mlspec's block are damaged"]
+            assert [c.reason for c in made.conflicts] == ["the markers of the mlspec block are damaged"]
         build([block(".gitignore")], roots, keep=".gitignore")
         assert path.read_text().endswith("mine\n")
 

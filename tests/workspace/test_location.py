@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.app import main
-from mlspec.workspace.location import ROOM, fault
+from mlspec.workspace.location import RESERVED, fault
 from tests.workspace.trees import snapshot
 
 SPEC = """\
@@ -26,12 +26,12 @@ def deep(above: Path, size: int) -> Path:
 
 
 def folders(above: Path) -> dict[str, tuple[Path, str]]:
-    most = os.pathconf(above, "PC_PATH_MAX") - 1 - ROOM
+    most = os.pathconf(above, "PC_PATH_MAX") - 1 - RESERVED
     return {
-        "brace": (above / "a{b", "its path contains `{`, and DVC fails"),
-        "closing": (above / "a}b" / "c", "its path contains `}`, and DVC fails"),
-        "hydra": (above / "${x}", "its path contains `{` and `}`, and DVC fails"),
-        "long": (deep(above, most + 1), f"its path is {most + 1} bytes long, and at most {most} leave room"),
+        "brace": (above / "a{b", "its path contains `{`, which DVC does not support"),
+        "closing": (above / "a}b" / "c", "its path contains `}`, which DVC does not support"),
+        "hydra": (above / "${x}", "its path contains `{` and `}`, which DVC does not support"),
+        "long": (deep(above, most + 1), f"its path has {most + 1} bytes, the limit is {most}"),
     }
 
 
@@ -56,7 +56,10 @@ def test_no_command_writes_into_such_a_folder(
 @pytest.mark.parametrize("kind", ["brace", "closing", "hydra", "long", "name"])
 def test_no_project_begins_in_such_a_folder(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = {
-        "name": (tmp_path / "new" / ("n" * 256), "its path has a name of 256 bytes, and the file system allows 255")
+        "name": (
+            tmp_path / "new" / ("n" * 256),
+            "a name in its path has 256 bytes, the limit of the file system is 255",
+        )
     }
     folder, reason = (folders(tmp_path) | more)[kind]
     assert main(["init", str(folder), "--template", "tabular", "--name", "x"]) == 1
@@ -65,7 +68,7 @@ def test_no_project_begins_in_such_a_folder(kind: str, tmp_path: Path, capsys: p
 
 
 def test_the_longest_path_that_is_allowed_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = deep(tmp_path, os.pathconf(tmp_path, "PC_PATH_MAX") - 1 - ROOM)
+    folder = deep(tmp_path, os.pathconf(tmp_path, "PC_PATH_MAX") - 1 - RESERVED)
     assert fault(folder) == ""
     assert main(["init", str(folder), "--template", "tabular", "--name", "x"]) == 0
     monkeypatch.chdir(folder)

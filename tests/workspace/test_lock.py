@@ -26,7 +26,7 @@ ENTRIES = st.dictionaries(KEY, ROW)
 
 @given(ENTRIES, st.frozensets(KEY))
 def test_a_lock_comes_back_from_its_text(rows: dict[Key, LockEntry], folders: frozenset[Key]) -> None:
-    entries = {key: LockEntry(key, e.sha256, e.part, e.mode, e.kept, e.made) for key, e in rows.items()}
+    entries = {key: LockEntry(key, e.sha256, e.part, e.mode, e.kept, e.created) for key, e in rows.items()}
     lock = Lock(entries, folders)
     text = dump(lock)
     assert parse(text) == lock
@@ -44,41 +44,44 @@ def lock(*rows: object, version: object = 1) -> str:
 
 
 BAD = {
-    "absolute": (lock(row(), row(path="/etc/passwd")), "mlspec.lock:3 names '/etc/passwd', which is absolute"),
+    "absolute": (lock(row(), row(path="/etc/passwd")), "mlspec.lock:3 contains '/etc/passwd', which is absolute"),
     "drive": (lock(row(path="C:/x")), "which is absolute"),
-    "up": (lock(row(path="../x")), "mlspec.lock:2 names '../x', which leads out of the project"),
-    "up inside": (lock(row(path="a/../../x")), "leads out of the project"),
+    "up": (lock(row(path="../x")), "mlspec.lock:2 contains '../x', which is outside the project"),
+    "up inside": (lock(row(path="a/../../x")), "is outside the project"),
     "backslash": (lock(row(path="..\\x")), "not a plain relative path"),
     "empty step": (lock(row(path="a//b")), "not a plain relative path"),
     "dot": (lock(row(path="./a")), "not a plain relative path"),
     "nul": (lock(row(path="a\0b")), "not a plain relative path"),
     "empty": (lock(row(path="")), "not a plain relative path"),
-    "git": (lock(row(path=".git/hooks/pre-commit")), "is never generated"),
-    "git in capitals": (lock(row(path="sub/.GIT/config")), "is never generated"),
-    "state": (lock(row(path=".mlspec/lock")), "is never generated"),
-    "spec": (lock(row(path="mlproject.yaml")), "is never generated"),
-    "itself": (lock(row(path="mlspec.lock")), "is never generated"),
-    "path of a wrong type": (lock(row(path=["a"])), "mlspec.lock:2 holds an entry without a path and an anchor"),
-    "anchor": (lock(row(anchor="root")), "without a path and an anchor"),
+    "git": (lock(row(path=".git/hooks/pre-commit")), "is reserved"),
+    "git in capitals": (lock(row(path="sub/.GIT/config")), "is reserved"),
+    "state": (lock(row(path=".mlspec/lock")), "is reserved"),
+    "spec": (lock(row(path="mlproject.yaml")), "is reserved"),
+    "itself": (lock(row(path="mlspec.lock")), "is reserved"),
+    "path of a wrong type": (lock(row(path=["a"])), "mlspec.lock:2 contains an entry without `path` and `anchor`"),
+    "anchor": (lock(row(anchor="root")), "without `path` and `anchor`"),
     "mode": (lock(row(mode="link")), "has an unknown mode for 'a.txt'"),
     "digest": (lock(row(sha256="abc")), "has no SHA-256 for 'a.txt'"),
     "digest of a wrong type": (lock(row(sha256=1)), "has no SHA-256"),
     "part of a wrong type": (lock(row(part=None)), "wrong type for 'a.txt'"),
     "kept of a wrong type": (lock(row(kept="yes")), "wrong type for 'a.txt'"),
-    "twice": (lock(row(), row()), "mlspec.lock:3 names 'a.txt' twice"),
-    "entry of a wrong type": (lock("a.txt"), "holds something that is not a file's entry"),
-    "folder that leads out": (lock({"path": "..", "anchor": "project", "mode": "folder"}), "leads out of the project"),
-    "key twice": ('{"version": 1, "version": 1, "files": []}', "is not the JSON that mlspec writes"),
+    "twice": (lock(row(), row()), "mlspec.lock:3 contains 'a.txt' twice"),
+    "entry of a wrong type": (lock("a.txt"), "contains a value that is not the entry of a file"),
+    "folder that leads out": (lock({"path": "..", "anchor": "project", "mode": "folder"}), "is outside the project"),
+    "key twice": ('{"version": 1, "version": 1, "files": []}', "is not valid JSON of a lock"),
     "no version": ('{"files": []}', "mlspec.lock:1 has no version"),
     "version of a wrong type": (lock(version="1"), "has no version"),
     "version is true": (lock(version=True), "has no version"),
-    "newer": (lock(version=2), "written by a newer mlspec"),
+    "newer": (lock(version=2), "of a newer mlspec"),
     "files of a wrong type": ('{"version": 1, "files": {}}', "has no list `files`"),
     "list": ("[]", "has no version"),
-    "not JSON": ('{"version": 1,\n"files": [\noops\n', "mlspec.lock:3 is not the JSON"),
-    "empty file": ("", "is not the JSON"),
+    "not JSON": ('{"version": 1,\n"files": [\noops\n', "mlspec.lock:3 is not valid JSON"),
+    "empty file": ("", "is not valid JSON"),
     "deep": ("[" * 200_000, "is nested too deeply"),
-    "merge": (f"{lock(row())}<<<<<<< HEAD\n=======\n>>>>>>> x\n", "mlspec.lock:4 holds git's conflict markers"),
+    "merge": (
+        f"{lock(row())}<<<<<<< HEAD\n=======\n>>>>>>> x\n",
+        "mlspec.lock:4 contains an unresolved merge conflict",
+    ),
 }
 
 
@@ -108,7 +111,7 @@ def test_no_lock_is_an_empty_one(roots: Roots) -> None:
 def test_a_lock_that_is_a_link_is_refused(roots: Roots, project: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(dump(Lock()))
     (project / "mlspec.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(MlspecError, match="it is a link"):
+    with pytest.raises(MlspecError, match="it is a symbolic link"):
         read_lock(roots)
 
 

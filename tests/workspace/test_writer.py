@@ -257,7 +257,7 @@ def test_a_record_that_we_did_not_write_moves_nothing(roots: Roots, project: Pat
     folder.mkdir(parents=True)
     (folder / "commit.json").write_text(text)
     before = snapshot(tmp_path)
-    with pytest.raises(MlspecError, match="a record that mlspec did not write"):
+    with pytest.raises(MlspecError, match="an invalid transaction"):
         recover(roots)
     assert snapshot(tmp_path) == before
 

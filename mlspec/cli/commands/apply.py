@@ -180,7 +180,7 @@ def _real(console: Console, outlook: ApplyPlan, where: SpecFile) -> _Doors:
     from mlspec.workspace.writer import write
 
     build, roots = outlook.build, outlook.roots
-    question = build_stamp.ask(where.spec, where.environment)
+    question = build_stamp.build_key(where.spec, where.environment)
 
     def write_files() -> None:
         write(outlook.changes, roots)

@@ -55,8 +55,8 @@ def command(
     console = Console(as_json=as_json)
     roots = find_roots(where.root)
     require_usable(roots.project)
-    question = build_stamp.ask(where.spec, env)
-    if not keep and not overwrite and (holds := build_stamp.standing(question, roots)):
+    question = build_stamp.build_key(where.spec, env)
+    if not keep and not overwrite and (holds := build_stamp.up_to_date(question, roots)):
         return _nothing_to_do(console, holds)
 
     from mlspec.compiler import compile_project

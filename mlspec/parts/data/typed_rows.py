@@ -1,4 +1,4 @@
-"""Raw rows to typed columns, as described in docs/architecture.md, and failures for values of other types."""
+"""Raw rows to typed columns (docs/architecture/03-plan-to-results.md), and the values that do not fit the type."""
 
 from __future__ import annotations
 

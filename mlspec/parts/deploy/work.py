@@ -46,11 +46,13 @@ def ship(job: Job, target: AwsTarget) -> None:
         packed = None if archive is None else image_push.signature(job.inputs)
         breaking_changes.refuse(desired, deployment.live(), packed)
         check_variables(desired)
-        number, live = _published(deployment, tag)
+        plan = deployment.plan()
+        deployment.execute(plan.function, _say)
+        number = plan.number or deployment.version(plan.live) or deployment.publish(tag, _say)
         _note(desired, number, digest or (archive.sha256 if archive else ""), packed, job)
-        if live is not None:
-            deployment.execute(deployment.alias_actions(), _say)
-        before = live.version if live else None
+        if plan.live is not None:
+            deployment.execute(plan.alias, _say)
+        before = plan.live.version if plan.live else None
         deployment.execute(deployment.tag_actions(number, before, release=False), _say)
         published = Published(job, target, desired.spec, number, tests, lambda: sample_requests.rows(job.inputs))
         try:
@@ -58,19 +60,12 @@ def ship(job: Job, target: AwsTarget) -> None:
         finally:
             address = _settled(desired, job)
             _record_rollout(desired, number, job)
-        if live is None:
-            deployment.execute(deployment.alias_actions(), _say)
+        if plan.live is None:
+            deployment.execute(plan.alias, _say)
         if before is not None and before != now.version:
             deployment.execute(deployment.tag_actions(now.version, before, release=True), _say)
         release_file.complete(job.outputs, _function(deployment, now, address))
     _say(f"{desired.name}:{now.name} is version {now.version}")
-
-
-def _published(deployment: Deployment, description: str) -> tuple[str, Alias | None]:
-    """Give the function its desired state and publish it; the version that equals it, and the alias."""
-    deployment.execute(deployment.function_actions(), _say)
-    live = deployment.live()
-    return deployment.version(live) or deployment.publish(description, _say), live
 
 
 def _code(job: Job) -> tuple[str, str, ZipArchive | None]:

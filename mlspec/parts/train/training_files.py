@@ -1,4 +1,4 @@
-"""A finished run to the files that docs/architecture.md names: checkpoints, preprocessing, curves, metrics."""
+"""A finished run to its files (docs/architecture/03-plan-to-results.md): checkpoints, preprocessing, metrics."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Lambda counts under AWS/Lambda, by alias and executed version while an alias splits its traffic
 (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html); the handler counts predictions under
-`mlspec`, see docs/architecture.md.
+`mlspec`, see docs/architecture/04-model-to-endpoint.md.
 """
 
 from __future__ import annotations

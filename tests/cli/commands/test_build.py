@@ -99,7 +99,7 @@ def test_a_hand_edit_stops_it_with_the_diff_and_two_ways_out(project: Path) -> N
         assert (done.returncode, done.stdout) == (3, "")
         assert "-max_epochs: 99\n" in done.stderr
         assert "+max_epochs: 5\n" in done.stderr
-        assert f"{FILE}: was edited by hand" in done.stderr
+        assert f"{FILE}: was edited manually" in done.stderr
         assert f"--keep {FILE}" in done.stderr
         assert f"--overwrite {FILE}" in done.stderr
         assert snapshot(project) == before
@@ -157,7 +157,7 @@ def test_while_another_mlspec_is_at_work(project: Path) -> None:
     with hold(find_roots(project), "mlspec apply"):
         done = mlspec(project, "build", "--no-wait")
         assert done.returncode == 3
-        assert f"`mlspec apply` (process {os.getpid()}) is at work in this project" in done.stderr
+        assert f"`mlspec apply` (process {os.getpid()}) is running in this project" in done.stderr
         assert mlspec(project, "build", "--check").returncode == 1
 
 
@@ -189,7 +189,7 @@ def test_a_read_only_project_is_said_kindly(project: Path) -> None:
     done = mlspec(project, "build")
     project.chmod(0o755)
     assert done.returncode == 1
-    assert "cannot keep its state" in done.stderr
+    assert "cannot write the state" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -76,5 +76,5 @@ def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target:
 
 
 def test_the_metric_names_are_those_that_the_handler_writes() -> None:
-    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "docs" / "architecture" / "04-model-to-endpoint.md").read_text(encoding="utf-8")
     assert "Predictions." in text
