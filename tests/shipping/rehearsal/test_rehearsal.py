@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from mlspec.aws.action import lines
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.job import Job
@@ -87,9 +88,7 @@ class Project:
     def due(self) -> list[str]:
         """What another apply would change."""
         job = self.job()
-        return [
-            str(change) for look in (remote_changes.push, remote_changes.deploy) for change in look(job, job.inputs)
-        ]
+        return lines([*remote_changes.push(job, job.inputs), *remote_changes.deploy(job, job.inputs)])
 
     def memory(self, old: int, new: int) -> None:
         """Another setting of the function, which makes another version of it."""
@@ -147,7 +146,7 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.ship(error_rate=0.5)
-    assert "warning: the fault leads to nothing: a first version has none before it" in capsys.readouterr().out
+    assert "warning: the injected fault has no effect: a first version has none before it" in capsys.readouterr().out
     assert project.release["version"] == "1"
     assert project.release["url"] == here().address
     assert ask() == (200, "1")
@@ -166,9 +165,7 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     assert {ask() for _ in range(8)} == {(200, "2")}
 
     kill(here(), "endpoint")
-    assert project.due() == [
-        "Change(sign='+', resource='endpoint on this machine', setting='', old=None, new=None, breaking='', held='')"
-    ]
+    assert project.due() == ["+ endpoint on this machine"]
     project.ship()
     assert ask() == (200, "2")
 
