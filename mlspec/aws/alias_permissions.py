@@ -22,7 +22,7 @@ _PUBLIC: Final[dict[str, dict[str, JsonValue]]] = {
 
 
 def public(function: str, alias: str) -> AliasPermissions:
-    """The permissions of an alias with an address for everybody."""
+    """The permissions of an alias with an address for anyone."""
     actions = {sid: str(arguments["Action"]) for sid, arguments in _PUBLIC.items()}
     return AliasPermissions(function, alias, {sid: Statement(action, sid=sid) for sid, action in actions.items()})
 
@@ -54,7 +54,7 @@ class AliasPermissionProvider:
             return []
         actions: list[Action] = []
         for sid, more in _PUBLIC.items():
-            which, shown = {**either.which, "StatementId": sid}, f"everybody, {more['Action']}"
+            which, shown = {**either.which, "StatementId": sid}, f"anyone, {more['Action']}"
             if sid in statements and sid not in existing:
                 change = FieldChange("+", sid, new=shown)
                 arguments = {**which, "Principal": "*", **more}

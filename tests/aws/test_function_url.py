@@ -37,8 +37,8 @@ def test_a_public_address_has_two_statements_and_others_stay(target: AwsTarget, 
     )  # fmt: skip
     desired = public("cola", alias)
     assert converge(provider, "cola", desired) == [
-        "+ permission of cola mlspec-url: everybody, lambda:InvokeFunctionUrl",
-        "+ permission of cola mlspec-url-invoke: everybody, lambda:InvokeFunction",
+        "+ permission of cola mlspec-url: anyone, lambda:InvokeFunctionUrl",
+        "+ permission of cola mlspec-url-invoke: anyone, lambda:InvokeFunction",
     ]
     assert changes(provider, "cola", desired) == []
     assert [line[0] for line in converge(provider, "cola", None)] == ["-", "-"]

@@ -47,7 +47,7 @@ def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
         help = f"set `timeout: {MAX_API_SECONDS}`, or `type: function-url`, which waits until the function has finished"
         yield Finding("slow-for-http-api", (*_AT, "timeout"), message, help)
     if isinstance(function.url, FunctionUrl) and function.url.auth == "none":
-        message = "everybody who knows the address may invoke the function, at your cost"
+        message = "anyone who knows the address may invoke the function, at your cost"
         yield Finding("public-url", (*_AT, "url", "auth"), message, "use `auth: iam`", severity="warning")
     if package is None:
         return
