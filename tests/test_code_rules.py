@@ -80,7 +80,9 @@ NARROW: dict[str, set[str]] = {
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
-PURE = {"mlspec.aws.ecr", "mlspec.aws.cli_input", "mlspec.aws.policies", "mlspec.aws.location", "mlspec.dvc.params"}
+PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
+        "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
+        "mlspec.aws.resources", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 
 LONG_FILES: dict[str, str] = {}

@@ -65,7 +65,6 @@ NAMES = {"found", "made", "told", "said", "asked", "wanted", "stood", "grown"}
 
 PENDING: tuple[str, ...] = (
     "mlspec/apply/",
-    "mlspec/aws/",
     "mlspec/cli/",
     "mlspec/dvc/",
     "mlspec/learning/",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mlspec.aws.change import RemoteChange
+from mlspec.aws.action import Action
 from mlspec.errors import MlspecError
 from mlspec.parts.part_protocol import Part
 from mlspec.spec.project import Project
@@ -17,7 +17,7 @@ from mlspec.stage_result import Reason
 
 COMPARES = Reason("not-compared", "compares, and acts on what differs")
 """Why a stage with effects runs whose world cannot be looked at from here."""
-Look = Callable[[Project, Path], Sequence[RemoteChange]]
+Look = Callable[[Project, Path], Sequence[Action]]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Remote:
     project: Project
     artifacts: Path
     parts: Sequence[Part]
-    seen: dict[str, list[RemoteChange]] = field(default_factory=dict)
+    seen: dict[str, list[Action]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     _dark: str = ""
     """Why nothing out there can be seen: what was waited for once is not waited for again."""
@@ -50,23 +50,25 @@ class Remote:
             self.unseen[stage] = error.message
             self._dark = error.message if error.code == "unreachable" else ""
             return COMPARES
-        signs: Counter[str] = Counter(change.sign for change in self.seen[stage] if not change.held)
+        signs: Counter[str] = Counter(
+            change.sign for action in self.seen[stage] if not action.held for change in action.changes
+        )
         counts = " ".join(f"{sign}{signs[sign]}" for sign in "+~-")
         return Reason("remote-differs", counts) if signs else None
 
     @property
-    def changes(self) -> list[RemoteChange]:
-        """All that would change, in the order of the stages."""
-        return [change for found in self.seen.values() for change in found]
+    def actions(self) -> list[Action]:
+        """All that would be executed, in that order."""
+        return [action for actions in self.seen.values() for action in actions]
 
     @property
     def breaking(self) -> list[str]:
-        """What callers would notice."""
-        return [change.breaking for change in self.changes if change.breaking]
+        """What clients would notice."""
+        return [action.breaking for action in self.actions if action.breaking]
 
     def to_json(self) -> dict[str, object]:
         """The stable JSON shape."""
-        rows = [{"stage": stage, **asdict(change)} for stage, found in self.seen.items() for change in found]
+        rows = [{"stage": stage, **row} for stage, actions in self.seen.items() for a in actions for row in a.rows()]
         return {"changes": rows, "unseen": dict(self.unseen)}
 
 

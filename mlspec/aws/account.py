@@ -1,24 +1,26 @@
-"""Whose account the credentials are for: the settings of a spec that leaves the account out are completed with it."""
+"""The account that the credentials are for, and where a project's images lie in it."""
 
 from __future__ import annotations
 
+from mlspec.aws.aws_location import PLACEHOLDER, AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.ecr import image_uri
 from mlspec.errors import StageError
-from mlspec.sections.registry import Ecr
 
 
-def completed(target: AwsTarget, ecr: Ecr) -> Ecr:
-    """`ecr` with its account. Raises StageError where the credentials are for another one than the spec names."""
+def located(target: AwsTarget, location: AwsLocation) -> AwsLocation:
+    """`location` with the account of the credentials. Raises StageError where the spec names another one."""
     number = str(target.client("sts").get_caller_identity()["Account"])
-    if target.kind == "aws" and ecr.account not in (None, number):
-        message = f"the credentials are for the AWS account {number}, and the spec names {ecr.account}"
+    if target.kind == "aws" and location.account not in (PLACEHOLDER, number):
+        message = f"the credentials are for the AWS account {number}, and the spec names {location.account}"
         raise StageError(message, help="choose another profile (AWS_PROFILE), or correct registry.ecr.account")
-    # The emulator finds the image of a function only in a repository whose name has one part.
-    flat = {"repository": ecr.repository.replace("/", "-")} if target.kind == "local" else {}
-    return ecr.model_copy(update={"account": number, **flat})
+    return AwsLocation(location.region, number)
 
 
-def repository(target: AwsTarget, ecr: Ecr) -> str:
+def repository_name(target: AwsTarget, name: str) -> str:
+    """The name of a repository there: the emulator finds a function's image only where it has a single part."""
+    return name.replace("/", "-") if target.kind == "local" else name
+
+
+def repository_uri(target: AwsTarget, location: AwsLocation, name: str) -> str:
     """Address of the repository, without tag or digest, as `docker push` takes it."""
-    return f"{target.registry}/{ecr.repository}" if target.registry else image_uri(ecr)
+    return f"{target.registry}/{name}" if target.registry else location.image_uri(name)

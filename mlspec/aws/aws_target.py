@@ -1,4 +1,4 @@
-"""Where to ship: an AWS account, or this machine's rehearsal of one. The clients for it, made once each.
+"""Where to ship: an AWS account, or this machine's rehearsal of one, with one client for each service.
 
 The control plane of either speaks AWS's own API; only the address, the credentials and the image registry differ.
 """
@@ -16,8 +16,8 @@ Kind = Literal["aws", "local"]
 class AwsTarget:
     """A control plane and an image registry.
 
-    `endpoint` is None for AWS itself. `registry` is the host that images are pushed to (`HOST[:PORT]`), "" for the one
-    that Amazon ECR names when it is asked for a token.
+    `endpoint` is None for AWS itself. `registry` is the host that images are pushed to (`HOST[:PORT]`), "" for that of
+    Amazon ECR.
     """
 
     kind: Kind
@@ -26,11 +26,11 @@ class AwsTarget:
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     source: str = ""
-    """Address of the project's folder in its repository; it tells projects of one name apart."""
+    """Address of the project's folder in its repository; it distinguishes projects of one name."""
     beginning: str = ""
     """The same folder by the repository's first commit: its address until it has a remote."""
     hasty: bool = False
-    """For a look in passing: who does not answer at once is not waited for."""
+    """For a plan: short timeouts and few retries."""
 
     @cached_property
     def _session(self) -> Any:
@@ -44,7 +44,7 @@ class AwsTarget:
         return {}
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service. Throttled and dropped calls are repeated with growing pauses."""
+        """The boto3 client of a service. Throttled and dropped requests are retried with growing pauses."""
         from botocore.config import Config
 
         if service not in self._clients:

@@ -1,78 +1,108 @@
-"""How many copies of the function may run, and how many are always warm: as there against the spec."""
+"""How many instances of the function may run, and how many are kept initialised."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, FieldChange, put
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep
-from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
-from mlspec.aws.function import resource
+from mlspec.aws.function import read_function
+from mlspec.aws.resources import ProvisionedConcurrency, ReservedConcurrency
 from mlspec.aws.waiting import until
 from mlspec.errors import StageError
 
-_NONE = ("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException", "404")
+_NONE: Final = ("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException", "404")
 """The last is the answer of an emulated Lambda that does not know this call."""
+_RESERVED: Final = "reserved concurrency"
+_PROVISIONED: Final = "provisioned concurrency"
 
 
-def reserved(wanted: DesiredFunction, found: dict[str, Any] | None) -> list[ConvergeStep]:
-    """What reserves as many as wanted, given the function as it was read."""
-    options, name = wanted.function.options.concurrency, wanted.function.name
-    want = options.reserved if options else None
-    there = ((found or {}).get("Concurrency") or {}).get("ReservedConcurrentExecutions")
-    client, what = wanted.target.client("lambda"), resource(name)
-    if want == there:
-        return []
-    if want is None:
-        act = partial(client.delete_function_concurrency, FunctionName=name)
-        return [ConvergeStep((RemoteChange("-", what, "reserved concurrency", old=there),), act)]
-    act = partial(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=want)
-    return [
-        ConvergeStep((RemoteChange("~" if there is not None else "+", what, "reserved concurrency", there, want),), act)
-    ]
+@dataclass(frozen=True)
+class ReservedConcurrencyProvider:
+    """Reads and changes a function's reserved concurrency."""
+
+    target: AwsTarget
+
+    def read(self, name: str) -> ReservedConcurrency | None:
+        """The instances that are kept for the function; None where there are none, or no function."""
+        function = read_function(self.target, name)
+        number = function.reserved_concurrency if function else None
+        return None if number is None else ReservedConcurrency(name, number)
+
+    def diff(self, desired: ReservedConcurrency | None, current: ReservedConcurrency | None) -> list[Action]:
+        """What reserves the desired number."""
+        if desired == current:
+            return []
+        if desired is None:
+            assert current is not None, "they differ"
+            change = FieldChange("-", _RESERVED, current.number)
+            return [Action("reserved-concurrency", current.function, "delete", (change,))]
+        arguments: dict[str, JsonValue] = {
+            "FunctionName": desired.function,
+            "ReservedConcurrentExecutions": desired.number,
+        }
+        changes = put(_RESERVED, current.number if current else None, desired.number)
+        return [Action("reserved-concurrency", desired.function, "set", changes, arguments)]
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on the reserved concurrency."""
+        client = self.target.client("lambda")
+        if action.operation == "delete":
+            client.delete_function_concurrency(FunctionName=action.name)
+        else:
+            client.put_function_concurrency(**action.arguments)
 
 
-def provisioned(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What keeps as many warm as wanted, behind the alias."""
-    options, name = wanted.function.options, wanted.function.name
-    want = options.concurrency.provisioned if options.concurrency else None
-    which = {"FunctionName": name, "Qualifier": options.alias}
-    there = (read(wanted.target, which) or {}).get("RequestedProvisionedConcurrentExecutions")
-    what = f"lambda alias {options.alias}"
-    if want == there:
-        return []
-    if want is None:
-        act = partial(wanted.target.client("lambda").delete_provisioned_concurrency_config, **which)
-        return [ConvergeStep((RemoteChange("-", what, "provisioned concurrency", old=there),), act)]
-    change = RemoteChange("~" if there is not None else "+", what, "provisioned concurrency", there, want)
-    return [ConvergeStep((change,), partial(_provide, wanted.target, which, want))]
+@dataclass(frozen=True)
+class ProvisionedConcurrencyProvider:
+    """Reads and changes the provisioned concurrency of a function's alias."""
 
+    target: AwsTarget
+    alias: str
 
-def read(target: AwsTarget, which: dict[str, str]) -> dict[str, Any] | None:
-    """`Status` and the number asked for; None where none are kept warm."""
-    from botocore.exceptions import ClientError
+    def read(self, name: str) -> ProvisionedConcurrency | None:
+        """The requested number of instances; None where there is none."""
+        from botocore.exceptions import ClientError
 
-    try:
-        found: dict[str, Any] = target.client("lambda").get_provisioned_concurrency_config(**which)
-    except ClientError as error:
-        if code_of(error) in _NONE:
-            return None
-        raise
-    return found
+        client = self.target.client("lambda")
+        try:
+            answer = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=self.alias)
+        except ClientError as error:
+            if code_of(error) in _NONE:
+                return None
+            raise
+        return ProvisionedConcurrency(name, self.alias, int(answer["RequestedProvisionedConcurrentExecutions"]))
 
+    def diff(self, desired: ProvisionedConcurrency | None, current: ProvisionedConcurrency | None) -> list[Action]:
+        """What requests the desired number."""
+        if desired == current:
+            return []
+        if desired is None:
+            assert current is not None, "they differ"
+            change = FieldChange("-", _PROVISIONED, current.number)
+            return [Action("provisioned-concurrency", self.alias, "delete", (change,), current.which)]
+        arguments = {**desired.which, "ProvisionedConcurrentExecutions": desired.number}
+        changes = put(_PROVISIONED, current.number if current else None, desired.number)
+        return [Action("provisioned-concurrency", self.alias, "set", changes, arguments)]
 
-def _provide(target: AwsTarget, which: dict[str, str], number: int) -> None:
-    client = target.client("lambda")
-    client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=number)
+    def apply(self, action: Action) -> None:
+        """Execute an action on the provisioned concurrency, and wait until the instances are initialised."""
+        client, given = self.target.client("lambda"), dict(action.arguments)
+        if action.operation == "delete":
+            client.delete_provisioned_concurrency_config(**given)
+            return
+        client.put_provisioned_concurrency_config(**given)
+        number = given.pop("ProvisionedConcurrentExecutions")
 
-    def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = client.get_provisioned_concurrency_config(**which)
-        return None if found["Status"] == "IN_PROGRESS" else found
+        def poll() -> tuple[str, str] | None:
+            answer = client.get_provisioned_concurrency_config(**given)
+            return None if answer["Status"] == "IN_PROGRESS" else (answer["Status"], answer.get("StatusReason", ""))
 
-    found = until(look, f"{number} warm copies", seconds=600)
-    if found["Status"] == "FAILED":
-        message = f"Lambda cannot keep {number} copies warm: {found.get('StatusReason', '')}"
-        raise StageError(message, help="lower deploy.lambda.concurrency.provisioned, or raise the account's quota")
+        status, reason = until(poll, f"{number} instances to be initialised", seconds=600)
+        if status == "FAILED":
+            message = f"Lambda cannot keep {number} instances initialised: {reason}"
+            raise StageError(message, help="lower deploy.lambda.concurrency.provisioned, or raise the account's quota")

@@ -1,28 +1,30 @@
-"""What the spec wants deployed, with what is only known on the day: the account, the image, values of variables."""
+"""What is to be deployed: the spec, with what is known only now: the account, the image, values of variables."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from mlspec.aws import account, cli_input
+from mlspec.aws.account import located, repository_name, repository_uri
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import sourced
+from mlspec.aws.ecr import ecr_location
+from mlspec.aws.function_resource import Function
+from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Ecr, Registry
+from mlspec.sections.registry import Registry
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import SecretRef
 
 S = TypeVar("S", bound=BaseModel)
-MAX_ENVIRONMENT = 4096
+MAX_ENVIRONMENT: Final = 4096
 
 
 class Spec(Protocol):
@@ -39,58 +41,64 @@ class ZipArchive:
 
     path: Path
     sha256: str
-    """In base64, as Lambda answers it."""
+    """In base64, as Lambda reports it."""
     direct: bool = True
-    """Whether it is small enough for the call itself."""
+    """Whether it is small enough to be sent within a request."""
 
 
 @dataclass(frozen=True)
 class DesiredFunction:
-    """A function as it is to be. `image` is its address by digest, "" where it runs the code of `archive`; `variables`
+    """A function to be deployed. `image` is its address by digest, "" where it runs the code of `archive`; `variables`
     has None for what is not set here."""
 
     target: AwsTarget
-    function: Function
+    spec: FunctionSpec
     image: str
     variables: Mapping[str, str | None] = field(repr=False)
     archive: ZipArchive | None = None
 
     @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.spec.name
+
+    @property
+    def alias(self) -> str:
+        """The alias that clients use."""
+        return self.spec.options.alias
+
+    @property
     def project(self) -> str:
         """The project's name."""
-        return self.function.info.name
+        return self.spec.info.name
 
     @property
     def digest(self) -> str:
         """Digest of the image; "" where it is still to be pushed, and of a zip."""
         return self.image.rpartition("@")[2]
 
-    def input(self) -> dict[str, Any]:
-        """Input of CreateFunction but for its code: `lambda/function.json` with its placeholders filled."""
-        made = cli_input.create_function(self.function)
-        made.pop("Code", None)
-        if self.variables:
-            made["Environment"] = {"Variables": {name: value or "" for name, value in self.variables.items()}}
-        return made | {"Publish": False, "Tags": sourced(made["Tags"], self.target.source)}
+    def function(self) -> Function:
+        """The function itself, with its image or the digest of its archive."""
+        return replace(self.spec.function(), image=self.image, sha256=self.archive.sha256 if self.archive else "")
 
 
-def place(spec: Spec) -> Ecr:
+def spec_location(spec: Spec) -> AwsLocation:
     """Where the spec ships to: its registry, or for a zip only the region."""
-    options = spec.need(Deploy).lambda_ if spec.get(Deploy) else None
-    registry = spec.get(Registry)
-    ecr = cli_input.ecr_of(options, registry) if options else registry.ecr if registry else None
-    assert ecr is not None, "a spec that ships nowhere has no stage that ships"
-    return ecr
+    options, registry = spec.need(Deploy).lambda_ if spec.get(Deploy) else None, spec.get(Registry)
+    location = function_location(options, registry) if options else ecr_location(registry.ecr) if registry else None
+    assert location is not None, "a spec that ships nowhere has no stage that ships"
+    return location
 
 
 def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArchive | None = None) -> DesiredFunction:
-    """What is wanted of the target, for the image with that digest or for a zip. Asks AWS whose account it is."""
-    ecr = account.completed(target, place(spec))
+    """The function of the spec, for the image with that digest or for a zip. Asks AWS whose account it is."""
+    location, registry = located(target, spec_location(spec)), spec.get(Registry)
     options = spec.need(Deploy).lambda_
     assert options is not None, "a spec without deploy.lambda has no stage that deploys"
     package = spec.need(Package)
-    function = Function(spec.need(ProjectInfo), options, package, ecr)
-    image = "" if package.zip else f"{account.repository(target, ecr)}@{digest}"
+    repository = repository_name(target, registry.ecr.repository) if registry else ""
+    function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.source)
+    image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
     return DesiredFunction(target, function, image, _variables(options.environment), archive)
 
 
@@ -98,15 +106,15 @@ def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:
     return {name: os.environ.get(v.env) if isinstance(v, SecretRef) else v for name, v in named.items()}
 
 
-def complete(desired_function: DesiredFunction) -> None:
+def check_variables(desired: DesiredFunction) -> None:
     """Refuse to deploy without a value that the spec refers to, or with more than Lambda holds."""
-    named = desired_function.function.options.environment
-    for name, value in desired_function.variables.items():
+    named = desired.spec.options.environment
+    for name, value in desired.variables.items():
         source = named[name]
         if not value and isinstance(source, SecretRef):
             message = f"the function's variable {name} comes from {source.env}, which is not set here"
             raise StageError(message, help=f"export {source.env}=..., then: mlspec apply")
-    size = sum(len(name.encode()) + len((value or "").encode()) for name, value in desired_function.variables.items())
+    size = sum(len(name.encode()) + len((value or "").encode()) for name, value in desired.variables.items())
     if size > MAX_ENVIRONMENT:
         message = f"the function's variables take {size} bytes, and Lambda allows {MAX_ENVIRONMENT} in all"
         raise StageError(message, help="keep long values in a file of the image, or in AWS Secrets Manager")

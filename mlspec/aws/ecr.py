@@ -1,114 +1,175 @@
-"""Amazon ECR's settings as JSON that the AWS command line takes, and the names that follow from them. Pure."""
+"""A repository in Amazon ECR as a value, and who may push to it and pull from it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from pydantic import JsonValue
+
+from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.policy_document import PolicyDocument, Statement
+from mlspec.aws.resource_tags import from_pairs, tags, to_pairs
 from mlspec.sections.registry import Ecr
 
-Json = dict[str, Any]
 KEEP: Final = "keep-"
-"""Opening of the tags that protect an image from the lifecycle: `keep-7` is on that of the function's version 7."""
+"""Prefix of the tags that protect an image from the lifecycle: `keep-7` is on that of the function's version 7."""
 
 
-def account(ecr: Ecr) -> str:
-    """The AWS account; a placeholder for `envsubst` where the spec does not name it."""
-    return ecr.account or "${AWS_ACCOUNT_ID}"
+@dataclass(frozen=True, slots=True)
+class LifecycleRule:
+    """Which images expire. `selection` is in ECR's form."""
+
+    priority: int
+    description: str
+    selection: Mapping[str, JsonValue]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The rule in ECR's form."""
+        return {
+            "rulePriority": self.priority,
+            "description": self.description,
+            "selection": dict(self.selection),
+            "action": {"type": "expire"},
+        }
 
 
-def arn(ecr: Ecr, service: str, resource: str) -> str:
-    """An ARN in the registry's account and region."""
-    partition = (
-        "aws-cn" if ecr.region.startswith("cn-") else "aws-us-gov" if ecr.region.startswith("us-gov-") else "aws"
+@dataclass(frozen=True, slots=True)
+class LifecyclePolicy:
+    """A repository's lifecycle policy."""
+
+    rules: tuple[LifecycleRule, ...]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Policy text of `aws ecr put-lifecycle-policy`."""
+        return {"rules": [rule.to_json() for rule in self.rules]}
+
+    @classmethod
+    def parse(cls, text: str) -> LifecyclePolicy:
+        """The policy in one of ECR's answers."""
+        rules = json.loads(text).get("rules", [])
+        return cls(
+            tuple(
+                LifecycleRule(r.get("rulePriority", 0), r.get("description", ""), r.get("selection", {})) for r in rules
+            )
+        )
+
+    @property
+    def purposes(self) -> str:
+        """What its rules are for, for a person."""
+        return ", ".join(rule.description or "unnamed" for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An image repository: as the spec describes it, or as it is in the account."""
+
+    name: str
+    immutable: bool
+    scan: bool
+    kms_key: str | None
+    tags: Mapping[str, str]
+    lifecycle: LifecyclePolicy | None
+    policy: PolicyDocument | None
+    uri: str = ""
+    arn: str = ""
+    """Of one that exists."""
+    encryption: str = "AES256"
+
+    @property
+    def tag_mutability(self) -> str:
+        """ECR's word for `immutable`."""
+        return "IMMUTABLE" if self.immutable else "MUTABLE"
+
+    def to_request(self) -> dict[str, JsonValue]:
+        """Input of `aws ecr create-repository`."""
+        key: dict[str, JsonValue] = {"kmsKey": self.kms_key} if self.kms_key else {}
+        return {
+            "repositoryName": self.name,
+            "imageTagMutability": self.tag_mutability,
+            "imageScanningConfiguration": {"scanOnPush": self.scan},
+            "encryptionConfiguration": {"encryptionType": self.encryption, **key},
+            "tags": [dict(pair) for pair in to_pairs(self.tags)],
+        }
+
+    @classmethod
+    def from_response(
+        cls, answer: Mapping[str, JsonValue], pairs: Iterable[Mapping[str, str]], lifecycle: str, policy: str
+    ) -> Repository:
+        """The repository in ECR's answers; the two policies are texts, "" for none."""
+        scan, encryption = answer.get("imageScanningConfiguration"), answer.get("encryptionConfiguration")
+        encryption = encryption if isinstance(encryption, dict) else {}
+        return cls(
+            name=str(answer["repositoryName"]),
+            immutable=answer.get("imageTagMutability") == "IMMUTABLE",
+            scan=isinstance(scan, dict) and scan.get("scanOnPush") is True,
+            kms_key=str(encryption["kmsKey"]) if encryption.get("kmsKey") else None,
+            tags=from_pairs(pairs),
+            lifecycle=LifecyclePolicy.parse(lifecycle) if lifecycle else None,
+            policy=PolicyDocument.parse(policy) if policy else None,
+            uri=str(answer.get("repositoryUri", "")),
+            arn=str(answer["repositoryArn"]),
+            encryption=str(encryption.get("encryptionType", "AES256")),
+        )
+
+
+def repository(ecr: Ecr, location: AwsLocation, project: str, *, on_lambda: bool, source: str = "") -> Repository:
+    """The repository that the section `registry.ecr` describes."""
+    return Repository(
+        name=ecr.repository,
+        immutable=ecr.immutable,
+        scan=ecr.scan,
+        kms_key=ecr.kms_key,
+        tags=tags(project, source),
+        lifecycle=lifecycle(ecr),
+        policy=repository_policy(ecr, location, on_lambda=on_lambda),
+        uri=location.image_uri(ecr.repository),
+        encryption="KMS" if ecr.kms_key else "AES256",
     )
-    return f"arn:{partition}:{service}:{ecr.region}:{account(ecr)}:{resource}"
 
 
-def host(ecr: Ecr) -> str:
-    """The registry's host."""
-    return f"{account(ecr)}.dkr.ecr.{ecr.region}.amazonaws.com" + (".cn" if ecr.region.startswith("cn-") else "")
+def ecr_location(ecr: Ecr) -> AwsLocation:
+    """Account and region of the section `registry.ecr`."""
+    return AwsLocation(ecr.region, ecr.account) if ecr.account else AwsLocation(ecr.region)
 
 
-def image_uri(ecr: Ecr) -> str:
-    """The repository's address, without tag or digest."""
-    return f"{host(ecr)}/{ecr.repository}"
+def lifecycle(ecr: Ecr) -> LifecyclePolicy:
+    """The lifecycle policy: untagged images and all but the newest releases expire.
 
-
-def tags(project: str) -> dict[str, str]:
-    """Tags of all that is made for a project; what does not carry them is not mlspec's to change or remove."""
-    return {"mlspec:project": project, "mlspec:managed-by": "mlspec"}
-
-
-def create_repository(ecr: Ecr, project: str) -> Json:
-    """Input of `aws ecr create-repository`."""
-    encryption = {"encryptionType": "KMS", "kmsKey": ecr.kms_key} if ecr.kms_key else {"encryptionType": "AES256"}
-    return {
-        "repositoryName": ecr.repository,
-        "imageTagMutability": "IMMUTABLE" if ecr.immutable else "MUTABLE",
-        "imageScanningConfiguration": {"scanOnPush": ecr.scan},
-        "encryptionConfiguration": encryption,
-        "tags": [{"Key": key, "Value": value} for key, value in tags(project).items()],
-    }
-
-
-def lifecycle(ecr: Ecr) -> Json:
-    """Policy text of `aws ecr put-lifecycle-policy`: untagged images and all but the newest releases go.
-
-    What is live, and what one would go back to, has a tag of its own (KEEP). The first rule selects those tags and
-    never has enough images to expire one; and an image that a rule selects is out of reach of every rule after it
-    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html, "considerations").
+    The live version's image and that of the version before it have a tag of their own (KEEP). The first rule selects
+    those tags and never has enough images to expire one; and an image that a rule selects is out of reach of every rule
+    after it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html, "considerations").
     """
-    return {
-        "rules": [
-            _rule(1, "what is live and what one goes back to stays",
-                  {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": "imageCountMoreThan",
-                   "countNumber": 1000}),
-            _rule(2, "untagged images go after a week", {"tagStatus": "untagged", "countType": "sinceImagePushed",
-                                                         "countUnit": "days", "countNumber": 7}),
-            _rule(3, f"the newest {ecr.keep} releases stay", {"tagStatus": "tagged", "tagPatternList": ["*"],
-                                                             "countType": "imageCountMoreThan",
-                                                             "countNumber": ecr.keep}),
-        ]
-    }  # fmt: skip
+    more = "imageCountMoreThan"
+    rules: tuple[tuple[str, dict[str, JsonValue]], ...] = (
+        ("what is live and what one goes back to stays",
+         {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": more, "countNumber": 1000}),
+        ("untagged images go after a week",
+         {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}),
+        (f"the newest {ecr.keep} releases stay",
+         {"tagStatus": "tagged", "tagPatternList": ["*"], "countType": more, "countNumber": ecr.keep}),
+    )  # fmt: skip
+    return LifecyclePolicy(tuple(LifecycleRule(n, purpose, chosen) for n, (purpose, chosen) in enumerate(rules, 1)))
 
 
-def _rule(priority: int, description: str, selection: Json) -> Json:
-    return {
-        "rulePriority": priority,
-        "description": description,
-        "selection": selection,
-        "action": {"type": "expire"},
-    }
-
-
-def repository_policy(ecr: Ecr, on_lambda: bool) -> Json | None:
-    """Policy text of `aws ecr set-repository-policy`; None where nobody but the account itself needs the images."""
-    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    statements: list[Json] = []
+def repository_policy(ecr: Ecr, location: AwsLocation, *, on_lambda: bool) -> PolicyDocument | None:
+    """Who besides the account itself may pull images; None where no other account or service needs to."""
+    pull = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+    statements: list[Statement] = []
     if on_lambda:
-        source = arn(ecr, "lambda", "function:*")
-        statements.append({
-            "Sid": "LambdaPull", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": pull,
-            "Condition": {"StringLike": {"aws:sourceArn": source}},
-        })  # fmt: skip
+        source = {"StringLike": {"aws:sourceArn": location.arn("lambda", "function:*")}}
+        service = {"Service": "lambda.amazonaws.com"}
+        statements.append(Statement(pull, sid="LambdaPull", principal=service, condition=source))
     if ecr.pull_accounts:
-        roots = [f"arn:{partition(ecr)}:iam::{number}:root" for number in ecr.pull_accounts]
-        statements.append({
-            "Sid": "AccountPull", "Effect": "Allow", "Principal": {"AWS": roots},
-            "Action": [*pull, "ecr:BatchCheckLayerAvailability"],
-        })  # fmt: skip
-    return {"Version": "2012-10-17", "Statement": statements} if statements else None
+        roots = tuple(f"arn:{location.partition}:iam::{number}:root" for number in ecr.pull_accounts)
+        actions = (*pull, "ecr:BatchCheckLayerAvailability")
+        statements.append(Statement(actions, sid="AccountPull", principal={"AWS": roots}))
+    return PolicyDocument(tuple(statements)) if statements else None
 
 
-def partition(ecr: Ecr) -> str:
-    """AWS's partition of the region."""
-    return arn(ecr, "", "").split(":")[1]
-
-
-_LOG_IN: Final[Json] = {
-    "Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"
-}  # fmt: skip
+_LOG_IN: Final = Statement("ecr:GetAuthorizationToken", "*", "LogIn")
 _PULL: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "DescribeImages", "GetDownloadUrlForLayer")
 _PUSH: Final = ("CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 _SETTLE: Final = ("CreateRepository", "DeleteRepositoryPolicy", "DescribeRepositories", "GetLifecyclePolicy",
@@ -117,39 +178,31 @@ _SETTLE: Final = ("CreateRepository", "DeleteRepositoryPolicy", "DescribeReposit
 _KEEP: Final = (*_PULL, "BatchDeleteImage", "GetRepositoryPolicy", "ListImages", "PutImage")
 
 
-def push_policy(ecr: Ecr) -> Json:
-    """What the stage `push` may do: log in, settle this one repository, and push to it."""
-    statements = [_LOG_IN, repository_rights("Push", ecr, _PULL + _PUSH), repository_rights("Settle", ecr, _SETTLE)]
+def push_policy(ecr: Ecr) -> PolicyDocument:
+    """Rights of the stage `push`: log in, configure this one repository, and push to it."""
+    at = (ecr_location(ecr), ecr.repository)
+    statements = [_LOG_IN, repository_rights("Push", *at, _PULL + _PUSH), repository_rights("Settle", *at, _SETTLE)]
     if ecr.kms_key:
-        use = ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"]
-        statements.append({"Sid": "Key", "Effect": "Allow", "Action": use, "Resource": ecr.kms_key})
-    return {"Version": "2012-10-17", "Statement": statements}
+        statements.append(Statement(("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"), ecr.kms_key, "Key"))
+    return PolicyDocument(tuple(statements))
 
 
-def keep_rights(ecr: Ecr) -> list[Json]:
-    """What the stage `deploy` may do with images: read them, and tag those that are to be kept."""
-    return [_LOG_IN, repository_rights("Image", ecr, _KEEP)]
+def keep_rights(location: AwsLocation, repository: str) -> list[Statement]:
+    """Rights of the stage `deploy` on images: read them, and tag those that must not expire."""
+    return [_LOG_IN, repository_rights("Image", location, repository, _KEEP)]
 
 
-def repository_rights(sid: str, ecr: Ecr, actions: Iterable[str]) -> Json:
+def repository_rights(sid: str, location: AwsLocation, repository: str, actions: Iterable[str]) -> Statement:
     """A statement that allows ECR's `actions` on this one repository."""
-    resource = arn(ecr, "ecr", f"repository/{ecr.repository}")
-    return {"Sid": sid, "Effect": "Allow", "Action": [f"ecr:{a}" for a in sorted(actions)], "Resource": resource}
+    resource = location.arn("ecr", f"repository/{repository}")
+    return Statement(tuple(f"ecr:{action}" for action in sorted(actions)), resource, sid)
 
 
-def github_trust(ecr: Ecr, repository: str, environment: str) -> Json:
-    """Who may take the releasing role: a job of that GitHub repository, in that environment, and nothing else."""
+def github_trust(location: AwsLocation, repository: str, environment: str) -> PolicyDocument:
+    """Who may assume the releasing role: a job of that GitHub repository, in that environment, and nothing else."""
     issuer = "token.actions.githubusercontent.com"
-    provider = f"arn:{partition(ecr)}:iam::{account(ecr)}:oidc-provider/{issuer}"
+    provider = {"Federated": location.iam_arn(f"oidc-provider/{issuer}")}
     subject = f"repo:{repository or '${GITHUB_REPOSITORY}'}:environment:{environment}"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Federated": provider},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}},
-            }
-        ],
-    }
+    condition = {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}}
+    action = "sts:AssumeRoleWithWebIdentity"
+    return PolicyDocument((Statement(action, principal=provider, condition=condition),))

@@ -1,16 +1,19 @@
-"""What AWS answers when it refuses, as a sentence and the next step. Nothing else in mlspec reads AWS's error codes."""
+"""AWS's errors as messages with the next step. No other module reads AWS's error codes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mlspec.errors import StageError
 
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
 PUSH, DEPLOY, DESTROY = "ecr/push-policy.json", "lambda/deploy-policy.json", "lambda/destroy-policy.json"
-"""The generated policies: each grants every action that its stage or command calls."""
+"""The generated policies: each grants every action that its stage or command needs."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _UNKNOWN: Final = frozenset(
@@ -27,24 +30,24 @@ _LOGIN: Final = "`aws sso login`, `aws configure`, or AWS_PROFILE for another pr
 _NOT_ALLOWED: Final = re.compile(r"not authorized to perform:? (?P<action>[\w-]+:\w+)(?:.*?on resource:? (?P<on>\S+))?")
 
 
-def code_of(error: Any) -> str:
+def code_of(error: ClientError) -> str:
     """The error code of a botocore ClientError: `ResourceNotFoundException`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def denied(error: Any) -> bool:
+def is_denied(error: ClientError) -> bool:
     """Whether a ClientError says that the credentials lack a right."""
     return code_of(error) in _DENIED or "not authorized to perform" in message_of(error)
 
 
-def message_of(error: Any) -> str:
+def message_of(error: ClientError) -> str:
     """What AWS says in a ClientError, on one line."""
     return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:500]
 
 
 @contextmanager
-def told(policy: str) -> Iterator[None]:
-    """Run calls of AWS; what they raise becomes a StageError. `policy` is the file that grants them all."""
+def aws_errors(policy: str) -> Iterator[None]:
+    """Turn what calls of AWS raise in the block into StageErrors. `policy` is the file that grants all of them."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError:
@@ -58,14 +61,14 @@ def told(policy: str) -> Iterator[None]:
 
 
 def refusal(code: str, message: str, operation: str, policy: str) -> StageError:
-    """AWS's refusal of `operation` as a sentence and the next step."""
+    """AWS's error for `operation` as a message with the next step."""
     if code in _DENIED or "not authorized to perform" in message:
         return _denied(message, operation, policy)
     if code in _EXPIRED or "token included in the request is expired" in message:
         return StageError("the AWS credentials have expired", help=f"{_LOGIN}; then: mlspec apply")
     if code == "RequestTimeTooSkewed" or "Signature not yet current" in message or "Signature expired" in message:
         return StageError(
-            "AWS refuses the request because this machine's clock is wrong",
+            "AWS rejects the request because the clock of this machine is wrong",
             help="set it: sudo timedatectl set-ntp true",
         )
     if code == "OptInRequired" or (code in _UNKNOWN and "security token included" in message):
@@ -76,24 +79,25 @@ def refusal(code: str, message: str, operation: str, policy: str) -> StageError:
     if code in _UNKNOWN:
         return StageError(f"AWS does not accept these credentials ({code})", help=_LOGIN)
     if code in _THROTTLED or "Rate exceeded" in message:
-        message = f"AWS still turns {operation} away for want of capacity, after several tries"
-        return StageError(message, help="wait a minute, then: mlspec apply; it goes on where it was")
+        message = f"AWS throttled {operation}, also after several retries"
+        return StageError(message, help="wait a minute, then resume: mlspec apply")
     if code in _BUSY:
         return StageError(
-            f"{operation}: something else is changing the same resource ({message})",
-            help="wait until the other change has ended, then: mlspec apply",
+            f"{operation}: another process is changing the same resource ({message})",
+            help="wait until the other change has finished, then: mlspec apply",
         )
     return _limit(code, message, operation) or _key(code, message) or _other(code, message, operation)
 
 
 def _denied(message: str, operation: str, policy: str) -> StageError:
-    found = _NOT_ALLOWED.search(message)
-    action = found["action"] if found else operation
-    on = f" on {found['on']}" if found and found["on"] else ""
+    match = _NOT_ALLOWED.search(message)
+    action = match["action"] if match else operation
+    on = f" on {match['on']}" if match and match["on"] else ""
     if "explicit deny" in message:
         kind = "a policy of the organization" if "service control policy" in message else "a policy"
         return StageError(
-            f"{kind} forbids {action}{on}", help="ask who administers the AWS account; no right can undo it"
+            f"{kind} forbids {action}{on}",
+            help="ask an administrator of the AWS account: no other right overrides an explicit deny",
         )
     help = f"{policy} has all the rights that this stage needs: attach it to the role or user that runs mlspec"
     return StageError(f"these credentials may not do {action}{on}", help=help)
@@ -116,31 +120,33 @@ def _key(code: str, message: str) -> StageError | None:
 
 
 _KNOWN: Final = (
-    (r"specified bucket does not exist", "the S3 bucket that the zip goes by does not exist",
-     "make it in the function's region (aws s3 mb s3://NAME --region REGION), or correct package.zip.bucket"),
+    (r"specified bucket does not exist", "the S3 bucket for the zip (package.zip.bucket) does not exist",
+     "create it in the function's region (aws s3 mb s3://NAME --region REGION), or correct package.zip.bucket"),
     (r"s3 location constraint|bucket.* in (?:a different|the same) region|PermanentRedirect",
-     "the S3 bucket that the zip goes by is in another region: {message}",
+     "the S3 bucket for the zip is in another region: {message}",
      "name one of the function's own region in package.zip.bucket"),
-    (r"manifest.*media type|image index|unsupported.*manifest", "Lambda does not take this kind of image: {message}",
+    (r"manifest.*media type|image index|unsupported.*manifest", "Lambda does not support this kind of image: {message}",
      "build it without attestations (docker build --provenance=false), then: mlspec apply"),
     (r"source image .* (does not exist|is not valid)|Image.* (does not exist|not found)",
-     "Lambda does not find the image: {message}", "push it again: mlspec apply --force push"),
+     "Lambda cannot find the image: {message}", "push it again: mlspec apply --force push"),
     (r"Lambda does not have permission to access the ECR image", "Lambda may not pull the image",
      "its repository needs the policy of ecr/repository-policy.json: mlspec apply --force push"),
-    (r"architecture", "the image and the function are of different processors: {message}",
+    (r"architecture", "the image and the function have different architectures: {message}",
      "let package.docker.platform and deploy.lambda.architecture agree"),
     (r"UnreservedConcurrentExecution", "AWS keeps 100 concurrent executions for all other functions: {message}",
      "lower deploy.lambda.concurrency.reserved, or raise the account's quota of concurrent executions"),
-    (r"role defined for the function cannot be assumed", "Lambda cannot take the function's role",
+    (r"role defined for the function cannot be assumed", "Lambda cannot assume the function's role",
      "it must trust lambda.amazonaws.com, as lambda/role-trust.json does"),
 )  # fmt: skip
 
 
 def _other(code: str, message: str, operation: str) -> StageError:
-    for pattern, said, help in _KNOWN:
+    for pattern, sentence, help in _KNOWN:
         if re.search(pattern, message, re.IGNORECASE):
-            return StageError(said.format(message=message), help=help)
-    return StageError(f"AWS refuses {operation}: {message or code}", help=f"AWS's code for it is {code}")
+            return StageError(sentence.format(message=message), help=help)
+    return StageError(
+        f"{operation} failed: {message or code}", help=f"look the error code up in AWS's documentation: {code}"
+    )
 
 
 _OFFLINE: Final = frozenset(
@@ -150,22 +156,22 @@ _OFFLINE: Final = frozenset(
 
 
 def unreachable(error: Exception) -> StageError:
-    """What botocore raises before AWS has answered, as a sentence and the next step. Its code says what kind it is:
-    whoever asks again at once learns no more."""
-    found = _unanswered(error)
-    return StageError(found.message, help=found.help, code="unreachable")
+    """What botocore raises before AWS has answered, as a message with the next step. Its code `unreachable` says that
+    an immediate retry would fail again."""
+    unanswered = _unanswered(error)
+    return StageError(unanswered.message, help=unanswered.help, code="unreachable")
 
 
 def _unanswered(error: Exception) -> StageError:
     kind, text = type(error).__name__, str(error)
     if kind in ("NoCredentialsError", "PartialCredentialsError"):
-        return StageError("there are no AWS credentials here", help=_LOGIN)
+        return StageError("no AWS credentials found", help=_LOGIN)
     if kind == "ProfileNotFound":
-        return StageError(text, help="aws configure list-profiles shows those there are")
+        return StageError(text, help="list the profiles: aws configure list-profiles")
     if "SSO" in kind or kind in ("UnauthorizedSSOTokenError", "TokenRetrievalError", "LoginRefreshRequired"):
         return StageError("the AWS sign-in has expired", help="aws sso login, then: mlspec apply")
     if kind == "CredentialRetrievalError":
-        return StageError(f"the AWS credentials cannot be had: {text}", help=_LOGIN)
+        return StageError(f"cannot get the AWS credentials: {text}", help=_LOGIN)
     if kind == "SSLError":
         return StageError(
             f"the connection to AWS is not trusted: {text}",
@@ -175,4 +181,4 @@ def _unanswered(error: Exception) -> StageError:
         return StageError(
             f"AWS cannot be reached: {text}", help="check the network and the region's name, then: mlspec apply"
         )
-    return StageError(f"the call of AWS failed: {text}", help="")
+    return StageError(f"the request to AWS failed: {text}", help="run `mlspec apply` again to resume")

@@ -1,217 +1,182 @@
-"""The Lambda function: its settings and its image as they are there against those of `lambda/function.json`."""
+"""The Lambda function: its settings and its code against those of `lambda/function.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
+
+from pydantic import JsonValue
 
 from mlspec.aws import code_upload
+from mlspec.aws.action import Action, FieldChange, create, differences, unexpected
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import ConvergeStep, differences, ours
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of, message_of
-from mlspec.aws.function_failures import failure
+from mlspec.aws.function_resource import Function, VpcConfig
+from mlspec.aws.function_state import idle, settled, when_free
+from mlspec.aws.ownership import check_ownership
+from mlspec.aws.resource_tags import PROJECT
 from mlspec.aws.waiting import until
 from mlspec.errors import StageError
 
-Json = dict[str, Any]
-SETTINGS: Final = (
-    "Description", "Runtime", "Handler", "Role", "MemorySize", "Timeout", "EphemeralStorage", "ImageConfig",
-    "LoggingConfig", "TracingConfig", "VpcConfig",
-)  # fmt: skip
-"""What UpdateFunctionConfiguration sets, but for the environment: its values are compared, and never shown."""
-_EMPTY: Final[Json] = {"Description": "", "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}}
-"""How a setting is taken back that the spec does not name."""
 _ROLE_SECONDS: Final = 60.0
-"""A role that was just made is known to Lambda only after a while."""
+"""It takes a while until Lambda knows a new role."""
+_PACKAGES: Final = {"Image": "an image", "Zip": "a zip file"}
 
 
-def resource(name: str) -> str:
-    """What a person calls it."""
-    return f"lambda function {name}"
-
-
-def read(target: AwsTarget, name: str, qualifier: str = "") -> Json | None:
-    """`Configuration`, `Code`, `Tags`, `Concurrency`; None where there is no such function or version."""
+def read_function(target: AwsTarget, name: str, qualifier: str = "") -> Function | None:
+    """The function, or one version of it; None where it does not exist."""
     from botocore.exceptions import ClientError
 
     which = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
     try:
-        found: Json = target.client("lambda").get_function(**which)
+        return Function.from_response(target.client("lambda").get_function(**which))
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise
-    return found
 
 
-def digest(found: Json) -> str:
-    """Digest of the image that a function or version runs; "" where it runs none."""
-    code = found.get("Code", {})
-    given = str(code.get("ResolvedImageUri") or code.get("ImageUri") or "")
-    return given.rpartition("@")[2] if "@" in given else ""
+def check_owner(target: AwsTarget, name: str, arn: str, project: str, current: Function) -> None:
+    """Raise StageError for a function of another project."""
+    command = f"aws lambda tag-resource --resource {arn} --tags {{}}={{}}"
+    check_ownership(f"lambda function {name}", current.tags, project, command, target)
 
 
-def steps(wanted: DesiredFunction, found: Json | None) -> list[ConvergeStep]:
-    """What makes the function as wanted, given what `read` found."""
-    name, target = wanted.function.name, wanted.target
-    if found is None:
-        code = wanted.image if wanted.digest else "the image once it is pushed" if wanted.image else "a zip"
-        made = RemoteChange("+", resource(name), new=code)
-        return [ConvergeStep((made,), partial(_create, wanted))]
-    config, arn = found["Configuration"], wanted.function.arn
-    owned(target, wanted.function, found)
-    _same_kind(wanted, config)
-    steps: list[ConvergeStep] = []
-    if changes := (*_settings(wanted, config), *_environment(wanted, config)):
-        steps.append(ConvergeStep(changes, partial(_configure, wanted)))
-    if changes := _code(wanted, found):
-        steps.append(ConvergeStep(changes, partial(_update, wanted)))
-    tags = wanted.input()["Tags"]
-    if changes := differences(resource(name), tags, found.get("Tags", {})):
-        steps.append(ConvergeStep(changes, partial(target.client("lambda").tag_resource, Resource=arn, Tags=tags)))
-    return steps
+@dataclass(frozen=True)
+class FunctionProvider:
+    """Reads and changes one function. It adds to an action what no plan may hold: values of variables, and the code."""
+
+    deployed: DesiredFunction
+
+    def read(self, name: str) -> Function | None:
+        """The function; None where it does not exist."""
+        return read_function(self.deployed.target, name)
+
+    def diff(self, desired: Function | None, current: Function | None) -> list[Action]:
+        """What gives the function its settings, code and tags. Raises StageError for another project's, and where its
+        package type would change."""
+        if desired is None:
+            return []
+        if current is None:
+            return [create("function", desired.name, _new_code(desired), _create_request(desired))]
+        arn = self.deployed.spec.arn
+        check_owner(self.deployed.target, desired.name, arn, desired.tags[PROJECT], current)
+        _check_package_type(desired, current)
+        tags: dict[str, JsonValue] = dict(desired.tags)
+        steps: list[tuple[str, tuple[FieldChange, ...], dict[str, JsonValue]]] = [
+            ("set-settings", (*_settings(desired, current), *self._variables(current)), _update_request(desired)),
+            ("set-code", _code(desired, current), {"Architectures": [desired.architecture]}),
+            ("tag", differences(tags, dict(current.tags)), {"Resource": arn, "Tags": tags}),
+        ]
+        return [Action("function", desired.name, *step) for step in steps if step[1]]
+
+    def _variables(self, current: Function) -> tuple[FieldChange, ...]:
+        """Names alone: a value may be a secret. A variable that is not set here is left as it is there."""
+        values, there = self.deployed.variables, current.variables
+        added = [FieldChange("+", f"variable {name}") for name in values if name not in there]
+        other = [
+            FieldChange("~", f"variable {name}")
+            for name, value in values.items()
+            if name in there and value is not None and value != there[name]
+        ]
+        gone = [FieldChange("-", f"variable {name}") for name in there if name not in values]
+        return (*added, *other, *gone)
+
+    def apply(self, action: Action) -> None:
+        """Execute an action, and wait until Lambda has finished."""
+        client = self.deployed.target.client("lambda")
+        match action.operation:
+            case "create":
+                self._create(action)
+            case "set-settings":
+                self._configure(action)
+            case "set-code":
+                with code_upload.code(self.deployed) as code:
+                    self._change(action.name, partial(client.update_function_code, **code, **action.arguments))
+            case "tag":
+                client.tag_resource(**action.arguments)
+            case "delete":
+                client.delete_function(FunctionName=action.name)
+            case _:
+                raise unexpected(action)
+
+    def _create(self, action: Action) -> None:
+        target, variables = self.deployed.target, self._environment()
+        more = variables if self.deployed.variables else {}
+
+        def attempt() -> bool | None:
+            from botocore.exceptions import ClientError
+
+            try:
+                target.client("lambda").create_function(**action.arguments, **more, Code=code)
+            except ClientError as error:
+                if "cannot be assumed by Lambda" in message_of(error):
+                    return None
+                raise
+            return True
+
+        with code_upload.code(self.deployed) as code:
+            until(attempt, "the function's role to become usable by Lambda", seconds=_ROLE_SECONDS)
+            settled(target, action.name)
+
+    def _configure(self, action: Action) -> None:
+        target, given = self.deployed.target, {**action.arguments, **self._environment()}
+        if not idle(target, action.name).in_vpc and given["VpcConfig"] == VpcConfig().to_json():
+            del given["VpcConfig"]  # to leave a network takes rights that one without a network need not have
+        self._change(action.name, partial(target.client("lambda").update_function_configuration, **given))
+
+    def _change(self, name: str, call: Callable[..., dict[str, JsonValue]]) -> None:
+        when_free(self.deployed.target, name, call)
+        settled(self.deployed.target, name)
+
+    def _environment(self) -> dict[str, JsonValue]:
+        return {"Environment": {"Variables": {name: value or "" for name, value in self.deployed.variables.items()}}}
 
 
-def owned(target: AwsTarget, function: Function, found: Json) -> None:
-    """Refuse to change another project's. Raises StageError."""
-    command = f"aws lambda tag-resource --resource {function.arn} --tags {{}}={{}}"
-    ours(resource(function.name), found.get("Tags", {}), function.info.name, command, target)
+def _create_request(desired: Function) -> dict[str, JsonValue]:
+    """Input of CreateFunction without its code and its variables."""
+    request = desired.to_request()
+    return {k: v for k, v in request.items() if k not in ("Code", "Environment")} | {"Publish": False}
 
 
-def _same_kind(wanted: DesiredFunction, config: Json) -> None:
-    kinds = {"Image": "an image", "Zip": "a zip file"}
-    is_, shall = config.get("PackageType", "Image"), wanted.input()["PackageType"]
-    if is_ != shall:
-        raise StageError(
-            f"{resource(wanted.function.name)} is made of {kinds[is_]}, and cannot be given {kinds[shall]}",
-            help="set deploy.lambda.name to another name, or remove this one: mlspec destroy",
-        )
+def _update_request(desired: Function) -> dict[str, JsonValue]:
+    """Input of UpdateFunctionConfiguration without its variables: what the spec does not name is reset."""
+    return {"VpcConfig": VpcConfig().to_json(), **desired.settings()}
 
 
-def _settings(wanted: DesiredFunction, config: Json) -> tuple[RemoteChange, ...]:
-    given = {key: value for key, value in wanted.input().items() if key in SETTINGS}
-    given = {**{key: value for key, value in _EMPTY.items() if config.get(key)}, **given}
-    found = {**config, "ImageConfig": config.get("ImageConfigResponse", {}).get("ImageConfig", {})}
-    if "LoggingConfig" not in config:  # Lambda always answers it; an emulator that does not cannot be compared
-        given.pop("LoggingConfig", None)
-    return differences(resource(wanted.function.name), given, {k: _part(given[k], found.get(k)) for k in given})
+def _new_code(desired: Function) -> str:
+    if desired.package_type == "Zip":
+        return "a zip"
+    return desired.image if desired.digest else "an image that is not pushed yet"
 
 
-def _part(wanted: Any, found: Any) -> Any:
-    """What of `found` is to be compared: AWS adds settings of its own, and keeps lists of ids in no order."""
-    if not isinstance(wanted, Mapping) or not isinstance(found, Mapping):
-        return found
-    part = {key: found.get(key) for key in wanted}
-    same = {k: wanted[k] for k, v in part.items() if isinstance(v, list) and sorted(v) == sorted(wanted[k])}
-    return {**part, **{k: v for k, v in same.items() if k.endswith("Ids")}}
+def _check_package_type(desired: Function, current: Function) -> None:
+    if desired.package_type != current.package_type:
+        old, new = _PACKAGES[current.package_type], _PACKAGES[desired.package_type]
+        message = f"lambda function {desired.name} consists of {old}, and Lambda cannot change it to {new}"
+        raise StageError(message, help="set deploy.lambda.name to another name, or remove this one: mlspec destroy")
 
 
-def _environment(wanted: DesiredFunction, config: Json) -> tuple[RemoteChange, ...]:
-    """Names alone: a value may be a secret. One that is not set here, and set there, is taken as it is."""
-    found, what = (config.get("Environment") or {}).get("Variables") or {}, resource(wanted.function.name)
-    given = wanted.variables
-    added = [RemoteChange("+", what, f"variable {name}") for name in given if name not in found]
-    gone = [RemoteChange("-", what, f"variable {name}") for name in found if name not in given]
-    other = [RemoteChange("~", what, f"variable {name}") for name, value in given.items()
-             if name in found and value is not None and value != found[name]]  # fmt: skip
-    return (*added, *other, *gone)
+def _settings(desired: Function, current: Function) -> tuple[FieldChange, ...]:
+    """Lambda always reports where the log goes; an emulator that does not cannot be compared."""
+    new, old = (replace(function, vpc=(function.vpc or VpcConfig()).sorted) for function in (desired, current))
+    settings = new.settings()
+    if current.log_group is None:
+        settings.pop("LoggingConfig", None)
+    return differences(settings, old.settings())
 
 
-def _code(wanted: DesiredFunction, found: Json) -> tuple[RemoteChange, ...]:
-    what, config = resource(wanted.function.name), found["Configuration"]
-    changes = differences(what, {"Architectures": wanted.input()["Architectures"]}, config)
-    if wanted.archive is not None:
-        return (*differences(what, {"CodeSha256": wanted.archive.sha256}, config), *changes)
-    if not wanted.image:
-        return (RemoteChange("~", what, "code", new="the zip that is made then"), *changes)
-    if digest(found) != wanted.digest:
-        new = wanted.digest or "the one that is pushed then"
-        changes = (RemoteChange("~", what, "image", digest(found) or None, new), *changes)
-    return changes
-
-
-def _create(wanted: DesiredFunction) -> None:
-    client = wanted.target.client("lambda")
-
-    def attempt() -> Json | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            made: Json = client.create_function(**wanted.input(), Code=code)
-        except ClientError as error:
-            if "cannot be assumed by Lambda" in message_of(error):
-                return None
-            raise
-        return made
-
-    with code_upload.code(wanted) as code:
-        until(attempt, "Lambda to know the function's role", seconds=_ROLE_SECONDS)
-        settled(wanted.target, wanted.function.name)
-
-
-def _configure(wanted: DesiredFunction) -> None:
-    name = wanted.function.name
-    config = idle(wanted.target, name)
-    given = {key: value for key, value in wanted.input().items() if key in (*SETTINGS, "Environment")}
-    given = {**_EMPTY, "Environment": {"Variables": {}}, **given}
-    if not config.get("VpcConfig") and not given["VpcConfig"]["SubnetIds"]:
-        del given["VpcConfig"]  # to leave a network takes rights that one without a network need not have
-    when_free(wanted.target, name, partial(wanted.target.client("lambda").update_function_configuration, **given))
-    settled(wanted.target, name)
-
-
-def _update(wanted: DesiredFunction) -> None:
-    call, given = wanted.target.client("lambda").update_function_code, wanted.input()
-    with code_upload.code(wanted) as code:
-        change = partial(call, **code, Architectures=given["Architectures"])
-        when_free(wanted.target, wanted.function.name, change)
-        settled(wanted.target, wanted.function.name)
-
-
-def when_free(target: AwsTarget, name: str, call: Callable[..., Json]) -> Json:
-    """Change the function as soon as no other change of it is under way. Fails where somebody changes it meanwhile."""
-
-    def attempt() -> Json | None:
-        from botocore.exceptions import ClientError
-
-        config = idle(target, name)
-        try:
-            return call(FunctionName=name, **revision(config))
-        except ClientError as error:
-            if code_of(error) == "ResourceConflictException" and "in progress" in message_of(error):
-                return None
-            raise
-
-    return until(attempt, f"another change of {resource(name)} to end")
-
-
-def revision(config: Json) -> Json:
-    """The argument that makes a write fail which somebody else has overtaken."""
-    return {"RevisionId": config["RevisionId"]} if config.get("RevisionId") else {}
-
-
-def settled(target: AwsTarget, name: str, qualifier: str = "") -> Json:
-    """The configuration once Lambda has made it ready. Raises StageError with Lambda's reason where it cannot."""
-    config = idle(target, name, qualifier)
-    if config.get("State") == "Failed":
-        raise failure(resource(name), config.get("StateReasonCode", ""), config.get("StateReason", ""))
-    if config.get("LastUpdateStatus") == "Failed":
-        code, reason = config.get("LastUpdateStatusReasonCode", ""), config.get("LastUpdateStatusReason", "")
-        raise failure(resource(name), code, reason)
-    return config
-
-
-def idle(target: AwsTarget, name: str, qualifier: str = "") -> Json:
-    """The configuration once Lambda has done with it, well or not: what failed before can be mended by a change."""
-    which = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
-
-    def look() -> Json | None:
-        config: Json = target.client("lambda").get_function_configuration(**which)
-        busy = config.get("State") == "Pending" or config.get("LastUpdateStatus") == "InProgress"
-        return None if busy else config
-
-    return until(look, f"{resource(name)} to become ready")
+def _code(desired: Function, current: Function) -> tuple[FieldChange, ...]:
+    architectures: list[JsonValue] = [current.architecture] if current.architecture else []
+    changes = differences({"Architectures": [desired.architecture]}, {"Architectures": architectures})
+    if desired.package_type == "Zip":
+        if not desired.sha256:
+            return (FieldChange("~", "code", new="a zip that is not built yet"), *changes)
+        return (*differences({"CodeSha256": desired.sha256}, {"CodeSha256": current.sha256}), *changes)
+    if current.digest == desired.digest:
+        return changes
+    new = desired.digest or "an image that is not pushed yet"
+    return (FieldChange("~", "image", current.digest or None, new), *changes)

@@ -1,85 +1,57 @@
-"""The function's HTTPS address: as there against `lambda/url.json`, with who may call it."""
+"""The function's HTTPS address against `lambda/url.json`."""
 
 from __future__ import annotations
 
-import json
-from functools import partial
-from typing import Any, Final
+from dataclasses import dataclass
 
-from mlspec.aws import cli_input
+from mlspec.aws.action import Action, create, delete, differences, unexpected
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep, differences
-from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.error_messages import code_of
-
-Json = dict[str, Any]
-_PUBLIC: Final[dict[str, Json]] = {
-    "mlspec-url": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
-    "mlspec-url-invoke": {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
-}
-"""The two statements that a public address needs since October 2025
-(https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html)."""
+from mlspec.aws.resources import FunctionUrlConfig
 
 
-def read(target: AwsTarget, name: str, alias: str) -> Json | None:
-    """`FunctionUrl`, `AuthType`, `Cors`; None where the alias has no address."""
-    from botocore.exceptions import ClientError
+@dataclass(frozen=True)
+class FunctionUrlProvider:
+    """Reads and changes the address of a function's alias, which must exist when an action is executed."""
 
-    try:
-        found: Json = target.client("lambda").get_function_url_config(FunctionName=name, Qualifier=alias)
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return None
-        raise
-    return found
+    target: AwsTarget
+    alias: str
 
+    def read(self, name: str) -> FunctionUrlConfig | None:
+        """The address; None where the alias has none."""
+        from botocore.exceptions import ClientError
 
-def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What makes the address as wanted, and lets those call it who shall. The alias must be there when they act."""
-    function, client = wanted.function, wanted.target.client("lambda")
-    which = {"FunctionName": function.name, "Qualifier": function.options.alias}
-    what = f"function url {function.name}:{function.options.alias}"
-    found = read(wanted.target, function.name, function.options.alias)
-    given = cli_input.create_url(function)
-    public = given is not None and given["AuthType"] == "NONE"
-    if given is None:
-        gone = RemoteChange("-", what, old=found["FunctionUrl"] if found else None)
-        made = [ConvergeStep((gone,), partial(client.delete_function_url_config, **which))] if found else []
-    elif found is None:
-        change = RemoteChange("+", what, new=given["AuthType"])
-        made = [ConvergeStep((change,), partial(client.create_function_url_config, **given))]
-    else:
-        asked = {"AuthType": given["AuthType"], "Cors": given.get("Cors", {})}
-        changes = differences(what, asked, found)
-        made = [ConvergeStep(changes, partial(client.update_function_url_config, **which, **asked))] if changes else []
-    return made + _permissions(wanted, which, public=public)
+        try:
+            answer = self.target.client("lambda").get_function_url_config(FunctionName=name, Qualifier=self.alias)
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return FunctionUrlConfig.from_response(name, self.alias, answer)
 
+    def diff(self, desired: FunctionUrlConfig | None, current: FunctionUrlConfig | None) -> list[Action]:
+        """What creates, changes or removes the address."""
+        if desired is None:
+            return [delete("function-url", self._label(current), current.url, current.which)] if current else []
+        label = self._label(desired)
+        if current is None:
+            return [create("function-url", label, desired.auth, desired.to_request())]
+        new, old = ({"AuthType": url.auth, "Cors": url.cors.to_json()} for url in (desired, current))
+        changes = differences(new, old)
+        return [Action("function-url", label, "set", changes, {**desired.which, **new})] if changes else []
 
-def _permissions(wanted: DesiredFunction, which: dict[str, str], *, public: bool) -> list[ConvergeStep]:
-    client, what = wanted.target.client("lambda"), f"permission of {wanted.function.name}"
-    there = {sid for sid in statements(wanted.target, which) if sid in _PUBLIC}
-    made: list[ConvergeStep] = []
-    for sid, statement in _PUBLIC.items():
-        told, given = f"anybody, {statement['Action']}", {**which, "StatementId": sid}
-        if public and sid not in there:
-            act = partial(client.add_permission, **given, Principal="*", **statement)
-            made.append(ConvergeStep((RemoteChange("+", what, sid, new=told),), act))
-        elif not public and sid in there:
-            made.append(
-                ConvergeStep((RemoteChange("-", what, sid, old=told),), partial(client.remove_permission, **given))
-            )
-    return made
+    def apply(self, action: Action) -> None:
+        """Execute an action on the address."""
+        client = self.target.client("lambda")
+        match action.operation:
+            case "create":
+                client.create_function_url_config(**action.arguments)
+            case "set":
+                client.update_function_url_config(**action.arguments)
+            case "delete":
+                client.delete_function_url_config(**action.arguments)
+            case _:
+                raise unexpected(action)
 
-
-def statements(target: AwsTarget, which: dict[str, str]) -> dict[str, Json]:
-    """The statements of an alias's policy by their ids; none where there is no policy."""
-    from botocore.exceptions import ClientError
-
-    try:
-        policy = json.loads(target.client("lambda").get_policy(**which)["Policy"])
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return {}
-        raise
-    return {str(s.get("Sid")): s for s in policy.get("Statement", [])}
+    def _label(self, url: FunctionUrlConfig) -> str:
+        return f"{url.function}:{url.alias}"

@@ -1,144 +1,203 @@
-"""The function's HTTP API in Amazon API Gateway: as there against `lambda/api.json`. It calls the alias."""
+"""The function's HTTP API in Amazon API Gateway against `lambda/api.json`. It calls the alias."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
-from mlspec.aws import cli_input
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, FieldChange, create, delete, differences, unexpected
+from mlspec.aws.alias_permissions import AliasPermissionProvider
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import PROJECT, ConvergeStep, differences, elsewhere, sourced
-from mlspec.aws.desired import DesiredFunction
-from mlspec.aws.ecr import arn
 from mlspec.aws.error_messages import code_of
-from mlspec.aws.function_url import statements
+from mlspec.aws.ownership import other_address
+from mlspec.aws.resource_tags import PROJECT
+from mlspec.aws.resources import HttpApi, Integration, Route
 
-Json = dict[str, Any]
 _SID: Final = "mlspec-api"
 _DEFAULT: Final = "$default"
 
 
-def resource(name: str) -> str:
-    """What a person calls it."""
-    return f"http api {name}"
+@dataclass(frozen=True)
+class HttpApiProvider:
+    """Reads and changes the HTTP API that calls an alias of the project's function.
 
+    Without `parts` only the API itself is read: `mlspec destroy` has no rights on the alias's policy.
+    """
 
-def read(target: AwsTarget, name: str, project: str) -> Json | None:
-    """The API of that name that mlspec made for the project: `ApiId`, `ApiEndpoint`, `CorsConfiguration`."""
-    pages = target.client("apigatewayv2").get_paginator("get_apis").paginate()
-    found = (api for page in pages for api in page["Items"])
-    return next((api for api in found if api["Name"] == name and _ours(api.get("Tags", {}), target, project)), None)
+    target: AwsTarget
+    location: AwsLocation
+    alias: str
+    project: str
+    parts: bool = True
 
+    def read(self, name: str) -> HttpApi | None:
+        """The API of that name that mlspec created for the project, with its parts; None where there is none."""
+        client = self.target.client("apigatewayv2")
+        apis = (api for page in client.get_paginator("get_apis").paginate() for api in page["Items"])
+        answer = next((api for api in apis if api["Name"] == name and self._owns(api.get("Tags", {}))), None)
+        if answer is None:
+            return None
+        api = HttpApi.from_response(self.alias, answer)
+        return self._with_parts(api) if self.parts else api
 
-def _ours(tags: dict[str, str], target: AwsTarget, project: str) -> bool:
-    return tags.get(PROJECT) == project and not elsewhere(tags, target)
-
-
-def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What makes the API as wanted, one part after the other; or removes it where the spec wants none."""
-    client, name = wanted.target.client("apigatewayv2"), wanted.function.name
-    given, found = cli_input.create_api(wanted.function), read(wanted.target, name, wanted.project)
-    if given is None:
-        gone = RemoteChange("-", resource(name), old=found["ApiEndpoint"] if found else None)
-        return [ConvergeStep((gone,), partial(_remove, wanted, found["ApiId"]))] if found else []
-    if found is None:
-        return [ConvergeStep((RemoteChange("+", resource(name), new=_auth(wanted)),), partial(_create, wanted, given))]
-    made = _complete(wanted, found["ApiId"])
-    cors = given.get("CorsConfiguration", {})
-    there = _camel(found.get("CorsConfiguration") or {})
-    if changes := differences(resource(name), {"CorsConfiguration": cors}, {"CorsConfiguration": there}):
-        which = {"ApiId": found["ApiId"]}
-        act = partial(client.update_api, **which, CorsConfiguration=cors)
-        made.append(ConvergeStep(changes, act if cors else partial(client.delete_cors_configuration, **which)))
-    return made
-
-
-def _camel(cors: Json) -> Json:
-    """An emulated API Gateway answers `allowOrigins` for `AllowOrigins`."""
-    return {key[0].upper() + key[1:]: value for key, value in cors.items()}
-
-
-def _auth(wanted: DesiredFunction) -> str:
-    url = cli_input.url(wanted.function)
-    return "AWS_IAM" if url is None or url.auth == "iam" else "NONE"
-
-
-def _create(wanted: DesiredFunction, given: Json) -> None:
-    tagged = {**given, "Tags": sourced(given["Tags"], wanted.target.source)}
-    made = wanted.target.client("apigatewayv2").create_api(**tagged)
-    for step in _complete(wanted, made["ApiId"]):
-        step.act()
-
-
-def _complete(wanted: DesiredFunction, api: str) -> list[ConvergeStep]:
-    """The API's parts, each where it is not as wanted: what it calls, its one route, its stage, the right to call."""
-    client, which = wanted.target.client("apigatewayv2"), {"ApiId": api}
-    what = resource(wanted.function.name)
-    call = {"IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0",
-            "IntegrationUri": f"{wanted.function.arn}:{wanted.function.options.alias}"}  # fmt: skip
-    made: list[ConvergeStep] = []
-    integration = next(iter(client.get_integrations(**which)["Items"]), None)
-    if integration is None or (changed := differences(what, call, integration)):
-        changes = (
-            (RemoteChange("+", what, "integration", new=call["IntegrationUri"]),) if integration is None else changed
+    def _with_parts(self, api: HttpApi) -> HttpApi:
+        client, which = self.target.client("apigatewayv2"), {"ApiId": api.id}
+        integration = next(iter(client.get_integrations(**which)["Items"]), None)
+        route = next((r for r in client.get_routes(**which)["Items"] if r["RouteKey"] == _DEFAULT), None)
+        permissions = AliasPermissionProvider(self.target, self.alias).read(api.function)
+        return replace(
+            api,
+            integration=Integration.from_json(integration) if integration else None,
+            route=Route(route.get("AuthorizationType") or "NONE", route["RouteId"]) if route else None,
+            stage=any(stage["StageName"] == _DEFAULT for stage in client.get_stages(**which)["Items"]),
+            permission=permissions.statements.get(_SID) if permissions else None,
         )
-        put = client.create_integration if integration is None else client.update_integration
-        of = {} if integration is None else {"IntegrationId": integration["IntegrationId"]}
-        made.append(ConvergeStep(changes, partial(put, **which, **of, **call)))
-    made += _route(wanted, which)
-    if all(stage["StageName"] != _DEFAULT for stage in client.get_stages(**which)["Items"]):
-        stage = partial(client.create_stage, **which, StageName=_DEFAULT, AutoDeploy=True)
-        made.append(ConvergeStep((RemoteChange("+", what, "stage", new=_DEFAULT),), stage))
-    return made + _permission(wanted, api)
 
+    def _owns(self, tags: Mapping[str, str]) -> bool:
+        return tags.get(PROJECT) == self.project and not other_address(tags, self.target)
 
-def _route(wanted: DesiredFunction, which: Json) -> list[ConvergeStep]:
-    """Every path and method goes to the function, which knows its own. It is made once its integration is there."""
-    client, what, auth = wanted.target.client("apigatewayv2"), resource(wanted.function.name), _auth(wanted)
-    route = next((r for r in client.get_routes(**which)["Items"] if r["RouteKey"] == _DEFAULT), None)
-    if route is None:
+    def diff(self, desired: HttpApi | None, current: HttpApi | None) -> list[Action]:
+        """What creates, completes, changes or removes the API."""
+        if desired is None:
+            return _removed(current, self._which) if current else []
+        if current is None:
+            assert desired.route, "the spec describes a whole API"
+            assert desired.integration, "the spec describes a whole API"
+            arguments = {
+                **desired.to_request(),
+                **desired.integration.to_json(),
+                "AuthorizationType": desired.route.auth,
+            }
+            return [create("http-api", desired.name, desired.route.auth, arguments)]
         return [
-            ConvergeStep((RemoteChange("+", what, "route", new=auth),), partial(_create_route, client, which, auth))
+            *_integration(desired, current),
+            *_route(desired, current),
+            *_stage(desired, current),
+            *self._permission(desired, current),
+            *_cors(desired, current),
         ]
-    there = route.get("AuthorizationType") or "NONE"
-    if there == auth:
+
+    def _permission(self, desired: HttpApi, current: HttpApi) -> list[Action]:
+        """API Gateway may invoke the alias, for this API alone."""
+        source = self.location.arn("execute-api", f"{current.id}/*/*")
+        if current.permission is not None and source in str(current.permission.condition):
+            return []
+        change = FieldChange("+", _SID, new=source)
+        grant = Action("permission", desired.function, "create", (change,), self._grant(desired.function, source))
+        return [*_revoked(current, self._which), grant]
+
+    def _which(self, function: str) -> dict[str, JsonValue]:
+        return {"FunctionName": function, "Qualifier": self.alias, "StatementId": _SID}
+
+    def _grant(self, function: str, source: str) -> dict[str, JsonValue]:
+        invoker = {"Principal": "apigateway.amazonaws.com", "Action": "lambda:InvokeFunction"}
+        return {**self._which(function), **invoker, "SourceArn": source}
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on the API."""
+        client, given = self.target.client("apigatewayv2"), dict(action.arguments)
+        match action.operation:
+            case "create":
+                self._create(action)
+            case "create-integration":
+                client.create_integration(**given)
+            case "set-integration":
+                client.update_integration(**given)
+            case "create-route":
+                self._create_route(str(given["ApiId"]), given["AuthorizationType"])
+            case "set-route":
+                client.update_route(**given)
+            case "create-stage":
+                client.create_stage(**given, StageName=_DEFAULT, AutoDeploy=True)
+            case "set-cors":
+                client.update_api(**given)
+            case "delete-cors":
+                client.delete_cors_configuration(**given)
+            case "delete":
+                client.delete_api(**given)
+            case _:
+                raise unexpected(action)
+
+    def _create(self, action: Action) -> None:
+        """The API, then its parts: where one of them fails, the next plan completes it."""
+        client, given = self.target.client("apigatewayv2"), dict(action.arguments)
+        own = {name: given.pop(name) for name in ("Name", "ProtocolType", "Tags", "CorsConfiguration") if name in given}
+        auth, api = given.pop("AuthorizationType"), client.create_api(**own)["ApiId"]
+        client.create_integration(ApiId=api, **given)
+        self._create_route(api, auth)
+        client.create_stage(ApiId=api, StageName=_DEFAULT, AutoDeploy=True)
+        self._remove_permission(action.name)
+        source = self.location.arn("execute-api", f"{api}/*/*")
+        self.target.client("lambda").add_permission(**self._grant(action.name, source))
+
+    def _create_route(self, api: str, auth: JsonValue) -> None:
+        client = self.target.client("apigatewayv2")
+        integration = client.get_integrations(ApiId=api)["Items"][0]["IntegrationId"]
+        client.create_route(ApiId=api, RouteKey=_DEFAULT, Target=f"integrations/{integration}", AuthorizationType=auth)
+
+    def _remove_permission(self, function: str) -> None:
+        """Remove the statement of an earlier API; nothing where there is none."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.target.client("lambda").remove_permission(**self._which(function))
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                raise
+
+
+def _removed(current: HttpApi, which: Callable[[str], dict[str, JsonValue]]) -> list[Action]:
+    return [delete("http-api", current.name, current.endpoint, {"ApiId": current.id}), *_revoked(current, which)]
+
+
+def _revoked(current: HttpApi, which: Callable[[str], dict[str, JsonValue]]) -> list[Action]:
+    if current.permission is None:
         return []
-    act = partial(client.update_route, **which, RouteId=route["RouteId"], AuthorizationType=auth)
-    return [ConvergeStep((RemoteChange("~", what, "AuthorizationType", there, auth),), act)]
+    return [Action("permission", current.function, "delete", (FieldChange("-", _SID),), which(current.function))]
 
 
-def _create_route(client: Any, which: Json, auth: str) -> None:
-    integration = client.get_integrations(**which)["Items"][0]["IntegrationId"]
-    client.create_route(**which, RouteKey=_DEFAULT, AwsTarget=f"integrations/{integration}", AuthorizationType=auth)
+def _integration(desired: HttpApi, current: HttpApi) -> list[Action]:
+    assert desired.integration, "the spec describes a whole API"
+    new, arguments = desired.integration.to_json(), {"ApiId": current.id, **desired.integration.to_json()}
+    if current.integration is None:
+        change = FieldChange("+", "integration", new=desired.integration.uri)
+        return [Action("http-api", desired.name, "create-integration", (change,), arguments)]
+    changes = differences(new, current.integration.to_json())
+    arguments["IntegrationId"] = current.integration.id
+    return [Action("http-api", desired.name, "set-integration", changes, arguments)] if changes else []
 
 
-def _permission(wanted: DesiredFunction, api: str) -> list[ConvergeStep]:
-    """API Gateway may call the alias, for this API alone."""
-    function, which = wanted.function, _alias(wanted)
-    source = arn(function.ecr, "execute-api", f"{api}/*/*")
-    there = statements(wanted.target, which).get(_SID)
-    if there is not None and source in str(there.get("Condition")):
+def _route(desired: HttpApi, current: HttpApi) -> list[Action]:
+    assert desired.route, "the spec describes a whole API"
+    arguments: dict[str, JsonValue] = {"ApiId": current.id, "AuthorizationType": desired.route.auth}
+    if current.route is None:
+        change = FieldChange("+", "route", new=desired.route.auth)
+        return [Action("http-api", desired.name, "create-route", (change,), arguments)]
+    changes = differences({"AuthorizationType": desired.route.auth}, {"AuthorizationType": current.route.auth})
+    arguments["RouteId"] = current.route.id
+    return [Action("http-api", desired.name, "set-route", changes, arguments)] if changes else []
+
+
+def _stage(desired: HttpApi, current: HttpApi) -> list[Action]:
+    if current.stage:
         return []
-    made = [] if there is None else [ConvergeStep((), partial(wanted.target.client("lambda").remove_permission, **which,
-                                                       StatementId=_SID))]  # fmt: skip
-    act = partial(
-        wanted.target.client("lambda").add_permission, **which, StatementId=_SID, Principal="apigateway.amazonaws.com",
-        Action="lambda:InvokeFunction", SourceArn=source,
-    )  # fmt: skip
-    return [*made, ConvergeStep((RemoteChange("+", f"permission of {function.name}", _SID, new=source),), act)]
+    return [
+        Action(
+            "http-api", desired.name, "create-stage", (FieldChange("+", "stage", new=_DEFAULT),), {"ApiId": current.id}
+        )
+    ]
 
 
-def _remove(wanted: DesiredFunction, api: str) -> None:
-    from botocore.exceptions import ClientError
-
-    wanted.target.client("apigatewayv2").delete_api(ApiId=api)
-    try:
-        wanted.target.client("lambda").remove_permission(**_alias(wanted), StatementId=_SID)
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-
-
-def _alias(wanted: DesiredFunction) -> dict[str, str]:
-    return {"FunctionName": wanted.function.name, "Qualifier": wanted.function.options.alias}
+def _cors(desired: HttpApi, current: HttpApi) -> list[Action]:
+    new, old = desired.cors.to_json(), current.cors.to_json()
+    changes = differences({"CorsConfiguration": new}, {"CorsConfiguration": old})
+    if not changes:
+        return []
+    if not new:
+        return [Action("http-api", desired.name, "delete-cors", changes, {"ApiId": current.id})]
+    arguments: dict[str, JsonValue] = {"ApiId": current.id, "CorsConfiguration": new}
+    return [Action("http-api", desired.name, "set-cors", changes, arguments)]

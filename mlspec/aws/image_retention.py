@@ -1,88 +1,99 @@
-"""Tags that keep an image from expiring while a version that runs it is live, or is what one would go back to."""
+"""Tags that keep an image from expiring while a version that runs it is live, or was live before."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, create, delete
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep
 from mlspec.aws.ecr import KEEP
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.resources import ImageTags
 
 
-def steps(
-    target: AwsTarget, repository: str, function: str, kept: Mapping[str, str], *, release: bool
-) -> list[ConvergeStep]:
-    """What puts the tag `keep-VERSION` on each image of `kept`: version to digest.
+@dataclass(frozen=True)
+class ImageTagProvider:
+    """Reads the tags of a repository, and changes those of one function: `keep-VERSION`.
 
     A function that does not have the repository's name may share it with others: its tags are `keep-FUNCTION-VERSION`.
-
-    With `release` the tags of all other versions go; an image that keeps another tag stays.
+    With `release` the tags of all versions that are not desired are removed; an image that has another tag stays.
     """
-    client, made = target.client("ecr"), []
-    opening = _opening(repository, function)
-    there = _tags(client, repository)
-    for version, digest in kept.items():
-        if (tag := opening + version) not in there and digest:
-            change = RemoteChange("+", f"ecr tag {tag}", new=digest)
-            made.append(ConvergeStep((change,), partial(_put, client, repository, digest, tag)))
-    gone = [tag for tag in there if (match := _own(opening, tag)) and match[1] not in kept] if release else []
-    for tag in gone:
-        change = RemoteChange("-", f"ecr tag {tag}", old=there[tag])
-        made.append(ConvergeStep((change,), partial(_remove, client, repository, tag)))
-    return made
+
+    target: AwsTarget
+    function: str
+    release: bool = False
+
+    def read(self, name: str) -> ImageTags | None:
+        """Every tag of the repository; None where it does not exist."""
+        from botocore.exceptions import ClientError
+
+        client = self.target.client("ecr")
+        pages = client.get_paginator("list_images").paginate(repositoryName=name, filter={"tagStatus": "TAGGED"})
+        try:
+            digests = {image["imageTag"]: image["imageDigest"] for page in pages for image in page["imageIds"]}
+        except ClientError as error:
+            if code_of(error) == "RepositoryNotFoundException":
+                return None
+            raise
+        return ImageTags(name, self.function, digests)
+
+    def diff(self, desired: ImageTags | None, current: ImageTags | None) -> list[Action]:
+        """What tags the images of the desired versions: a version's number to the digest of its image."""
+        if desired is None:
+            return []
+        there, prefix = current.digests if current else {}, _prefix(desired.repository, self.function)
+        tags = {prefix + version: digest for version, digest in desired.digests.items()}
+        added = [
+            create("image-tag", tag, digest, _arguments(desired.repository, digest))
+            for tag, digest in tags.items()
+            if tag not in there and digest
+        ]
+        own = [tag for tag in there if re.fullmatch(re.escape(prefix) + "[0-9]+", tag)] if self.release else []
+        gone = [
+            delete("image-tag", tag, there[tag], {"repositoryName": desired.repository})
+            for tag in own
+            if tag not in tags
+        ]
+        return [*added, *gone]
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on a tag."""
+        if action.operation == "delete":
+            tag = [{"imageTag": action.name}]
+            self.target.client("ecr").batch_delete_image(**action.arguments, imageIds=tag)
+        else:
+            self._put(action)
+
+    def _put(self, action: Action) -> None:
+        """One more tag for an image: its own manifest, put again under that name."""
+        from botocore.exceptions import ClientError
+
+        client, repository = self.target.client("ecr"), action.arguments["repositoryName"]
+        digest = action.arguments["imageDigest"]
+        images = client.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
+        if not images:
+            return  # it is live and gone from the registry: Lambda has its own copy, and there is nothing to protect
+        names = ("imageManifest", "imageManifestMediaType")
+        manifest = {name: images[0][name] for name in names if images[0].get(name)}
+        try:
+            client.put_image(repositoryName=repository, imageTag=action.name, imageDigest=digest, **manifest)
+        except ClientError as error:
+            if code_of(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+                raise
 
 
-def others(target: AwsTarget, repository: str, function: str) -> list[str]:
-    """Tags of images that other functions run, or would go back to."""
-    opening = _opening(repository, function)
-    return sorted(
-        tag for tag in _tags(target.client("ecr"), repository) if tag.startswith(KEEP) and not _own(opening, tag)
-    )
+def other_functions_tags(tags: ImageTags) -> list[str]:
+    """Tags of images that other functions run, or ran before."""
+    own = re.escape(_prefix(tags.repository, tags.function)) + "[0-9]+"
+    return sorted(tag for tag in tags.digests if tag.startswith(KEEP) and not re.fullmatch(own, tag))
 
 
-def _opening(repository: str, function: str) -> str:
+def _prefix(repository: str, function: str) -> str:
     return KEEP if function == repository else f"{KEEP}{function}-"
 
 
-def _own(opening: str, tag: str) -> re.Match[str] | None:
-    """A match of the version, where the tag is the function's."""
-    return re.fullmatch(re.escape(opening) + "([0-9]+)", tag)
-
-
-def _tags(client: Any, repository: str) -> dict[str, str]:
-    """Tag to digest of every tagged image; none where there is no repository."""
-    from botocore.exceptions import ClientError
-
-    pages = client.get_paginator("list_images").paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
-    try:
-        return {found["imageTag"]: found["imageDigest"] for page in pages for found in page["imageIds"]}
-    except ClientError as error:
-        if code_of(error) == "RepositoryNotFoundException":
-            return {}
-        raise
-
-
-def _put(client: Any, repository: str, digest: str, tag: str) -> None:
-    """One more tag for an image: its own manifest, put again under that name."""
-    from botocore.exceptions import ClientError
-
-    found = client.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
-    if not found:
-        return  # it is live and gone from the registry: Lambda keeps its own copy, and there is nothing to protect
-    manifest = {"imageManifest": found[0]["imageManifest"]}
-    if found[0].get("imageManifestMediaType"):
-        manifest["imageManifestMediaType"] = found[0]["imageManifestMediaType"]
-    try:
-        client.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **manifest)
-    except ClientError as error:
-        if code_of(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
-            raise
-
-
-def _remove(client: Any, repository: str, tag: str) -> None:
-    client.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": tag}])
+def _arguments(repository: str, digest: str) -> dict[str, JsonValue]:
+    return {"repositoryName": repository, "imageDigest": digest}

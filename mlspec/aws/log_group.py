@@ -1,74 +1,75 @@
-"""The function's log group: there, with its retention and its tags."""
+"""Log groups of CloudWatch Logs: that of the function, and that with the history of its releases."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, create, differences, unexpected
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.cli_input import log_group
-from mlspec.aws.converge import PROJECT, ConvergeStep, differences, ours, sourced
-from mlspec.aws.desired import DesiredFunction
-from mlspec.aws.ecr import tags
-from mlspec.aws.release_events import group
+from mlspec.aws.ownership import check_ownership
+from mlspec.aws.resource_tags import PROJECT
+from mlspec.aws.resources import LogGroup
 
 
-def resource(name: str) -> str:
-    """What a person calls it."""
-    return f"log group {name}"
+@dataclass(frozen=True)
+class LogGroupProvider:
+    """Reads and changes log groups.
 
-
-def read(target: AwsTarget, name: str) -> dict[str, Any] | None:
-    """The log group, with its `arn` and `retentionInDays`; None where there is none."""
-    pages = target.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
-    return next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
-
-
-def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What makes the function's log group as wanted, and the tags of the one with its history.
-
-    A log group without mlspec's tags was made by Lambda and is the function's own. Raises StageError where one belongs
-    to another project.
+    One without mlspec's tags was created by Lambda and is the function's own; one with another project's is refused.
     """
-    name, history = log_group(wanted.function), group(wanted.function.name)
-    return [*_function(wanted, name, read(wanted.target, name)), *_tagged(wanted, read(wanted.target, history))]
 
+    target: AwsTarget
 
-def _function(wanted: DesiredFunction, name: str, found: dict[str, Any] | None) -> list[ConvergeStep]:
-    client, days = wanted.target.client("logs"), wanted.function.options.log_retention
-    if found is None:
-        act = partial(_create, client, name, _tags(wanted), days)
-        return [ConvergeStep((RemoteChange("+", resource(name), new=f"{days} days"),), act)]
-    tagged, there = _tagged(wanted, found), found.get("retentionInDays")
-    if there == days:
-        return tagged
-    keep = partial(client.put_retention_policy, logGroupName=name, retentionInDays=days)
-    return [ConvergeStep((RemoteChange("~", resource(name), "retentionInDays", there, days),), keep), *tagged]
+    def read(self, name: str) -> LogGroup | None:
+        """The log group with its tags; None where it does not exist."""
+        client = self.target.client("logs")
+        pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+        listed = (group for page in pages for group in page["logGroups"])
+        answer = next((group for group in listed if group["logGroupName"] == name), None)
+        if answer is None:
+            return None
+        tags = client.list_tags_for_resource(resourceArn=answer["arn"].removesuffix(":*"))["tags"]
+        return LogGroup.from_response(answer, tags)
 
+    def diff(self, desired: LogGroup | None, current: LogGroup | None) -> list[Action]:
+        """What gives it the desired retention and tags."""
+        if desired is None:
+            return []
+        if current is None:
+            request = desired.to_request() | {"tags": dict(desired.tags)}
+            return [create("log-group", desired.name, f"{desired.retention_days} days", request)]
+        return [*self._retention(desired, current), *self.diff_tags(desired, current)]
 
-def _tagged(wanted: DesiredFunction, found: dict[str, Any] | None) -> list[ConvergeStep]:
-    """The tags of a log group that is there, where they are not as wanted. Raises StageError for another project's."""
-    if found is None:
-        return []
-    client, what, arn = wanted.target.client("logs"), resource(found["logGroupName"]), arn_of(found)
-    there = client.list_tags_for_resource(resourceArn=arn)["tags"]
-    if PROJECT in there:
-        command = f"aws logs tag-resource --resource-arn {arn} --tags {{}}={{}}"
-        ours(what, there, wanted.project, command, wanted.target)
-    changes = differences(what, _tags(wanted), there)
-    return [ConvergeStep(changes, partial(client.tag_resource, resourceArn=arn, tags=_tags(wanted)))] if changes else []
+    def _retention(self, desired: LogGroup, current: LogGroup) -> list[Action]:
+        if desired.retention_days == current.retention_days:
+            return []
+        changes = differences({"retentionInDays": desired.retention_days}, {"retentionInDays": current.retention_days})
+        return [Action("log-group", desired.name, "set-retention", changes, desired.to_request())]
 
+    def diff_tags(self, desired: LogGroup, current: LogGroup) -> list[Action]:
+        """What gives it the desired tags. Raises StageError for another project's."""
+        if PROJECT in current.tags:
+            command = f"aws logs tag-resource --resource-arn {current.arn} --tags {{}}={{}}"
+            project = desired.tags[PROJECT]
+            check_ownership(f"log group {current.name}", current.tags, project, command, self.target)
+        changes = differences(dict(desired.tags), dict(current.tags))
+        arguments: dict[str, JsonValue] = {"resourceArn": current.arn, "tags": dict(desired.tags)}
+        return [Action("log-group", current.name, "tag", changes, arguments)] if changes else []
 
-def _tags(wanted: DesiredFunction) -> dict[str, str]:
-    return sourced(tags(wanted.project), wanted.target.source)
-
-
-def _create(client: Any, name: str, given: dict[str, str], days: int) -> None:
-    client.create_log_group(logGroupName=name, tags=given)
-    client.put_retention_policy(logGroupName=name, retentionInDays=days)
-
-
-def arn_of(found: dict[str, Any]) -> str:
-    """The log group's ARN as the calls about tags take it: without the `:*` that the answers end in."""
-    return str(found["arn"]).removesuffix(":*")
+    def apply(self, action: Action) -> None:
+        """Execute an action on a log group."""
+        client, given = self.target.client("logs"), dict(action.arguments)
+        match action.operation:
+            case "create":
+                client.create_log_group(logGroupName=action.name, tags=given.pop("tags"))
+                client.put_retention_policy(**given)
+            case "set-retention":
+                client.put_retention_policy(**given)
+            case "tag":
+                client.tag_resource(**given)
+            case "delete":
+                client.delete_log_group(logGroupName=action.name)
+            case _:
+                raise unexpected(action)

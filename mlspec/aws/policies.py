@@ -1,4 +1,4 @@
-"""What the one who deploys may do, and the one who takes a deployment down: IAM policies, least privilege. Pure.
+"""IAM policies for deploying and for removing a deployment, least privilege. Pure.
 
 Actions and the resources they know: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 """
@@ -6,12 +6,15 @@ Actions and the resources they know: https://docs.aws.amazon.com/service-authori
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from mlspec.aws.cli_input import Function, create_api, log_group
-from mlspec.aws.ecr import arn, keep_rights, partition, repository_rights
+from pydantic import JsonValue
 
-Json = dict[str, Any]
+from mlspec.aws.ecr import keep_rights, repository_rights
+from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.policy_document import PolicyDocument, Statement
+
 _FUNCTION: Final = (
     "AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig", "DeleteFunctionConcurrency",
     "DeleteFunctionUrlConfig", "DeleteProvisionedConcurrencyConfig", "GetAlias", "GetFunction",
@@ -29,117 +32,113 @@ _LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsFo
                 "PutRetentionPolicy", "TagResource")  # fmt: skip
 
 
-def files(function: Function) -> dict[str, Json]:
+def files(spec: FunctionSpec) -> dict[str, dict[str, JsonValue]]:
     """File name in `lambda/` to its content."""
-    made = {"deploy-policy": deploy(function), "destroy-policy": destroy(function)}
-    return made | ({"role-admin-policy": role_admin(function)} if function.options.role is None else {})
+    policies = {"deploy-policy": deploy(spec), "destroy-policy": destroy(spec)}
+    if spec.options.role is None:
+        policies["role-admin-policy"] = role_admin(spec)
+    return {name: policy.to_json() for name, policy in policies.items()}
 
 
-def deploy(function: Function) -> Json:
+def deploy(spec: FunctionSpec) -> PolicyDocument:
     """Create and change this one function and what belongs to it, pass it its role, read its metrics.
 
-    It may write the role only within `permissions_boundary`: who may write any policy into a role that they may pass to
-    code of their own is an administrator.
+    It may write the role only within `permissions_boundary`: a right to write any policy into a role and pass it to
+    own code is that of an administrator.
     """
+    passed = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     statements = [
-        _on_function("Function", function, _FUNCTION),
-        {
-            "Sid": "PassRole",
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": function.role,
-            "Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
-        },
-        *_own_role("Role", function, _READ_ROLE),
-        *_bounded_role(function),
-        *_logs(function, "Logs", _LOGS),
-        *([] if function.package.zip else keep_rights(function.ecr)),
-        *_by_bucket(function),
-        *_api(function, *(("DELETE", "PATCH", "POST", "TagResource") if create_api(function) else ())),
-        {"Sid": "Watch", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
+        _on_function("Function", spec, _FUNCTION),
+        Statement("iam:PassRole", spec.role_arn, "PassRole", condition=passed),
+        *_own_role("Role", spec, _READ_ROLE),
+        *_bounded_role(spec),
+        *_logs(spec, "Logs", _LOGS),
+        *([] if spec.package.zip else keep_rights(spec.location, spec.repository)),
+        *_by_bucket(spec),
+        *_api(spec, *(("DELETE", "PATCH", "POST", "TagResource") if spec.api() else ())),
+        Statement("cloudwatch:GetMetricData", "*", "Watch"),
     ]
-    if function.options.vpc:  # these actions know no resource
-        actions = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
-        statements.append({"Sid": "Network", "Effect": "Allow", "Action": actions, "Resource": "*"})
-    return _policy(statements)
+    if spec.options.vpc:  # these actions know no resource
+        statements.append(
+            Statement(("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"), "*", "Network")
+        )
+    return PolicyDocument(tuple(statements))
 
 
-def destroy(function: Function) -> Json:
-    """Look at and remove what `deploy` and `push` made. Nobody needs these rights day by day."""
-    looks = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
-    role = ("DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "ListAttachedRolePolicies",
-            "ListRolePolicies")  # fmt: skip
+def destroy(spec: FunctionSpec) -> PolicyDocument:
+    """Read and remove what `deploy` and `push` created. These rights are not needed day by day."""
+    reads = ("DeleteFunction", "GetAlias", "GetFunction", "GetFunctionUrlConfig", "ListVersionsByFunction")
+    role = (
+        "DeleteRole",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "GetRole",
+        "ListAttachedRolePolicies",
+        "ListRolePolicies",
+    )
     images = ("DeleteRepository", "DescribeRepositories", "ListImages", "ListTagsForResource")
-    return _policy([
-        _on_function("Function", function, looks),
-        *_own_role("Role", function, role),
-        *_logs(function, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
-        *_api(function, "DELETE"),
-        *([] if function.package.zip else [repository_rights("Repository", function.ecr, images)]),
-    ])  # fmt: skip
+    repository = [] if spec.package.zip else [repository_rights("Repository", spec.location, spec.repository, images)]
+    return PolicyDocument(
+        (
+            _on_function("Function", spec, reads),
+            *_own_role("Role", spec, role),
+            *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
+            *_api(spec, "DELETE"),
+            *repository,
+        )
+    )
 
 
-def role_admin(function: Function) -> Json:
+def role_admin(spec: FunctionSpec) -> PolicyDocument:
     """Create and change the function's role: for an administrator, once, beside `deploy`."""
-    return _policy(_own_role("Role", function, (*_READ_ROLE, *_WRITE_ROLE)))
+    return PolicyDocument(tuple(_own_role("Role", spec, (*_READ_ROLE, *_WRITE_ROLE))))
 
 
-def _bounded_role(function: Function) -> list[Json]:
+def _bounded_role(spec: FunctionSpec) -> list[Statement]:
     """Create the role and write its policy, as long as the boundary limits it; its trust stays as it was created."""
-    boundary = function.options.permissions_boundary
+    boundary = spec.options.permissions_boundary
     if boundary is None:
         return []
-    condition = {"Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}}}
+    condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
     return [
-        *[statement | condition for statement in _own_role("BoundedRole", function, _BOUNDED)],
-        *_own_role("TagRole", function, ("TagRole",)),
+        *(replace(statement, condition=condition) for statement in _own_role("BoundedRole", spec, _BOUNDED)),
+        *_own_role("TagRole", spec, ("TagRole",)),
     ]
 
 
-def _on_function(sid: str, function: Function, actions: Iterable[str]) -> Json:
-    resource = [function.arn, f"{function.arn}:*"]
-    return {"Sid": sid, "Effect": "Allow", "Action": [f"lambda:{a}" for a in actions], "Resource": resource}
+def _on_function(sid: str, spec: FunctionSpec, actions: Iterable[str]) -> Statement:
+    return Statement(tuple(f"lambda:{action}" for action in actions), (spec.arn, f"{spec.arn}:*"), sid)
 
 
-def _own_role(sid: str, function: Function, actions: Iterable[str]) -> list[Json]:
-    if function.options.role is not None:
+def _own_role(sid: str, spec: FunctionSpec, actions: Iterable[str]) -> list[Statement]:
+    if spec.options.role is not None:
         return []
-    return [{"Sid": sid, "Effect": "Allow", "Action": [f"iam:{a}" for a in actions], "Resource": function.role}]
+    return [Statement(tuple(f"iam:{action}" for action in actions), spec.role_arn, sid)]
 
 
-def _logs(function: Function, sid: str, actions: Iterable[str]) -> list[Json]:
-    """Looking for a log group is a right on all of them."""
-    named = (log_group(function), f"/mlspec/{function.name}")
-    groups = [arn(function.ecr, "logs", f"log-group:{name}") for name in named]
-    every = arn(function.ecr, "logs", "log-group:*")
+def _logs(spec: FunctionSpec, sid: str, actions: Iterable[str]) -> list[Statement]:
+    """Listing log groups is a right on all of them."""
+    names = (spec.log_group_name, f"/mlspec/{spec.name}")
+    groups = [spec.location.arn("logs", f"log-group:{name}") for name in names]
+    on = (*groups, *(f"{group}:*" for group in groups))
     return [
-        {
-            "Sid": sid,
-            "Effect": "Allow",
-            "Action": [f"logs:{a}" for a in actions],
-            "Resource": [*groups, *(f"{group}:*" for group in groups)],
-        },
-        {"Sid": "FindLogs", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": every},
+        Statement(tuple(f"logs:{action}" for action in actions), on, sid),
+        Statement("logs:DescribeLogGroups", spec.location.arn("logs", "log-group:*"), "FindLogs"),
     ]
 
 
-def _by_bucket(function: Function) -> list[Json]:
-    """A large zip is put into a bucket, taken from there by Lambda with the caller's rights, and removed."""
-    zipped = function.package.zip
+def _by_bucket(spec: FunctionSpec) -> list[Statement]:
+    """A large zip is put into a bucket, read from there by Lambda with the deployer's rights, and removed."""
+    zipped = spec.package.zip
     if zipped is None or zipped.bucket is None:
         return []
-    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-    resource = f"arn:{partition(function.ecr)}:s3:::{zipped.bucket}/mlspec/{function.name}/*"
-    return [{"Sid": "Zip", "Effect": "Allow", "Action": actions, "Resource": resource}]
+    actions = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+    resource = f"arn:{spec.location.partition}:s3:::{zipped.bucket}/mlspec/{spec.name}/*"
+    return [Statement(actions, resource, "Zip")]
 
 
-def _api(function: Function, *actions: str) -> list[Json]:
-    """API Gateway's rights are HTTP's methods, on paths. Looking is always needed: an API may be left to remove."""
-    region = arn(function.ecr, "apigateway", "").rpartition(":")[0].rpartition(":")[0]
-    resource = [f"{region}::/apis", f"{region}::/apis/*", f"{region}::/tags/*"]
-    allowed = [f"apigateway:{action}" for action in ("GET", *actions)]
-    return [{"Sid": "Api", "Effect": "Allow", "Action": allowed, "Resource": resource}]
-
-
-def _policy(statements: list[Json]) -> Json:
-    return {"Version": "2012-10-17", "Statement": statements}
+def _api(spec: FunctionSpec, *actions: str) -> list[Statement]:
+    """API Gateway's rights are HTTP's methods, on paths. GET is always needed: an API may be left to remove."""
+    region = f"arn:{spec.location.partition}:apigateway:{spec.location.region}"
+    resource = (f"{region}::/apis", f"{region}::/apis/*", f"{region}::/tags/*")
+    return [Statement(tuple(f"apigateway:{action}" for action in ("GET", *actions)), resource, "Api")]

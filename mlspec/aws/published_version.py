@@ -1,60 +1,89 @@
-"""Published versions of the function: which one is what is there now, and a new one where none is."""
+"""Published versions of the function: which one equals the function as it is now, and a new one where none does."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, FieldChange
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.function import settled, when_free
+from mlspec.aws.error_messages import code_of
+from mlspec.aws.function_resource import Function
+from mlspec.aws.function_state import settled, when_free
 
-Json = dict[str, Any]
-_SAME: Final = ("CodeSha256", "Role", "MemorySize", "Timeout", "EphemeralStorage", "Environment", "ImageConfigResponse",
-                "LoggingConfig", "TracingConfig", "Architectures", "Handler", "Runtime", "Layers")  # fmt: skip
-"""What two versions that answer alike have in common."""
-
-
-def published(target: AwsTarget, name: str, live: Alias | None) -> str | None:
-    """The version that holds what the function is now: the live one, or the newest; None where neither does."""
-    found = versions(target, name)
-    now = found.pop("$LATEST", None)
-    newest = max(found, key=int, default=None)
-    candidates = [live.version if live else None, live.other if live else None, newest]
-    return next((n for n in candidates if n in found and now is not None and same(found[n], now)), None)
+LATEST: Final = "$LATEST"
+_DECISIVE: Final = ("CodeSha256", "Role", "MemorySize", "Timeout", "EphemeralStorage", "Environment",
+                    "ImageConfigResponse", "LoggingConfig", "TracingConfig", "Architectures", "Handler", "Runtime",
+                    "Layers")  # fmt: skip
+"""What two versions that answer alike have in common, with their network."""
 
 
-def versions(target: AwsTarget, name: str) -> dict[str, Json]:
-    """Configuration of every version by its number, and `$LATEST`; none where there is no function."""
-    from botocore.exceptions import ClientError
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """One version, or `$LATEST`. Two with the same `behaviour` run the same code with the same settings."""
 
-    from mlspec.aws.error_messages import code_of
+    number: str
+    function: Function
+    behaviour: str
+    modified: str = ""
+    """When it was published, as Lambda reports it."""
 
-    pages = target.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=name)
-    try:
-        return {found["Version"]: found for page in pages for found in page["Versions"]}
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return {}
-        raise
-
-
-def same(one: Json, other: Json) -> bool:
-    """Whether two versions run the same code with the same settings."""
-    alike = all((one.get(key) or None) == (other.get(key) or None) for key in _SAME)
-    return alike and _network(one) == _network(other)
-
-
-def _network(config: Json) -> tuple[list[str], list[str]]:
-    found = config.get("VpcConfig") or {}
-    return sorted(found.get("SubnetIds", [])), sorted(found.get("SecurityGroupIds", []))
+    @classmethod
+    def from_response(cls, answer: Mapping[str, JsonValue]) -> PublishedVersion:
+        """The version in an answer of ListVersionsByFunction."""
+        configuration: dict[str, Mapping[str, JsonValue]] = {"Configuration": answer}
+        function = Function.from_response(configuration)
+        network = function.vpc.sorted.to_json() if function.vpc else None
+        decisive = [answer.get(key) or None for key in _DECISIVE]
+        behaviour = json.dumps([*decisive, network], sort_keys=True)
+        return cls(str(answer.get("Version", "")), function, behaviour, str(answer.get("LastModified", "")))
 
 
-def publish(target: AwsTarget, name: str, description: str) -> str:
-    """A new version of what the function is now, ready to be called. Fails where somebody has changed it meanwhile."""
-    code = settled(target, name)["CodeSha256"]
-    call = partial(target.client("lambda").publish_version, CodeSha256=code, Description=description[:256])
-    made = when_free(target, name, call)
-    number = str(made["Version"])
-    settled(target, name, number)
-    return number
+@dataclass(frozen=True)
+class VersionProvider:
+    """Reads the versions of a function, and publishes."""
+
+    target: AwsTarget
+
+    def read(self, name: str) -> dict[str, PublishedVersion]:
+        """Every version by its number, and `$LATEST`; none where the function does not exist."""
+        from botocore.exceptions import ClientError
+
+        pages = self.target.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=name)
+        try:
+            return {v["Version"]: PublishedVersion.from_response(v) for page in pages for v in page["Versions"]}
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                return {}
+            raise
+
+    def publish(self, name: str, description: str) -> str:
+        """Publish the function as it is now; returns the number once the version can be invoked. Fails where another
+        process has changed the function in the meantime."""
+        sha256 = settled(self.target, name).sha256
+        client = self.target.client("lambda")
+        call = partial(client.publish_version, CodeSha256=sha256, Description=description[:256])
+        number = str(when_free(self.target, name, call)["Version"])
+        settled(self.target, name, number)
+        return number
+
+
+def current_version(versions: Mapping[str, PublishedVersion], live: Alias | None) -> str | None:
+    """The version that equals the function as it is now: the live one, or the newest; None where neither does."""
+    published, now = [number for number in versions if number != LATEST], versions.get(LATEST)
+    newest = max(published, key=int, default=None)
+    for number in (live.version if live else None, live.other if live else None, newest):
+        if number and number in versions and now and versions[number].behaviour == now.behaviour:
+            return number
+    return None
+
+
+def publish_action(name: str) -> Action:
+    """The action that publishes a function's next version."""
+    return Action("version", name, "publish", (FieldChange("+"),))

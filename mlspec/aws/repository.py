@@ -1,145 +1,153 @@
-"""The repository in Amazon ECR: its settings as they are there against those of `ecr/*.json`."""
+"""The repository in Amazon ECR: its settings and policies against those of `ecr/*.json`."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from mlspec.aws import ecr as settings
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, FieldChange, create, differences, put, unexpected
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import SOURCE, ConvergeStep, ours, pairs, sourced, unpaired
+from mlspec.aws.ecr import Repository
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.ownership import check_ownership
+from mlspec.aws.resource_tags import PROJECT, SOURCE, to_pairs
 from mlspec.errors import StageError
-from mlspec.sections.registry import Ecr
-
-Json = dict[str, Any]
 
 
-def steps(target: AwsTarget, ecr: Ecr, project: str, on_lambda: bool) -> list[ConvergeStep]:
-    """What makes the repository as wanted; `ecr` names its account."""
-    wanted = settings.create_repository(ecr, project)
-    wanted["tags"] = pairs(sourced(unpaired(wanted["tags"]), target.source))
-    client, name = target.client("ecr"), {"repositoryName": ecr.repository}
-    found = read(target, ecr.repository)
-    if found is None:
-        made = RemoteChange("+", resource(ecr.repository), new=settings.image_uri(ecr))
-        first = [ConvergeStep((made,), partial(client.create_repository, **wanted))]
-    else:
-        _owned(target, found, project)
-        first = [*_tagged(target, found), *_settings(client, name, wanted, found)]
-    return first + _lifecycle(client, name, ecr) + _policy(client, name, settings.repository_policy(ecr, on_lambda))
+@dataclass(frozen=True)
+class RepositoryProvider:
+    """Reads and changes a repository.
 
+    Without `parts` its policies are not read: `mlspec destroy` has no rights on them.
+    """
 
-def resource(name: str) -> str:
-    """What a person calls it."""
-    return f"ecr repository {name}"
+    target: AwsTarget
+    parts: bool = True
 
+    def read(self, name: str) -> Repository | None:
+        """The repository with its tags and policies; None where it does not exist."""
+        from botocore.exceptions import ClientError
 
-def read(target: AwsTarget, name: str) -> Json | None:
-    """The repository as AWS describes it; None where there is none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        found: list[Json] = target.client("ecr").describe_repositories(repositoryNames=[name])["repositories"]
-    except ClientError as error:
-        if code_of(error) == "RepositoryNotFoundException":
+        client = self.target.client("ecr")
+        try:
+            answer = client.describe_repositories(repositoryNames=[name])["repositories"]
+        except ClientError as error:
+            if code_of(error) == "RepositoryNotFoundException":
+                return None
+            raise
+        if not answer:
             return None
-        raise
-    return found[0] if found else None
+        pairs = client.list_tags_for_resource(resourceArn=answer[0]["repositoryArn"])["tags"]
+        lifecycle = _text(client.get_lifecycle_policy, name, "lifecyclePolicyText") if self.parts else ""
+        policy = _text(client.get_repository_policy, name, "policyText") if self.parts else ""
+        return Repository.from_response(answer[0], pairs, lifecycle, policy)
+
+    def diff(self, desired: Repository | None, current: Repository | None) -> list[Action]:
+        """What creates the repository, or gives it its settings and policies. Raises StageError for another project's,
+        and where its encryption would change."""
+        if desired is None:
+            return []
+        if current is None:
+            first = [create("repository", desired.name, desired.uri, desired.to_request())]
+        else:
+            self._check_owner(desired, current)
+            _check_encryption(desired, current)
+            first = [*_source(desired, current), *_settings(desired, current)]
+        return [*first, *_lifecycle(desired, current), *_policy(desired, current)]
+
+    def _check_owner(self, desired: Repository, current: Repository) -> None:
+        command = f"aws ecr tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
+        project = desired.tags[PROJECT]
+        check_ownership(f"ecr repository {current.name}", current.tags, project, command, self.target)
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on the repository."""
+        client, given = self.target.client("ecr"), action.arguments
+        match action.operation:
+            case "create":
+                client.create_repository(**given)
+            case "tag":
+                client.tag_resource(**given)
+            case "set-mutability":
+                client.put_image_tag_mutability(**given)
+            case "set-scan":
+                client.put_image_scanning_configuration(**given)
+            case "set-lifecycle":
+                client.put_lifecycle_policy(**given)
+            case "set-policy":
+                client.set_repository_policy(**given)
+            case "delete-policy":
+                client.delete_repository_policy(**given)
+            case "delete":
+                client.delete_repository(repositoryName=action.name, force=True)
+            case _:
+                raise unexpected(action)
 
 
-def tags_of(target: AwsTarget, found: Json) -> dict[str, str]:
-    """Tags of a repository that was read."""
-    return unpaired(target.client("ecr").list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
-
-
-def _owned(target: AwsTarget, found: Json, project: str) -> None:
-    """Refuse another project's."""
-    arn = found["repositoryArn"]
-    command = f"aws ecr tag-resource --resource-arn {arn} --tags Key={{}},Value={{}}"
-    ours(resource(found["repositoryName"]), tags_of(target, found), project, command, target)
-
-
-def _tagged(target: AwsTarget, found: Json) -> list[ConvergeStep]:
-    """One that was made by an earlier mlspec, or before there was a remote, gets the project's address."""
-    there = tags_of(target, found).get(SOURCE)
-    if not target.source or there == target.source:
+def _source(desired: Repository, current: Repository) -> list[Action]:
+    """A repository that was created before the project had an address gets it."""
+    if SOURCE not in desired.tags:
         return []
-    change = RemoteChange("~", resource(found["repositoryName"]), SOURCE, there, target.source)
-    tag = {"resourceArn": found["repositoryArn"], "tags": pairs({SOURCE: target.source})}
-    return [ConvergeStep((change,), partial(target.client("ecr").tag_resource, **tag))]
+    changes = differences({SOURCE: desired.tags[SOURCE]}, {SOURCE: current.tags.get(SOURCE)})
+    pairs: list[JsonValue] = [dict(pair) for pair in to_pairs({SOURCE: desired.tags[SOURCE]})]
+    arguments: dict[str, JsonValue] = {"resourceArn": current.arn, "tags": pairs}
+    return [Action("repository", desired.name, "tag", changes, arguments)] if changes else []
 
 
-def _settings(client: Any, name: Json, wanted: Json, found: Json) -> list[ConvergeStep]:
-    made: list[ConvergeStep] = []
-    what = resource(name["repositoryName"])
-    key = "imageTagMutability"
-    if found.get(key) != wanted[key]:
-        change = RemoteChange("~", what, key, found.get(key), wanted[key])
-        made.append(ConvergeStep((change,), partial(client.put_image_tag_mutability, **name, **{key: wanted[key]})))
-    scan = wanted["imageScanningConfiguration"]
-    if (found.get("imageScanningConfiguration") or {}).get("scanOnPush", False) != scan["scanOnPush"]:
-        change = RemoteChange("~", what, "scanOnPush", not scan["scanOnPush"], scan["scanOnPush"])
-        act = partial(client.put_image_scanning_configuration, **name, imageScanningConfiguration=scan)
-        made.append(ConvergeStep((change,), act))
-    _encryption(what, wanted["encryptionConfiguration"], found.get("encryptionConfiguration") or {})
-    return made
+def _settings(desired: Repository, current: Repository) -> list[Action]:
+    actions, which = list[Action](), {"repositoryName": desired.name}
+    if desired.immutable != current.immutable:
+        change = FieldChange("~", "imageTagMutability", current.tag_mutability, desired.tag_mutability)
+        arguments: dict[str, JsonValue] = {**which, "imageTagMutability": desired.tag_mutability}
+        actions.append(Action("repository", desired.name, "set-mutability", (change,), arguments))
+    if desired.scan != current.scan:
+        change = FieldChange("~", "scanOnPush", current.scan, desired.scan)
+        arguments = {**which, "imageScanningConfiguration": {"scanOnPush": desired.scan}}
+        actions.append(Action("repository", desired.name, "set-scan", (change,), arguments))
+    return actions
 
 
-def _encryption(what: str, wanted: Json, found: Json) -> None:
-    """How a repository is encrypted is settled when it is made."""
-    if found.get("encryptionType", "AES256") == wanted["encryptionType"] and (
-        "kmsKey" not in wanted or found.get("kmsKey") == wanted["kmsKey"]
-    ):
+def _check_encryption(desired: Repository, current: Repository) -> None:
+    if current.encryption == desired.encryption and desired.kms_key in (None, current.kms_key):
         return
-    message = (
-        f"{what} is encrypted with {found.get('kmsKey') or found.get('encryptionType')}, and AWS cannot change that"
-    )
-    raise StageError(message, help="give the repository another name, or set registry.ecr.kms_key to what is there")
+    used = current.kms_key or current.encryption
+    message = f"ecr repository {desired.name} is encrypted with {used}, and AWS cannot change that"
+    raise StageError(message, help="give the repository another name, or set registry.ecr.kms_key to its present key")
 
 
-def _lifecycle(client: Any, name: Json, ecr: Ecr) -> list[ConvergeStep]:
-    wanted = settings.lifecycle(ecr)
-    text = _read(client.get_lifecycle_policy, name, "lifecyclePolicyText")
-    put = partial(client.put_lifecycle_policy, **name, lifecyclePolicyText=json.dumps(wanted))
-    return _document(resource(ecr.repository), "lifecycle policy", "rules", text, wanted, put)
+def _lifecycle(desired: Repository, current: Repository | None) -> list[Action]:
+    there = current.lifecycle if current else None
+    if desired.lifecycle is None or desired.lifecycle == there:
+        return []
+    changes = put("lifecycle policy", there.purposes if there else None, desired.lifecycle.purposes)
+    text = json.dumps(desired.lifecycle.to_json())
+    arguments = {"repositoryName": desired.name, "lifecyclePolicyText": text}
+    return [Action("repository", desired.name, "set-lifecycle", changes, arguments)]
 
 
-def _policy(client: Any, name: Json, wanted: Json | None) -> list[ConvergeStep]:
-    text = _read(client.get_repository_policy, name, "policyText")
-    what = resource(name["repositoryName"])
-    if wanted is None:
-        gone = RemoteChange("-", what, "policy", old=_brief(text, "Statement"))
-        return [ConvergeStep((gone,), partial(client.delete_repository_policy, **name))] if text else []
-    put = partial(client.set_repository_policy, **name, policyText=json.dumps(wanted))
-    return _document(what, "policy", "Statement", text, wanted, put)
+def _policy(desired: Repository, current: Repository | None) -> list[Action]:
+    there, which = current.policy if current else None, {"repositoryName": desired.name}
+    if desired.policy == there:
+        return []
+    if desired.policy is None:
+        change = FieldChange("-", "policy", old=there.sids if there else None)
+        return [Action("repository", desired.name, "delete-policy", (change,), which)]
+    changes = put("policy", there.sids if there else None, desired.policy.sids)
+    return [
+        Action("repository", desired.name, "set-policy", changes, {**which, "policyText": desired.policy.to_text()})
+    ]
 
 
-def _read(call: Any, name: Json, key: str) -> str:
-    """A document of the repository; "" where there is none, or no repository."""
+def _text(call: Callable[..., dict[str, str]], name: str, key: str) -> str:
+    """A policy of the repository; "" where it has none."""
     from botocore.exceptions import ClientError
 
     try:
-        return str(call(**name)[key])
+        return call(repositoryName=name)[key]
     except ClientError as error:
         if code_of(error).endswith("NotFoundException"):
             return ""
         raise
-
-
-def _document(what: str, kind: str, key: str, text: str, wanted: Json, put: Any) -> list[ConvergeStep]:
-    """A policy is put as a whole; a person is shown what its rules are for."""
-    if text and json.loads(text) == wanted:
-        return []
-    change = RemoteChange("~" if text else "+", what, kind, _brief(text, key) or None, _brief(json.dumps(wanted), key))
-    return [ConvergeStep((change,), put)]
-
-
-def _brief(text: str, key: str) -> str:
-    """What the rules or statements of a policy say they are for."""
-    if not text:
-        return ""
-    found = json.loads(text).get(key, [])
-    return ", ".join(str(rule.get("description") or rule.get("Sid") or "unnamed") for rule in found)

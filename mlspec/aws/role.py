@@ -1,165 +1,170 @@
-"""The role that the function runs as: who may take it and what it may do, as there against `lambda/role-*.json`.
+"""The role that the function runs as: who may assume it and its rights, against `lambda/role-*.json`.
 
-Rights that somebody else has attached to it are left as they are.
+Other policies that are attached to it are left as they are.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Final
-from urllib.parse import unquote
+from dataclasses import dataclass
+from typing import Final
 
-from mlspec.aws import cli_input
+from pydantic import JsonValue
+
+from mlspec.aws.action import Action, FieldChange, create, differences, put, unexpected
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep, differences, ours, pairs, sourced, unpaired
-from mlspec.aws.desired import DesiredFunction
-from mlspec.aws.ecr import tags
-from mlspec.aws.error_messages import code_of, denied, message_of
+from mlspec.aws.error_messages import code_of, is_denied, message_of
+from mlspec.aws.ownership import check_ownership
+from mlspec.aws.policy_document import PolicyDocument
+from mlspec.aws.resource_tags import PROJECT, SOURCE, to_pairs
+from mlspec.aws.resources import Role
 from mlspec.errors import StageError
 
-Json = dict[str, Any]
-POLICY = "mlspec"
+POLICY: Final = "mlspec"
 """Name of the inline policy."""
 _ADMINISTRATOR: Final = (
     "run `mlspec apply` once with an administrator's credentials: lambda/deploy-policy.json and "
-    "lambda/role-admin-policy.json together have the rights; or set deploy.lambda.role to a role that exists, or "
+    "lambda/role-admin-policy.json together have the rights; or set deploy.lambda.role to an existing role, or "
     "deploy.lambda.permissions_boundary to a policy that limits the role"
 )
+_DENIED: Final = {
+    "create": "the role {} does not exist, and these credentials may not create it",
+    "set-rights": "the policy of the role {} differs, and these credentials may not change it",
+    "set-trust": "the trust policy of the role {} differs, and these credentials may not change it",
+    "tag": "the tags of the role {} differ, and these credentials may not change them",
+    "set-boundary": "the role {} has another permissions boundary, and these credentials may not change it",
+}
 
 
-def resource(name: str) -> str:
-    """What a person calls it."""
-    return f"iam role {name}"
+@dataclass(frozen=True)
+class RoleProvider:
+    """Reads and changes the role of a function.
+
+    Without `parts` its inline policy is not read: `mlspec destroy` has no rights on it.
+    """
+
+    target: AwsTarget
+    parts: bool = True
+
+    def read(self, name: str) -> Role | None:
+        """The role with its inline policy; None where it does not exist."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.target.client("iam").get_role(RoleName=name)["Role"]
+        except ClientError as error:
+            if code_of(error) == "NoSuchEntity":
+                return None
+            raise
+        return Role.from_response(answer, self._rights(name) if self.parts else None)
+
+    def _rights(self, name: str) -> PolicyDocument | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.target.client("iam").get_role_policy(RoleName=name, PolicyName=POLICY)
+        except ClientError as error:
+            if code_of(error) == "NoSuchEntity":
+                return None
+            raise
+        return PolicyDocument.parse(answer["PolicyDocument"])
+
+    def diff(self, desired: Role | None, current: Role | None) -> list[Action]:
+        """What gives the role its trust policy, rights, boundary and tags. Where the spec names no
+        boundary, an existing one stays."""
+        if desired is None or desired.rights is None:
+            return []
+        rights = {"RoleName": desired.name, "PolicyName": POLICY, "PolicyDocument": desired.rights.to_text()}
+        if current is None:
+            return [create("role", desired.name, list(desired.rights.actions), {**desired.to_request(), **rights})]
+        self._check_owner(desired, current)
+        return [
+            *_boundary(desired, current),
+            *_tags(desired, current),
+            *_trust(desired, current),
+            *_inline(desired, current, rights),
+        ]
+
+    def _check_owner(self, desired: Role, current: Role) -> None:
+        command = f"aws iam tag-role --role-name {desired.name} --tags Key={{}},Value={{}}"
+        check_ownership(f"iam role {desired.name}", current.tags, desired.tags[PROJECT], command, self.target)
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on a role. Raises StageError where the credentials may not."""
+        with _left_to_an_administrator(action):
+            self._apply(action)
+
+    def _apply(self, action: Action) -> None:
+        client, given = self.target.client("iam"), dict(action.arguments)
+        match action.operation:
+            case "create":
+                policy = {name: given.pop(name) for name in ("PolicyName", "PolicyDocument")}
+                client.create_role(**given)
+                with _left_to_an_administrator(action, "set-rights"):
+                    client.put_role_policy(RoleName=action.name, **policy)
+            case "set-rights":
+                client.put_role_policy(**given)
+            case "set-trust":
+                client.update_assume_role_policy(**given)
+            case "tag":
+                client.tag_role(**given)
+            case "set-boundary":
+                client.put_role_permissions_boundary(**given)
+            case "delete":
+                self._delete(action.name)
+            case _:
+                raise unexpected(action)
+
+    def _delete(self, name: str) -> None:
+        """AWS deletes only a role that nothing is attached to."""
+        client = self.target.client("iam")
+        for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
+            client.delete_role_policy(RoleName=name, PolicyName=policy)
+        for policy in client.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            client.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+        client.delete_role(RoleName=name)
 
 
-def read(target: AwsTarget, name: str) -> Json | None:
-    """The role with its `AssumeRolePolicyDocument` and `Tags`; None where there is none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        found: Json = target.client("iam").get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return None
-        raise
-    return found
-
-
-def steps(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What makes the role as wanted; nothing where the spec names one that exists."""
-    if wanted.function.options.role is not None:
+def _boundary(desired: Role, current: Role) -> list[Action]:
+    if desired.boundary in (None, current.boundary):
         return []
-    client, name = wanted.target.client("iam"), wanted.function.name
-    trust, rights = cli_input.role_trust(), cli_input.role_policy(wanted.function)
-    found = read(wanted.target, name)
-    if found is None:
-        made = RemoteChange("+", resource(name), new=_brief(rights))
-        return [ConvergeStep((made,), partial(_create, client, wanted, trust, rights))]
-    given = unpaired(found.get("Tags", []))
-    command = f"aws iam tag-role --role-name {name} --tags Key={{}},Value={{}}"
-    ours(resource(name), given, wanted.project, command, wanted.target)
-    steps: list[ConvergeStep] = [*_boundary(client, wanted, found)]
-    if changes := differences(resource(name), tags(wanted.project), given):
-        steps.append(ConvergeStep(changes, partial(_tag, client, name, tags(wanted.project))))
-    if (there := _document(found["AssumeRolePolicyDocument"])) != trust:
-        change = RemoteChange("~", resource(name), "trust", _principals(there), _principals(trust))
-        steps.append(ConvergeStep((change,), partial(_trust, client, name, trust)))
-    if (granted := _rights(client, name)) != rights:
-        change = RemoteChange("~" if granted else "+", resource(name), "rights", _brief(granted), _brief(rights))
-        steps.append(ConvergeStep((change,), partial(_grant, client, name, rights)))
-    return steps
+    changes = put("permissions boundary", current.boundary, desired.boundary)
+    arguments = {"RoleName": desired.name, "PermissionsBoundary": desired.boundary}
+    return [Action("role", desired.name, "set-boundary", changes, arguments)]
 
 
-def _create(client: Any, wanted: DesiredFunction, trust: Json, rights: Json) -> None:
-    name = wanted.function.name
-    boundary = wanted.function.options.permissions_boundary
-    with _left_to_an_administrator(f"the role {name} does not exist, and these credentials may not create it"):
-        client.create_role(
-            RoleName=name,
-            AssumeRolePolicyDocument=json.dumps(trust),
-            Description=f"Runs the Lambda function {name}",
-            Tags=pairs(sourced(tags(wanted.project), wanted.target.source)),
-            **({"PermissionsBoundary": boundary} if boundary else {}),
-        )
-    _grant(client, name, rights)
+def _tags(desired: Role, current: Role) -> list[Action]:
+    tags = {key: value for key, value in desired.tags.items() if key != SOURCE}
+    changes = differences(dict(tags), dict(current.tags))
+    arguments: dict[str, JsonValue] = {"RoleName": desired.name, "Tags": [dict(pair) for pair in to_pairs(tags)]}
+    return [Action("role", desired.name, "tag", changes, arguments)] if changes else []
 
 
-def _grant(client: Any, name: str, rights: Json) -> None:
-    with _left_to_an_administrator(f"the policy of the role {name} differs, and these credentials may not change it"):
-        client.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(rights))
-
-
-def _trust(client: Any, name: str, trust: Json) -> None:
-    with _left_to_an_administrator(f"the trust of the role {name} differs, and these credentials may not change it"):
-        client.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-
-
-def _tag(client: Any, name: str, given: Mapping[str, str]) -> None:
-    with _left_to_an_administrator(f"the tags of the role {name} differ, and these credentials may not change them"):
-        client.tag_role(RoleName=name, Tags=pairs(given))
-
-
-def _bound(client: Any, name: str, boundary: str) -> None:
-    with _left_to_an_administrator(f"the role {name} has another boundary, and these credentials may not change it"):
-        client.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
-
-
-def _boundary(client: Any, wanted: DesiredFunction, found: Json) -> list[ConvergeStep]:
-    """A boundary that the spec names is set; one that somebody else has set is left as it is."""
-    boundary = wanted.function.options.permissions_boundary
-    there = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    if boundary in (None, there):
+def _trust(desired: Role, current: Role) -> list[Action]:
+    if desired.trust == current.trust:
         return []
-    name = wanted.function.name
-    change = RemoteChange("~" if there else "+", resource(name), "permissions boundary", there, boundary)
-    return [ConvergeStep((change,), partial(_bound, client, name, boundary))]
+    change = FieldChange("~", "trust", list(current.trust.principals), list(desired.trust.principals))
+    arguments = {"RoleName": desired.name, "PolicyDocument": desired.trust.to_text()}
+    return [Action("role", desired.name, "set-trust", (change,), arguments)]
+
+
+def _inline(desired: Role, current: Role, arguments: dict[str, str]) -> list[Action]:
+    if desired.rights is None or desired.rights == current.rights:
+        return []
+    old: JsonValue = list(current.rights.actions) if current.rights else None
+    return [Action("role", desired.name, "set-rights", put("rights", old, list(desired.rights.actions)), arguments)]
 
 
 @contextmanager
-def _left_to_an_administrator(what: str) -> Iterator[None]:
-    """Credentials with `lambda/deploy-policy.json` alone may not write a role: that is said with the way on."""
+def _left_to_an_administrator(action: Action, operation: str = "") -> Iterator[None]:
+    """Credentials with `lambda/deploy-policy.json` alone may not write a role: the error names the ways out."""
     from botocore.exceptions import ClientError
 
     try:
         yield
     except ClientError as error:
-        if not denied(error):
+        message = _DENIED.get(operation or action.operation)
+        if message is None or not is_denied(error):
             raise
-        raise StageError(f"{what} ({message_of(error)})", help=_ADMINISTRATOR) from None
-
-
-def _rights(client: Any, name: str) -> Json | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        return _document(client.get_role_policy(RoleName=name, PolicyName=POLICY)["PolicyDocument"])
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return None
-        raise
-
-
-def _document(found: Json | str) -> Json:
-    """botocore decodes a policy's document; what other tools have written may be percent-encoded text."""
-    document: Json = json.loads(unquote(found)) if isinstance(found, str) else found
-    return document
-
-
-def _brief(policy: Mapping[str, Any] | None) -> list[str] | None:
-    if policy is None:
-        return None
-    actions = [s["Action"] if isinstance(s["Action"], list) else [s["Action"]] for s in _statements(policy)]
-    return sorted({action for found in actions for action in found})
-
-
-def _principals(policy: Mapping[str, Any]) -> list[str]:
-    return sorted(str(s.get("Principal")) for s in _statements(policy))
-
-
-def _statements(policy: Mapping[str, Any]) -> list[Json]:
-    found = policy.get("Statement", [])
-    return found if isinstance(found, list) else [found]
+        raise StageError(f"{message.format(action.name)} ({message_of(error)})", help=_ADMINISTRATOR) from None

@@ -1,4 +1,4 @@
-"""Waiting for what AWS does on its own time, with growing pauses and an end."""
+"""Polls until AWS has finished something, with growing pauses and a time limit."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LONGEST_PAUSE = 5.0
 
 
 def until(
-    look: Callable[[], T | None],
+    poll: Callable[[], T | None],
     what: str,
     *,
     seconds: float = 300.0,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """What `look` gives once it gives something. Raises StageError after `seconds`; `what` ends "waited for ..."."""
+    """The first value of `poll` that is not None. Raises StageError after `seconds`; `what` completes "waiting for"."""
     end, step = clock() + seconds, 0.2
-    while (found := look()) is None:
+    while (value := poll()) is None:
         if clock() + step > end:
-            message = f"waited {seconds:.0f} s for {what}"
-            raise StageError(message, help="AWS is slow today; mlspec apply goes on from here")
+            message = f"timed out after {seconds:.0f} s waiting for {what}"
+            raise StageError(message, help="run `mlspec apply` again to resume")
         pause(step)
         step = min(LONGEST_PAUSE, step * 1.6)
-    return found
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlspec.apply.target import aim, rehearsing
 from mlspec.errors import StageError, UsageError
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @contextmanager
 def seen(where: SpecFile) -> Iterator[None]:
     """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
-    from mlspec.aws.error_messages import DEPLOY, told
+    from mlspec.aws.error_messages import DEPLOY, aws_errors
 
     try:
-        with told(DEPLOY):
+        with aws_errors(DEPLOY):
             yield
     except StageError as error:
         if rehearsing() or not (where.root / ".mlspec" / "local").is_dir():
@@ -43,17 +43,17 @@ def shipped(where: SpecFile) -> DesiredFunction:
 
 def shipping(where: SpecFile) -> tuple[Project, str]:
     """The project and the region that it ships to. Raises UsageError where the spec deploys nothing."""
-    from mlspec.aws.cli_input import ecr_of
+    from mlspec.aws.function_spec import function_location
     from mlspec.compiler import compile_project
     from mlspec.sections.deploy import Deploy
     from mlspec.sections.registry import Registry
 
     project = compile_project(where.spec, where.environment).project
     deploy = project.get(Deploy)
-    ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
-    if ecr is None:
+    location = function_location(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
+    if location is None:
         raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
-    return project, ecr.region
+    return project, location.region
 
 
 def moment(seconds: float) -> str:
@@ -70,11 +70,12 @@ def commit(release: VersionState) -> str:
 
 
 def standing(release: VersionState) -> str:
-    """Its state as a word, with its share of the calls while they are split."""
-    return f"{release.percent:g} %" if release.state == "splitting" else release.state
+    """Its state as a word, with its share of the traffic while it is split."""
+    return f"{release.percent:g} %" if release.state == "canary" else release.state
 
 
-def numbers(metrics: Mapping[str, Any], most: int = 2) -> str:
+def numbers(metrics: object, most: int = 2) -> str:
     """The first metrics as `accuracy 0.975`."""
-    known = [(name, value) for name, value in metrics.items() if isinstance(value, int | float)]
+    items = metrics.items() if isinstance(metrics, Mapping) else ()
+    known = [(name, value) for name, value in items if isinstance(value, int | float)]
     return ", ".join(f"{name} {value:.3g}" for name, value in known[:most])

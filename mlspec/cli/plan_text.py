@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlspec.apply.apply_plan import ApplyPlan
 from mlspec.apply.remote import Remote
-from mlspec.aws.change import told
 from mlspec.cli.console import Console
 from mlspec.run.schedule import Step
 from mlspec.stage_result import Reason
@@ -82,13 +81,13 @@ def duration(seconds: float) -> str:
 
 def _show_remote(console: Console, remote: Remote) -> None:
     """The section `Remote`: changes with + ~ -, and in one line for each reason what could not be looked at."""
-    if not remote.changes and not remote.unseen:
+    if not remote.actions and not remote.unseen:
         return
     console.out("Remote")
-    for change in remote.changes:
-        colour = "red" if change.breaking else "yellow" if change.held else _SIGN_COLOURS[change.sign]
-        first, rest = told(change)[0], told(change)[1:]
-        console.out(f"  {console.paint(first, colour, stream='out')}{rest}")
+    for action in remote.actions:
+        for line in action.lines():
+            colour = "red" if action.breaking else _SIGN_COLOURS.get(line[0], "yellow")
+            console.out(f"  {console.paint(line[0], colour, stream='out')}{line[1:]}")
     for why in dict.fromkeys(remote.unseen.values()):
         stages = " and ".join(stage for stage, reason in remote.unseen.items() if reason == why)
         console.out(f"    {stages} cannot be looked at from here: {why}")

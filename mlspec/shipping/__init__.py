@@ -1,1 +1,1 @@
-"""What brings a bundle to its callers: image registry, Lambda function, rollout, rehearsal. Stages' bodies use it."""
+"""What brings a bundle into service: image registry, Lambda function, rollout, rehearsal. Stages' bodies use it."""

@@ -1,4 +1,4 @@
-"""What the callers of the live version would notice of a new one, and the refusal to surprise them."""
+"""Changes that break clients of the live version: found before a deployment, and refused unless they are allowed."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from mlspec.aws.release_events import ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.image_labels import from_labels
-from mlspec.shipping import deployment, image_push
+from mlspec.shipping import image_push
 from mlspec.shipping.compatibility import breaking
+from mlspec.shipping.deployment import Deployment
 
 ALLOWED: Final = "MLSPEC_ALLOW_BREAKING"
 """`apply --allow-breaking` reaches the stages' processes in this environment variable."""
 
 
-def notice(wanted: DesiredFunction, live: Alias | None, new: BundleSignature | None) -> list[str]:
+def notice(desired: DesiredFunction, live: Alias | None, new: BundleSignature | None) -> list[str]:
     """What breaks between the live version's signature and `new`; nothing where one of the two is not known."""
-    if live is None or new is None or _runs_it(live, wanted):
+    if live is None or new is None or _runs_it(live, desired):
         return []
-    before = of_version(wanted, live.version)
+    before = of_version(desired, live.version)
     return breaking(before, new) if before is not None else []
 
 
-def _runs_it(live: Alias, wanted: DesiredFunction) -> bool:
-    return bool(wanted.digest) and deployment.digest(wanted, live.version) == wanted.digest
+def _runs_it(live: Alias, desired: DesiredFunction) -> bool:
+    return bool(desired.digest) and Deployment(desired).digest(live.version) == desired.digest
 
 
-def of_version(wanted: DesiredFunction, number: str) -> BundleSignature | None:
+def of_version(desired: DesiredFunction, number: str) -> BundleSignature | None:
     """The signature of a published version: in the labels of its image, or of a zip in the function's history."""
-    if digest := deployment.digest(wanted, number):
-        return of_image(wanted, digest)
-    events = ReleaseHistory(wanted.target, wanted.function.name).read()
+    if digest := Deployment(desired).digest(number):
+        return of_image(desired, digest)
+    events = ReleaseHistory(desired.target, desired.name).read()
     noted = [event.signature for event in events if event.kind == "published" and event.version == number]
     return BundleSignature.parse(dict(noted[-1])) if noted else None
 
 
-def of_image(wanted: DesiredFunction, digest: str) -> BundleSignature | None:
+def of_image(desired: DesiredFunction, digest: str) -> BundleSignature | None:
     """The signature that an image in the registry carries in its labels."""
-    ecr = wanted.function.ecr
-    return from_labels(image_push.registry_of(wanted.target, ecr).labels(ecr.repository, digest))[1]
+    registry = image_push.registry_of(desired.target, desired.spec.location)
+    return from_labels(registry.labels(desired.spec.repository, digest))[1]
 
 
-def refuse(wanted: DesiredFunction, live: Alias | None, packed: BundleSignature | None) -> None:
-    """Raise StageError where the new version would break the live one's callers, unless that is allowed. `packed` is
+def refuse(desired: DesiredFunction, live: Alias | None, packed: BundleSignature | None) -> None:
+    """Raise StageError where the new version would break the live one's clients, unless that is allowed. `packed` is
     the signature of the zip, which has no label to carry it."""
-    if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, wanted):
+    if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, desired):
         return
-    if found := notice(wanted, live, of_image(wanted, wanted.digest) if wanted.digest else packed):
-        raise broken(found)
+    if changes := notice(desired, live, of_image(desired, desired.digest) if desired.digest else packed):
+        raise broken(changes)
 
 
-def broken(found: list[str]) -> StageError:
-    """The new version would surprise its callers."""
-    message = "the new version breaks those who call the live one: " + "; ".join(found)
-    return StageError(message, help="tell the callers, then: mlspec apply --allow-breaking")
+def broken(changes: list[str]) -> StageError:
+    """The refusal to break clients."""
+    message = "the new version breaks clients of the live one: " + "; ".join(changes)
+    return StageError(message, help="update the clients, then: mlspec apply --allow-breaking")

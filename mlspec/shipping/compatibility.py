@@ -1,4 +1,4 @@
-"""Two signatures to what callers of the one would notice when they are answered by the other. Pure."""
+"""Two signatures to the differences that break clients of the first one. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from mlspec.records.bundle_signature import BundleSignature, SignatureInput
 
 
 def breaking(live: BundleSignature, new: BundleSignature) -> list[str]:
-    """A sentence for each way in which requests or answers of `live` no longer fit `new`; inputs go by name, so their
-    order is free. None where every caller goes on as before."""
+    """A sentence for each way in which requests to `live` or its answers do not fit `new`; none where no client is
+    affected. Inputs are passed by name, so their order is free."""
     return [*_task(live, new), *_inputs(_by_name(live), _by_name(new)), *_outputs(live, new)]
 
 
@@ -54,11 +54,11 @@ def _outputs(live: BundleSignature, new: BundleSignature) -> Iterator[str]:
 def _labels(old: Sequence[str], now: Sequence[str]) -> Iterator[str]:
     gone, added = [x for x in old if x not in now], [x for x in now if x not in old]
     if gone:
-        yield f"the label{'s' if len(gone) > 1 else ''} {_listed(gone)} can no longer be answered"
+        yield f"removed label{'s' if len(gone) > 1 else ''} {_listed(gone)}: no longer predicted"
     if added:
-        yield f"the label{'s' if len(added) > 1 else ''} {_listed(added)} may be answered, unknown to callers"
+        yield f"new label{'s' if len(added) > 1 else ''} {_listed(added)}: existing clients do not expect it"
     if not gone and not added:
-        yield f"the labels stand in another order: {_listed(now)}, and it was {_listed(old)}"
+        yield f"the order of the labels changed from {_listed(old)} to {_listed(now)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,116 +1,201 @@
-"""A function and all around it, in the order in which it is made: what would change, and the change itself."""
+"""A function and everything around it, in the order in which it is created: what would change, and the change itself.
+
+The providers are listed here once. A plan is a value: `plan` only reads, and a deployment executes the actions that it
+returned, each through the provider of its kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from mlspec.aws import (
-    alias,
-    concurrency,
-    function,
-    function_url,
-    http_api,
-    image_retention,
-    log_group,
-    published_version,
-    role,
-)
+from pydantic import JsonValue
+
+from mlspec.aws import alias
+from mlspec.aws.action import Action, Executor, FieldChange, Provider, ResourceKind, create, execute
 from mlspec.aws.alias import Alias
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep, carry_out, changes
-from mlspec.aws.desired import DesiredFunction, complete
-from mlspec.aws.release_events import ReleaseHistory
-from mlspec.shipping.rollback import stays_back, taken_back
+from mlspec.aws.alias_permissions import AliasPermissionProvider, public
+from mlspec.aws.concurrency import ProvisionedConcurrencyProvider, ReservedConcurrencyProvider
+from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.function import FunctionProvider, read_function
+from mlspec.aws.function_url import FunctionUrlProvider
+from mlspec.aws.http_api import HttpApiProvider
+from mlspec.aws.image_retention import ImageTagProvider
+from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.published_version import VersionProvider, current_version, publish_action
+from mlspec.aws.release_events import ReleaseHistory, history_group
+from mlspec.aws.resources import ImageTags
+from mlspec.aws.role import RoleProvider
+from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
 
+R = TypeVar("R")
 Say = Callable[[str], object]
+_NEW = "the new version"
 
 
-def below(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """The function, and what it needs to run. Nothing here is seen by callers before a version is published."""
-    found = function.read(wanted.target, wanted.function.name)
-    return [
-        *role.steps(wanted),
-        *log_group.steps(wanted),
-        *function.steps(wanted, found),
-        *concurrency.reserved(wanted, found),
-    ]
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """Everything that a deployment changes. `number` is the version to roll out, None where one is to be published."""
+
+    live: Alias | None
+    number: str | None
+    function: tuple[Action, ...]
+    """The function and what it needs to run. Clients notice none of it before a version is published."""
+    alias: tuple[Action, ...]
+    """What belongs to the alias: the address, who may use it, and the provisioned concurrency."""
+    tags: tuple[Action, ...]
+    """What keeps the images of the new and the live version from expiring."""
+    roll_out: tuple[Action, ...]
+    publish: tuple[Action, ...] = ()
+    expired: tuple[Action, ...] = ()
+    """Tags of versions that are neither live nor were before; only once the new version is live."""
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All of them in the order of their execution: of a first deployment, the alias is created before its parts."""
+        if self.live is None:
+            return (*self.function, *self.publish, *self.tags, *self.roll_out, *self.alias)
+        return (*self.function, *self.publish, *self.alias, *self.tags, *self.roll_out, *self.expired)
 
 
-def above(wanted: DesiredFunction) -> list[ConvergeStep]:
-    """What stands on the alias: the address and the copies that are always warm."""
-    return [*function_url.steps(wanted), *http_api.steps(wanted), *concurrency.provisioned(wanted)]
+@dataclass(frozen=True)
+class Deployment:
+    """The deployment of one function."""
+
+    desired: DesiredFunction
+
+    @property
+    def providers(self) -> Mapping[ResourceKind, Executor]:
+        """Who executes the actions of each kind; versions and the alias are those of the rollout."""
+        target, name = self.desired.target, self.desired.alias
+        return {
+            "role": RoleProvider(target),
+            "log-group": LogGroupProvider(target),
+            "function": FunctionProvider(self.desired),
+            "reserved-concurrency": ReservedConcurrencyProvider(target),
+            "function-url": FunctionUrlProvider(target, name),
+            "permission": AliasPermissionProvider(target, name),
+            "http-api": self._http_api,
+            "provisioned-concurrency": ProvisionedConcurrencyProvider(target, name),
+            "image-tag": ImageTagProvider(target, self.desired.name),
+        }
+
+    @property
+    def _http_api(self) -> HttpApiProvider:
+        desired = self.desired
+        return HttpApiProvider(desired.target, desired.spec.location, desired.alias, desired.project)
+
+    def execute(self, actions: Iterable[Action], say: Say) -> int:
+        """Execute actions in order; returns their number."""
+        return execute(actions, self.providers, say)
+
+    def plan(self) -> DeploymentPlan:
+        """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet."""
+        live, function = self.live(), self.function_actions()
+        changed = any(action.kind == "function" and action.operation != "tag" for action in function)
+        number = None if changed else self.version(live)
+        roll_out = self._roll_out(live, number)
+        moves = any(not action.held for action in roll_out)
+        return DeploymentPlan(
+            live=live,
+            number=number,
+            function=tuple(function),
+            publish=() if number else (publish_action(self.desired.name),),
+            alias=tuple(self.alias_actions()),
+            tags=tuple(self._tag_actions(number, live)),
+            roll_out=tuple(roll_out),
+            expired=tuple(self._expired(number, live)) if live and moves else (),
+        )
+
+    def function_actions(self) -> list[Action]:
+        """What gives the function and what it needs to run its desired state."""
+        target, spec = self.desired.target, self.desired.spec
+        role, groups = spec.role(), LogGroupProvider(target)
+        history = groups.read(history_group(spec.name))
+        return [
+            *(_diff(RoleProvider(target), role.name, role) if role else ()),
+            *_diff(groups, spec.log_group_name, spec.log_group()),
+            *(groups.diff_tags(spec.log_group(), history) if history else ()),
+            *_diff(FunctionProvider(self.desired), spec.name, self.desired.function()),
+            *_diff(ReservedConcurrencyProvider(target), spec.name, spec.reserved()),
+        ]
+
+    def alias_actions(self) -> list[Action]:
+        """What gives the address and the provisioned concurrency their desired state."""
+        target, spec, name = self.desired.target, self.desired.spec, self.desired.alias
+        url = spec.url()
+        permissions = public(spec.name, name) if url and url.auth == "NONE" else None
+        return [
+            *_diff(FunctionUrlProvider(target, name), spec.name, url),
+            *_diff(AliasPermissionProvider(target, name), spec.name, permissions),
+            *_diff(self._http_api, spec.name, spec.api()),
+            *_diff(ProvisionedConcurrencyProvider(target, name), spec.name, spec.provisioned()),
+        ]
+
+    def tag_actions(self, *numbers: str | None, release: bool) -> list[Action]:
+        """What keeps the images of these versions from expiring; with `release`, of no others. Lambda keeps zips."""
+        if not self.desired.image:
+            return []
+        repository, name = self.desired.spec.repository, self.desired.name
+        digests = {number: self.digest(number) for number in numbers if number is not None}
+        provider = ImageTagProvider(self.desired.target, name, release)
+        return provider.diff(ImageTags(repository, name, digests), provider.read(repository))
+
+    def _tag_actions(self, number: str | None, live: Alias | None) -> list[Action]:
+        known = self.tag_actions(number, live.version if live else None, release=False)
+        if number is not None or not self.desired.image:
+            return known
+        return [create("image-tag", f"of {_NEW}", self.desired.digest or None, {}), *known]
+
+    def _expired(self, number: str | None, live: Alias) -> list[Action]:
+        actions = self.tag_actions(number, live.version, release=True)
+        return [action for action in actions if action.operation == "delete"]
+
+    def _roll_out(self, live: Alias | None, number: str | None) -> list[Action]:
+        action = Action("alias", self.desired.alias, "roll-out", (FieldChange("+", new=number or _NEW),))
+        if live is None:
+            return [action]
+        if live.version == number and live.other is None:
+            return []
+        if number not in (None, live.other):
+            events = ReleaseHistory(self.desired.target, self.desired.name).read()
+            if event := rolled_back_by_hand(events, str(number)):
+                return [replace(action, changes=(FieldChange("~"),), held=not_redeployed(event, str(number)))]
+        return [replace(action, changes=(FieldChange("~", "version", _shares(live), number or _NEW),))]
+
+    def live(self) -> Alias | None:
+        """The alias as it is; None before the first deployment."""
+        return alias.read(self.desired.target, self.desired.name, self.desired.alias)
+
+    def version(self, live: Alias | None) -> str | None:
+        """The published version that equals the function as it is; None where there is none."""
+        return current_version(VersionProvider(self.desired.target).read(self.desired.name), live)
+
+    def publish(self, description: str, say: Say) -> str:
+        """Publish the function as it is; returns the version's number."""
+        number = VersionProvider(self.desired.target).publish(self.desired.name, description)
+        say(f"+ lambda version of {self.desired.name}: {number}")
+        return number
+
+    def url(self) -> str | None:
+        """Where clients reach it; None where it has no address."""
+        target, name = self.desired.target, self.desired.name
+        if url := FunctionUrlProvider(target, self.desired.alias).read(name):
+            return url.url
+        api = replace(self._http_api, parts=False).read(name)
+        return api.endpoint if api else None
+
+    def digest(self, number: str) -> str:
+        """Digest of the image that a version runs; "" where it runs none."""
+        function = read_function(self.desired.target, self.desired.name, number)
+        return function.digest if function else ""
 
 
-def observed(wanted: DesiredFunction) -> list[RemoteChange]:
-    """All that a deployment would change. Changes nothing. An image that is still to be pushed has no digest yet."""
-    name, options = wanted.function.name, wanted.function.options
-    live = alias.read(wanted.target, name, options.alias)
-    steps = below(wanted)
-    settled = not any(change.resource == function.resource(name) for change in changes(steps))
-    number = published_version.published(wanted.target, name, live) if settled else None
-    made = [*changes(steps), *_version(name, number), *_move(wanted, live, number)]
-    kept = [] if number is None or live is None else _kept(wanted, [number], release=False)
-    return [*made, *changes(kept), *changes(above(wanted))]
+def _shares(live: Alias) -> JsonValue:
+    """The live version, or while the traffic is split each with its share."""
+    return {live.version: 1 - live.weight, live.other: live.weight} if live.other else live.version
 
 
-def _version(name: str, number: str | None) -> list[RemoteChange]:
-    return [RemoteChange("+", f"lambda version of {name}", new="what the function is then")] if number is None else []
-
-
-def _move(wanted: DesiredFunction, live: Alias | None, number: str | None) -> list[RemoteChange]:
-    what, new = f"lambda alias {wanted.function.options.alias}", number or "the new version"
-    if live is None:
-        return [RemoteChange("+", what, new=new)]
-    if live.version == number and live.other is None:
-        return []
-    if number not in (None, live.other):
-        back = taken_back(ReleaseHistory(wanted.target, wanted.function.name).read(), new)
-        if back:
-            return [RemoteChange("~", what, held=stays_back(back, new))]
-    old = live.version if live.other is None else {live.version: 1 - live.weight, live.other: live.weight}
-    return [RemoteChange("~", what, "version", old, new)]
-
-
-def converge(wanted: DesiredFunction, release: str, say: Say) -> tuple[str, Alias | None]:
-    """Make the function as wanted and publish it. Gives the version that holds it and the alias as it stands."""
-    complete(wanted)
-    name = wanted.function.name
-    carry_out(below(wanted), say)
-    live = alias.read(wanted.target, name, wanted.function.options.alias)
-    number = published_version.published(wanted.target, name, live)
-    if number is None:
-        number = published_version.publish(wanted.target, name, release)
-        say(f"+ lambda version {number} of {name}")
-    if live is not None:
-        carry_out(above(wanted), say)
-    return number, live
-
-
-def keep(wanted: DesiredFunction, *numbers: str | None, say: Say, release: bool) -> None:
-    """Protect the images of these versions from the repository's lifecycle; with `release`, of these alone."""
-    carry_out(_kept(wanted, [number for number in numbers if number is not None], release=release), say)
-
-
-def _kept(wanted: DesiredFunction, numbers: list[str], *, release: bool) -> list[ConvergeStep]:
-    """A zip is Lambda's own to keep."""
-    if not wanted.image:
-        return []
-    kept = {number: digest(wanted, number) for number in numbers}
-    return image_retention.steps(
-        wanted.target, wanted.function.ecr.repository, wanted.function.name, kept, release=release
-    )
-
-
-def url(wanted: DesiredFunction) -> str | None:
-    """Where callers reach it; None where it has no address."""
-    name, options = wanted.function.name, wanted.function.options
-    if found := function_url.read(wanted.target, name, options.alias):
-        return str(found["FunctionUrl"])
-    gateway = http_api.read(wanted.target, name, wanted.project)
-    return str(gateway["ApiEndpoint"]) if gateway else None
-
-
-def digest(wanted: DesiredFunction, number: str) -> str:
-    """Digest of the image that a version runs."""
-    found = function.read(wanted.target, wanted.function.name, number)
-    return function.digest(found) if found else ""
+def _diff(provider: Provider[R], name: str, desired: R | None) -> list[Action]:
+    return provider.diff(desired, provider.read(name))

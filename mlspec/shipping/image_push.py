@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlspec.aws import account, repository
+from mlspec.aws.account import repository_name, repository_uri
+from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.converge import ConvergeStep
 from mlspec.aws.desired import Spec, ZipArchive
+from mlspec.aws.ecr import repository
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.repository import RepositoryProvider
 from mlspec.docker.client import isolated
 from mlspec.docker.image_details import ImageDetails, require_single
 from mlspec.docker.image_upload import upload
@@ -24,7 +26,7 @@ from mlspec.records.packaged import PackagedImage, PackagedZip, find_packaged
 from mlspec.records.release import PushedImage
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Ecr
+from mlspec.sections.registry import Registry
 from mlspec.shipping.target_choice import chosen
 from mlspec.spec.project import ProjectInfo
 
@@ -86,18 +88,22 @@ def signature(artifacts: Path) -> BundleSignature | None:
     return (packaged.signature if packaged else None) or BundleSignature.find(artifacts)
 
 
-def repository_steps(target: AwsTarget, ecr: Ecr, spec: Spec) -> list[ConvergeStep]:
-    """What makes the repository as the spec wants it."""
-    deploy = spec.get(Deploy)
+def repository_actions(target: AwsTarget, location: AwsLocation, spec: Spec) -> list[Action]:
+    """What gives the repository its desired state."""
+    ecr, deploy = spec.need(Registry).ecr, spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None
-    return repository.steps(target, ecr, spec.need(ProjectInfo).name, on_lambda)
+    project = spec.need(ProjectInfo).name
+    desired = repository(ecr, location, project, on_lambda=on_lambda, source=target.source)
+    desired = replace(desired, name=repository_name(target, ecr.repository))
+    provider = RepositoryProvider(target)
+    return provider.diff(desired, provider.read(desired.name))
 
 
-def registry_of(target: AwsTarget, ecr: Ecr) -> RegistryClient:
+def registry_of(target: AwsTarget, location: AwsLocation) -> RegistryClient:
     """The registry behind a repository, with the right to read it."""
     if target.registry:
         return RegistryClient(target.registry)
-    return RegistryClient(account.repository(target, ecr).partition("/")[0], f"Basic {_token(target)}")
+    return RegistryClient(location.registry, f"Basic {_token(target)}")
 
 
 def _token(target: AwsTarget) -> str:
@@ -105,13 +111,17 @@ def _token(target: AwsTarget) -> str:
     return str(target.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"])
 
 
-def observed(target: AwsTarget, ecr: Ecr, built: Built | None) -> list[RemoteChange]:
-    """What a push would add to the registry; None where the image is still to be built."""
+def push_actions(target: AwsTarget, name: str, built: Built | None) -> list[Action]:
+    """What a push would add to the repository; `built` is None where the image is still to be built."""
     if built is None:
-        return [RemoteChange("+", f"image {ecr.repository}", new="once it is built")]
-    if digest_of(target, ecr.repository, built.tag):
+        return [_push(name, "an image that is not built yet")]
+    if digest_of(target, name, built.tag):
         return []
-    return [RemoteChange("+", f"image {ecr.repository}:{built.tag}", new=f"{built.size / 1e6:.0f} MB unpacked")]
+    return [_push(f"{name}:{built.tag}", f"{built.size / 1e6:.0f} MB unpacked")]
+
+
+def _push(name: str, new: str) -> Action:
+    return Action("image", name, "push", (FieldChange("+", new=new),))
 
 
 def digest_of(target: AwsTarget, name: str, tag: str) -> str:
@@ -119,12 +129,12 @@ def digest_of(target: AwsTarget, name: str, tag: str) -> str:
     from botocore.exceptions import ClientError
 
     try:
-        found = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+        answer = target.client("ecr").describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
     except ClientError as error:
         if code_of(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return ""
         raise
-    return str(found["imageDetails"][0]["imageDigest"])
+    return str(answer["imageDetails"][0]["imageDigest"])
 
 
 def is_it(there: Manifest, built: Built) -> bool:
@@ -133,10 +143,10 @@ def is_it(there: Manifest, built: Built) -> bool:
     return built.id in (there.config, there.digest)
 
 
-def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> PushedImage:
+def push(target: AwsTarget, location: AwsLocation, name: str, built: Built, scratch: Path, say: Say) -> PushedImage:
     """Push the image unless the registry has it, and return it as read back from there."""
-    registry, address = registry_of(target, ecr), account.repository(target, ecr)
-    there = registry.manifest(ecr.repository, built.tag)
+    registry, address = registry_of(target, location), repository_uri(target, location, name)
+    there = registry.manifest(name, built.tag)
     if there is not None and is_it(there, built):
         say(f"{address}:{built.tag} is there already")
     else:
@@ -145,9 +155,9 @@ def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> 
             login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
             say(f"+ image {address}:{built.tag}")
             upload(docker, built.id, f"{address}:{built.tag}", login, say)
-        there = _read_back(registry, ecr.repository, built)
+        there = _read_back(registry, name, built)
     if target.registry:
-        _make_known(target, ecr.repository, built.tag, there)
+        _make_known(target, name, built.tag, there)
     return PushedImage(
         repository=address,
         tag=built.tag,
@@ -162,15 +172,17 @@ def _unchanged(details: ImageDetails, built: Built) -> None:
     require_single(details.media_type, built.image)
     if details.platform != built.platform:
         message = f"the image is for {details.platform}, and package.docker.platform is {built.platform}"
-        raise StageError(message, help="mlspec apply --force image")
+        raise StageError(message, help="build it again: mlspec apply --force image")
 
 
 def _read_back(registry: RegistryClient, name: str, built: Built) -> Manifest:
-    found = registry.manifest(name, built.tag)
-    if found is None or not is_it(found, built):
+    answer = registry.manifest(name, built.tag)
+    if answer is None or not is_it(answer, built):
         message = f"{registry.host} does not hold what was pushed as {name}:{built.tag}"
-        raise StageError(message, help="somebody else pushes there too? Try again: mlspec apply --force push")
-    return found
+        raise StageError(
+            message, help="another process may have pushed the same tag; push again: mlspec apply --force push"
+        )
+    return answer
 
 
 def _make_known(target: AwsTarget, name: str, tag: str, image: Manifest) -> None:

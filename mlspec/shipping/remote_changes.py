@@ -1,71 +1,78 @@
-"""What `push` and `deploy` would change, for a plan: everything is looked at, nothing is touched."""
+"""What `push` and `deploy` would change, for a plan. Reads only."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from mlspec.aws import account, alias, converge
+from mlspec.aws.account import located, repository_name
+from mlspec.aws.action import Action, FieldChange, create
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import RemoteChange
-from mlspec.aws.desired import Spec, desired_function, place
-from mlspec.aws.error_messages import DEPLOY, PUSH, told
+from mlspec.aws.desired import DesiredFunction, Spec, desired_function, spec_location
+from mlspec.aws.ecr import ecr_location
+from mlspec.aws.error_messages import DEPLOY, PUSH, aws_errors
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.shipping import breaking_changes, deployment, image_push, release_file
+from mlspec.shipping import breaking_changes, image_push, release_file
+from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.target_choice import current
 
 
-def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
-    """What the stage `push` would change. Raises StageError where that cannot be seen."""
+def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[Action]:
+    """What the stage `push` would change. Raises StageError where the account cannot be read."""
     ecr = spec.need(Registry).ecr
-    with told(PUSH):
-        target = target or _passing(ecr.region)
-        full = account.completed(target, ecr)
-        steps = image_push.repository_steps(target, full, spec)
+    with aws_errors(PUSH):
+        target = target or _impatient(ecr.region)
+        location = located(target, ecr_location(ecr))
         built = image_push.built(artifacts)
-        return [*converge.changes(steps), *image_push.observed(target, full, built), *_recorded(artifacts, built)]
+        name = repository_name(target, ecr.repository)
+        return [
+            *image_push.repository_actions(target, location, spec),
+            *image_push.push_actions(target, name, built),
+            *_release_file(artifacts, built),
+        ]
 
 
-def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
-    """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
-    ecr, zipped = place(spec), spec.need(Package).zip is not None
-    with told(DEPLOY):
-        target = target or _passing(ecr.region)
-        if zipped:
-            found = image_push.zipped(artifacts, spec)
-            asked = desired_function(target, spec, "", found[0] if found else None)
-        else:
-            built = image_push.built(artifacts)
-            repository = account.completed(target, ecr).repository
-            asked = desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
-        observed = deployment.observed(asked)
-        if any(change.held for change in observed):
-            return [*observed, *_endpoint(target)]
-        live = alias.read(target, asked.function.name, asked.function.options.alias)
+def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[Action]:
+    """What the stage `deploy` would change. Raises StageError where the account cannot be read."""
+    with aws_errors(DEPLOY):
+        target = target or _impatient(spec_location(spec).region)
+        desired = _desired(spec, artifacts, target)
+        plan = Deployment(desired).plan()
+        if any(action.held for action in plan.roll_out):
+            return [*plan.actions, *_endpoint(target)]
         signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
-        noticed = breaking_changes.notice(asked, live, signature)
-        broken = [RemoteChange("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
-        return [*observed, *broken, *_endpoint(target)]
+        breaking = breaking_changes.notice(desired, plan.live, signature)
+        shown = [Action("signature", desired.name, "none", (FieldChange("~"),), breaking=text) for text in breaking]
+        return [*plan.actions, *shown, *_endpoint(target)]
 
 
-def _endpoint(target: AwsTarget) -> list[RemoteChange]:
-    """Of a rehearsal: what callers call may have been stopped."""
+def _desired(spec: Spec, artifacts: Path, target: AwsTarget) -> DesiredFunction:
+    if spec.need(Package).zip is not None:
+        zipped = image_push.zipped(artifacts, spec)
+        return desired_function(target, spec, "", zipped[0] if zipped else None)
+    built = image_push.built(artifacts)
+    repository = repository_name(target, spec.need(Registry).ecr.repository)
+    return desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
+
+
+def _endpoint(target: AwsTarget) -> list[Action]:
+    """Of a rehearsal: the local endpoint may have been stopped."""
     if target.kind == "aws":
         return []
     from mlspec.shipping.rehearsal.rehearsal import here
 
-    return [] if here().address else [RemoteChange("+", "endpoint on this machine")]
+    return [] if here().address else [Action("local-endpoint", "", "start", (FieldChange("+"),))]
 
 
-def _recorded(artifacts: Path, built: image_push.Built | None) -> list[RemoteChange]:
-    """Another machine may have pushed it: then only the record of it is missing here."""
+def _release_file(artifacts: Path, built: image_push.Built | None) -> list[Action]:
+    """Another machine may have pushed the image: then only the record of it is missing here."""
     release = release_file.read(artifacts)
     if built is None or (release and release.image and release.image.tag == built.tag):
         return []
-    return [RemoteChange("+", "record artifacts/release.json", new=built.tag)]
+    return [replace(create("release-file", "artifacts/release.json", built.tag, {}), operation="write")]
 
 
-def _passing(region: str) -> AwsTarget:
+def _impatient(region: str) -> AwsTarget:
     return replace(current(region), hasty=True)

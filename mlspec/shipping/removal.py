@@ -1,106 +1,111 @@
-"""What mlspec made for a project and tagged, and the calls that remove it. What carries no such tag is left alone."""
+"""What mlspec created for a project and tagged, and the actions that remove it. Everything else is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from mlspec.aws import alias, function, function_url, http_api, image_retention, published_version, repository, role
-from mlspec.aws import log_group as logs
-from mlspec.aws.cli_input import log_group
-from mlspec.aws.converge import PROJECT, elsewhere, unpaired
+from mlspec.aws import alias
+from mlspec.aws.action import Action, ResourceKind, delete
 from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.function import read_function
+from mlspec.aws.function_url import FunctionUrlProvider
+from mlspec.aws.http_api import HttpApiProvider
+from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
+from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.ownership import foreign
+from mlspec.aws.published_version import LATEST, VersionProvider
+from mlspec.aws.release_events import history_group
+from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.role import RoleProvider
+from mlspec.shipping.deployment import Deployment
 
 
-@dataclass(frozen=True)
-class ExistingResource:
-    """One resource. `left` says why it stays, "" where it is to go."""
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The removal of one resource. `detail` says what is in it; `kept` why it is not removed, "" where it is."""
 
-    resource: str
-    detail: str
-    act: Callable[[], object]
-    left: str = ""
-
-
-def found(wanted: DesiredFunction, *, images: bool) -> list[ExistingResource]:
-    """All that there is, in the order in which it can be removed; after a half-done removal, what is left of it."""
-    looks = (_function, _api, _role, _logs, partial(_repository, images=images))
-    return [resource for look in looks for resource in look(wanted)]
+    action: Action
+    detail: str = ""
+    kept: str = ""
 
 
-def _left(wanted: DesiredFunction, tags: dict[str, str]) -> str:
-    owner = tags.get(PROJECT)
-    if owner == wanted.project:
-        other = elsewhere(tags, wanted.target)
-        return f"it belongs to the project {owner} in {other}" if other else ""
-    return f"it belongs to the project {owner}" if owner else "mlspec did not make it"
+def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
+    """All that exists, in the order in which it can be removed; after an interrupted removal, what is left of it."""
+    return [
+        *_function(desired),
+        *_api(desired),
+        *_role(desired),
+        *_log_groups(desired),
+        *_repository(desired, images=images),
+    ]
 
 
-def _function(wanted: DesiredFunction) -> list[ExistingResource]:
-    target, name, live = wanted.target, wanted.function.name, wanted.function.options.alias
-    there = function.read(target, name)
-    if there is None:
+def carry_out(desired: DesiredFunction, removals: Iterable[Removal], say: Callable[[str], object]) -> None:
+    """Remove what is not kept, in order."""
+    providers = {**Deployment(desired).providers, "repository": RepositoryProvider(desired.target)}
+    for removal in removals:
+        if not removal.kept:
+            providers[removal.action.kind].apply(removal.action)
+            say(f"removed: {removal.action.resource}")
+
+
+def _function(desired: DesiredFunction) -> list[Removal]:
+    target, name = desired.target, desired.name
+    function = read_function(target, name)
+    if function is None:
         return []
-    count = len(published_version.versions(target, name)) - 1
-    parts = [f"{count} version{'s' if count != 1 else ''}"]
-    if alias.read(target, name, live):
-        parts.append(f"alias {live}")
-    if url := function_url.read(target, name, live):
-        parts.append(str(url["FunctionUrl"]))
-    act = partial(target.client("lambda").delete_function, FunctionName=name)
-    return [ExistingResource(function.resource(name), ", ".join(parts), act, _left(wanted, there.get("Tags", {})))]
+    details = [_count(len([v for v in VersionProvider(target).read(name) if v != LATEST]), "version")]
+    if alias.read(target, name, desired.alias):
+        details.append(f"alias {desired.alias}")
+    if url := FunctionUrlProvider(target, desired.alias).read(name):
+        details.append(url.url)
+    return [Removal(_delete("function", name), ", ".join(details), foreign(function.tags, desired.project, target))]
 
 
-def _api(wanted: DesiredFunction) -> list[ExistingResource]:
-    there = http_api.read(wanted.target, wanted.function.name, wanted.project)
-    if there is None:
+def _api(desired: DesiredFunction) -> list[Removal]:
+    provider = HttpApiProvider(desired.target, desired.spec.location, desired.alias, desired.project, parts=False)
+    api = provider.read(desired.name)
+    return [Removal(action, api.endpoint) for action in provider.diff(None, api)] if api else []
+
+
+def _role(desired: DesiredFunction) -> list[Removal]:
+    name = desired.name
+    role = RoleProvider(desired.target, parts=False).read(name) if desired.spec.options.role is None else None
+    if role is None:
         return []
-    act = partial(wanted.target.client("apigatewayv2").delete_api, ApiId=there["ApiId"])
-    return [ExistingResource(http_api.resource(wanted.function.name), str(there["ApiEndpoint"]), act)]
+    return [Removal(_delete("role", name), kept=foreign(role.tags, desired.project, desired.target))]
 
 
-def _role(wanted: DesiredFunction) -> list[ExistingResource]:
-    name = wanted.function.name
-    there = role.read(wanted.target, name) if wanted.function.options.role is None else None
-    if there is None:
+def _log_groups(desired: DesiredFunction) -> list[Removal]:
+    provider, removals = LogGroupProvider(desired.target), []
+    for name in (desired.spec.log_group_name, history_group(desired.name)):
+        if group := provider.read(name):
+            kept = foreign(group.tags, desired.project, desired.target)
+            removals.append(Removal(_delete("log-group", name), f"{group.size_bytes} bytes", kept))
+    return removals
+
+
+def _repository(desired: DesiredFunction, *, images: bool) -> list[Removal]:
+    target, name = desired.target, desired.spec.repository
+    repository = RepositoryProvider(target, parts=False).read(name) if name else None
+    if repository is None:
         return []
-    left = _left(wanted, unpaired(there.get("Tags", [])))
-    return [ExistingResource(role.resource(name), "", partial(_delete_role, wanted.target.client("iam"), name), left)]
-
-
-def _delete_role(client: Any, name: str) -> None:
-    """AWS deletes only a role that nothing is attached to."""
-    for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
-        client.delete_role_policy(RoleName=name, PolicyName=policy)
-    for policy in client.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-        client.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
-    client.delete_role(RoleName=name)
-
-
-def _logs(wanted: DesiredFunction) -> list[ExistingResource]:
-    client, made = wanted.target.client("logs"), []
-    for name in (log_group(wanted.function), f"/mlspec/{wanted.function.name}"):
-        there = logs.read(wanted.target, name)
-        if there is not None:
-            left = _left(wanted, client.list_tags_for_resource(resourceArn=logs.arn_of(there))["tags"])
-            act = partial(client.delete_log_group, logGroupName=name)
-            made.append(ExistingResource(logs.resource(name), f"{there.get('storedBytes', 0)} bytes", act, left))
-    return made
-
-
-def _repository(wanted: DesiredFunction, *, images: bool) -> list[ExistingResource]:
-    client, name = wanted.target.client("ecr"), wanted.function.ecr.repository
-    there = repository.read(wanted.target, name) if name else None
-    if there is None:
-        return []
-    left = _left(wanted, repository.tags_of(wanted.target, there))
-    pages = client.get_paginator("list_images").paginate(repositoryName=name)
+    pages = target.client("ecr").get_paginator("list_images").paginate(repositoryName=name)
     count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
-    if images and (others := image_retention.others(wanted.target, name, wanted.function.name)):
-        left = left or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
+    tags = ImageTagProvider(target, desired.name).read(name)
+    others = other_functions_tags(tags) if tags else []
+    kept = foreign(repository.tags, desired.project, target)
+    if images and others:
+        kept = kept or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:
-        left = left or "its images are kept; --images removes them too"
-    act = partial(client.delete_repository, repositoryName=name, force=True)
-    return [ExistingResource(repository.resource(name), f"{count} image{'s' if count != 1 else ''}", act, left)]
+        kept = kept or "--images removes it too, with all its images"
+    return [Removal(_delete("repository", name), _count(count, "image"), kept)]
+
+
+def _delete(kind: ResourceKind, name: str) -> Action:
+    return delete(kind, name, None, {})
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

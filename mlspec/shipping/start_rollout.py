@@ -1,4 +1,4 @@
-"""A published version to its rollout: the strategy of the spec, and the eyes and hands of the target."""
+"""Starts the rollout of a published version: the spec's strategy with the metrics and the invoker of the target."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
-from mlspec.aws.converge import sourced
-from mlspec.aws.ecr import tags
+from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
+from mlspec.aws.resource_tags import tags
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import image_push
-from mlspec.shipping.rollback import stays_back, taken_back
+from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
 from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
 from mlspec.stage_result import warn
 
-Row = Mapping[str, Any]
-Apart = Callable[[Row, Any], float]
+Row = Mapping[str, JsonValue]
+Apart = Callable[[Row, Row], float]
 """The bundle's answer and the version's to how far they lie apart."""
 
 
@@ -40,14 +40,16 @@ class Tests:
     tolerance: float
 
     def run(self, prober: VersionInvoker, version: str) -> str:
-        """Put every row to the version; gives what was seen. Raises StageError for the first wrong answer."""
+        """Send every row to the version; returns a summary. Raises StageError for the first wrong answer."""
         worst = 0.0
         for row, expected in zip(self.rows, self.answers, strict=True):
-            found = prober.invoke(version, row)
-            gap = self.apart(expected, found)
+            answer = prober.invoke(version, row)
+            gap = self.apart(expected, answer)
             if not gap <= self.tolerance:
-                message = f"it answers {str(found)[:200]} to {str(row)[:200]}, and the bundle {str(expected)[:200]}"
-                raise StageError(message, help="the image does not hold the bundle that is here: mlspec apply")
+                message = f"it answers {str(answer)[:200]} to {str(row)[:200]}, and the bundle {str(expected)[:200]}"
+                raise StageError(
+                    message, help="the image was built from another bundle than the one here: mlspec apply"
+                )
             worst = max(worst, gap)
         return f"{len(self.rows)} rows answered as by the bundle, at most {worst:.2g} apart"
 
@@ -61,11 +63,11 @@ class Aliased:
     name: str
 
     def read(self) -> Alias | None:
-        """As it stands."""
+        """The alias."""
         return alias.read(self.target, self.function, self.name)
 
     def write(self, moved: Alias) -> Alias:
-        """As it stands then."""
+        """The alias as it is then."""
         return alias.write(self.target, self.function, moved)
 
 
@@ -75,21 +77,21 @@ class Published:
 
     job: Job
     target: AwsTarget
-    function: Function
+    function: FunctionSpec
     version: str
     tests: Tests
     """Loads the bundle: called where the strategy tries the version, and nowhere else."""
     audience: Callable[[], Sequence[Row]] = list
-    """Rows that a rehearsal sends, which has no callers; where there are none, those of the tests."""
+    """Rows that a rehearsal sends, which has no clients; where they are none, those of the tests."""
 
 
-def history(target: AwsTarget, function: Function) -> ReleaseHistory:
+def history(target: AwsTarget, function: FunctionSpec) -> ReleaseHistory:
     """The function's history."""
-    return ReleaseHistory(target, function.name, sourced(tags(function.info.name), target.source))
+    return ReleaseHistory(target, function.name, tags(function.info.name, target.source))
 
 
 def roll_out(published: Published) -> Alias:
-    """Let the version take over as `deploy.rollout` says. Gives the alias then; StageError where it was taken back."""
+    """Roll the version out as `deploy.rollout` says. Returns the alias then; StageError where it was rolled back."""
     target, function, plan = published.target, published.function, published.job.need(Deploy).rollout or Rollout()
     tools = instruments(published)
     name = function.options.alias
@@ -98,7 +100,7 @@ def roll_out(published: Published) -> Alias:
         _say(f"version {published.version} of {function.name}: {plan.strategy}")
     live = store.read()
     if live is not None and (back := _held(events.read(), published.version, live)):
-        warn(stays_back(back, published.version))
+        warn(not_redeployed(back, published.version))
         return live
     if published.target.kind == "local":
         _unnoticed(plan, live)
@@ -107,29 +109,29 @@ def roll_out(published: Published) -> Alias:
 
 
 def _unnoticed(plan: Rollout, live: Alias | None) -> None:
-    """Whoever asks for a fault wants to see what it leads to."""
+    """Warn about an injected fault that the rollout cannot notice."""
     from mlspec.shipping.rehearsal.rehearsed_traffic import FAULTS
 
     if not json.loads(os.environ.get(FAULTS) or "{}"):
         return
     if live is None:
-        warn("the fault leads to nothing: a first version has none before it to go back to")
+        warn("the injected fault has no effect: a first version has none before it to roll back to")
     elif not plan.abort_if:
-        warn("the fault leads to nothing: `deploy.rollout` has no `abort_if` that would notice it")
+        warn("the injected fault has no effect: `deploy.rollout` has no `abort_if` that would notice it")
 
 
 def _held(events: Sequence[ReleaseEvent], version: str, live: Alias) -> ReleaseEvent | None:
-    """What a person has taken back does not come again by itself, say with tonight's scheduled apply."""
+    """A version that was rolled back manually is not redeployed by itself, for example by a scheduled apply."""
     if version in (live.version, live.other):
         return None
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
-        _say(f"version {version} was taken back before ({own[-1].why}); it is tried again")
-    return taken_back(events, version)
+        _say(f"version {version} was rolled back before ({own[-1].why}); trying it again")
+    return rolled_back_by_hand(events, version)
 
 
 def instruments(published: Published) -> TrafficMetrics:
-    """What the target has to see through."""
+    """The metrics and the invoker of the target."""
     if published.target.kind == "local":
         from mlspec.shipping.rehearsal.rehearsed_traffic import rehearsed
 
@@ -143,7 +145,7 @@ def instruments(published: Published) -> TrafficMetrics:
 
 
 def _labels(job: Job) -> list[str]:
-    """What the model answers with; nothing for a number."""
+    """The labels that the model predicts; none for a number."""
     signature = image_push.signature(job.inputs)
     return list(signature.labels) if signature else []
 

@@ -1,20 +1,23 @@
-"""The versions of a function with what became of each, put together from Lambda, the alias and the history."""
+"""The versions of a function and the state of each, from Lambda, the alias and the history."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from mlspec.aws import alias
-from mlspec.aws import published_version as version
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.cli_input import Function
+from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 
-State = Literal["live", "splitting", "previous", "returned", "older", "waiting"]
+State = Literal["live", "canary", "previous", "rolled-back", "older", "unreleased"]
+"""`canary`: it receives a share of the traffic; `unreleased`: it never received any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +29,16 @@ class VersionState:
     """Seconds since 1970."""
     state: State
     percent: float
-    """Its share of the calls."""
+    """Its share of the traffic."""
     tag: str
-    """Of its image: commit, bundle and content."""
-    release: Mapping[str, Any] = field(default_factory=dict)
+    """The tag of its image: commit, bundle and content."""
+    release: Mapping[str, JsonValue] = field(default_factory=dict)
     events: Sequence[ReleaseEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VersionList:
-    """All versions, newest first, and where the alias stands."""
+    """All versions, newest first, and the alias."""
 
     releases: tuple[VersionState, ...]
     live: Alias | None
@@ -46,42 +49,46 @@ class VersionList:
 
     @property
     def previous(self) -> VersionState | None:
-        """The version that was live before the one that is, and was not taken back."""
+        """The version that was live before, and was not rolled back."""
         return next((r for r in self.releases if r.state == "previous"), None)
 
 
-def version_list(target: AwsTarget, function: Function) -> VersionList:
-    """What is there. Raises botocore's errors; an absent function has no versions."""
-    found = version.versions(target, function.name)
-    found.pop("$LATEST", None)
-    live = alias.read(target, function.name, function.options.alias) if found else None
-    events = ReleaseHistory(target, function.name).read() if found else []
-    before = _before(events, live, found)
-    made = [_released(number, found[number], live, events, before) for number in sorted(found, key=int, reverse=True)]
-    return VersionList(tuple(made), live)
+def version_list(target: AwsTarget, function: FunctionSpec) -> VersionList:
+    """The versions of a function; none where it does not exist. Raises botocore's errors."""
+    published = VersionProvider(target).read(function.name)
+    published.pop(LATEST, None)
+    live = alias.read(target, function.name, function.options.alias) if published else None
+    events = ReleaseHistory(target, function.name).read() if published else []
+    before = _before(events, live, published)
+    states = [
+        _released(number, published[number], live, events, before)
+        for number in sorted(published, key=int, reverse=True)
+    ]
+    return VersionList(tuple(states), live)
 
 
-def _before(events: Sequence[ReleaseEvent], live: Alias | None, found: Mapping[str, Any]) -> str | None:
+def _before(
+    events: Sequence[ReleaseEvent], live: Alias | None, published: Mapping[str, PublishedVersion]
+) -> str | None:
     """The version that was live before. Where the history does not know it, the next lower number."""
     if live is None:
         return None
     for event in reversed(events):
-        if event.kind in ("promoted", "rollback") and event.version == live.version and event.before in found:
+        if event.kind in ("promoted", "rollback") and event.version == live.version and event.before in published:
             return event.before
-    lower = [number for number in found if int(number) < int(live.version)]
+    lower = [number for number in published if int(number) < int(live.version)]
     return max(lower, key=int, default=None)
 
 
 def _released(
-    number: str, config: Mapping[str, Any], live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
+    number: str, version: PublishedVersion, live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
 ) -> VersionState:
     own = tuple(event for event in events if event.version == number)
     percent = _percent(number, live)
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
-    told = config.get("LastModified", "")
-    published = datetime.fromisoformat(told).timestamp() if told else 0.0
-    return VersionState(number, published, _state(number, percent, own, before), percent, config.get("Description", ""),
-                    release, own)  # fmt: skip
+    published = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
+    state = _state(number, percent, own, before)
+    return VersionState(number, published, state, percent, version.function.description, release, own)
 
 
 def _percent(number: str, live: Alias | None) -> float:
@@ -96,10 +103,10 @@ def _state(number: str, percent: float, own: Sequence[ReleaseEvent], before: str
     if percent == 100:
         return "live"
     if percent > 0:
-        return "splitting"
+        return "canary"
     decided = [event for event in own if event.kind in ("promoted", "returned", "rollback")]
     if decided and decided[-1].kind == "returned":
-        return "returned"
+        return "rolled-back"
     if number == before:
         return "previous"
-    return "older" if decided else "waiting"
+    return "older" if decided else "unreleased"

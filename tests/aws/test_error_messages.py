@@ -6,7 +6,7 @@ import botocore.exceptions as known
 import pytest
 from botocore.exceptions import ClientError
 
-from mlspec.aws.error_messages import DEPLOY, told
+from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.aws.function_failures import failure
 from mlspec.errors import StageError
 
@@ -20,33 +20,33 @@ REFUSED = [
         "lambda/deploy-policy.json",
     ),
     ("AccessDenied", WHO + "iam:PassRole on resource: arn:x with an explicit deny in a service control policy",
-     "a policy of the organization forbids iam:PassRole on arn:x", "administers"),
+     "a policy of the organization forbids iam:PassRole on arn:x", "an administrator"),
     ("ExpiredTokenException", "The security token included in the request is expired", "have expired", "aws sso login"),
     ("UnrecognizedClientException", "The security token included in the request is invalid.", "region", "enable"),
     ("InvalidSignatureException", "Signature expired: 20261123T190000Z is now earlier than", "clock", "timedatectl"),
     ("SignatureDoesNotMatch", "The request signature we calculated does not match", "does not accept", "AWS_PROFILE"),
-    ("TooManyRequestsException", "Rate exceeded", "for want of capacity", "wait a minute"),
+    ("TooManyRequestsException", "Rate exceeded", "AWS throttled", "wait a minute"),
     ("ResourceConflictException", "The operation cannot be performed at this time. An update is in progress",
-     "something else is changing", "wait until"),
+     "another process is changing", "wait until"),
     ("CodeStorageExceededException", "Code storage limit exceeded.", "reached a limit", "delete old versions"),
     ("LimitExceededException", "Cannot exceed quota for RolesPerAccount: 1000", "reached a limit", "Service Quotas"),
     ("KMSAccessDeniedException", "Lambda was unable to decrypt", "KMS key cannot be used", "enable the key"),
     ("InvalidParameterValueException", "Source image 1.dkr.ecr.eu-west-1.amazonaws.com/cola@sha256:0 does not exist.",
-     "does not find the image", "--force push"),
+     "cannot find the image", "--force push"),
     ("InvalidParameterValueException",
      "The image manifest, config or layer media type for the source image is not supported.",
-     "does not take this kind of image", "--provenance=false"),
+     "does not support this kind of image", "--provenance=false"),
     ("InvalidParameterValueException", "Lambda does not have permission to access the ECR image. Check the ECR "
      "permissions.", "may not pull", "repository-policy.json"),
     ("InvalidParameterValueException", "Specified ReservedConcurrentExecutions for function decreases account's "
      "UnreservedConcurrentExecution below its minimum value of [100].", "keeps 100", "concurrency.reserved"),
     ("OptInRequired", "You are not subscribed to this service", "region is not enabled", "enable-region"),
-    ("StrangeException", "Something odd", "refuses CreateFunction: Something odd", "StrangeException"),
+    ("StrangeException", "Something odd", "CreateFunction failed: Something odd", "StrangeException"),
 ]  # fmt: skip
 
 
 def refused(code: str, message: str) -> StageError:
-    with pytest.raises(StageError) as found, told(DEPLOY):
+    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
         raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateFunction")
     return found.value
 
@@ -63,18 +63,18 @@ def test_refusals(code: str, message: str, said: str, help: str) -> None:
 @pytest.mark.parametrize(
     ("error", "said", "help"),
     [
-        (known.NoCredentialsError(), "no AWS credentials here", "aws configure"),
+        (known.NoCredentialsError(), "no AWS credentials found", "aws configure"),
         (known.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), "no AWS credentials", "aws"),
         (known.ProfileNotFound(profile="work"), "work", "list-profiles"),
         (known.EndpointConnectionError(endpoint_url="https://lambda.eu-west-9.amazonaws.com"), "cannot be reached", "region"),
         (known.ConnectTimeoutError(endpoint_url="https://x"), "cannot be reached", "network"),
         (known.UnauthorizedSSOTokenError(), "sign-in has expired", "aws sso login"),
-        (known.CredentialRetrievalError(provider="role", error_msg="no"), "cannot be had", "aws"),
+        (known.CredentialRetrievalError(provider="role", error_msg="no"), "cannot get the AWS credentials", "aws"),
         (known.SSLError(endpoint_url="https://x", error="self-signed"), "not trusted", "AWS_CA_BUNDLE"),
     ],
 )  # fmt: skip
 def test_what_fails_before_aws_answers(error: Exception, said: str, help: str) -> None:
-    with pytest.raises(StageError) as found, told(DEPLOY):
+    with pytest.raises(StageError) as found, aws_errors(DEPLOY):
         raise error
     assert said in found.value.message
     assert help in found.value.help
@@ -84,7 +84,7 @@ def test_what_fails_before_aws_answers(error: Exception, said: str, help: str) -
     ("code", "said"),
     [
         ("ImageAccessDenied", "may not pull its image"),
-        ("FunctionError.RuntimeInitError", "it stops as it starts: Error: Runtime exited"),
+        ("FunctionError.RuntimeInitError", "it fails to start: Error: Runtime exited"),
         ("SubnetOutOfIPAddresses", "no free address"),
         ("SomethingNew", "Error: Runtime exited"),
     ],

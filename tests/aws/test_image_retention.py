@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mlspec.aws import image_retention
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out
+from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
+from mlspec.aws.resources import ImageTags
+from tests.aws.functions import converge
 from tests.parts.targets import LAMBDA, files
 from tests.shipping.cloud import watched
 
@@ -36,10 +37,13 @@ def test_two_functions_of_one_repository_keep_their_own_images(target: AwsTarget
     one, other = pushed(target, "v1"), pushed(target, "v2")
     calls = watched(target, ("ecr",))
     for function, kept in (("cola", {"1": one}), ("cola-staging", {"1": other}), ("cola-staging", {"2": other})):
-        carry_out(image_retention.steps(target, "cola", function, kept, release=True), str)
+        provider = ImageTagProvider(target, function, release=True)
+        converge(provider, "cola", ImageTags("cola", function, kept))
     assert tags(target) == {"v1", "v2", "keep-1", "keep-cola-staging-2"}
-    assert image_retention.others(target, "cola", "cola") == ["keep-cola-staging-2"]
-    assert image_retention.others(target, "cola", "cola-staging") == ["keep-1"]
+    for function, others in (("cola", ["keep-cola-staging-2"]), ("cola-staging", ["keep-1"])):
+        existing = ImageTagProvider(target, function).read("cola")
+        assert existing is not None
+        assert other_functions_tags(existing) == others
     granted = {
         action
         for statement in json.loads(files(tmp_path, LAMBDA)["lambda/deploy-policy.json"])["Statement"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlspec.aws.change import told
+from mlspec.aws.action import lines
+from mlspec.aws.alias_permissions import AliasPermissionProvider
 from mlspec.aws.desired import desired_function
-from mlspec.aws.function_url import statements
+from mlspec.aws.policy_document import Statement
 from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import difference
 from mlspec.records.bundle_signature import SignatureInput
@@ -31,7 +33,13 @@ def changes(project: Shipped) -> list[str]:
         *remote_changes.push(job, project.artifacts, project.target),
         *remote_changes.deploy(job, project.artifacts, project.target),
     ]
-    return [told(change).replace(project.root.name, "NAME") for change in found]
+    return [line.replace(project.root.name, "NAME") for line in lines(found)]
+
+
+def statements(project: Shipped) -> Mapping[str, Statement]:
+    """The alias's resource policy, by the statements' ids."""
+    permissions = AliasPermissionProvider(project.target, "live").read(project.root.name)
+    return permissions.statements if permissions else {}
 
 
 def config(project: Shipped, qualifier: str = "live") -> dict[str, Any]:
@@ -53,6 +61,7 @@ def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
         "+ log group /aws/lambda/NAME",
         "+ lambda function NAME",
         "+ lambda version of NAME",
+        "+ ecr tag of the new version",
         "+ lambda alias live",
         "+ function url NAME",
     ]
@@ -77,10 +86,12 @@ def test_a_change_of_the_spec_changes_that_and_publishes(shipped: Make) -> None:
     project.push()
     project.deploy()
     project.spec("memory: 512", "memory: 1024, timeout: 60")
-    assert changes(project) == [
+    shown = [re.sub("sha256:[0-9a-f]{64}", "DIGEST", line) for line in changes(project)]
+    assert shown == [
         "~ lambda function NAME MemorySize: 512 -> 1024",
         "~ lambda function NAME Timeout: 30 -> 60",
-        "+ lambda version of NAME: what the function is then",
+        "+ lambda version of NAME",
+        "+ ecr tag of the new version: DIGEST",
         "~ lambda alias live version: 1 -> the new version",
     ]
     calls = watched(project.target)
@@ -212,21 +223,19 @@ def test_an_address_for_anybody_has_both_rights_and_loses_both(shipped: Make) ->
     project = shipped("{url: {auth: none}}")
     project.push()
     project.deploy()
-    which = {"FunctionName": project.root.name, "Qualifier": "live"}
-    found = statements(project.target, which).values()
-    assert {s["Action"] for s in found} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert {s.action for s in statements(project).values()} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
     assert changes(project) == []
     project.spec("auth: none", "auth: iam")
     assert [line[0] for line in changes(project)] == ["~", "-", "-"]
     project.deploy()
-    assert statements(project.target, which) == {}
+    assert statements(project) == {}
 
 
 def test_what_others_made_is_not_touched(shipped: Make) -> None:
     project = shipped()
     project.target.client("iam").create_role(RoleName=project.root.name, AssumeRolePolicyDocument="{}")
     project.push()
-    with pytest.raises(StageError, match=r"iam role .* already, and mlspec did not make it") as failure:
+    with pytest.raises(StageError, match=r"iam role .* exists already: it was not created by mlspec") as failure:
         project.deploy()
     assert "aws iam tag-role" in failure.value.help
 
@@ -242,7 +251,7 @@ def test_a_breaking_signature_is_named_and_refused(shipped: Make, monkeypatch: p
     new.write_file(bundle / "signature.json")
     assert "~ signature of NAME: breaking, the input `sentence` is called `text` now" in changes(project)
     project.push()
-    with pytest.raises(StageError, match="breaks those who call the live one") as failure:
+    with pytest.raises(StageError, match="breaks clients of the live one") as failure:
         project.deploy()
     assert "--allow-breaking" in failure.value.help
     assert config(project)["Version"] == "1"
@@ -285,8 +294,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
     assert (route["RouteKey"], route["AuthorizationType"]) == ("$default", "AWS_IAM")
     assert route["Target"] == f"integrations/{integration['IntegrationId']}"
     assert project.release["function"]["url"] == api["ApiEndpoint"]
-    which = {"FunctionName": name, "Qualifier": "live"}
-    assert f":{api['ApiId']}/*/*" in str(statements(project.target, which)["mlspec-api"]["Condition"])
+    assert f":{api['ApiId']}/*/*" in str(statements(project)["mlspec-api"].condition)
     assert changes(project) == []
     client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
     project.spec('cors_origins: ["https://example.org"]', "auth: none")
@@ -302,6 +310,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
         "+ permission of NAME mlspec-url",
         "+ permission of NAME mlspec-url-invoke",
         "- http api NAME",
+        "- permission of NAME mlspec-api",
     ]
     project.deploy()
     assert changes(project) == []
@@ -324,7 +333,7 @@ def test_a_rollout_counts_the_labels_of_what_was_packed_with_no_bundle_at_hand(s
     project = shipped("{memory: 512}")
     assert not (project.artifacts / "bundle").exists()
     job = project.job()
-    function = desired_function(project.target, job, "").function
+    function = desired_function(project.target, job, "").spec
     tests = start_rollout.Tests([], [], difference, 0.0)
     published = start_rollout.Published(job, replace(project.target, kind="aws"), function, "1", tests, list)
     meter = start_rollout.instruments(published).meter

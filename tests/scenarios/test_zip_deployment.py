@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.aws.action import lines
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.change import told
 from mlspec.errors import StageError
 from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.bundle_signature import SignatureInput
@@ -47,7 +47,7 @@ def project(target: AwsTarget, tmp_path: Path) -> Shipped:
 
 
 def changes(project: Shipped) -> list[str]:
-    return [told(change) for change in remote_changes.deploy(project.job(), project.artifacts, project.target)]
+    return lines(remote_changes.deploy(project.job(), project.artifacts, project.target))
 
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
@@ -88,7 +88,7 @@ def test_an_image_cannot_become_a_zip(project: Shipped) -> None:
     project.deploy()
     spec = SPEC.replace("{zip: {}}", "{docker: {}}") + "registry: {ecr: {repository: cola, region: eu-west-1}}\n"
     (project.root / "mlproject.yaml").write_text(spec)
-    with pytest.raises(StageError, match="is made of a zip file, and cannot be given an image"):
+    with pytest.raises(StageError, match="consists of a zip file, and Lambda cannot change it to an image"):
         changes(project)
 
 
@@ -112,7 +112,7 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
     new = with_inputs(*SIGNATURE.inputs, SignatureInput(name="author", type="text"))
     zipped(project, "two", labels=labels(BundleProvenance(commit="c" * 40), new))
     assert [line for line in changes(project) if "author" in line]
-    with pytest.raises(StageError, match=r"breaks those who call the live one: .*author") as refused:
+    with pytest.raises(StageError, match=r"breaks clients of the live one: .*author") as refused:
         project.deploy()
     assert refused.value.help.endswith("mlspec apply --allow-breaking")
     live = project.target.client("lambda").get_alias(FunctionName="cola", Name="live")
@@ -128,7 +128,7 @@ BUCKET = SPEC.replace("{zip: {}}", "{zip: {bucket: my-zips}}")
 def test_a_zip_too_large_for_a_call_goes_by_way_of_a_bucket_and_leaves_it_empty(project: Shipped) -> None:
     (project.root / "mlproject.yaml").write_text(BUCKET)
     zipped(project, "large", direct=False, size_bytes=60 * 2**20)
-    with pytest.raises(StageError, match="the S3 bucket that the zip goes by does not exist") as failure:
+    with pytest.raises(StageError, match=r"the S3 bucket for the zip .* does not exist") as failure:
         project.deploy()
     assert "aws s3 mb" in failure.value.help
     s3 = project.target.client("s3")

@@ -10,10 +10,9 @@ import pytest
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
-from mlspec.aws.change import told
 from mlspec.aws.desired import desired_function
 from mlspec.shipping import remote_changes
-from mlspec.shipping.provenance import origin
+from mlspec.shipping.provenance import version_provenance
 from mlspec.shipping.versions import version_list
 from tests.shipping.cloud import Run, Shipped, spec
 
@@ -66,8 +65,8 @@ def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Ship
     assert [event["kind"] for event in found["events"]] == ["published", "promoted"]
     code, _, err = mlspec(three, "why", "9")
     assert code == 2
-    assert "there is no version 9" in err
-    assert "there are 3, 2, 1" in err
+    assert "version not found: 9" in err
+    assert "available: 3, 2, 1" in err
 
 
 def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) -> None:
@@ -93,13 +92,13 @@ def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) 
 def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: Run) -> None:
     three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
     asked = desired_function(three.target, three.job(), "")
-    release = version_list(asked.target, asked.function).find("2")
+    release = version_list(asked.target, asked.spec).find("2")
     assert release is not None
-    found = origin(asked, release)
+    found = version_provenance(asked, release).to_json()
     assert found["bundle"].startswith(b"two".hex())
     assert found["commit"] == "a" * 40
     assert found["image"].startswith("sha256:")
-    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "waiting"}
+    assert listed(mlspec, three) == {"3": "live", "2": "previous", "1": "unreleased"}
 
 
 def test_rollback_switches_back_and_apply_does_not_undo_it(
@@ -116,11 +115,13 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
     assert "it is slow in the shop" in mlspec(three, "why")[1]
     (only,) = remote_changes.deploy(three.job(), three.artifacts, three.target)
-    assert told(only).startswith("! lambda alias live: version 3 stays back, it was rolled back by hand to 2; ")
+    assert next(only.lines()).startswith(
+        "! lambda alias live: version 3 was rolled back manually to 2, and is not redeployed; "
+    )
     assert only.held
     capsys.readouterr()
     three.deploy()
-    assert "warning: version 3 stays back, it was rolled back by hand to 2" in capsys.readouterr().out
+    assert "warning: version 3 was rolled back manually to 2, and is not redeployed" in capsys.readouterr().out
     assert live(three).version == "2"
     assert mlspec(three, "rollback", "3", "--yes")[0] == 0
     assert live(three).version == "3"
@@ -138,7 +139,7 @@ def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) ->
 def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: Run) -> None:
     now = live(three)
     alias.write(three.target, three.root.name, Alias("live", "2", "3", 0.1, revision=now.revision))
-    assert listed(mlspec, three) == {"3": "splitting", "2": "splitting", "1": "previous"}
+    assert listed(mlspec, three) == {"3": "canary", "2": "canary", "1": "previous"}
     assert " 10 % " in mlspec(three, "releases")[1]
     assert mlspec(three, "rollback", "--yes")[0] == 0
     assert (live(three).version, live(three).other) == ("2", None)
@@ -146,7 +147,7 @@ def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [("3", "version 3 is live already"), ("9", "there is no version 9"), ("x", "there is no version x")],
+    [("3", "version 3 is live already"), ("9", "version not found: 9"), ("x", "version not found: x")],
 )
 def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: str, said: str) -> None:
     code, _, err = mlspec(three, "rollback", asked, "--yes")
@@ -161,7 +162,7 @@ def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped
     assert "nothing was released yet" in mlspec(project, "why")[2]
     code, _, err = mlspec(project, "rollback", "--yes")
     assert code == 4
-    assert "nothing is deployed" in err
+    assert "nothing is deployed yet" in err
 
 
 def test_where_the_account_cannot_be_seen_a_rehearsal_that_is_here_is_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mlspec.errors import EXIT_OK, UsageError
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.shipping.removal import ExistingResource
+    from mlspec.shipping.removal import Removal
 
 
 @click.command()
@@ -29,7 +30,7 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
     halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
     """
     from mlspec.apply.target import rehearsing
-    from mlspec.aws.error_messages import DESTROY, told
+    from mlspec.aws.error_messages import DESTROY, aws_errors
     from mlspec.cli import local_target
     from mlspec.cli.deployed import shipped
     from mlspec.shipping import removal
@@ -40,31 +41,30 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
     roots = find_roots(where.root)
     if rehearsing():
         return local_target.stop(console, roots.project)
-    with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
-        resources = removal.found(shipped(where), images=images)
-        going = [resource for resource in resources if not resource.left]
-        _show(console, resources)
+    with hold(roots, "mlspec destroy", wait=False), aws_errors(DESTROY):
+        desired = shipped(where)
+        removals = removal.plan(desired, images=images)
+        going = [one for one in removals if not one.kept]
+        _show(console, removals)
         if going and not yes and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
-        for resource in going:
-            resource.act()
-            console.say(f"removed: {resource.resource}")
-        _forget(roots.project, resources)
+        removal.carry_out(desired, removals, console.say)
+        _forget(roots.project, going)
     if as_json:
-        left = [{"resource": r.resource, "why": r.left} for r in resources if r.left]
-        console.document({"ok": True, "removed": [r.resource for r in going], "left": left})
+        kept = [{"resource": r.action.resource, "why": r.kept} for r in removals if r.kept]
+        console.document({"ok": True, "removed": [r.action.resource for r in going], "left": kept})
     return EXIT_OK
 
 
-def _show(console: Console, resources: list[ExistingResource]) -> None:
-    for resource in resources:
-        detail = f" ({resource.detail})" if resource.detail else ""
-        if resource.left:
-            console.out(f"    {resource.resource}{detail} stays: {resource.left}")
+def _show(console: Console, removals: Sequence[Removal]) -> None:
+    for removal in removals:
+        detail = f" ({removal.detail})" if removal.detail else ""
+        if removal.kept:
+            console.out(f"    {removal.action.resource}{detail} is kept: {removal.kept}")
         else:
-            console.out(f"  {console.paint('-', 'red', stream='out')} {resource.resource}{detail}")
-    if all(resource.left for resource in resources):
+            console.out(f"  {console.paint('-', 'red', stream='out')} {removal.action.resource}{detail}")
+    if all(removal.kept for removal in removals):
         console.out("Nothing to remove.")
 
 
@@ -74,13 +74,12 @@ def _agreed(console: Console) -> bool:
     return console.confirm("Remove them? This cannot be undone.")
 
 
-def _forget(root: Path, resources: list[ExistingResource]) -> None:
+def _forget(root: Path, removed: Sequence[Removal]) -> None:
     """The record of the last release no longer names what is gone."""
     from mlspec.shipping import release_file
 
-    artifacts = root / "artifacts"
-    gone = {resource.resource.partition(" ")[0] for resource in resources if not resource.left}
-    if "ecr" in gone:
+    artifacts, kinds = root / "artifacts", {removal.action.kind for removal in removed}
+    if "repository" in kinds:
         release_file.file(artifacts).unlink(missing_ok=True)
-    elif "lambda" in gone and release_file.read(artifacts):
+    elif "function" in kinds and release_file.read(artifacts):
         release_file.complete(artifacts, None)

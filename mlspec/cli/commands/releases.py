@@ -25,20 +25,20 @@ def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = version_list(asked.target, asked.function)
+        found = version_list(asked.target, asked.spec)
     shown = found.releases[:last]
     if as_json:
         made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
-        console.document({"ok": True, "function": asked.function.name, "releases": made})
+        console.document({"ok": True, "function": asked.name, "releases": made})
         return EXIT_OK
     if not shown:
         console.say("nothing was released yet: mlspec apply")
         return EXIT_OK
-    console.out(f"{asked.function.name}:{asked.function.options.alias}")
+    console.out(f"{asked.name}:{asked.alias}")
     rows = [(r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {}))
             for r in shown]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    colours = {"live": "green", "splitting": "yellow", "returned": "red"}
+    colours = {"live": "green", "canary": "yellow", "rolled-back": "red"}
     for release, row in zip(shown, rows, strict=True):
         cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
         cells[1] = console.paint(cells[1], colours.get(release.state, "dim"), stream="out")

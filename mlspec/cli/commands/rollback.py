@@ -33,18 +33,18 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = version_list(asked.target, asked.function)
+        found = version_list(asked.target, asked.spec)
         number = chosen(found, version)
         goal = found.find(number)
         since = f", published {moment(goal.published)}" if goal else ""
         assert found.live is not None, "a version was chosen, so there is an alias"
-        console.out(f"{asked.function.name}:{found.live.name}  {found.live.version} -> {number}{since}")
+        console.out(f"{asked.name}:{found.live.name}  {found.live.version} -> {number}{since}")
         if not yes and not _agreed(console):
             console.say("nothing was done")
             return EXIT_OK
-        take_back(asked.target, asked.function, found, number, why)
+        take_back(asked.target, asked.spec, found, number, why)
     if as_json:
-        console.document({"ok": True, "function": asked.function.name, "version": number, "before": found.live.version})
+        console.document({"ok": True, "function": asked.name, "version": number, "before": found.live.version})
     console.say(f"version {number} has all calls")
     return EXIT_OK
 

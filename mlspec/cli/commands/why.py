@@ -14,7 +14,7 @@ from mlspec.errors import EXIT_OK, UsageError
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
-    from mlspec.aws.change import RemoteChange
+    from mlspec.shipping.provenance import Difference
     from mlspec.shipping.versions import VersionList, VersionState
 
 _WIDTH = 100
@@ -33,27 +33,28 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
     published.
     """
     from mlspec.cli.deployed import seen, shipped
-    from mlspec.shipping.provenance import differences, origin
+    from mlspec.shipping.provenance import differences, version_provenance
     from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
     with seen(where):
         asked = shipped(where)
-        found = version_list(asked.target, asked.function)
+        found = version_list(asked.target, asked.spec)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None
-        known = origin(asked, release)
-        changes = differences(known, origin(asked, other)) if other else None
+        provenance = version_provenance(asked, release)
+        changes = differences(provenance, version_provenance(asked, other)) if other else None
+    known = provenance.to_json()
     if as_json:
         events = [event.as_json() for event in release.events]
         document = {"version": release.version, "state": release.state, **known, "events": events}
         compared = {"against": against, "changes": [_row(c) for c in changes]} if changes is not None else {}
         console.document({"ok": True, **document, **compared})
     if changes is None:
-        lines = _lines(asked.function.name, release, known)
+        lines = _lines(asked.name, release, known)
     else:
-        lines = _compared(asked.function.name, release.version, against or "", changes)
+        lines = _compared(asked.name, release.version, against or "", changes)
     for line in lines:
         console.out(line)
     return EXIT_OK
@@ -63,21 +64,19 @@ def _chosen(found: VersionList, number: str) -> VersionState:
     release = found.find(number)
     if release is None:
         known = ", ".join(r.version for r in found.releases[:10])
-        message = f"there is no version {number}" if number else "nothing was released yet"
-        raise UsageError(message, help=f"there are {known}" if known else "mlspec apply")
+        message = f"version not found: {number}" if number else "nothing was released yet"
+        raise UsageError(message, help=f"available: {known}" if known else "mlspec apply")
     return release
 
 
-def _row(change: RemoteChange) -> dict[str, object]:
-    return {"sign": change.sign, "what": change.resource, "old": change.old, "new": change.new}
+def _row(change: Difference) -> dict[str, object]:
+    return {"sign": change.sign, "what": change.name, "old": change.old, "new": change.new}
 
 
-def _compared(function: str, version: str, other: str, changes: Sequence[RemoteChange]) -> Iterator[str]:
-    from mlspec.aws.change import told
-
+def _compared(function: str, version: str, other: str, changes: Sequence[Difference]) -> Iterator[str]:
     yield f"{function} version {version} against {other}" + ("" if changes else ": nothing that is known differs")
     for change in changes:
-        yield f"  {told(change)}"
+        yield f"  {change.line()}"
 
 
 def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> Iterator[str]:

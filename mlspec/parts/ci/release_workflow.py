@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import mlspec
-from mlspec.aws.cli_input import ecr_of
+from mlspec.aws.function_spec import function_location
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.deploy import Deploy, Rollout
@@ -29,9 +29,8 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     """The values of the template for the job that ships."""
     deploy, registry, package = project.get(Deploy), project.get(Registry), project.get(Package)
     shipping = [stage.name for stage in stages if stage.name in _SHIPPING]
-    ecr = registry.ecr if registry else None
-    if ecr is None and deploy is not None and deploy.lambda_ is not None:
-        ecr = ecr_of(deploy.lambda_, None)
+    location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
+    region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
     return {
         "zipped": bool(package and package.zip),
@@ -40,7 +39,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "deploys": "deploy" in shipping,
         "rights": [_SHIPPING[name] for name in shipping],
         "trust": "ecr/github-trust.json" if registry else "lambda/github-trust.json",
-        "region": ecr.region if ecr else "",
+        "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "install_to_ship": package_of(github, mlspec.__version__, "aws"),
         "ship_minutes": minutes,

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
+from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.plan.artifact import Artifact
@@ -31,7 +32,7 @@ _PLAIN: Final = "lambda/settings.json.j2"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What Lambda refuses on the day of the deployment, and rollouts that cannot do what they promise."""
+    """What Lambda would refuse when the project is deployed, and rollouts that cannot work as configured."""
     deploy = project.get(Deploy)
     if deploy is None:
         return
@@ -41,7 +42,7 @@ def check(project: Project) -> Iterator[Finding]:
         yield from lambda_limits.check(deploy.lambda_, project.get(Package))
     if deploy.rollout is not None:
         if deploy.lambda_ is None:
-            message = "a rollout needs something to roll out, and there is no `deploy.lambda`"
+            message = "`deploy.rollout` needs `deploy.lambda`"
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
@@ -49,8 +50,8 @@ def check(project: Project) -> Iterator[Finding]:
         yield Finding(
             "iac-not-rendered",
             ("deploy", "iac"),
-            f"this release of mlspec writes no files for {deploy.iac}",
-            "use the settings in lambda/, ecr/ with the AWS command line; `iac: none` says that you know",
+            f"this version of mlspec does not write files for {deploy.iac}",
+            "use the files in lambda/ and ecr/ with the AWS command line, and set `iac: none`",
             severity="warning",
         )
 
@@ -65,37 +66,38 @@ def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:
 def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
     at, package, registry = ("deploy", "lambda"), project.get(Package), project.get(Registry)
     if package is None:
-        yield Finding("section-needed", at, "a Lambda function runs an image, and there is no `package`",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `package`: the image or zip that the function runs",
                       "add `package: {docker: {}}`", on="key")  # fmt: skip
     if registry is None and (package is None or package.zip is None):
-        yield Finding("section-needed", at, "Lambda pulls its image from Amazon ECR, and there is no `registry`",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `registry`: Lambda pulls its image from Amazon ECR",
                       "add `registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
     elif registry is None and options.region is None:
-        yield Finding("section-needed", at, "nothing says in which AWS region the function is to be",
+        yield Finding("section-needed", at, "`deploy.lambda` needs `region`: the AWS region of the function",
                       "add `region: eu-west-1`", on="key")  # fmt: skip
     if registry is not None and options.region not in (None, registry.ecr.region):
-        message = f"the function is to be in {options.region}, and Lambda pulls images only from its own region"
-        yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use the registry's")
+        message = f"deploy.lambda.region is {options.region}, and Lambda pulls images only from its own region"
+        yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use that of the registry")
 
 
-def _function(project: Project) -> cli_input.Function | None:
-    """All that the function follows from; None where something of it is missing."""
-    deploy, package = project.get(Deploy), project.get(Package)
+def _function(project: Project) -> FunctionSpec | None:
+    """The function of the spec; None where a section that it needs is missing."""
+    deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
     if deploy is None or deploy.lambda_ is None or package is None:
         return None
-    ecr = cli_input.ecr_of(deploy.lambda_, project.get(Registry))
-    return cli_input.Function(project.info, deploy.lambda_, package, ecr) if ecr else None
+    location = function_location(deploy.lambda_, registry)
+    repository = registry.ecr.repository if registry else ""
+    return FunctionSpec(project.info, deploy.lambda_, package, location, repository) if location else None
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Deploying: it changes the account and nothing here but the record of it."""
+    """The stage `deploy`: changes the account, and of the project only the record of the release."""
     function = _function(project)
     if function is None:
         return
     zipped = function.package.zip is not None
     yield Stage(
         name="deploy",
-        description="Update the Lambda function, and roll out the new version",
+        description="Update the Lambda function and roll the new version out to clients",
         part=NAME,
         inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
         params=("deploy",),
@@ -110,9 +112,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if function is None:
         return
     yield Artifact("lambda/handler.py", "lambda/handler.py.j2")
-    made = {**cli_input.files(function), **policies.files(function)}
+    contents = {**cli_input.files(function), **policies.files(function)}
     ci = project.get(Ci)
     if ci is not None and project.get(Registry) is None:  # with a registry, it lies beside the right to push
-        made["github-trust"] = github_trust(function.ecr, ci.github.repository, ci.github.environment)
-    for name, value in made.items():
+        trust = github_trust(function.location, ci.github.repository, ci.github.environment)
+        contents["github-trust"] = trust.to_json()
+    for name, value in contents.items():
         yield Artifact(f"lambda/{name}.json", _PLAIN, {"value": value})

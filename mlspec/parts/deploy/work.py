@@ -1,16 +1,15 @@
-"""The stage `deploy`: the function as the spec wants it, a published version of it, and the callers sent there."""
+"""The stage `deploy`: updates the function, publishes a version of it, and rolls that out."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 
-from mlspec.aws import alias
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out, nameless
-from mlspec.aws.desired import DesiredFunction, ZipArchive, desired_function, place
-from mlspec.aws.error_messages import DEPLOY, told
+from mlspec.aws.desired import DesiredFunction, ZipArchive, check_variables, desired_function, spec_location
+from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.aws.ownership import unidentified
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import sample_requests
@@ -22,54 +21,60 @@ from mlspec.records.packaged import find_packaged
 from mlspec.records.record_file import json_object
 from mlspec.records.release import DeployedFunction
 from mlspec.sections.package import Package
-from mlspec.shipping import breaking_changes, deployment, image_push, release_file
+from mlspec.shipping import breaking_changes, image_push, release_file
+from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.start_rollout import Published, Tests, history, roll_out
 from mlspec.shipping.target_choice import current
 from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
-    """Read what is there, change what differs, publish, roll out; complete `artifacts/release.json`."""
-    ship(job, current(place(job).region))
+    """Update the function, publish a version, roll it out, complete `artifacts/release.json`."""
+    ship(job, current(spec_location(job).region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     tag, digest, archive = _code(job)
     tests = _tests(job)
-    with told(DEPLOY):
-        asked = desired_function(target, job, digest, archive)
-        if said := nameless(target, asked.project):
-            warn(said)
-        _keep(asked)
-        packed = None if asked.archive is None else image_push.signature(job.inputs)
-        breaking_changes.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
-        number, live = deployment.converge(asked, tag, _say)
-        before = live.version if live else None
-        _note(asked, number, digest or (archive.sha256 if archive else ""), packed, job)
-        deployment.keep(asked, number, before, say=_say, release=False)
+    with aws_errors(DEPLOY):
+        desired = desired_function(target, job, digest, archive)
+        deployment = Deployment(desired)
+        if warning := unidentified(target, desired.project):
+            warn(warning)
+        _keep_zip(desired)
+        packed = None if archive is None else image_push.signature(job.inputs)
+        breaking_changes.refuse(desired, deployment.live(), packed)
+        check_variables(desired)
+        plan = deployment.plan()
+        deployment.execute(plan.function, _say)
+        number = plan.number or deployment.version(plan.live) or deployment.publish(tag, _say)
+        _note(desired, number, digest or (archive.sha256 if archive else ""), packed, job)
+        if plan.live is not None:
+            deployment.execute(plan.alias, _say)
+        before = plan.live.version if plan.live else None
+        deployment.execute(deployment.tag_actions(number, before, release=False), _say)
+        published = Published(job, target, desired.spec, number, tests, lambda: sample_requests.rows(job.inputs))
         try:
-            now = roll_out(
-                Published(job, asked.target, asked.function, number, tests, lambda: sample_requests.rows(job.inputs))
-            )
+            now = roll_out(published)
         finally:
-            address = _settled(asked, job)
-            _told(asked, number, job)
-        if live is None:
-            carry_out(deployment.above(asked), _say)
+            address = _settled(desired, job)
+            _record_rollout(desired, number, job)
+        if plan.live is None:
+            deployment.execute(plan.alias, _say)
         if before is not None and before != now.version:
-            deployment.keep(asked, now.version, before, say=_say, release=True)
-        release_file.complete(job.outputs, _function(asked, now, address))
-    _say(f"{asked.function.name}:{now.name} is version {now.version}")
+            deployment.execute(deployment.tag_actions(now.version, before, release=True), _say)
+        release_file.complete(job.outputs, _function(deployment, now, address))
+    _say(f"{desired.name}:{now.name} is version {now.version}")
 
 
 def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        found = image_push.zipped(job.inputs, job)
-        if found is None:
+        zipped = image_push.zipped(job.inputs, job)
+        if zipped is None:
             raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
-        archive, provenance = found
+        archive, provenance = zipped
         release_file.pushed(job.outputs, provenance, None)
         return (provenance.commit or "")[:12], "", archive
     release = release_file.read(job.inputs)
@@ -78,17 +83,17 @@ def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
     return release.image.tag, release.image.digest, None
 
 
-def _keep(asked: DesiredFunction) -> None:
-    """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
-    if asked.target.kind == "local" and asked.archive is not None:
+def _keep_zip(desired: DesiredFunction) -> None:
+    """Of a rehearsal, keep the zip for the version that runs it, as Lambda does."""
+    if desired.target.kind == "local" and desired.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
 
-        here().keep(asked.archive.path, asked.archive.sha256)
+        here().keep(desired.archive.path, desired.archive.sha256)
 
 
-def _note(asked: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
-    """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
-    events = history(asked.target, asked.function)
+def _note(desired: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
+    """Record what led to the version, once. After a kill between publishing and this, the next deployment does."""
+    events = history(desired.target, desired.spec)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
         release = release_file.read(job.inputs)
         provenance = release.release if release else BundleProvenance()
@@ -99,12 +104,12 @@ def _note(asked: DesiredFunction, number: str, code: str, packed: BundleSignatur
         events.add("published", number, release=whole, signature=packed.to_json() if packed else {})
 
 
-def _told(asked: DesiredFunction, number: str, job: Job) -> None:
-    """Keep what became of the version for the report, which decides nothing: it may be missing."""
+def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
+    """Record the rollout for the report. No decision depends on it: it may be missing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
-        events = history(asked.target, asked.function).read()
+        events = history(desired.target, desired.spec).read()
         release_file.rolled_out(job.outputs, [event for event in events if event.version == number])
 
 
@@ -117,19 +122,19 @@ def _tests(job: Job) -> Tests:
     return Tests([each.row for each in examples], [each.answer for each in examples], difference, TOLERANCE)
 
 
-def _settled(asked: DesiredFunction, job: Job) -> str | None:
-    """Of a rehearsal, the containers that are needed now and no others; gives its address."""
-    if asked.target.kind == "aws":
+def _settled(desired: DesiredFunction, job: Job) -> str | None:
+    """Of a rehearsal, run the containers that are needed now and no others; returns its address."""
+    if desired.target.kind == "aws":
         return None
     from mlspec.shipping.rehearsal.rehearsed_traffic import settle
 
     example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
-    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
+    return settle(desired.target.region, desired.name, desired.alias, example)
 
 
-def _function(asked: DesiredFunction, now: Alias, address: str | None) -> DeployedFunction:
-    url = address or deployment.url(asked)
-    return DeployedFunction(name=asked.function.name, version=now.version, alias=now.name, url=url)
+def _function(deployment: Deployment, now: Alias, address: str | None) -> DeployedFunction:
+    url = address or deployment.url()
+    return DeployedFunction(name=deployment.desired.name, version=now.version, alias=now.name, url=url)
 
 
 def _say(line: str) -> None:

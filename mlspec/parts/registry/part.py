@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from mlspec.aws import ecr as settings
+from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
@@ -26,20 +26,20 @@ OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote_changes:push
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What Amazon ECR refuses on the day."""
+    """What Amazon ECR would refuse when the project is deployed."""
     registry = project.get(Registry)
     if registry is None:
         return
     ecr, at = registry.ecr, ("registry", "ecr")
     if ecr.kms_key is not None and (region := ecr.kms_key.split(":")[3]) != ecr.region:
-        message = f"the key is in {region}, and a repository in {ecr.region} needs one of its own region"
+        message = f"the KMS key is in {region}, and the repository in {ecr.region} needs one of its own region"
         yield Finding("key-elsewhere", (*at, "kms_key"), message, "name a key of that region, or leave `kms_key` out")
     yield from _shared(project)
 
 
 def _shared(project: Project) -> Iterator[Finding]:
-    """Settings that two environments give one repository. That they share it is well: an image is found by its digest,
-    and what a function runs has a tag with the function's name."""
+    """Settings that two environments give one repository. Sharing it is supported: an image is identified by its
+    digest, and what a function runs has a tag with the function's name."""
     ecr = ("registry", "ecr")
     for same in shared(project, (*ecr, "repository"), lambda values: [at(values, (*ecr, k)) for k in _PLACE]):
         one, other = (_settings(at(values, ecr)) for values in same.theirs)
@@ -55,7 +55,7 @@ def _shared(project: Project) -> Iterator[Finding]:
             yield Finding("shared-repository", ("environments", same.environment), message, help, on="key")
 
 
-def _settings(given: object) -> dict[str, Any]:
+def _settings(given: object) -> dict[str, object]:
     """Settings of a repository with their defaults; none where they are not valid."""
     try:
         return Ecr.model_validate(given).model_dump(mode="json")
@@ -69,7 +69,7 @@ def _on_lambda(project: Project) -> bool:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """Pushing: it changes the registry and nothing here but the record of it. A zip is pushed nowhere."""
+    """The stage `push`: changes the registry, and of the project the record of the release. A zip is not pushed."""
     package = project.get(Package)
     if project.get(Registry) is None or package is None or package.zip is not None:
         return
@@ -91,16 +91,14 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     if registry is None:
         return
     ci = project.get(Ci)
-    ecr = registry.ecr
-    files = {
-        "repository": settings.create_repository(ecr, project.info.name),
-        "lifecycle-policy": settings.lifecycle(ecr),
-        "push-policy": settings.push_policy(ecr),
-    }
-    policy = settings.repository_policy(ecr, _on_lambda(project))
-    if policy:
-        files["repository-policy"] = policy
+    ecr, location = registry.ecr, ecr_location(registry.ecr)
+    desired = repository(ecr, location, project.info.name, on_lambda=_on_lambda(project))
+    files = {"repository": desired.to_request(), "push-policy": push_policy(ecr).to_json()}
+    if desired.lifecycle:
+        files["lifecycle-policy"] = desired.lifecycle.to_json()
+    if desired.policy:
+        files["repository-policy"] = desired.policy.to_json()
     if ci is not None:
-        files["github-trust"] = settings.github_trust(ecr, ci.github.repository, ci.github.environment)
+        files["github-trust"] = github_trust(location, ci.github.repository, ci.github.environment).to_json()
     for name, value in files.items():
         yield Artifact(f"ecr/{name}.json", "ecr/settings.json.j2", {"value": value})

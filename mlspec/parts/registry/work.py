@@ -1,13 +1,16 @@
-"""The stage `push`: the repository as the spec wants it, and the image in it."""
+"""The stage `push`: gives the repository its desired state, and pushes the image to it."""
 
 from __future__ import annotations
 
 import sys
 
-from mlspec.aws import account
+from mlspec.aws.account import located, repository_name
+from mlspec.aws.action import execute
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.converge import carry_out, nameless
-from mlspec.aws.error_messages import PUSH, told
+from mlspec.aws.ecr import ecr_location
+from mlspec.aws.error_messages import PUSH, aws_errors
+from mlspec.aws.ownership import unidentified
+from mlspec.aws.repository import RepositoryProvider
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.sections.registry import Registry
@@ -18,7 +21,7 @@ from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
-    """Converge the repository, push what is not there yet, write `artifacts/release.json`."""
+    """Converge the repository, push the image unless it is there, write `artifacts/release.json`."""
     ship(job, current(job.need(Registry).ecr.region))
 
 
@@ -26,13 +29,15 @@ def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
     built = image_push.built(job.inputs)
     if built is None:
-        raise StageError("there is no image to push", help="build it: mlspec apply --until image")
-    with told(PUSH):
-        ecr = account.completed(target, job.need(Registry).ecr)
-        if said := nameless(target, job.need(ProjectInfo).name):
-            warn(said)
-        carry_out(image_push.repository_steps(target, ecr, job), _say)
-        image = image_push.push(target, ecr, built, job.scratch, _say)
+        raise StageError("no image to push: none was built yet", help="mlspec apply --until image")
+    ecr = job.need(Registry).ecr
+    with aws_errors(PUSH):
+        location = located(target, ecr_location(ecr))
+        if warning := unidentified(target, job.need(ProjectInfo).name):
+            warn(warning)
+        actions = image_push.repository_actions(target, location, job)
+        execute(actions, {"repository": RepositoryProvider(target)}, _say)
+        image = image_push.push(target, location, repository_name(target, ecr.repository), built, job.scratch, _say)
     release_file.pushed(job.outputs, built.release, image)
 
 

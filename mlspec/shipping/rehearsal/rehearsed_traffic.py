@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import RESTART
@@ -39,7 +39,7 @@ class Endpoint:
         metrics = self._admin("numbers", version=version, since=str(since))
         return _METRICS.validate_python(metrics)
 
-    def invoke(self, version: str, body: Row) -> Row:
+    def invoke(self, version: str, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         """The prediction of the version for a row. Raises StageError where it fails."""
         answer = self._admin("invoke", json.dumps(body).encode(), version=version)
         return answer if isinstance(answer, dict) else {}

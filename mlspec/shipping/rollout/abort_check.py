@@ -1,4 +1,4 @@
-"""Measurements of the new version against the bounds of the spec: one sentence that says which number decided. Pure."""
+"""Metrics of the new version against the bounds of the spec, and the metric that decided. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ruling = Literal["good", "bad", "too few"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the numbers say, and the number that decided."""
+    """The decision, and the metric that it is based on."""
 
     ruling: Ruling
     why: str
@@ -25,17 +25,17 @@ class Verdict:
 def judge(plan: Rollout, new: VersionMetrics, old: VersionMetrics) -> Verdict:
     """Whether the new version may have more traffic. `old` is the live version over the same time.
 
-    A bound is held against at least `plan.min_requests` calls, and one that cannot be held against so many yet is not
-    good. Failures are the exception: once there are so many that even flawless calls up to that number could not mend
-    the rate, no more callers are sent there to make sure.
+    A bound is checked on at least `plan.min_requests` requests; with fewer, a step is not good yet. Failures are the
+    exception: once so many requests have failed that even flawless ones up to that number could not bring the rate
+    below its bound, the step is bad at once.
     """
-    unsure = "" if new.calls >= plan.min_requests else f"{new.calls} of {plan.min_requests} calls"
+    unsure = "" if new.calls >= plan.min_requests else f"{new.calls} of {plan.min_requests} requests"
     for name, bound in plan.abort_if.given().items() if plan.abort_if else ():
         value, sample = _value(name, new, old), _sample(name, new, old)
         enough = value is not None and sample >= plan.min_requests
         if not enough:
             value = _at_best(name, new, plan.min_requests)
-            unsure = unsure or f"{min(sample, plan.min_requests)} of {plan.min_requests} calls to judge {name} by"
+            unsure = unsure or f"{min(sample, plan.min_requests)} of {plan.min_requests} requests to judge {name} by"
         if value is not None and holds(bound, value):
             return Verdict("bad", _sentence(name, value, bound, new, at_best=not enough))
     return Verdict("too few", unsure) if unsure else Verdict("good", ", ".join(_shown(plan, new, old)))
@@ -58,22 +58,22 @@ def _shares(counts: Mapping[str, int], names: set[str]) -> dict[str, float]:
 
 
 def _value(name: str, new: VersionMetrics, old: VersionMetrics) -> float | None:
-    """The number that a bound speaks of; None where nothing was measured yet."""
-    asked = new.calls + new.throttles
+    """The value of a metric; None where nothing was measured yet."""
+    requests = new.calls + new.throttles
     match name:
         case "error_rate":
             return new.errors / new.calls if new.calls else None
         case "throttle_rate":
-            return new.throttles / asked if asked else None
+            return new.throttles / requests if requests else None
         case "psi":
             return stability(new.labels, old.labels) if new.labels and old.labels else None
         case _:
-            found: float | None = getattr(new, name)
-            return found
+            value: float | None = getattr(new, name)
+            return value
 
 
 def _sample(name: str, new: VersionMetrics, old: VersionMetrics) -> int:
-    """How many calls stand behind the number; of the mix, at the version that has fewer."""
+    """The number of requests behind a metric; of psi, that of the version with fewer."""
     if name == "throttle_rate":
         return new.calls + new.throttles
     if name == "psi":
@@ -84,7 +84,7 @@ def _sample(name: str, new: VersionMetrics, old: VersionMetrics) -> int:
 
 
 def _at_best(name: str, new: VersionMetrics, needed: int) -> float | None:
-    """The rate if all calls still to come went well; None for a number that says nothing of a small sample."""
+    """The rate if all requests still to come succeed; None for a metric that needs the whole sample."""
     failed = {"error_rate": new.errors, "throttle_rate": new.throttles}.get(name)
     return None if failed is None else failed / needed
 
@@ -92,18 +92,19 @@ def _at_best(name: str, new: VersionMetrics, needed: int) -> float | None:
 def _sentence(name: str, value: float, bound: str, new: VersionMetrics, *, at_best: bool) -> str:
     if at_best:
         failed = new.errors if name == "error_rate" else new.throttles
-        return f"{name} can no longer hold: {failed} of {new.calls + new.throttles} calls failed, and `{bound}` ends it"
+        requests = new.calls + new.throttles
+        return f"{name} will exceed its bound: {failed} of {requests} requests failed (abort_if: `{bound}`)"
     if name in ("error_rate", "throttle_rate"):
         failed, of = (new.errors, new.calls) if name == "error_rate" else (new.throttles, new.calls + new.throttles)
-        return f"{name} is {value:.3g} ({failed} of {of} calls), and `{bound}` ends it"
-    return f"{name} is {value:.4g} over {new.calls} calls, and `{bound}` ends it"
+        return f"{name} is {value:.3g} ({failed} of {of} requests; abort_if: `{bound}`)"
+    return f"{name} is {value:.4g} over {new.calls} requests (abort_if: `{bound}`)"
 
 
 def _shown(plan: Rollout, new: VersionMetrics, old: VersionMetrics) -> Iterator[str]:
-    """The numbers of a good step, for a person."""
-    yield f"{new.calls} calls"
+    """The metrics of a good step, for a person."""
+    yield f"{new.calls} requests"
     yield f"{new.errors} error{'' if new.errors == 1 else 's'}"
     if new.p95_ms is not None:
         yield f"p95 {new.p95_ms:.3g} ms"
-    if plan.abort_if and plan.abort_if.psi and (found := _value("psi", new, old)) is not None:
-        yield f"psi {found:.3g}"
+    if plan.abort_if and plan.abort_if.psi and (value := _value("psi", new, old)) is not None:
+        yield f"psi {value:.3g}"

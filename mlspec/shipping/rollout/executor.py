@@ -1,8 +1,8 @@
-"""A published version takes over from the live one, in the steps of the spec, each judged before the next.
+"""A published version replaces the live one, in the steps of the spec, each judged before the next.
 
-The alias is the truth: its two versions, its weight and the moment in its description say where a rollout stands,
-whoever began it. One that was killed goes on from there; one that is stopped, fails or loses sight of its numbers gives
-all callers back to the old version, so that calls are never split with nobody watching.
+The alias has the whole state: its two versions, its weight and the time in its description show how far a rollout is,
+on whatever machine it began. A killed rollout resumes from there. One that is stopped, fails or cannot read its metrics
+moves all traffic back to the old version, so that traffic is never split without supervision.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
+
+from pydantic import JsonValue
 
 from mlspec.aws.alias import Alias
+from mlspec.aws.release_events import Kind
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.abort_check import Verdict, judge
@@ -29,13 +32,22 @@ class AliasStore(Protocol):
     def read(self) -> Alias | None: ...  # noqa: D102
 
     def write(self, alias: Alias) -> Alias:
-        """Raises StageError where somebody else has moved it since it was read."""
+        """Raises StageError where another process has moved it since it was read."""
 
 
 class EventRecorder(Protocol):
-    """Where is written down what happened; `history.History` is one."""
+    """Where events are written; `ReleaseHistory` is one."""
 
-    def add(self, kind: Any, version: str, **known: Any) -> object: ...  # noqa: D102
+    def add(  # noqa: D102
+        self,
+        kind: Kind,
+        version: str,
+        *,
+        before: str | None = None,
+        percent: float | None = None,
+        why: str = "",
+        numbers: Mapping[str, JsonValue] | None = None,
+    ) -> object: ...
 
 
 @dataclass
@@ -52,12 +64,12 @@ class RolloutExecutor:
     say: Callable[[str], object]
 
     def run(self) -> Alias:
-        """Bring the candidate to all callers. Gives the alias then; raises StageError where the old version is back."""
+        """Move all traffic to the candidate. Returns the alias then; raises StageError where it was rolled back."""
         live = self.store.read()
         if live is None:
             return self._first()
         if live.version == self.candidate:
-            return live if live.other is None else self._back(live, f"version {live.version} is wanted")
+            return live if live.other is None else self._back(live, f"version {live.version} is to be live")
         if live.other not in (None, self.candidate):
             live = self._back(live, f"version {self.candidate} is to be rolled out instead")
         if live.other is None:
@@ -73,9 +85,9 @@ class RolloutExecutor:
     def _first(self) -> Alias:
         if self.plan.strategy != "all-at-once":
             self.say(f"  checks   {self.check(self.candidate)}")
-        made = self.store.write(Alias(self.name, self.candidate))
+        alias = self.store.write(Alias(self.name, self.candidate))
         self.recorder.add("promoted", self.candidate, percent=100.0, why="the first version")
-        return made
+        return alias
 
     def _checked(self, live: Alias) -> None:
         self.recorder.add("started", self.candidate, before=live.version, why=self.plan.strategy)
@@ -85,7 +97,7 @@ class RolloutExecutor:
             self.say(f"  checks   {self.check(self.candidate)}")
         except StageError as error:
             self.recorder.add("returned", self.candidate, before=live.version, percent=0.0, why=error.message)
-            message = f"version {self.candidate} fails its checks, and got no traffic: {error.message}"
+            message = f"version {self.candidate} failed its checks and received no traffic: {error.message}"
             raise StageError(message, help=error.help or _AGAIN) from None
 
     def _steps(self, live: Alias) -> Alias:
@@ -95,7 +107,7 @@ class RolloutExecutor:
             if live.other is None or live.weight * 100 < percent - _NEAR:
                 live = self._shift(live, percent)
             self._watch(live, percent)
-        before, why = live.version, "every step was good" if live.other else self.plan.strategy
+        before, why = live.version, "every step passed" if live.other else self.plan.strategy
         live = self._promote(live, why)
         if self.plan.abort_if and self.plan.strategy in ("all-at-once", "blue-green"):
             self._afterwards(live, before)
@@ -108,12 +120,12 @@ class RolloutExecutor:
         return moved
 
     def _watch(self, live: Alias, percent: float) -> None:
-        """One step to its verdict; raises StageError when the old version has its callers back."""
+        """Watch one step until it is judged; raises StageError where the candidate was rolled back."""
         try:
             verdict, new = self._verdict(live, self._since(live))
         except StageError as error:
-            back = self._back(live, f"the numbers cannot be read: {error.message}")
-            raise self._failed(back.version, f"the numbers cannot be read: {error.message}", error.help) from None
+            back = self._back(live, f"the metrics cannot be read: {error.message}")
+            raise self._failed(back.version, f"the metrics cannot be read: {error.message}", error.help) from None
         numbers = {k: v for k, v in asdict(new).items() if v is not None}
         if verdict.ruling == "good" or (verdict.ruling == "too few" and self.plan.too_few == "promote"):
             self.say(f"  {percent:>5g} %  {verdict.why}  ok")
@@ -126,7 +138,7 @@ class RolloutExecutor:
         raise self._failed(live.version, why, _FEW if verdict.ruling == "too few" else _AGAIN)
 
     def _verdict(self, live: Alias, since: float) -> tuple[Verdict, VersionMetrics]:
-        """Look again and again until the numbers are bad, or good for long enough, or there is no more patience."""
+        """Poll until the metrics are bad, or good for long enough, or `patience` is over."""
         tools = self.instruments
         interval = 0 if tools.hurry else duration_seconds(self.plan.interval)
         last = max(since + max(interval, duration_seconds(self.plan.patience)), tools.now())
@@ -138,9 +150,9 @@ class RolloutExecutor:
             tools.wait(tools.pause)
 
     def _afterwards(self, live: Alias, before: str) -> None:
-        """All callers are with the new version: the numbers may still bring the old one back, want of calls may not."""
+        """The new version receives all traffic: bad metrics still roll it back, too few requests do not."""
         since, tools = self._since(live), self.instruments
-        alone = without_the_mix(self.plan)  # nobody calls the old version any more
+        alone = without_the_mix(self.plan)  # the old version receives no requests any more
         end = since + (0 if tools.hurry else duration_seconds(self.plan.interval))
         while True:
             new = tools.meter.read(self.candidate, since)
@@ -155,8 +167,8 @@ class RolloutExecutor:
             tools.wait(tools.pause)
 
     def _since(self, live: Alias) -> float:
-        found = _SINCE.search(live.description)
-        return float(found[1]) if found else self.instruments.now()
+        match = _SINCE.search(live.description)
+        return float(match[1]) if match else self.instruments.now()
 
     def _promote(self, live: Alias, why: str) -> Alias:
         text = f"mlspec: version {self.candidate} since {self.instruments.now():.0f}"
@@ -165,11 +177,11 @@ class RolloutExecutor:
         return moved
 
     def _back(
-        self, live: Alias, why: str, percent: float | None = None, numbers: Mapping[str, Any] | None = None
+        self, live: Alias, why: str, percent: float | None = None, numbers: Mapping[str, JsonValue] | None = None
     ) -> Alias:
-        """All callers to the version that was live before."""
+        """Move all traffic to the version that was live before."""
         lost = live.other or self.candidate
-        text = f"mlspec: version {live.version} since {self.instruments.now():.0f}, back from {lost}"
+        text = f"mlspec: version {live.version} since {self.instruments.now():.0f}, rolled back from {lost}"
         moved = self.store.write(replace(live, other=None, weight=0.0, description=text))
         known = {k: v for k, v in (numbers or {}).items() if v is not None}
         rolled_back(lost, live.version)
@@ -177,14 +189,14 @@ class RolloutExecutor:
         return moved
 
     def _stopped(self, error: BaseException) -> None:
-        """Stopped by hand, or by a fault of ours or the machine's: nobody watches any more."""
+        """The rollout was stopped manually, or by an error of mlspec or the machine: it is supervised no longer."""
         live = self.store.read()
         if live is not None and live.other == self.candidate:
-            who = "by hand" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-            self._back(live, f"the rollout was stopped ({who})")
-            self._left(f"all calls go to version {live.version} again")
+            reason = "manually" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+            self._back(live, f"the rollout was stopped ({reason})")
+            self._left(f"all traffic is on version {live.version} again")
         elif live is not None and live.version == self.candidate:
-            self._left(f"version {live.version} has all calls already, and stays")
+            self._left(f"version {live.version} receives all traffic already, and remains live")
 
     def _left(self, state: str) -> None:
         self.say(f"stopped: {state}")
@@ -196,23 +208,25 @@ class RolloutExecutor:
         return f"only {verdict.why} in {self.plan.patience}"
 
     def _failed(self, live: str, why: str, help: str) -> StageError:
-        return StageError(f"version {self.candidate} was taken back, {live} has all calls again: {why}", help=help)
+        return StageError(
+            f"version {self.candidate} was rolled back, all traffic is on version {live} again: {why}", help=help
+        )
 
 
 _NEAR = 0.01
-"""Percent by which two weights may differ and still be the same step."""
+"""Percentage points by which two weights of the same step may differ."""
 _HURRY = 60.0
-"""Seconds after which a rehearsal no longer waits for calls."""
-_AGAIN = "mlspec releases shows what happened; mend the model or the code, then: mlspec apply"
+"""Seconds after which a rehearsal no longer waits for requests."""
+_AGAIN = "read the events (mlspec why), fix the model or the code, then: mlspec apply"
 _FEW = "lower deploy.rollout.min_requests, raise patience, or set `too_few: promote`; then: mlspec apply"
 
 
 def without_the_mix(plan: Rollout) -> Rollout:
-    """The same without the bound that compares two versions."""
+    """The plan without the bound that compares the two versions."""
     bounds = plan.abort_if
     return plan.model_copy(update={"abort_if": bounds.model_copy(update={"psi": None})}) if bounds else plan
 
 
 def remaining(percents: tuple[float, ...], reached: float) -> tuple[float, ...]:
-    """The steps that are still to be passed where `reached` percent are there already: that step is judged again."""
+    """The steps that are left where `reached` percent are reached: that step is judged again."""
     return tuple(percent for percent in percents if percent >= reached - _NEAR)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from mlspec.aws.action import lines
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.job import Job
@@ -87,9 +88,7 @@ class Project:
     def due(self) -> list[str]:
         """What another apply would change."""
         job = self.job()
-        return [
-            str(change) for look in (remote_changes.push, remote_changes.deploy) for change in look(job, job.inputs)
-        ]
+        return lines([*remote_changes.push(job, job.inputs), *remote_changes.deploy(job, job.inputs)])
 
     def memory(self, old: int, new: int) -> None:
         """Another setting of the function, which makes another version of it."""
@@ -147,28 +146,26 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.ship(error_rate=0.5)
-    assert "warning: the fault leads to nothing: a first version has none before it" in capsys.readouterr().out
+    assert "warning: the injected fault has no effect: a first version has none before it" in capsys.readouterr().out
     assert project.release["version"] == "1"
     assert project.release["url"] == here().address
     assert ask() == (200, "1")
     assert project.due() == []
 
     project.memory(512, 640)
-    with pytest.raises(StageError, match="version 2 was taken back, 1 has all calls again: error_rate"):
+    with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
     assert {ask() for _ in range(8)} == {(200, "1")}
 
     capsys.readouterr()
     project.ship()
     said = capsys.readouterr().out
-    assert "version 2 was taken back before (error_rate" in said
+    assert "version 2 was rolled back before (error_rate" in said
     assert "25 %  " in said
     assert {ask() for _ in range(8)} == {(200, "2")}
 
     kill(here(), "endpoint")
-    assert project.due() == [
-        "RemoteChange(sign='+', resource='endpoint on this machine', setting='', old=None, new=None, breaking='', held='')"
-    ]
+    assert project.due() == ["+ endpoint on this machine"]
     project.ship()
     assert ask() == (200, "2")
 
@@ -202,7 +199,7 @@ def test_a_zip_is_rehearsed_too(project: Project) -> None:
     assert [change for change in project.due() if "endpoint" in change or "function" in change] == []
 
     project.memory(512, 640)
-    with pytest.raises(StageError, match="version 2 was taken back, 1 has all calls again: error_rate"):
+    with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
     assert {ask() for _ in range(8)} == {(200, "1")}
     project.ship()

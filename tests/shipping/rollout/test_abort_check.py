@@ -22,31 +22,31 @@ def ruled(new: VersionMetrics, old: VersionMetrics = OLD, **bounds: str) -> tupl
 @pytest.mark.parametrize(
     ("new", "bounds", "ruling", "why"),
     [
-        (VersionMetrics(100, 1), {"error_rate": "> 0.01"}, "good", "100 calls, 1 error"),
+        (VersionMetrics(100, 1), {"error_rate": "> 0.01"}, "good", "100 requests, 1 error"),
         (
             VersionMetrics(100, 2),
             {"error_rate": "> 0.01"},
             "bad",
-            "error_rate is 0.02 (2 of 100 calls), and `> 0.01` ends it",
+            "error_rate is 0.02 (2 of 100 requests; abort_if: `> 0.01`)",
         ),
         (VersionMetrics(100, 1), {"error_rate": ">= 0.01"}, "bad", "error_rate is 0.01"),
-        (VersionMetrics(99, 0), {"error_rate": "> 0.01"}, "too few", "99 of 100 calls"),
-        (VersionMetrics(4, 2), {"error_rate": "> 0.01"}, "bad", "can no longer hold: 2 of 4 calls failed"),
-        (VersionMetrics(4, 1), {"error_rate": "> 0.01"}, "too few", "4 of 100 calls"),
-        (VersionMetrics(0, 0), {"error_rate": "> 0.01"}, "too few", "0 of 100 calls"),
-        (VersionMetrics(80, 0, 40), {"throttle_rate": "> 0.3"}, "bad", "throttle_rate is 0.333 (40 of 120 calls)"),
-        (VersionMetrics(0, 0, 50), {"throttle_rate": "> 0.3"}, "bad", "50 of 50 calls failed"),
-        (VersionMetrics(100, 0, 0, 5.0, 300.1, 400.0), {"p95_ms": "> 300"}, "bad", "p95_ms is 300.1 over 100 calls"),
+        (VersionMetrics(99, 0), {"error_rate": "> 0.01"}, "too few", "99 of 100 requests"),
+        (VersionMetrics(4, 2), {"error_rate": "> 0.01"}, "bad", "will exceed its bound: 2 of 4 requests failed"),
+        (VersionMetrics(4, 1), {"error_rate": "> 0.01"}, "too few", "4 of 100 requests"),
+        (VersionMetrics(0, 0), {"error_rate": "> 0.01"}, "too few", "0 of 100 requests"),
+        (VersionMetrics(80, 0, 40), {"throttle_rate": "> 0.3"}, "bad", "throttle_rate is 0.333 (40 of 120 requests"),
+        (VersionMetrics(0, 0, 50), {"throttle_rate": "> 0.3"}, "bad", "50 of 50 requests failed"),
+        (VersionMetrics(100, 0, 0, 5.0, 300.1, 400.0), {"p95_ms": "> 300"}, "bad", "p95_ms is 300.1 over 100 requests"),
         (VersionMetrics(100, 0, 0, 5.0, 300.0, 400.0), {"p95_ms": "> 300"}, "good", "p95 300 ms"),
         (VersionMetrics(100, 0, 0, 5.0, 30.0, 400.0), {"p99_ms": "> 300"}, "bad", "p99_ms is 400"),
         (VersionMetrics(100, 0, 0, 50.0), {"p50_ms": "> 30"}, "bad", "p50_ms is 50"),
-        (VersionMetrics(10, 0, 0, 5.0, 900.0, 900.0), {"p95_ms": "> 300"}, "too few", "10 of 100 calls"),
+        (VersionMetrics(10, 0, 0, 5.0, 900.0, 900.0), {"p95_ms": "> 300"}, "too few", "10 of 100 requests"),
         (VersionMetrics(100, labels={"no": 98, "yes": 2}), {"psi": "> 0.25"}, "bad", "psi is"),
         (VersionMetrics(100, labels={"no": 52, "yes": 48}), {"psi": "> 0.25"}, "good", "psi 0.00"),
-        (VersionMetrics(100), {"psi": "> 0.25"}, "too few", "0 of 100 calls to judge psi by"),
-        (VersionMetrics(100), {"p95_ms": "> 300"}, "too few", "0 of 100 calls to judge p95_ms by"),
+        (VersionMetrics(100), {"psi": "> 0.25"}, "too few", "0 of 100 requests to judge psi by"),
+        (VersionMetrics(100), {"p95_ms": "> 300"}, "too few", "0 of 100 requests to judge p95_ms by"),
         (VersionMetrics(100, 3, labels={"no": 9}), {"psi": "> 1", "error_rate": "> 0.02"}, "bad", "error_rate is 0.03"),
-        (VersionMetrics(100, 0), {}, "good", "100 calls, 0 errors"),
+        (VersionMetrics(100, 0), {}, "good", "100 requests, 0 errors"),
     ],
 )
 def test_the_ruling_and_its_number(new: VersionMetrics, bounds: dict[str, str], ruling: str, why: str) -> None:
@@ -58,7 +58,7 @@ def test_the_ruling_and_its_number(new: VersionMetrics, bounds: dict[str, str], 
 def test_an_old_version_with_few_calls_says_nothing_of_the_mix() -> None:
     old = VersionMetrics(20, labels={"no": 20})
     found = ruled(VersionMetrics(100, labels={"yes": 100}), old, psi="> 0.25")
-    assert found == ("too few", "20 of 100 calls to judge psi by")
+    assert found == ("too few", "20 of 100 requests to judge psi by")
 
 
 def test_without_bounds_only_the_number_of_calls_counts() -> None:

@@ -71,7 +71,7 @@ def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target:
     stub.activate()
     prober = LambdaInvoker(target, "cola")
     assert prober.invoke("7", {"sentence": "a cat"}) == {"label": "yes"}
-    with pytest.raises(StageError, match="version 7 of cola fails: Runtime exited with error"):
+    with pytest.raises(StageError, match="version 7 of cola failed: Runtime exited with error"):
         prober.invoke("7", {"sentence": "a cat"})
 
 

@@ -1,0 +1,50 @@
+"""Whose a resource is: mlspec changes only what carries the project's tags, and its address where both are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.resource_tags import PROJECT, SOURCE
+from mlspec.errors import StageError
+
+
+def check_ownership(resource: str, tags: Mapping[str, str], project: str, command: str, target: AwsTarget) -> None:
+    """Raise StageError for a resource that is not the project's. `command` tags it, with two `{}` for key and value.
+
+    A resource without an address, of an earlier mlspec, counts as the project's.
+    """
+    reason = foreign(tags, project, target)
+    if not reason:
+        return
+    message = f"{resource} exists already: {reason}"
+    if tags.get(PROJECT) == project:
+        message, handed_over = f"{message}, and this one is in {target.source}", command.format(SOURCE, target.source)
+        help = f"choose another name; or, if that project has moved here, hand it over: {handed_over}"
+        raise StageError(message, help=help)
+    raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
+
+
+def foreign(tags: Mapping[str, str], project: str, target: AwsTarget) -> str:
+    """Why a resource is not the project's; "" where it is."""
+    owner = tags.get(PROJECT)
+    if owner == project:
+        other = other_address(tags, target)
+        return f"it belongs to the project {owner} in {other}" if other else ""
+    return f"it belongs to the project {owner}" if owner else "it was not created by mlspec"
+
+
+def other_address(tags: Mapping[str, str], target: AwsTarget) -> str:
+    """The address that a resource was created from, where it is not the project's; "" where either is not known."""
+    source = tags.get(SOURCE, "")
+    return source if target.source and source not in (target.source, target.beginning) else ""
+
+
+def unidentified(target: AwsTarget, project: str) -> str:
+    """A warning where only its name identifies the project; "" where its address does too."""
+    if target.kind == "local" or target.source:
+        return ""
+    return (
+        f"this folder has no git history: only its name identifies the project {project}, and another project of that "
+        "name would change the same resources of the account. Commit it: git init && git add --all && git commit"
+    )

@@ -1,0 +1,94 @@
+"""The plan of a deployment: what a person is shown is what is executed, in that order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from mlspec.aws import alias
+from mlspec.aws.action import lines
+from mlspec.aws.alias import Alias
+from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.shipping.deployment import Deployment
+from tests.shipping.cloud import Shipped
+
+Make = Callable[..., Shipped]
+
+
+def desired(project: Shipped) -> DesiredFunction:
+    """The function with the image that was pushed."""
+    return desired_function(project.target, project.job(), project.release["image"]["digest"])
+
+
+def shape(project: Shipped) -> list[str]:
+    """Kind and operation of each action of the plan."""
+    return [f"{action.kind} {action.operation}" for action in Deployment(desired(project)).plan().actions]
+
+
+FIRST = ["role create", "log-group create", "function create", "version publish", "image-tag create", "alias roll-out"]
+
+
+def test_what_was_planned_is_what_deploying_reports(shipped: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    project = shipped("{url: true, concurrency: {reserved: 2}}")
+    project.push()
+    plan = Deployment(desired(project)).plan()
+    assert (plan.live, plan.number) == (None, None)
+    assert [f"{a.kind} {a.operation}" for a in plan.actions] == [
+        *FIRST[:3], "reserved-concurrency set", *FIRST[3:], "function-url create",
+    ]  # fmt: skip
+    capsys.readouterr()
+    project.deploy()
+    reported = [line for line in capsys.readouterr().out.splitlines() if line[:2] in ("+ ", "~ ", "- ")]
+    executed = [
+        line for line in lines(plan.actions) if not line.startswith(("+ lambda version", "+ ecr tag", "+ lambda alias"))
+    ]
+    assert [line for line in reported if line in executed] == executed
+    assert shape(project) == []
+
+
+def test_a_second_version_is_followed_by_the_tags_that_expire(shipped: Make) -> None:
+    project = shipped("{memory: 512}")
+    project.push()
+    project.deploy()
+    project.image("two")
+    project.push()
+    assert shape(project) == ["function set-code", "version publish", "image-tag create", "alias roll-out"]
+    project.deploy()
+    project.image("three")
+    project.push()
+    plan = Deployment(desired(project)).plan()
+    assert shape(project) == [
+        "function set-code", "version publish", "image-tag create", "alias roll-out", "image-tag delete",
+    ]  # fmt: skip
+    assert [action.name for action in plan.expired] == ["keep-1"]
+    project.deploy()
+    kept = {tag for tag in tags(project) if tag.startswith("keep-")}
+    assert kept == {"keep-2", "keep-3"}
+
+
+def tags(project: Shipped) -> set[str]:
+    images = project.target.client("ecr").list_images(repositoryName=project.root.name)["imageIds"]
+    return {image["imageTag"] for image in images if "imageTag" in image}
+
+
+def test_a_split_alias_is_shown_with_its_shares(shipped: Make) -> None:
+    project = shipped("{memory: 512}")
+    project.push()
+    project.deploy()
+    project.image("two")
+    project.push()
+    project.deploy()
+    live = alias.read(project.target, project.root.name, "live")
+    assert live is not None
+    alias.write(project.target, project.root.name, Alias("live", "1", "2", 0.25, revision=live.revision))
+    (action,) = Deployment(desired(project)).plan().roll_out
+    assert list(action.lines()) == ["~ lambda alias live version: {1: 0.75, 2: 0.25} -> 2"]
+
+
+def test_a_plan_is_plain_json(shipped: Make) -> None:
+    project = shipped("{url: {auth: none}}")
+    project.push()
+    actions = Deployment(desired(project)).plan().actions
+    assert json.loads(json.dumps([[a.kind, a.operation, dict(a.arguments), *a.rows()] for a in actions]))

@@ -1,0 +1,51 @@
+"""Removal: every resource with its reason to stay, removed in order by the providers of their kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.shipping import removal
+from tests.shipping.cloud import Shipped, watched
+
+Make = Callable[..., Shipped]
+
+
+def desired(project: Shipped) -> DesiredFunction:
+    return desired_function(project.target, project.job(), "")
+
+
+def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) -> None:
+    import json
+
+    project = shipped("{url: {type: http-api}}")
+    project.push()
+    project.deploy()
+    policy = next(json.loads(f.text) for f in project.files() if f.path == "lambda/destroy-policy.json")
+    granted = {a for s in policy["Statement"] for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])}
+    calls, lines = watched(project.target), list[str]()
+    removals = removal.plan(desired(project), images=True)
+    kinds = [each.action.kind for each in removals]
+    assert kinds == ["function", "http-api", "role", "log-group", "log-group", "repository"]
+    assert all(each.action.operation == "delete" and not each.kept for each in removals)
+    removal.carry_out(desired(project), removals, lines.append)
+    assert lines[0] == f"removed: lambda function {project.root.name}"
+    assert len(lines) == len(removals)
+    assert calls.actions() <= granted
+    assert removal.plan(desired(project), images=True) == []
+
+
+def test_what_is_not_the_projects_is_kept(shipped: Make) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    own = desired(project)
+    stranger = replace(own, spec=replace(own.spec, info=own.spec.info.model_copy(update={"name": "mood"}),
+                                         options=own.spec.options.model_copy(update={"name": own.name})))  # fmt: skip
+    removals = removal.plan(stranger, images=True)
+    assert {each.kept for each in removals} == {f"it belongs to the project {project.root.name}"}
+    lines: list[str] = []
+    removal.carry_out(stranger, removals, lines.append)
+    assert lines == []
+    assert len(removal.plan(own, images=False)) == len(removals)
