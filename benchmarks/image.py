@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mlspec.docker.engine import Client
 from text_training import MINILM, sentences
 
 from mlspec.compiler import compile_project
 from mlspec.docker import engine
 from mlspec.docker.container import READ_ONLY
-from mlspec.docker.engine import Client
 from mlspec.job import Job
 from mlspec.learning.networks import PretrainedNetwork
 from mlspec.learning.pretrained import encoder_of

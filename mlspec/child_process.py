@@ -38,24 +38,24 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def follow(
-    command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None], *, runs_itself: bool = False
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    watch: Callable[[str], None],
+    variables: Mapping[str, str] | None = None,
+    *,
+    runs_itself: bool = False,
 ) -> int:
     """Run `command` in `folder` to its end; gives its exit code. `watch` gets each line, and `""` while it is quiet.
+
+    `variables` are added to the environment.
 
     On KeyboardInterrupt the process and all below it are ended before it goes on up. `runs_itself` says that the
     command is the stage's own program, and not one that waits for it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment(),
-            preexec_fn=die_with_parent,  # no threads are running here
-        )
+        process = _start(command, folder, out, environment(variables))
         lines = _LogLines(seen)
         try:
             while process.poll() is None:
@@ -70,6 +70,18 @@ def follow(
         for line in lines.new(rest=True):
             watch(line)
     return process.returncode
+
+
+def _start(command: Sequence[str], folder: Path, out: IO[bytes], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=out,
+        env=variables,
+        preexec_fn=die_with_parent,  # no threads are running here
+    )
 
 
 def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself: bool = False) -> None:

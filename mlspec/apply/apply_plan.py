@@ -14,6 +14,7 @@ from mlspec.run.engine import Engine
 from mlspec.run.engines.all_engines import ENGINES
 from mlspec.run.journal import Journal
 from mlspec.run.schedule import Selection, StageSchedule, chosen, schedule
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.compare import compare
@@ -33,6 +34,7 @@ class ApplyPlan:
     journal: Journal
     schedule: StageSchedule
     remote: Remote
+    context: StageContext
 
     @property
     def estimates(self) -> Mapping[str, float]:
@@ -45,23 +47,30 @@ class ApplyPlan:
         return not self.changes.changed and not self.schedule.due
 
 
-def make_apply_plan(where: SpecFile, selection: Selection, engine_name: str = "dvc") -> ApplyPlan:
+def make_apply_plan(
+    where: SpecFile, selection: Selection, context: StageContext, engine_name: str = "dvc"
+) -> ApplyPlan:
     """The ApplyPlan of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
     build = compile_project(where.spec, where.environment)
     roots = find_roots(where.root)
     changes = compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows)
-    remote = Remote(build.project, roots.project / "artifacts", PARTS)
-    engine = _engine(build, roots, changes, engine_name, remote.looks())
+    remote = Remote(build.project, roots.project / "artifacts", PARTS, context)
+    engine = _engine(build, roots, changes, engine_name, context, remote.looks())
     reasons = engine.status(chosen(build.plan.stages, selection))
     steps = schedule(build.plan.stages, reasons, selection)
-    return ApplyPlan(build, roots, changes, engine, Journal(roots.project), steps, remote)
+    return ApplyPlan(build, roots, changes, engine, Journal(roots.project), steps, remote, context)
 
 
 def _engine(
-    build: Build, roots: Roots, changes: ChangeSet, name: str, looks: Mapping[str, Callable[[], Reason | None]]
+    build: Build,
+    roots: Roots,
+    changes: ChangeSet,
+    name: str,
+    context: StageContext,
+    looks: Mapping[str, Callable[[], Reason | None]],
 ) -> Engine:
     coming = {change.path: change.after for change in changes.pending}
-    return ENGINES[name](roots.project, coming, raw(build.project, build.plan.stages), looks)
+    return ENGINES[name](roots.project, coming, raw(build.project, build.plan.stages), looks, context)
 
 
 def engine_here(build: Build, root: Path) -> Engine:
@@ -72,6 +81,7 @@ def engine_here(build: Build, root: Path) -> Engine:
         roots,
         compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows),
         "dvc",
+        StageContext(root=roots.project),
         {},
     )
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 import mlspec
 from mlspec.apply.apply_plan import ApplyPlan, make_apply_plan, to_json
-from mlspec.apply.target import TARGET
 from mlspec.dvc.tree import Tree
 from mlspec.errors import ConflictError, UsageError
 from mlspec.run.schedule import Selection, Step
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.digests import digest
 from mlspec.workspace.lock import digest as text_digest
 from mlspec.workspace.lock import dump
@@ -67,7 +67,7 @@ class SavedPlan(_Closed):
     spec_sha256: str
     environment: _Name | None
     engine: Literal["dvc"]
-    target: Literal["aws", "local"]
+    target: TargetName
     until: _Name | None
     only: tuple[_Name, ...]
     force: tuple[_Name, ...]
@@ -88,12 +88,13 @@ def keep(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str,
     save("the plan", target, json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n")
 
 
-def again(file: Path, spec: str | None) -> tuple[SavedPlan, SpecFile]:
-    """The plan in `file` and the spec it speaks of. Raises UsageError, and ConflictError where the spec has changed."""
+def again(file: Path, spec: str | None, target: TargetName | None) -> tuple[SavedPlan, SpecFile]:
+    """The plan in `file` and the spec that it names. Raises UsageError where it is for another target than `target`,
+    and ConflictError where the spec has changed."""
     plan = _read(file)
     if plan.mlspec != mlspec.__version__:
         raise _stale(file, plan, [f"mlspec {plan.mlspec} made it, and this is {mlspec.__version__}"])
-    if os.environ.setdefault(TARGET, plan.target) != plan.target:  # as `--target` does: for the stages below as well
+    if target not in (None, plan.target):
         raise UsageError(f"the plan in {file} is one for --target {plan.target}", help="leave --target out")
     named = spec or (None if plan.spec == SPEC else plan.spec)
     where = find_spec(named, plan.environment, gone=spec is None)
@@ -104,10 +105,10 @@ def again(file: Path, spec: str | None) -> tuple[SavedPlan, SpecFile]:
     return plan, where
 
 
-def hold(plan: SavedPlan, where: SpecFile, file: Path) -> ApplyPlan:
+def hold(plan: SavedPlan, where: SpecFile, file: Path, context: StageContext) -> ApplyPlan:
     """The ApplyPlan of now, which is the one that was saved. Raises ConflictError that names what has changed since."""
     selection = Selection(plan.until, plan.only, plan.force)
-    outlook = make_apply_plan(where, selection, plan.engine)
+    outlook = make_apply_plan(where, selection, context, plan.engine)
     if conflict := outlook.changes.conflict():
         raise conflict
     now = _plan(outlook, where, selection, plan.engine)
@@ -128,7 +129,7 @@ def _plan(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str
         spec_sha256=_spec_digest(where),
         environment=where.environment,
         engine=cast("Literal['dvc']", engine),
-        target="local" if os.environ.get(TARGET) == "local" else "aws",
+        target=outlook.context.target,
         until=selection.until,
         only=selection.only,
         force=selection.force,

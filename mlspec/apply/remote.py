@@ -13,11 +13,12 @@ from mlspec.aws.change import RemoteChange
 from mlspec.errors import MlspecError
 from mlspec.parts.part_protocol import Part
 from mlspec.spec.project import Project
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason
 
 COMPARES = Reason("not-compared", "compares, and acts on what differs")
 """Why a stage with effects runs whose world cannot be looked at from here."""
-Look = Callable[[Project, Path], Sequence[RemoteChange]]
+Look = Callable[[Project, Path, StageContext], Sequence[RemoteChange]]
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Remote:
     project: Project
     artifacts: Path
     parts: Sequence[Part]
+    context: StageContext
     seen: dict[str, list[RemoteChange]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     _dark: str = ""
@@ -45,7 +47,7 @@ class Remote:
             self.unseen[stage] = self._dark
             return COMPARES
         try:
-            self.seen[stage] = list(_load(path)(self.project, self.artifacts))
+            self.seen[stage] = list(_load(path)(self.project, self.artifacts, self.context))
         except MlspecError as error:
             self.unseen[stage] = error.message
             self._dark = error.message if error.code == "unreachable" else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mlspec.apply.target import TARGET
 from mlspec.cli.paths import PATH
+from mlspec.stage_context import TARGETS, StageContext, TargetName
 from mlspec.workspace.spec_file import SPEC
 
 ENGINES = ("dvc",)
@@ -29,19 +31,18 @@ def spec_options(function: F) -> F:
 
 
 def target_option(function: F) -> F:
-    """`--target NAME` for a command that ships, or asks where things were shipped to."""
-
-    def choose(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            os.environ[TARGET] = value  # for this process and the stages below it alike
-
+    """`--target NAME` for a command that ships, or reads what was shipped; it arrives as `target`."""
     return click.option(
         "--target",
-        type=click.Choice(["aws", "local"]),
-        callback=choose,
-        expose_value=False,
-        help="An AWS account, or its rehearsal on this machine. Default: aws.",
+        type=click.Choice(TARGETS),
+        help="Where to ship: an AWS account, or its rehearsal on this machine. Default: aws.",
     )(function)
+
+
+def stage_context(root: Path, target: TargetName | None) -> StageContext:
+    """The context of a command in the project `root`: what its options leave out, the environment decides."""
+    context = StageContext.from_env(os.environ, root)
+    return replace(context, target=target or context.target)
 
 
 def engine_option(function: F) -> F:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlspec.apply import target
 from mlspec.apply.apply_plan import ApplyPlan, to_json
 from mlspec.child_process import last_lines
 from mlspec.cli import local_target
@@ -53,7 +52,7 @@ def close(console: Console, outlook: ApplyPlan, outcomes: Sequence[Outcome], rep
     if code == EXIT_INTERRUPTED:
         console.say(f"  = help: `mlspec apply{options}` goes on from here")
     console.out(f"report: {shown}")
-    local_target.show(console)
+    local_target.show(console, outlook.context)
     return code
 
 
@@ -79,7 +78,7 @@ def _counts(outcomes: Sequence[Outcome]) -> str:
 def _options(outlook: ApplyPlan) -> str:
     """What a command needs to speak of the same run: another target or environment would be another one."""
     environment = outlook.build.project.environment
-    return f"{f' --env {environment}' if environment else ''}{target.option()}"
+    return f"{f' --env {environment}' if environment else ''}{outlook.context.options}"
 
 
 def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> None:

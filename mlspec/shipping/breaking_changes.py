@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import DesiredFunction
@@ -13,9 +12,6 @@ from mlspec.errors import StageError
 from mlspec.records.release import from_labels
 from mlspec.shipping import deployment, image_push
 from mlspec.shipping.compatibility import breaking
-
-ALLOWED: Final = "MLSPEC_ALLOW_BREAKING"
-"""`apply --allow-breaking` reaches the stages' processes in this environment variable."""
 
 
 def notice(wanted: DesiredFunction, live: Alias | None, new: Mapping[str, Any] | None) -> list[str]:
@@ -46,9 +42,9 @@ def of_image(wanted: DesiredFunction, digest: str) -> dict[str, Any] | None:
 
 
 def refuse(wanted: DesiredFunction, live: Alias | None, packed: Mapping[str, Any] | None) -> None:
-    """Raise StageError where the new version would break the live one's callers, unless that is allowed. `packed` is
-    the signature of the zip, which has no label to carry it."""
-    if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, wanted):
+    """Raise StageError where the new version would break the live one's callers. `packed` is the signature of the
+    zip, which has no label to carry it."""
+    if live is None or _runs_it(live, wanted):
         return
     if found := notice(wanted, live, of_image(wanted, wanted.digest) if wanted.digest else packed):
         raise broken(found)

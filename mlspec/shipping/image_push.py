@@ -22,8 +22,8 @@ from mlspec.records.release import file_digest, from_labels
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Ecr
-from mlspec.shipping.target_choice import chosen
 from mlspec.spec.project import ProjectInfo
+from mlspec.stage_context import TargetName
 
 Say = Callable[[str], object]
 
@@ -57,7 +57,7 @@ def built(artifacts: Path) -> Built | None:
     return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
 
 
-def zipped(artifacts: Path, spec: Spec) -> tuple[ZipArchive, Mapping[str, Any]] | None:
+def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive, Mapping[str, Any]] | None:
     """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
     too large to be handed over in a call, with no bucket to go by, or is no longer the one that was tried."""
     found = record(artifacts)
@@ -65,14 +65,14 @@ def zipped(artifacts: Path, spec: Spec) -> tuple[ZipArchive, Mapping[str, Any]] 
         return None
     path = artifacts.parent / found["file"]
     wanted = spec.need(Package).zip
-    if not (found["direct"] or (wanted and wanted.bucket) or chosen() == "local"):
+    if not (found["direct"] or (wanted and wanted.bucket) or target == "local"):
         message = f"the zip has {found['size_bytes'] / 2**20:.0f} MiB, and Lambda takes 50 MiB in a call"
         help = "name an S3 bucket for it to go by (package.zip.bucket), or ship an image: `package: {docker: {}}`"
         raise StageError(message, help=help)
     if not path.is_file() or file_digest(path) != found["sha256"]:
         message = f"{found['file']} is no longer the one that was tried"
         raise StageError(message, help="try it again: mlspec apply --force image")
-    return ZipArchive(path, found["code_sha256"], bool(found["direct"]) or chosen() == "local"), release_of(found)
+    return ZipArchive(path, found["code_sha256"], bool(found["direct"]) or target == "local"), release_of(found)
 
 
 def record(artifacts: Path) -> dict[str, Any] | None:

@@ -10,21 +10,21 @@ from typing import Any
 from mlspec.aws.release_events import ReleaseEvent
 from mlspec.errors import StageError
 from mlspec.job import write_json
-from mlspec.shipping.target_choice import chosen
+from mlspec.stage_context import TargetName
 
 FILE = "release.json"
 _REHEARSED = "release.local.json"
 """What was only rehearsed must not pass for released."""
 
 
-def file(artifacts: Path) -> Path:
-    """Where the record of the chosen target lies."""
-    return artifacts / (_REHEARSED if chosen() == "local" else FILE)
+def file(artifacts: Path, target: TargetName) -> Path:
+    """Where the record of the target lies."""
+    return artifacts / (_REHEARSED if target == "local" else FILE)
 
 
-def read(artifacts: Path) -> dict[str, Any] | None:
+def read(artifacts: Path, target: TargetName) -> dict[str, Any] | None:
     """The record; None where there is none. Raises StageError for one that is no record."""
-    path = file(artifacts)
+    path = file(artifacts, target)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -36,26 +36,28 @@ def read(artifacts: Path) -> dict[str, Any] | None:
     return found
 
 
-def pushed(artifacts: Path, release: Mapping[str, Any], image: Mapping[str, Any] | None) -> None:
+def pushed(artifacts: Path, target: TargetName, release: Mapping[str, Any], image: Mapping[str, Any] | None) -> None:
     """Record what is in the registry now; a zip is in none. The function stays as long as it is the same image."""
-    before = read(artifacts) or {}
+    before = read(artifacts, target) or {}
     same = image is not None and (before.get("image") or {}).get("digest") == image["digest"]
     function = before.get("function") if same else None
     made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
     if same and "rollout" in before:
         made["rollout"] = before["rollout"]
     if made != before:
-        write_json(file(artifacts), made)
+        write_json(file(artifacts, target), made)
 
 
-def complete(artifacts: Path, function: Mapping[str, Any] | None) -> None:
+def complete(artifacts: Path, target: TargetName, function: Mapping[str, Any] | None) -> None:
     """Record what runs it; None where nothing does."""
-    write_json(file(artifacts), {**(read(artifacts) or {}), "function": dict(function) if function else None})
+    write_json(
+        file(artifacts, target), {**(read(artifacts, target) or {}), "function": dict(function) if function else None}
+    )
 
 
-def rolled_out(artifacts: Path, events: Sequence[ReleaseEvent]) -> None:
+def rolled_out(artifacts: Path, target: TargetName, events: Sequence[ReleaseEvent]) -> None:
     """Record how a version came to its callers, or was taken back."""
-    before = read(artifacts) or {}
+    before = read(artifacts, target) or {}
     made = {**before, "rollout": [event.as_json() for event in events if event.kind != "published"]}
     if made != before:
-        write_json(file(artifacts), made)
+        write_json(file(artifacts, target), made)

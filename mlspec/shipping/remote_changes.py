@@ -14,26 +14,31 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, deployment, image_push, release_file
 from mlspec.shipping.target_choice import current
+from mlspec.stage_context import StageContext
 
 
-def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
+def push(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget | None = None) -> list[RemoteChange]:
     """What the stage `push` would change. Raises StageError where that cannot be seen."""
     ecr = spec.need(Registry).ecr
     with told(PUSH):
-        target = target or _passing(ecr.region)
+        target = target or _passing(context, ecr.region)
         full = account.completed(target, ecr)
         steps = image_push.repository_steps(target, full, spec)
         built = image_push.built(artifacts)
-        return [*converge.changes(steps), *image_push.observed(target, full, built), *_recorded(artifacts, built)]
+        return [
+            *converge.changes(steps),
+            *image_push.observed(target, full, built),
+            *_recorded(artifacts, target, built),
+        ]
 
 
-def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[RemoteChange]:
+def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget | None = None) -> list[RemoteChange]:
     """What the stage `deploy` would change. Raises StageError where that cannot be seen."""
     ecr, zipped = place(spec), spec.need(Package).zip is not None
     with told(DEPLOY):
-        target = target or _passing(ecr.region)
+        target = target or _passing(context, ecr.region)
         if zipped:
-            found = image_push.zipped(artifacts, spec)
+            found = image_push.zipped(artifacts, spec, target.kind)
             asked = desired_function(target, spec, "", found[0] if found else None)
         else:
             built = image_push.built(artifacts)
@@ -41,29 +46,29 @@ def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list
             asked = desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
         observed = deployment.observed(asked)
         if any(change.held for change in observed):
-            return [*observed, *_endpoint(target)]
+            return [*observed, *_endpoint(context)]
         live = alias.read(target, asked.function.name, asked.function.options.alias)
         noticed = breaking_changes.notice(asked, live, image_push.bundled(artifacts) or image_push.signature(artifacts))
         broken = [RemoteChange("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
-        return [*observed, *broken, *_endpoint(target)]
+        return [*observed, *broken, *_endpoint(context)]
 
 
-def _endpoint(target: AwsTarget) -> list[RemoteChange]:
+def _endpoint(context: StageContext) -> list[RemoteChange]:
     """Of a rehearsal: what callers call may have been stopped."""
-    if target.kind == "aws":
+    if not context.rehearses:
         return []
     from mlspec.shipping.rehearsal.rehearsal import here
 
-    return [] if here().address else [RemoteChange("+", "endpoint on this machine")]
+    return [] if here(context).address else [RemoteChange("+", "endpoint on this machine")]
 
 
-def _recorded(artifacts: Path, built: image_push.Built | None) -> list[RemoteChange]:
+def _recorded(artifacts: Path, target: AwsTarget, built: image_push.Built | None) -> list[RemoteChange]:
     """Another machine may have pushed it: then only the record of it is missing here."""
-    image = (release_file.read(artifacts) or {}).get("image") or {}
+    image = (release_file.read(artifacts, target.kind) or {}).get("image") or {}
     if built is None or image.get("tag") == built.tag:
         return []
     return [RemoteChange("+", "record artifacts/release.json", new=built.tag)]
 
 
-def _passing(region: str) -> AwsTarget:
-    return replace(current(region), hasty=True)
+def _passing(context: StageContext, region: str) -> AwsTarget:
+    return replace(current(context, region), hasty=True)

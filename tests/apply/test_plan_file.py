@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import mlspec
+from mlspec.apply import plan_file
 from mlspec.cli.app import main
 from tests.integration.lines import SPEC
 
@@ -109,7 +110,7 @@ def test_it_carries_its_target(root: Path, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setenv("MLSPEC_TARGET", "")
     monkeypatch.delenv("MLSPEC_TARGET")
     assert main(["apply", "p.json", "--dry-run"]) == 0
-    assert os.environ["MLSPEC_TARGET"] == "local"
+    assert plan_file.again(root / "p.json", None, None)[0].target == "local"
 
 
 def _edited(root: Path, **changes: object) -> str:

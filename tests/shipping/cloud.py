@@ -17,6 +17,7 @@ from mlspec.job import Job
 from mlspec.parts.deploy import work as deploying
 from mlspec.parts.registry import work as pushing
 from mlspec.records.release import Release, labels
+from mlspec.stage_context import StageContext
 from tests.parts.targets import BASE, PACKAGE
 
 Run = Callable[..., tuple[int, str, str]]
@@ -79,6 +80,7 @@ class Shipped:
     root: Path
     target: AwsTarget
     docker: str
+    context: StageContext = field(default_factory=StageContext)
 
     def files(self) -> tuple[Any, ...]:
         """The generated files."""
@@ -86,7 +88,7 @@ class Shipped:
 
     def job(self) -> Job:
         project = compile_project(self.root / "mlproject.yaml").project
-        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
+        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections, self.context)
 
     @property
     def tag(self) -> str:

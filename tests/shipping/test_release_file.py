@@ -115,7 +115,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     assert live(three).version == "2"
     assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
     assert "it is slow in the shop" in mlspec(three, "why")[1]
-    (only,) = remote_changes.deploy(three.job(), three.artifacts, three.target)
+    (only,) = remote_changes.deploy(three.job(), three.artifacts, three.context, three.target)
     assert told(only).startswith("! lambda alias live: version 3 stays back, it was rolled back by hand to 2; ")
     assert only.held
     capsys.readouterr()

@@ -15,6 +15,7 @@ from mlspec.aws.change import told
 from mlspec.errors import StageError
 from mlspec.records.release import Release, labels
 from mlspec.shipping import remote_changes
+from mlspec.stage_context import StageContext
 from tests.parts.targets import BASE, EXPORT, codes, files
 from tests.shipping.cloud import EXAMPLES, SIGNATURE, Shipped, watched
 
@@ -41,7 +42,10 @@ def project(target: AwsTarget, tmp_path: Path) -> Shipped:
 
 
 def changes(project: Shipped) -> list[str]:
-    return [told(change) for change in remote_changes.deploy(project.job(), project.artifacts, project.target)]
+    return [
+        told(change)
+        for change in remote_changes.deploy(project.job(), project.artifacts, project.context, project.target)
+    ]
 
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
@@ -98,9 +102,7 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
     assert "ecr:" not in made["lambda/deploy-policy.json"]
 
 
-def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
-    project: Shipped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: Shipped) -> None:
     zipped(project, "one")
     project.deploy()
     new = {**SIGNATURE, "inputs": [*SIGNATURE["inputs"], {"name": "author", "type": "text"}]}
@@ -111,7 +113,7 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
     assert refused.value.help.endswith("mlspec apply --allow-breaking")
     live = project.target.client("lambda").get_alias(FunctionName="cola", Name="live")
     assert live["FunctionVersion"] == "1"
-    monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
+    project.context = StageContext(allow_breaking=True)
     project.deploy()
     assert project.release["function"]["version"] == "2"
 

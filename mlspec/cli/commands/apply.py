@@ -6,16 +6,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, spec_options, target_option
+from mlspec.cli.options import engine_option, spec_options, stage_context, target_option
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK, SpecError, UsageError
+from mlspec.stage_context import StageContext, TargetName, target_in
 from mlspec.workspace.spec_file import SpecFile, find_spec
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-breaking",
     is_flag=True,
-    envvar="MLSPEC_ALLOW_BREAKING",
     help="Deploy even what the live version's callers will notice.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -64,7 +64,6 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     With PLAN, a file that `mlspec plan --out` saved, it does exactly that, unasked; where anything that the plan was
     made from has changed since, it does nothing.
     """
-    from mlspec.apply.target import aim
     from mlspec.cli import local_target
     from mlspec.cli.plan_text import show
     from mlspec.workspace.location import require_usable
@@ -73,21 +72,21 @@ def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None,
     from mlspec.workspace.writer import recover
 
     console, dry = Console(as_json=as_json), bool(asked["dry_run"])
-    where, look = _asked(spec, env, asked) if plan is None else _saved(spec, env, asked, plan)
+    where, target, look = _asked(spec, env, asked) if plan is None else _saved(spec, env, asked, plan)
     signal.signal(signal.SIGTERM, _terminated)
     roots = find_roots(where.root)
     require_usable(roots.project)
+    context = _context(roots.project, target, asked)
     with hold(roots, "mlspec apply", wait=False):
         recover(roots)
-        aim(roots.project)
         if not dry:
-            local_target.start(asked["fault"], where)
-        outlook = look()
+            local_target.start(context, where)
+        outlook = look(context)
         console.diagnostics(outlook.build.warnings)
         show(console, outlook)
         _possible(outlook, where)
         if not dry:
-            _compatible(outlook, allowed=bool(asked["allow_breaking"]))
+            _compatible(outlook)
         _remark(console, outlook, asked)
         if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
             console.say("nothing was done")
@@ -114,36 +113,44 @@ def _possible(outlook: ApplyPlan, where: SpecFile) -> None:
         raise SpecError(found)
 
 
-def _compatible(outlook: ApplyPlan, *, allowed: bool) -> None:
+def _compatible(outlook: ApplyPlan) -> None:
     """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
-    from mlspec.shipping.breaking_changes import ALLOWED, broken
+    from mlspec.shipping.breaking_changes import broken
 
-    if allowed:
-        os.environ[ALLOWED] = "1"
-    elif outlook.remote.breaking:
+    if outlook.remote.breaking and not outlook.context.allow_breaking:
         raise broken(outlook.remote.breaking)
 
 
-def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
-    """The spec, and how to look at what its selection comes to."""
+Planned = tuple[SpecFile, "TargetName | None", "Callable[[StageContext], ApplyPlan]"]
+"""The spec, the target, None where the environment decides, and the plan in a context."""
+
+
+def _context(root: Path, target: TargetName | None, asked: Mapping[str, Any]) -> StageContext:
+    """The context of this run's stages: this process holds the project for them."""
+    context = stage_context(root, target)
+    allow_breaking = bool(asked["allow_breaking"]) or context.allow_breaking
+    faults = tuple(asked["fault"])
+    return replace(context, faults=faults, allow_breaking=allow_breaking, holder=os.getpid())
+
+
+def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> Planned:
+    """The plan of what the options select."""
     from mlspec.apply.apply_plan import make_apply_plan
     from mlspec.run.schedule import Selection
 
     where, selection = find_spec(spec, env), Selection(asked["until"], asked["only"], asked["force"])
-    return where, lambda: make_apply_plan(where, selection, asked["engine"] or "dvc")
+    return where, asked["target"], lambda context: make_apply_plan(where, selection, context, asked["engine"] or "dvc")
 
 
-def _saved(
-    spec: str | None, env: str | None, asked: Mapping[str, Any], file: Path
-) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
-    """The spec of a saved plan, and how to see that it still holds."""
+def _saved(spec: str | None, env: str | None, asked: Mapping[str, Any], file: Path) -> Planned:
+    """A saved plan, which must still hold."""
     from mlspec.apply import plan_file
 
     fixed = {"env": env, **{name: asked[name] for name in ("until", "only", "force", "engine")}}
     if extra := next((name for name, value in fixed.items() if value), None):
         raise UsageError(f"--{extra} is settled by the plan in {file}", help="give it to `mlspec plan --out FILE`")
-    plan, where = plan_file.again(file, spec)
-    return where, lambda: plan_file.hold(plan, where, file)
+    plan, where = plan_file.again(file, spec, asked["target"] or target_in(os.environ))
+    return where, plan.target, lambda context: plan_file.hold(plan, where, file, context)
 
 
 def _terminated(*_: Any) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK, UsageError
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 @target_option
 @click.option("--images", is_flag=True, help="Remove the repository and all its images too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes: bool) -> int:
+def command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, images: bool, yes: bool
+) -> int:
     """Remove the function and all that was made for it.
 
     Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
     halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
     """
-    from mlspec.apply.target import rehearsing
     from mlspec.aws.error_messages import DESTROY, told
     from mlspec.cli import local_target
     from mlspec.cli.deployed import shipped
@@ -38,10 +39,11 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
 
     where, console = find_spec(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
-    if rehearsing():
-        return local_target.stop(console, roots.project)
+    context = stage_context(roots.project, target)
+    if context.rehearses:
+        return local_target.stop(console, context)
     with hold(roots, "mlspec destroy", wait=False), told(DESTROY):
-        resources = removal.found(shipped(where), images=images)
+        resources = removal.found(shipped(where, context), images=images)
         going = [resource for resource in resources if not resource.left]
         _show(console, resources)
         if going and not yes and not _agreed(console):
@@ -50,7 +52,7 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
         for resource in going:
             resource.act()
             console.say(f"removed: {resource.resource}")
-        _forget(roots.project, resources)
+        _forget(context, resources)
     if as_json:
         left = [{"resource": r.resource, "why": r.left} for r in resources if r.left]
         console.document({"ok": True, "removed": [r.resource for r in going], "left": left})
@@ -74,13 +76,13 @@ def _agreed(console: Console) -> bool:
     return console.confirm("Remove them? This cannot be undone.")
 
 
-def _forget(root: Path, resources: list[ExistingResource]) -> None:
+def _forget(context: StageContext, resources: list[ExistingResource]) -> None:
     """The record of the last release no longer names what is gone."""
     from mlspec.shipping import release_file
 
-    artifacts = root / "artifacts"
+    artifacts, target = context.root / "artifacts", context.target
     gone = {resource.resource.partition(" ")[0] for resource in resources if not resource.left}
     if "ecr" in gone:
-        release_file.file(artifacts).unlink(missing_ok=True)
-    elif "lambda" in gone and release_file.read(artifacts):
-        release_file.complete(artifacts, None)
+        release_file.file(artifacts, target).unlink(missing_ok=True)
+    elif "lambda" in gone and release_file.read(artifacts, target):
+        release_file.complete(artifacts, target, None)

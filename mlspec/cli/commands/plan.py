@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, spec_options, target_option
+from mlspec.cli.options import engine_option, spec_options, stage_context, target_option
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK
 from mlspec.source.document import printable
@@ -31,15 +31,13 @@ def command(spec: str | None, env: str | None, as_json: bool, **asked: Any) -> i
     """
     from mlspec.apply.apply_plan import make_apply_plan, to_json
     from mlspec.apply.preflight import preflight_findings
-    from mlspec.apply.target import aim
     from mlspec.cli.plan_text import show
     from mlspec.run.schedule import Selection
 
     console, out = Console(as_json=as_json), asked["out"]
     where, selection = find_spec(spec, env), Selection(asked["until"], asked["only"], asked["force"])
     engine = asked["engine"] or "dvc"
-    aim(where.root)
-    outlook = make_apply_plan(where, selection, engine)
+    outlook = make_apply_plan(where, selection, stage_context(where.root, asked["target"]), engine)
     conflict = outlook.changes.conflict()
     if out is not None and conflict is None:
         from mlspec.apply.plan_file import keep

@@ -7,8 +7,9 @@ from dataclasses import asdict
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 
@@ -16,15 +17,16 @@ from mlspec.workspace.spec_file import find_spec
 @spec_options
 @target_option
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Only the newest so many.")
-def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
+def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
     """List the published versions: when, from which commit, how good, and which one answers."""
     from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
     from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
+    context = stage_context(where.root, target)
+    with seen(context):
+        asked = shipped(where, context)
         found = version_list(asked.target, asked.function)
     shown = found.releases[:last]
     if as_json:

@@ -8,8 +8,9 @@ import sys
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK, UsageError
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 
@@ -19,7 +20,15 @@ from mlspec.workspace.spec_file import find_spec
 @target_option
 @click.option("--why", default="", metavar="TEXT", help="Goes into the history.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(version: str | None, spec: str | None, env: str | None, as_json: bool, why: str, yes: bool) -> int:
+def command(
+    version: str | None,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    target: TargetName | None,
+    why: str,
+    yes: bool,
+) -> int:
     """Send all calls to VERSION, by default to the one that was live before.
 
     A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
@@ -31,8 +40,9 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
+    context = stage_context(where.root, target)
+    with seen(context):
+        asked = shipped(where, context)
         found = version_list(asked.target, asked.function)
         number = chosen(found, version)
         goal = found.find(number)

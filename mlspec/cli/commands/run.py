@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -32,16 +33,18 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
     """
     from mlspec.run.program import execute
+    from mlspec.stage_context import StageContext
     from mlspec.workspace.mutex import hold_or_serve
     from mlspec.workspace.roots import find_roots
 
     where = find_spec(spec)
     roots = find_roots(where.root)
+    context = StageContext.from_env(os.environ, where.root)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     die_with_parent()
-    execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
+    execute(stage, overrides, context, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}", context.holder))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options
+from mlspec.cli.options import spec_options, stage_context
 from mlspec.errors import EXIT_OK
 from mlspec.workspace.spec_file import find_spec
 
@@ -19,7 +19,8 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
     from mlspec.run.schedule import Selection
 
     console = Console(as_json=as_json)
-    outlook = make_apply_plan(find_spec(spec, env), Selection())
+    where = find_spec(spec, env)
+    outlook = make_apply_plan(where, Selection(), stage_context(where.root, None))
     last = outlook.journal.last()
     if as_json:
         console.document({"ok": True, **to_json(outlook), "last": last})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK, UsageError
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -26,7 +27,14 @@ _WIDTH = 100
 @click.option("--against", metavar="VERSION", help="Show only what differs from that version.")
 @spec_options
 @target_option
-def command(version: str | None, against: str | None, spec: str | None, env: str | None, as_json: bool) -> int:
+def command(
+    version: str | None,
+    against: str | None,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    target: TargetName | None,
+) -> int:
     """Show what VERSION is made of, by default the live one, and what happened to it.
 
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
@@ -38,8 +46,9 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
+    context = stage_context(where.root, target)
+    with seen(context):
+        asked = shipped(where, context)
         found = version_list(asked.target, asked.function)
         release = _chosen(found, version or (found.live.version if found.live else ""))
         other = _chosen(found, against) if against else None

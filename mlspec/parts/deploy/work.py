@@ -27,20 +27,22 @@ from mlspec.stage_result import warn
 
 def main(job: Job) -> None:
     """Read what is there, change what differs, publish, roll out; complete `artifacts/release.json`."""
-    ship(job, current(place(job).region))
+    ship(job, current(job.context, place(job).region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
-    tag, digest, archive = _code(job)
+    tag, digest, archive = _code(job, target)
     tests = _tests(job)
     with told(DEPLOY):
         asked = desired_function(target, job, digest, archive)
         if said := nameless(target, asked.project):
             warn(said)
-        _keep(asked)
+        _keep(asked, job)
         packed = None if asked.archive is None else image_push.signature(job.inputs)
-        breaking_changes.refuse(asked, alias.read(target, asked.function.name, asked.function.options.alias), packed)
+        if not job.context.allow_breaking:
+            live_alias = alias.read(target, asked.function.name, asked.function.options.alias)
+            breaking_changes.refuse(asked, live_alias, packed)
         number, live = deployment.converge(asked, tag, _say)
         before = live.version if live else None
         _note(asked, number, digest or (archive.sha256 if archive else ""), packed, job)
@@ -56,37 +58,37 @@ def ship(job: Job, target: AwsTarget) -> None:
             carry_out(deployment.above(asked), _say)
         if before is not None and before != now.version:
             deployment.keep(asked, now.version, before, say=_say, release=True)
-        release_file.complete(job.outputs, _function(asked, now, address))
+        release_file.complete(job.outputs, target.kind, _function(asked, now, address))
     _say(f"{asked.function.name}:{now.name} is version {now.version}")
 
 
-def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
+def _code(job: Job, target: AwsTarget) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        found = image_push.zipped(job.inputs, job)
+        found = image_push.zipped(job.inputs, job, target.kind)
         if found is None:
             raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
-        release_file.pushed(job.outputs, found[1], None)
+        release_file.pushed(job.outputs, target.kind, found[1], None)
         return str(found[1].get("commit") or "")[:12], "", found[0]
-    record = release_file.read(job.inputs)
+    record = release_file.read(job.inputs, target.kind)
     if record is None or not record.get("image"):
         raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
     return record["image"].get("tag", ""), record["image"]["digest"], None
 
 
-def _keep(asked: DesiredFunction) -> None:
+def _keep(asked: DesiredFunction, job: Job) -> None:
     """Of a rehearsal, the zip: nobody else there keeps it for the version that runs it."""
     if asked.target.kind == "local" and asked.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
 
-        here().keep(asked.archive.path, asked.archive.sha256)
+        here(job.context).keep(asked.archive.path, asked.archive.sha256)
 
 
 def _note(asked: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
-        record = (release_file.read(job.inputs) or {}).get("release") or {}
+        record = (release_file.read(job.inputs, asked.target.kind) or {}).get("release") or {}
         # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
         config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
         whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
@@ -99,7 +101,7 @@ def _told(asked: DesiredFunction, number: str, job: Job) -> None:
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
         events = history(asked.target, asked.function).read()
-        release_file.rolled_out(job.outputs, [event for event in events if event.version == number])
+        release_file.rolled_out(job.outputs, asked.target.kind, [event for event in events if event.version == number])
 
 
 def _tests(job: Job) -> Tests:
@@ -117,7 +119,7 @@ def _settled(asked: DesiredFunction, job: Job) -> str | None:
     from mlspec.shipping.rehearsal.rehearsed_traffic import settle
 
     example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
-    return settle(asked.target.region, asked.function.name, asked.function.options.alias, example)
+    return settle(job.context, asked.target.region, asked.function.name, asked.function.options.alias, example)
 
 
 def _function(asked: DesiredFunction, now: Alias, address: str | None) -> dict[str, str | None]:

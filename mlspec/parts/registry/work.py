@@ -19,7 +19,7 @@ from mlspec.stage_result import warn
 
 def main(job: Job) -> None:
     """Converge the repository, push what is not there yet, write `artifacts/release.json`."""
-    ship(job, current(job.need(Registry).ecr.region))
+    ship(job, current(job.context, job.need(Registry).ecr.region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
@@ -33,7 +33,7 @@ def ship(job: Job, target: AwsTarget) -> None:
             warn(said)
         carry_out(image_push.repository_steps(target, ecr, job), _say)
         image = image_push.push(target, ecr, built, job.scratch, _say)
-    release_file.pushed(job.outputs, built.release, image)
+    release_file.pushed(job.outputs, target.kind, built.release, image)
 
 
 def _say(line: str) -> None:

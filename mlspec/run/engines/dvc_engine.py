@@ -23,6 +23,7 @@ from mlspec.run.engines import effects
 from mlspec.run.engines.requirements import lacks
 from mlspec.run.engines.result import outcome_of
 from mlspec.run.outcome import Outcome
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason, forget, read
 
 LOGS = ".mlspec/logs"
@@ -53,8 +54,10 @@ class Dvc:
         coming: Mapping[str, str | None] | None = None,
         raw: Sequence[str] = (),
         observe: Mapping[str, Callable[[], Reason | None]] | None = None,
+        context: StageContext | None = None,
     ) -> None:
         self.root, self._observe = root, observe or {}
+        self._variables = {} if context is None else context.to_env()
         self.raw = tuple(raw)
         self._coming = coming
 
@@ -91,9 +94,9 @@ class Dvc:
                 watch(line)
 
         forget(self.root, stage.name)
-        shown = log.relative_to(self.root).as_posix()
+        command, shown = project_state.command(stage, force=force), log.relative_to(self.root).as_posix()
         try:
-            code = follow(project_state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
+            code = follow(command, self.root, log, own, self._variables, runs_itself=stage.effects)
         except KeyboardInterrupt:
             ended = read(self.root, stage.name)
             reason = ended.reason if ended and ended.status == "interrupted" else Reason("stopped", "it was stopped")

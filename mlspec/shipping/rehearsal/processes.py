@@ -21,8 +21,6 @@ from typing import Any, Final
 from mlspec.errors import StageError
 from mlspec.job import write_json
 
-FOLDER: Final = "MLSPEC_LOCAL"
-"""Where the rehearsal is kept: the command line hands it to the stages' processes in this environment variable."""
 _PLACE: Final = "folder"
 _PATIENCE: Final = 60.0
 

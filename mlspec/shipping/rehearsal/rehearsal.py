@@ -19,7 +19,8 @@ from mlspec.docker.client import Docker, found
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import code_of
 from mlspec.shipping.rehearsal.function_containers import FunctionContainers
-from mlspec.shipping.rehearsal.processes import FOLDER, RehearsalProcesses, python
+from mlspec.shipping.rehearsal.processes import RehearsalProcesses, python
+from mlspec.stage_context import StageContext
 
 REGISTRY: Final = "127.0.0.1:5000"
 """Where a registry is looked for before one of our own is started."""
@@ -110,9 +111,9 @@ class Rehearsal:
         return [*ended, *(["containers"] if left else [])]
 
 
-def here() -> Rehearsal:
-    """The rehearsal that this process works on."""
-    return Rehearsal(RehearsalProcesses(Path(os.environ.get(FOLDER) or Path.cwd() / ".mlspec" / "local")))
+def here(context: StageContext) -> Rehearsal:
+    """The rehearsal of the project."""
+    return Rehearsal(RehearsalProcesses(context.local_dir))
 
 
 def _answers(host: str, path: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import random
 import threading
 import time
@@ -18,6 +17,7 @@ from mlspec.shipping.rehearsal.gateway import ADMIN
 from mlspec.shipping.rehearsal.injected_faults import Faults
 from mlspec.shipping.rehearsal.rehearsal import here
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
+from mlspec.stage_context import StageContext
 
 _CALLERS: Final = 8
 _PAUSE: Final = 1.0
@@ -87,24 +87,20 @@ class Endpoint:
             caller.join()
 
 
-FAULTS: Final = "MLSPEC_FAULTS"
-"""`apply --fault` reaches the stages' processes in this environment variable, as JSON."""
-
-
 def rehearsed(
-    version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str
+    context: StageContext, version: str, rows: Sequence[Mapping[str, Any]], region: str, function: str, alias: str
 ) -> TrafficMetrics:
     """What the rollout of that version sees through, with the faults that a person asked for."""
-    endpoint = Endpoint(here().endpoint(region, function, alias))
-    endpoint.harm(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
+    endpoint = Endpoint(here(context).endpoint(region, function, alias))
+    endpoint.harm(version, Faults.parse(context.faults))
     return instruments(endpoint, rows)
 
 
-def settle(region: str, function: str, alias: str, example: Mapping[str, Any] | None) -> str:
+def settle(context: StageContext, region: str, function: str, alias: str, example: Mapping[str, Any] | None) -> str:
     """After a rollout: the alias's versions run, no others, and nothing is harmed any more. Gives the address; the
     example is kept for who wants to try it."""
-    here().home.remember("example", example)
-    endpoint = Endpoint(here().endpoint(region, function, alias))
+    here(context).home.remember("example", example)
+    endpoint = Endpoint(here(context).endpoint(region, function, alias))
     endpoint.harm("", Faults())
     endpoint.settle()
     return endpoint.address
