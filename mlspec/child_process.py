@@ -31,6 +31,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: to us alone, where a Ctrl-C reaches every process of the terminal."""
 
 
+def raise_terminated(*_: object) -> None:
+    """A handler of SIGTERM."""
+    raise Terminated
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our environment for a child: `mlspec` is found as it was installed here, and lines come as they are written."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])

@@ -6,23 +6,24 @@ import json
 import shlex
 import shutil
 
+from mlspec.apply.apply_plan import ApplyRequest
 from mlspec.cli.console import Console
 from mlspec.cli.deployed import shipping
 from mlspec.errors import EXIT_OK, UsageError
 from mlspec.stage_context import StageContext
-from mlspec.workspace.spec_file import SpecFile
 
 
-def start(context: StageContext, where: SpecFile) -> None:
+def start(request: ApplyRequest) -> None:
     """Start what does not run. Raises UsageError for faults without a rehearsal, and where nothing is deployed."""
+    context = request.context
     if not context.rehearses:
         if context.faults:
-            raise UsageError("faults are for the rehearsal alone", help="add --target local")
+            raise UsageError("--fault only works with --target local", help="add --target local")
         return
     from mlspec.shipping.rehearsal.injected_faults import Faults
     from mlspec.shipping.rehearsal.rehearsal import here
 
-    shipping(where)
+    shipping(request.where)
     Faults.parse(context.faults)
     here(context).start()
 

@@ -15,7 +15,7 @@ from mlspec.stage_context import TARGETS, StageContext, TargetName
 from mlspec.workspace.spec_file import SPEC
 
 ENGINES = ("dvc",)
-"""What `run/engines/all_engines.py` has; named here as well, so that `--help` need not import it."""
+"""The names in `run/engines/all_engines.py`, which `--help` does not import."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -23,8 +23,10 @@ def spec_options(function: F) -> F:
     """`--spec FILE --env NAME --json` for a command; they arrive as `spec`, `env`, `as_json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
-        click.option("--env", metavar="NAME", help="Lay environments.NAME over the spec."),
-        click.option("--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} here or in a folder above."),
+        click.option("--env", metavar="NAME", help="Apply the overlay environments.NAME to the spec."),
+        click.option(
+            "--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} in this directory or a parent."
+        ),
     ):
         function = option(function)
     return function
@@ -45,8 +47,19 @@ def stage_context(root: Path, target: TargetName | None) -> StageContext:
     return replace(context, target=target or context.target)
 
 
+def selection_options(function: F) -> F:
+    """`--until STAGE --only STAGE --force STAGE` for a command that runs stages, or shows why each would run."""
+    for option in (
+        click.option("--force", multiple=True, metavar="STAGE", help="Run STAGE even if it is up to date. Repeatable."),
+        click.option("--only", multiple=True, metavar="STAGE", help="Run only STAGE. Repeatable."),
+        click.option("--until", metavar="STAGE", help="Run STAGE and everything it depends on."),
+    ):
+        function = option(function)
+    return function
+
+
 def engine_option(function: F) -> F:
-    """`--engine NAME` for a command that runs stages, or tells why each would run; None where it is not given."""
-    return click.option("--engine", type=click.Choice(ENGINES), help="What carries the stages out. Default: dvc.")(
+    """`--engine NAME` for a command that runs stages, or shows why each would run; None where it is not given."""
+    return click.option("--engine", type=click.Choice(ENGINES), help="Engine that runs the stages. Default: dvc.")(
         function
     )

@@ -18,10 +18,10 @@ _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red
 class Progress:
     """Shows the steps of one Schedule."""
 
-    def __init__(self, console: Console, plan: StageSchedule, estimates: Mapping[str, float]) -> None:
+    def __init__(self, console: Console, schedule: StageSchedule, estimates: Mapping[str, float]) -> None:
         self._console = console
         self._estimates = estimates
-        self._names = [step.stage.name for step in plan.steps]
+        self._names = [step.stage.name for step in schedule.steps]
         self._width = max((len(name) for name in self._names), default=0)
         self._start = 0.0
         self._stage = ""
@@ -61,19 +61,6 @@ class Progress:
     def _place(self, name: str) -> str:
         last = str(len(self._names))
         return f"[{self._names.index(name) + 1:{len(last)}}/{last}] {name:{self._width}}"
-
-
-class Quiet:
-    """Shows nothing: for a dry run, whose plan says it all."""
-
-    def started(self, step: Step) -> None:
-        """Nothing."""
-
-    def line(self, text: str) -> None:
-        """Nothing."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
 
 
 def _cut(text: str) -> str:

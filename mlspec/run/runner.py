@@ -23,6 +23,19 @@ class Watcher(Protocol):
     def ended(self, outcome: Outcome) -> None: ...  # noqa: D102
 
 
+class Quiet:
+    """Shows nothing: for a dry run, whose plan says it all."""
+
+    def started(self, step: Step) -> None:
+        """Nothing."""
+
+    def line(self, text: str) -> None:
+        """Nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+
 def run(plan: StageSchedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
     """Carry out every step; what depends on one that failed or was skipped is skipped.
 
@@ -53,8 +66,8 @@ def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outco
     if blocked is not None:
         what = "failed" if before[blocked].status == "failed" else "was skipped"
         return Outcome(name, "skipped", Reason("blocked", f"{blocked} {what}"), before[blocked].help)
-    if (lack := engine.lacks(step.stage)) is not None:
-        return Outcome(name, "skipped", Reason("lacks", lack[0]), lack[1])
+    if step.lacks is not None:
+        return Outcome(name, "skipped", Reason("lacks", step.lacks.text), step.lacks.help)
     if not step.certain and engine.status([step.stage])[name] is None:
         unaffected = Reason("unaffected", f"{' and '.join(step.after)} changed nothing that it reads")
         return Outcome(name, "cached", unaffected)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.engine import Watch
-from mlspec.run.engines.dry_run import Display
+from mlspec.run.engines.dry_run import DryRun
 from mlspec.run.journal import Silent
 from mlspec.run.outcome import Outcome
 from mlspec.run.runner import run
-from mlspec.run.schedule import Selection, Step, schedule
+from mlspec.run.schedule import MissingRequirement, Selection, Step, schedule
 from mlspec.stage_result import Reason
 
 
@@ -34,12 +34,14 @@ class Toy:
     stops: str = ""
     left: str = "it was stopped"
     calls: list[str] = field(default_factory=list)
+    max_jobs: int = 1
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         return {stage.name: self.reasons[stage.name] for stage in stages}
 
-    def lacks(self, stage: Stage) -> tuple[str, str] | None:
-        return ("it needs docker: no client", "install docker") if stage.name in self.missing else None
+    def lacks(self, stage: Stage) -> MissingRequirement | None:
+        missing = MissingRequirement("it needs docker: no client", "install docker")
+        return missing if stage.name in self.missing else None
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         self.calls.append("prepare")
@@ -72,7 +74,7 @@ class Told(Silent):
 
 def carried_out(engine: Toy) -> tuple[dict[str, Outcome], Told]:
     told = Told()
-    steps = schedule(LINE, engine.status(LINE), Selection())
+    steps = schedule(LINE, engine.status(LINE), Selection(), engine.lacks)
     return {outcome.stage: outcome for outcome in run(steps, engine, told, told)}, told
 
 
@@ -134,6 +136,6 @@ def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
 
 def test_a_dry_run_is_another_engine() -> None:
     engine, told = Toy(), Told()
-    outcomes = run(schedule(LINE, engine.status(LINE), Selection()), Display(engine), told, told)
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), DryRun(engine), told, told)
     assert engine.calls == []
     assert {o.status for o in outcomes} == {"skipped"}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, stage_context, target_option
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.errors import EXIT_OK
 from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.spec_file import find_spec
 
@@ -46,7 +46,7 @@ def command(
         resources = removal.found(shipped(where, context), images=images)
         going = [resource for resource in resources if not resource.left]
         _show(console, resources)
-        if going and not yes and not _agreed(console):
+        if going and not yes and not confirmed(console, "Remove them? This cannot be undone.", in_ci=False):
             console.say("nothing was done")
             return EXIT_OK
         for resource in going:
@@ -68,12 +68,6 @@ def _show(console: Console, resources: list[ExistingResource]) -> None:
             console.out(f"  {console.paint('-', 'red', stream='out')} {resource.resource}{detail}")
     if all(resource.left for resource in resources):
         console.out("Nothing to remove.")
-
-
-def _agreed(console: Console) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
-    return console.confirm("Remove them? This cannot be undone.")
 
 
 def _forget(context: StageContext, resources: list[ExistingResource]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import click
 
+from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, stage_context, target_option
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.errors import EXIT_OK
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
@@ -49,7 +47,7 @@ def command(
         since = f", published {moment(goal.published)}" if goal else ""
         assert found.live is not None, "a version was chosen, so there is an alias"
         console.out(f"{asked.function.name}:{found.live.name}  {found.live.version} -> {number}{since}")
-        if not yes and not _agreed(console):
+        if not yes and not confirmed(console, "Continue?"):
             console.say("nothing was done")
             return EXIT_OK
         take_back(asked.target, asked.function, found, number, why)
@@ -57,11 +55,3 @@ def command(
         console.document({"ok": True, "function": asked.function.name, "version": number, "before": found.live.version})
     console.say(f"version {number} has all calls")
     return EXIT_OK
-
-
-def _agreed(console: Console) -> bool:
-    if os.environ.get("CI"):
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
-    return console.confirm("Go ahead?")
