@@ -27,13 +27,14 @@ from mlspec.workspace.writer import write
 @dataclass(frozen=True, slots=True)
 class RunHooks:
     """What the execution of a plan calls: `write_files` before the stages, `finish` after them, which gives the path
-    of the report."""
+    of the report. At most `jobs` stages run at once."""
 
     write_files: Callable[[ApplyPlan], None]
     engine: Engine
     recorder: Recorder
     watcher: Watcher
     finish: Callable[[ApplyPlan, Sequence[Outcome]], Path | None]
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ class RunResult:
 def execute(plan: ApplyPlan, hooks: RunHooks) -> RunResult:
     """Write the files, run the stages, and finish."""
     hooks.write_files(plan)
-    outcomes = run(plan.schedule, hooks.engine, hooks.recorder, hooks.watcher)
+    outcomes = run(plan.schedule, hooks.engine, hooks.recorder, hooks.watcher, hooks.jobs)
     return RunResult(outcomes, hooks.finish(plan, outcomes))
 
 
-def apply_hooks(plan: ApplyPlan, watcher: Watcher) -> RunHooks:
+def apply_hooks(plan: ApplyPlan, watcher: Watcher, jobs: int = 1) -> RunHooks:
     """The hooks of `mlspec apply`."""
-    return RunHooks(write_files, _engine(plan), Journal(plan.roots.project), watcher, finish)
+    return RunHooks(write_files, _engine(plan), Journal(plan.roots.project), watcher, finish, jobs)
 
 
 def dry_run_hooks(plan: ApplyPlan) -> RunHooks:

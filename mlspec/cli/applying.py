@@ -94,22 +94,20 @@ def apply(console: Console, source: PlanSource, options: ApplyOptions) -> int:
         check_preflight(plan)
         if not options.dry_run:
             check_compatibility(plan)
-        warn_ignored_options(console, plan, options)
+        progress = Progress(console, plan.schedule, plan.estimates)
+        hooks = dry_run_hooks(plan) if options.dry_run else apply_hooks(plan, progress, options.jobs)
+        warn_ignored_options(console, plan, options, hooks.engine.max_jobs)
         if not _agreed(console, source, plan, options):
             console.say("nothing was done")
             return EXIT_OK
-        hooks = (
-            dry_run_hooks(plan)
-            if options.dry_run
-            else apply_hooks(plan, Progress(console, plan.schedule, plan.estimates))
-        )
         return close(console, plan, execute(plan, hooks))
 
 
-def warn_ignored_options(console: Console, plan: ApplyPlan, options: ApplyOptions) -> None:
+def warn_ignored_options(console: Console, plan: ApplyPlan, options: ApplyOptions, max_jobs: int) -> None:
     """Say which options have no effect on this run."""
-    if options.jobs > 1:
-        console.say(f"--jobs {options.jobs} has no effect: the engine {plan.request.engine} runs one stage at a time")
+    if options.jobs > max_jobs:
+        at_once = f"{max_jobs} stages" if max_jobs > 1 else "one stage"
+        console.say(f"--jobs {options.jobs} has no effect: the engine {plan.request.engine} runs {at_once} at a time")
     if options.faults and not any(step.stage.name == "deploy" for step in plan.schedule.due):
         console.say("--fault has no effect: no new version is deployed")
 

@@ -53,6 +53,9 @@ class Engine(Protocol):
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         """Run one stage. A failure is an Outcome, and so is a KeyboardInterrupt, which ends the stage's processes."""
 
+    def interrupt(self) -> None:
+        """End the stages that run in other threads, which gives `interrupted` Outcomes."""
+
 
 EngineFactory = Callable[[EngineProject], Engine]
 """Makes an engine for a project: the type of the entries of `ENGINES`."""

@@ -107,7 +107,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
 ) -> None:
     code, _, err = mlspec(three, "rollback", CI="")
     assert code == 2
-    assert "nobody here to ask" in err
+    assert "cannot ask for confirmation" in err
     code, out, err = mlspec(three, "rollback", "--yes", "--why", "it is slow in the shop")
     assert code == 0
     assert "3 -> 2" in out

@@ -30,6 +30,9 @@ class DryRun:
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Nothing to prepare."""
 
+    def interrupt(self) -> None:
+        """No stage runs."""
+
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:  # noqa: ARG002 - the protocol's
         """The outcome of a stage that would have run."""
         command = f"{stage.command}{' --force' if force else ''}"

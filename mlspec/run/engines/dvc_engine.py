@@ -68,10 +68,13 @@ class Dvc:
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Repair what a kill left half-written, and put raw data under DVC."""
         self._coming = {}
-        project_state.mend(self.root)
+        project_state.repair(self.root)
         if any(not stage.effects for stage in stages):
             _usable(self.root)
             keep(self._project.raw_data, self.root)
+
+    def interrupt(self) -> None:
+        """No stage runs in another thread: `max_jobs` is 1."""
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         """Run the stage; its log is `.mlspec/logs/STAGE.log`."""
@@ -97,7 +100,7 @@ class Dvc:
             effects.remember(self.root, stage)
         elif code == 0:
             if outcome.status == "ran":
-                project_state.settle(self.root, stage)
+                project_state.add_opened_files(self.root, stage)
             project_state.remember(self.root)
         return outcome
 
