@@ -1,6 +1,6 @@
-"""mlspec turns one mlproject.yaml into the native files of every tool in a machine-learning line, and runs that line.
+"""mlspec turns one mlproject.yaml into the native files of every tool in a machine-learning pipeline, and runs it.
 
-The way through the house, each step a new frozen type (docs/architecture.md has the whole of it)::
+The data flow; each step produces a new frozen type (docs/architecture.md has the details)::
 
     text -read-> Document -check-> Project -plan-> Plan -render-> files -compare-> ChangeSet -write-> disk
     Plan.stages -schedule-> engine -> Outcomes -> report

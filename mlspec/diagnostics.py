@@ -1,24 +1,47 @@
-"""A fault in a text, as a value: what, where, and the way on. Rendering to a terminal's lines is here too; no I/O."""
+"""Findings and diagnostics: what is wrong, where, and the fix; and how a diagnostic is printed. No I/O."""
 
 from __future__ import annotations
 
 import unicodedata
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+Location: TypeAlias = tuple[str | int, ...]
+"""The path of a value from the root of the spec: keys and list positions."""
+Severity: TypeAlias = Literal["error", "warning"]
 
 MAX_SHOWN = 100
-"""Columns of a source line that are shown; a longer line is cut around its caret."""
+"""Columns of a source line that are printed; a longer line is cut around its caret."""
 
 
 class Span(NamedTuple):
-    """A stretch of one line: 1-based line and columns, `end` exclusive."""
+    """A range of characters in one line: 1-based line and columns, `end` exclusive."""
 
     line: int
     column: int
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check reports. `Document.diagnostic` places it in the file.
+
+    `code` identifies the kind of finding and never changes; `mlspec explain CODE` explains it. `at` is the location of
+    the value in the spec. `help` is the command or edit that fixes it. `span` is the position of a finding without a
+    location, for example of invalid YAML.
+    """
+
+    code: str
+    at: Location
+    message: str
+    help: str = ""
+    on: Literal["key", "value"] = "value"
+    severity: Severity = "error"
+    span: Span | None = None
+
+
 class Diagnostic(NamedTuple):
-    """One fault. `code` names the fault and never changes; `help` names the remedy; `source` is the line it is on."""
+    """A Finding placed in a file: `source` is the line that `span` lies in."""
 
     code: str
     message: str
@@ -26,10 +49,10 @@ class Diagnostic(NamedTuple):
     span: Span | None = None
     help: str = ""
     source: str = ""
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def to_json(self) -> dict[str, object]:
-        """The stable JSON shape that `--json` prints."""
+        """The JSON object that `--json` prints; its keys are stable."""
         place = {"line": self.span.line, "column": self.span.column, "end": self.span.end} if self.span else None
         return {
             "code": self.code,
@@ -42,18 +65,18 @@ class Diagnostic(NamedTuple):
 
 
 def in_file_order(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Each fault once, top of the file first; faults of the file as a whole lead."""
+    """Without duplicates, by position in the file; diagnostics of the whole file come first."""
     unique = list(dict.fromkeys(diagnostics))
     return sorted(unique, key=lambda d: (d.path, d.span or Span(0, 0, 0), d.code))
 
 
 def width(text: str) -> int:
-    """Terminal columns that `text` takes: wide East Asian characters take two, combining marks none."""
+    """Terminal columns of `text`: wide East Asian characters have two, combining marks none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def render(diagnostic: Diagnostic) -> str:
-    """The fault as a person reads it: place, message, source line with a caret, help, where to read more."""
+    """The text for a terminal: position, message, source line with a caret, help, and how to read more."""
     d = diagnostic
     place = f"{d.path}:{d.span.line}:{d.span.column}" if d.span else d.path
     lines = [f"{place}: {d.severity}[{d.code}]: {d.message}"]
@@ -77,7 +100,7 @@ def render(diagnostic: Diagnostic) -> str:
 
 
 def _excerpt(source: str, span: Span) -> tuple[str, str, str]:
-    """The line to show, the part before the caret and the part the caret underlines, cut to a terminal's width."""
+    """The source line, the text before the caret and the text to underline, cut to a terminal's width."""
     line = "".join(c if c.isprintable() else " " for c in source)
     start, end = span.column - 1, min(span.end - 1, len(line))
     if len(line) <= MAX_SHOWN:

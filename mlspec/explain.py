@@ -1,4 +1,4 @@
-"""The explanation of every diagnostic code: one Markdown file each, in `mlspec/explain/` or in a part's own folder."""
+"""Explanations of the diagnostic codes: one Markdown file each, in `mlspec/explanations/` or in a part's own folder."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.shipping.fixtures"]
+pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -17,7 +17,7 @@ from tests.data_mutations import Sample, sample
 from tests.data_oracle import UnreadableError, differences
 from tests.parts.data.project import job
 
-ABOUT_ALL_ROWS = ("the split leaves no rows", "train has ", "the labels ")
+ABOUT_ALL_ROWS = ("the split has no rows", "train has ", "the labels ")
 """What is said of the table as a whole."""
 
 

@@ -92,8 +92,8 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
-    "mlspec.parts.data.download._remember": "a note that is worth nothing unless whole, and is checked",
-    "mlspec.parts.data.fetch._whole": "a partial download",
+    "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
+    "mlspec.parts.data.fetch._download": "a partial download",
     "mlspec.parts.data.row_origins.write": "into a folder that is swapped in whole",
     "mlspec.parts.data.s3._put": "into a folder that is renamed once it is complete",
     "mlspec.parts.data.work._write": "into a folder that is swapped in whole",

@@ -8,10 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding, SpecModel
+from mlspec.spec.spec_model import SpecModel
 
 
 class Stopping(SpecModel):

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlspec.diagnostics import Diagnostic
+from mlspec.diagnostics import Diagnostic, Finding
 from mlspec.errors import SpecError
 
 if TYPE_CHECKING:
     from mlspec.apply.apply_plan import ApplyPlan
-    from mlspec.source.document import Location, Node
+    from mlspec.diagnostics import Location
+    from mlspec.source.document import Node
 
 _MOST = 500
 """Most files of a folder that are compared with a missing name."""
@@ -56,11 +57,11 @@ def _missing(plan: ApplyPlan, severity: Literal["error", "warning"]) -> Iterator
     for name, source in data.sources.items() if data else ():
         if source in project.surroundings.absent:
             own = ("environments", project.environment or "", *source_at(name))
-            span = document.span(own if _stands(document.root, own) else source_at(name))
-            near = suggest(source, _beside(source, where.root), "the folder has")
-            help = near or "create it; the path is relative to the spec's folder"
-            message = f"data file not found: {source}"
-            yield document.diagnostic("missing-file", message, span, help, severity)
+            at = own if _stands(document.root, own) else source_at(name)
+            near = suggest(source, _beside(source, where.root))
+            help = near or f"add the file, or correct the path; it is relative to {where.root}"
+            message = f"file not found: {source}"
+            yield document.diagnostic(Finding("missing-file", at, message, help, severity=severity))
 
 
 def _beside(path: str, root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""All parts, in the order of the line. To add one: its folder, and one line here."""
+"""All parts, in the order of the pipeline. To add one: its folder, and one entry here."""
 
 from __future__ import annotations
 

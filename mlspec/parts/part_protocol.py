@@ -14,14 +14,14 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 
 class Part(Protocol):
-    """One part of the line. A module satisfies this; a test may register a plain object."""
+    """One part of the pipeline. A module satisfies this; a test may register a plain object."""
 
     @property
     def NAME(self) -> str:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlspec.diagnostics import Diagnostic, Span
+from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, UsageError
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, known
 from mlspec.spec.names import suggest
-from mlspec.spec.spec_model import Finding, dotted
+from mlspec.spec.spec_model import dotted
 
 COMMAND_LINE = "command line"
 _KEY = re.compile(r"[+~]*([^=@]+)")

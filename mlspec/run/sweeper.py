@@ -64,7 +64,7 @@ def _goal(settings: dict[str, Any]) -> str | None:
         return None
     monitor = of_sweep(str(settings["metric"]), settings.get("goal"))
     if monitor.mode is None:
-        message, help = monitor.asked
+        message, help = monitor.no_direction
         raise StageError(message, help=help)
     return GOALS[monitor.mode]
 

@@ -1,4 +1,4 @@
-"""The sections of `mlproject.yaml`, one module each: what users may write, with types, limits and descriptions.
+"""The sections of `mlproject.yaml`, one module each: the keys, with their types, limits and descriptions.
 
-The modules import `mlspec.spec` and each other only. What a section does is in the part that owns it.
+The modules import `mlspec.spec` and each other only. The part that owns a section decides what it does.
 """

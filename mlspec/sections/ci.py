@@ -15,34 +15,36 @@ class Github(SpecModel):
     """Settings of the GitHub Actions workflows."""
 
     python: str = Field("3.11", pattern=r"^3\.[0-9]{1,2}$", description="Python version of the jobs")
-    branches: list[Branch] = Field(["main"], min_length=1, description="Branches whose pushes are tested")
-    runner: str = Field("ubuntu-24.04", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Label of the runner")
-    train_on: list[Literal["pull_request", "push", "dispatch"]] = Field(
-        ["dispatch"], description="What starts a training, beside the schedule"
+    branches: list[Branch] = Field(["main"], min_length=1, description="Branches whose pushes run the tests")
+    runner: str = Field(
+        "ubuntu-24.04", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Runner label (`runs-on`)"
     )
-    schedule: Cron | None = Field(None, description="When to train anew, in UTC")
-    timeout: int = Field(120, ge=5, le=360, description="Minutes that a training may take; GitHub's own limit is 360")
+    train_on: list[Literal["pull_request", "push", "dispatch"]] = Field(
+        ["dispatch"], description="Events that start a training run, in addition to `schedule`"
+    )
+    schedule: Cron | None = Field(None, description="When to retrain, as a cron expression in UTC")
+    timeout: int = Field(120, ge=5, le=360, description="Timeout of a training job in minutes; GitHub's limit is 360")
     environment: str = Field(
         "production",
         pattern=r"^[A-Za-z0-9_-]{1,100}$",
-        description="GitHub environment that releases run in; its rules say who may",
+        description="GitHub environment of the release job; its protection rules decide who may release",
     )
     env: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        description="Environment of this spec that releases are made with, as `--env` takes it",
+        description="Environment of this spec to release, as in `--env NAME`",
         examples=["prod"],
     )
     repository: str = Field(
         "",
         pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$",
-        description="OWNER/NAME on GitHub: only its workflows may take the releasing role",
+        description="OWNER/NAME on GitHub: only workflows of this repository may assume the release role",
         examples=["octo-org/cola"],
     )
     mlspec: str | None = Field(
         None,
         pattern=r"^(?:git\+)?https://[A-Za-z0-9._~:/?#@%&=+-]+$",
-        description="What pip installs mlspec from; the release that wrote the workflow, from the index, when left out",
+        description="URL that pip installs mlspec from; default: the generating version, from the package index",
         examples=["git+https://github.com/octo-org/mlspec@v0.1.0"],
     )
     role_variable: Identifier = Field(
@@ -54,7 +56,7 @@ class Github(SpecModel):
 
 
 def package_of(github: Github, release: str, *extras: str) -> str:
-    """What pip is asked for (https://packaging.python.org/en/latest/specifications/dependency-specifiers/)."""
+    """The requirement that pip installs (https://packaging.python.org/en/latest/specifications/dependency-specifiers/)."""
     name = f"mlspec[{','.join(extras)}]"
     return f"{name} @ {github.mlspec}" if github.mlspec else f"{name}=={release}"
 

@@ -1,4 +1,4 @@
-"""Names of labels and columns: how long they may be, and that they are one line."""
+"""Names of labels and columns: their length limit, and that they are one line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 LONGEST: Final = 200
-"""Characters of a name: it stands in tables of the terminal and the report, in metrics' labels and in responses."""
+"""Characters of a name: it appears in tables, reports, metric names and responses."""
 LONGEST_VALUE: Final = 1000
-"""Characters of a category, and of a value that the spec gives a label: they stand in the schema and the profile."""
-RENAME: Final = "give the column a short name on one line, here and in the data"
+"""Characters of a category or of a value in `target.values`: they appear in the schema and the profile."""
+RENAME: Final = "rename the column, here and in the data, to a short name on one line"
 _SHOWN = 40
 
 
@@ -23,11 +23,11 @@ def fault(name: str) -> str:
     if len(name) > LONGEST:
         return too_long(name, LONGEST)
     odd = next((char for char in name if unicodedata.category(char) in ("Cc", "Zl", "Zp")), None)
-    return f"has the character {odd!a}; a name is one line of text" if odd else ""
+    return f"contains the character {odd!a}; a name is one line of text" if odd else ""
 
 
 def too_long(text: str, most: int) -> str:
-    """What a message says of a text of more than `most` characters."""
+    """The part of a message about a text of more than `most` characters."""
     return f"has {len(text):,} characters, the limit is {most:,} (it begins with `{_start(text)}`)"
 
 
@@ -37,7 +37,7 @@ def _start(name: str) -> str:
 
 def _checked(name: str) -> str:
     if wrong := fault(name):
-        raise PydanticCustomError("bad-format", "the name of a column {wrong}", {"wrong": wrong, "help": RENAME})
+        raise PydanticCustomError("bad-format", "a column name {wrong}", {"wrong": wrong, "help": RENAME})
     return name
 
 

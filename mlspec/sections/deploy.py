@@ -8,110 +8,118 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.sections.registry import REGION
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Bound, Duration, SecretRef, shown
+from mlspec.spec.types import Bound, Duration, SecretRef, schema_pattern
 
 Retention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
                     3653]  # fmt: skip
-"""Days that CloudWatch Logs can keep a log group for (PutRetentionPolicy)."""
+"""Days of retention that CloudWatch Logs supports (PutRetentionPolicy)."""
 
 
 _ORIGIN = r"\*|https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?"
-"""A web origin, as browsers send it: no path, no slash at its end (https://fetch.spec.whatwg.org/#origin-header)."""
+"""A web origin as browsers send it, without path and trailing slash (https://fetch.spec.whatwg.org/#origin-header)."""
 
 
 def _origin(text: str) -> str:
     if re.fullmatch(_ORIGIN, text):
         return text
-    message = "a web origin looks like `https://example.org`, with no path; `*` is any"
-    raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
+    message = "a web origin has a scheme and a host, but no path; `*` allows any"
+    raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": "for example `https://example.org`"})
 
 
 class FunctionUrl(SpecModel):
-    """An HTTPS address of the function's own."""
+    """A public HTTPS endpoint of the function."""
 
     type: Literal["function-url", "http-api"] = Field(
-        "function-url", description="Lambda's own address, or an HTTP API of Amazon API Gateway"
+        "function-url", description="Lambda function URL, or an HTTP API of Amazon API Gateway"
     )
-    auth: Literal["iam", "none"] = Field("iam", description="Who may call it: signed AWS requests, or anybody at all")
-    cors_origins: list[Annotated[str, AfterValidator(_origin), shown(_ORIGIN), Field(max_length=253)]] = Field(
+    auth: Literal["iam", "none"] = Field("iam", description="Authorization: IAM-signed requests only, or none (public)")
+    cors_origins: list[Annotated[str, AfterValidator(_origin), schema_pattern(_ORIGIN), Field(max_length=253)]] = Field(
         [],
-        description="Web origins that may call it from a browser",
+        description="Web origins that may call it from a browser (CORS)",
         max_length=100,
         examples=[["https://example.org"]],
     )
 
 
 class Concurrency(SpecModel):
-    """How many copies of the function may run."""
+    """Concurrency of the function: how many instances run at the same time."""
 
-    reserved: int | None = Field(None, ge=0, description="At most so many, kept for this function alone")
-    provisioned: int | None = Field(None, ge=1, description="So many are always warm; they cost money day and night")
+    reserved: int | None = Field(
+        None, ge=0, description="Reserved concurrency: the most instances, reserved for this function"
+    )
+    provisioned: int | None = Field(
+        None, ge=1, description="Provisioned concurrency: instances kept initialised; billed even without requests"
+    )
 
 
 class Vpc(SpecModel):
-    """A private network that the function joins."""
+    """A VPC that the function is attached to."""
 
     subnets: list[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")]] = Field(
-        description="Ids of the subnets", min_length=1, max_length=16
+        description="Subnet IDs", min_length=1, max_length=16
     )
     security_groups: list[Annotated[str, Field(pattern=r"^sg-[0-9a-zA-Z]+$")]] = Field(
-        description="Ids of the security groups", min_length=1, max_length=5
+        description="Security group IDs", min_length=1, max_length=5
     )
 
 
 class Lambda(SpecModel):
-    """The AWS Lambda function that answers with the model. Limits are Lambda's own."""
+    """The AWS Lambda function that serves the model. The limits are those of AWS Lambda."""
 
-    name: str = Field(
-        "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Name of the function; the project's name when left out"
-    )
+    name: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Function name; default: the project's name")
     region: str | None = Field(
-        None, pattern=REGION, description="AWS region; that of registry.ecr when left out", examples=["eu-west-1"]
+        None, pattern=REGION, description="AWS region; default: the region of `registry.ecr`", examples=["eu-west-1"]
     )
-    memory: int = Field(1024, ge=128, le=10240, description="Memory in MB; the share of CPU grows with it (1769 = one)")
-    timeout: int = Field(30, ge=1, le=900, description="Seconds that one answer may take")
-    ephemeral_storage: int = Field(512, ge=512, le=10240, description="Size of /tmp in MB, the only place to write")
+    memory: int = Field(
+        1024, ge=128, le=10240, description="Memory in MB; CPU is proportional to it (1769 MB: one vCPU)"
+    )
+    timeout: int = Field(30, ge=1, le=900, description="Timeout of a request in seconds")
+    ephemeral_storage: int = Field(512, ge=512, le=10240, description="Size of /tmp in MB, the only writable folder")
     architecture: Literal["x86_64", "arm64"] | None = Field(
-        None, description="Processor; that of package.docker.platform when left out"
+        None, description="Instruction set; default: that of `package.docker.platform`"
     )
     url: bool | FunctionUrl = Field(
-        False, description="Give the function an HTTPS address, callable with IAM signatures"
+        False, description="Create an HTTPS endpoint; `true` accepts IAM-signed requests only"
     )
-    concurrency: Concurrency | None = Field(None, description="How many copies may run")
+    concurrency: Concurrency | None = Field(None, description="Reserved and provisioned concurrency")
     environment: dict[str, str | SecretRef] = Field({}, description="Environment variables of the function")
-    log_retention: Retention = Field(30, description="Days that its logs are kept")
+    log_retention: Retention = Field(30, description="Log retention in days")
     alias: str = Field(
-        "live", pattern=r"^[a-zA-Z_-][a-zA-Z0-9_-]{0,127}$", description="Alias that callers use; a rollout moves it"
+        "live",
+        pattern=r"^[a-zA-Z_-][a-zA-Z0-9_-]{0,127}$",
+        description="Alias that clients invoke; a rollout shifts its traffic",
     )
-    vpc: Vpc | None = Field(None, description="Private network that the function joins")
+    vpc: Vpc | None = Field(None, description="VPC that the function is attached to")
     role: str | None = Field(
         None,
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z_0-9+=,.@/-]+$",
         max_length=600,
-        description="ARN of an existing role; when left out, the role of lambda/role-trust.json and role-policy.json",
+        description="ARN of an existing role; default: created from lambda/role-trust.json and role-policy.json",
     )
     permissions_boundary: str | None = Field(
         None,
         pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[a-zA-Z_0-9+=,.@/-]+$",
         max_length=600,
-        description="ARN of the policy that limits the function's role; with it CI may create the role, else only "
-        "an administrator may",
+        description="ARN of the permissions boundary of the function's role. CI may create the role only with a "
+        "boundary; without one an administrator creates it",
         examples=["arn:aws:iam::123456789012:policy/ml-functions"],
     )
-    tracing: bool = Field(False, description="Trace calls with AWS X-Ray")
+    tracing: bool = Field(False, description="Trace requests with AWS X-Ray")
 
 
 class AbortIf(SpecModel):
-    """What of the new version ends the rollout and brings the old one back. Measured on the new version alone."""
+    """Conditions that roll the new version back, measured on the new version alone."""
 
-    error_rate: Bound | None = Field(None, description="Share of calls that failed", examples=["> 0.01"])
-    throttle_rate: Bound | None = Field(None, description="Share of calls that were turned away", examples=["> 0.01"])
-    p50_ms: Bound | None = Field(None, description="Median time of an answer in ms", examples=["> 100"])
-    p95_ms: Bound | None = Field(None, description="95th percentile of the time in ms", examples=["> 300"])
-    p99_ms: Bound | None = Field(None, description="99th percentile of the time in ms", examples=["> 500"])
+    error_rate: Bound | None = Field(None, description="Fraction of requests that failed", examples=["> 0.01"])
+    throttle_rate: Bound | None = Field(
+        None, description="Fraction of requests that were throttled", examples=["> 0.01"]
+    )
+    p50_ms: Bound | None = Field(None, description="Median latency in ms", examples=["> 100"])
+    p95_ms: Bound | None = Field(None, description="95th percentile of the latency in ms", examples=["> 300"])
+    p99_ms: Bound | None = Field(None, description="99th percentile of the latency in ms", examples=["> 500"])
     psi: Bound | None = Field(
         None,
-        description="Population stability index of its predicted labels against those of the live version",
+        description="Population stability index (PSI) of its predicted labels against those of the live version",
         examples=["> 0.25"],
     )
 
@@ -121,37 +129,41 @@ class AbortIf(SpecModel):
 
 
 class Rollout(SpecModel):
-    """How a new version takes over from the old one."""
+    """How traffic moves from the old version to the new one."""
 
     strategy: Literal["all-at-once", "blue-green", "canary", "linear"] = Field(
-        "all-at-once", description="At once; at once after checks without traffic; a small share first; in equal steps"
+        "all-at-once",
+        description="all-at-once: all traffic immediately; blue-green: all traffic after checks of the new version "
+        "without traffic; canary: a small percentage first; linear: equal steps",
     )
     steps: list[Annotated[float, Field(gt=0, le=100)]] = Field(
         [],
-        description="Percent of the traffic that the new version gets, step by step, up to 100",
+        description="Percentages of the traffic to the new version, rising to 100",
         max_length=20,
         examples=[[10, 50, 100]],
     )
-    interval: Duration = Field("5m", description="How long each step is watched")
-    abort_if: AbortIf | None = Field(None, description="What ends the rollout and brings the old version back")
-    min_requests: int = Field(100, ge=1, description="Calls of the new version that a step needs before it is judged")
-    patience: Duration = Field("30m", description="How long a step may take to get that many calls")
+    interval: Duration = Field("5m", description="Observation time of each step")
+    abort_if: AbortIf | None = Field(None, description="Conditions that roll the new version back")
+    min_requests: int = Field(
+        100, ge=1, description="Requests to the new version that a step needs before it is judged"
+    )
+    patience: Duration = Field("30m", description="How long a step waits for that many requests")
     too_few: Literal["return", "promote"] = Field(
         "return",
-        description="What becomes of a step with too few calls: the old version comes back, or it counts as good",
+        description="After a step with too few requests: roll back (return), or take the next step (promote)",
     )
 
     def percents(self) -> tuple[float, ...]:
-        """The steps that the strategy comes to."""
+        """The traffic percentages of the strategy."""
         usual = {"canary": (10.0, 100.0), "linear": (20.0, 40.0, 60.0, 80.0, 100.0)}
         return tuple(self.steps) or usual.get(self.strategy, (100.0,))
 
 
 class Deploy(SpecModel):
-    """Where the image runs, and how a new version takes over."""
+    """Deployment: the platform that serves the image, and the rollout of new versions."""
 
     lambda_: Lambda | None = Field(None, alias="lambda", description="An AWS Lambda function")
-    rollout: Rollout | None = Field(None, description="How a new version takes over")
+    rollout: Rollout | None = Field(None, description="How traffic moves to a new version")
     iac: Literal["terraform", "sam", "serverless", "none"] = Field(
-        "none", description="Tool whose files describe the infrastructure"
+        "none", description="Infrastructure-as-code tool to generate files for"
     )

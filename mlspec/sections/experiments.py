@@ -7,48 +7,50 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.spec.file_names import FileStem
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import shown
+from mlspec.spec.types import schema_pattern
 
 Scalar = bool | int | float | str | None
 
 
 def _without_dots(name: str) -> str:
     if "." in name:
-        help = f"`{name.replace('.', '-')}`, for example"
-        raise PydanticCustomError("bad-format", "{what}", {"what": "an experiment's name has no dots", "help": help})
+        help = f"rename it, for example to `{name.replace('.', '-')}`"
+        raise PydanticCustomError(
+            "bad-format", "{what}", {"what": "an experiment name cannot contain dots", "help": help}
+        )
     return name
 
 
-Experiment = Annotated[FileStem, AfterValidator(_without_dots), shown(r"[A-Za-z0-9][\w-]*")]
-"""Hydra reads a dot in `experiment=NAME` as part of a path."""
+Experiment = Annotated[FileStem, AfterValidator(_without_dots), schema_pattern(r"[A-Za-z0-9][\w-]*")]
+"""The name of an experiment. Hydra reads a dot in `experiment=NAME` as a path separator."""
 
 
 class Experiments(RootModel[dict[Experiment, dict[str, Any]]]):
-    """Named variants of the spec; each becomes a Hydra config `experiment=NAME`."""
+    """Named variants of the spec; each is generated as a Hydra config `experiment=NAME`."""
 
 
 class Parameter(SpecModel):
-    """The values that a sweep tries for one key: a list, or a range."""
+    """Search space of one key: a list of values, or a range."""
 
     values: list[Scalar] | None = Field(None, min_length=1, description="Values to try", examples=[[16, 32, 64]])
     min: float | None = Field(None, description="Smallest value of a range")
     max: float | None = Field(None, description="Largest value of a range")
-    log: bool = Field(False, description="Spread the range evenly over orders of magnitude")
-    whole: bool = Field(False, description="Try whole numbers only")
+    log: bool = Field(False, description="Sample the range on a logarithmic scale")
+    whole: bool = Field(False, description="Sample integers only")
 
 
 class Sweep(SpecModel):
-    """A search for better settings: `mlspec run train -m` runs it through Hydra, sweep.yaml through W&B."""
+    """A hyperparameter search: `mlspec run train -m` runs it with Hydra, sweep.yaml with W&B."""
 
-    method: Literal["grid", "random", "bayes"] = Field("random", description="How values are chosen")
-    metric: str = Field("valid/loss", description="What is optimised; a name that the model logs")
+    method: Literal["grid", "random", "bayes"] = Field("random", description="Search method")
+    metric: str = Field("valid/loss", description="Metric to optimise: a name that the model logs")
     goal: Literal["minimize", "maximize"] | None = Field(
-        None, description="Which direction is better; required where the name of the metric does not say so"
+        None, description="Direction of the metric; required if its name does not imply one"
     )
-    trials: int = Field(20, ge=1, le=10_000, description="Runs of a random or bayes sweep")
-    seed: int = Field(0, ge=0, description="Seed of the choices")
+    trials: int = Field(20, ge=1, le=10_000, description="Number of trials of a random or bayes sweep")
+    seed: int = Field(0, ge=0, description="Random seed of the search")
     parameters: dict[str, Parameter] = Field(
         min_length=1,
-        description="Keys of the spec to vary, with the values to try",
+        description="Keys of the spec to vary, each with its search space",
         examples=[{"train.learning_rate": {"min": 1e-5, "max": 1e-3, "log": True}}],
     )

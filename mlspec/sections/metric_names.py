@@ -1,4 +1,4 @@
-"""Names of the metrics, by task: the one list that training, evaluation, gates and checks share. Light."""
+"""Names of the metrics, by task: the one list for training, evaluation, gates and checks. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT: Final[dict[Task, tuple[str, ...]]] = {
     "classification": ("accuracy", "f1", "mcc"),
     "regression": ("mae", "rmse", "r2"),
 }
-"""What is computed where the spec does not say."""
+"""Metrics that are computed by default."""
 MEASURED: Final = ("average", "threshold")
 """Keys of `evaluate` that change the value of a metric: also in training, on the validation split."""
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
@@ -35,14 +35,14 @@ _MAX = frozenset({
     "bleu", "rouge", "meteor", "psnr", "ssim", "ndcg", "mrr",
 })  # fmt: skip
 _NO_QUANTITY = frozenset({"epoch", "step", "score", "mean", "avg", "average", "macro", "micro", "weighted", "total"})
-"""Last words of a name that say how something was computed, and not what."""
+"""Last words of a name that describe how a quantity is computed, not which one it is."""
 _REVERSED = frozenset({
     "neg", "negative", "negated", "minus", "inverse", "inverted", "inv", "not", "non", "no", "delta", "diff",
     "difference", "change", "improvement", "gain",
 })  # fmt: skip
-"""With one of these in a name its last word proves nothing: `neg_log_loss`, `loss_improvement`."""
+"""Words that may reverse the direction of a name's last word: `neg_log_loss`, `loss_improvement`."""
 PER_CLASS: Final = ("precision", "recall", "f1")
-"""What is computed for each label of a classification, beside its support."""
+"""Metrics of each label of a classification."""
 _SHARES = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc", "average_precision", "ece")
 RANGES: Final[dict[str, tuple[float, float]]] = {
     **dict.fromkeys(_SHARES, (0.0, 1.0)),
@@ -50,18 +50,18 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     **dict.fromkeys(("log_loss", "mae", "mse", "rmse", "mape"), (0.0, inf)),
     "r2": (-inf, 1.0),
 }
-"""Least and greatest value of each metric, and of the calibration error."""
+"""Smallest and largest value of each metric, and of the calibration error."""
 
 
 def logged(task: Task, metrics: tuple[str, ...] | list[str] | None = None) -> frozenset[str]:
-    """What mlspec's own models log in training, by the names that monitors use."""
+    """The names that mlspec's own models log in training."""
     names = dict.fromkeys((*DEFAULT[task], *(metrics or ())))
     return frozenset({"train/loss", "valid/loss", *(f"valid/{name}" for name in names if name in NAMES[task])})
 
 
 def direction(monitor: str) -> Literal["min", "max"] | None:
-    """Which way a monitored value is better; None where its name does not say so for certain."""
-    # Lightning appends these to what a module logs.
+    """Whether a smaller or a larger value is better; None where the name does not imply it."""
+    # Lightning appends this suffix to what a module logs.
     plain = re.sub(r"/dataloader_idx_\d+$", "", monitor.strip())
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", plain)
     words = re.findall(r"[a-z]+\d*", plain.lower())
@@ -73,11 +73,11 @@ def direction(monitor: str) -> Literal["min", "max"] | None:
 
 
 def better(monitor: str, mode: Literal["min", "max"] | None) -> str:
-    """The decision in words: `largest valid/accuracy`."""
+    """The criterion in words: `largest valid/accuracy`."""
     return f"{'smallest' if (mode or direction(monitor)) == 'min' else 'largest'} {monitor}"
 
 
-def asked(monitor: str, key: str, modes: tuple[str, str] = ("min", "max")) -> tuple[str, str]:
-    """Message and help where nobody says which way `monitor` is better; `key` holds one of `modes`."""
-    message = f"`{monitor}` does not say whether smaller or larger is better"
+def no_direction(monitor: str, key: str, modes: tuple[str, str] = ("min", "max")) -> tuple[str, str]:
+    """Message and help for a `monitor` whose name implies no direction; `key` takes one of `modes`."""
+    message = f"the name `{monitor}` does not imply whether smaller or larger is better"
     return message, f"set {key}: {modes[0]} if smaller is better, {modes[1]} if larger is"

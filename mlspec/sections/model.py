@@ -15,7 +15,7 @@ def _pretrained(text: str) -> str:
     if outside or not text.strip() or not text.isprintable() or "\\" in text:
         raise PydanticCustomError(
             "bad-format",
-            "a pretrained model is a hub id (`owner/name`) or a folder in the project",
+            "a pretrained model is a Hugging Face Hub ID (`owner/name`) or a folder in the project",
             {"help": "for example `google/bert_uncased_L-2_H-128_A-2`, or `models/minilm`"},
         )
     return usable(text)
@@ -25,61 +25,64 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelSpec(SpecModel):
-    """What every kind of model has."""
+    """Keys of every model type."""
 
-    type: str = Field(description="Kind of model")
+    type: str = Field(description="Model type")
 
 
 class TextClassifier(ModelSpec):
-    """A transformer over text, or over a pair of texts."""
+    """A transformer for a text or a pair of texts."""
 
-    type: Literal["text-classifier"] = Field(description="Kind of model")
+    type: Literal["text-classifier"] = Field(description="Model type")
     pretrained: Annotated[str, AfterValidator(_pretrained)] | None = Field(
         None,
-        description="Hub id or folder of a pretrained encoder; leave out to train a small one from scratch",
+        description="Hugging Face Hub ID or folder of a pretrained encoder; default: train a small one from scratch",
         examples=["google/bert_uncased_L-2_H-128_A-2"],
     )
-    max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens; longer ones are cut")
-    dropout: Share = Field(0.1, description="Share of units dropped in training")
-    freeze: bool = Field(False, description="Train only the head of a pretrained model")
-    layers: int = Field(2, ge=1, le=48, description="Layers of a model from scratch")
-    hidden: int = Field(128, ge=8, le=4096, description="Width of a model from scratch")
-    heads: int = Field(4, ge=1, le=64, description="Attention heads of a model from scratch")
-    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary of a model from scratch")
-    lowercase: bool = Field(False, description="Whether a model from scratch reads capitals as small letters")
+    max_length: int = Field(128, ge=4, le=8192, description="Maximum length in tokens; longer texts are truncated")
+    dropout: Share = Field(0.1, description="Dropout rate")
+    freeze: bool = Field(False, description="Freeze the pretrained encoder and train only the head")
+    layers: int = Field(2, ge=1, le=48, description="Number of layers of a model trained from scratch")
+    hidden: int = Field(128, ge=8, le=4096, description="Hidden size of a model trained from scratch")
+    heads: int = Field(4, ge=1, le=64, description="Attention heads of a model trained from scratch")
+    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary size of a model trained from scratch")
+    lowercase: bool = Field(False, description="Convert texts to lowercase, for a model trained from scratch")
 
 
 class ImageClassifier(ModelSpec):
     """A small convolutional network."""
 
-    type: Literal["image-classifier"] = Field(description="Kind of model")
+    type: Literal["image-classifier"] = Field(description="Model type")
     channels: list[Annotated[int, Field(ge=1, le=2048)]] = Field(
-        [32, 64], min_length=1, max_length=6, description="Width of each convolution; each halves the picture"
+        [32, 64],
+        min_length=1,
+        max_length=6,
+        description="Output channels of each convolution; each halves the image size",
     )
-    hidden: int = Field(128, ge=1, le=8192, description="Width of the layer before the classes")
-    dropout: Share = Field(0.1, description="Share of units dropped in training")
+    hidden: int = Field(128, ge=1, le=8192, description="Size of the last hidden layer")
+    dropout: Share = Field(0.1, description="Dropout rate")
 
 
 class Tabular(ModelSpec):
-    """A network over numbers and categories, for classes or for a number."""
+    """A feed-forward network for numbers and categories; predicts classes or a number."""
 
-    type: Literal["tabular"] = Field(description="Kind of model")
+    type: Literal["tabular"] = Field(description="Model type")
     hidden: list[Annotated[int, Field(ge=1, le=8192)]] = Field(
-        [64, 32], min_length=1, max_length=8, description="Width of each layer"
+        [64, 32], min_length=1, max_length=8, description="Size of each hidden layer"
     )
-    embedding: int = Field(8, ge=1, le=512, description="Width of a category's embedding")
-    dropout: Share = Field(0.1, description="Share of units dropped in training")
+    embedding: int = Field(8, ge=1, le=512, description="Embedding size of a category")
+    dropout: Share = Field(0.1, description="Dropout rate")
 
 
 class Preprocessing(SpecModel):
-    """A class of the project's own that prepares rows, the same in training, evaluation, export and serving."""
+    """A class of the project that prepares rows, the same in training, evaluation, export and serving."""
 
     class_: ImportPath = Field(
         alias="class",
         description="A class whose `__call__(rows)` returns `dict[str, np.ndarray]`, the inputs of `forward` by name, "
         "batch first. Rows are dicts of the inputs: numbers are floats (missing: NaN), texts are str (missing: empty), "
         "categories are str or None, images are uint8 arrays [channels, height, width]. Optional: `fit(rows)`, called "
-        "once with the training rows, with `state()`, which returns what it computed as a dict of JSON, and "
+        "once with the training rows, `state()`, which returns its result as a JSON-serialisable dict, and "
         "`restore(state)`. Floats reach `forward` as float32, integers as int64",
         examples=["src.prep:Prep"],
     )
@@ -87,33 +90,38 @@ class Preprocessing(SpecModel):
 
 
 class Custom(ModelSpec):
-    """Any LightningModule of the project's own; its `forward(**inputs)` gives logits."""
+    """A LightningModule of the project; its `forward(**inputs)` returns logits."""
 
-    type: Literal["custom"] = Field("custom", description="Kind of model")
-    class_: ImportPath = Field(alias="class", description="The LightningModule", examples=["src.model:CustomModel"])
+    type: Literal["custom"] = Field("custom", description="Model type")
+    class_: ImportPath = Field(
+        alias="class", description="Import path of the LightningModule", examples=["src.model:CustomModel"]
+    )
     args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"hidden": 64}])
-    datamodule: ImportPath | None = Field(None, description="A LightningDataModule to train on, instead of mlspec's")
+    datamodule: ImportPath | None = Field(
+        None, description="Import path of a LightningDataModule for training; default: mlspec's"
+    )
     datamodule_args: dict[str, Any] = Field(
-        {}, description="Arguments of its `__init__`, which also gets `preprocess`, mlspec's, where it takes it"
+        {},
+        description="Arguments of the data module's `__init__`; `preprocess` is passed too if it is a parameter",
     )
     preprocess: Literal["mlspec", "none"] | Preprocessing | None = Field(
         None,
-        description="What `forward` gets in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "
-        "or as they stand in the data (`none`, pixels 0..255, a missing number NaN), with texts as token ids and "
-        "categories as indices in both; or what a class of the project returns (`class`, `args`). "
-        "Required beside `datamodule`; otherwise `mlspec`",
+        description="Inputs of `forward` in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "
+        "or raw (`none`: pixels 0..255, a missing number is NaN), with texts as token IDs and categories as indices "
+        "in both cases; or what a class of the project returns (`class`, `args`). "
+        "Required with `datamodule`; default without it: `mlspec`",
     )
     compare_inputs: bool = Field(
         True,
-        description="Whether training stops where `forward` gets other inputs than evaluation will give it, or rows "
-        "of the test split; `false` only warns: the difference is intended",
+        description="Fail training if the inputs of `forward` differ from those of evaluation, or contain rows of the "
+        "test split; `false` only warns, for differences that are intended",
     )
-    max_length: int = Field(128, ge=4, le=8192, description="Longest text in tokens, where an input is text")
-    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary, where an input is text")
+    max_length: int = Field(128, ge=4, le=8192, description="Maximum length of text inputs in tokens")
+    vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary size for text inputs")
 
     @property
     def prepares(self) -> str | None:
-        """The import path of the project's own preprocessing."""
+        """The import path of the project's preprocessing class."""
         return self.preprocess.class_ if isinstance(self.preprocess, Preprocessing) else None
 
     @property
@@ -139,4 +147,4 @@ class AnyModel(
         ]
     ]
 ):
-    """The model: one of mlspec's own, or a LightningModule of the project's."""
+    """The model: one of mlspec's model types, or a LightningModule of the project."""

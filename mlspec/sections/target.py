@@ -1,4 +1,4 @@
-"""Options of `data.target`: what the model predicts, and how labels stand in the data."""
+"""Options of `data.target`: what the model predicts, and how labels are written in the data."""
 
 from typing import Annotated, Literal
 
@@ -9,16 +9,16 @@ from mlspec.sections.column_names import Name, fault
 from mlspec.spec.spec_model import SpecModel
 
 Label = str | bool | int | float
-"""A label as people write it: `yes`, `true`, `1`, `0.5`."""
+"""A label as YAML reads it: `yes`, `true`, `1`, `0.5`."""
 
 
-def _listed(label: Label) -> Label:
+def _valid_label(label: Label) -> Label:
     help = "map the value of the column to a short name: `data: {target: {values: {VALUE: NAME}}}`"
-    return _checked(label, help if label_name(label) else "remove it: rows without a value have no label")
+    return _checked(label, help if label_name(label) else "remove it: a row without a value has no label")
 
 
-def _meant(label: Label) -> Label:
-    return _checked(label, "choose a short name on one line, such as `long_text`")
+def _valid_meaning(label: Label) -> Label:
+    return _checked(label, "use a short name on one line, for example `long_text`")
 
 
 def _checked(label: Label, help: str) -> Label:
@@ -34,7 +34,7 @@ def label_name(label: Label) -> str:
 
 def _level(number: int) -> int:
     if number == 0:
-        help = "1 is the first folder below the source, -1 the one that holds the file"
+        help = "use 1 for the first folder below the source, -1 for the folder of the file"
         raise PydanticCustomError("bad-format", "folders are counted from 1", {"help": help})
     return number
 
@@ -42,20 +42,22 @@ def _level(number: int) -> int:
 class Target(SpecModel):
     """What the model predicts."""
 
-    column: Name = Field("label", description="Column that holds it; for image folders the folder's name")
+    column: Name = Field(
+        "label", description="Column to predict; for image folders the column name for the folder's name"
+    )
     type: Literal["class", "number"] = Field("class", description="`class` to classify, `number` for regression")
-    labels: list[Annotated[Label, AfterValidator(_listed)]] = Field(
+    labels: list[Annotated[Label, AfterValidator(_valid_label)]] = Field(
         [],
-        description="The classes, in order, as they stand in the column; left out, all values of the column, sorted",
+        description="Classes in order, as written in the column; default: all values of the column, sorted",
         examples=[["unacceptable", "acceptable"], [0, 1], [True, False]],
     )
     labels_are: Literal["values", "positions"] = Field(
         "values",
-        description="What the column holds: the labels themselves, or their positions in `labels`, counted from 0",
+        description="Whether the column contains the labels themselves or their positions in `labels`, counted from 0",
     )
-    values: dict[str, Annotated[Label, AfterValidator(_meant)]] = Field(
+    values: dict[str, Annotated[Label, AfterValidator(_valid_meaning)]] = Field(
         {},
-        description="Values of the column and the label that each stands for, where the column does not hold labels",
+        description="Values of the column mapped to labels, if the column does not contain the labels themselves",
         examples=[{"-1": "negative", "1": "positive"}],
     )
 
@@ -63,16 +65,16 @@ class Target(SpecModel):
         None,
         ge=-16,
         le=16,
-        description="Image folders: which folder below the source names the class: 1 the first, 2 the one in it, "
-        "-1 the one that holds the file; needed where more than one could",
+        description="Image folders: depth of the folder that names the class: 1 is the first below the source, 2 the "
+        "next, -1 the folder of the file; required if more than one is possible",
     )
 
     @property
     def names(self) -> list[str]:
-        """The names of the classes, in order; none where the data has to say them."""
+        """The names of the classes, in order; empty if they are read from the data."""
         return [label_name(label) for label in self.labels]
 
     @property
     def meanings(self) -> dict[str, str]:
-        """Values of the column to the name of the label that each stands for."""
+        """Values of the column mapped to label names."""
         return {value: label_name(label) for value, label in self.values.items()}

@@ -22,45 +22,52 @@ FITS: dict[Perturbation, tuple[InputType, ...]] = {
     "shift": ("image",),
     "missing": ("category", "number"),
 }
-"""The inputs that each perturbation disturbs."""
+"""The input types that each perturbation applies to."""
 
 
 def fitting(kinds: Collection[InputType]) -> list[Perturbation]:
-    """The perturbations of inputs of these kinds, but for `missing`: it takes away what the answer may hang on."""
-    return [name for name, wanted in FITS.items() if set(kinds) & set(wanted) and name != "missing"]
+    """The perturbations for inputs of these types, without `missing`: it removes what a prediction may depend on."""
+    return [name for name, types in FITS.items() if set(kinds) & set(types) and name != "missing"]
 
 
 class Robustness(SpecModel):
-    """Small disturbances of the test rows, and how many answers must stay."""
+    """Robustness test: small perturbations of test rows, and the fraction of predictions that must not change."""
 
     perturbations: list[Perturbation] = Field(
         [],
-        description="What to disturb; default: all that fit the inputs, but for `missing`",
+        description="Perturbations to apply; default: all that apply to the inputs, except `missing`",
         examples=[["typos", "case"]],
     )
-    min_agreement: float = Field(0.9, gt=0, le=1, description="Share of the answers that must stay, for each of them")
-    strength: float = Field(1.0, gt=0, le=10, description="How much more than a slip of the pen")
-    tolerance: float = Field(
-        0.1, gt=0, description="For a number: how far an answer may move, as a part of the spread of all answers"
+    min_agreement: float = Field(
+        0.9, gt=0, le=1, description="Fraction of predictions that must not change, for each perturbation"
     )
-    sample: int = Field(500, ge=1, description="At most this many test rows are disturbed")
-    seed: int = Field(0, ge=0, description="Seed of the sample and of the disturbances")
+    strength: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="Strength of the perturbations; 1 is a typo in 4% of the letters, or noise of 5% of the spread",
+    )
+    tolerance: float = Field(
+        0.1, gt=0, description="For a number: how far a prediction may move, relative to the spread of all predictions"
+    )
+    sample: int = Field(500, ge=1, description="Largest number of test rows to perturb")
+    seed: int = Field(0, ge=0, description="Random seed of the sample and the perturbations")
 
 
 class Pytest(SpecModel):
-    """The tests in `tests/`: those that mlspec writes, and the project's own."""
+    """The tests in `tests/`: generated ones and the project's own."""
 
     select: str = Field("", description="Marker expression of the tests to run", examples=["not slow"])
-    args: list[str] = Field([], description="More arguments for pytest", examples=[["-x"]])
+    args: list[str] = Field([], description="Additional arguments of pytest", examples=[["-x"]])
 
 
 class TestSpec(SpecModel):
     """Tests of the data, the model and the bundle."""
 
-    # pytest would collect it as a class of tests.
+    # pytest would collect it as a test class.
     __test__ = False
 
     robustness: Robustness | None = Field(
-        None, description="Small disturbances of the test rows, and how many answers must stay"
+        None, description="Small perturbations of test rows, and the fraction of predictions that must not change"
     )
     pytest: Pytest = Field(Pytest(), description="The tests in `tests/`")

@@ -11,71 +11,78 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class EarlyStopping(SpecModel):
-    """Stop when the model gets no better."""
+    """Stop training when the monitored value no longer improves."""
 
-    monitor: str = Field("valid/loss", description="What to watch; a name that the model logs")
-    patience: int = Field(3, ge=0, description="Epochs without progress before stopping")
-    min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as progress")
+    monitor: str = Field("valid/loss", description="Value to monitor: a name that the model logs")
+    patience: int = Field(3, ge=0, description="Epochs without improvement before training stops")
+    min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as an improvement")
     mode: Literal["min", "max"] | None = Field(
-        None, description="Which direction is better; required where the name does not say so"
+        None, description="Direction of the monitored value; required if its name does not imply one"
     )
 
 
 class Checkpoint(SpecModel):
-    """Which epoch is kept, and how often a run that may be killed is saved."""
+    """Which epoch is kept as the best, and how often the state is saved to resume from."""
 
-    monitor: str = Field("valid/loss", description="What decides the best epoch; a name that the model logs")
+    monitor: str = Field("valid/loss", description="Value that decides the best epoch: a name that the model logs")
     mode: Literal["min", "max"] | None = Field(
-        None, description="Which direction is better; required where the name does not say so"
+        None, description="Direction of the monitored value; required if its name does not imply one"
     )
     every: Duration = Field("30s", description="How often the state is saved to resume from")
-    every_steps: int | None = Field(None, ge=1, description="Save after so many steps instead")
+    every_steps: int | None = Field(None, ge=1, description="Save every N steps instead")
 
 
 class Optimizer(SpecModel):
     """The optimizer."""
 
-    type: Literal["adamw", "sgd"] = Field("adamw", description="Which optimizer")
-    weight_decay: float = Field(0.01, ge=0, description="Decay of the weights, not of biases and norms")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of sgd")
-    beta1: float = Field(0.9, ge=0, lt=1, description="First moment of adamw")
-    beta2: float = Field(0.999, ge=0, lt=1, description="Second moment of adamw")
+    type: Literal["adamw", "sgd"] = Field("adamw", description="Optimizer")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay; not applied to biases and normalisation layers")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum (sgd)")
+    beta1: float = Field(0.9, ge=0, lt=1, description="Decay rate of the first moment (adamw)")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Decay rate of the second moment (adamw)")
 
 
 class Schedule(SpecModel):
-    """How the learning rate changes over the run."""
+    """The learning rate schedule."""
 
     type: Literal["constant", "linear", "cosine", "one-cycle"] = Field(
-        "constant", description="Shape after the warm-up; one-cycle rises for 0.3 of the steps unless warmup says more"
+        "constant", description="Shape after the warm-up; for one-cycle the default of `warmup` is 0.3"
     )
-    warmup: Share = Field(0.0, description="Share of all steps over which the rate rises from zero")
+    warmup: Share = Field(0.0, description="Fraction of all steps in which the learning rate rises from zero")
 
 
 class TrainSpec(SpecModel):
     """Training with PyTorch Lightning."""
 
-    max_epochs: int = Field(10, ge=1, le=100_000, description="Most passes over the training data")
-    max_steps: int | None = Field(None, ge=1, description="Most steps of the optimizer, whatever max_epochs says")
-    batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, of all devices together")
-    drop_last: bool = Field(
-        False, description="Leave out a last batch that is not full; by default a last batch of one row joins another"
+    max_epochs: int = Field(10, ge=1, le=100_000, description="Maximum number of epochs")
+    max_steps: int | None = Field(
+        None, ge=1, description="Maximum number of optimizer steps, in addition to `max_epochs`"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer", examples=[3e-5])
+    batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, over all devices")
+    drop_last: bool = Field(
+        False,
+        description="Drop a last batch that is not full; by default a last batch of one row is merged into another",
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Learning rate of the optimizer", examples=[3e-5])
     optimizer: Optimizer = Field(Optimizer(), description="The optimizer")
-    schedule: Schedule = Field(Schedule(), description="How the learning rate changes over the run")
-    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient")
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step")
-    class_weights: Literal["none", "balanced"] = Field("none", description="Weigh rare classes up in the loss")
+    schedule: Schedule = Field(Schedule(), description="Learning rate schedule")
+    gradient_clip: float | None = Field(None, gt=0, description="Largest gradient norm; larger gradients are clipped")
+    accumulate: int = Field(1, ge=1, description="Batches to accumulate gradients over for one optimizer step")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="Class weights in the loss; balanced gives rare classes more weight"
+    )
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = Field(
         "32-true", description="Lightning's `precision`"
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("auto", description="Lightning's `accelerator`")
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="Lightning's `devices`")
     strategy: str = Field("auto", description="Lightning's `strategy`", examples=["ddp"])
-    workers: int = Field(0, ge=0, le=256, description="Processes that prepare batches; 0 is fastest for small rows")
-    seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of weights, order and dropout")
-    deterministic: bool = Field(True, description="Use only deterministic algorithms, so that two runs are equal")
-    max_time: Duration | None = Field(None, description="Stop after this time")
-    log_every: int = Field(10, ge=1, description="Steps between points of the curves in an experiment tracker")
-    early_stopping: EarlyStopping | None = Field(None, description="Stop when the model gets no better")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept")
+    workers: int = Field(0, ge=0, le=256, description="Data loader processes; 0 is fastest for small rows")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="Random seed of weights, row order and dropout")
+    deterministic: bool = Field(
+        True, description="Use only deterministic algorithms, so that two runs give the same result"
+    )
+    max_time: Duration | None = Field(None, description="Stop training after this time")
+    log_every: int = Field(10, ge=1, description="Steps between logged points in an experiment tracker")
+    early_stopping: EarlyStopping | None = Field(None, description="Stop training when a value no longer improves")
+    checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept, and how often the state is saved")

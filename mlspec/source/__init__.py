@@ -1,1 +1,1 @@
-"""From text to values that know where they came from."""
+"""From the text of the spec to values with their positions; and facts about the project's files."""

@@ -1,4 +1,4 @@
-"""YAML events to a tree of Nodes, with bounds on nesting and on what aliases expand to."""
+"""YAML events to a tree of Nodes, with limits on nesting and on the number of values that aliases expand to."""
 
 from __future__ import annotations
 
@@ -6,31 +6,29 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from mlspec.diagnostics import Span
+from mlspec.diagnostics import Finding, Span
 from mlspec.source.document import Entry, Node, Scalar
 from mlspec.source.scalars import resolve
 
 MAX_DEPTH = 40
 MAX_VALUES = 50_000
-"""Values a file may hold once its aliases are expanded; 1 MiB of plain YAML stays below."""
+"""Limit of the values of a file with aliases expanded; 1 MiB of YAML without aliases has fewer."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAGS: dict[str | None, str] = {"tag:yaml.org,2002:str": "str", "!": "str"}
 
 
-@dataclass
-class Fault(Exception):  # noqa: N818 - a fault of the text, kept as a value where reading can go on
-    """Something wrong with the text as YAML; where no place makes sense, `span` is None."""
+class CompositionError(Exception):
+    """A finding after which the rest of the text cannot be read."""
 
-    code: str
-    message: str
-    span: Span | None
-    help: str = ""
+    def __init__(self, code: str, span: Span, message: str, help: str) -> None:
+        super().__init__(message)
+        self.finding = Finding(code, (), message, help, span=span)
 
 
 @dataclass
 class _Open:
-    """A mapping or list whose end has not come yet."""
+    """A mapping or list that is not closed yet."""
 
     span: Span
     anchor: str | None
@@ -38,20 +36,20 @@ class _Open:
     entries: dict[str, Entry] = field(default_factory=dict)
     items: list[Node] = field(default_factory=list)
     inherited: set[str] = field(default_factory=set)
-    """Keys that came in through `<<`: a key of the mapping's own may override them."""
+    """Keys merged with `<<`: a key of the mapping itself may override them."""
     key: tuple[str, Span] | None = None
     merging: bool = False
-    """Whether that key is `<<`, which means something only without quotes."""
+    """Whether that key is `<<` without quotes."""
     merged: bool = False
-    """Whether a `<<` has come already."""
+    """Whether the mapping had a `<<` already."""
     weight: int = 1
 
 
 class Composer:
-    """Builds one tree. Faults that do not stop the reading are kept in `faults`."""
+    """Builds one tree. Findings after which reading can continue are collected in `findings`."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.findings: list[Finding] = []
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._root: Node | None = None
@@ -59,7 +57,7 @@ class Composer:
         self._plain = False
 
     def compose(self, text: str) -> Node:
-        """The root of `text`. Raises Fault or yaml.YAMLError where reading cannot go on."""
+        """The root of `text`. Raises CompositionError or yaml.YAMLError where reading cannot continue."""
         for event in yaml.parse(text, Loader=_LOADER):
             self._take(event)
         return self._root or Node(Span(1, 1, 1), None)
@@ -69,10 +67,12 @@ class Composer:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise Fault("many-documents", "one file holds one spec", _span(event), "remove the `---` line")
+                    message = "the file contains a second YAML document; one file is one spec"
+                    raise CompositionError("many-documents", _span(event), message, "remove the `---` line")
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 if len(self._open) >= MAX_DEPTH:
-                    raise Fault("too-deep", f"nested deeper than {MAX_DEPTH} levels", _span(event))
+                    message = f"nested deeper than {MAX_DEPTH} levels"
+                    raise CompositionError("too-deep", _span(event), message, "close the brackets left open")
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 self._open.append(_Open(_span(event), event.anchor, mapping))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
@@ -88,10 +88,12 @@ class Composer:
                 pass
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        found = self._anchors.get(event.anchor or "")
-        if found is None:
-            raise Fault("unknown-alias", f"no anchor &{event.anchor} stands above this alias", _span(event))
-        node, weight = found
+        anchored = self._anchors.get(event.anchor or "")
+        if anchored is None:
+            message = f"the alias *{event.anchor} has no anchor &{event.anchor} above it"
+            help = f"define &{event.anchor} above this line, or write the value in quotes if it is a text"
+            raise CompositionError("unknown-alias", _span(event), message, help)
+        node, weight = anchored
         self._add(Node(_span(event), node.value), weight, None)
 
     def _add(self, node: Node, weight: int, anchor: str | None) -> None:
@@ -103,7 +105,8 @@ class Composer:
         top = self._open[-1]
         top.weight += weight
         if top.weight > MAX_VALUES:
-            raise Fault("alias-bomb", f"this expands to more than {MAX_VALUES} values", node.span, "use fewer aliases")
+            message = f"the aliases expand to more than {MAX_VALUES} values"
+            raise CompositionError("alias-bomb", node.span, message, "use fewer aliases")
         if not top.mapping:
             top.items.append(node)
         elif top.key is None:
@@ -114,8 +117,11 @@ class Composer:
 
     def _key(self, node: Node) -> tuple[str, Span]:
         if isinstance(node.value, dict | tuple) or node.value is None:
-            self.faults.append(Fault("bad-key", "a key is a word, not a list, a mapping or nothing", node.span))
-            return f"?{len(self.faults)}", node.span
+            message = "a key must be text, not a list, a mapping or empty"
+            self.findings.append(
+                Finding("bad-key", (), message, "write the key as text: `name: value`", span=node.span)
+            )
+            return f"?{len(self.findings)}", node.span
         text = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
         return text, node.span
 
@@ -125,24 +131,24 @@ class Composer:
         if top.merging:
             self._merge(top, span, node)
         elif key in top.entries and key not in top.inherited:
-            message = f"`{key}` is given twice; the first is on line {top.entries[key].key.line}"
-            self.faults.append(Fault("duplicate-key", message, span, "keep one of the two"))
+            message = f"duplicate key `{key}`; it is already set on line {top.entries[key].key.line}"
+            self.findings.append(Finding("duplicate-key", (), message, "remove one of the two", span=span))
         else:
             top.inherited.discard(key)
             top.entries[key] = Entry(span, node)
 
     def _merge(self, top: _Open, span: Span, node: Node) -> None:
-        """`<<: *a` or `<<: [*a, *b]`, where the first that has a key counts: https://yaml.org/type/merge.html."""
+        """`<<: *a` or `<<: [*a, *b]`, where the first mapping with a key wins: https://yaml.org/type/merge.html."""
         if top.merged:
-            help = "write one `<<` with a list: `<<: [*a, *b]`; the first that has a key counts"
-            self.faults.append(Fault("duplicate-key", "`<<` is given twice", span, help))
+            help = "use one `<<` with a list, `<<: [*a, *b]`; the first mapping with a key wins"
+            self.findings.append(Finding("duplicate-key", (), "duplicate key `<<`", help, span=span))
         top.merged = True
         for source in node.value if isinstance(node.value, tuple) else (node,):
             if not isinstance(source.value, dict):
                 kind = "a list" if isinstance(source.value, tuple) else "a single value"
-                message = f"`<<` merges mappings, and this is {kind}"
-                help = "name one mapping, `<<: *a`, or a list of mappings, `<<: [*a, *b]`"
-                self.faults.append(Fault("bad-merge", message, source.span, help))
+                message = f"`<<` merges mappings, not {kind}"
+                help = "merge one mapping, `<<: *a`, or a list of mappings, `<<: [*a, *b]`"
+                self.findings.append(Finding("bad-merge", (), message, help, span=source.span))
                 continue
             inherited = {k: v for k, v in source.value.items() if k not in top.entries}
             top.entries |= inherited
@@ -152,7 +158,8 @@ class Composer:
 def _value(event: yaml.ScalarEvent) -> Scalar:
     tag = _TAGS.get(event.tag)
     if event.tag and tag is None:
-        raise Fault("yaml-syntax", f"the tag {event.tag} has no meaning here", _span(event), "write the plain value")
+        message = f"the YAML tag {event.tag} is not supported"
+        raise CompositionError("yaml-syntax", _span(event), message, "remove the tag and write the plain value")
     plain = event.implicit[0] and tag is None
     value: Scalar = resolve(event.value) if plain else event.value
     return value

@@ -1,4 +1,4 @@
-"""`Dockerfile.lock`: the digests that base images had at the project's first build. Text to mapping and back."""
+"""`Dockerfile.lock`: the pinned digests of base images. Text to mapping and back."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ FILE: Final = "Dockerfile.lock"
 DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _LINE: Final = re.compile(rf"([a-zA-Z0-9][\w./:-]{{0,299}})@({DIGEST})", re.ASCII)
 _ABOUT: Final = """\
-# The base images that the Dockerfile is built on, each by the digest it had when it was first pulled. Commit this file.
-# To move on to what a tag stands for today, delete its line and run `mlspec apply`.
+# The base images of the Dockerfile, each pinned to the digest it had when it was first pulled. Commit this file.
+# To update a base image, delete its line and run `mlspec apply`.
 """
 
 
 def parse(text: str) -> dict[str, str]:
-    """Base image to digest. Raises MlspecError that names the line: the file comes from the repository."""
-    found: dict[str, str] = {}
+    """Base image to digest. Raises MlspecError with the line number if the file is invalid."""
+    bases: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
-        if match is None or found.get(match[1], match[2]) != match[2]:
-            what = "is no NAME@sha256:DIGEST" if match is None else f"gives {match[1]} a second digest"
-            help = f"keep one line for each base image, or delete {FILE}: the next apply looks the digests up again"
-            raise MlspecError(f"{FILE}:{number} {what}", help=help, code="broken-lock")
-        found[match[1]] = match[2]
-    return found
+        if match is None or bases.get(match[1], match[2]) != match[2]:
+            what = "expected NAME@sha256:DIGEST" if match is None else f"{match[1]} has a second digest"
+            help = f"keep one line for each base image, or delete {FILE}; `mlspec apply` writes it again"
+            raise MlspecError(f"{FILE}:{number}: {what}", help=help, code="broken-lock")
+        bases[match[1]] = match[2]
+    return bases
 
 
 def dump(bases: Mapping[str, str]) -> str:
@@ -38,5 +38,5 @@ def dump(bases: Mapping[str, str]) -> str:
 
 
 def pinned(base: str, bases: Mapping[str, str]) -> str:
-    """`base` with its digest, where it has none of its own and one is known."""
+    """`base` with the digest in `bases`, unless it has one already."""
     return base if "@" in base or base not in bases else f"{base}@{bases[base]}"

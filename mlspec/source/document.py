@@ -1,4 +1,4 @@
-"""The YAML text as values, each with its line and column. Immutable; knows nothing of what the values mean."""
+"""The YAML text as values, each with its line and column. Immutable; independent of what the values mean."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from mlspec.diagnostics import Diagnostic, Span
+from mlspec.diagnostics import Diagnostic, Finding, Location, Span
 
 Scalar: TypeAlias = str | int | float | bool | None
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
-Location: TypeAlias = tuple[str | int, ...]
-"""The way to a value from the root: keys and list positions."""
 
 
 class Entry(NamedTuple):
-    """One key of a mapping: where the key stands, and its value."""
+    """One key of a mapping: the position of the key, and its value."""
 
     key: Span
     node: Node
@@ -23,13 +21,13 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One value and where it stands."""
+    """One value and its position."""
 
     span: Span
     value: Scalar | tuple[Node, ...] | Mapping[str, Entry]
 
     def plain(self) -> Plain:
-        """The value without its places."""
+        """The value without positions."""
         if isinstance(self.value, Mapping):
             return {key: entry.node.plain() for key, entry in self.value.items()}
         if isinstance(self.value, tuple):
@@ -48,22 +46,22 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A read file: its name for messages, its lines (secrets already masked), and its root value."""
+    """A file: its name for messages, its lines with secrets masked, and its root value."""
 
     path: str
     lines: Sequence[str]
     root: Node
 
     def plain(self) -> dict[str, Plain]:
-        """The whole file as plain values; the reader has made sure that it is a mapping."""
+        """The whole file as plain values; the reader guarantees that it is a mapping."""
         plain = self.root.plain()
         return plain if isinstance(plain, dict) else {}
 
     def span(self, location: Location, on: Literal["key", "value"] = "value") -> Span:
-        """Where `location` stands, or the nearest thing above it.
+        """The position of `location`, or of the nearest value above it.
 
-        Steps that the text does not have (a union's tag, a missing key) are passed over. A mapping that is at fault as
-        a whole is best shown at its key.
+        Steps that are not in the text (a union's tag, a missing key) are skipped. A mapping as a whole is marked at
+        its key.
         """
         node, key = self.root, self.root.span
         for step in location:
@@ -72,29 +70,24 @@ class Document:
                 continue
             key = node.value[str(step)].key if isinstance(node.value, Mapping) else below.span
             node = below
-        found = node.child(location[-1]) if location else node
-        whole = isinstance(node.value, Mapping | tuple) and found is None
+        last = node.child(location[-1]) if location else node
+        whole = isinstance(node.value, Mapping | tuple) and last is None
         return key if on == "key" or whole or node.span.end <= node.span.column else node.span
 
-    def diagnostic(
-        self,
-        code: str,
-        message: str,
-        span: Span | None,
-        help: str = "",
-        severity: Literal["error", "warning"] = "error",
-    ) -> Diagnostic:
-        """A fault of this file, with the line it stands on. What is quoted from the file cannot steer a terminal."""
-        line = self.lines[span.line - 1] if span and span.line <= len(self.lines) else ""
-        return Diagnostic(code, printable(message), self.path, span, printable(help, "\n"), line, severity)
+    def diagnostic(self, finding: Finding) -> Diagnostic:
+        """`finding` with its position and source line. Control characters of quoted values are escaped."""
+        span = finding.span or self.span(finding.at, finding.on)
+        line = self.lines[span.line - 1] if span.line <= len(self.lines) else ""
+        message, help = printable(finding.message), printable(finding.help, "\n")
+        return Diagnostic(finding.code, message, self.path, span, help, line, finding.severity)
 
 
-def printable(text: str, kept: str = "") -> str:
-    """`text` with an escape (`\\x1b`, `\\u202e`) for each character that could steer a terminal, but not for `kept`.
+def printable(text: str, allowed: str = "") -> str:
+    """`text` with an escape (`\\x1b`, `\\u202e`) for each unprintable character that is not in `allowed`.
 
-    Two texts that differ in such a character look different.
+    Such characters could control the terminal. Texts that differ in one are printed differently.
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in allowed else _escape(c) for c in text)
 
 
 def _escape(char: str) -> str:

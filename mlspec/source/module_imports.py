@@ -1,7 +1,7 @@
-"""Modules of the project to the files that importing them loads, followed through their text: nothing is imported.
+"""The files that importing a module of the project loads, from the source text: nothing is imported.
 
-Where the text leaves open what is loaded, more is named rather than less. Names that are computed at run time cannot be
-followed; the stage's own process records those (`mlspec/watch.py`).
+Where the source does not decide what is loaded, all candidates are included. Names that are computed at run time cannot
+be followed; the stage's process records those files (`mlspec/watch.py`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class Imports:
         self._parsed: dict[str, tuple[str, ...]] = {}
 
     def of_modules(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Files that importing these dotted names loads, packages included: POSIX paths in the project, sorted."""
+        """The files that importing these dotted names loads, including packages: POSIX paths in the project, sorted."""
         return self._follow(names)
 
     def of_files(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """Files that running these files of the project loads, without themselves."""
+        """The files that running these files of the project loads, without the files themselves."""
         return self._follow(name for path in paths for name in self._names(path, _module(path)))
 
     def file(self, name: str) -> str:
-        """The file that Python loads for a dotted name, `""` where there is none: a namespace, or no module of ours.
+        """The file that Python loads for a dotted name; `""` for a namespace package or a module outside the project.
 
         In the order of https://docs.python.org/3/library/importlib.html#importlib.machinery.FileFinder: a package
         comes before a module of the same name.
@@ -64,7 +64,7 @@ class Imports:
         return tuple(sorted(files))
 
     def _names(self, path: str, module: str) -> tuple[str, ...]:
-        """Dotted names that the text of a file imports; none where it is not Python's source."""
+        """Dotted names that a file imports; empty if it is not Python source."""
         if path not in self._parsed:
             tree = module_tree(self._root / path)
             package = module if path.rpartition("/")[2].startswith("__init__.") else module.rpartition(".")[0]
@@ -72,10 +72,7 @@ class Imports:
         return self._parsed[path]
 
     def _starred(self, package: str) -> list[str]:
-        """What `from package import *` loads beyond the package: the modules that its `__all__` names.
-
-        All modules in its folder where `__all__` is computed.
-        """
+        """The modules that `from package import *` loads: those in `__all__`, or all if `__all__` is computed."""
         file = self.file(package)
         if not file.rpartition("/")[2].startswith("__init__."):
             return []
@@ -92,11 +89,11 @@ def _module(path: str) -> str:
 
 
 def module_tree(file: Path) -> ast.Module | None:
-    """The syntax tree of a file; None where it is not Python's source."""
+    """The syntax tree of a file; None if it is not valid Python."""
     if file.suffix != ".py":
         return None
     try:
-        return ast.parse(file.read_bytes())  # bytes: a file may say in which encoding it is written
+        return ast.parse(file.read_bytes())  # bytes: the file may declare its encoding
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -107,7 +104,7 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def named(node: ast.AST, package: str) -> Iterator[str]:
-    """Dotted names that a node itself imports in a module of `package`."""
+    """Dotted names that a node imports in a module of `package`."""
     match node:
         case ast.Import(names=names):
             yield from (alias.name for alias in names)
@@ -124,7 +121,7 @@ def named(node: ast.AST, package: str) -> Iterator[str]:
 
 
 def _absolute(name: str, package: str) -> str:
-    """`..layers` in the package `a.b` is `a.layers`; `""` where it leads out of the topmost package."""
+    """`..layers` in the package `a.b` is `a.layers`; `""` above the topmost package."""
     bare = name.lstrip(".")
     level = len(name) - len(bare)
     if not level:
@@ -144,7 +141,7 @@ def _called(function: ast.expr) -> str:
 
 
 def _public(tree: ast.Module) -> list[str] | None:
-    """The names in `__all__`; None where they are computed, none where there is no `__all__`."""
+    """The names in `__all__`, empty without it; None if it is computed."""
     names: list[str] = []
     for node in ast.walk(tree):
         match node:
@@ -154,10 +151,10 @@ def _public(tree: ast.Module) -> list[str] | None:
             ):
                 if not isinstance(value, ast.List | ast.Tuple):
                     return None
-                found = [e.value for e in value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
-                if len(found) < len(value.elts):
+                texts = [e.value for e in value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+                if len(texts) < len(value.elts):
                     return None
-                names += found
+                names += texts
             case ast.AugAssign(target=ast.Name(id="__all__")):
                 return None
             case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"))):

@@ -1,4 +1,4 @@
-"""What a spec's meaning depends on outside its own text, read once, before checking: so that checking stays pure."""
+"""What the meaning of a spec depends on besides its text, read once before checking, so that checking is pure."""
 
 from __future__ import annotations
 
@@ -19,66 +19,66 @@ _WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-direct
 _DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
 TESTS = "tests"
-"""The folder of the project's tests, and the key of what they import."""
+"""The folder of the project's tests, and the key of their imports."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectContext:
-    """Facts about the folder a spec lies in."""
+    """Facts about the folder of a spec."""
 
     git: bool = False
-    """Whether the project lies in a git repository."""
+    """Whether the project is in a git repository."""
     prefix: str = ""
-    """The project's folder below the repository's root, POSIX, `""` at the root itself."""
+    """The path of the project folder from the repository root, POSIX; `""` at the root."""
     modules: Mapping[str, str | None] = field(default_factory=dict)
-    """Text of each Python module that the spec names, by dotted name; None for one installed outside the project."""
+    """Source of each Python module that the spec names, by dotted name; None if it is installed outside the project."""
     templates: Mapping[str, str] = field(default_factory=dict)
-    """Text of each template in the project's own `templates/` folder, by its path there."""
+    """Text of each template in the project's `templates/` folder, by its path in there."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Where each of those modules lies in the project, POSIX."""
+    """The path of each of those modules in the project, POSIX."""
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Files of the project that importing each of those modules loads, its own included; under `tests` what the
-    project's tests import."""
+    """Files of the project that importing each of those modules loads, including its own; with the key `tests` those
+    that the project's tests import."""
     outside: Mapping[str, tuple[Outside, ...]] = field(default_factory=dict)
-    """What modules of preprocessing classes import that is not the project's nor Python's, through others too."""
+    """Third-party imports of the modules of preprocessing classes, direct and indirect."""
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Files that a stage opened and the spec does not name, by stage; those that still exist."""
+    """Existing files that a stage opened and the spec does not name, by stage."""
     folders: tuple[str, ...] = ()
     """Pretrained models of the spec that are folders in the project."""
     dvc_core: bool = False
-    """Whether the user's own part of `.dvc/config` has a `[core]` section: a second one would be an error of DVC's."""
+    """Whether the user's part of `.dvc/config` has a `[core]` section: DVC fails on a second one."""
     bases: Mapping[str, str] = field(default_factory=dict)
-    """Base images of the Dockerfile, each with the digest that it is held to."""
+    """Base images of the Dockerfile with their pinned digests."""
     absent: tuple[str, ...] = ()
-    """Data of the spec that is not in the project, nor kept by DVC."""
+    """Data of the spec that is neither in the project nor tracked by DVC."""
     workflows: Mapping[str, str] = field(default_factory=dict)
-    """Path of each workflow in the repository that belongs to another project's folder, with that folder."""
+    """Path of each workflow in the repository that belongs to another project, with the folder of that project."""
     named: tuple[str, ...] = ()
-    """Every module (with `+` before it one that serving loads), with a `/` behind it every folder, and with `./` before
-    it all data that the spec names, found or not."""
+    """Everything that the spec names, existing or not: modules, modules that serving loads (`+` prefix), folders (`/`
+    suffix) and data (`./` prefix)."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
         return self.files.get(module, "")
 
     def code_of(self, *paths: str | None) -> tuple[str, ...]:
-        """Files of the project that loading these import paths (`src.model:Net`) loads."""
+        """The files of the project that loading these import paths (`src.model:Net`) loads."""
         modules = [path.partition(":")[0] for path in paths if path]
         return tuple(dict.fromkeys(file for module in modules for file in self.imports.get(module, ())))
 
     @property
     def code(self) -> frozenset[str]:
-        """All files of the project that are loaded as modules, as far as the texts tell."""
+        """All files of the project that are loaded as modules, according to their source."""
         return frozenset(file for files in self.imports.values() for file in files)
 
 
 def look(document: Document, root: Path) -> ProjectContext:
-    """Read the surroundings of the spec in `root`. Imports nothing of the user's."""
+    """Read the context of the spec in `root`. Imports no module of the user."""
     return survey(_named(document), root)
 
 
 def survey(named: Sequence[str], root: Path) -> ProjectContext:
-    """The same, where it is known already which modules and folders the spec names."""
+    """The same for the modules, folders and data that a spec names."""
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
     data = [name[2:] for name in named if name.startswith("./")]
@@ -96,7 +96,7 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
         reads=recorded(root),
         templates=_templates(root),
         folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
-        absent=tuple(path for path in data if not _kept(path, root)),
+        absent=tuple(path for path in data if not _exists_or_tracked(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
         workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
@@ -105,18 +105,18 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
 
 
 def _workflows(repository: Path, prefix: str) -> dict[str, str]:
-    """Workflows of mlspec whose working directory is another folder with a spec; a folder that was moved has none."""
-    found: dict[str, str] = {}
+    """Workflows of mlspec whose working directory is another folder that contains a spec."""
+    workflows: dict[str, str] = {}
     for file in sorted((repository / ".github" / "workflows").glob("mlspec-*.yaml")):
         match = _WORKING.search(_text(file)) if _is_file(file) else None
         folder = _scalar(match[1]) if match else ""
         if folder not in ("", prefix) and _is_file(repository / folder / "mlproject.yaml"):
-            found[file.relative_to(repository).as_posix()] = folder
-    return found
+            workflows[file.relative_to(repository).as_posix()] = folder
+    return workflows
 
 
 def _scalar(text: str) -> str:
-    import yaml  # a build with nothing to do does without it in a project that is alone
+    import yaml  # not needed by most builds without changes
 
     try:
         return str(yaml.safe_load(text))
@@ -134,25 +134,25 @@ def _named(document: Document) -> list[str]:
 
 
 def _module(path: str) -> str:
-    """The module of an import path `src.model:Net`; `""` for another text."""
+    """The module of an import path `src.model:Net`; `""` for other texts."""
     module, colon, attribute = path.partition(":")
     whole = colon and attribute.isidentifier() and all(p.isidentifier() for p in module.split("."))
     return module if whole else ""
 
 
 def _served(document: Document) -> set[str]:
-    """The classes that serving loads: it has to have what they import."""
-    found = {".".join(map(str, at)): node.value for at, node in walk(document.root)}
-    return {value for at, value in found.items() if at.endswith("preprocess.class") and isinstance(value, str)}
+    """The classes that serving loads: their imports must be installed there."""
+    values = {".".join(map(str, at)): node.value for at, node in walk(document.root)}
+    return {value for at, value in values.items() if at.endswith("preprocess.class") and isinstance(value, str)}
 
 
 def _is_path(text: str) -> bool:
-    """Whether it can be a path in the project: no address, no import path, no reference."""
+    """Whether the text can be a path in the project, not a URL, an import path or a reference."""
     return bool(text) and not text.startswith("/") and not set(":$\0") & set(text) and ".." not in text.split("/")
 
 
-def _kept(path: str, root: Path) -> bool:
-    """Whether there is such a file or folder, or DVC has it: https://dvc.org/doc/user-guide/project-structure/dvc-files."""
+def _exists_or_tracked(path: str, root: Path) -> bool:
+    """Whether the path exists or is tracked by DVC (https://dvc.org/doc/user-guide/project-structure/dvc-files)."""
     steps = path.strip("/").split("/")
     whole = steps[: next((i for i, step in enumerate(steps) if set("*?[") & set(step)), len(steps))]
     above = [root.joinpath(*whole[: count + 1]) for count in range(len(whole))]
@@ -169,46 +169,48 @@ def _dvc_core(config: Path) -> bool:
 
 
 def _modules(named: Sequence[str], imports: Imports, root: Path) -> tuple[dict[str, str | None], dict[str, str]]:
-    found: dict[str, str | None] = {}
+    modules: dict[str, str | None] = {}
     files: dict[str, str] = {}
     for name in named:
         file = imports.file(name)
         if file.endswith(".py"):
             files[name] = file
-            found[name] = _text(root / file)
+            modules[name] = _text(root / file)
         elif file or _installed(name.split(".")[0], root):
-            found[name] = None
-    return found, files
+            modules[name] = None
+    return modules, files
 
 
 def _imported(files: Mapping[str, str], imports: Imports, root: Path) -> dict[str, tuple[str, ...]]:
-    found = {module: imports.of_modules([module]) for module in files}
+    loaded = {module: imports.of_modules([module]) for module in files}
     if _is_dir(root / TESTS):
         tests = sorted(file.relative_to(root).as_posix() for file in (root / TESTS).rglob("*.py") if _is_file(file))
-        found[TESTS] = imports.of_files(tests)
-    return found
+        loaded[TESTS] = imports.of_files(tests)
+    return loaded
 
 
 def recorded(root: Path) -> dict[str, tuple[str, ...]]:
-    """What `reads.lock` has, of the files that there still are."""
+    """The existing files of `reads.lock`, by stage."""
     if not _is_file(root / reads.FILE):
         return {}
     known = reads.parse(_text(root / reads.FILE))
-    kept = {stage: tuple(path for path in paths if _kept(path, root)) for stage, paths in known.items()}
-    return {stage: paths for stage, paths in kept.items() if paths}
+    existing = {
+        stage: tuple(path for path in paths if _exists_or_tracked(path, root)) for stage, paths in known.items()
+    }
+    return {stage: paths for stage, paths in existing.items() if paths}
 
 
 def _values(document: Document, keys: set[str]) -> set[str]:
-    """The texts that stand under any of `keys`, wherever they are."""
-    found = walk(document.root)
-    return {node.value for at, node in found if at and at[-1] in keys and isinstance(node.value, str)}
+    """The texts at any of `keys`, anywhere in the document."""
+    nodes = walk(document.root)
+    return {node.value for at, node in nodes if at and at[-1] in keys and isinstance(node.value, str)}
 
 
 def _installed(package: str, root: Path) -> bool:
     try:
         return not (root / package).exists() and importlib.util.find_spec(package) is not None
     except (OSError, ValueError, ImportError):
-        return False  # too long a name, or `__main__`, which has no spec
+        return False  # the name is too long, or `__main__`, which has no spec
 
 
 def _templates(root: Path) -> dict[str, str]:
@@ -220,7 +222,7 @@ def _templates(root: Path) -> dict[str, str]:
 
 
 def _is_file(path: Path) -> bool:
-    """A name that no file system can hold is no file."""
+    """False for a name that is not valid on the file system."""
     try:
         return path.is_file()
     except OSError:
@@ -245,4 +247,4 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise MlspecError(f"{file} cannot be read: {error.strerror}") from None
+        raise MlspecError(f"cannot read {file}: {error.strerror}", help="fix the permissions of the file") from None

@@ -1,4 +1,4 @@
-"""The user's Python, read as text: which names a module has, and how a class is called. Nothing is imported."""
+"""The user's Python source: names of a module, signatures of classes. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CallSignature:
-    """How a class is called: parameters of its `__init__`, or None where it inherits one."""
+    """The parameters of a class's `__init__`."""
 
     parameters: tuple[str, ...]
     required: tuple[str, ...]
@@ -16,7 +16,7 @@ class CallSignature:
 
 
 def parsed(text: str) -> ast.Module | None:
-    """The syntax tree of `text`, or None where it is not Python."""
+    """The syntax tree of `text`, or None if it is not valid Python."""
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -24,7 +24,7 @@ def parsed(text: str) -> ast.Module | None:
 
 
 def unreadable(text: str) -> tuple[str, str] | None:
-    """Why `text` is not Python, and the line where that shows; None where it is."""
+    """Why `text` is not valid Python, and the line with the error; None if it is valid."""
     try:
         ast.parse(text)
     except SyntaxError as error:
@@ -35,7 +35,7 @@ def unreadable(text: str) -> tuple[str, str] | None:
 
 
 def constants(text: bytes) -> frozenset[str]:
-    """All texts that stand in a module as they are; none where it is not Python."""
+    """All string literals of a module; empty if it is not valid Python."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -44,7 +44,7 @@ def constants(text: bytes) -> frozenset[str]:
 
 
 def module_names(text: str) -> frozenset[str] | None:
-    """Names that a module defines or imports; None where that cannot be told (star imports, `__getattr__`)."""
+    """Names that a module defines or imports; None if they are not known (star imports, `__getattr__`)."""
     tree = parsed(text)
     if tree is None:
         return frozenset()
@@ -63,13 +63,13 @@ def module_names(text: str) -> frozenset[str] | None:
 
 
 def find_class(text: str, name: str) -> ast.ClassDef | None:
-    """The class of that name at the top of a module."""
+    """The class `name` at the top level of a module."""
     tree = parsed(text)
     return next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None) if tree else None
 
 
 def methods(definition: ast.ClassDef) -> frozenset[str] | None:
-    """The names that the body of a class defines; None where it inherits or is decorated, and may have others."""
+    """The names that the body of a class defines; None if it may have others (a base class, a decorator)."""
     bases = [base for base in definition.bases if _last(base) != "object"]
     if bases or definition.keywords or definition.decorator_list:
         return None
@@ -84,7 +84,7 @@ def methods(definition: ast.ClassDef) -> frozenset[str] | None:
 
 
 def signature(definition: ast.ClassDef) -> CallSignature | None:
-    """How the class is called; None where its `__init__` is inherited or decorated away (dataclasses)."""
+    """The signature of the class; None if it has no `__init__` of its own."""
     init = next((n for n in definition.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
     if init is None:
         return None
@@ -100,7 +100,7 @@ def signature(definition: ast.ClassDef) -> CallSignature | None:
 def logged_names(definition: ast.ClassDef) -> frozenset[str] | None:
     """The names that a LightningModule passes to `self.log`, and the keys of its `self.log_dict`.
 
-    None where that cannot be told: a name or a mapping is computed, or it inherits from more than LightningModule.
+    None if they are not known: a name or a mapping is computed, or the class has other bases than LightningModule.
     """
     if [_last(base) for base in definition.bases] != ["LightningModule"]:
         return None
@@ -108,29 +108,29 @@ def logged_names(definition: ast.ClassDef) -> frozenset[str] | None:
     for node in ast.walk(definition):
         if not (isinstance(node, ast.Call) and _logs(node)):
             continue
-        found = _constants(node)
-        if found is None:
+        constant = _constants(node)
+        if constant is None:
             return None
-        names |= found
+        names |= constant
     return frozenset(names)
 
 
 def logged_in(definition: ast.ClassDef) -> dict[str, dict[str, int]]:
-    """For each name that is logged as it stands, the methods that log it, each with its first line of that."""
-    found: dict[str, dict[str, int]] = {}
+    """For each name that is logged as a literal, the methods that log it, each with the first line number."""
+    names: dict[str, dict[str, int]] = {}
     for method in definition.body:
         if not isinstance(method, ast.FunctionDef):
             continue
         for node in ast.walk(method):
             if isinstance(node, ast.Call) and _logs(node):
                 for name in _constants(node) or ():
-                    lines = found.setdefault(name, {})
+                    lines = names.setdefault(name, {})
                     lines[method.name] = min(node.lineno, lines.get(method.name, node.lineno))
-    return found
+    return names
 
 
 def _logs(node: ast.Call) -> bool:
-    """Whether a call is one of `self.log` or `self.log_dict`."""
+    """Whether the call is `self.log` or `self.log_dict`."""
     function = node.func
     return (
         isinstance(function, ast.Attribute) and function.attr in ("log", "log_dict") and _last(function.value) == "self"
@@ -138,12 +138,12 @@ def _logs(node: ast.Call) -> bool:
 
 
 def _constants(call: ast.Call) -> set[str] | None:
-    """The names that one call of `log` or `log_dict` logs; None where they are computed."""
-    given = next((k.value for k in call.keywords if k.arg in ("name", "dictionary")), None)
-    first = call.args[0] if call.args else given
+    """The names that one call of `log` or `log_dict` logs; None if they are computed."""
+    keyword = next((k.value for k in call.keywords if k.arg in ("name", "dictionary")), None)
+    first = call.args[0] if call.args else keyword
     keys = first.keys if isinstance(first, ast.Dict) else [first]
-    found = {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
-    return found if len(keys) == len(found) else None
+    names = {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
+    return names if len(keys) == len(names) else None
 
 
 def _last(node: ast.expr) -> str:

@@ -1,4 +1,4 @@
-"""`reads.lock`: files of the project that a stage opened and nothing declares. Text to mapping and back."""
+"""`reads.lock`: undeclared files of the project that a stage opened. Text to mapping and back."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ABOUT: Final = """\
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
-    """Stage to paths. Raises MlspecError that names the line: the file comes from the repository."""
-    found: dict[str, list[str]] = {}
+    """Stage to paths. Raises MlspecError with the line number if the file is invalid."""
+    reads: dict[str, list[str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         stage, _, path = line.partition(" ")
         if not stage.isidentifier() or not inside(path) or path.startswith("artifacts/"):
-            message = f"{FILE}:{number} is not `STAGE PATH` with a path in the project, outside of artifacts/"
-            help = f"remove that line; `mlspec apply` writes {FILE} again"
+            message = f"{FILE}:{number}: expected `STAGE PATH` with a path in the project, outside artifacts/"
+            help = f"remove the line; `mlspec apply` writes {FILE} again"
             raise MlspecError(message, help=help, code="broken-lock")
-        found.setdefault(stage, []).append(path)
-    return {stage: tuple(dict.fromkeys(paths)) for stage, paths in found.items()}
+        reads.setdefault(stage, []).append(path)
+    return {stage: tuple(dict.fromkeys(paths)) for stage, paths in reads.items()}
 
 
 def dump(reads: Mapping[str, Sequence[str]]) -> str:
@@ -36,17 +36,17 @@ def dump(reads: Mapping[str, Sequence[str]]) -> str:
 
 
 def inside(path: str) -> bool:
-    """Whether a path is relative, stays in the project, and is one line of text."""
+    """Whether a path is relative, inside the project, and one line of text."""
     steps = path.split("/")
     return bool(path) and path.isprintable() and path == path.strip() and not {"", ".", ".."} & set(steps)
 
 
 def covered(path: str, declared: Sequence[str]) -> bool:
-    """Whether one of the declared files or folders is or holds `path`."""
+    """Whether `path` is one of the declared files or in one of the declared folders."""
     return any(path == other or path.startswith(f"{other}/") for other in (d.rstrip("/") for d in declared))
 
 
 def flow_list(paths: Sequence[str]) -> str:
-    """Paths as a YAML list in brackets, to be pasted."""
+    """Paths as a YAML list in brackets, for copying."""
     plain = re.compile(r"[\w./-]+", re.ASCII)
     return f"[{', '.join(p if plain.fullmatch(p) else json.dumps(p, ensure_ascii=False) for p in paths)}]"

@@ -1,4 +1,4 @@
-"""What an unquoted YAML scalar means: the core schema of YAML 1.2.2, section 10.3.2 (https://yaml.org/spec/1.2.2/).
+"""The value of an unquoted YAML scalar: the core schema of YAML 1.2.2, section 10.3.2 (https://yaml.org/spec/1.2.2/).
 
 `1e-3` is a number, `on` is text, `010` is ten; PyYAML's own resolver follows YAML 1.1 and differs in all three.
 """
@@ -22,7 +22,7 @@ _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _MAX_DIGITS = 400
-"""Longer digit strings stay text: Python refuses to convert beyond 4300 digits, and no setting is that large."""
+"""Longer digit strings stay text: Python converts at most 4300 digits, and no setting is that large."""
 
 
 def resolve(text: str) -> Scalar:

@@ -1,7 +1,7 @@
-"""What modules of the project import from outside it, read as text: what has to be installed where they run.
+"""Third-party imports of the project's modules, from their source: what must be installed where they run.
 
-Left out is what runs in training alone (inside a method `fit`), what only a type checker reads, and what a `try` does
-without.
+Excluded are imports inside a method `fit`, which runs in training only, imports for type checkers, and optional imports
+in a `try`.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ _DISTRIBUTIONS = {
     "PIL": "pillow", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
     "skimage": "scikit-image", "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "pyyaml",
 }  # fmt: skip
-"""Packages whose name is another than that of the module that they install."""
+"""Packages whose name differs from that of their module."""
 _WITHOUT = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """One import of something that is neither the project's nor Python's."""
+    """One import of a module that is neither in the project nor in the standard library."""
 
     name: str
-    """Dotted."""
+    """The dotted name of the module."""
     file: str
-    """Of the project, POSIX."""
+    """The importing file of the project, POSIX."""
     line: int
     release: str
-    """Of the package that is installed here, or `""`."""
+    """The installed version of the package, or `""`."""
 
     @property
     def package(self) -> str:
-        """The name of the package that probably has it."""
+        """The name of the package that probably provides it."""
         return distribution(self.name)
 
 
 def distribution(name: str) -> str:
-    """The name of the package that has a module, where its name says so."""
+    """The name of the package that probably provides a module."""
     top = name.partition(".")[0]
     return _DISTRIBUTIONS.get(top, re.sub(r"[-_.]+", "-", top).lower())
 
 
 def of_module(imports: Imports, root: Path, module: str) -> tuple[Outside, ...]:
-    """All imports from outside that loading a module of the project runs, or a call of what it defines may run."""
-    found: dict[str, Outside] = {}
+    """All third-party imports that loading a module of the project, or calling its functions, may run."""
+    outside: dict[str, Outside] = {}
     left, seen = [module], set[str]()
     while left:
         name = left.pop()
@@ -68,8 +68,8 @@ def of_module(imports: Imports, root: Path, module: str) -> tuple[Outside, ...]:
                     left.append(imported)
                 elif top not in sys.stdlib_module_names:
                     key = imported if top == "mlspec" else top
-                    found.setdefault(key, Outside(imported, file, getattr(node, "lineno", 1), _release(imported)))
-    return tuple(sorted(found.values(), key=lambda each: (each.file, each.line, each.name)))
+                    outside.setdefault(key, Outside(imported, file, getattr(node, "lineno", 1), _release(imported)))
+    return tuple(sorted(outside.values(), key=lambda each: (each.file, each.line, each.name)))
 
 
 def _release(name: str) -> str:
@@ -80,7 +80,7 @@ def _release(name: str) -> str:
 
 
 def _run(node: ast.AST, inside_class: bool = False) -> Iterator[ast.AST]:
-    """The nodes of a module that run outside of training."""
+    """The nodes of a module that may run outside training."""
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=rest):
@@ -96,5 +96,5 @@ def _run(node: ast.AST, inside_class: bool = False) -> Iterator[ast.AST]:
 
 
 def _optional(handler: ast.ExceptHandler) -> bool:
-    """Whether an import that fails is caught."""
+    """Whether the handler catches a failed import."""
     return handler.type is None or any(isinstance(n, ast.Name) and n.id in _WITHOUT for n in ast.walk(handler.type))

@@ -1,1 +1,1 @@
-"""The language: what a spec may say, and how a Document becomes a checked, completed Project. Pure; no I/O."""
+"""The language: the keys of a spec, and the checks that turn a Document into a Project. Pure; no I/O."""

@@ -1,4 +1,4 @@
-"""A Document to a Project: everything that can be known before anything runs, all faults in one pass. Pure."""
+"""A Document to a Project: all checks that are possible before anything runs, in one pass. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
-from mlspec.diagnostics import Diagnostic, Span, in_file_order
+from mlspec.diagnostics import Diagnostic, Finding, Span, in_file_order
 from mlspec.errors import SpecError, UsageError
 from mlspec.source.document import Document, Node, Plain, printable
 from mlspec.source.project_context import ProjectContext
@@ -21,32 +21,32 @@ from mlspec.spec.names import suggest
 from mlspec.spec.overlays import nested, overlay, without
 from mlspec.spec.project import Project
 from mlspec.spec.references import resolve
-from mlspec.spec.root import HasSections, root_model, sections, sound_sections
-from mlspec.spec.spec_model import Finding, dotted
+from mlspec.spec.root import HasSections, root_model, sections, valid_sections
+from mlspec.spec.spec_model import dotted
 
 MESSAGE, HELP = 400, 1500
-"""Characters of a message and of its help: a value of the spec's may be as long as the file."""
+"""Limits of a message and of its help in characters: a quoted value may be as long as the file."""
 _OVERLAYS = ("environments", "experiments")
 _NEEDS_OTHERS = ("section-needed", "missing-section")
 
 
 class PartChecks(HasSections, Protocol):
-    """What checking needs to know of a part."""
+    """The interface of a part that checks."""
 
     def check(self, project: Project) -> Iterable[Finding]: ...  # noqa: D102
 
 
 @runtime_checkable
 class Names(Protocol):
-    """A part whose resources are named after the project, and after the environment where one is chosen."""
+    """A part whose resources are named after the project, and after the selected environment."""
 
-    def name_after(self, environment: str, given: dict[str, Any]) -> None: ...  # noqa: D102
+    def name_after(self, environment: str, values: dict[str, Any]) -> None: ...  # noqa: D102
 
 
 def check(
     document: Document, surroundings: ProjectContext, environment: str | None, parts: Sequence[PartChecks]
 ) -> tuple[Project, tuple[Diagnostic, ...]]:
-    """The Project and the warnings. Raises SpecError with every fault of the spec, its environments and experiments."""
+    """The Project and the warnings. Raises SpecError with all errors of the spec, its environments and experiments."""
     checker = _Checker(document, surroundings, parts)
     checker.secrets()
     environments = _named(document.root, "environments")
@@ -62,10 +62,10 @@ def check(
     chosen = _with(base, environments.get(environment or ""))
     for name, patch in _named(document.root, "experiments").items():
         checker.overlaid(overlay(chosen, nested(patch)), f"experiment `{name}`")
-    found = checker.diagnostics()
-    if project is None or any(d.severity == "error" for d in found):
-        raise SpecError(found)
-    return project, tuple(found)
+    diagnostics = in_file_order(checker.diagnostics)
+    if project is None or any(d.severity == "error" for d in diagnostics):
+        raise SpecError(diagnostics)
+    return project, tuple(diagnostics)
 
 
 def _named(root: Node, key: str) -> dict[str, Node]:
@@ -80,14 +80,14 @@ def _with(base: Node, patch: Node | None) -> Node:
 
 
 def _plain(root: Node) -> dict[str, Plain]:
-    found = without(root, *_OVERLAYS).plain()
-    return found if isinstance(found, dict) else {}
+    plain = without(root, *_OVERLAYS).plain()
+    return plain if isinstance(plain, dict) else {}
 
 
 def _must_exist(environment: str | None, environments: Mapping[str, Node]) -> None:
     if environment is not None and environment not in environments:
-        help = suggest(environment, environments, "the spec has") or "the spec has no `environments`"
-        raise UsageError(f"the spec has no environment `{environment}`", help=help)
+        help = suggest(environment, environments, "available") or "add it to `environments` of the spec"
+        raise UsageError(f"environment not found in the spec: {environment}", help=help)
 
 
 @dataclass
@@ -95,7 +95,7 @@ class _Checker:
     document: Document
     surroundings: ProjectContext
     parts: Sequence[PartChecks]
-    found: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     seen: set[tuple[str, Span | None]] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     secret: set[Span] = field(default_factory=set)
@@ -105,72 +105,75 @@ class _Checker:
         self.model = root_model(self.parts)
 
     def secrets(self) -> None:
-        """Literals that look like secrets, anywhere in the file."""
+        """Report literals that look like secrets, anywhere in the file."""
         for location, node, text in secrets(self.document.root):
             self.hidden.add(text)
             self.secret.add(node.span)
             help = remedy(location, str(node.value))
-            message = f"`{dotted(location)}` looks like a secret, and a spec is shared"
+            message = f"`{dotted(location)}` looks like a secret; a spec is committed and shared"
             self._add(self.document, Finding("literal-secret", location, message, help))
 
     def overlays_in_overlays(self, environments: Mapping[str, Node]) -> None:
-        """Environments inside of an environment: nothing would ever choose them."""
+        """Report environments within an environment: they could not be selected."""
         for name, patch in environments.items():
             if patch.child("environments") is not None:
                 at = ("environments", name, "environments")
                 message = f"`{dotted(at)}` is not a key of the spec"
-                help = "an environment is laid over the spec, and has none of its own; put them side by side"
+                help = "move it to the top-level `environments`"
                 self._add(self.document, Finding("unknown-key", at, message, help, on="key"))
 
     def overlays_of_one_name(self) -> None:
-        """Two environments, or two experiments, whose files would be one on a system that ignores capitals."""
+        """Report two environments or experiments whose files are the same where file names ignore case."""
         for section in _OVERLAYS:
             for name, other in same_file(_named(self.document.root, section)):
-                message = f"`{name}` and `{other}` would be the same file on macOS and Windows"
-                help = "give one of them a name that differs in more than capitals"
+                message = f"`{name}` and `{other}` would be the same file on macOS and Windows, which ignore case"
+                help = "rename one of them so that they differ in more than upper and lower case"
                 self._add(self.document, Finding("same-file", (section, name), message, help, on="key"))
 
     def vary(self, base: Node, environments: Mapping[str, Node]) -> None:
-        """Have the values of the spec with each environment, and with none, for every Project."""
+        """Compute the values of the spec with each environment, and without one, for every Project."""
         for name, merged in {"": base, **{name: overlay(base, patch) for name, patch in environments.items()}}.items():
-            given = resolve(merged)[0].plain()
-            self.variants[name] = self._after(name, given) if isinstance(given, dict) else {}
+            values = resolve(merged)[0].plain()
+            self.variants[name] = self._with_names(name, values) if isinstance(values, dict) else {}
 
-    def _after(self, environment: str, given: dict[str, Plain]) -> dict[str, Plain]:
-        """`given` with names that end with that of the environment, where one is chosen and the spec has none."""
+    def _with_names(self, environment: str, values: dict[str, Plain]) -> dict[str, Plain]:
+        """`values` with default names that end with the environment's, if one is selected."""
         for part in self.parts if environment else ():
             if isinstance(part, Names):
-                part.name_after(environment, given)
-        return given
+                part.name_after(environment, values)
+        return values
 
     def project(self, merged: Node, whole: Node, environment: str | None) -> Project | None:
-        """The Project of the chosen values, with `experiments` and `environments` as the file has them."""
-        kept = {k: e for k, e in whole.value.items() if k in _OVERLAYS} if isinstance(whole.value, Mapping) else {}
-        entries = dict(merged.value) | kept if isinstance(merged.value, Mapping) else kept
+        """The Project of the selected values, with `experiments` and `environments` as in the file."""
+        overlays = {k: e for k, e in whole.value.items() if k in _OVERLAYS} if isinstance(whole.value, Mapping) else {}
+        entries = dict(merged.value) | overlays if isinstance(merged.value, Mapping) else overlays
         return self._validated(Node(merged.span, entries), environment, "")
 
     def overlaid(self, merged: Node, where: str) -> None:
-        """Check a variant of the spec, which keeps its environments; only what is new about it is reported."""
+        """Check a variant of the spec with its environments; only findings that the spec itself lacks are added."""
         whole = self.document.root.value
-        kept = {"environments": whole["environments"]} if isinstance(whole, Mapping) and "environments" in whole else {}
-        entries = {**merged.value, **kept} if isinstance(merged.value, Mapping) else kept
+        extra = (
+            {"environments": whole["environments"]} if isinstance(whole, Mapping) and "environments" in whole else {}
+        )
+        entries = {**merged.value, **extra} if isinstance(merged.value, Mapping) else extra
         self._validated(Node(merged.span, entries), None, where)
 
     def _validated(self, root: Node, environment: str | None, where: str) -> Project | None:
-        resolved, faults = resolve(root)
+        resolved, invalid = resolve(root)
         view = replace(self.document, root=filled(resolved, self.model))
-        for fault in faults:
-            self._place(view.diagnostic(fault.code, fault.message, fault.span, fault.help), where)
-        given = self._after(environment or "", view.plain())
+        for finding in invalid:
+            self._add(view, finding, where)
+        given = self._with_names(environment or "", view.plain())
         try:
             spec = self.model.model_validate_json(json.dumps(given))
         except ValidationError as error:
-            known = [e for e in error.errors(include_url=False) if not faults or e["input"] is not None]
-            for finding in explain(known, self.model, view.root):
+            # A value is None where its reference is invalid, which is reported already.
+            errors = [e for e in error.errors(include_url=False) if not invalid or e["input"] is not None]
+            for finding in explain(errors, self.model, view.root):
                 self._add(view, finding, where)
-            self._sound(view, given, where)
+            self._check_valid_sections(view, given, where)
             return None
-        if faults:
+        if invalid:
             return None
         named = sections(spec)
         values = spec.model_dump(mode="json", by_alias=True, include=set(named))
@@ -182,39 +185,32 @@ class _Checker:
                 self._add(view, finding, where)
         return project
 
-    def _sound(self, view: Document, given: dict[str, Plain], where: str) -> None:
-        """What the parts say of the sections that are valid by themselves, so that all faults come in one pass.
+    def _check_valid_sections(self, view: Document, given: dict[str, Plain], where: str) -> None:
+        """Run the checks of the parts on the sections that are valid, so that all findings come in one pass.
 
-        A part that misses a section must not be heard: the section is there, and its own faults are told already.
+        Findings about missing sections are dropped: such a section exists, and its errors are reported already.
         """
-        sound = sound_sections(self.model, given)
-        values = {name: section.model_dump(mode="json", by_alias=True) for name, section in sound.items()}
-        project = Project(sound, self.surroundings, None, values, given, variants=self.variants)
+        valid = valid_sections(self.model, given)
+        values = {name: section.model_dump(mode="json", by_alias=True) for name, section in valid.items()}
+        project = Project(valid, self.surroundings, None, values, given, variants=self.variants)
         for part in self.parts:
             for finding in part.check(project):
                 if not finding.code.startswith(_NEEDS_OTHERS):
                     self._add(view, finding, where)
 
     def _add(self, view: Document, finding: Finding, where: str = "") -> None:
-        span = view.span(finding.at, finding.on)
-        self._place(view.diagnostic(finding.code, finding.message, span, finding.help, finding.severity), where)
-
-    def _place(self, diagnostic: Diagnostic, where: str) -> None:
+        diagnostic = view.diagnostic(finding)
         same = (diagnostic.code, diagnostic.span)
         if where and same in self.seen:
             return
         if diagnostic.span in self.secret and diagnostic.code == "wrong-type":
-            return  # a literal in place of a reference is told once, as a secret
+            return  # a literal in place of a SecretRef is already reported as a secret
         self.seen.add(same)
         message = f"in {printable(where)}: {diagnostic.message}" if where else diagnostic.message
-        told = _brief(hide(message, self.hidden), MESSAGE)
-        self.found.append(diagnostic._replace(message=told, help=_brief(hide(diagnostic.help, self.hidden), HELP)))
-
-    def diagnostics(self) -> list[Diagnostic]:
-        """All that was found, in file order."""
-        return in_file_order(self.found)
+        message, help = hide(message, self.hidden), hide(diagnostic.help, self.hidden)
+        self.diagnostics.append(diagnostic._replace(message=_shortened(message, MESSAGE), help=_shortened(help, HELP)))
 
 
-def _brief(text: str, most: int) -> str:
-    """`text`, its middle left out where it is longer than `most`."""
-    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+def _shortened(text: str, limit: int) -> str:
+    """`text` without its middle if it is longer than `limit`."""
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"

@@ -1,4 +1,4 @@
-"""A schedule in cron's five fields, as GitHub Actions reads them: checked before anything waits for it."""
+"""A cron schedule with five fields, as GitHub Actions reads it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.types import shown
+from mlspec.spec.types import schema_pattern
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -34,14 +34,14 @@ _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d{1,2}))?")
 
 
 def moments(text: str) -> tuple[frozenset[int], ...]:
-    """The values of minute, hour, day of the month, month and day of the week. ValueError says what is wrong."""
-    given = text.split(" ")
-    if len(given) != len(_FIELDS) or not all(given):
+    """The values of minute, hour, day of the month, month and day of the week. Raises ValueError."""
+    parts = text.split(" ")
+    if len(parts) != len(_FIELDS) or not all(parts):
         raise ValueError("a schedule has five fields: minute, hour, day of the month, month, day of the week")
-    found = tuple(_values(part, field) for part, field in zip(given, _FIELDS, strict=True))
-    if given[4] == "*" and all(min(found[2]) > _LONGEST[month - 1] for month in found[3]):
-        raise ValueError(f"there is no such day: {given[2]} in month {given[3]}")
-    return found
+    values = tuple(_values(part, field) for part, field in zip(parts, _FIELDS, strict=True))
+    if parts[4] == "*" and all(min(values[2]) > _LONGEST[month - 1] for month in values[3]):
+        raise ValueError(f"day {parts[2]} does not exist in month {parts[3]}")
+    return values
 
 
 def _values(text: str, field: _Field) -> frozenset[int]:
@@ -51,12 +51,12 @@ def _values(text: str, field: _Field) -> frozenset[int]:
 def _range(part: str, field: _Field) -> range:
     match = _PART.fullmatch(part)
     if match is None or (match[3] and match[1] and not match[2]):
-        raise ValueError(f"`{part}` is no {field.name}")
+        raise ValueError(f"`{part}` is not a valid {field.name}")
     low = _number(match[1], field) if match[1] else field.low
     high = _number(match[2], field) if match[2] else low if match[1] else field.high
     step = int(match[3] or 1)
     if low > high or step < 1:
-        raise ValueError(f"`{part}` holds no {field.name}")
+        raise ValueError(f"`{part}` does not contain a {field.name}")
     return range(low, high + 1, step)
 
 
@@ -64,12 +64,12 @@ def _number(word: str, field: _Field) -> int:
     if word.lower() in field.words:
         return field.words.index(word.lower()) + field.low
     if not word.isascii() or not word.isdigit() or not field.low <= int(word) <= field.high:
-        raise ValueError(f"`{word}` is no {field.name}: {field.low} to {field.high}")
+        raise ValueError(f"`{word}` is not a valid {field.name} ({field.low} to {field.high})")
     return int(word)
 
 
 def shortest_gap(text: str) -> int:
-    """Minutes between the two runs that follow each other fastest within a day; 1440 for one run a day."""
+    """The shortest time between two runs of a day in minutes; 1440 for one run a day."""
     minutes, hours = moments(text)[:2]
     runs = sorted(hour * 60 + minute for hour in hours for minute in minutes)
     return min([after - before for before, after in pairwise(runs)], default=1440)
@@ -79,10 +79,10 @@ def _valid(text: str) -> str:
     try:
         moments(text)
     except ValueError as error:
-        help = "for example `0 3 * * 1`: Mondays at three"
+        help = "for example `0 3 * * 1`: every Monday at 03:00 UTC"
         raise PydanticCustomError("bad-schedule", "{what}", {"what": str(error), "help": help}) from None
     return text
 
 
-Cron = Annotated[str, AfterValidator(_valid), shown(r"\S+(?: \S+){4}", "0 3 * * 1")]
-"""When something runs, in UTC: minute, hour, day of the month, month, day of the week."""
+Cron = Annotated[str, AfterValidator(_valid), schema_pattern(r"\S+(?: \S+){4}", "0 3 * * 1")]
+"""A schedule in UTC: minute, hour, day of the month, month, day of the week."""

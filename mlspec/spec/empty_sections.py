@@ -1,4 +1,4 @@
-"""`train:` with nothing behind it means the section with its defaults. Pure."""
+"""`train:` without a value is the section with its defaults. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlspec.spec.keys import Shape, below, models
 
 
 def filled(node: Node, shape: Shape) -> Node:
-    """`node` with an empty mapping in place of nothing wherever its shape is a section."""
+    """`node` with an empty mapping for every empty value whose shape is a section."""
     if node.value is None:
         return Node(node.span, {}) if models(shape) else node
     if not isinstance(node.value, Mapping):

@@ -1,4 +1,4 @@
-"""Names of a spec that become names of files: what every file system can hold, and keeps apart from the others."""
+"""Names of a spec that become file names: valid and distinct on every file system."""
 
 import re
 import unicodedata
@@ -9,30 +9,29 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 MAX_STEM: Final = 200
-"""Bytes of such a name: the 255 of a file's name, less what a suffix and a temporary name add."""
+"""Limit of such a name in bytes: 255 for a file name, minus a suffix and the ending of a temporary file."""
 _STEM = r"[^\W_][\w-]*(?:\.[\w-]+)*"
 _DEVICES: Final = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
 def file_stem(name: str) -> str:
-    """`name`, where it can be the name of a file on every system. Raises the error of a validator."""
+    """`name`, if it is a valid file name on every system. Raises PydanticCustomError."""
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > MAX_STEM:
-        what = f"this name is {size} bytes long, and a file is named after it: at most {MAX_STEM} bytes"
-        raise _fault(what, "shorten it")
+        raise _fault(f"the name has {size} bytes, the limit for a file name is {MAX_STEM}", "shorten the name")
     if not re.fullmatch(_STEM, name):
-        what = "a name begins with a letter or a digit and has letters, digits, `-`, `_` and single dots inside"
-        raise _fault(what, "for example `wide-2`: a file is named after it")
+        what = "a file is named after this key: it must start with a letter or digit and contain only letters, digits, "
+        raise _fault(f"{what}`-`, `_` and single dots", "for example `wide-2`")
     if name.split(".")[0].lower() in _DEVICES:
-        raise _fault(f"`{name}` names a device on Windows, so no file can have this name", f"`{name}-1`, for example")
+        raise _fault(f"`{name}` is a reserved file name on Windows", f"rename it, for example to `{name}-1`")
     if (composed := unicodedata.normalize("NFC", name)) != name:
-        what = "this name has decomposed letters, which some systems store as other bytes"
-        raise _fault(what, f"type it again, in composed form (Unicode NFC): `{composed}`")
+        what = "the name contains decomposed Unicode characters, which some file systems store differently"
+        raise _fault(what, f"type it in composed form (NFC): `{composed}`")
     return name
 
 
 def same_file(names: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Each name with an earlier one that is the same file where capitals do not count, as on macOS and Windows."""
+    """Each name with an earlier one that is the same file where names ignore case, as on macOS and Windows."""
     seen: dict[str, str] = {}
     for name in names:
         folded = unicodedata.normalize("NFC", name).casefold()
@@ -46,4 +45,4 @@ def _fault(what: str, help: str) -> PydanticCustomError:
 
 
 FileStem = Annotated[str, AfterValidator(file_stem)]
-"""A name that files are called by, without their suffix."""
+"""A file name without its suffix."""

@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of the language, from the same models that check it. Pure."""
+"""The JSON Schema (2020-12) of the language, generated from the models that validate it. Pure."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from pydantic.json_schema import GenerateJsonSchema
 from mlspec.spec.overlay_schema import dotted, overlay, partials
 from mlspec.spec.root import HasSections, root_model
 
-_REFERENCE = {"type": "string", "pattern": r"^\$\{[^{}]+\}$", "description": "A reference to another value"}
-_INSIDE = {"type": "string", "pattern": r"\$\{[^{}]+\}", "description": "Text with references to other values in it"}
+_REFERENCE = {"type": "string", "pattern": r"^\$\{[^{}]+\}$", "description": "A reference to another value of the spec"}
+_INSIDE = {
+    "type": "string",
+    "pattern": r"\$\{[^{}]+\}",
+    "description": "Text with references to other values",
+}
 _BESIDE = ("default", "description", "examples", "deprecated")
 _NARROWING = ("pattern", "enum", "const", "minLength", "maxLength", "format")
 
 
 class _Generator(GenerateJsonSchema):
-    """Titles derived from Python names say nothing that the key does not say."""
+    """No titles: those derived from Python names repeat the key."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
 
 def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
-    """The schema of a whole spec. Any value may also be a reference; a section that needs no key may stand empty."""
+    """The schema of a whole spec. Any value may also be a reference; a section without required keys may be empty."""
     schema = plain_schema(parts)
     definitions = schema.get("$defs", {})
     empty = {f"#/$defs/{name}" for name, shape in definitions.items() if _all_optional(shape)}
-    # Editors put the cursor's hover text on what `$ref` points to; `additionalProperties: false` catches every typo.
+    # Editors show hover texts also beside `$ref`; `additionalProperties: false` detects misspelt keys.
     for definition in [schema, *definitions.values()]:
         for name, shape in definition.get("properties", {}).items():
             definition["properties"][name] = _widened(shape, empty)
@@ -41,12 +45,12 @@ def json_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
 
 
 def plain_schema(parts: Sequence[HasSections]) -> dict[str, Any]:
-    """The schema as the models have it: no references in place of values, no overlays."""
+    """The schema of the models, without references and overlays."""
     return root_model(parts).model_json_schema(by_alias=True, schema_generator=_Generator)
 
 
 def _lay_over(schema: dict[str, Any]) -> None:
-    """Say what may stand in an environment and in an experiment: any sections, with any of their keys."""
+    """Add the schemas of environments and experiments: any sections, with any of their keys."""
     properties, definitions = schema["properties"], schema["$defs"]
     laid = [name for name in properties if name not in ("environments", "experiments")]
     definitions |= partials(definitions)
@@ -75,7 +79,7 @@ def _all_optional(shape: dict[str, Any]) -> bool:
 
 
 def _widened(shape: dict[str, Any], empty: set[str]) -> dict[str, Any]:
-    """`shape`, or a reference in its place, at every depth; or nothing where it is a section that may stand empty."""
+    """`shape` or a reference, at every depth; null is allowed for a section that may be empty."""
     about = {key: value for key, value in shape.items() if key in _BESIDE}
     core = {key: value for key, value in shape.items() if key not in _BESIDE}
     members = [_below(member, empty) for member in core.get("anyOf", [core])]
@@ -93,7 +97,7 @@ def _below(shape: dict[str, Any], empty: set[str]) -> dict[str, Any]:
 
 
 def _free(shape: dict[str, Any]) -> bool:
-    """Whether any text fits."""
+    """Whether the shape accepts any text."""
     if "$ref" in shape:
         return False
     return shape.get("type", "string") == "string" and not any(key in shape for key in _NARROWING)

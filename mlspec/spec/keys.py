@@ -1,4 +1,4 @@
-"""Which keys a spec's models know: the way from a location to the fields there."""
+"""The keys of the spec's models: from a location to the fields there."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from mlspec.source.document import Location
+from mlspec.diagnostics import Location
 
 Shape: typing.TypeAlias = Any
 """A type annotation, as pydantic reads it."""
 
 
 def variants(shape: Shape) -> Iterator[Shape]:
-    """The members of a union, without Annotated and TypeAliases around them; any other shape is its own only member."""
+    """The members of a union without Annotated and type aliases; any other shape is its only member."""
     origin: Any = get_origin(shape)
     if origin is Annotated:
         yield from variants(get_args(shape)[0])
@@ -37,35 +37,34 @@ def models(shape: Shape) -> list[type[BaseModel]]:
 
 
 def fields(shape: Shape) -> dict[str, FieldInfo]:
-    """Every key that a mapping of this shape may have, by the name that the user writes."""
-    found: dict[str, FieldInfo] = {}
+    """The keys that a mapping of this shape may have, by alias."""
+    result: dict[str, FieldInfo] = {}
     for model in models(shape):
         for name, info in model.model_fields.items():
-            found.setdefault(info.alias or name, info)
-    return found
+            result.setdefault(info.alias or name, info)
+    return result
 
 
 def below(shape: Shape, step: str | int) -> Shape | None:
-    """The shape one step down; Any below free-form values; None where no variant has such a key."""
-    found: list[Shape] = []
+    """The shape one step down; Any below untyped values; None if no variant has the key."""
+    shapes: list[Shape] = []
     for variant in variants(shape):
         origin: Any = get_origin(variant)
         arguments = get_args(variant)
         if variant is Any or variant is object:
-            found.append(Any)
+            shapes.append(Any)
         elif isinstance(variant, type) and issubclass(variant, BaseModel):
-            found += _field(variant, str(step))
+            shapes += _field(variant, str(step))
         elif isinstance(origin, type) and issubclass(origin, Mapping):
-            found.append(arguments[1])
+            shapes.append(arguments[1])
         elif variant is dict:
-            found.append(Any)
+            shapes.append(Any)
         elif origin in (list, tuple, frozenset, set) and isinstance(step, int):
-            found.append(
-                arguments[min(step, len(arguments) - 1)] if origin is tuple and ... not in arguments else arguments[0]
-            )
-    if not found:
+            position = min(step, len(arguments) - 1) if origin is tuple and ... not in arguments else 0
+            shapes.append(arguments[position])
+    if not shapes:
         return None
-    return found[0] if len(found) == 1 else Union[tuple(found)]  # noqa: UP007
+    return shapes[0] if len(shapes) == 1 else Union[tuple(shapes)]  # noqa: UP007
 
 
 def _field(model: type[BaseModel], key: str) -> list[Shape]:
@@ -84,7 +83,7 @@ def _annotations(model: type[BaseModel]) -> Mapping[str, Shape]:
 
 
 def at(shape: Shape, location: Location) -> Shape | None:
-    """The shape at `location`. A step that names a union's tag picks the variants of that tag."""
+    """The shape at `location`. A step that is the tag of a union selects the variants with that tag."""
     for step in location:
         down = below(shape, step)
         if down is None:
@@ -97,7 +96,7 @@ def at(shape: Shape, location: Location) -> Shape | None:
 
 
 def tags(model: type[BaseModel]) -> set[object]:
-    """What pydantic may call this member of a union in an error's location."""
+    """The steps by which pydantic may name this member of a union in an error's location."""
     names: set[object] = {model.__name__}
     for info in model.model_fields.values():
         if get_origin(info.annotation) is Literal:

@@ -1,18 +1,18 @@
-"""What pydantic found, said to a person: its error types become our codes, sentences and help."""
+"""Pydantic's errors to Findings: its error types become codes, messages and help."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from mlspec.source.document import Location, Node, printable
+from mlspec.diagnostics import Finding, Location
+from mlspec.source.document import Node
 from mlspec.spec.keys import Shape, at, fields, variants
-from mlspec.spec.names import flow, suggest
-from mlspec.spec.spec_model import Finding, dotted
+from mlspec.spec.names import flow, quoted, suggest
+from mlspec.spec.spec_model import dotted
 
 _KINDS = {
     "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
@@ -24,7 +24,7 @@ _BOUNDS = {
     "less_than": ("less than", "lt"), "less_than_equal": ("at most", "le"),
 }  # fmt: skip
 _SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
-"""What YAML 1.1 took for booleans, and YAML 1.2 does not."""
+"""Booleans of YAML 1.1 that YAML 1.2 reads as text."""
 _UNSPACED = re.compile(r"(\w+):\S")
 _LENGTHS = {
     "too_short": "at least",
@@ -34,133 +34,154 @@ _LENGTHS = {
 }
 
 
+class _Located(NamedTuple):
+    """An error and the location of its value in the text."""
+
+    error: ErrorDetails
+    at: Location
+
+    @property
+    def wrong_type(self) -> bool:
+        kind = self.error["type"]
+        return kind not in _MAKERS and kind.endswith(("_type", "_parsing", "_from_float"))
+
+
 def explain(errors: Iterable[ErrorDetails], shape: Shape, root: Node) -> list[Finding]:
     """The Findings for pydantic's errors about the values in `root`, whose models are `shape`.
 
-    A value that may be one of several kinds gets an error for each; it is told once, in the words of the kind that it
-    came closest to. One whose inside was looked at was no wrong kind of value.
+    Pydantic reports an error for each member of a union. Where one member has the type of the value, only its errors
+    are returned; otherwise one Finding names all types.
     """
-    findings: dict[Location, list[Finding]] = {}
+    groups: dict[Location, list[_Located]] = {}
     for error in errors:
-        found = _explain(error, shape, root)
-        findings.setdefault(found.at, []).append(found)
-    deeper = {at[:length] for at in findings for length in range(len(at))}
-    told = [finding for same in findings.values() for finding in _closest(same)]
-    return [finding for finding in told if not (finding.code == "wrong-type" and finding.at in deeper)]
+        at = _in_text(error["loc"], root, keep_last=error["type"] in ("missing", "extra_forbidden"))
+        groups.setdefault(at, []).append(_Located(error, at))
+    above = {at[:length] for at in groups for length in range(len(at))}
+    return [finding for group in groups.values() for finding in _findings(group, shape, group[0].at in above)]
 
 
-def _closest(same: list[Finding]) -> list[Finding]:
-    near = [f for f in same if f.code != "wrong-type"]
-    if near or len(same) == 1:
-        return near or same
-    kinds = list(dict.fromkeys(f.message.partition(" must be ")[2].rpartition(", not ")[0] for f in same))
-    where, _, what = same[0].message.partition(" must be ")
-    return [replace(same[0], message=f"{where} must be {' or '.join(kinds)}, not {what.rpartition(', not ')[2]}")]
+def _findings(group: list[_Located], shape: Shape, has_inner: bool) -> list[Finding]:
+    """The Findings of one location. `has_inner`: there are errors below it, so that one type did match."""
+    mismatches = [one.error for one in group if one.wrong_type]
+    if len(mismatches) < len(group):
+        return [_finding(one, shape) for one in group if not one.wrong_type]
+    return [] if has_inner else [_wrong_type(mismatches, group[0].at)]
 
 
-def _explain(error: ErrorDetails, shape: Shape, root: Node) -> Finding:
-    kind, location = error["type"], error["loc"]
-    here = _written(location, root, keep_last=kind in ("missing", "extra_forbidden"))
-    make = _MAKERS.get(kind)
+def _finding(located: _Located, shape: Shape) -> Finding:
+    error, at = located
+    make = _MAKERS.get(error["type"])
     if make is not None:
-        return make(error, shape, here)
-    if kind.endswith(("_type", "_parsing", "_from_float")):
-        return _wrong_type(error, shape, here)
+        return make(error, shape, at)
     context: Mapping[str, Any] = error.get("ctx") or {}
-    code = kind if "-" in kind else "bad-format"
-    return Finding(code, here, f"{dotted(here)}: {error['msg']}", str(context.get("help", "")))
+    code = error["type"] if "-" in error["type"] else "bad-format"
+    help = str(context.get("help") or "") or _about(shape, error["loc"], "")
+    return Finding(code, at, f"{dotted(at)}: {error['msg']}", help)
 
 
-def _written(location: Location, root: Node, keep_last: bool) -> Location:
-    """`location` without the steps that the text does not have: union tags, pydantic's own markers."""
-    node, found = root, []
+def _in_text(location: Location, root: Node, keep_last: bool) -> Location:
+    """`location` without the steps that are not in the text: union tags and pydantic's own markers."""
+    node, steps = root, []
     for index, step in enumerate(location):
         child = node.child(step)
         if child is not None:
-            found.append(step)
+            steps.append(step)
             node = child
         elif keep_last and index == len(location) - 1:
-            found.append(step)
-    return tuple(found)
+            steps.append(step)
+    return tuple(steps)
 
 
 def _missing(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     info = fields(above).get(str(here[-1])) if above is not None else None
-    description = f"{info.description}" if info and info.description else ""
-    example = f", for example `{flow(info.examples[0])}`" if info and info.examples else ""
-    return Finding("missing-key", here, f"`{dotted(here)}` is missing", description + example, on="key")
+    description = f" ({info.description})" if info and info.description else ""
+    value = f": {flow(info.examples[0])}" if info and info.examples else ""
+    help = f"add `{here[-1]}{value}`{description}"
+    return Finding("missing-key", here, f"`{dotted(here)}` is missing", help, on="key")
 
 
 def _pattern(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
-    """The pattern itself says little to a person: what the field is and an example of it say more."""
-    message = f"`{dotted(here)}` cannot be {shown(error['input'])}"
+    """A pattern is hard to read: an example is better, if there is one."""
+    message = f"`{dotted(here)}` cannot be {quoted(error['input'])}"
     pattern = str((error.get("ctx") or {}).get("pattern", ""))
-    return Finding("bad-format", here, message, _about(shape, error["loc"], f", of the form `{pattern}`"))
+    return Finding("bad-format", here, message, _about(shape, error["loc"], f"use a value that matches `{pattern}`"))
 
 
 def _about(shape: Shape, location: Location, otherwise: str) -> str:
-    """What the nearest field that `location` lies in is for, with an example, or `otherwise` where it has none."""
+    """An example of the innermost described field that `location` lies in, or `otherwise`; and its description."""
     for end in range(len(location), 0, -1):
         above = at(shape, location[: end - 1])
         info = fields(above).get(str(location[end - 1])) if above is not None else None
         if info is not None and info.description:
-            example = f", for example `{flow(info.examples[0])}`" if info.examples else otherwise
-            return info.description + example
-    return otherwise.removeprefix(", ")
+            help = f"use a value like `{flow(info.examples[0])}`" if info.examples else otherwise
+            return f"{help} ({info.description})" if help else f"see the description of the key: {info.description}"
+    return otherwise
 
 
 def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     names = fields(above) if above is not None else {}
     key, colon, _ = str(here[-1]).partition(":")
-    help = suggest(str(here[-1]), names, "the keys here are")
+    help = suggest(str(here[-1]), names, "the keys are") or "remove the key"
     if colon and key in names:
-        help = f"a colon needs a space behind it: `{key}: ...`"
+        help = f"add a space after the colon: `{key}: ...`"
     return Finding("unknown-key", here, f"`{dotted(here)}` is not a key of the spec", help, on="key")
 
 
 def _choice(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     field = at(shape, error["loc"]) or at(shape, here)
     choices = [str(c) for c in _literals(field)]
-    help = suggest(str(error["input"]), choices, "choose from")
-    return Finding("not-one-of", here, f"`{dotted(here)}` cannot be {shown(error['input'])}", help)
+    help = suggest(str(error["input"]), choices, "use one of")
+    return Finding("not-one-of", here, f"`{dotted(here)}` cannot be {quoted(error['input'])}", help)
 
 
 def _tag(error: ErrorDetails, _: Shape, here: Location) -> Finding:
     context = error.get("ctx") or {}
     key = str(context.get("discriminator", "type")).strip("'")
     key = "type" if key.endswith("()") else key
-    given = error["input"]
+    value = error["input"]
     expected = [t.strip().strip("'") for t in str(context.get("expected_tags", "")).split(",") if t.strip()]
-    if isinstance(given, Mapping) and key in given:
-        help = suggest(str(given[key]), expected, "choose from")
-        return Finding("not-one-of", (*here, key), f"`{dotted((*here, key))}` cannot be {shown(given[key])}", help)
-    return Finding("missing-key", (*here, "type"), f"`{dotted((*here, 'type'))}` is missing", "", on="key")
+    if isinstance(value, Mapping) and key in value:
+        help = suggest(str(value[key]), expected, "use one of")
+        return Finding("not-one-of", (*here, key), f"`{dotted((*here, key))}` cannot be {quoted(value[key])}", help)
+    help = f"add `type`, one of: {', '.join(expected)}" if expected else "add `type`"
+    return Finding("missing-key", (*here, "type"), f"`{dotted((*here, 'type'))}` is missing", help, on="key")
 
 
-def _wrong_type(error: ErrorDetails, _: Shape, here: Location) -> Finding:
-    expected = next((text for name, text in _KINDS.items() if error["type"].startswith(name)), "another kind of value")
-    help = ""
-    if isinstance(error["input"], str) and expected in ("a number", "a whole number"):
-        help = "write the number without quotes" if _numeric(error["input"]) else ""
-    elif expected == "text" and not isinstance(error["input"], dict | list):
-        help = f'put it in quotes: "{error["input"]}"'
-    elif expected == "true or false" and str(error["input"]).lower() in _SWITCHES:
-        help = f"write `{_SWITCHES[str(error['input']).lower()]}`"
-    elif expected == "a mapping" and isinstance(error["input"], str) and (key := _UNSPACED.match(error["input"])):
-        help = f"a colon needs a space behind it: `{key[1]}: ...`"
-    elif expected == "a list" and not isinstance(error["input"], dict):
-        help = f"write it as a list: [{error['input']}]"
+def _wrong_type(errors: list[ErrorDetails], here: Location) -> Finding:
+    """One Finding that names the types of all members of a union."""
+    types = [_type(error["type"]) for error in errors]
+    expected, value = " or ".join(dict.fromkeys(types)), errors[0]["input"]
     where = f"`{dotted(here)}`" if here else "the spec"
-    return Finding("wrong-type", here, f"{where} must be {expected}, not {shown(error['input'])}", help)
+    help = next(filter(None, (_conversion(value, kind) for kind in types)), f"replace it by {expected}")
+    return Finding("wrong-type", here, f"{where} must be {expected}, not {quoted(value)}", help)
+
+
+def _type(kind: str) -> str:
+    return next((text for name, text in _KINDS.items() if kind.startswith(name)), "another type")
+
+
+def _conversion(value: object, expected: str) -> str:
+    """How to write `value` as the expected type; `""` where that is not clear."""
+    if isinstance(value, str) and expected in ("a number", "a whole number") and _numeric(value):
+        return "write the number without quotes"
+    if expected == "text" and not isinstance(value, dict | list | None):
+        return f'put it in quotes: "{value}"'
+    if expected == "true or false" and str(value).lower() in _SWITCHES:
+        return f"write `{_SWITCHES[str(value).lower()]}`"
+    if expected == "a mapping" and isinstance(value, str) and (key := _UNSPACED.match(value)):
+        return f"add a space after the colon: `{key[1]}: ...`"
+    if expected == "a list" and not isinstance(value, dict | None):
+        return f"write it as a list: [{value}]"
+    return ""
 
 
 def _range(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     words, key = _BOUNDS[error["type"]]
     limit = (error.get("ctx") or {}).get(key)
-    message = f"`{dotted(here)}` must be {words} {limit}, not {shown(error['input'])}"
-    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+    message = f"`{dotted(here)}` must be {words} {limit}, not {quoted(error['input'])}"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]) or f"use a value of {words} {limit}")
 
 
 def _length(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
@@ -168,13 +189,15 @@ def _length(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     limit = context.get("min_length", context.get("max_length"))
     text = error["type"].startswith("string")
     unit = "characters" if text else "entries"
-    message = f"`{dotted(here)}` must have {_LENGTHS[error['type']]} {limit} {unit}"
-    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+    words = _LENGTHS[error["type"]]
+    message = f"`{dotted(here)}` must have {words} {limit} {unit}"
+    change = "shorten" if words == "at most" else "extend"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]) or f"{change} it")
 
 
 def _finite(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
-    message = f"`{dotted(here)}` must be a finite number, not {shown(error['input'])}"
-    return Finding("out-of-range", here, message, _default(shape, error["loc"]))
+    message = f"`{dotted(here)}` must be a finite number, not {quoted(error['input'])}"
+    return Finding("out-of-range", here, message, _default(shape, error["loc"]) or "use a finite number")
 
 
 def _default(shape: Shape, location: Location) -> str:
@@ -182,7 +205,7 @@ def _default(shape: Shape, location: Location) -> str:
     info = fields(above).get(str(location[-1])) if above is not None and location else None
     if info is None or info.is_required() or info.default is None:
         return ""
-    return f"leave the key out to use the default, {info.default}"
+    return f"remove the key to use the default, {flow(info.default)}"
 
 
 def _literals(shape: Shape) -> list[object]:
@@ -195,23 +218,6 @@ def _numeric(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def shown(value: object) -> str:
-    """A value as it may stand in a sentence: short, and never over more than one line."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return f"`{str(value).lower()}`"
-        case str():
-            return f'"{printable(value if len(value) <= 40 else value[:37] + "...")}"'
-        case dict():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return str(value)[:40]
 
 
 _MAKERS: dict[str, Callable[[ErrorDetails, Shape, Location], Finding]] = {

@@ -1,26 +1,28 @@
-"""Names and values in a sentence: the known name that a word was most likely meant to be, a value on one line."""
+"""Names and values in messages: the closest known name, and a value on one line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
+from mlspec.source.document import printable
+
 _MOST = 20
 _WIDE = 300
-"""Characters of names in a help line: more are not read."""
+"""Limit of the names in a help line, in characters."""
 
 
 def closest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that `word` was most likely meant to be, or None."""
+    """The choice that is most similar to `word`, or None."""
     import difflib
 
     options = list(choices)
-    found = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=0.6)
-    return next((c for c in options if c.lower() == found[0]), None) if found else None
+    matches = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=0.6)
+    return next((c for c in options if c.lower() == matches[0]), None) if matches else None
 
 
-def suggest(word: str, choices: Iterable[str], what: str = "known") -> str:
-    """A help line: the close choice when there is one, else all of them when they are few."""
+def suggest(word: str, choices: Iterable[str], what: str = "available") -> str:
+    """A help line: the closest choice, else the choices themselves, shortened if they are many."""
     options = list(choices)
     near = closest(word, options)
     if near is not None:
@@ -34,7 +36,7 @@ def suggest(word: str, choices: Iterable[str], what: str = "known") -> str:
 
 
 def flow(value: object) -> str:
-    """A plain value as YAML may have it on one line."""
+    """A plain value as YAML on one line."""
     if value is None:
         return "null"
     if isinstance(value, Mapping):
@@ -46,6 +48,23 @@ def flow(value: object) -> str:
     return str(value) if value != "" else '""'
 
 
+def quoted(value: object) -> str:
+    """A value as text in a message: short, and on one line."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case str():
+            return f'"{printable(value if len(value) <= 40 else value[:37] + "...")}"'
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return str(value)[:40]
+
+
 def suffixed(name: str, environment: str) -> str:
-    """`name` for an environment, in characters that all names of resources may have."""
+    """`name` with the environment as suffix, in characters that are valid in every resource name."""
     return f"{name}-{re.sub(r'[^a-z0-9_-]', '-', environment.lower())}"

@@ -1,6 +1,6 @@
-"""The schema of what may be laid over a spec: its sections with no key required, and dotted keys into them. Pure.
+"""The schema of overlays: the sections of a spec without required keys, and dotted keys into them. Pure.
 
-A key whose value is as in the spec itself is a pointer to where the schema has it, so that nothing is said twice.
+A key whose schema is the same as in the spec itself is a `$ref` to it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 PARTIAL = "Partial"
-"""What the names of definitions begin with that are another's with no key required."""
+"""Prefix of the definitions that repeat another one without required keys."""
 _UNIONS = ("anyOf", "oneOf")
 _HELD = ("required", "minProperties")
 
@@ -18,17 +18,17 @@ Shape = dict[str, Any]
 
 
 def partials(definitions: Mapping[str, Shape]) -> dict[str, Shape]:
-    """For each definition that requires something, directly or further down, one that does not; by its new name."""
+    """A definition without required keys for each that has some, directly or further down; by its new name."""
     needed = _needed(definitions)
     shapes = {name: _loose(definitions[name], needed) for name in needed}
     return {f"{PARTIAL}{name}": _short(loose, definitions[name], f"#/$defs/{name}") for name, loose in shapes.items()}
 
 
 def overlay(properties: Mapping[str, Shape], definitions: Mapping[str, Shape], sections: Sequence[str]) -> Shape:
-    """The sections of a spec, each with no key required."""
+    """The sections of a spec without required keys."""
     full = {
         "type": "object",
-        "description": "Values to lay over the spec's; what is not named here stays.",
+        "description": "Values that replace those of the spec; all others stay.",
         "properties": {name: properties[name] for name in sections},
         "additionalProperties": False,
     }
@@ -36,14 +36,14 @@ def overlay(properties: Mapping[str, Shape], definitions: Mapping[str, Shape], s
 
 
 def dotted(schema: Mapping[str, Any], start: str) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Keys like `train.max_epochs` that reach into the properties of what is at `start`; and patterns of free ones."""
+    """Dotted keys (`train.max_epochs`) into the properties at `start`, and patterns of those with free names."""
     names: dict[str, list[str]] = {}
     patterns: dict[str, list[str]] = {}
     for name in _at(schema, start)["properties"]:
         for key in _keys(schema, f"{start}/properties/{name}", _Way(name, re.escape(name), plain=True)):
-            found = names.setdefault(key.way.name, []) if key.way.plain else patterns.setdefault(key.way.pattern, [])
-            if key.pointer not in found:
-                found.append(key.pointer)
+            group = names.setdefault(key.way.name, []) if key.way.plain else patterns.setdefault(key.way.pattern, [])
+            if key.pointer not in group:
+                group.append(key.pointer)
     return (
         {name: _either(schema, pointers) for name, pointers in names.items()},
         {f"^{pattern}$": _either(schema, pointers) for pattern, pointers in patterns.items()},
@@ -51,7 +51,7 @@ def dotted(schema: Mapping[str, Any], start: str) -> tuple[dict[str, Shape], dic
 
 
 class _Way(NamedTuple):
-    """A dotted key: as text where all its steps are known, and as a pattern."""
+    """A dotted key: as text if all its steps are known, and as a pattern."""
 
     name: str
     pattern: str
@@ -83,12 +83,12 @@ def _either(schema: Mapping[str, Any], pointers: Sequence[str]) -> Shape:
 
 
 def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
-    """Every key below what is at `pointer`, which `way` leads to."""
-    for place, found in _objects(schema, pointer):
-        for name in found.get("properties", {}):
+    """Every key below `pointer`, whose dotted key is `way`."""
+    for place, mapping in _objects(schema, pointer):
+        for name in mapping.get("properties", {}):
             yield _Key(way.step(name), f"{place}/properties/{name}")
             yield from _keys(schema, f"{place}/properties/{name}", way.step(name))
-        free = found.get("additionalProperties")
+        free = mapping.get("additionalProperties")
         if isinstance(free, dict):
             yield _Key(way.any(), f"{place}/additionalProperties")
             yield from _keys(schema, f"{place}/additionalProperties", way.any())
@@ -97,7 +97,7 @@ def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
 
 
 def _objects(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Shape]]:
-    """The mappings among what is allowed at `pointer`, each with where the schema has it."""
+    """The mappings that are allowed at `pointer`, each with its own pointer."""
     shape = _at(schema, pointer)
     if "$ref" in shape:
         yield from _objects(schema, shape["$ref"])
@@ -109,15 +109,15 @@ def _objects(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Sha
 
 
 def _at(schema: Mapping[str, Any], pointer: str) -> Shape:
-    found: Any = schema
+    value: Any = schema
     for step in pointer.removeprefix("#/").split("/"):
-        found = found[int(step) if isinstance(found, list) else step]
-    shape: Shape = found
+        value = value[int(step) if isinstance(value, list) else step]
+    shape: Shape = value
     return shape
 
 
 def _needed(definitions: Mapping[str, Shape]) -> list[str]:
-    """Definitions that require a key, or that lead to one that does."""
+    """Definitions that require a key, or refer to one that does."""
     needed: set[str] = set()
     while more := {n for n, shape in definitions.items() if n not in needed and _loose(shape, needed) != shape}:
         needed |= more
@@ -125,26 +125,26 @@ def _needed(definitions: Mapping[str, Shape]) -> list[str]:
 
 
 def _loose(shape: Shape, needed: Collection[str]) -> Shape:
-    """`shape` with no key required, down to where an overlay replaces a value instead of merging it: lists, scalars."""
-    found: Shape = {}
+    """`shape` without required keys, down to lists and scalars, which an overlay replaces as a whole."""
+    loose: Shape = {}
     for key, value in shape.items():
         if key == "$ref":
             name = value.removeprefix("#/$defs/")
-            found[key] = f"#/$defs/{PARTIAL}{name}" if name in needed else value
+            loose[key] = f"#/$defs/{PARTIAL}{name}" if name in needed else value
         elif key in _UNIONS:
             members = [_loose(member, needed) for member in value]
-            found[key if members == value else "anyOf"] = members  # one with no key required may fit several
+            loose[key if members == value else "anyOf"] = members  # without required keys several members may match
         elif key == "properties":
-            found[key] = {name: _loose(inner, needed) for name, inner in value.items()}
+            loose[key] = {name: _loose(inner, needed) for name, inner in value.items()}
         elif key == "additionalProperties" and isinstance(value, dict):
-            found[key] = _loose(value, needed)
+            loose[key] = _loose(value, needed)
         elif key not in _HELD:
-            found[key] = value
-    return found
+            loose[key] = value
+    return loose
 
 
 def _short(loose: Shape, full: Shape, pointer: str) -> Shape:
-    """`loose`, whose properties that are as in `full`, at `pointer`, only point there."""
+    """`loose` with a `$ref` for each property that is the same in `full`, which is at `pointer`."""
     same = full.get("properties", {})
     properties = {
         name: {"$ref": f"{pointer}/properties/{name}"} if shape == same[name] else shape

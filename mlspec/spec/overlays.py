@@ -1,4 +1,4 @@
-"""Environments and experiments: one tree of values laid over another. Every value keeps its own place in the text."""
+"""Environments and experiments: one tree of values merged over another. Every value keeps its position in the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlspec.source.document import Entry, Node
 
 
 def overlay(base: Node, patch: Node) -> Node:
-    """`base` with `patch` laid over it: mappings merge key by key, anything else is replaced."""
+    """`base` with `patch` merged over it: mappings merge key by key, other values are replaced."""
     if not isinstance(base.value, Mapping) or not isinstance(patch.value, Mapping):
         return patch
     merged = dict(base.value)
@@ -19,7 +19,7 @@ def overlay(base: Node, patch: Node) -> Node:
 
 
 def nested(patch: Node) -> Node:
-    """A patch whose keys may be dotted (`train.max_epochs: 1`) as nested mappings; each step keeps the key's place."""
+    """A patch with dotted keys (`train.max_epochs: 1`) as nested mappings; each step has the position of its key."""
     if not isinstance(patch.value, Mapping):
         return patch
     tree = Node(patch.span, {})
@@ -33,7 +33,7 @@ def nested(patch: Node) -> Node:
 
 
 def without(root: Node, *keys: str) -> Node:
-    """`root` without some of its keys."""
+    """`root` without these keys."""
     if not isinstance(root.value, Mapping):
         return root
     return Node(root.span, {k: e for k, e in root.value.items() if k not in keys})

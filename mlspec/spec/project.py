@@ -1,4 +1,4 @@
-"""The Project: a validated, completed, immutable spec, and the sections that no part owns."""
+"""The Project: a validated, immutable spec with all defaults, and the section that no part owns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,25 +15,25 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class ProjectInfo(SpecModel):
-    """What the project is called and what it is for."""
+    """Name and metadata of the project."""
 
-    name: Name = Field(description="Name of the project; images, functions and indices are named after it")
+    name: Name = Field(description="Name of the project; the default name of images, functions and indices")
     description: str = Field(
         "",
-        description="One sentence for people. In the image's label its line breaks are spaces; the description of a "
-        "Lambda function is its first 256 characters",
+        description="Description of the project, also in the image's label (on one line) and in the Lambda function "
+        "(the first 256 characters)",
         max_length=500,
     )
-    authors: list[str] = Field([], description="Who to ask", examples=[["Ada <ada@example.org>"]])
+    authors: list[str] = Field([], description="Authors", examples=[["Ada <ada@example.org>"]])
     license: str = Field("", description="SPDX identifier of the project's licence", examples=["MIT"])
 
 
 @dataclass(frozen=True)
 class Project:
-    """A spec that holds together.
+    """A valid spec.
 
-    `sections` has every section that the spec names, completed with its defaults, under its key; `values` is the same
-    as plain data, the way it goes into generated files.
+    `sections` has the sections of the spec with their defaults, by key; `values` is the same as plain data, for
+    generated files.
     """
 
     sections: Mapping[str, BaseModel]
@@ -41,11 +41,11 @@ class Project:
     environment: str | None = None
     values: Mapping[str, Plain] = field(default_factory=dict)
     given: Mapping[str, Plain] = field(default_factory=dict)
-    """The values as the user gave them, references replaced, before defaults."""
+    """The values of the file without defaults, with references replaced."""
     base: Mapping[str, Plain] = field(default_factory=dict)
-    """The same with no environment chosen, as the file has them: references stand for themselves."""
+    """The values of the file without an environment, with references as written."""
     variants: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
-    """The same for each environment of the spec, whichever is chosen, and under "" with none. Not validated."""
+    """The values for each environment of the spec, and with the key "" without one. Not validated."""
 
     @property
     def info(self) -> ProjectInfo:
@@ -53,12 +53,12 @@ class Project:
         return self.need(ProjectInfo)
 
     def get(self, section: type[S]) -> S | None:
-        """The section of that model, or None where the spec does not name it."""
+        """The section of that model, or None if the spec does not have it."""
         return next((s for s in self.sections.values() if isinstance(s, section)), None)
 
     def need(self, section: type[S]) -> S:
-        """The section of that model; KeyError where the spec does not name it."""
-        found = self.get(section)
-        if found is None:
+        """The section of that model. Raises KeyError if the spec does not have it."""
+        value = self.get(section)
+        if value is None:
             raise KeyError(section.__name__)
-        return found
+        return value

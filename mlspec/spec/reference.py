@@ -1,4 +1,4 @@
-"""Every key of the language with its kind, default and meaning, from the JSON Schema of the models. Pure."""
+"""Every key of the language with its type, default and description, from the JSON Schema of the models. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlspec.spec.names import flow
 Shape = Mapping[str, Any]
 
 ANY = "NAME"
-"""The step below a mapping whose keys the user chooses."""
+"""The step below a mapping with free keys."""
 _KINDS = {
     "string": "text",
     "integer": "whole number",
@@ -27,7 +27,7 @@ _LIMITS = (
 
 
 class Key(NamedTuple):
-    """One key. `variant` is the `type` that it belongs to, where a section may be one of several kinds."""
+    """One key. `variant` is the `type` that it belongs to, if the section is a union."""
 
     path: tuple[str, ...]
     kind: str
@@ -48,18 +48,17 @@ def keys(schema: Shape) -> list[Key]:
     return list(_Walk(schema["$defs"]).below((), schema, ""))
 
 
-def below(found: Sequence[Key], dotted: str) -> list[Key]:
-    """The key of that name (of several variants the key in each), and all directly below it. A step that the user
-    chooses may be any."""
+def below(every: Sequence[Key], dotted: str) -> list[Key]:
+    """The key `dotted`, in each variant, and the keys directly below it. A free step matches any name."""
     steps = tuple(dotted.split("."))
-    return [key for key in found if len(steps) <= len(key.path) <= len(steps) + 1 and _leads(key.path, steps)]
+    return [key for key in every if len(steps) <= len(key.path) <= len(steps) + 1 and _leads(key.path, steps)]
 
 
-def markdown(found: Sequence[Key]) -> str:
-    """All keys as a document: a chapter for each section, in it a table."""
+def markdown(every: Sequence[Key]) -> str:
+    """All keys as a Markdown document: a table for each section."""
     lines = ["# The keys of mlproject.yaml", "", _INTRODUCTION, ""]
-    for section in (key for key in found if len(key.path) == 1):
-        inside = [key for key in found if key.path[0] == section.path[0] and len(key.path) > 1]
+    for section in (key for key in every if len(key.path) == 1):
+        inside = [key for key in every if key.path[0] == section.path[0] and len(key.path) > 1]
         lines += [f"## `{section.dotted}`", "", f"{section.description}.{' Required.' if section.required else ''}", ""]
         for variant in dict.fromkeys(key.variant for key in inside):
             if variant:
@@ -73,9 +72,9 @@ def markdown(found: Sequence[Key]) -> str:
 
 
 _INTRODUCTION = """\
-Generated from the models that check a spec, by `mlspec schema --markdown`. In a terminal `mlspec explain KEY` shows a
-key; in an editor the JSON Schema (`mlspec schema`) does, while you type. `NAME` stands for a name of your choice. Any
-value may be a reference to another one, as in `${project.name}`."""
+Generated from the models that validate a spec, by `mlspec schema --markdown`. `mlspec explain KEY` prints the same for
+one key; with the JSON Schema (`mlspec schema`) an editor shows it while you type. `NAME` stands for a name of your
+choice. Any value may be a reference to another value, as in `${project.name}`."""
 
 
 def _row(key: Key) -> str:
@@ -94,7 +93,7 @@ class _Walk:
         self.definitions = definitions
 
     def below(self, path: tuple[str, ...], shape: Shape, variant: str) -> Iterator[Key]:
-        """The keys below a mapping, or below each of the mappings that it may be."""
+        """The keys below a mapping, or below each member of a union of mappings."""
         for member in self.members(shape):
             mine = self.tag(member) if len(self.mappings(shape)) > 1 else ""
             for name, value in member.get("properties", {}).items():
@@ -109,30 +108,30 @@ class _Walk:
                 yield from self.below(path, member["items"], variant)
 
     def key(self, path: tuple[str, ...], shape: Shape, required: bool, variant: str) -> Key:
-        given = shape.get("default")
-        # What a mapping has by default stands at its own keys.
-        default = "" if required or given in (None, "", []) or isinstance(given, Mapping) else flow(given)
+        value = shape.get("default")
+        # The keys of a mapping have their own defaults.
+        default = "" if required or value in (None, "", []) or isinstance(value, Mapping) else flow(value)
         described = next((s["description"] for s in (shape, *self.members(shape)) if s.get("description")), "")
         examples = shape.get("examples") or [e for m in self.members(shape) for e in m.get("examples", ())]
         return Key(path, self.kind(shape), required, default, described, flow(examples[0]) if examples else "", variant)
 
     def members(self, shape: Shape) -> list[Shape]:
-        """What it may be, references followed."""
+        """The members of a union, with references followed."""
         if "$ref" in shape:
             return self.members(self.definitions[shape["$ref"].rpartition("/")[2]])
         choices = shape.get("anyOf") or shape.get("oneOf")
         return [m for choice in choices for m in self.members(choice)] if choices else [shape]
 
     def mappings(self, shape: Shape) -> list[Shape]:
-        """Of the members those with keys of their own."""
+        """The members that are mappings with keys."""
         return [member for member in self.members(shape) if "properties" in member]
 
     def tag(self, shape: Shape) -> str:
-        found = shape.get("properties", {}).get("type", {})
-        return str(found.get("const") or found.get("default") or shape.get("title", "").lower())
+        tag = shape.get("properties", {}).get("type", {})
+        return str(tag.get("const") or tag.get("default") or shape.get("title", "").lower())
 
     def kind(self, shape: Shape) -> str:
-        """What stands there, in words: `whole number from 1`, `one of: a, b`, `list of text`."""
+        """The type in words: `whole number from 1`, `a or b`, `list of text`."""
         kinds = dict.fromkeys(self.single(member) for member in self.members(shape) if member.get("type") != "null")
         return " or ".join(kinds) or "anything"
 

@@ -1,6 +1,6 @@
-"""`${project.name}` in a value stands for another value of the spec. Pure: a tree with references to one without.
+"""`${project.name}` in a value refers to another value of the spec. Pure: replaces the references of a tree.
 
-A value that is nothing but a reference takes the other's type; inside text it is written out. `$${` is a literal `${`.
+A value that is only a reference has the type of the other value; within text it is formatted. `$${` is a literal `${`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from mlspec.diagnostics import Span
-from mlspec.source.composer import Fault
-from mlspec.source.document import Entry, Location, Node, walk
+from mlspec.diagnostics import Finding, Location, Span
+from mlspec.source.document import Entry, Node, walk
 from mlspec.spec.names import suggest
 from mlspec.spec.spec_model import dotted
 
@@ -22,12 +21,12 @@ _ESCAPED = "$${"
 class _Resolver:
     def __init__(self, root: Node) -> None:
         self.root = root
-        self.faults: list[Fault] = []
+        self.findings: list[Finding] = []
         self._done: dict[Location, Node] = {}
-        self._under_way: list[Location] = []
+        self._active: list[Location] = []
 
     def tree(self, node: Node, at: Location) -> Node:
-        """`node`, which stands at `at`, with every reference below it replaced."""
+        """`node`, whose location is `at`, with every reference below it replaced."""
         if isinstance(node.value, Mapping):
             entries = {k: Entry(e.key, self.tree(e.node, (*at, k))) for k, e in node.value.items()}
             return Node(node.span, entries)
@@ -40,31 +39,34 @@ class _Resolver:
     def _scalar(self, node: Node, at: Location) -> Node:
         if at in self._done:
             return self._done[at]
-        if at in self._under_way:
+        if at in self._active:
             return self._cycle(node, at)
-        self._under_way.append(at)
+        self._active.append(at)
         try:
             self._done[at] = self._replaced(node)
         finally:
-            self._under_way.pop()
+            self._active.pop()
         return self._done[at]
 
     def _replaced(self, node: Node) -> Node:
         text = str(node.value)
         whole = _REFERENCE.fullmatch(text)
         if whole:
-            found = self._target(whole[1], node.span)
-            return Node(node.span, found.value if found else None)
-        return Node(node.span, _REFERENCE.sub(lambda m: self._written(m, node), text).replace(_ESCAPED, "${"))
+            target = self._target(whole[1], node.span)
+            return Node(node.span, target.value if target else None)
+        return Node(node.span, _REFERENCE.sub(lambda m: self._formatted(m, node.span), text).replace(_ESCAPED, "${"))
 
-    def _written(self, match: re.Match[str], node: Node) -> str:
-        found = self._target(match[1], node.span)
-        if found is None:
+    def _formatted(self, match: re.Match[str], span: Span) -> str:
+        target = self._target(match[1], span)
+        if target is None:
             return ""
-        if isinstance(found.value, Mapping | tuple):
-            self._fault("bad-reference", f"`{match[0]}` is a mapping or a list and cannot stand inside text", node.span)
+        if isinstance(target.value, Mapping | tuple):
+            message = f"`{match[0]}` is a mapping or a list and cannot be used within text"
+            self.findings.append(
+                Finding("bad-reference", (), message, f'use only the reference: "{match[0]}"', span=span)
+            )
             return ""
-        return str(found.value).lower() if isinstance(found.value, bool) else str(found.value)
+        return str(target.value).lower() if isinstance(target.value, bool) else str(target.value)
 
     def _target(self, path: str, span: Span) -> Node | None:
         node = self.root
@@ -75,25 +77,26 @@ class _Resolver:
             below = node.child(int(step) if position else step)
             if below is None:
                 names = list(node.value) if isinstance(node.value, Mapping) else []
-                near = suggest(step, names, "there are")
+                help = suggest(step, names) or "use the path of a value in this spec, as in ${project.name}"
                 written = path if len(path) <= 100 else path[:97] + "..."
-                self._fault("bad-reference", f"`${{{written}}}` refers to nothing in this spec", span, near)
+                message = f"`${{{written}}}` does not refer to a value of this spec"
+                self.findings.append(Finding("bad-reference", (), message, help, span=span))
                 return None
             node, at = below, (*at, step)
         return self.tree(node, at)
 
     def _cycle(self, node: Node, at: Location) -> Node:
-        round_trip = " -> ".join(dotted(step) for step in (*self._under_way[self._under_way.index(at) :], at))
-        self._fault("reference-cycle", f"these values refer to each other: {round_trip}", node.span)
+        cycle = " -> ".join(dotted(step) for step in (*self._active[self._active.index(at) :], at))
+        message = f"these values refer to each other: {cycle}"
+        self.findings.append(
+            Finding("reference-cycle", (), message, "replace one of the references by a value", span=node.span)
+        )
         return Node(node.span, None)
 
-    def _fault(self, code: str, message: str, span: Span, help: str = "") -> None:
-        self.faults.append(Fault(code, message, span, help))
 
-
-def resolve(root: Node) -> tuple[Node, list[Fault]]:
-    """`root` with all references replaced, and what is wrong with them. Replaced values keep the reference's place."""
+def resolve(root: Node) -> tuple[Node, list[Finding]]:
+    """`root` with all references replaced, and the invalid ones. A replaced value keeps the reference's position."""
     if not any(isinstance(node.value, str) and "${" in node.value for _, node in walk(root)):
         return root, []
     resolver = _Resolver(root)
-    return resolver.tree(root, ()), resolver.faults
+    return resolver.tree(root, ()), resolver.findings

@@ -1,4 +1,4 @@
-"""The root model of a spec, put together from the sections of all parts."""
+"""The root model of a spec, composed of the sections of all parts."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ REQUIRED = ("project", "data", "model")
 
 
 class HasSections(Protocol):
-    """What the root model needs to know of a part."""
+    """The interface of a part with sections."""
 
     @property
     def SECTIONS(self) -> Mapping[str, type[BaseModel]]: ...  # noqa: D102, N802
 
 
 def root_model(parts: Sequence[HasSections]) -> type[SpecModel]:
-    """The model of a whole spec. A section that is not required is None where the spec does not name it."""
+    """The model of a whole spec. An optional section is None where the spec does not have it."""
     return _root(tuple((name, model) for part in parts for name, model in part.SECTIONS.items()))
 
 
 def sections(spec: BaseModel) -> dict[str, BaseModel]:
-    """The sections that a validated spec names, by key. One whose model is a choice of models is the chosen one."""
-    found = {name: _chosen(getattr(spec, name)) for name in type(spec).model_fields}
-    return {name: value for name, value in found.items() if isinstance(value, BaseModel)}
+    """The sections of a validated spec by key. Of a section that is a union of models, the actual member."""
+    values = {name: _chosen(getattr(spec, name)) for name in type(spec).model_fields}
+    return {name: value for name, value in values.items() if isinstance(value, BaseModel)}
 
 
-def sound_sections(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, BaseModel]:
-    """Of a spec that is not valid as a whole, the sections that are valid by themselves."""
-    found: dict[str, BaseModel] = {}
-    for name, value in given.items():
+def valid_sections(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """The valid sections of a spec that is not valid as a whole."""
+    valid: dict[str, BaseModel] = {}
+    for name, value in values.items():
         shape = model.model_fields[name].annotation if name in model.model_fields else None
         with suppress(ValidationError):
-            made = _chosen(TypeAdapter(shape).validate_json(json.dumps(value))) if shape is not None else None
-            if isinstance(made, BaseModel):
-                found[name] = made
-    return found
+            section = _chosen(TypeAdapter(shape).validate_json(json.dumps(value))) if shape is not None else None
+            if isinstance(section, BaseModel):
+                valid[name] = section
+    return valid
 
 
 def _chosen(value: Any) -> Any:
@@ -54,8 +54,8 @@ def _chosen(value: Any) -> Any:
 @functools.lru_cache(maxsize=8)
 def _root(sections: tuple[tuple[str, Any], ...]) -> type[SpecModel]:
     fields: dict[str, Any] = {
-        "mlspec": (Literal[1], Field(1, description="Version of this language")),
-        "project": (ProjectInfo, Field(description="What the project is called and what it is for")),
+        "mlspec": (Literal[1], Field(1, description="Version of the spec language")),
+        "project": (ProjectInfo, Field(description="Name and metadata of the project")),
     }
     for name, model in sections:
         description = _first_line(model)
@@ -65,10 +65,10 @@ def _root(sections: tuple[tuple[str, Any], ...]) -> type[SpecModel]:
             fields[name] = (model | None, Field(None, description=description))
     fields["environments"] = (
         dict[FileStem, dict[str, Any]],
-        Field({}, description="Overlays, one for each environment; `--env NAME` selects one"),
+        Field({}, description="Overlays of the spec by environment; `--env NAME` selects one"),
     )
-    made: type[SpecModel] = create_model("Spec", __base__=SpecModel, __doc__="A machine-learning project.", **fields)
-    return made
+    root: type[SpecModel] = create_model("Spec", __base__=SpecModel, __doc__="A machine-learning project.", **fields)
+    return root
 
 
 def _first_line(model: Any) -> str:

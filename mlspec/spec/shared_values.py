@@ -1,4 +1,4 @@
-"""A name in the spec that two of its environments would share. Pure."""
+"""A resource name that two environments of the spec share. Pure."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _NONE = "the spec without an environment"
 
 
 class Shared(NamedTuple):
-    """A name that two have, what they are called in a message, and the environment that can be given another one."""
+    """A shared name, the two environments as text, and the environment whose name can be changed."""
 
     name: str
     one: str
     other: str
     environment: str
     theirs: tuple[Values, Values]
-    """The spec with the one, and with the other."""
+    """The values of both environments."""
 
 
 def shared(project: Project, path: Keys, place: Callable[[Values], object]) -> Iterator[Shared]:
-    """The names at `path` that several environments have, once each; the same whichever environment is chosen.
+    """The names at `path` that several environments have, independent of the selected environment.
 
-    Two in another `place` (a region, an account) do not share a name. The default name that the
-    spec has without an environment is nobody's: an existing deployment becomes an environment's by taking its name.
+    Names in different places (a region, an account) are not shared. Without an environment the spec's default name
+    does not count, so that an environment can take over an existing deployment by using its name.
     """
     seen: dict[tuple[str, str], tuple[str, Values]] = {}
     for environment, values in project.variants.items():
@@ -41,7 +41,7 @@ def shared(project: Project, path: Keys, place: Callable[[Values], object]) -> I
 
 
 def at(value: object, path: Keys) -> object:
-    """What stands below `value`; None where nothing does."""
+    """The value at `path`, or None."""
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

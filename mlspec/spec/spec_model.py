@@ -1,19 +1,16 @@
-"""The base of every spec model, and what a check may say of a Project.
+"""The base of every spec model.
 
-Modules with models do without `from __future__ import annotations`: pydantic would compile every annotation from its
-text again, and a build starts with hundreds of them.
+Modules with models do not use `from __future__ import annotations`: pydantic would have to evaluate hundreds of
+annotations from their text at every start.
 """
-
-from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mlspec.source.document import Location
+from mlspec.diagnostics import Location
 
 
 class SpecModel(BaseModel):
-    """A section or a part of one: strict, closed and immutable. Every field has a description; the schema shows it."""
+    """A section or a part of one: strict, closed and immutable. Every field has a description for the schema."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -27,20 +24,8 @@ class SpecModel(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found: a code, where in the spec, a sentence, and the way on. The compiler gives it its place."""
-
-    code: str
-    at: Location
-    message: str
-    help: str = ""
-    on: Literal["key", "value"] = "value"
-    severity: Literal["error", "warning"] = "error"
-
-
 def dotted(location: Location) -> str:
-    """`("train", "steps", 0)` as a person writes it: `train.steps[0]`."""
+    """`("train", "steps", 0)` as text: `train.steps[0]`."""
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)

@@ -1,6 +1,6 @@
-"""Values with a unit or a form of their own: sizes, durations, bounds, names, paths, secrets by reference.
+"""Values with a unit or a special form: sizes, durations, bounds, names, paths, references to secrets.
 
-Each stays the text that the user wrote, so that generated files say the same; a function beside it gives the number.
+A value stays the text that the user wrote, so that generated files have the same text; functions convert it to numbers.
 """
 
 import operator
@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from mlspec.spec.names import quoted
 from mlspec.spec.spec_model import SpecModel
 
-# Digits are few enough for every number to be finite, and those of ASCII: the tools that read them know no others.
+# The number of digits is limited so that every number is finite. Other tools read ASCII digits only.
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) *(B|KB|MB|GB|KiB|MiB|GiB)")
 _SIZE_UNITS: Final = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
@@ -34,24 +35,24 @@ Slip: TypeAlias = str | Callable[[re.Match[str]], str]
 def _form(
     pattern: re.Pattern[str], what: str, example: str, bare: str = "", slips: Mapping[str, Slip] = _NONE
 ) -> BeforeValidator:
-    """Text of that form.
+    """A validator of text that matches `pattern`.
 
-    What has another one may still say what was meant: a number alone, for which `bare` is the help with the number as
-    `{}`; or a slip, a regular expression with what it should have been.
+    `what` and `example` are for the message. `bare` is the help for a number without a unit, with the number as `{}`.
+    `slips` maps regular expressions of common mistakes to their replacement, for a suggestion.
     """
 
     def check(value: object) -> object:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number or isinstance(value, str)) or (isinstance(value, str) and pattern.fullmatch(value)):
             return value
-        help = bare.format(value) if number else _meant(pattern, str(value), slips)
-        raise PydanticCustomError("bad-format", "{what} looks like {example}",
-                                  {"what": what, "example": f"`{example}`", "help": help})  # fmt: skip
+        help = bare.format(value) if number else _suggestion(pattern, str(value), slips)
+        context = {"what": what, "value": quoted(value), "help": help or f"for example `{example}`"}
+        raise PydanticCustomError("bad-format", "expected {what}, not {value}", context)
 
     return BeforeValidator(check)
 
 
-def _meant(pattern: re.Pattern[str], text: str, slips: Mapping[str, Slip]) -> str:
+def _suggestion(pattern: re.Pattern[str], text: str, slips: Mapping[str, Slip]) -> str:
     if len(text) > 40:
         return ""
     for slip, right in slips.items():
@@ -59,10 +60,10 @@ def _meant(pattern: re.Pattern[str], text: str, slips: Mapping[str, Slip]) -> st
     return f"did you mean `{text}`?" if pattern.fullmatch(text) else ""
 
 
-def shown(pattern: str, *examples: str) -> FieldInfo:
-    """What the JSON Schema says of a text: the form that an editor can check, and examples."""
-    found: FieldInfo = Field(json_schema_extra={"pattern": f"^(?:{pattern})$"}, examples=list(examples) or None)
-    return found
+def schema_pattern(pattern: str, *examples: str) -> FieldInfo:
+    """The pattern and the examples of a text in the JSON Schema, for editors."""
+    info: FieldInfo = Field(json_schema_extra={"pattern": f"^(?:{pattern})$"}, examples=list(examples) or None)
+    return info
 
 
 def _unit(slip: re.Match[str]) -> str:
@@ -71,15 +72,17 @@ def _unit(slip: re.Match[str]) -> str:
 
 Size = Annotated[
     str,
-    _form(_SIZE, "a size", "500MB", "give the unit: {}MB", {r"(?i)^([0-9. ]+)([kmg])(i?)b?$": _unit}),
-    shown(_SIZE.pattern, "500MB", "1GiB"),
+    _form(_SIZE, "a size with a unit", "500MB", "add a unit: {}MB", {r"(?i)^([0-9. ]+)([kmg])(i?)b?$": _unit}),
+    schema_pattern(_SIZE.pattern, "500MB", "1GiB"),
 ]
 """A number of bytes with its unit."""
 
 Duration = Annotated[
     str,
-    _form(_DURATION, "a duration", "5m", "give the unit: {0}s, {0}m or {0}h", {r"(?i) *([smhdw])[a-z]+$": r"\1"}),
-    shown(_DURATION.pattern, "30s", "5m", "1d"),
+    _form(
+        _DURATION, "a duration with a unit", "5m", "add a unit: {0}s, {0}m or {0}h", {r"(?i) *([smhdw])[a-z]+$": r"\1"}
+    ),
+    schema_pattern(_DURATION.pattern, "30s", "5m", "1d"),
 ]
 """A whole number of seconds, minutes, hours, days or weeks."""
 
@@ -87,12 +90,12 @@ Bound = Annotated[
     str,
     _form(
         _BOUND,
-        "a bound",
+        "a comparison with a number",
         ">= 0.9",
-        'say which way, in quotes: ">= {0}" or "<= {0}"',
+        'add the comparison, in quotes: ">= {0}" or "<= {0}"',
         {"=>|≥": ">=", "=<|≤": "<=", "^=(?!=)": "=="},
     ),
-    shown(_BOUND.pattern, ">= 0.9", "< 0.01"),
+    schema_pattern(_BOUND.pattern, ">= 0.9", "< 0.01"),
 ]
 """A comparison with a number."""
 
@@ -128,15 +131,15 @@ def holds(bound: str, value: float) -> bool:
 
 
 def one_line(text: str) -> str:
-    """`text`, where it has only characters that a line can show. Raises the error of a validator."""
+    """`text`, if it is one line of printable characters. Raises PydanticCustomError."""
     if hidden := unprintable(text):
-        message = f"this text has the character {hidden}, and has to stand in one line of a generated file"
+        message = f"the text contains the character {hidden}; it must be one line of printable characters"
         raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": "remove the character"})
     return text
 
 
 def unprintable(text: str) -> str:
-    """The first character of `text` that cannot be printed, as `U+000A`; `""` where there is none."""
+    """The first unprintable character of `text` as `U+000A`, or `""`."""
     return next((f"U+{ord(c):04X}" for c in text if not c.isprintable()), "")
 
 
@@ -146,60 +149,63 @@ _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9
 
 Name = Annotated[
     str,
-    _form(_NAME, "a name of up to 63 small letters and digits, with single `-`, `_` or `.` between", "cola-classifier"),
-    shown(_NAME.pattern),
+    _form(_NAME, "up to 63 lowercase letters and digits, with single `-`, `_` or `.` between", "cola-classifier"),
+    schema_pattern(_NAME.pattern),
 ]
-"""A name that is valid for images, functions, indices and folders alike; an image's ends in a letter or digit."""
+"""A name that is valid for images, functions, indices and folders."""
 
 Identifier = Annotated[
-    str, _form(_IDENTIFIER, "an environment variable's name", "WANDB_API_KEY"), shown(_IDENTIFIER.pattern)
+    str, _form(_IDENTIFIER, "the name of an environment variable", "WANDB_API_KEY"), schema_pattern(_IDENTIFIER.pattern)
 ]
 """The name of an environment variable."""
 
 ImportPath = Annotated[
-    str, _form(_IMPORT, "an import path", "src.model:CustomModel"), shown(_IMPORT.pattern, "src.model:CustomModel")
+    str,
+    _form(_IMPORT, "an import path", "src.model:CustomModel"),
+    schema_pattern(_IMPORT.pattern, "src.model:CustomModel"),
 ]
-"""`module.path:attribute`; where it lies in the project, it is checked without importing it."""
+"""`module.path:attribute`; one in the project is checked without importing it."""
 
 
 MAX_FILE_NAME: Final = 255
-"""Bytes: what Linux, macOS and Windows have in common."""
+"""Limit in bytes that is valid on Linux, macOS and Windows."""
 MAX_PATH: Final = 1000
-"""Bytes of a path below the project's folder: macOS has 1024 for the whole."""
+"""Limit in bytes of a path below the project folder: macOS allows 1024 for the whole path."""
 
 
 def _inside(text: str) -> str:
-    """A path that stays in the project: relative, with no way up, in POSIX form."""
+    """A path in the project: relative, POSIX, without `..`."""
     parts = text.split("/")
     if not text or text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text) or ".." in parts or "\0" in text:
         raise PydanticCustomError(
             "path-outside-project",
-            "{path} does not lie inside the project",
-            {"path": f"`{text}`", "help": "give a path relative to the folder of mlproject.yaml, without `..`"},
+            "{path} is outside the project folder",
+            {"path": f"`{text}`", "help": "use a path relative to the folder of mlproject.yaml, without `..`"},
         )
     if "\\" in text or any(ord(c) < 32 for c in text):
-        raise PydanticCustomError("bad-format", "a path is written with `/`, without control characters", {"help": ""})
+        help = "for example `src/model.py`"
+        raise PydanticCustomError("bad-format", "a path uses `/` and contains no control characters", {"help": help})
     return usable(text)
 
 
 def usable(path: str) -> str:
-    """`path`, where a file system can hold it. Raises the error of a validator."""
+    """`path`, if it is not too long for a file system. Raises PydanticCustomError."""
     longest = max(len(name.encode("utf-8", "surrogatepass")) for name in path.split("/"))
     whole = len(path.encode("utf-8", "surrogatepass"))
     if longest > MAX_FILE_NAME or whole > MAX_PATH:
         long = f"a name of {longest} bytes" if longest > MAX_FILE_NAME else f"{whole} bytes"
-        message = f"this path has {long}; a file's name has at most {MAX_FILE_NAME}, a path {MAX_PATH}"
-        raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": ""})
+        message = f"the path has {long}; the limits are {MAX_FILE_NAME} bytes for a name and {MAX_PATH} for a path"
+        raise PydanticCustomError("bad-format", "{what}", {"what": message, "help": "shorten the path"})
     return path
 
 
 ProjectPath = Annotated[
-    str, AfterValidator(_inside), shown(r"(?![/~]|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+")
+    str, AfterValidator(_inside), schema_pattern(r"(?![/~]|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+")
 ]
-"""A POSIX path relative to the project's folder."""
+"""A POSIX path relative to the project folder."""
 
 
 class SecretRef(SpecModel):
-    """A secret, by the name of the environment variable that holds it. Its value never enters the spec or a file."""
+    """The name of an environment variable with a secret. The value itself is never written to a file."""
 
     env: Identifier = Field(description="Name of the environment variable", examples=["ELASTIC_API_KEY"])

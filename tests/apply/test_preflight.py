@@ -35,7 +35,7 @@ def test_data_that_is_not_there_is_told_at_its_place(project: Path, capsys: pyte
     assert "missing-file" not in capsys.readouterr().err, "files are written without the data"
     assert main(["plan"]) == 0
     err = capsys.readouterr().err
-    assert "mlproject.yaml:3:11: warning[missing-file]: data file not found: data/row.csv" in err
+    assert "mlproject.yaml:3:11: warning[missing-file]: file not found: data/row.csv" in err
     assert "did you mean `data/raw.csv`?" in err
     assert main(["apply", "--yes"]) == 1
     assert "mlproject.yaml:3:11: error[missing-file]" in capsys.readouterr().err

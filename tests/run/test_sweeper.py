@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import CHECKOUT
+
 pytestmark = pytest.mark.slow
 PROGRAM = """
 import sys
@@ -81,7 +83,7 @@ def sweep(root: Path, settings: str, *overrides: str) -> tuple[int, str, list[di
     for name, text in files.items():
         (root / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "conf" / name).write_text(text)
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", PROGRAM, "-m", *overrides]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     table = root / "multirun" / "one" / "results.csv"

@@ -16,9 +16,10 @@ import pytest
 
 from mlspec.runtime import BadRow, BundleError, Predictor
 from mlspec.runtime.predictor import BATCH, softmax
+from tests.conftest import CHECKOUT
 from tests.runtime import bundles
 
-RUNTIME = Path(__file__).resolve().parents[2] / "mlspec/runtime"
+RUNTIME = CHECKOUT / "mlspec" / "runtime"
 
 
 def test_classification(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_two_spellings_of_a_label_are_asked_for() -> None:
     refusal = made("a.csv", separated({"x": ["a", "b"] * 12, "y": times}, ",")).refusal
     assert refusal is not None
     assert refusal.code == "ambiguous-labels"
-    assert "are the same moment" in refusal.message
+    assert "are the same time" in refusal.message
 
 
 @pytest.mark.parametrize(

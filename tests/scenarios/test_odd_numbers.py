@@ -92,9 +92,9 @@ TRAINED = {
 }  # fmt: skip
 REFUSED = {
     "one class": Case(24, values=("yes",), refused="data", numbers=("1 class", "24 rows", "`yes`")),
-    "one row": Case(1, refused="data", numbers=("1 in all", "0.1")),
-    "one row a class": Case(2, refused="data", numbers=("2 in all", "0.1")),
-    "four rows": Case(4, refused="data", numbers=("4 in all",)),
+    "one row": Case(1, refused="data", numbers=("the data has 1 row,", "0.1")),
+    "one row a class": Case(2, refused="data", numbers=("the data has 2 rows", "0.1")),
+    "four rows": Case(4, refused="data", numbers=("the data has 4 rows",)),
     "train of one class": Case(
         6, files={"d.csv": "a,y,s\n1,no,train\n2,no,train\n3,yes,valid\n4,yes,test\n"}, split="  split: {column: s}\n",
         refused="data", numbers=("1 of 2 classes", "2 rows", "`no`"),
@@ -546,7 +546,7 @@ def test_pictures_in_batches_of_one_are_refused_where_nothing_can_be_normalised(
 
 def test_pictures_of_one_class_are_refused(tmp_path: Path) -> None:
     found = refusal(pictures(tmp_path, 24, ("dog",)), "data")
-    assert "gives one class only: all 24 images lie directly in `dog`" in found.message
+    assert "has a single class: all 24 images lie directly in `dog`" in found.message
 
 
 @pytest.mark.slow

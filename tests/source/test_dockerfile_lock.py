@@ -22,12 +22,12 @@ def test_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{PYTHON}\n", r"Dockerfile.lock:1 is no NAME@sha256:DIGEST"),
-        (f"\n{PYTHON}@sha256:12\n", r"Dockerfile.lock:2 is no NAME"),
-        ("<<<<<<< ours\n", r"Dockerfile.lock:1 is no NAME"),
-        (f"a b@{ONE}\n", r"Dockerfile.lock:1 is no NAME"),
-        (f"{PYTHON}@{ONE} AS x\n", r"Dockerfile.lock:1 is no NAME"),
-        (f"{PYTHON}@{ONE}\n{PYTHON}@{TWO}\n", r"Dockerfile.lock:2 gives python:3.11-slim-bookworm a second digest"),
+        (f"{PYTHON}\n", r"Dockerfile.lock:1: expected NAME@sha256:DIGEST"),
+        (f"\n{PYTHON}@sha256:12\n", r"Dockerfile.lock:2: expected NAME"),
+        ("<<<<<<< ours\n", r"Dockerfile.lock:1: expected NAME"),
+        (f"a b@{ONE}\n", r"Dockerfile.lock:1: expected NAME"),
+        (f"{PYTHON}@{ONE} AS x\n", r"Dockerfile.lock:1: expected NAME"),
+        (f"{PYTHON}@{ONE}\n{PYTHON}@{TWO}\n", r"Dockerfile.lock:2: python:3.11-slim-bookworm has a second digest"),
     ],
 )
 def test_what_is_wrong_with_it_is_said_with_its_line(text: str, message: str) -> None:

@@ -89,12 +89,12 @@ def test_only_data_that_the_spec_names_goes_under_dvc(root: Path) -> None:
     (root / "reads.lock").write_text("data raw/b.csv\n")
     build = compile_project(root / "mlproject.yaml")
     assert [(warning.code, warning.help) for warning in build.warnings] == [
-        ("undeclared-read", "add to the section data: deps: [raw/a.csv, raw/b.csv]")
+        ("undeclared-read", "add to `data`: deps: [raw/a.csv, raw/b.csv]")
     ]
     assert raw(build.project, build.plan.stages) == ("raw/a.csv",)
 
 
 def test_a_stage_never_waits_for_itself(root: Path) -> None:
     (root / "reads.lock").write_text("data artifacts/metrics/evaluate.json\n")
-    with pytest.raises(MlspecError, match=r"^reads\.lock:1 "):
+    with pytest.raises(MlspecError, match=r"^reads\.lock:1: "):
         compile_project(root / "mlproject.yaml")

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from mlspec.diagnostics import render
+from mlspec.diagnostics import Finding, render
 from mlspec.errors import SpecError, UsageError
 from mlspec.source.project_context import ProjectContext
 from mlspec.source.reader import parse
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 from tests.toy import Serving, Toy, Training
 
 
@@ -75,13 +74,13 @@ serve: {memory: 64}
     [
         ("train: {max_epoch: 3}", "`train.max_epoch` is not a key of the spec", "did you mean `max_epochs`?"),
         ("train: {optimizer: adamv}", '`train.optimizer` cannot be "adamv"', "did you mean `adamw`?"),
-        ("train: {optimizer: xyzzy}", '`train.optimizer` cannot be "xyzzy"', "choose from: `adamw`, `sgd`"),
+        ("train: {optimizer: xyzzy}", '`train.optimizer` cannot be "xyzzy"', "use one of: `adamw`, `sgd`"),
         ("train: {max_epochs: -3}", "`train.max_epochs` must be at least 1, not -3", "default, 10"),
         ("train: {max_epochs: true}", "must be a whole number, not `true`", ""),
         ('train: {max_epochs: "3"}', 'must be a whole number, not "3"', "without quotes"),
         ("train: {learning_rate: .inf}", "must be a finite number", ""),
         ("train: [1]", "`train` must be a mapping, not a list", ""),
-        ("zzz: 1", "`zzz` is not a key of the spec", "the keys here are"),
+        ("zzz: 1", "`zzz` is not a key of the spec", "the keys are"),
     ],
 )
 def test_messages_say_what_where_and_the_way_on(text: str, message: str, help: str) -> None:
@@ -195,6 +194,6 @@ def test_the_rendered_form() -> None:
         "   |\n"
         " 3 |   max_epochs: -3\n"
         "   |               ^^\n"
-        "   = help: leave the key out to use the default, 10\n"
+        "   = help: remove the key to use the default, 10\n"
         "   = see: mlspec explain out-of-range"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from mlspec.diagnostics import render
 from mlspec.errors import SpecError
-from mlspec.spec.messages import shown
+from mlspec.spec.names import quoted
 from tests.parts.targets import BASE, build
 
 
@@ -28,7 +28,7 @@ from tests.parts.targets import BASE, build
     ],
 )
 def test_what_cannot_be_printed_is_an_escape(value: str, expected: str) -> None:
-    assert shown(value) == expected
+    assert quoted(value) == expected
 
 
 @pytest.mark.parametrize(("char", "escape"), [("\u202e", r"\u202e"), ("\u200b", r"\u200b"), ("\u00a0", r"\xa0")])

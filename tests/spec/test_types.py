@@ -12,10 +12,10 @@ from mlspec.spec.types import Bound, Duration, Size
 @pytest.mark.parametrize(
     ("shape", "value", "help"),
     [
-        (Bound, 0.9, 'say which way, in quotes: ">= 0.9" or "<= 0.9"'),
-        (Size, 500, "give the unit: 500MB"),
-        (Duration, 5, "give the unit: 5s, 5m or 5h"),
-        (Bound, "0.9", ""),
+        (Bound, 0.9, 'add the comparison, in quotes: ">= 0.9" or "<= 0.9"'),
+        (Size, 500, "add a unit: 500MB"),
+        (Duration, 5, "add a unit: 5s, 5m or 5h"),
+        (Bound, "0.9", "for example `>= 0.9`"),
     ],
 )
 def test_a_bare_number_is_told_what_it_lacks(shape: object, value: object, help: str) -> None:
@@ -38,4 +38,4 @@ def test_a_help_line_names_no_more_than_is_read() -> None:
     line = suggest("xyzzy", names, "for example")
     assert len(line) < 350
     assert line.endswith(", ...")
-    assert suggest("xyzzy", ["a", "b"]) == "known: `a`, `b`"
+    assert suggest("xyzzy", ["a", "b"]) == "available: `a`, `b`"

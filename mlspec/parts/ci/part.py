@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 import mlspec
+from mlspec.diagnostics import Finding
 from mlspec.parts.ci import action_pins, project_folder, release_workflow
 from mlspec.parts.package.part import image_name
 from mlspec.parts.part_protocol import no_stages
@@ -21,7 +22,6 @@ from mlspec.sections.package import Package
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 NAME: Final = "ci"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}

@@ -1,4 +1,4 @@
-"""Single values of a table: as text, as number, and what may be read into a text."""
+"""Single values of a table: their text form, and every way in which a text can be interpreted."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ import numpy as np
 from mlspec.runtime.preprocess.moments import in_utc, moment, spelled
 
 NUMERAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
-"""A number in its usual spelling: `7` and `7.0`, but not `007`, which may well be a code."""
+"""A number in its usual spelling: `7` and `7.0`, but not `007`, which is probably a code."""
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 WIDTH = 80
-"""Characters of a value that are shown in a message about its row."""
+"""Maximum length of a value in an error message, in characters."""
 _BYTES = 16
-"""Bytes up to which they are shown."""
+"""Maximum size of a binary value that an error message shows, in bytes."""
 BOOLEANS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 
 
 class Reading(NamedTuple):
-    """One way in which a value can be understood; equal readings of two values make them the same."""
+    """One interpretation of a value; two values with an equal reading are the same value."""
 
     kind: Literal["text", "number", "boolean", "moment"]
     value: object
 
 
 def readings(value: object) -> tuple[Reading, ...]:
-    """Every way to understand a value, the most literal one first; none for lists, dictionaries and infinity."""
+    """Every interpretation of a value, the most literal one first; empty for lists, dictionaries and infinity."""
     match value:
         case bool() | np.bool_():
             return (Reading("boolean", bool(value)),)
@@ -57,12 +57,12 @@ def _decimal(value: int | float | Decimal) -> Decimal:
 
 
 def missing(value: object) -> bool:
-    """Whether it stands for no value in every format: null, NaN, the empty text."""
+    """Whether the value is missing in every format: null, NaN, the empty string."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or value == ""
 
 
 def text(value: object) -> str:
-    """A value as a csv file has it: 1.0 is `1`, True is `true`, a timestamp `2020-01-01 12:00:00`."""
+    """A value as text: 1.0 is `1`, True is `true`, a timestamp is `2020-01-01 12:00:00`."""
     match value:
         case bool() | np.bool_():
             return str(bool(value)).lower()
@@ -77,28 +77,27 @@ def text(value: object) -> str:
 
 
 def textual(value: object, kind: str) -> bool:
-    """Whether a value has one spelling that a client of the model would use too."""
+    """Whether a value has one usual text form, which a client of the model would send too."""
     if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return kind == "category"
     return isinstance(value, str | int | datetime.date | Decimal)
 
 
 def alike(word: str) -> str:
-    """What a person sees of a text, without case, spaces around it and characters that are not seen."""
+    """The text without differences that are hard to see: case, surrounding spaces, invisible characters."""
     seen = "".join(char for char in word if unicodedata.category(char) != "Cf")
     return unicodedata.normalize("NFKC", seen).strip().casefold()
 
 
 def escaped(word: str) -> str:
-    """A text with escapes for the characters that are not seen."""
+    """A text with escapes in place of non-printable characters."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in word)
 
 
 def shown(value: object) -> str:
-    """A value in a message: with backticks around it, so that spaces are seen.
+    """A value in a message, in backticks, so that spaces are visible.
 
-    A text that could be taken for another, or for the end of itself, stands in quotes, with escapes as Python has them:
-    one with a backtick, with characters that are not seen, or within quotes of its own.
+    A text with a backtick, with non-printable characters or with quotes around it is written as a Python literal.
     """
     word = value if isinstance(value, str) else text(value)
     quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "'\""
@@ -106,14 +105,14 @@ def shown(value: object) -> str:
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:
-    """The first few values, and how many more there are."""
+    """The first `most` values, and how many more there are."""
     every = list(values)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(value) for value in every[:most]) + more
 
 
 def brief(value: object) -> str:
-    """A value as a message about its row shows it, cut off where it is long."""
+    """A value for a message about its row, truncated to WIDTH characters."""
     match value:
         case None:
             return "(missing)"

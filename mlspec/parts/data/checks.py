@@ -1,4 +1,4 @@
-"""The checks that the spec declares, applied to the rows as they came."""
+"""The checks that the spec declares, applied to the rows as they are in the source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlspec.sections.data import Check, DataSpec
 
 
 def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
-    """The rows that the declared checks do not allow. Raises StageError where a check names no column of the data."""
+    """The rows that violate a declared check. Raises StageError if a check names a column that the data lacks."""
     failures = [
         failure
         for raw in sources.values()
@@ -31,9 +31,9 @@ def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[Failure]:
         return
     count = sum(raw.table.num_rows for raw in sources.values())
     if rows.min is not None and count < rows.min:
-        yield Failure("rows", f"are {count}, and data.checks.rows.min is {rows.min}")
+        yield Failure("rows", f"are too few: {count}, and data.checks.rows.min is {rows.min}")
     if rows.max is not None and count > rows.max:
-        yield Failure("rows", f"are {count}, and data.checks.rows.max is {rows.max}")
+        yield Failure("rows", f"are too many: {count}, and data.checks.rows.max is {rows.max}")
     if not rows.duplicates:
         seen: set[str] = set()
         for raw in sources.values():
@@ -42,13 +42,13 @@ def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[Failure]:
 
 
 def _repeated(keys: Sequence[str], seen: set[str]) -> list[int]:
-    """Positions of keys that have come before; what is new is added to `seen`."""
-    found: list[int] = []
+    """Positions of the keys that are in `seen`; adds the others to it."""
+    repeated: list[int] = []
     for row, key in enumerate(keys):
         if key in seen:
-            found.append(row)
+            repeated.append(row)
         seen.add(key)
-    return found
+    return repeated
 
 
 def _column(data: DataSpec, name: str, check: Check, raw: Raw) -> Iterator[Failure]:
@@ -65,13 +65,13 @@ def _column(data: DataSpec, name: str, check: Check, raw: Raw) -> Iterator[Failu
 def _conditions(
     check: Check, separators: Separators, values: Sequence[object]
 ) -> Iterator[tuple[str, Callable[[object], bool]]]:
-    """What is said of a value that fails, and whether one does."""
+    """For each condition the text of a failure, and a function that is true for a value that fails."""
     for what, limit, beyond in _limits(check, separators):
         yield f"{what} {limit:g}", functools.partial(beyond, limit)
     if check.one_of is not None:
         allowed = {reading for value in check.one_of for reading in readings(value)}
         shown = ", ".join(text(value) for value in check.one_of[:10]) + (", ..." if len(check.one_of) > 10 else "")
-        yield f"is none of: {shown}", lambda value: allowed.isdisjoint(readings(value))
+        yield f"is not one of: {shown}", lambda value: allowed.isdisjoint(readings(value))
     if check.matches is not None:
         pattern = re.compile(check.matches)
         yield f"does not match {check.matches}", lambda value: not pattern.fullmatch(text(value))
@@ -81,11 +81,11 @@ def _conditions(
 
 
 def _limits(check: Check, separators: Separators) -> list[tuple[str, float, Callable[[float, object], bool]]]:
-    """What is said, the bound, and whether a value lies beyond it; what is no number lies beyond any bound."""
-    found: list[tuple[str, float | None, Callable[[float, object], bool]]] = [
+    """The text of a failure, the limit, and whether a value violates it; a value that is not a number violates all."""
+    limits: list[tuple[str, float | None, Callable[[float, object], bool]]] = [
         ("is below", check.min, lambda limit, value: not number(value, separators) >= limit),
         ("is above", check.max, lambda limit, value: not number(value, separators) <= limit),
         ("is shorter than", check.min_length, lambda limit, value: len(text(value)) < limit),
         ("is longer than", check.max_length, lambda limit, value: len(text(value)) > limit),
     ]
-    return [(what, limit, beyond) for what, limit, beyond in found if limit is not None]
+    return [(what, limit, beyond) for what, limit, beyond in limits if limit is not None]

@@ -1,4 +1,4 @@
-"""What the spec allows of the data and nobody is likely to want: told as warnings, for each a sentence."""
+"""Data that the spec allows but that is probably a mistake: one warning each."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from mlspec.parts.data.cell_values import alike, listed, shown
 from mlspec.sections.data import DataSpec
 
 _SEVERAL = 100
-"""Rows from which on a category with a value of its own in nearly each of them is taken for an identifier."""
+"""Minimum rows for the warnings about rare labels and about a category that may be an identifier."""
 _NEARLY = 0.9
+"""Share of distinct values above which a category may be an identifier."""
 _FEW = 5
-"""Rows of a label below which a model can hardly learn it."""
+"""Rows of a label below which a model is unlikely to learn it."""
 _DATE = (
     r"^(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{2,4}|(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d"
     r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4})([ T]|$)"
 )
 
 
-def doubts(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
-    """Labels that a split lacks, and columns that tell nothing."""
+def data_warnings(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str]) -> Iterator[str]:
+    """Labels that a split lacks, and columns that carry no information."""
     if data.target.type == "class":
         yield from _labels(data.target.column, tables, labels)
     elif tables["train"].num_rows > 1 and pc.count_distinct(tables["train"][data.target.column]).as_py() == 1:
         value = tables["train"][data.target.column][0].as_py()
-        yield f"`{data.target.column}` is {value:g} in all {tables['train'].num_rows} rows of train: nothing to learn"
+        rows = f"all {tables['train'].num_rows} rows of train"
+        yield f"`{data.target.column}` is {value:g} in {rows}: the model has nothing to learn"
     for name, spec in data.columns.items():
         if spec.type != "image" and tables["train"].num_rows > 1:
             yield from _column(name, spec.type, tables["train"][name])
@@ -59,13 +61,13 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> Iterator[str]:
         unknown = "dates that do not occur in train are treated as unknown"
         yield f"`{name}` contains dates; {unknown}. Convert them to numbers first"
     elif kind == "category" and (twins := _twins(values)):
-        yield f"`{name}` has values that differ only in case, spaces or characters that are not seen: {twins}"
+        yield f"`{name}` has values that differ only in case, spaces or invisible characters: {twins}"
     elif kind == "category" and len(values) >= _SEVERAL and different > _NEARLY * len(values):
         yield f"`{name}` has {different} values in {len(values)} rows of train: is it an identifier?"
 
 
 def _twins(values: pa.ChunkedArray) -> str:
-    """The first values that look alike."""
+    """The first group of values that differ only in case, spaces or invisible characters."""
     groups: dict[str, list[str]] = {}
     for word in sorted(word for word in pc.unique(values).to_pylist() if word):
         groups.setdefault(alike(word), []).append(word)

@@ -1,7 +1,7 @@
-"""An https:// address to the bytes of its file, however often the connection breaks on the way.
+"""Downloads an https:// address to a file, and resumes after interruptions.
 
-What has arrived stays beside a note of what it is a part of, and the next try or the next run goes on behind it, where
-the server says that its file is still the same (RFC 9110, sections 13.1.5 and 14).
+A note beside the partial file states which version of the file it belongs to. The next attempt or run resumes at
+the end of the partial file if the server confirms the version (RFC 9110, sections 13.1.5 and 14).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from mlspec.sections.addresses import is_remote
 CHUNK = 1024 * 1024
 TIMEOUT = 60
 TRIES = 6
-"""In a row without a byte more than before."""
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
-_LONGEST = 60.0
-_DROPPED = (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
+"""Consecutive attempts without progress before the download fails."""
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+_LONGEST_PAUSE = 60.0
+_CONNECTION_ERRORS = (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Wait = Callable[[float], None]
-"""Sleeps for so many seconds."""
+"""Sleeps for a number of seconds."""
 
 
-class _NoWayDown(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to where anyone may read or change what passes."""
+class HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https only: over http anyone on the path could read or change the data."""
 
     def redirect_request(  # noqa: PLR0913, D102, RUF100 - the library's signature
         self,
@@ -52,8 +52,8 @@ class _NoWayDown(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _BrokeError(Exception):
-    """A try that ended early, in words; the next may fare better, after `pause` seconds if the server says so."""
+class _InterruptedError(Exception):
+    """An attempt that failed for a temporary reason; `pause` is the server's Retry-After in seconds, or 0."""
 
     def __init__(self, what: str, pause: float = 0.0) -> None:
         super().__init__(what)
@@ -61,7 +61,7 @@ class _BrokeError(Exception):
 
 
 class _Note(NamedTuple):
-    """What a partial file is a part of: the address by its digest, the server's name for this version, its length."""
+    """The file that a partial file belongs to: SHA-256 of the address, ETag or date of the version, length in bytes."""
 
     address: str
     version: str
@@ -69,22 +69,22 @@ class _Note(NamedTuple):
 
 
 def download(url: str, partial: Path, wait: Wait) -> bool:
-    """Bring `url` into `partial`, complete by its length. Says whether it went on from an earlier run's bytes.
+    """Download `url` to `partial`, complete by its length. Returns whether it resumed the bytes of an earlier run.
 
-    Raises StageError where the server has no such file, where it is not to be reached, or after TRIES without progress.
+    Raises StageError if the server refuses the file or cannot be reached, and after TRIES attempts without progress.
     """
     before, most, failures = _offset(url, partial), 0, 0
     while True:
         try:
             _attempt(url, partial, reached=failures > 0)
-        except _BrokeError as broke:
+        except _InterruptedError as broke:
             size = _size(partial)
             most, failures = (size, 1) if size > most else (most, failures + 1)
             if failures >= TRIES:
-                help = "run the stage again: it goes on from there where the server can"
+                help = "run the command again: it resumes the download if the server supports it"
                 raise StageError(f"{url} {broke}", help=help) from None
-            pause = max(broke.pause, min(2.0 ** (failures - 1), _LONGEST))
-            print(f"fetch: {url} {broke}; again in {pause:.0f} s", flush=True)
+            pause = max(broke.pause, min(2.0 ** (failures - 1), _LONGEST_PAUSE))
+            print(f"fetch: {url} {broke}; retrying in {pause:.0f} s", flush=True)
             wait(pause)
         else:
             note_of(partial).unlink(missing_ok=True)
@@ -92,13 +92,13 @@ def download(url: str, partial: Path, wait: Wait) -> bool:
 
 
 def note_of(partial: Path) -> Path:
-    """Where the note about a partial file lies."""
+    """The path of the note about a partial file."""
     return partial.with_name(f"{partial.name}.json")
 
 
 def _attempt(url: str, partial: Path, *, reached: bool) -> None:
-    """One request, for what is still missing. `reached` is whether the server was there a moment ago."""
-    note, offset = _load(url, partial), _offset(url, partial)
+    """One request for the missing bytes. `reached`: an earlier attempt reached the server."""
+    note, offset = _read_note(url, partial), _offset(url, partial)
     if note is not None and offset == note.length:
         return
     try:
@@ -106,64 +106,66 @@ def _attempt(url: str, partial: Path, *, reached: bool) -> None:
         if note is not None and offset:
             request.add_header("Range", f"bytes={offset}-")
             request.add_header("If-Range", note.version)
-        with urllib.request.build_opener(_NoWayDown).open(request, timeout=TIMEOUT) as response:
+        with urllib.request.build_opener(HttpsRedirects).open(request, timeout=TIMEOUT) as response:
             _receive(url, response, partial, note, offset)
     except urllib.error.HTTPError as error:
-        _refused(url, error, partial)
+        _raise_http_error(url, error, partial)
     except (urllib.error.URLError, ValueError) as error:
         reason = getattr(error, "reason", error)
         if reached and isinstance(reason, OSError):
-            raise _BrokeError(f"cannot be reached: {reason}") from None
-        # A wrong address, no network, a certificate or redirect not to be trusted: waiting would only hide it.
+            raise _InterruptedError(f"cannot be reached: {reason}") from None
+        # A wrong address, no network, an untrusted certificate or redirect: retrying would only hide it.
         raise StageError(f"{url} cannot be fetched: {reason}", help="check the address and the network") from None
-    except _DROPPED as error:
-        raise _BrokeError(f"broke off: {error}") from None
+    except _CONNECTION_ERRORS as error:
+        raise _InterruptedError(f"was interrupted: {error}") from None
     except OSError as error:
-        raise StageError(f"{partial.name} cannot be written: {error.strerror}", help="see to the disk") from None
+        raise StageError(
+            f"{partial.name} cannot be written: {error.strerror}", help="free disk space or fix the permissions"
+        ) from None
 
 
-def _refused(url: str, error: urllib.error.HTTPError, partial: Path) -> None:
-    answer = f"answers {error.code} {error.reason}"
+def _raise_http_error(url: str, error: urllib.error.HTTPError, partial: Path) -> None:
+    reply = f"returned HTTP {error.code} {error.reason}"
     if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         partial.unlink(missing_ok=True)
-        raise _BrokeError("no longer has what was missing of its file")
-    if error.code in _PASSING:
-        told = error.headers.get("Retry-After", "")
-        raise _BrokeError(answer, min(float(told), _LONGEST) if told.isdecimal() else 0.0)
-    raise StageError(f"{url} {answer}", help="check data.source") from None
+        raise _InterruptedError("no longer has the rest of the file (HTTP 416)")
+    if error.code in _TEMPORARY:
+        delay = error.headers.get("Retry-After", "")
+        raise _InterruptedError(reply, min(float(delay), _LONGEST_PAUSE) if delay.isdecimal() else 0.0)
+    raise StageError(f"{url} {reply}", help="check data.source") from None
 
 
 def _receive(url: str, response: http.client.HTTPResponse, partial: Path, note: _Note | None, offset: int) -> None:
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if note is None or found is None or int(found[1]) != offset or found[3] not in ("*", str(note.length)):
+        interval = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if note is None or interval is None or int(interval[1]) != offset or interval[3] not in ("*", str(note.length)):
             partial.unlink(missing_ok=True)
-            raise _BrokeError("sent another part than it was asked for")
+            raise _InterruptedError("sent a different byte range than requested")
         length, mode = note.length, "ab"
-        print(f"fetch: goes on behind {offset:,} of {length:,} bytes", flush=True)
+        print(f"fetch: resuming at byte {offset:,} of {length:,}", flush=True)
     else:
         length, mode = int(response.headers.get("Content-Length") or -1), "wb"
         partial.unlink(missing_ok=True)
-        _remember(partial, _Note(_name(url), _version(response.headers), length))
+        _write_note(partial, _Note(_address_digest(url), _version(response.headers), length))
     try:
         with partial.open(mode) as out:
             while chunk := response.read1(CHUNK):
                 out.write(chunk)
             out.flush()
             os.fsync(out.fileno())
-    except _DROPPED:
-        pass  # what has arrived is written; its length tells the rest
+    except _CONNECTION_ERRORS:
+        pass  # the received bytes are written; the length shows that some are missing
     else:
         if length == -1:
             return
     if (size := _size(partial)) != length:
-        raise _BrokeError(
-            f"broke off after {size:,} of {f'{length:,}' if length >= 0 else 'an unknown number of'} bytes"
+        raise _InterruptedError(
+            f"was interrupted after {size:,} of {f'{length:,}' if length >= 0 else 'an unknown number of'} bytes"
         )
 
 
 def _version(headers: http.client.HTTPMessage) -> str:
-    """What `If-Range` may hold: a strong ETag, or a date that no second change can share; empty where there is none."""
+    """The validator for `If-Range`: a strong ETag, or a Last-Modified that is at least 60 s old; else empty."""
     etag = headers.get("ETag", "")
     if etag:
         return "" if etag.startswith("W/") else etag
@@ -174,31 +176,31 @@ def _version(headers: http.client.HTTPMessage) -> str:
         return ""
 
 
-def _name(url: str) -> str:
-    """The address, without what may be secret in it."""
+def _address_digest(url: str) -> str:
+    """The SHA-256 of the address, which may contain a secret token."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 
-def _remember(partial: Path, note: _Note) -> None:
-    """Keep the note where a part could be gone on with; without it a part is worth nothing."""
+def _write_note(partial: Path, note: _Note) -> None:
+    """Write the note if the download can be resumed; without a note the partial file is downloaded again."""
     path = note_of(partial)
     path.unlink(missing_ok=True)
     if note.version and note.length >= 0:
         path.write_text(json.dumps(note._asdict()), encoding="utf-8")
 
 
-def _load(url: str, partial: Path) -> _Note | None:
+def _read_note(url: str, partial: Path) -> _Note | None:
     try:
-        found = json.loads(note_of(partial).read_text(encoding="utf-8"))
-        note = _Note(str(found["address"]), str(found["version"]), int(found["length"]))
+        record = json.loads(note_of(partial).read_text(encoding="utf-8"))
+        note = _Note(str(record["address"]), str(record["version"]), int(record["length"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return note if note.address == _name(url) and note.version.isprintable() and note.version else None
+    return note if note.address == _address_digest(url) and note.version.isprintable() and note.version else None
 
 
 def _offset(url: str, partial: Path) -> int:
-    """How many bytes there are to go on behind."""
-    note, size = _load(url, partial), _size(partial)
+    """The number of bytes that are already downloaded and can be kept."""
+    note, size = _read_note(url, partial), _size(partial)
     return size if note is not None and size <= note.length else 0
 
 

@@ -1,4 +1,4 @@
-"""Rows with equal inputs: in test and in training, or with different labels. Told as warnings, for each a sentence."""
+"""Rows with equal inputs in train and in another split, or with different labels: one warning each."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from mlspec.parts.data.raw_rows import RowPlace
 from mlspec.sections.data import DataSpec
 
 Keys = Mapping[str, Sequence[bytes]]
-"""For each row of each split a digest of its inputs."""
+"""A digest of the inputs for each row of each split."""
 Where = Callable[[str, int], RowPlace]
-"""The place in the source of a row of a split."""
+"""The file and row that a row of a split comes from."""
 _SAME = 0.01
-"""Share of a split's rows from which on it is told that training has the same ones."""
+"""Share of a split's rows above which a warning reports that train contains them too."""
 _MOST = 2_000_000
-"""Rows up to which they are compared: it is done in memory."""
+"""Maximum number of rows that are compared: the digests are held in memory."""
 _SHOWN = 3
 _BATCH = 1024
 
 
 def repeats(data: DataSpec, tables: Mapping[str, pa.Table], labels: Sequence[str], where: Where) -> Iterator[str]:
-    """Rows that are known from training, and rows whose labels contradict each other."""
+    """Warnings about rows that also occur in train, and about equal rows with different labels."""
     rows = sum(table.num_rows for table in tables.values())
     if rows > _MOST:
-        yield f"the {rows:,} rows were not compared with each other, as there are more than {_MOST:,}"
+        yield f"duplicate rows were not searched for: the data has {rows:,} rows, the limit is {_MOST:,}"
         return
     keys = {split: list(_keys(list(data.columns), table)) for split, table in tables.items()}
     if data.target.type == "class":
@@ -55,7 +55,7 @@ def _known(keys: Keys) -> Iterator[str]:
 def _contradictions(
     keys: Keys, targets: Mapping[str, Sequence[int]], labels: Sequence[str], where: Where
 ) -> Iterator[str]:
-    """Equal inputs with different labels, which no model can both predict."""
+    """Equal inputs with different labels: a model can predict only one of them correctly."""
     first: dict[bytes, int] = {}
     every = [(key, label) for split in keys for key, label in zip(keys[split], targets[split], strict=True)]
     several = {key for key, label in every if first.setdefault(key, label) != label}
@@ -74,8 +74,8 @@ def _contradictions(
 
 
 def _places(group: Mapping[int, tuple[str, int]], labels: Sequence[str], where: Where) -> str:
-    said = []
+    parts = []
     for label, at in list(group.items())[:_SHOWN]:
         place = where(*at)
-        said.append(f"{place.file}{f' row {place.row}' if place.row else ''} is {shown_value(labels[label])}")
-    return ", ".join(said)
+        parts.append(f"{place.file}{f' row {place.row}' if place.row else ''} is {shown_value(labels[label])}")
+    return ", ".join(parts)

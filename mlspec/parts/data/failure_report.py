@@ -1,4 +1,4 @@
-"""Failures to what a person reads: a message with the first few places of each, and a csv file with all."""
+"""Failures to an error message with the first few rows of each, and a csv file with all of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mlspec.sections.data import DataSpec
 FILE = "data/failed_rows.csv"
 SHOWN = 5
 MOST = 20
-"""Failures that the message tells; the file has all."""
+"""Maximum number of failures in the message; the csv file has all."""
 
 
 def refusal(job: Job, data: DataSpec, failures: Sequence[Failure]) -> StageError:
-    """The error that ends the stage. Writes every failing row to a file."""
+    """The error that stops the stage. Writes every failing row to a csv file."""
     lines = _line_numbers(data, job.root, failures)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -34,11 +34,11 @@ def refusal(job: Job, data: DataSpec, failures: Sequence[Failure]) -> StageError
     write_text(job.outputs / FILE, out.getvalue())
     details = [line for failure in failures[:MOST] for line in _details(failure, lines)]
     if len(failures) > MOST:
-        details.append(f"and {len(failures) - MOST} more kinds of faults")
+        details.append(f"and {len(failures) - MOST} more failed checks")
     what = f"{len(failures)} data check{'s' if len(failures) != 1 else ''} failed:"
     where = (job.outputs / FILE).relative_to(job.root).as_posix()
     edits = list(dict.fromkeys(failure.help for failure in failures if failure.help))
-    general = f"all failing rows are in {where}; correct the data, or the spec's description of it"
+    general = f"fix the data, or the `data` section; all failing rows are in {where}"
     codes = {failure.code for failure in failures if failure.code}
     code = codes.pop() if len(codes) == 1 else ""
     return StageError("\n  ".join([what, *details]), help="\n".join([*edits, general]), code=code)
@@ -56,23 +56,23 @@ def _details(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator
 
 
 def _line_numbers(data: DataSpec, root: Path, failures: Sequence[Failure]) -> dict[tuple[str, int], int]:
-    """The line that each failing row of a text file begins on: a row of csv may take several."""
-    wanted: dict[str, set[int]] = {}
+    """The line on which each failing row of a text file begins: a csv row may span several lines."""
+    rows_of: dict[str, set[int]] = {}
     for failure in failures:
         for place in failure.places:
             if place.row:
-                wanted.setdefault(place.file, set()).add(place.row)
-    find = {"csv": separated.lines, "tsv": separated.lines, "jsonl": jsonl.lines, "json": jsonl.lines}.get(
+                rows_of.setdefault(place.file, set()).add(place.row)
+    line_reader = {"csv": separated.lines, "tsv": separated.lines, "jsonl": jsonl.lines, "json": jsonl.lines}.get(
         data.written_as
     )
-    found: dict[tuple[str, int], int] = {}
-    for file, rows in wanted.items():
-        if find is not None and (root / file).is_file():
-            begins = islice(find(data, root / file), max(rows))
+    numbers: dict[tuple[str, int], int] = {}
+    for file, rows in rows_of.items():
+        if line_reader is not None and (root / file).is_file():
+            begins = islice(line_reader(data, root / file), max(rows))
             lines = {(file, row): line for row, line in enumerate(begins, start=1) if row in rows}
-            # In a list on one line the number of the row says more.
-            found |= lines if len(set(lines.values())) == len(lines) else {}
-    return found
+            # In a JSON list on a single line the row number is more useful.
+            numbers |= lines if len(set(lines.values())) == len(lines) else {}
+    return numbers
 
 
 def _whole(value: object) -> object:

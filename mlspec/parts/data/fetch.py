@@ -1,4 +1,4 @@
-"""The stage `fetch`: brings remote sources into the project, whole or not at all."""
+"""The stage `fetch`: downloads remote sources into the project; a file appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlspec.sections.data import DataSpec
 
 
 def main(job: Job) -> None:
-    """Run the stage. A file appears at its place only when it is complete and has the digest that the spec asks."""
+    """Run the stage. A file appears only when it is complete and has the SHA-256 that the spec requires."""
     data = job.need(DataSpec)
     for name, (address, path) in data.remotes.items():
         target = job.root / path
@@ -24,38 +24,41 @@ def main(job: Job) -> None:
             from mlspec.parts.data.s3 import folder
 
             _in_place(folder(address, _partial(target)), target)
-            print(f"fetch: {sum(f.is_file() for f in target.rglob('*'))} files to {path}")
+            print(f"fetch: downloaded {sum(f.is_file() for f in target.rglob('*'))} files to {path}")
         else:
             digest = bring(address, target, data.digest(name))
-            print(f"fetch: {target.stat().st_size:,} bytes to {path}, sha256 {digest}")
+            print(f"fetch: downloaded {target.stat().st_size:,} bytes to {path}, sha256 {digest}")
 
 
 def _partial(target: Path) -> Path:
-    """Where a download grows; nothing reads names that begin with a dot."""
+    """The path of an unfinished download; names that begin with a dot are never read as data."""
     return target.with_name(f".{target.name}.part")
 
 
 def bring(address: str, target: Path, expected: str | None, wait: Wait = time.sleep) -> str:
-    """Put the file at `address` to `target`, in one step once it is complete; gives its SHA-256. Raises StageError."""
+    """Download `address` to `target`, which is replaced in one step at the end. Returns the SHA-256.
+
+    Raises StageError if the download fails or the digest differs from `expected`.
+    """
     partial = _partial(target)
-    resumed = _whole(address, partial, wait)
-    found = _digest(partial)
-    if resumed and expected not in (None, found):
-        partial.unlink()  # a server that names two files alike; from the start it is one of them
-        _whole(address, partial, wait)
-        found = _digest(partial)
-    if expected not in (None, found):
+    resumed = _download(address, partial, wait)
+    digest = _digest(partial)
+    if resumed and expected not in (None, digest):
+        partial.unlink()  # the server changed the file but not its ETag: download it from the start
+        _download(address, partial, wait)
+        digest = _digest(partial)
+    if expected not in (None, digest):
         partial.unlink()
         raise StageError(
-            f"{address} is not the file that the spec names: its sha256 is {found}",
-            help="if the new contents are right, change data.sha256",
+            f"the sha256 of {address} is {digest}, and data.sha256 is {expected}",
+            help="if the new file is correct, update data.sha256",
         )
     _in_place(partial, target)
-    return found
+    return digest
 
 
-def _whole(address: str, partial: Path, wait: Wait) -> bool:
-    """Bring all of a file into `partial`; says whether some of it was there before."""
+def _download(address: str, partial: Path, wait: Wait) -> bool:
+    """Download a file to `partial`. Returns whether an earlier download was resumed."""
     if not address.startswith("s3://"):
         return download(address, partial, wait)
     from mlspec.parts.data.s3 import chunks

@@ -1,5 +1,5 @@
-"""A data file to its bytes or its text: compression is told by the content, and the encoding is the one that the spec
-says or the error names."""
+"""A data file to its bytes or its text: compression is detected from the content; the encoding is the one in the spec,
+and an error suggests another one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlspec.records.decisions import Decision
 
 
 class Packed(NamedTuple):
-    """A form of compression: how such a file begins, and how it is undone."""
+    """A compression format: its name, its first bytes and the function that decompresses it."""
 
     name: str
     magic: bytes
@@ -34,13 +34,13 @@ def _zstd(packed: bytes) -> bytes:
 
 
 def _streams(packed: bytes, decompressor: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> bytes:
-    """All streams of a file, one behind the other. The modules' own functions drop a damaged one behind the first."""
+    """All streams of a file. `bz2.decompress` and `lzma.decompress` drop a damaged stream after the first."""
     unpacked = []
     while packed.strip(b"\0"):
         stream = decompressor()
         unpacked.append(stream.decompress(packed))
         if not stream.eof:
-            raise EOFError("it ends before the end of the compressed data")
+            raise EOFError("the compressed data is truncated")
         packed = stream.unused_data
     return b"".join(unpacked)
 
@@ -57,7 +57,7 @@ _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-_TOLD_APART = frozenset(
+_DISTINCTIVE = frozenset(
     [
         "big5",
         "big5hkscs",
@@ -87,27 +87,27 @@ _TOLD_APART = frozenset(
         "cp874",
     ]
 )
-"""Encodings whose letters are so unlike those of western Europe that a guess among them means something."""
+"""Encodings that charset-normalizer detects reliably, because their letters differ from those of western Europe."""
 _PIECE = 1 << 20
 _SAMPLE = 200_000
-"""Bytes around the first fault from which another encoding is guessed."""
+"""Bytes around the first invalid byte from which the encoding is guessed."""
 
 
 class Contents(NamedTuple):
-    """The bytes of a file, unpacked, and what was decided about it."""
+    """The decompressed bytes of a file, and the decisions about it."""
 
     raw: bytes
     decisions: tuple[Decision, ...] = ()
 
 
 def contents(file: Path, name: str) -> Contents:
-    """All bytes of a file. Raises StageError for an archive and for a damaged compressed file."""
+    """The decompressed bytes of a file. Raises StageError for an archive and for a damaged compressed file."""
     raw = file.read_bytes()
     if raw.startswith(_ARCHIVES[0][0]) and _OFFICE in raw[:_HEAD]:
-        raise StageError(f"{name} is an Excel or Word document", help="save its table as csv")
+        raise StageError(f"{name} is an Excel or Word document", help="save the table as csv")
     for magic, what, command in _ARCHIVES:
         if raw.startswith(magic) and not name.endswith((".parquet", ".xlsx")):
-            help = f"unpack it (`{command} {name}`), and name the file inside in data.source"
+            help = f"extract it (`{command} {name}`) and set data.source to the extracted file"
             raise StageError(f"{name} is {what}", help=help)
     packing = next((packing for packing in PACKINGS if raw.startswith(packing.magic)), None)
     if packing is None:
@@ -115,20 +115,24 @@ def contents(file: Path, name: str) -> Contents:
     try:
         unpacked = packing.unpack(raw)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        raise StageError(f"{name} is a damaged {packing.name} file: {error}", help="fetch or copy it again") from None
-    return Contents(unpacked, (Decision(f"file {name}", f"unpacked with {packing.name}"),))
+        raise StageError(
+            f"{name} is a damaged {packing.name} file: {error}", help="download or copy it again"
+        ) from None
+    return Contents(unpacked, (Decision(f"file {name}", f"decompressed with {packing.name}"),))
 
 
 def decoded(raw: bytes, name: str, encoding: str) -> str:
-    """The text of a file, without byte order marks. Raises StageError at the first byte of another encoding."""
+    """The text of a file, without byte order marks. Raises StageError with the first byte that is not in `encoding`."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = 1 + raw[: error.start].count(b"\n")
-        what = f"{name} line {line}: the byte 0x{raw[error.start]:02x} is not {encoding}"
-        raise StageError(what, help=_another(raw, error.start, encoding), code="text-encoding") from None
+        what = f"{name} line {line}: the byte 0x{raw[error.start]:02x} is not valid {encoding}"
+        raise StageError(what, help=_encoding_help(raw, error.start, encoding), code="text-encoding") from None
     except UnicodeError:
-        raise StageError(f"{name} is not {encoding}", help=_another(raw, 0, encoding), code="text-encoding") from None
+        raise StageError(
+            f"{name} is not valid {encoding}", help=_encoding_help(raw, 0, encoding), code="text-encoding"
+        ) from None
     if "\0" in text:
         line = 1 + text[: text.index("\0")].count("\n")
         wide = _wide(raw)
@@ -151,7 +155,7 @@ def in_utf8(raw: bytes, name: str, encoding: str) -> bytes:
 
 
 def _is_utf8(raw: bytes) -> bool:
-    """Whether it is UTF-8 without NUL characters, checked piece by piece: the text of a large file is never held."""
+    """Whether the bytes are UTF-8 without NUL characters; decoded in blocks to save memory."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(raw), _PIECE):
@@ -162,7 +166,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _wide(raw: bytes) -> str:
-    """The two-byte encoding of a text whose every other byte is zero."""
+    """The UTF-16 variant of a text in which every second byte is zero; empty for other texts."""
     sample = raw[:_SAMPLE]
     for encoding, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
         if zeros and zeros.count(0) > len(zeros) // 2 and sample.count(0) < 0.7 * len(sample):
@@ -170,23 +174,23 @@ def _wide(raw: bytes) -> str:
     return ""
 
 
-def _another(raw: bytes, start: int, encoding: str) -> str:
-    """The encoding that the bytes look like, with the text around the first byte at fault as it would be read."""
+def _encoding_help(raw: bytes, start: int, encoding: str) -> str:
+    """The help with the probable encoding, and the text around the first invalid byte in that encoding."""
     marked = next((name for mark, name in _BOMS if raw.startswith(mark)), "")
     guess = marked or _wide(raw) or _guessed(raw[max(0, start - _SAMPLE // 2) : start + _SAMPLE // 2])
     if not guess or guess == encoding:
-        return "set data.format.encoding to the encoding of the file, or write it as utf-8"
+        return "set data.format.encoding to the encoding of the file, or save the file as utf-8"
     around = raw[max(0, start - 12) : start + 12].decode(guess, "replace").strip().replace("\n", " ")
-    sample = "" if marked or _wide(raw) else f", with which this place reads `{around}`"
+    sample = "" if marked or _wide(raw) else f", which decodes the text there as `{around}`"
     return f"set `data: {{format: {{encoding: {guess}}}}}`{sample}"
 
 
 def _guessed(sample: bytes) -> str:
-    """What charset-normalizer takes it for where it can tell, else a western encoding of all its bytes."""
+    """The encoding that charset-normalizer detects if it is reliable for it, else a western encoding."""
     from charset_normalizer import from_bytes
 
     best = from_bytes(sample).best()
-    if best is not None and best.encoding in _TOLD_APART:
+    if best is not None and best.encoding in _DISTINCTIVE:
         return str(best.encoding)
     return "cp1252" if _is(sample, "cp1252") else "latin-1"
 
@@ -200,5 +204,5 @@ def _is(sample: bytes, encoding: str) -> bool:
 
 
 def text_lines(file: Path, name: str, encoding: str) -> io.StringIO:
-    """The text of a file for reading line by line; bytes that are not of that encoding are replaced."""
+    """The text of a file, to be read line by line; invalid bytes are replaced."""
     return io.StringIO(contents(file, name).raw.decode(encoding, "replace").lstrip("\ufeff"), newline="")

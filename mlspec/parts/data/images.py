@@ -1,4 +1,4 @@
-"""A column of images, as bytes or as paths, to the bytes of each; every image is opened once to see that it can be."""
+"""A column of images, as bytes or as paths, to the bytes of each; every image is decoded once to check it."""
 
 from __future__ import annotations
 
@@ -25,35 +25,34 @@ ENDINGS = {
     "tif": "TIFF", "tiff": "TIFF", "dib": "BMP", "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pbm": "PPM", "pnm": "PPM",
     "jp2": "JP2", "j2k": "JP2", "jpeg2000": "JP2", "gif": "GIF", "webp": "WEBP", "avif": "AVIF",
 }  # fmt: skip
-"""Endings, and names of formats in small letters, to the format of a file."""
+"""File extensions, and lower-case format names, to the format of a file."""
 FEW_BITS = 4095
 """The largest value of 12 bits."""
 
 
 class Images(NamedTuple):
-    """The column as binary, the rows whose image is missing or damaged, how the images were converted, and what is
-    probably a mistake in them."""
+    """The column as binary, the rows whose image is missing or damaged, the conversions, and warnings."""
 
     column: pa.Array
     failures: Sequence[Failure]
     decisions: Sequence[Decision]
-    doubts: Sequence[str]
+    warnings: Sequence[str]
     pixels: Sequence[bytes]
-    """A sample of each image's pixels, whatever the file's format and compression; empty where it cannot be read."""
+    """A digest of a sample of each image's pixels, independent of the file format; empty if it cannot be read."""
 
 
 def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
-    """The images of a column."""
+    """The images of a column. Raises StageError if the column holds values other than paths and bytes."""
     seen = _Seen(data.columns[name].background or BACKGROUND)
     paths = _Paths(data, raw, root)
     faults: dict[str, list[int]] = {}
-    found: list[bytes | None] = []
+    contents: list[bytes | None] = []
     pixels: list[bytes] = []
     for row, value in enumerate(_values(paths, raw.table[name], name)):
         fault = value if isinstance(value, str) else seen.fault(row, value, paths.ending)
         if fault:
             faults.setdefault(fault, []).append(row)
-        found.append(None if isinstance(value, str) else value)
+        contents.append(None if isinstance(value, str) else value)
         pixels.append(b"" if fault else seen.pixels)
     faults |= seen.dark()
     failures = [
@@ -61,13 +60,13 @@ def images(data: DataSpec, raw: Raw, name: str, root: Path) -> Images:
         for what, rows in faults.items()
         for failure in raw.failure(name, what, rows, code="ambiguous-image" if what in seen.ambiguous else "")
     ]
-    count = sum(value is not None for value in found)
+    count = sum(value is not None for value in contents)
     decisions = [*paths.decisions(name), *seen.decisions(raw, name, count)]
-    return Images(pa.array(found, pa.binary()), failures, decisions, list(seen.doubts(name, count)), pixels)
+    return Images(pa.array(contents, pa.binary()), failures, decisions, list(seen.warnings(name, count)), pixels)
 
 
 class _Seen:
-    """What was seen in the images so far."""
+    """Collects faults and conversions of the images of a column."""
 
     def __init__(self, background: str) -> None:
         self._background = background
@@ -75,12 +74,12 @@ class _Seen:
         self._first: dict[str, int] = {}
         self._deep: dict[int, int] = {}
         self.pixels = b""
-        """A sample of the pixels of the image read last."""
+        """The sample of the image that was read last."""
         self.ambiguous: set[str] = set()
-        """The faults of images that can be read in several ways."""
+        """Faults of images that can be interpreted in several ways."""
 
     def fault(self, row: int, value: bytes | None, ending: str) -> str:
-        """What is wrong with an image; `""` where it can be read."""
+        """What is wrong with an image; `""` if it can be read."""
         if value is None:
             return "is missing"
         if not value:
@@ -104,24 +103,24 @@ class _Seen:
         return ""
 
     def dark(self) -> dict[str, list[int]]:
-        """The images of 16 bits, where none uses more than 12 of them: scaled to 8 bits, nearly all would be lost."""
+        """The 16-bit images, if none uses more than 12 bits: scaled to 8 bits they would be nearly black."""
         largest = max(self._deep.values(), default=FEW_BITS + 1)
         if largest > FEW_BITS:
             return {}
-        what = f"has 16 bits a pixel, but no value above {largest}; scale the pixels to 0..65535, or save 8 bits"
+        what = f"has 16 bits per pixel, but no value above {largest}; scale the pixels to 0..65535, or save 8 bits"
         self.ambiguous.add(what)
         return {what: list(self._deep)}
 
     def decisions(self, raw: Raw, name: str, count: int) -> Iterator[Decision]:
-        """How many images were converted in which way, with the first of them."""
+        """Each conversion with the number of images and an example."""
         for note, times in self._notes.most_common():
             key = f"data.inputs.{name}.background" if note.startswith(ON_BACKGROUND) else ""
             place = raw.place(self._first[note])
             example = f"e.g. {place.file}{f' row {place.row}' if place.row else ''}"
             yield Decision(f"images {name}", f"{times:,} of {plural(count, 'image')}: {note}, {example}", key)
 
-    def doubts(self, name: str, count: int) -> Iterator[str]:
-        """What is probably a mistake in colours."""
+    def warnings(self, name: str, count: int) -> Iterator[str]:
+        """A warning about colour profiles that are not applied."""
         profiles = {note: times for note, times in self._notes.items() if note.startswith(NOT_APPLIED)}
         if profiles:
             named = ", ".join(f"{note.removeprefix(f'{NOT_APPLIED}: ')} ({times})" for note, times in profiles.items())
@@ -130,13 +129,13 @@ class _Seen:
 
 
 def _values(paths: _Paths, column: pa.ChunkedArray, name: str) -> Iterator[bytes | str | None]:
-    """Each image's bytes, or what is wrong with its path."""
+    """The bytes of each image, None if it is missing, or what is wrong with its path."""
     kind = column.type
     fields = [field.name for field in kind] if pa.types.is_struct(kind) else []
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind):
         yield from column.to_pylist()
     elif "bytes" in fields:
-        # The form in which Hugging Face's datasets keep images in parquet: bytes, or the path of a file.
+        # Hugging Face datasets store images in parquet as a struct of bytes, or the path of a file.
         for row, value in enumerate(column.to_pylist()):
             own, path = (value["bytes"], value.get("path")) if value else (None, None)
             yield paths.read(row, path) if own is None and path else own
@@ -144,12 +143,12 @@ def _values(paths: _Paths, column: pa.ChunkedArray, name: str) -> Iterator[bytes
         for row, path in enumerate(column.to_pylist()):
             yield None if path is None else paths.read(row, path)
     else:
-        help = "an image column holds paths, or the bytes of PNG or JPEG files"
-        raise StageError(f"`{name}` holds no images but {kind}", help=help)
+        help = "store paths in the column, or the bytes of PNG or JPEG files"
+        raise StageError(f"the image column `{name}` contains {kind}, not paths or bytes", help=help)
 
 
 class _Paths:
-    """The files that a column names."""
+    """The image files that a column refers to."""
 
     def __init__(self, data: DataSpec, raw: Raw, root: Path) -> None:
         self._data, self._raw, self._root = data, raw, root
@@ -157,7 +156,7 @@ class _Paths:
         self._links = Links(root, tuple(watched(data)))
         self._backslashes = 0
         self.ending = ""
-        """That of the file read last."""
+        """The extension of the file that was read last."""
         self._times: Counter[str] = Counter()
 
     def read(self, row: int, path: str) -> bytes | str:
@@ -165,18 +164,18 @@ class _Paths:
         if self._of_folder:
             return self._file(path.removeprefix("/"))
         if path.startswith("/") or path[1:3] in (":\\", ":/"):
-            return "is an absolute path; write it from the folder of the table, or from data.format.images"
+            return "is an absolute path; make it relative to the folder of the table, or to data.format.images"
         whole = self._whole(row, path)
         if "\\" in path and not (self._root / whole).exists():
             whole = self._whole(row, path.replace("\\", "/"))
             self._backslashes += 1
         if whole == ".." or whole.startswith("../"):
-            return "lies outside of the project"
+            return "is outside the project"
         self._times[whole] += 1
         return self._file(whole)
 
     def _whole(self, row: int, path: str) -> str:
-        """The path from the project's folder."""
+        """The path relative to the project root."""
         file = self._raw.place(row).file
         base = self._data.format.images or (posixpath.dirname(file) if "/" in file else "")
         return posixpath.normpath(posixpath.join(base, path))
@@ -189,15 +188,15 @@ class _Paths:
         except StageError as error:
             return f"cannot be read: {error.message}" + (f" ({error.help})" if error.help else "")
         except (OSError, ValueError):
-            return "is a path at which no file can be read"
+            return "is a path without a readable file"
 
     def decisions(self, name: str) -> Iterator[Decision]:
-        """How paths were read."""
+        """How paths were interpreted."""
         subject = f"images {name}"
         if self._backslashes:
             yield Decision(subject, f"{plural(self._backslashes, 'path')} with `\\` read with `/`")
         again = sum(times - 1 for times in self._times.values())
         if again:
-            yield Decision(subject, f"{plural(again, 'row')} have the image of another row")
+            yield Decision(subject, f"{plural(again, 'row')} use the same image file as another row")
         if not self._of_folder:
             yield from self._links.decisions()

@@ -1,4 +1,4 @@
-"""The files and folders that the stage `data` reads, which DVC therefore watches."""
+"""The files and folders that the stage `data` reads: its dependencies in dvc.yaml."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mlspec.sections.data import DataSpec
 
 
 def watched(data: DataSpec) -> Iterator[str]:
-    """Files, folders above a wildcard, folders of the images that a table names, and what the spec declares."""
-    # Paths in an image column start from the folder of the file that they are in.
+    """Source files, folders above a wildcard, folders of images that a table refers to, and `data.deps`."""
+    # Paths in an image column are relative to the folder of the table.
     beside = data.holds_paths and data.format.images is None
     for path in data.files.values():
         place = addresses.folder(path)

@@ -1,4 +1,4 @@
-"""JSON to rows: one object a line, or a list of objects; other values are noted, not fatal."""
+"""JSON to rows: one object per line, or a list of objects; values of other kinds become failures of single rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -20,13 +20,13 @@ from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 _SPACE = " \t\r\n"
-_NAMES = {"list": "a list", "dict": "a dictionary", "float": "a number with a point", "bool": "a boolean"}
+_NAMES = {"list": "a list", "dict": "an object", "float": "a floating-point number", "bool": "a boolean"}
 _SHOWN = 80
-"""Characters of a list's element that are shown where it is at fault."""
+"""Maximum length of an invalid list element in a message, in characters."""
 
 
 class _Fault(NamedTuple):
-    """What is wrong with a row, what to do about it, and the code of its explanation."""
+    """What is wrong with a row, the help, and the code of its explanation."""
 
     what: str
     help: str = ""
@@ -34,29 +34,29 @@ class _Fault(NamedTuple):
 
 
 class _Item(NamedTuple):
-    """One row: the line it begins on, and the object or what is wrong with it."""
+    """One row: the line on which it begins, and the object or its fault."""
 
     line: int
-    value: dict[str, Any] | None
+    value: dict[str, object] | None
     wrong: _Fault = _Fault("")
     text: str = ""
 
 
 class _RepeatedError(ValueError):
-    """An object with several values for one key."""
+    """An object with a repeated key."""
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """An object as its keys and values, each as often as it occurs."""
+class _Pairs(list[tuple[str, object]]):
+    """An object as its keys and values, with repeated keys."""
 
 
 _NOT_JSON = _Fault("are not JSON")
 
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
-    """The rows of one file. Raises StageError where it is not text, or one object instead of many."""
-    found = contents(file, name)
-    text = decoded(found.raw, name, data.format.encoding)
+    """The rows of one file. Raises StageError if the file is not text, or is a single object."""
+    unpacked = contents(file, name)
+    text = decoded(unpacked.raw, name, data.format.encoding)
     items = [_encodable(item) for item in _items(text, name)] if "\\ud" in text.lower() else list(_items(text, name))
     rows = [item.value for item in items if item.value is not None]
     numbers = [number for number, item in enumerate(items, start=1) if item.value is not None]
@@ -67,30 +67,30 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     names = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: column([row.get(key) for row in rows]) for key in names})
     if bad and not rows:
-        # What is wrong with the rows is said, not that they lack the columns.
+        # With the expected columns the error reports the invalid rows, not missing columns.
         names = [*data.columns, data.target.column]
         table = pa.table({key: pa.array([], pa.string()) for key in names})
     unread = [Failure("rows", wrong.what, places, wrong.help, wrong.code) for wrong, places in bad.items()]
     unread += [failure for key in names for failure in _odd(data, name, key, table[key].type, rows, numbers)]
     lines = [item.line for item in items if item.value is not None]
-    decisions = (*found.decisions, *_decisions(data, text, name))
+    decisions = (*unpacked.decisions, *_decisions(data, text, name))
     return Piece(name, table, numbers, tuple(unread), decisions=decisions, lines=lines)
 
 
 def _encodable(item: _Item) -> _Item:
-    """The item, or what is wrong with it: half of a surrogate pair, which no text can hold."""
+    """The item, or its fault if it contains an unpaired surrogate, which cannot be encoded."""
     try:
         json.dumps(item.value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        what = f"have the character \\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
+        what = f"contain \\u{ord(error.object[error.start]):04x}, an unpaired surrogate"
         return _Item(item.line, None, _Fault(what), json.dumps(item.value))
     return item
 
 
 def _odd(
-    data: DataSpec, name: str, key: str, type_: pa.DataType, rows: Sequence[dict[str, Any]], numbers: Sequence[int]
+    data: DataSpec, name: str, key: str, type_: pa.DataType, rows: Sequence[dict[str, object]], numbers: Sequence[int]
 ) -> Iterator[Failure]:
-    """Values of a column of texts, categories or labels that have no usual spelling, and stand beside others."""
+    """Values of a text, category or label column that have no usual text form, such as lists."""
     target = key == data.target.column and data.target.type == "class"
     kind = "category" if target else data.columns[key].type if key in data.columns else ""
     if kind not in ("text", "category") or not pa.types.is_string(type_):
@@ -102,7 +102,7 @@ def _odd(
             places.setdefault(type(value).__name__, []).append(RowPlace(name, number, json.dumps(value)))
     for odd, some in places.items():
         what = f"is {_NAMES[odd]}, not {'a label' if target else kind}"
-        yield Failure(key, what, some, f"write the values of `{key}` as texts, or name another column")
+        yield Failure(key, what, some, f"write the values of `{key}` as strings, or use another column")
 
 
 def _decisions(data: DataSpec, text: str, name: str) -> Iterator[Decision]:
@@ -125,7 +125,7 @@ def _items(text: str, name: str) -> Iterator[_Item]:
 
 
 def _line_of_list(text: str) -> bool:
-    """Whether the first line is a list of its own with other lines behind it: then each line should be an object."""
+    """Whether the first line is a complete list and more lines follow: JSON lines whose rows are not objects."""
     first, _, rest = text.lstrip(_SPACE).partition("\n")
     try:
         json.loads(first)
@@ -135,7 +135,7 @@ def _line_of_list(text: str) -> bool:
 
 
 def _refuse_single(text: str, name: str) -> None:
-    """Raise StageError where the whole file is one JSON value and not a list of rows."""
+    """Raise StageError if the whole file is a single JSON value that is not a list of rows."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -143,7 +143,7 @@ def _refuse_single(text: str, name: str) -> None:
     if text.count("\n", 0, len(text.rstrip(_SPACE))):
         raise StageError(
             f"{name} is a single JSON object over several lines, not a list of rows",
-            help="write a list of objects, `[{...}, {...}]`, or one object a line",
+            help="write a list of objects, `[{...}, {...}]`, or one object per line",
         )
 
 
@@ -171,7 +171,7 @@ def _row(line: int, value: object, text: str) -> _Item:
 
 
 def _decoded(text: str, at: int) -> tuple[object, int]:
-    """The JSON value at that place, or the fault in it, and where it ends: at the end of the text if it is not JSON."""
+    """The JSON value at offset `at`, or its fault, and its end offset; the end of the text if it is not JSON."""
     try:
         return _decoder(_once).raw_decode(text, at)
     except _RepeatedError:
@@ -186,11 +186,11 @@ def _decoded(text: str, at: int) -> tuple[object, int]:
 
 
 @functools.cache
-def _decoder(objects: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDecoder:
+def _decoder(objects: Callable[[list[tuple[str, object]]], object]) -> json.JSONDecoder:
     return json.JSONDecoder(object_pairs_hook=objects)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) < len(pairs):
         raise _RepeatedError
@@ -198,7 +198,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _several(value: object, path: str = "") -> Iterator[str]:
-    """The path of each key that occurs several times in its object."""
+    """The path of each repeated key."""
     if isinstance(value, _Pairs):
         counts = Counter(key for key, _ in value)
         yield from (f"{path}{key}" for key, count in counts.items() if count > 1)
@@ -211,12 +211,12 @@ def _several(value: object, path: str = "") -> Iterator[str]:
 
 def _repeated(path: str) -> _Fault:
     key = shown(path.encode("utf-8", "backslashreplace").decode())
-    help = f"keep one {key} in each of these rows, or give the second value a key of its own"
+    help = f"keep one {key} in each of these rows, or rename the second one"
     return _Fault(f"have the key {key} more than once", help, code="repeated-key")
 
 
 def _elements(text: str) -> Iterator[_Item]:
-    """The elements of a JSON list; what stands behind a syntax error cannot be read."""
+    """The elements of a JSON list, up to the first syntax error."""
     at, line, counted, more = text.index("[") + 1, 1, 0, False
     while True:
         at = _skipped(text, at, _SPACE)
@@ -240,7 +240,7 @@ def _elements(text: str) -> Iterator[_Item]:
 def _rest(text: str, at: int, line: int) -> Iterator[_Item]:
     rest = text[at:].strip(_SPACE)
     if rest:
-        yield _Item(line, None, _Fault("stand behind the end of the list"), rest[:_SHOWN])
+        yield _Item(line, None, _Fault("come after the end of the list"), rest[:_SHOWN])
 
 
 def _skipped(text: str, at: int, signs: str) -> int:
@@ -249,8 +249,8 @@ def _skipped(text: str, at: int, signs: str) -> int:
     return at
 
 
-def column(values: list[Any]) -> pa.Array:
-    """One column; values of several kinds all become text, so that those of the wrong kind can be named one by one."""
+def column(values: list[object]) -> pa.Array:
+    """One column; values of mixed types become text, so that each value of the wrong type can be reported."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} or len(kinds) <= 1:
         try:
@@ -267,6 +267,6 @@ def _as_text(value: object) -> str | None:
 
 
 def lines(data: DataSpec, file: Path) -> Iterator[int]:
-    """The line that each row of the file begins on, counted from 1."""
+    """The line on which each row of the file begins, counted from 1."""
     text = text_lines(file, file.name, data.format.encoding).getvalue()
     yield from (item.line for item in _items(text, file.name))

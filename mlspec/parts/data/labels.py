@@ -1,5 +1,5 @@
-"""A target column to class indices: each value is matched with the labels by value and type, never by position unless
-the spec says so, and every value that two labels could claim is refused."""
+"""A target column to class indices: each value is matched with the labels by value and type, by position only with
+`labels_are: positions`. A value that matches several labels is refused."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.target import Target
 
 MANY = 20
-"""Different numbers in a target column from which on it may be a quantity rather than classes."""
+"""Distinct numbers above which a target column is probably a quantity, not classes."""
 _LISTED = 10
 _DIGITS = 100
-"""Digits from which on a number cannot name a class."""
+"""Maximum number of digits of a class label that is a number."""
 
 Finder = Callable[[object], tuple[int, ...]]
-"""The positions of all labels that a value can stand for: one if it is clear, none if it is unknown."""
+"""The positions of all labels that a value matches: one if it is clear, none if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,10 @@ class Indexed:
 
 
 def label_names(data: DataSpec, raw: Raw) -> list[str]:
-    """The labels in order: as the spec gives them, or all that the column holds, sorted. Raises StageError."""
+    """The labels in order: those of the spec, or all values of the column, sorted; empty for a number target.
+
+    Raises StageError if the column leaves open which labels it has.
+    """
     if data.target.type == "number":
         return []
     if data.target.labels:
@@ -52,7 +55,7 @@ def label_names(data: DataSpec, raw: Raw) -> list[str]:
 
 
 def indexed(data: DataSpec, raw: Raw, names: Sequence[str]) -> Indexed:
-    """The target column as int64 indices into `names`; null where a value stands for no label."""
+    """The target column as int64 indices into `names`; null for a value that is not a label."""
     column = data.target.column
     values = raw.table[column].to_pylist()
     find = _memoised(_finder(data.target, names))
@@ -76,7 +79,7 @@ def indexed(data: DataSpec, raw: Raw, names: Sequence[str]) -> Indexed:
 
 
 def _memoised(find: Finder) -> Finder:
-    """`find`, called once for each different value."""
+    """`find`, called once for each distinct value."""
     seen: dict[tuple[type, object], tuple[int, ...]] = {}
 
     def look_up(value: object) -> tuple[int, ...]:
@@ -112,7 +115,7 @@ def _finder(target: Target, names: Sequence[str]) -> Finder:
 
 
 def _position(value: object, count: int) -> tuple[int, ...]:
-    """The position that a value gives, where it is one: a whole number below `count`; false and true of two labels."""
+    """The position that a value is: an integer below `count`, or false and true for two labels; else empty."""
     for reading in readings(value):
         number = reading.value
         if reading.kind == "boolean" and count == 2:
@@ -136,33 +139,34 @@ def _unknown(
         return []
     column = data.target.column
     if help := conversion(column, raw.table[column].type, "label"):
-        return raw.failure(column, f"holds {raw.table[column].type}, which cannot be a label", rows, help=help)
+        return raw.failure(column, f"has the type {raw.table[column].type}, which cannot be a label", rows, help=help)
     if data.target.labels_are == "positions":
         what = f"is not a position from 0 to {len(names) - 1}"
-        return raw.failure(column, what, rows, help="`labels_are: positions` counts in data.target.labels from 0")
+        help = "with `labels_are: positions` a value is the position of its label in data.target.labels, from 0"
+        return raw.failure(column, what, rows, help=help)
     allowed = list(data.target.meanings) or list(names)
     some = ", ".join(allowed[:_LISTED]) + (", ..." if len(allowed) > _LISTED else "")
-    help = _way_out(data, [values[row] for row in rows], names)
+    help = _unknown_help(data, [values[row] for row in rows], names)
     return raw.failure(column, f"is not one of: {some}", rows, help=help, code="label-mismatch" if help else "")
 
 
-def _way_out(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) -> str:
-    """What to write in the spec where all unknown values could mean labels in one of a few usual ways."""
+def _unknown_help(data: DataSpec, unknown: Sequence[object], names: Sequence[str]) -> str:
+    """The edit of the spec that makes labels of all unknown values; empty if there is none."""
     different = list(dict.fromkeys(value for value in unknown if not isinstance(value, list | dict)))
     known = {alike(name): name for name in names}
     if all(isinstance(value, str) and value.strip() in names for value in different):
-        return "the values differ from the labels by spaces around them: `data: {format: {trim: true}}`"
+        return "the values have spaces around the labels; to remove them: `data: {format: {trim: true}}`"
     if all(isinstance(value, str) and len(value) <= LONGEST and alike(value) in known for value in different):
         meanings = {name: name for name in names}
         meanings |= {str(value): known[alike(str(value))] for value in different}
         pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in meanings.items())
-        return f"say what each spelling stands for: `data: {{target: {{values: {{{pairs}}}}}}}`"
+        return f"map each spelling to its label: `data: {{target: {{values: {{{pairs}}}}}}}`"
     if data.target.values or not all(_position(value, len(names)) for value in different):
         return ""
     positions = [f"{index} is {name}" for index, name in enumerate(names[:3])] + (["..."] if len(names) > 3 else [])
     return (
-        f"if the column holds positions in the list of labels ({', '.join(positions)}): "
-        "`data: {target: {labels_are: positions}}`; else say what each value stands for in data.target.values"
+        f"if the values are positions in the list of labels ({', '.join(positions)}): "
+        "`data: {target: {labels_are: positions}}`; otherwise map each value to a label in data.target.values"
     )
 
 
@@ -180,7 +184,7 @@ def _ambiguous(
     by_claim: dict[tuple[int, ...], list[int]] = {}
     for row in rows:
         by_claim.setdefault(claims[row], []).append(row)
-    help = "write the values as texts that equal a label, or say what each stands for in data.target.values"
+    help = "write the values as they are in the labels, or map each value to a label in data.target.values"
     return [
         failure
         for claim, some in by_claim.items()
@@ -197,7 +201,7 @@ def _ambiguous(
 def _decisions(
     target: Target, names: Sequence[str], values: Sequence[object], indices: Sequence[int | None]
 ) -> list[Decision]:
-    """Each label with the values that were taken for it and how often they occur."""
+    """Each label with the values that were mapped to it and their counts."""
     counts: dict[int, Counter[str]] = {}
     for value, index in zip(values, indices, strict=True):
         if index is not None:
@@ -216,14 +220,14 @@ def _decisions(
 
 
 def _typed(value: object) -> str:
-    """A value with its type, where that is not text: `boolean True` and the text `True` are not the same."""
+    """A value with its type if it is not text: the boolean True and the text `True` differ."""
     kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float | Decimal) else ""
     text = str(value) if len(str(value)) <= LONGEST else f"{str(value)[:LONGEST]}..."
     return f"{kind} {text}" if kind else shown(text)
 
 
 def _collected(data: DataSpec, raw: Raw) -> list[str]:
-    """All labels that the column holds. Raises StageError where it leaves open which they are."""
+    """All labels in the column. Raises StageError if the column leaves open which labels it has."""
     column = raw.table[data.target.column]
     nulls = nulls_of(data, data.target.column)
     every = column.to_pylist()
@@ -241,11 +245,11 @@ def _collected(data: DataSpec, raw: Raw) -> list[str]:
     padded = [name for name in names if name != name.strip()]
     if padded and data.format.trim is None:
         raise StageError(
-            f"the labels {listed(padded)} of `{data.target.column}` have spaces around them",
-            help="`data: {format: {trim: true}}` removes them, `data: {format: {trim: false}}` keeps them",
+            f"labels of `{data.target.column}` have spaces around them: {listed(padded)}",
+            help="to remove the spaces: `data: {format: {trim: true}}`; to keep them: `data: {format: {trim: false}}`",
             code="padded-values",
         )
-    _distinct(data, names, alike, "differ only in case, in spaces around them or in characters that are not seen")
+    _distinct(data, names, alike, "differ only in case, spaces or invisible characters")
     return names
 
 
@@ -257,21 +261,21 @@ def _numbers(data: DataSpec, values: Sequence[object]) -> list[str]:
     if len(numbers) > MANY or any(n != n.to_integral_value() or n.adjusted() >= _DIGITS for n in numbers):
         column = data.target.column
         raise StageError(
-            f"`{column}` holds {len(numbers)} different numbers: classes, or a number to predict?",
-            help="to predict the number: `data: {target: {type: number}}`; for classes list them in data.target.labels",
+            f"`{column}` has {len(numbers)} distinct numbers: they may be classes or a quantity to predict",
+            help="to predict the number: `data: {target: {type: number}}`; for classes: set data.target.labels",
             code="classes-or-number",
         )
     return [str(int(number)) for number in numbers]
 
 
 def _moments(data: DataSpec, values: Sequence[object]) -> list[str]:
-    """Labels that are all dates or timestamps, in their order."""
-    _distinct(data, [value for value in values if isinstance(value, str)], moment, "are the same moment")
+    """Labels that are all dates or timestamps, in chronological order."""
+    _distinct(data, [value for value in values if isinstance(value, str)], moment, "are the same time")
     times = [time for value in values if (time := moment(text(value)))]
     if len({time.tzinfo for time in times}) > 1:
         raise StageError(
-            f"some timestamps of `{data.target.column}` have a time zone, others have none: {listed(values)}",
-            help="write the time zone of each in the file, as in `2020-01-01 12:00:00+00:00`, or of none",
+            f"`{data.target.column}` mixes timestamps with and without a time zone: {listed(values)}",
+            help="write all timestamps with a time zone, as in `2020-01-01 12:00:00+00:00`, or all without",
             code="mixed-time-zones",
         )
     dates = all(map(is_date, times))
@@ -279,7 +283,7 @@ def _moments(data: DataSpec, values: Sequence[object]) -> list[str]:
 
 
 def _distinct(data: DataSpec, words: Sequence[str], same: Callable[[str], object], how: str) -> None:
-    """Raise StageError where two spellings may be meant as one label."""
+    """Raise StageError if two spellings are probably the same label."""
     groups: dict[object, list[str]] = {}
     for word in words:
         groups.setdefault(same(word), []).append(word)
@@ -289,7 +293,7 @@ def _distinct(data: DataSpec, words: Sequence[str], same: Callable[[str], object
     joined = {word: group[0].strip() for group in groups.values() for word in group}
     pairs = ", ".join(f"{_quoted(word)}: {_quoted(name)}" for word, name in joined.items())
     raise StageError(
-        f"the labels {listed(twins)} of `{data.target.column}` {how}: one label or {len(twins)}?",
+        f"the labels {listed(twins)} of `{data.target.column}` {how}: they may be one label or {len(twins)}",
         help=f"one label: `data: {{target: {{values: {{{pairs}}}}}}}`; "
         f"several: `data: {{target: {{labels: [{', '.join(map(_quoted, words))}]}}}}`",
         code="ambiguous-labels",

@@ -1,4 +1,4 @@
-"""Gates and monitors that have no value on these rows: refused before anything is trained."""
+"""Gates and monitored metrics that are undefined on these rows: refused before training."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from mlspec.sections.model import Custom, ModelSpec
 
 
 def measurable(job: Job, data: DataSpec, tables: Mapping[str, pa.Table]) -> None:
-    """Raise StageError where a gate can have no value on test, or what decides the best epoch none on valid."""
+    """Raise StageError if a gate is undefined on test, or the metric that selects the best epoch on valid."""
     column = data.target.column
-    found: list[tuple[str, str, str]] = []
+    undefined: list[tuple[str, str, str]] = []
     options = job.get(EvaluateSpec)
     if options is not None and options.gates:
-        wanted = {column, *(how.column or name for name, how in options.cuts.items())} & set(
+        columns = {column, *(how.column or name for name, how in options.cuts.items())} & set(
             tables["test"].column_names
         )
-        found += undefined_metrics.gates(options, {name: tables["test"][name].to_pylist() for name in wanted}, column)
-    # A module of the project's own computes what it logs by itself.
+        undefined += undefined_metrics.gates(
+            options, {name: tables["test"][name].to_pylist() for name in columns}, column
+        )
+    # A custom LightningModule computes its own metrics.
     if not isinstance(job.get(ModelSpec), Custom):
-        found += undefined_metrics.monitors(
+        undefined += undefined_metrics.monitors(
             undefined_metrics.watched(job.config), data.task, tables["valid"][column].to_pylist()
         )
-    if refused := undefined_metrics.shown(found):
-        raise StageError(refused[0], help=refused[1])
+    if error := undefined_metrics.shown(undefined):
+        raise StageError(error[0], help=error[1])

@@ -1,4 +1,4 @@
-"""Which texts of a column mean a missing value."""
+"""The texts of a column that are read as missing values."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from mlspec.sections.data import MAYBE, NULLS, DataSpec
 
 
 def words(data: DataSpec, column: str) -> frozenset[str]:
-    """The texts that are read as missing in that column; a declared label never is one.
+    """The texts that are read as missing in that column; a declared label never is.
 
-    Without `data.format.nulls` a category has none but the empty one: `NA` may well be a value there, and is asked for.
+    Without `data.format.nulls` only the empty text is missing in a category: `NA` may be a value there, so that the
+    stage stops and asks for the setting.
     """
-    given = data.format.nulls
+    declared = data.format.nulls
     kind = data.columns[column].type if column in data.columns else ""
     if kind == "text":
         return frozenset({""})
     usual: Sequence[str] = NULLS if data.written_as in ("csv", "tsv") or kind == "number" else ()
     if column == data.target.column and data.target.type == "class" and data.written_as in ("csv", "tsv"):
         usual = MAYBE
-    every = {"", *(given if given is not None else () if kind == "category" else usual)}
+    every = {"", *(declared if declared is not None else () if kind == "category" else usual)}
     if column == data.target.column and data.target.type == "class":
         every -= {*data.target.names, *data.target.meanings}
     return frozenset(every)

@@ -1,4 +1,4 @@
-"""Numbers written as text: their thousands and decimal separators, and what to set where they are not understood."""
+"""Numbers written as text: their thousands and decimal separators, and the setting with which they can be read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import NamedTuple
 from mlspec.sections.data import Format
 
 _SPACES = "\u00a0\u202f\u2009"
-"""Spaces that separate thousands beside the plain one."""
+"""Unicode spaces that separate thousands, besides the plain one."""
 _TRIED = 5000
-"""Different values on which a way to read them is tried."""
+"""Maximum number of distinct values on which separators are tried."""
 _THREE = re.compile(r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
 class Separators(NamedTuple):
-    """How numbers are written; `thousands` is empty where nothing separates them."""
+    """The decimal and the thousands separator; `thousands` is empty if there is none."""
 
     decimal: str
     thousands: str
 
     @classmethod
     def of(cls, format: Format) -> Separators:
-        """What the spec says, or a decimal point alone."""
+        """The separators of the spec; by default a decimal point."""
         return cls(format.decimal or ".", format.thousands or "")
 
     def settings(self) -> str:
-        """The keys of the spec that say so."""
+        """The keys of the spec that set these separators."""
         keys = [f'decimal: "{self.decimal}"'] if self.decimal != "." or not self.thousands else []
         keys += [f'thousands: "{self.thousands}"'] if self.thousands else []
         return f"`data: {{format: {{{', '.join(keys)}}}}}`"
@@ -49,7 +49,7 @@ def _pattern(separators: Separators) -> re.Pattern[str]:
 
 
 def number(value: object, separators: Separators = POINT) -> float:
-    """The number that `value` is, or says as text; NaN where it is none."""
+    """The number that `value` is, or that its text represents; NaN if it is not a number."""
     if isinstance(value, str):
         written = _plain(value).strip(" \t\r\n")
         if not _pattern(separators).fullmatch(written):
@@ -63,7 +63,7 @@ def number(value: object, separators: Separators = POINT) -> float:
 
 
 def _plain(text: str) -> str:
-    """The text with the plain space for every kind that separates thousands."""
+    """The text with plain spaces in place of the Unicode spaces that separate thousands."""
     return text if text.isascii() else re.sub(f"[{_SPACES}]", " ", text)
 
 
@@ -72,7 +72,7 @@ def _infinite(written: str) -> float:
 
 
 def advice(bad: Sequence[object], good: Iterable[object], now: Separators) -> str:
-    """What to set so that all of a column's values are numbers; every sensible way with what it makes of a value."""
+    """The setting with which all values of a column are numbers; if there are several, each with an example."""
     texts = [value for value in bad if isinstance(value, str)]
     if not texts or len(texts) < len(bad):
         return ""
@@ -82,8 +82,8 @@ def advice(bad: Sequence[object], good: Iterable[object], now: Separators) -> st
     meanings = {tuple(number(text, way) for text in every): way for way in reversed(ways)}
     if len(meanings) == 1:
         return f"set {next(iter(meanings.values())).settings()}"
-    said = [f"`{texts[0]}` is {number(texts[0], way):.15g} with {way.settings()}" for way in meanings.values()]
-    return ", and ".join(reversed(said))
+    meanings_text = [f"`{texts[0]}` is {number(texts[0], way):.15g} with {way.settings()}" for way in meanings.values()]
+    return ", and ".join(reversed(meanings_text))
 
 
 def _ways() -> Iterable[Separators]:
@@ -92,6 +92,6 @@ def _ways() -> Iterable[Separators]:
 
 
 def thousands_or_decimals(values: Sequence[str]) -> bool:
-    """Whether a point could separate thousands as well as decimals in all values that have one: `12.500`."""
+    """Whether the point in all values could separate either thousands or decimals, as in `12.500`."""
     pointed = [value.strip() for value in values if "." in value]
     return bool(pointed) and all(map(_THREE.fullmatch, pointed))

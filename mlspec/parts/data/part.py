@@ -1,9 +1,10 @@
-"""The data part: the stages `fetch` and `data`, and where the checks of the section lie."""
+"""The data part: the stages `fetch` and `data`, and the checks of the `data` section."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.data import section_checks
 from mlspec.parts.data.input_paths import watched
 from mlspec.parts.part_protocol import no_artifacts as artifacts
@@ -11,7 +12,6 @@ from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.sections import addresses
 from mlspec.sections.data import SPLITS, DataSpec
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -25,7 +25,7 @@ PARQUET = {split: f"artifacts/data/{split}.parquet" for split in SPLITS}
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """What the section's model cannot see."""
+    """Findings that need the whole project."""
     data = project.get(DataSpec)
     if data is None:
         return
@@ -34,7 +34,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterable[Stage]:
-    """Fetch where a source is elsewhere, then data."""
+    """`fetch` if a source is remote, then `data`."""
     data = project.get(DataSpec)
     if data is None:
         return
@@ -66,13 +66,13 @@ def stages(project: Project) -> Iterable[Stage]:
 
 
 def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:
-    """The inputs without those that lie in another; `data.deps` stay: DVC does not follow links inside a folder."""
+    """The inputs without those inside another; `data.deps` remain: DVC does not follow links inside a folder."""
     paths = outermost(_inputs(data, project))
     return (*paths, *(path for path in outermost(data.deps) if path not in paths))
 
 
 def _inputs(data: DataSpec, project: Project) -> Iterator[str]:
-    """What the stage reads: the code of its callables, files and folders."""
+    """The code of callable sources, and the files and folders that the stage reads."""
     callables = [source for source in data.sources.values() if addresses.is_callable(source)]
     yield from project.surroundings.code_of(*callables)
     yield from watched(data)

@@ -1,7 +1,7 @@
-"""Images to digests of their pixels: one picture in two files, of other formats or compression, is the same input.
+"""Images to digests of their pixels, so that the same image in two files of different formats is one input.
 
-Every image is decoded once, to be checked, and a few of its pixels are kept. Only images that agree in these, in files
-that differ, are decoded again and compared as a whole: digests of all pixels would take as long as decoding them.
+Every image is decoded once to check it, and a sample of its pixels is digested. Only images with equal samples in
+different files are decoded again and compared in full: digests of all pixels would take as long as decoding them.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 Origin = Callable[[str, int], tuple[str, int]]
 """The source of a row of a split, and the row's index there."""
 Samples = Mapping[str, Mapping[str, Sequence[bytes]]]
-"""For each source and column of images a sample of each row's image."""
+"""For each source and image column the sample of each row's image."""
 _SIDE = 32
-"""Pixels in a row and in a column of a sample; images up to this size are in it as a whole."""
+"""Side length of a sample in pixels; smaller images are compared in full."""
 
 
 def sample(image: Pillow.Image) -> bytes:
-    """The same for images with equal pixels; rarely the same for others."""
+    """A digest of an image scaled to _SIDE pixels: equal for images with equal pixels, rarely for others."""
     from PIL import Image as Pillow
 
     return _digest(image.size, image.resize((_SIDE, _SIDE), Pillow.Resampling.NEAREST))
 
 
 def compared(data: DataSpec, tables: Mapping[str, pa.Table], samples: Samples, origin: Origin) -> dict[str, pa.Table]:
-    """The tables with a digest of its pixels in place of each image."""
-    made = dict(tables)
+    """The tables with a digest of the pixels in place of each image."""
+    digested = dict(tables)
     for name in next(iter(samples.values())):
         behind = data.columns[name].background or BACKGROUND
-        kept = {
+        sampled = {
             split: [samples[source][name][row] for source, row in (origin(split, at) for at in range(table.num_rows))]
             for split, table in tables.items()
         }
-        digests = _digests({split: table[name] for split, table in tables.items()}, kept, behind)
-        for split, table in made.items():
+        digests = _digests({split: table[name] for split, table in tables.items()}, sampled, behind)
+        for split, table in digested.items():
             column = pa.array(digests[split], pa.binary())
-            made[split] = table.set_column(table.column_names.index(name), name, column)
-    return made
+            digested[split] = table.set_column(table.column_names.index(name), name, column)
+    return digested
 
 
 def _digests(
     columns: Mapping[str, pa.ChunkedArray], samples: Mapping[str, Sequence[bytes]], background: str
 ) -> dict[str, list[bytes]]:
-    """For each row its image's sample, or a digest of all pixels where another file has the same sample."""
+    """For each row the sample of its image, or a digest of all pixels if another file has the same sample."""
     files = {
         split: [hashlib.sha256(value.as_buffer()).digest() for value in column] for split, column in columns.items()
     }
@@ -78,6 +78,6 @@ def _digests(
 
 
 def _digest(size: tuple[int, int], image: Pillow.Image) -> bytes:
-    """Grey images are compared as the same colours of RGB."""
+    """A digest of the size and pixels of an image; grey images are converted to RGB."""
     colours = np.ascontiguousarray(image if image.mode == "RGB" else image.convert("RGB"))
     return hashlib.sha256(repr(size).encode() + hashlib.sha256(colours.data).digest()).digest()

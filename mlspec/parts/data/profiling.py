@@ -1,16 +1,16 @@
-"""A table to its profile: what the training data looked like, kept as the reference that drift is measured against."""
+"""A table to its profile: statistics of the training data, the reference for drift."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
-from mlspec.records.profile import ColumnProfile, Profile
+from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
 from mlspec.runtime.preprocess.image import opened
 from mlspec.runtime.preprocess.picture import BACKGROUND
 from mlspec.sections.data import DataSpec
@@ -26,54 +26,61 @@ def profile(data: DataSpec, train: pa.Table, labels: Sequence[str], sizes: Mappi
     for name, spec in data.columns.items():
         values = train[name].to_pylist()
         present = [v for v in values if v is not None]
-        background = spec.background or BACKGROUND
-        described = images(present, background) if spec.type == "image" else _DESCRIBE[spec.type](present)
-        missing = len(values) - len(present)
-        columns[name] = ColumnProfile(type=spec.type, count=len(present), missing=missing, **described)
+        column = (
+            images(present, spec.background or BACKGROUND) if spec.type == "image" else _PROFILE[spec.type](present)
+        )
+        columns[name] = column.model_copy(update={"missing": len(values) - len(present)})
     columns[data.target.column] = _target(data, train, labels)
     return Profile(rows=sum(sizes.values()), splits=dict(sizes), columns=columns)
 
 
-def numbers(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, spread, quantiles and an equal-width histogram; nothing where there are no values."""
+def distribution(values: Sequence[float]) -> Distribution:
+    """Mean, standard deviation, quantiles and an equal-width histogram; empty without values."""
     array = np.asarray(values, dtype=np.float64)
     if not array.size:
-        return {}
-    counts, edges = _histogram(array)
-    return {
-        "mean": float(array.mean()),
-        "std": float(array.std()),
-        "min": float(array.min()),
-        "max": float(array.max()),
-        "quantiles": {str(q): float(v) for q, v in zip(QUANTILES, np.quantile(array, QUANTILES), strict=True)},
-        "histogram": {"edges": edges, "counts": counts},
-    }
+        return Distribution()
+    return Distribution(
+        mean=float(array.mean()),
+        std=float(array.std()),
+        min=float(array.min()),
+        max=float(array.max()),
+        quantiles={str(q): float(v) for q, v in zip(QUANTILES, np.quantile(array, QUANTILES), strict=True)},
+        histogram=_histogram(array),
+    )
 
 
-def _histogram(array: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[int], list[float]]:
+def _histogram(array: NDArray[np.float64]) -> Histogram:
     bins = min(BINS, len(np.unique(array)))
     try:
         counts, edges = np.histogram(array, bins=bins)
     except ValueError:
-        # So many bins do not fit between neighbouring floats, or the range is beyond the largest float.
-        return [int(array.size)], [float(array.min()), float(array.max())]
-    return [int(c) for c in counts], [float(e) for e in edges]
+        # There are too few floats between min and max for the bins, or the range overflows.
+        return Histogram(edges=(float(array.min()), float(array.max())), counts=(int(array.size),))
+    return Histogram(edges=tuple(float(edge) for edge in edges), counts=tuple(int(count) for count in counts))
 
 
-def categories(values: Sequence[str]) -> dict[str, Any]:
-    """How many different values there are, and the most frequent of them."""
+def numbers(values: Sequence[float]) -> ColumnProfile:
+    """The profile of a number column without missing values."""
+    figures = distribution(values).model_dump(exclude_unset=True)
+    return ColumnProfile(type="number", count=len(values), **figures)
+
+
+def categories(values: Sequence[str]) -> ColumnProfile:
+    """The number of distinct values, and the TOP most frequent ones."""
     counted = Counter(values)
     top = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
-    return {"unique": len(counted), "top": [{"value": value, "count": count} for value, count in top]}
+    frequent = tuple(ValueCount(value=value, count=count) for value, count in top)
+    return ColumnProfile(type="category", count=len(values), unique=len(counted), top=frequent)
 
 
-def texts(values: Sequence[str]) -> dict[str, Any]:
-    """Lengths in characters, and how many different texts there are."""
-    return {"lengths": numbers([float(len(v)) for v in values]), "unique": len(set(values))}
+def texts(values: Sequence[str]) -> ColumnProfile:
+    """Lengths in characters, and the number of distinct texts."""
+    lengths = distribution([float(len(value)) for value in values])
+    return ColumnProfile(type="text", count=len(values), lengths=lengths, unique=len(set(values)))
 
 
-def images(values: Sequence[bytes], background: str = BACKGROUND) -> dict[str, Any]:
-    """The most frequent size, the number of channels that holds all, and brightness from 0 to 1."""
+def images(values: Sequence[bytes], background: str = BACKGROUND) -> ColumnProfile:
+    """The most frequent size in pixels, the channels (3 if any image is coloured), and brightness from 0 to 1."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
     means: list[float] = []
@@ -83,26 +90,28 @@ def images(values: Sequence[bytes], background: str = BACKGROUND) -> dict[str, A
         colour = colour or _coloured(image)
         means.append(float(np.asarray(image.convert("L"), dtype=np.float64).mean() / 255))
     (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
-    return {
-        "channels": 3 if colour else 1,
-        "height": height,
-        "width": width,
-        "sizes": len(sizes),
-        "mean": float(np.mean(means)),
-        "std": float(np.std(means)),
-        "brightness": numbers(means),
-    }
+    return ColumnProfile(
+        type="image",
+        count=len(values),
+        channels=3 if colour else 1,
+        height=height,
+        width=width,
+        sizes=len(sizes),
+        mean=float(np.mean(means)),
+        std=float(np.std(means)),
+        brightness=distribution(means),
+    )
 
 
 def _coloured(image: Image.Image) -> bool:
-    """Whether any pixel is not grey: some formats have no grey images, and keep them as RGB."""
+    """Whether any pixel is not grey: some formats store grey images as RGB."""
     if image.mode == "L":
         return False
     red, green, blue = (np.asarray(channel) for channel in image.split())
     return bool((red != green).any() or (green != blue).any())
 
 
-_DESCRIBE: dict[str, Callable[[Any], dict[str, Any]]] = {
+_PROFILE: dict[str, Callable[..., ColumnProfile]] = {
     "number": numbers,
     "category": categories,
     "text": texts,
@@ -112,7 +121,7 @@ _DESCRIBE: dict[str, Callable[[Any], dict[str, Any]]] = {
 def _target(data: DataSpec, train: pa.Table, labels: Sequence[str]) -> ColumnProfile:
     values = train[data.target.column].to_pylist()
     if data.target.type == "number":
-        return ColumnProfile(type="number", count=len(values), **numbers(values))
+        return numbers(values)
     counted = Counter(values)
     shares = {label: counted[index] / len(values) for index, label in enumerate(labels)}
     return ColumnProfile(type="class", count=len(values), shares=shares)

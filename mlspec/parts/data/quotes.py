@@ -1,4 +1,4 @@
-"""The quotes of a csv file: whether each that is opened is closed, and nothing stands behind it."""
+"""The quotes of a csv file: every opening quote is closed, and no text follows a closing quote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)?")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How values are separated and quoted."""
+    """The delimiter, quoting and escape character of a csv file."""
 
     delimiter: str
     quoting: bool
@@ -28,14 +28,14 @@ class Dialect:
 
 
 def _row(delimiter: bytes) -> re.Pattern[bytes]:
-    """A row whose quotes all stand around values."""
+    """A pattern of a row in which quotes only enclose whole values."""
     sign = re.escape(delimiter)
     field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + sign + rb"]*+)"
     return re.compile(field + rb"(?:" + sign + field + rb")*+(?:\r\n|\r|\n)")
 
 
 def reader(lines: Iterable[str], dialect: Dialect, trim: bool = False, strict: bool = False) -> Reader:
-    """The rows of some lines by the csv module."""
+    """A csv reader of the lines in that dialect."""
     csv.field_size_limit(2**31 - 1)
     return csv.reader(
         lines,
@@ -49,42 +49,45 @@ def reader(lines: Iterable[str], dialect: Dialect, trim: bool = False, strict: b
 
 
 def well_quoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, first: int) -> None:
-    """Raise StageError for a quote that is not closed, and for text behind a closing quote: a reader that accepts them
-    loses the quotes, or takes the next rows for a part of the value. With `escape: ""` the spec allows the second."""
+    """Raise StageError for an unclosed quote, and for text after a closing quote.
+
+    A reader that accepts them drops quotes, or reads the next rows as part of the value. With `escape: ""` text after a
+    closing quote is allowed.
+    """
     if not dialect.quoting or b'"' not in raw:
         return
     trim, strict = bool(data.format.trim), data.format.escape != ""
     row = None if trim or len(dialect.delimiter.encode()) > 1 else _row(dialect.delimiter.encode())
     lines = _QuotedLines(_unpadded(raw, dialect.delimiter) if trim else raw, bool(dialect.escape), strict, row)
     last = [_END]
-    what = "a quote is not closed: the rest of the file would be one value"
+    what = "a quote is never closed, so the rest of the file would be one value"
     try:
         for last in reader(lines, dialect, trim, strict):  # noqa: B007 - read behind the loop
             lines.between = True
     except csv.Error as error:
-        what = what if "unexpected end" in str(error) else "there is text behind the closing quote of a value"
+        what = what if "unexpected end" in str(error) else "text follows the closing quote of a value"
     else:
         if strict or last == [_END]:
             return
     raise StageError(
         f"{name} line {lines.begins + first}: {what}",
-        help="write a quote inside a quoted value twice; if quotes are ordinary characters in this file: "
+        help="double each quote inside a quoted value; if quotes are ordinary characters in this file: "
         "`data: {format: {quoting: false}}`",
         code="ambiguous-quotes",
     )
 
 
 class _QuotedLines(Iterator[str]):
-    """The lines of a file for the csv module; `between` says that a row ended.
+    """The lines of a file for the csv module; the caller sets `between` at the end of each row.
 
-    Unless `every` line counts, rows that have no quote are left out, and those that `row` matches.
+    Unless `every` is set, rows without quotes and rows that match `row` are skipped.
     """
 
     def __init__(self, raw: bytes, every: bool, strict: bool, row: re.Pattern[bytes] | None) -> None:
         self._raw, self._every, self._ended, self._row = raw, every, strict, row
         self._at = self._count = 0
         self.begins = 0
-        """Lines before the row that is read."""
+        """The number of lines before the current row."""
         self.between = True
 
     def __next__(self) -> str:
@@ -102,11 +105,11 @@ class _QuotedLines(Iterator[str]):
         return _END
 
     def _line_end(self) -> int:
-        found = _LINE.match(self._raw, self._at)
-        return found.end() if found else len(self._raw)
+        line = _LINE.match(self._raw, self._at)
+        return line.end() if line else len(self._raw)
 
     def _skip(self) -> None:
-        """Go on to the next row that has to be looked at."""
+        """Skip to the next row that has to be checked."""
         if self._every:
             return
         raw, at = self._raw, self._at

@@ -1,4 +1,4 @@
-"""A source's rows as they came, with the file and row that each is from, so that a fault can be shown at its place."""
+"""The unconverted rows of a source, with the file and row number of each, so that errors can report them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEPARATORS = (";", "\t", "|", ",")
 
 
 class RowPlace(NamedTuple):
-    """One value at fault: its file, its row there counted from 1 (0 where rows do not count), and the value."""
+    """One value: its file, its row counted from 1 (0 if the file is one row), and the value."""
 
     file: str
     row: int
@@ -31,21 +31,21 @@ class RowPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is wrong with a column, and where."""
+    """What is wrong with the values of a column, and the rows concerned."""
 
     column: str
     what: str
     places: Sequence[RowPlace] = ()
     help: str = ""
-    """The edit of the spec that fits these values; empty where the data has to change."""
+    """The edit of the spec that accepts these values; empty if the data has to change."""
     code: str = ""
-    """The explanation that `mlspec explain` has of it."""
+    """The code for `mlspec explain`; empty if it has no explanation."""
 
 
 def merged(failures: Iterable[Failure]) -> list[Failure]:
-    """One Failure for each thing that is wrong, with the places of all files, each once.
+    """One Failure for each column and problem, with the rows of all files, each once.
 
-    A target's missing values are a fault of their own, and of a check that asks for them.
+    A missing target value can fail twice: as a target, and by a declared check.
     """
     places: dict[tuple[str, str], dict[tuple[str, int], RowPlace]] = {}
     first: dict[tuple[str, str], Failure] = {}
@@ -66,13 +66,13 @@ class Piece:
     table: pa.Table
     numbers: Sequence[int]
     unread: tuple[Failure, ...] = ()
-    """Rows that could not be read, and are not in the table."""
+    """Rows that could not be parsed and are not in the table."""
     names: Sequence[str] = ()
-    """Where each row is a file of its own (an image): their names."""
+    """The file name of each row if each row is a file (an image)."""
     decisions: tuple[Decision, ...] = ()
-    """How the file was interpreted where the spec leaves it open."""
+    """How the file was interpreted if the spec leaves it open."""
     lines: Sequence[int] = ()
-    """Where a file has lines: the one on which each row begins, counted from 1."""
+    """The line on which each row begins, counted from 1; empty for files without lines."""
 
     def renamed(self, rename: Callable[[str], str]) -> Piece:
         """The same rows under other column names."""
@@ -86,16 +86,16 @@ class Raw:
     table: pa.Table
     pieces: tuple[Piece, ...]
     starts: tuple[int, ...]
-    """The position in `table` at which each piece begins."""
+    """The row of `table` at which each piece begins."""
 
     @property
     def names(self) -> list[str]:
-        """Its columns."""
+        """The names of the columns."""
         return list(self.table.column_names)
 
     @property
     def unread(self) -> list[Failure]:
-        """Rows that could not be read, of all files."""
+        """Rows of all files that could not be parsed."""
         return [failure for piece in self.pieces for failure in piece.unread]
 
     @property
@@ -104,19 +104,19 @@ class Raw:
         return [decision for piece in self.pieces for decision in piece.decisions]
 
     def failure(self, column: str, what: str, rows: Iterable[int], help: str = "", code: str = "") -> list[Failure]:
-        """One Failure about these rows of `table`, or none where there are no rows."""
+        """One Failure about these rows of `table`; an empty list if `rows` is empty."""
         values = self.table[column] if column in self.names else None
         places = [self.place(row, values[row].as_py() if values is not None else "") for row in rows]
         return [Failure(column, what, places, help, code)] if places else []
 
     def place(self, row: int, value: object = "") -> RowPlace:
-        """Where a row of `table` is from."""
+        """The file and row that a row of `table` comes from."""
         index = bisect.bisect_right(self.starts, row) - 1
         piece, at = self.pieces[index], row - self.starts[index]
         return RowPlace(piece.names[at] if piece.names else piece.file, piece.numbers[at], value)
 
     def line(self, row: int) -> int:
-        """The line of its file on which a row of `table` begins; 0 where the file has no lines."""
+        """The line of its file on which a row of `table` begins; 0 if the file has no lines."""
         index = bisect.bisect_right(self.starts, row) - 1
         lines = self.pieces[index].lines
         return lines[row - self.starts[index]] if lines else 0
@@ -130,34 +130,34 @@ class Raw:
         return replace(self, table=table)
 
     def need(self, column: str, who: str) -> None:
-        """Raise StageError where there is no such column; `who` says what asks for it."""
+        """Raise StageError if the data lacks the column; `who` is the start of the message: `data.split.group is`."""
         if column not in self.names:
-            raise StageError(f"{who} `{column}`, which the data does not have", help=_columns(column, self.names))
+            raise StageError(f"{who} `{column}`, but the data has no such column", help=_columns(column, self.names))
 
     def with_column(self, name: str, column: pa.Array) -> Raw:
-        """The same rows with that column in the place of the one of that name."""
+        """The same rows with the column of that name replaced."""
         return replace(self, table=self.table.set_column(self.names.index(name), name, column))
 
 
 def joined(pieces: Sequence[Piece], needed: Sequence[str], images: Collection[str] = ()) -> Raw:
-    """The rows of all files, one after the other. Raises StageError where a file lacks one of the columns `needed`.
+    """The rows of all files, concatenated.
 
-    Columns that nobody names do not matter: those without a name of their own are left out, and lists and dictionaries
-    become JSON text. `images` may keep theirs.
+    Of the columns that are not `needed`, unnamed and repeated ones are left out, and nested values become JSON text,
+    except in `images`. Raises StageError if a file lacks a needed column, or if the types of the files differ.
     """
     usable = [_named(piece, needed) for piece in pieces]
     tables = _alike([_plain(piece.table, {*needed, *images}) for piece in usable])
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        message = f"the files do not fit together: {error}"
-        raise StageError(message, help="give them the same columns and types") from None
+        message = f"the files of the source have different types: {error}"
+        raise StageError(message, help="write all files with the same columns and types") from None
     starts = itertools.accumulate((piece.table.num_rows for piece in pieces[:-1]), initial=0)
     return Raw(table.replace_schema_metadata(None).combine_chunks(), tuple(usable), tuple(starts))
 
 
 def _named(piece: Piece, needed: Sequence[str]) -> Piece:
-    """The piece without columns that have no name of their own. Raises StageError for a needed one."""
+    """The piece without unnamed and repeated columns. Raises StageError if a needed column is missing or repeated."""
     names = piece.table.column_names
     counts = Counter(names)
     twice = next((name for name in needed if counts[name] > 1), None)
@@ -181,34 +181,34 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
 
 def _left_out(names: Sequence[str], counts: Mapping[str, int]) -> str:
     unnamed = sum(not name.strip() for name in names)
-    said = [f"{unnamed} column{'s' if unnamed != 1 else ''} without a name"] if unnamed else []
-    said += [f"{count} columns named {shown(name)}" for name, count in counts.items() if count > 1 and name.strip()]
-    return " and ".join(said)
+    parts = [f"{unnamed} column{'s' if unnamed != 1 else ''} without a name"] if unnamed else []
+    parts += [f"{count} columns named {shown(name)}" for name, count in counts.items() if count > 1 and name.strip()]
+    return " and ".join(parts)
 
 
 def _trimmed(name: str, names: Sequence[str]) -> str:
-    """What to say where the name has spaces around it in the file."""
+    """The help if the column name has spaces around it in the file."""
     padded = name in [n.strip() for n in names]
-    return "its name has spaces around it in the file: `data: {format: {trim: true}}`" if padded else ""
+    return "the name has spaces around it in the file: `data: {format: {trim: true}}`" if padded else ""
 
 
 def _separator(needed: Sequence[str], names: Sequence[str]) -> str:
-    """What to say where the whole header was read as one name: another character separates the columns."""
+    """The help if the whole header was read as one name because the delimiter is wrong."""
     if len(names) == 1:
         for sign in _SEPARATORS:
             if set(needed) & {part.strip() for part in names[0].split(sign)} and sign in names[0]:
                 written = '"\\t"' if sign == "\t" else f'"{sign}"'
-                return f"its columns are separated otherwise: `data: {{format: {{delimiter: {written}}}}}`"
+                return f"the delimiter is {written}: `data: {{format: {{delimiter: {written}}}}}`"
     return ""
 
 
 def _columns(name: str, names: Sequence[str]) -> str:
     known = [n for n in names if n.strip()]
-    return suggest(name, known, "its columns are") if known else "no column has a name; see data.source"
+    return suggest(name, known, "its columns are") if known else "no column has a name; check data.source"
 
 
 def _plain(table: pa.Table, needed: Collection[str]) -> pa.Table:
-    """Dictionaries (pandas' categories) as the values that they stand for; nested columns that nobody needs as JSON."""
+    """The table with dictionary-encoded columns (pandas categoricals) decoded, and unneeded nested columns as JSON."""
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(index, field.name, pc.cast(table.column(index), field.type.value_type))
@@ -219,7 +219,7 @@ def _plain(table: pa.Table, needed: Collection[str]) -> pa.Table:
 
 
 def _alike(tables: list[pa.Table]) -> list[pa.Table]:
-    """A column that is text in one file, for one bad value perhaps, is read as text in all."""
+    """The tables with each column as text in all files if it is text in one, perhaps because of one bad value."""
     textual = {
         f.name for t in tables for f in t.schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
     }

@@ -1,13 +1,12 @@
-"""A source to Raw rows: finds the files of a path or glob and reads them, or calls the user's function."""
+"""A source to Raw rows: reads the files of a path or glob, or calls the user's function."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,22 +24,22 @@ from mlspec.sections.data import DataSpec
 
 
 def read(data: DataSpec, root: Path, name: str) -> Raw:
-    """All rows of the source of that name in `data.sources`. Raises StageError where they cannot be read at all."""
+    """All rows of the source with that key in `data.sources`. Raises StageError if it cannot be read or is empty."""
     source = data.sources[name]
     if is_callable(source):
         pieces = [_called(source, root)]
     elif data.written_as == "images":
         pieces = [folders.read(data, root, data.files[name])]
     else:
-        found = tables(data, root, data.files[name])
-        pieces = [_file(data, root, file) for file in found.files]
-        pieces[0] = replace(pieces[0], decisions=(*found.decisions, *pieces[0].decisions))
+        source_files = tables(data, root, data.files[name])
+        pieces = [_file(data, root, file) for file in source_files.files]
+        pieces[0] = replace(pieces[0], decisions=(*source_files.decisions, *pieces[0].decisions))
     pictures = [column for column, spec in data.columns.items() if spec.type == "image"]
     if data.format.trim:
         pieces = [piece.renamed(str.strip) for piece in pieces]
     raw = joined(pieces, [*data.inputs, data.target.column], pictures)
     if not raw.table.num_rows and not raw.unread:
-        raise StageError(f"there are no rows in {source}", help="name a source that has rows in data.source")
+        raise StageError(f"{source} has no rows", help="set data.source to a source that has rows")
     return raw.trimmed() if data.format.trim else raw
 
 
@@ -56,32 +55,32 @@ def _file(data: DataSpec, root: Path, file: Path) -> Piece:
         return readers.get(data.written_as, separated.read)(data, file, name)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).split(". If ")[0]
-        help = "see data.format for how the file is written"
-        raise StageError(f"{name} cannot be read as {data.written_as}: {reason}", help=help) from None
+        help = "set data.format to the format of the file"
+        raise StageError(f"cannot read {name} as {data.written_as}: {reason}", help=help) from None
     except OSError as error:
-        # pyarrow raises it for a damaged parquet file too, without a number.
-        help = "restore the file: write, fetch or copy it again" if error.errno is None else "check its permissions"
-        raise StageError(f"{name} cannot be read: {error.strerror or error}", help=help) from None
+        # pyarrow raises OSError for a damaged parquet file too, without an errno.
+        help = "the file is damaged: download or copy it again" if error.errno is None else "fix its permissions"
+        raise StageError(f"cannot read {name}: {error.strerror or error}", help=help) from None
 
 
 def _parquet(_: DataSpec, file: Path, name: str) -> Piece:
-    # Not `read_table`: it takes folders named a=b on the way to the file for columns.
-    found = contents(file, name)
-    with pq.ParquetFile(pa.BufferReader(found.raw) if found.decisions else file) as opened:
+    # Not `read_table`: it turns parent folders named a=b into columns.
+    unpacked = contents(file, name)
+    with pq.ParquetFile(pa.BufferReader(unpacked.raw) if unpacked.decisions else file) as opened:
         table = opened.read()
     _refuse_damaged(table)
     table = _without_views(table)
-    return Piece(name, table, range(1, table.num_rows + 1), decisions=found.decisions)
+    return Piece(name, table, range(1, table.num_rows + 1), decisions=unpacked.decisions)
 
 
 def _refuse_damaged(table: pa.Table) -> None:
-    """Raise ArrowException or UnicodeDecodeError for values and names that do not have the type that the file says."""
+    """Raise ArrowException or UnicodeDecodeError for values and names that do not match the schema of the file."""
     table.validate(full=True)
     _ = table.column_names
 
 
 def _without_views(table: pa.Table) -> pa.Table:
-    """The same columns without types that rows cannot be taken from, or that differ from others in storage alone."""
+    """The table with view and fixed-size types replaced by plain ones, which support `take`."""
     usual = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     for index, field in enumerate(table.schema):
         if pa.types.is_fixed_size_binary(field.type):
@@ -96,22 +95,24 @@ def _called(source: str, root: Path) -> Piece:
     with user_code(root, source):
         sys.path.insert(0, str(root))
         try:
-            made = getattr(importlib.import_module(module), name)()
+            value = getattr(importlib.import_module(module), name)()
         finally:
             sys.path.remove(str(root))
-    table = _table(made, source)
+    table = _table(value, source)
     return Piece(source, table, range(1, table.num_rows + 1))
 
 
-def _table(made: Any, source: str) -> pa.Table:
+def _table(value: object, source: str) -> pa.Table:
     try:
-        if isinstance(made, dict) or hasattr(made, "__arrow_c_stream__"):
-            return pa.table(made)
-        if hasattr(made, "to_dict") and hasattr(made, "columns"):
-            return pa.Table.from_pandas(made, preserve_index=False)
-        return pa.Table.from_pylist(list(made))
+        if isinstance(value, dict) or hasattr(value, "__arrow_c_stream__"):
+            return pa.table(value)
+        if hasattr(value, "to_dict") and hasattr(value, "columns"):
+            return pa.Table.from_pandas(value, preserve_index=False)
+        if not isinstance(value, Iterable):
+            raise TypeError(type(value).__name__)
+        return pa.Table.from_pylist(list(value))
     except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
         raise StageError(
-            f"{source} gave no table: {str(error) or type(made).__name__}",
+            f"{source} did not return a table: {str(error) or type(value).__name__}",
             help="return a pyarrow Table, a pandas DataFrame, a list of dicts or a dict of lists",
         ) from None

@@ -1,4 +1,4 @@
-"""Where each row of a split comes from: its file in the project and its row there, so that later stages can name it."""
+"""The file and row that each row of a split comes from, so that later stages can report them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ FILE = "data/origins.parquet"
 
 
 def place(sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]], split: str, at: int) -> RowPlace:
-    """Where the row of a split, counted from 0, is from."""
+    """The file and row that row `at` of a split, counted from 0, comes from."""
     source, row = origin(sources, rows, split, at)
     return sources[source].place(row)
 
 
 def origin(sources: Collection[str], rows: Mapping[str, Sequence[int]], split: str, at: int) -> tuple[str, int]:
-    """The source that a row of a split was read from, by the keys of `DataSpec.sources`, and its index there."""
+    """The source of a row of a split, as a key of `DataSpec.sources`, and the row's index there."""
     return (split, at) if split in sources else ("", rows[split][at])
 
 
 def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
-    """One row for each of all splits, in their order: `split`, `file`, `row` and `line`, both from 1.
+    """Write one row for each row of each split: `split`, `file`, `row` and `line`, both counted from 1.
 
-    `row` is 0 where a file is one row, `line` where it has none.
+    `row` is 0 if the file is one row, `line` is 0 if the file has no lines.
     """
     columns: dict[str, list[object]] = {"split": [], "file": [], "row": [], "line": []}
     for split in SPLITS:

@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a `data` section before any data is read. Pure."""
+"""Checks of the `data` section that need no data. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from mlspec.diagnostics import Finding, Location
 from mlspec.sections import addresses
 from mlspec.sections.column_names import LONGEST_VALUE, RENAME, fault, too_long
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.target import Label, label_name
-from mlspec.source.document import Location
 from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.source.reads import covered, flow_list
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 TEXTUAL = ("csv", "tsv")
 
@@ -27,18 +26,18 @@ def _callables(data: DataSpec, project: Project) -> Iterator[Finding]:
 
 
 def _opened(data: DataSpec, project: Project) -> Iterator[Finding]:
-    """What a callable opened in its last run and `deps` does not name."""
+    """Files that a callable opened in its last run and `data.deps` does not list."""
     declared = (*data.deps, *project.surroundings.code)
     new = [path for path in project.surroundings.reads.get("data", ()) if not covered(path, declared)]
     name = next((name for name, source in data.sources.items() if addresses.is_callable(source)), None)
     if new and name is not None:
-        message = f"`{data.sources[name]}` reads {', '.join(new)}, which `data.deps` does not name"
-        help = f"add to the section data: deps: {flow_list([*data.deps, *new])}"
+        message = f"`{data.sources[name]}` reads {', '.join(new)}, which `data.deps` does not list"
+        help = f"add to `data`: deps: {flow_list([*data.deps, *new])}"
         yield Finding("undeclared-read", source_at(name), message, help, severity="warning")
 
 
 def source_at(name: str) -> Location:
-    """Where the spec names a source, by the keys of `DataSpec.sources`."""
+    """The location in the spec of a source, by its key in `DataSpec.sources`."""
     return ("data", "split", name) if name else ("data", "source")
 
 
@@ -46,7 +45,7 @@ def _callable(source: str, at: Location, modules: Mapping[str, str | None]) -> I
     module, _, name = source.partition(":")
     if module not in modules:
         file = module.replace(".", "/") + ".py"
-        yield Finding("import-not-found", at, f"there is no module `{module}`", f"write the function in {file}")
+        yield Finding("import-not-found", at, f"module not found: `{module}`", f"write the function in {file}")
         return
     text = modules[module]
     if text is None:
@@ -60,22 +59,24 @@ def _callable(source: str, at: Location, modules: Mapping[str, str | None]) -> I
         return
     wrong = _uncallable(text, name)
     if wrong:
-        yield Finding("not-callable", at, f"`{source}` {wrong}", "name a function that takes nothing and gives a table")
+        yield Finding(
+            "not-callable", at, f"`{source}` {wrong}", "name a function without arguments that returns a table"
+        )
 
 
 def _uncallable(text: str, name: str) -> str:
-    """Why the top-level `name` of a module cannot be called without arguments; `""` where it can or cannot be told."""
+    """Why the top-level `name` of a module cannot be called without arguments; `""` if it can, or if it is unknown."""
     tree = parsed(text)
     for node in reversed(tree.body if tree else []):
         match node:
-            case ast.FunctionDef(name=found, args=args, decorator_list=[]) if found == name:
+            case ast.FunctionDef(name=own, args=args, decorator_list=[]) if own == name:
                 positional = [a.arg for a in (*args.posonlyargs, *args.args)]
                 needed = positional[: len(positional) - len(args.defaults)]
                 needed += [a.arg for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d is None]
                 return f"needs arguments: {', '.join(needed)}" if needed else ""
-            case ast.AsyncFunctionDef(name=found) if found == name:
+            case ast.AsyncFunctionDef(name=own) if own == name:
                 return "is a coroutine"
-            case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
+            case ast.Assign(targets=[ast.Name(id=own)], value=value) if own == name:
                 literal = isinstance(value, ast.Constant | ast.List | ast.Dict | ast.Tuple | ast.Set | ast.JoinedStr)
                 return "is a value, not a function" if literal else ""
             case _:
@@ -84,27 +85,29 @@ def _uncallable(text: str, name: str) -> str:
 
 
 def _format(data: DataSpec, _: Project) -> Iterator[Finding]:
-    kind, given = data.written_as, data.format
+    kind, format = data.written_as, data.format
     if data.kind != "callable" and not kind:
-        message = f"`{data.source}` does not say what kind of file it is"
+        message = f"cannot determine the file format of `{data.source}` from its name"
         help = "add `format: {type: ...}`: csv, tsv, parquet, jsonl, json or images"
         yield Finding("unknown-format", ("data", "source"), message, help)
-    if given.header is False and given.columns is None:
+    if format.header is False and format.columns is None:
         help = "columns: [id, sentence, label]"
-        yield Finding("conflicting-options", ("data", "format", "header"), "without a header, name the columns", help)
+        yield Finding(
+            "conflicting-options", ("data", "format", "header"), "`header: false` needs the names of the columns", help
+        )
     images = ("decimal", "thousands", "trim") if kind == "images" else ()
     for key in ("columns", "header", "delimiter", "quoting", "escape", *images):
-        if kind not in (*TEXTUAL, "") and getattr(given, key) is not None:
+        if kind not in (*TEXTUAL, "") and getattr(format, key) is not None:
             message = f"{'a ' + kind + ' file' if kind != 'images' else 'an image folder'} has no `{key}`"
             yield Finding("conflicting-options", ("data", "format", key), message, "leave it out", on="key")
-    if given.thousands is not None and given.thousands == (given.decimal or "."):
-        message = f"`{given.thousands}` cannot separate both thousands and decimals"
+    if format.thousands is not None and format.thousands == (format.decimal or "."):
+        message = f"`{format.thousands}` cannot separate both thousands and decimals"
         help = 'for example `decimal: ","` with `thousands: "."`'
         yield Finding("conflicting-options", ("data", "format", "thousands"), message, help)
-    repeated = _repeated(given.columns or [])
+    repeated = _repeated(format.columns or [])
     if repeated:
         index, name = repeated
-        yield Finding("repeated-name", ("data", "format", "columns", index), f"the column `{name}` is given twice")
+        yield Finding("repeated-name", ("data", "format", "columns", index), f"duplicate column `{name}`", "remove one")
 
 
 def _names(data: DataSpec, _: Project) -> Iterator[Finding]:
@@ -116,26 +119,26 @@ def _names(data: DataSpec, _: Project) -> Iterator[Finding]:
 def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
     kinds: list[str] = [column.type for column in data.columns.values()]
     if data.written_as == "images" and kinds != ["image"]:
-        message = "an image folder gives one input, an image"
-        help = "inputs: {image: image}; for more, name a csv file with a column of paths as the source"
+        message = "an image folder has exactly one input, of type image"
+        help = "inputs: {image: image}; for more inputs set data.source to a csv file with a column of image paths"
         yield Finding("input-mismatch", ("data", "inputs"), message, help, on="key")
     if data.holds_paths and data.written_as != "parquet" and data.format.images is None:
         bare = [name for name, path in data.files.items() if "/" not in path]
         for name in bare:
-            message = "the images of a table in the project's own folder could lie anywhere"
-            help = "put the table beside them, or add `format: {images: FOLDER}`"
+            message = "the folder of the images is unknown: the table lies in the project root"
+            help = "move the table into the folder of the images, or add `format: {images: FOLDER}`"
             yield Finding("input-mismatch", source_at(name), message, help)
     model = project.values.get("model")
     if isinstance(model, dict) and "class" in model:
-        # What the other kinds of models read is told by the model part.
+        # The model part checks the inputs of the other kinds of models.
         for kind, most in (("text", 2), ("image", 1)):
             if kinds.count(kind) > most:
-                message = f"a model reads at most {most} {kind} input{'s' if most > 1 else ''}"
-                yield Finding("input-mismatch", ("data", "inputs"), message, "join them in a callable", on="key")
+                message = f"a model has at most {most} {kind} input{'s' if most > 1 else ''}"
+                yield Finding("input-mismatch", ("data", "inputs"), message, "merge them in a callable", on="key")
     for name, column in data.columns.items():
         for key in ("height", "width", "channels", "background"):
             if column.type != "image" and getattr(column, key) is not None:
-                message = f"a {column.type} has no {key}"
+                message = f"`{key}` applies to images only, `{name}` is a {column.type}"
                 at = ("data", "inputs", name, key)
                 yield Finding("conflicting-options", at, message, "leave it out", on="key")
 
@@ -143,19 +146,21 @@ def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
 def _target(data: DataSpec, _: Project) -> Iterator[Finding]:
     target = data.target
     if target.column in data.inputs:
-        message = f"`{target.column}` is both input and target: the model would only copy it"
+        message = f"`{target.column}` is both input and target, so the model would only copy it"
         yield Finding("target-is-input", ("data", "inputs", target.column), message, "remove it here", on="key")
     for key in ("labels", "values"):
         if target.type == "number" and getattr(target, key):
             at = ("data", "target", key)
-            yield Finding("conflicting-options", at, f"a number has no {key}", "remove them, or `type: class`")
+            yield Finding(
+                "conflicting-options", at, f"a number target has no {key}", "remove the key, or set `type: class`"
+            )
     if target.type == "number" and data.written_as == "images":
-        message = "an image folder's names are classes, not numbers"
-        help = "name a csv file with the paths and the numbers as the source"
+        message = "the folder names of an image folder are classes, not numbers"
+        help = "set data.source to a csv file with the image paths and the numbers"
         yield Finding("conflicting-options", ("data", "target", "type"), message, help)
     if target.type == "class" and len(target.labels) == 1:
-        message = f"a class target needs at least two labels, not only `{target.names[0]}`"
-        help = "add the others, or leave `labels` out to use all values of the column"
+        message = f"a class target needs at least two labels, and `labels` has only `{target.names[0]}`"
+        help = "add the other labels, or remove `labels` to use all values of the column"
         yield Finding("too-few-labels", ("data", "target", "labels"), message, help, on="key")
     yield from _labels(data)
     yield from _values(data)
@@ -164,21 +169,21 @@ def _target(data: DataSpec, _: Project) -> Iterator[Finding]:
 def _labels(data: DataSpec) -> Iterator[Finding]:
     target, at = data.target, ("data", "target")
     if target.level is not None and data.written_as != "images":
-        message = "`level` names a folder above images; this source is a table"
+        message = "`level` selects a folder above images, but the source is a table"
         yield Finding("conflicting-options", ("data", "target", "level"), message, "leave it out", on="key")
     repeated = _repeated(target.names) or _same_number(target.labels)
     if repeated:
-        yield Finding("repeated-name", (*at, "labels", repeated[0]), f"the label `{repeated[1]}` is given twice")
+        yield Finding("repeated-name", (*at, "labels", repeated[0]), f"duplicate label `{repeated[1]}`", "remove one")
     if target.labels_are == "positions" and not target.labels:
-        message = "`labels_are: positions` counts in `labels`, which is missing"
-        yield Finding("conflicting-options", (*at, "labels_are"), message, "name the labels in order: labels: [...]")
+        message = "`labels_are: positions` needs `labels`"
+        yield Finding("conflicting-options", (*at, "labels_are"), message, "list the labels in order: labels: [...]")
     if target.labels_are == "positions" and target.values:
-        message = "`labels_are: positions` and `values` both say what the column holds"
-        yield Finding("conflicting-options", (*at, "values"), message, "keep one of the two", on="key")
+        message = "`labels_are: positions` and `values` exclude each other"
+        yield Finding("conflicting-options", (*at, "values"), message, "remove one of the two", on="key")
 
 
 def _same_number(labels: Sequence[Label]) -> tuple[int, str] | None:
-    """The first label that is the same number as one before it, such as 1 and 1.0."""
+    """The first label that is the same number as an earlier one, such as 1 and 1.0."""
     numbers = [label if isinstance(label, int | float) and not isinstance(label, bool) else None for label in labels]
     return next(((i, label_name(labels[i])) for i, n in enumerate(numbers) if n is not None and n in numbers[:i]), None)
 
@@ -188,7 +193,7 @@ def _values(data: DataSpec) -> Iterator[Finding]:
     for word in target.values:
         if len(word) > LONGEST_VALUE:
             message = f"a value in data.target.values {too_long(word, LONGEST_VALUE)}"
-            yield Finding("bad-format", (*at, word), message, "write a short value in the data, and here", on="key")
+            yield Finding("bad-format", (*at, word), message, "shorten the value in the data and here", on="key")
     if not target.values or not target.labels:
         return
     for word, label in target.meanings.items():
@@ -197,8 +202,8 @@ def _values(data: DataSpec) -> Iterator[Finding]:
             yield Finding("unknown-label", (*at, word), f"`{label}` is not one of the labels", help)
     for label in target.names:
         if label not in target.meanings.values():
-            message = f"no value means the label `{label}`, so it can never occur"
-            yield Finding("unknown-label", at, message, "add the value, or remove the label", on="key")
+            message = f"no value maps to the label `{label}`, so it can never occur"
+            yield Finding("unknown-label", at, message, "add a value for it, or remove the label", on="key")
 
 
 def _split(data: DataSpec, project: Project) -> Iterator[Finding]:
@@ -207,32 +212,34 @@ def _split(data: DataSpec, project: Project) -> Iterator[Finding]:
         written = _written(project, "data", "split")
         for key in ("valid", "test", "group"):
             if key in written:
-                message = f"`column` says each row's split, so `{key}` has no effect"
-                yield Finding("conflicting-options", (*at, key), message, "keep one of the two", on="key")
+                message = f"`column` sets the split of each row, so `{key}` has no effect"
+                yield Finding("conflicting-options", (*at, key), message, "remove one of the two", on="key")
         return
     shares = {name: share for name in ("valid", "test") if isinstance(share := getattr(split, name), int | float)}
     for name, share in shares.items():
         if share == 0:
-            yield Finding("empty-split", (*at, name), f"a share of 0 leaves no rows to {name}", "say 0.1")
+            yield Finding(
+                "empty-split", (*at, name), f"a share of 0 leaves no rows for {name}", "set a share such as 0.1"
+            )
     if sum(shares.values()) >= 1:
-        message = f"validation and test take {sum(shares.values()):g} of the rows; none are left to train on"
-        yield Finding("empty-split", at, message, "make the two sum to less than 1", on="key")
+        message = f"valid and test take {sum(shares.values()):g} of the rows, so none are left for train"
+        yield Finding("empty-split", at, message, "reduce `valid` and `test` to a sum below 1", on="key")
     own = {name: source for name, source in data.sources.items() if name}
     for name, source in own.items():
         if source == data.source or (name == "test" and source == own.get("valid")):
-            message = "the same rows in two splits would make every measurement too good"
-            yield Finding("shared-split", (*at, name), message, "name another file, or a share: 0.1")
+            message = "two splits have the same rows, so the metrics would be too optimistic"
+            yield Finding("shared-split", (*at, name), message, "set another file, or a share such as 0.1")
     if len(own) == 2 and split.group is not None:
-        message = "both splits have files of their own: there is nothing to group"
+        message = "valid and test have separate files, so `group` has no effect"
         yield Finding("conflicting-options", (*at, "group"), message, "leave it out", on="key")
 
 
 def _written(project: Project, *keys: str) -> Mapping[str, object]:
-    """The mapping at that place of the spec as the user wrote it, before defaults."""
-    found: object = project.given
+    """The mapping at that location of the spec as the user wrote it, before defaults."""
+    mapping: object = project.given
     for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return mapping if isinstance(mapping, Mapping) else {}
 
 
 def _fetched(data: DataSpec, _: Project) -> Iterator[Finding]:
@@ -243,7 +250,7 @@ def _fetched(data: DataSpec, _: Project) -> Iterator[Finding]:
     for split in sorted(named):
         name = "" if split == "train" else split
         if name not in data.remotes or addresses.many(data.sources[name]):
-            message = f"{name or 'the source'} is no single file that is fetched, so it has no digest"
+            message = f"`sha256` applies to a single downloaded file, and {name or 'data.source'} is not one"
             yield Finding("conflicting-options", at, message, "remove it", on="key")
 
 
@@ -260,7 +267,7 @@ def _columns(data: DataSpec, _: Project) -> Iterator[Finding]:
         if known is not None and name is not None and name not in known:
             on: Literal["key", "value"] = "key" if at[1] in ("checks", "inputs") else "value"
             help = suggest(name, known, "the columns are")
-            yield Finding("unknown-column", at, f"there is no column `{name}`", help, on=on)
+            yield Finding("unknown-column", at, f"column not found: `{name}`", help, on=on)
 
 
 def _checks(data: DataSpec, _: Project) -> Iterator[Finding]:
@@ -268,20 +275,22 @@ def _checks(data: DataSpec, _: Project) -> Iterator[Finding]:
         yield from _check(name, check)
     rows = data.checks.rows
     if rows and rows.min is not None and rows.max is not None and rows.min > rows.max:
-        yield Finding("empty-range", ("data", "checks", "rows"), "min is above max, so no data can pass", on="key")
+        message = f"min ({rows.min}) is above max ({rows.max}), so no data can pass"
+        yield Finding("empty-range", ("data", "checks", "rows"), message, "swap the two", on="key")
 
 
 def _check(name: str, check: Check) -> Iterator[Finding]:
     at = ("data", "checks", name)
     for low, high in ((check.min, check.max), (check.min_length, check.max_length)):
         if low is not None and high is not None and low > high:
-            yield Finding("empty-range", at, "the smallest is above the largest, so no value can pass", on="key")
+            message = f"the minimum ({low:g}) is above the maximum ({high:g}), so no value can pass"
+            yield Finding("empty-range", at, message, "swap the two", on="key")
     if check.one_of == []:
-        yield Finding("empty-range", (*at, "in"), "no value is allowed, so no data can pass", "name the values")
+        yield Finding("empty-range", (*at, "in"), "`in` is empty, so no value can pass", "list the allowed values")
 
 
 def _repeated(names: list[str]) -> tuple[int, str] | None:
-    """The first name that has come before, and its position."""
+    """The first repeated name, and its position."""
     return next(((index, name) for index, name in enumerate(names) if name in names[:index]), None)
 
 

@@ -1,4 +1,4 @@
-"""csv and tsv files to rows; lines with too many or too few columns are noted, not fatal."""
+"""csv and tsv files to rows; rows with too many or too few columns become failures of single rows."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 BLOCK = 16 * 1024 * 1024
-"""Bytes parsed at a time; a single row may not be longer, unless the whole file is parsed at once."""
+"""Bytes parsed at a time; also the maximum length of a row, unless the whole file is parsed at once."""
 _ALL = 2**31 - 2
 _FIRST = 4096
-"""Bytes in which the first line is looked for."""
+"""Bytes at the start of the file in which the first line is searched."""
 _SEP = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
-"""The line with which Excel is told the separator."""
+"""A first line that declares the separator for Excel."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     table: pa.Table
     bad: dict[int, Row]
-    """Rows with another number of columns, by their number from 1."""
+    """Rows with the wrong number of columns, by their number from 1."""
 
 
 def read(data: DataSpec, file: Path, name: str) -> Piece:
-    """The rows of one file. Raises ArrowException or StageError where it is no such file at all."""
-    found = contents(file, name)
-    whole = in_utf8(found.raw, name, data.format.encoding)
+    """The rows of one file. Raises ArrowException or StageError if it cannot be parsed."""
+    unpacked = contents(file, name)
+    whole = in_utf8(unpacked.raw, name, data.format.encoding)
     announced = _SEP.match(_text(whole[:_FIRST]))
     raw = whole[len(announced[0].encode()) :] if announced else whole
     if not _text(raw[:_FIRST]).strip() and not _text(raw).strip():
-        raise StageError(f"{name} is empty", help="name a file with rows in data.source")
+        raise StageError(f"{name} is empty", help="set data.source to a file with rows")
     dialect = dialect_of(data, announced[1] if announced else "")
     parsed = _decided(data, _trimmed(_text(raw), dialect).encode() if data.format.trim else raw, name, dialect)
     well_quoted(data, raw, name, dialect, 1 + (announced is not None))
@@ -55,7 +55,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         raise StageError(message, help=every_row(data, parsed.table.column_names, parsed.bad.values(), dialect))
     rows = range(1, parsed.table.num_rows + len(parsed.bad) + 1)
     numbers = [number for number in rows if number not in parsed.bad] if parsed.bad else rows
-    decisions = (*found.decisions, *_decisions(announced is not None, dialect))
+    decisions = (*unpacked.decisions, *_decisions(announced is not None, dialect))
     begins = _line_numbers(data, whole, announced is not None, len(rows))
     if parsed.bad:
         begins = [line for number, line in enumerate(begins, start=1) if number not in parsed.bad]
@@ -76,24 +76,24 @@ def _text(raw: bytes) -> str:
 def _decisions(announced: bool, dialect: Dialect) -> Iterator[Decision]:
     if announced:
         yield Decision(
-            "columns", f"separated by `{dialect.delimiter}`, as the first line says", "data.format.delimiter"
+            "columns", f"separated by `{dialect.delimiter}`, as declared in the first line", "data.format.delimiter"
         )
 
 
 def has_header(data: DataSpec) -> bool:
-    """Whether the first line holds names."""
+    """Whether the first line contains column names."""
     return data.format.columns is None if data.format.header is None else data.format.header
 
 
 def dialect_of(data: DataSpec, announced: str = "") -> Dialect:
-    """The dialect that the spec says; `announced` is the separator that the file itself names."""
+    """The dialect of the spec; `announced` is the separator that the file declares."""
     tabs = data.written_as == "tsv"
     quoting = data.format.quoting if data.format.quoting is not None else not tabs
     return Dialect(data.format.delimiter or announced or ("\t" if tabs else ","), quoting, data.format.escape or "")
 
 
 def _trimmed(text: str, dialect: Dialect) -> str:
-    """The same rows without spaces around their values, written anew in the same dialect."""
+    """The same rows without spaces around their values, in the same dialect."""
     out = io.StringIO()
     if dialect.quoting:
         writer = csv.writer(out, delimiter=dialect.delimiter, escapechar=dialect.escape or None, lineterminator="\n")
@@ -106,7 +106,7 @@ def _trimmed(text: str, dialect: Dialect) -> str:
 
 
 def _decided(data: DataSpec, raw: bytes, name: str, dialect: Dialect) -> _Parsed:
-    """The rows, where they can be read in one way only. Raises StageError where another dialect fits as well."""
+    """The parsed rows. Raises StageError if another dialect is just as plausible."""
     parsed = _parsed(data, raw, dialect)
     if data.format.escape is None and dialect.quoting and b'\\"' in raw:
         other = _tried(data, raw, replace(dialect, escape="\\"))
@@ -114,7 +114,7 @@ def _decided(data: DataSpec, raw: bytes, name: str, dialect: Dialect) -> _Parsed
             line = 1 + raw.count(b"\n", 0, raw.index(b'\\"'))
             raise StageError(
                 f'{name} line {line}: `\\"` may be an escaped quote or a backslash at the end of a value',
-                help=r"""escaped: `data: {format: {escape: '\'}}`; a backslash: `data: {format: {escape: ""}}`""",
+                help=r"""escaped quote: `data: {format: {escape: '\'}}`; backslash: `data: {format: {escape: ""}}`""",
                 code="ambiguous-quotes",
             )
     if data.format.quoting is None and not dialect.quoting and b'"' in raw:
@@ -123,22 +123,22 @@ def _decided(data: DataSpec, raw: bytes, name: str, dialect: Dialect) -> _Parsed
 
 
 def _unquoted(data: DataSpec, raw: bytes, name: str, dialect: Dialect, parsed: _Parsed) -> None:
-    """Raise StageError where all quotes of a tsv file look like those around values."""
+    """Raise StageError if all quotes of a tsv file could enclose values."""
     line = _first_quoted(_text(raw), dialect.delimiter)
     if line == 0:
         return
     other = _tried(data, raw, replace(dialect, quoting=True))
     if other is not None and not other.bad and not _same(parsed, other):
         raise StageError(
-            f"{name} line {line}: the quotes may belong to the value or stand around it",
-            help="around it: `data: {format: {quoting: true}}`; part of it: `data: {format: {quoting: false}}`",
+            f"{name} line {line}: the quotes may enclose the value or be part of it",
+            help="if they enclose it: `data: {format: {quoting: true}}`; "
+            "if they are part of it: `data: {format: {quoting: false}}`",
             code="ambiguous-quotes",
         )
 
 
 def _first_quoted(text: str, delimiter: str) -> int:
-    """The line of the first value that begins with a quote, counted from 1; 0 where a quote cannot be one around a
-    value, or there is none."""
+    """The line of the first quoted value, counted from 1; 0 without quotes, or if a quote cannot enclose a value."""
     if '"' not in text:
         return 0
     quoted = re.compile(
@@ -199,12 +199,12 @@ def _parsed(data: DataSpec, raw: bytes, dialect: Dialect) -> _Parsed:
 
 
 def _declared(data: DataSpec) -> Sequence[str]:
-    """Columns whose values must stay as written: their types are the spec's, not a guess of the reader's."""
+    """Columns that are read as text: their types come from the spec, not from pyarrow's inference."""
     return [*data.columns, data.target.column]
 
 
 def _with_nulls(data: DataSpec, table: pa.Table) -> pa.Table:
-    """Empty texts are missing; in columns whose values do not have to stay as written also those of `format.nulls`."""
+    """The table with null for empty texts, and for `format.nulls` in columns that the spec does not declare."""
     stay = {name for name, spec in data.columns.items() if spec.type != "image"} | {data.target.column}
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):

@@ -1,4 +1,4 @@
-"""A path, folder or glob to the files that it names, through links, in one order; and what was left out, and why."""
+"""A path, folder or glob to its files, sorted, with symbolic links followed; and the files that were ignored."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from mlspec.sections import addresses
 from mlspec.sections.data import ENDINGS, PACKED, DataSpec
 
 SHOWN = 5
-"""Names or endings that a decision or message lists."""
+"""Maximum number of names or extensions in a message."""
 _BOOKKEEPING = (".gitignore", ".gitkeep", ".gitattributes", ".dvcignore", ".keep")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files of a source in the order of their names, and what was decided about the others."""
+    """The files of a source, sorted by name, and the decisions about ignored files."""
 
     files: tuple[Path, ...]
     decisions: tuple[Decision, ...] = ()
 
     def names(self, root: Path) -> list[str]:
-        """Their paths in the project."""
+        """The paths relative to the project root."""
         return [file.relative_to(root).as_posix() for file in self.files]
 
 
 def files(root: Path, source: str, inputs: Collection[str] = ()) -> SourceFiles:
     """The files of a path, folder or glob in the project.
 
-    `inputs` are those of the stage: a link to a folder below one of them is refused, as changes behind it would
-    not be noticed. Raises StageError where nothing matches, and for a file or folder that cannot be read.
+    `inputs` are the dependencies of the stage: a link to a folder inside one of them is refused, because DVC would not
+    notice changes of its target. Raises StageError if no file matches, and for a file or folder that cannot be read.
     """
     links = Links(root, inputs)
     matches = _matches(root, source, links)
@@ -46,41 +46,43 @@ def files(root: Path, source: str, inputs: Collection[str] = ()) -> SourceFiles:
     _refuse_unpulled(root, source, unique)
     base = root / addresses.folder(source) if source not in _literal(root, source) else root / source
     hidden = [file for file in unique if _hidden(file, base)]
-    wanted = [file for file in unique if not _hidden(file, base) and file.suffix != ".dvc"]
-    if not wanted:
-        raise StageError(f"there is no data at {source}", help=_missing(root, source))
-    for file in wanted:
+    visible = [file for file in unique if not _hidden(file, base) and file.suffix != ".dvc"]
+    if not visible:
+        raise StageError(f"no data found at {source}", help=_missing(root, source))
+    for file in visible:
         _refuse_name(root, file)
     unread = [file for file in hidden if file.name not in _BOOKKEEPING]
-    said = [Decision("files", f"{plural(len(unread), 'hidden file')} not read: {endings(unread)}")] if unread else []
-    return SourceFiles(tuple(wanted), (*said, *links.decisions()))
+    decisions = (
+        [Decision("files", f"{plural(len(unread), 'hidden file')} not read: {endings(unread)}")] if unread else []
+    )
+    return SourceFiles(tuple(visible), (*decisions, *links.decisions()))
 
 
 def tables(data: DataSpec, root: Path, source: str) -> SourceFiles:
-    """The files of a source of tables, without files of other endings where some have that of a table.
+    """The table files of a source; other files are ignored if at least one has the extension of a table.
 
-    Raises StageError for a source with several kinds of tables.
+    Raises StageError for a source with several table formats.
     """
-    found = files(root, source, tuple(watched(data)))
-    if len(found.files) == 1:
-        return found
+    source_files = files(root, source, tuple(watched(data)))
+    if len(source_files.files) == 1:
+        return source_files
     kinds: dict[str, list[Path]] = {}
-    for file in found.files:
+    for file in source_files.files:
         kinds.setdefault(kind_of(file.name), []).append(file)
     other = kinds.pop("", [])
     if len(kinds) > 1:
-        said = ", ".join(f"{plural(len(paths), 'file')} of {kind}" for kind, paths in sorted(kinds.items()))
-        help = "narrow data.source to one of them, for example with a pattern"
-        raise StageError(f"{source} has several kinds of files: {said}", help=help, code="mixed-files")
+        reading = ", ".join(f"{plural(len(paths), 'file')} of {kind}" for kind, paths in sorted(kinds.items()))
+        help = "restrict data.source to one format, for example with a pattern such as `DIR/*.csv`"
+        raise StageError(f"{source} contains several file formats: {reading}", help=help, code="mixed-files")
     if not kinds or not other:
-        return found
-    said = f"{len(other)} of {plural(len(found.files), 'file')} not read: {endings(other)}"
-    kept = tuple(file for file in found.files if file not in set(other))
-    return SourceFiles(kept, (*found.decisions, Decision("files", said, "data.source")))
+        return source_files
+    reading = f"{len(other)} of {plural(len(source_files.files), 'file')} not read: {endings(other)}"
+    kept = tuple(file for file in source_files.files if file not in set(other))
+    return SourceFiles(kept, (*source_files.decisions, Decision("files", reading, "data.source")))
 
 
 def kind_of(name: str) -> str:
-    """The kind of table that a file's ending says, that of compression aside; `""` where it says none."""
+    """The table format of a file extension, without the one of compression; `""` if it is not a table."""
     stem, _, ending = name.lower().rpartition(".")
     if ending in PACKED:
         ending = stem.rpartition(".")[2]
@@ -93,11 +95,11 @@ def plural(count: int, noun: str) -> str:
 
 
 def endings(paths: Iterable[Path]) -> str:
-    """The endings of files with their counts, the most frequent first; a file without one by its name."""
+    """The extensions of files with their counts, the most frequent first; for a file without one its name."""
     counts = Counter(path.suffix.lower() or path.name for path in paths)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{printable(ending)} ({count})" for ending, count in ordered[:SHOWN])
-    return shown + (f" and {len(ordered) - SHOWN} other endings" if len(ordered) > SHOWN else "")
+    return shown + (f" and {len(ordered) - SHOWN} other extensions" if len(ordered) > SHOWN else "")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -107,7 +109,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """A name on one line: control characters and bytes that are not UTF-8 are written as escapes."""
+    """A name on one line, with escapes for control characters and bytes that are not UTF-8."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
@@ -121,25 +123,25 @@ def _matches(root: Path, source: str, links: Links) -> list[Path]:
         return [root / path for path in literal]
     _readable_folders(root, source)
     if "**" in source and (root / addresses.folder(source)).is_dir():
-        # A loop of links is reported before the glob would follow it.
+        # Reports a loop of links before the glob follows it.
         for _ in _below(root / addresses.folder(source), links):
             pass
     matches = sorted(root / path for path in glob.glob(source, root_dir=root, recursive=True))  # noqa: PTH207 - `**` too
     if literal and any(match != root / source for match in matches):
-        message = f"{source} is the name of a file or folder, and also a pattern that matches {len(matches)} others"
-        help = f"for the file or folder of that name: `source: '{glob.escape(source)}'`; else rename it"
+        message = f"{source} is an existing path, and also a pattern that matches {len(matches)} others"
+        help = f"for the path of that name: `source: '{glob.escape(source)}'`; otherwise rename it"
         raise StageError(message, help=help, code="file-or-pattern")
     other = sorted({root / path for path in glob.glob(_any_case(source), root_dir=root, recursive=True)} - {*matches})  # noqa: PTH207
     if other and matches and not literal:
         names = listed([path.relative_to(root).as_posix() for path in other])
         help = f"rename them, or match both: `source: '{_any_case(source)}'`"
-        message = f"{plural(len(other), 'file')} match {source} except for upper or lower case: {names}"
+        message = f"{plural(len(other), 'file')} would match {source} if upper and lower case were equal: {names}"
         raise StageError(message, help=help, code="ending-case")
     return [root / source] if literal else matches
 
 
 def _any_case(source: str) -> str:
-    """The pattern with an ending that may be in upper or lower case."""
+    """The pattern with an extension that matches in upper and lower case."""
     stem, dot, ending = source.rpartition(".")
     if not ending.isalnum():
         return source
@@ -148,7 +150,7 @@ def _any_case(source: str) -> str:
 
 
 def _readable_folders(root: Path, source: str) -> None:
-    """Raise StageError for a folder on the way that cannot be listed: the glob would pass over it in silence."""
+    """Raise StageError for a parent folder that cannot be listed: the glob would skip it silently."""
     steps = source.split("/")
     for depth in range(1, len(steps)):
         for path in glob.glob("/".join(steps[:depth]), root_dir=root, recursive=True):  # noqa: PTH207
@@ -157,7 +159,7 @@ def _readable_folders(root: Path, source: str) -> None:
 
 
 def _below(path: Path, links: Links) -> Iterator[Path]:
-    """The files of a folder, or the file itself."""
+    """All files below a folder, or the file itself. Raises StageError for a path that cannot be read."""
     links.follow(path)
     name = printable(path.relative_to(links.root).as_posix())
     try:
@@ -167,7 +169,7 @@ def _below(path: Path, links: Links) -> Iterator[Path]:
             return
         if not stat.S_ISDIR(kind):
             raise StageError(
-                f"{name} is not a regular file or folder", help="remove it, or name the files by a pattern"
+                f"{name} is not a regular file or folder", help="remove it, or set data.source to a pattern"
             )
         entries = [path / entry.name for entry in os.scandir(path)]
     except OSError as error:
@@ -177,11 +179,11 @@ def _below(path: Path, links: Links) -> Iterator[Path]:
 
 
 def _unreadable(name: str, why: str) -> StageError:
-    return StageError(f"{name} cannot be read: {why}", help="change its permissions, or remove it from the data")
+    return StageError(f"cannot read {name}: {why}", help="fix its permissions, or remove it from the data")
 
 
 class Links:
-    """The links on the way to the files: each is checked once."""
+    """Checks the symbolic links in the paths of files, each once."""
 
     def __init__(self, root: Path, watched: Collection[str]) -> None:
         self.root = root
@@ -190,7 +192,7 @@ class Links:
         self._plain: set[Path] = set()
 
     def follow(self, path: Path) -> None:
-        """Raise StageError for a link that is broken, that leads to a folder above it, or whose changes nobody sees."""
+        """Raise StageError for a link that is broken, leads to a parent folder, or hides changes from DVC."""
         for step in [*reversed(path.relative_to(self.root).parents), path.relative_to(self.root)]:
             full = self.root / step
             if full in self._plain or full in self._seen:
@@ -205,13 +207,13 @@ class Links:
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):
-            help = "restore its target (`dvc checkout`, if DVC keeps it), or remove the link"
+            help = "restore its target (`dvc checkout` if DVC tracks it), or remove the link"
             raise StageError(f"{shown} is a broken link to {printable(str(link.readlink()))}", help=help) from None
         if link.parent.resolve().is_relative_to(target):
             raise StageError(f"{shown} is a link to a folder that contains it, {target}", help="remove the link")
         if target.is_dir() and self._unwatched(name):
-            message = f"{shown} is a link to a folder inside of the data: DVC does not notice changes behind it"
-            raise StageError(message, help=f"declare it: `data: {{deps: [{name}]}}`")
+            message = f"{shown} is a link to a folder: DVC does not detect changes of its files"
+            raise StageError(message, help=f"declare it as a dependency: `data: {{deps: [{name}]}}`")
         return target
 
     def _unwatched(self, name: str) -> bool:
@@ -219,11 +221,12 @@ class Links:
         return above and not any(path == name or path.startswith(f"{name}/") for path in self._watched)
 
     def decisions(self) -> tuple[Decision, ...]:
-        """Which links lead out of the project."""
+        """The first links whose target is outside the project."""
         inside = self.root.resolve()
         return tuple(
             Decision(
-                "files", f"{printable(link.relative_to(self.root).as_posix())} lies outside of the project: {target}"
+                "files",
+                f"{printable(link.relative_to(self.root).as_posix())} links to a path outside the project: {target}",
             )
             for link, target in self._seen.items()
             if not target.is_relative_to(inside)
@@ -231,30 +234,30 @@ class Links:
 
 
 def _hidden(file: Path, base: Path) -> bool:
-    """Whether a step below the folder that the spec names begins with a dot."""
+    """Whether a path component below `base` begins with a dot."""
     steps = file.relative_to(base).parts if file.is_relative_to(base) else file.parts[-1:]
     return any(step.startswith(".") for step in steps)
 
 
-def _refuse_unpulled(root: Path, source: str, found: Iterable[Path]) -> None:
-    """Raise StageError where DVC tracks a file or folder that the source names, and it is not there."""
+def _refuse_unpulled(root: Path, source: str, files_of_source: Iterable[Path]) -> None:
+    """Raise StageError if DVC tracks a file or folder of the source that is not in the workspace."""
     pointers = [root / path for path in glob.glob(f"{source}.dvc", root_dir=root, recursive=True)]  # noqa: PTH207
-    for pointer in [*(file for file in found if file.suffix == ".dvc"), *pointers]:
+    for pointer in [*(file for file in files_of_source if file.suffix == ".dvc"), *pointers]:
         if not os.path.lexists(pointer.with_suffix("")):
             name = printable(pointer.relative_to(root).as_posix())
             raise StageError(
-                f"{name.removesuffix('.dvc')} is tracked by DVC, but it is not here", help=f"dvc pull {name}"
+                f"{name.removesuffix('.dvc')} is tracked by DVC but missing from the workspace", help=f"dvc pull {name}"
             )
 
 
 def _missing(root: Path, source: str) -> str:
-    """What to do where there is no data: a folder above it may be tracked by DVC."""
+    """The help for missing data: a parent folder may be tracked by DVC."""
     steps = addresses.folder(source).split("/")
     for depth in range(1, len(steps) + 1):
         pointer = "/".join(steps[:depth]) + ".dvc"
         if (root / pointer).is_file() and not (root / pointer.removesuffix(".dvc")).exists():
             return f"dvc pull {pointer}"
-    return "put it there; or `dvc pull`, if it is tracked by DVC; or change data.source"
+    return "add the files, run `dvc pull` if DVC tracks them, or change data.source"
 
 
 def _refuse_name(root: Path, file: Path) -> None:
@@ -262,4 +265,4 @@ def _refuse_name(root: Path, file: Path) -> None:
         file.relative_to(root).as_posix().encode()
     except UnicodeEncodeError:
         name = printable(file.relative_to(root).as_posix())
-        raise StageError(f"the name of the file {name} is not UTF-8", help="rename it") from None
+        raise StageError(f"the file name {name} is not valid UTF-8", help="rename the file") from None

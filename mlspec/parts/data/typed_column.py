@@ -1,4 +1,4 @@
-"""A converted column, with what was decided about it."""
+"""A converted column, with its failures, decisions and warnings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlspec.records.decisions import Decision
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A column of the type that the spec says, the values that have no such type, and what was decided."""
+    """A column of the type in the spec, failures for values of other types, decisions, and warnings."""
 
     column: pa.Array
     failures: Sequence[Failure] = ()
     decisions: Sequence[Decision] = ()
-    doubts: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     pixels: Sequence[bytes] = ()
-    """For a column of images: a sample of each one's pixels."""
+    """For an image column: a digest of a sample of each image's pixels."""

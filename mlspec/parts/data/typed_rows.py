@@ -1,4 +1,4 @@
-"""Raw rows to columns of the types that docs/architecture.md gives, and the values that have no such type."""
+"""Raw rows to typed columns, as described in docs/architecture.md, and failures for values of other types."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
 LARGEST = 1e150
-"""The square of a larger number is no longer a number, and a spread could not be computed."""
+"""Maximum absolute value of a number: the square of a larger one, which the variance needs, overflows."""
 
 _WORDS = 3
-"""Different words in a column of numbers up to which they may stand for missing values."""
+"""Maximum number of distinct words in a number column that may mean missing values."""
 _AS_NUMBERS = "true read as 1, false as 0"
 
 
@@ -39,17 +39,17 @@ class TypedRows:
     raw: Raw
     failures: list[Failure]
     decisions: list[Decision]
-    doubts: list[str]
-    """What is probably a mistake, a sentence each."""
+    warnings: list[str]
+    """Probable mistakes, one sentence each."""
     pixels: dict[str, Sequence[bytes]]
-    """For each column of images a sample of the pixels of each row's image."""
+    """For each image column a digest of a sample of each image's pixels."""
 
 
 def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
-    """The rows with inputs and target converted. Every value that cannot be is in the failures."""
+    """The rows with inputs and target converted. Every value that cannot be converted is in the failures."""
     failures: list[Failure] = []
     decisions: list[Decision] = []
-    doubts: list[str] = []
+    warnings: list[str] = []
     pixels: dict[str, Sequence[bytes]] = {}
     converted = raw
     for name, convert in _converters(data, labels, root).items():
@@ -57,16 +57,16 @@ def typed(data: DataSpec, raw: Raw, labels: list[str], root: Path) -> TypedRows:
         converted = converted.with_column(name, column.column)
         failures += column.failures
         decisions += column.decisions
-        doubts += column.doubts
+        warnings += column.warnings
         pixels |= {name: column.pixels} if column.pixels else {}
-    return TypedRows(converted, failures, decisions, doubts, pixels)
+    return TypedRows(converted, failures, decisions, warnings, pixels)
 
 
 Converter = Callable[[DataSpec, Raw, str], Typed]
 
 
 def _converters(data: DataSpec, labels: list[str], root: Path) -> dict[str, Converter]:
-    """How each input and the target is converted, by column."""
+    """The converter of each input and of the target, by column."""
 
     def image(data: DataSpec, raw: Raw, name: str) -> Typed:
         return Typed(*images(data, raw, name, root))
@@ -92,12 +92,12 @@ def _number(data: DataSpec, raw: Raw, name: str) -> Typed:
         result = _written_number(data, raw, name)
     numbers = pc.if_else(pc.is_nan(result.column), pa.scalar(None, pa.float64()), result.column)
     numbers = numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers
-    large = raw.failure(name, "is too large", _rows(pc.greater(pc.abs(numbers), LARGEST)))
+    large = raw.failure(name, f"is larger than {LARGEST:g}", _rows(pc.greater(pc.abs(numbers), LARGEST)))
     return Typed(numbers, [*result.failures, *large], result.decisions)
 
 
 def _written_number(data: DataSpec, raw: Raw, name: str) -> Typed:
-    """Numbers that stand as texts, or as values of another type: decimals, or values that are not numbers."""
+    """A number column whose values are texts or of other types, such as decimals."""
     values = raw.table[name].to_pylist()
     nulls, separators = nulls_of(data, name), Separators.of(data.format)
     absent = [missing(value) or (isinstance(value, str) and value.strip() in nulls) for value in values]
@@ -111,7 +111,7 @@ def _written_number(data: DataSpec, raw: Raw, name: str) -> Typed:
         None if gone else known[value] if isinstance(value, str) else number(value)
         for value, gone in zip(values, absent, strict=True)
     ]
-    bad = [row for row, found in enumerate(numbers) if found is not None and math.isnan(found)]
+    bad = [row for row, value_read in enumerate(numbers) if value_read is not None and math.isnan(value_read)]
     failures = [*_unreadable(data, raw, name, bad, values), *([] if bad else _pointed(data, raw, name, values))]
     words = Counter(
         value.strip() for value, gone in zip(values, absent, strict=True) if gone and isinstance(value, str)
@@ -139,7 +139,7 @@ def _number_decisions(
 
 
 def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:
-    """The rows `bad`, with the edit of the spec that makes numbers of them, where there is one."""
+    """Failures for the rows `bad`, with the edit of the spec that makes them numbers, if there is one."""
     if help := conversion(name, raw.table[name].type, "number"):
         return raw.failure(name, "is not a number", bad, help=help)
     rows = set(bad)
@@ -152,7 +152,7 @@ def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values:
 
 
 def _maybe_missing(data: DataSpec, name: str, values: Sequence[object], bad: Collection[int]) -> str:
-    """For `format.nulls`: the few words among numbers that may mean a missing one, and those that are read so."""
+    """A value for `format.nulls`: the few words among numbers that may mean missing, and those already read so."""
     different = {values[row] for row in bad if isinstance(values[row], str)}
     few = 0 < len(different) <= _WORDS and all(isinstance(values[row], str) for row in bad)
     if not few or any(char.isdigit() or char == '"' for word in different for char in str(word)):
@@ -162,7 +162,7 @@ def _maybe_missing(data: DataSpec, name: str, values: Sequence[object], bad: Col
 
 
 def _pointed(data: DataSpec, raw: Raw, name: str, values: Sequence[object]) -> list[Failure]:
-    """Numbers like 12.500 in a file that is separated by semicolons, as where a comma separates decimals."""
+    """Failures for numbers like 12.500 in a file separated by semicolons, where a comma often separates decimals."""
     texts = [value for value in values if isinstance(value, str)]
     undecided = data.format.decimal is None and data.format.thousands is None and data.format.delimiter == ";"
     if not undecided or not thousands_or_decimals(texts):
@@ -185,7 +185,7 @@ def _target_number(data: DataSpec, raw: Raw, name: str) -> Typed:
 
 
 def _rows(mask: pa.ChunkedArray | pa.Array) -> list[int]:
-    """Positions at which a mask is true."""
+    """The positions at which a mask is true."""
     flags = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
     rows: list[int] = np.flatnonzero(np.asarray(flags.fill_null(False))).tolist()
     return rows

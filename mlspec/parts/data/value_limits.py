@@ -1,4 +1,4 @@
-"""Values that no preprocessing reads, in training or in serving: found here, where their file and line are known."""
+"""Values that preprocessing would refuse in training and serving: reported here with their file and line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_TARGET = 3e38
 
 
 def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
-    """Texts and categories that are too long and targets that are too large. The rows are typed: a text is a string."""
+    """Failures for texts and categories that are too long and targets that are too large. The rows are typed."""
     failures: list[Failure] = []
     for name, spec in data.columns.items():
         if spec.type in ("text", "category") and pa.types.is_string(raw.table[name].type):
@@ -25,13 +25,13 @@ def beyond(data: DataSpec, raw: Raw) -> list[Failure]:
             counts = pc.fill_null(pc.utf8_length(raw.table[name]), 0)
             rows = pc.indices_nonzero(pc.greater(counts, most)).to_pylist()
             longest = pc.max(counts).as_py() if rows else 0
-            what = f"has more than {most:,} characters (the longest {longest:,})"
-            text = f"texts of any length: `data: {{inputs: {{{json.dumps(name)}: text}}}}`"
+            what = f"is longer than {most:,} characters (maximum in the data: {longest:,})"
+            text = f"for long texts use the type text: `data: {{inputs: {{{json.dumps(name)}: text}}}}`"
             failures += raw.failure(name, what, rows, help=text if spec.type == "category" else "")
     if data.target.type == "number":
         target = data.target.column
         rows = pc.indices_nonzero(
             pc.fill_null(pc.greater(pc.abs(raw.table[target]), LARGEST_TARGET), False)
         ).to_pylist()
-        failures += raw.failure(target, f"is beyond {LARGEST_TARGET:g}, the largest number that a model learns", rows)
+        failures += raw.failure(target, f"is larger than {LARGEST_TARGET:g}, the float32 limit", rows)
     return failures

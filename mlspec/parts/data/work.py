@@ -1,4 +1,4 @@
-"""The stage `data`: reads the source, enforces types and checks, splits, and writes parquet, schema and profile."""
+"""The stage `data`: reads the source, converts and checks it, splits it, and writes parquet, schema and profile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlspec.job import Job, fresh, swap, write_json
 from mlspec.parts.data import failure_report, row_origins
 from mlspec.parts.data.checks import checked
 from mlspec.parts.data.class_counts import several
-from mlspec.parts.data.data_warnings import doubts
+from mlspec.parts.data.data_warnings import data_warnings
 from mlspec.parts.data.duplicate_rows import repeats
 from mlspec.parts.data.labels import label_names
 from mlspec.parts.data.metric_checks import measurable
@@ -35,7 +35,7 @@ from mlspec.stage_result import decide, warn
 
 
 def main(job: Job) -> None:
-    """Run the stage. Raises StageError with the failing rows where the data is not what the spec declares."""
+    """Run the stage. Raises StageError with the failing rows if the data does not match the spec."""
     data = job.need(DataSpec)
     sources = {name: read(data, job.root, name) for name in data.sources}
     evaluation = job.get(EvaluateSpec)
@@ -46,30 +46,30 @@ def main(job: Job) -> None:
     decisions = [decision for name, raw in sources.items() for decision in (_rows_read(name, raw), *raw.decisions)]
     if data.format.trim:
         decisions.append(Decision("texts", "spaces around names and values removed", "data.format.trim"))
-    made, said = {}, list[str]()
+    converted, warnings = {}, list[str]()
     pixels: dict[str, dict[str, Sequence[bytes]]] = {}
     for name, raw in sources.items():
         result = typed(data, raw, labels, job.root)
-        made[name] = result.raw
+        converted[name] = result.raw
         pixels[name] = result.pixels
         failures += [*result.failures, *beyond(data, result.raw)]
         decisions += result.decisions
-        said += result.doubts
+        warnings += result.warnings
     (job.outputs / failure_report.FILE).unlink(missing_ok=True)
     _stop(job, data, failures)
-    rows, failures = divided(data, made[""])
+    rows, failures = divided(data, converted[""])
     _stop(job, data, failures)
-    tables = splits(made, rows)
+    tables = splits(converted, rows)
     several(data, tables, labels)
     measurable(job, data, tables)
     record = DataDecisions.of(decisions)
     partial = fresh(job.outputs / "data")
-    row_origins.write(partial, made, rows)
+    row_origins.write(partial, converted, rows)
     _write(partial, data, tables, labels)
-    where = functools.partial(row_origins.place, made, rows)
-    alike = compared(data, tables, pixels, functools.partial(row_origins.origin, made, rows))
-    for doubt in (*said, *doubts(data, tables, labels), *repeats(data, alike, labels, where)):
-        warn(doubt)
+    where = functools.partial(row_origins.place, converted, rows)
+    alike = compared(data, tables, pixels, functools.partial(row_origins.origin, converted, rows))
+    for warning in (*warnings, *data_warnings(data, tables, labels), *repeats(data, alike, labels, where)):
+        warn(warning)
     write_json(partial / Path(record.FILE).name, record.to_json())
     swap(partial, job.outputs / "data")
     for line in record.lines():
@@ -84,7 +84,9 @@ def _stop(job: Job, data: DataSpec, failures: list[Failure]) -> None:
 def _rows_read(name: str, raw: Raw) -> Decision:
     files = {piece.file for piece in raw.pieces}
     where = f"{len(files)} file{'s' if len(files) != 1 else ''}" if len(files) > 1 else next(iter(files), "")
-    return Decision(f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} of {where} used, none dropped")
+    return Decision(
+        f"rows of {name}" if name else "rows", f"all {raw.table.num_rows} rows of {where} used, none dropped"
+    )
 
 
 def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels: list[str]) -> None:
@@ -92,13 +94,13 @@ def _write(folder: Path, data: DataSpec, tables: Mapping[str, pa.Table], labels:
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     described = profile(data, tables["train"], labels, {name: table.num_rows for name, table in tables.items()})
     write_json(folder / Path(described.FILE).name, described.to_json())
-    found = schema(data, tables["train"], labels, described)
-    write_json(folder / Path(found.FILE).name, found.to_json())
-    print("data: " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
+    described_schema = schema(data, tables["train"], labels, described)
+    write_json(folder / Path(described_schema.FILE).name, described_schema.to_json())
+    print("data: wrote " + ", ".join(f"{table.num_rows} {name}" for name, table in tables.items()) + " rows")
 
 
 def schema(data: DataSpec, train: pa.Table, labels: list[str], described: Profile) -> Schema:
-    """What inputs and target are."""
+    """The schema of inputs and target."""
     inputs = {name: _input(name, spec, train, described.columns[name]) for name, spec in data.columns.items()}
     known = tuple(labels) if data.target.type == "class" else None
     return Schema(inputs=inputs, target=TargetSchema(column=data.target.column, type=data.target.type, labels=known))

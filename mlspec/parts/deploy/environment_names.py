@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mlspec.diagnostics import Finding
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.names import suffixed
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import Shared, Values, at, shared
-from mlspec.spec.spec_model import Finding
 
 _FUNCTION = ("deploy", "lambda")
 _ACCOUNT = ("registry", "ecr", "account")

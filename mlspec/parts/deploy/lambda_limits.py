@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from mlspec.diagnostics import Finding, Location
 from mlspec.sections.deploy import FunctionUrl, Lambda, Rollout
 from mlspec.sections.package import DockerImage, Package
-from mlspec.source.document import Location
-from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import SecretRef, bound_parts, size_bytes
 
 MAX_IMAGE: Final = "10GB"

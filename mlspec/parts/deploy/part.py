@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
+from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -18,7 +19,6 @@ from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 NAME: Final = "deploy"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.evaluate.gate_targets import GateTarget, parse, possible
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
 from mlspec.parts.part_protocol import no_artifacts as artifacts
@@ -14,7 +15,6 @@ from mlspec.sections.metric_names import NAMES, PER_CLASS, Task
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

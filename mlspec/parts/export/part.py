@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.evaluate.part import PASSED, code
 from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.package.serving_pins import ONNXRUNTIME
@@ -13,7 +14,6 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.hydra.sweep_values import refused
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.parts.train import training_warnings
@@ -19,7 +20,6 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -44,7 +44,7 @@ def check(project: Project) -> Iterator[Finding]:
         help = suggest(sweep.metric, known, "logged are")
         yield Finding("monitor-not-logged", at, f"nothing logs `{sweep.metric}`", help)
     elif (monitor := of_sweep(sweep.metric, sweep.goal)).mode is None:
-        yield Finding("direction-not-known", at, *monitor.asked)
+        yield Finding("direction-not-known", at, *monitor.no_direction)
     elif found := training_warnings.against(monitor):
         yield found
     for key, parameter in sweep.parameters.items():

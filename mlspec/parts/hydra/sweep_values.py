@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from mlspec.diagnostics import Finding
 from mlspec.sections.experiments import Parameter
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 
 def refused(project: Project, key: str, parameter: Parameter) -> Iterator[Finding]:

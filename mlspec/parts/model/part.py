@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
@@ -12,7 +13,6 @@ from mlspec.sections.model import Tabular as TabularModel
 from mlspec.source.python import CallSignature, find_class, methods, module_names, signature, unreadable
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.monitor import dashboard, fields, rules
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
@@ -16,7 +17,6 @@ from mlspec.sections.monitor import Monitor
 from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
-from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import bound_parts, duration_seconds
 
 NAME: Final = "monitor"

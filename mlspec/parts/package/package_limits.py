@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.package import serving_pins
 from mlspec.sections.package import DockerImage, LambdaZip
-from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import size_bytes
 
 MAX_UNZIPPED: Final = 250 * 2**20

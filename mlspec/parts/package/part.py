@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.package import package_limits, served_imports, serving_pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
@@ -17,7 +18,6 @@ from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import DockerImage, Package
 from mlspec.source.dockerfile_lock import pinned
 from mlspec.spec.project import Project, ProjectInfo
-from mlspec.spec.spec_model import Finding
 from mlspec.spec.types import size_bytes, unprintable
 
 NAME: Final = "package"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.package import serving_pins
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.package import Package
 from mlspec.source.third_party import Outside, distribution
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 _TRAINING: Final = ("jax", "lightning", "pytorch-lightning", "tensorflow", "torch", "torchvision", "transformers")
 """Packages that are larger than all that serves together."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from mlspec.aws import ecr as settings
+from mlspec.diagnostics import Finding
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci
@@ -16,7 +17,6 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Ecr, Registry
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
-from mlspec.spec.spec_model import Finding
 
 NAME: Final = "registry"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}

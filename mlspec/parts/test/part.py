@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.data.part import ORIGINS, PARQUET, PROFILE, SCHEMA
 from mlspec.parts.evaluate.part import METRICS
 from mlspec.parts.export.part import BUNDLE
@@ -17,7 +18,6 @@ from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.test import FITS, TestSpec
 from mlspec.source.project_context import TESTS
 from mlspec.spec.project import Project
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 

@@ -169,7 +169,7 @@ _METHODS = ("configure_optimizers", "training_step", "validation_step", "train_d
 def _certain(monitor: MonitoredMetric) -> MonitoredMetric:
     """The monitor itself. Raises StageError where neither the spec nor the name says which direction is better."""
     if monitor.mode is None:
-        message, help = monitor.asked
+        message, help = monitor.no_direction
         raise StageError(f"{monitor.subject}: {message}", help=help)
     return monitor
 

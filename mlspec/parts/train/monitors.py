@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlspec.sections.metric_names import asked, better, direction
+from mlspec.sections.metric_names import better, direction, no_direction
 from mlspec.sections.train import TrainSpec
 
 Mode = Literal["min", "max"]
@@ -31,9 +31,9 @@ class MonitoredMetric:
         return better(self.name, self.mode)
 
     @property
-    def asked(self) -> tuple[str, str]:
+    def no_direction(self) -> tuple[str, str]:
         """Message and help where the direction is not known."""
-        return asked(
+        return no_direction(
             self.name, ".".join(self.key), ("minimize", "maximize") if self.key[-1] == "goal" else ("min", "max")
         )
 

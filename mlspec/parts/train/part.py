@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import of_run, of_train
@@ -17,7 +18,6 @@ from mlspec.source.python import find_class, logged_in, logged_names
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at as value_at
-from mlspec.spec.spec_model import Finding
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -89,7 +89,7 @@ def check(project: Project) -> Iterator[Finding]:
             help = suggest(monitor.name, known, "logged are")
             yield Finding("monitor-not-logged", at, f"nothing logs `{monitor.name}`, so it cannot be watched", help)
         elif monitor.mode is None:
-            yield Finding("direction-not-known", at, *monitor.asked)
+            yield Finding("direction-not-known", at, *monitor.no_direction)
         elif found := training_warnings.against(monitor):
             yield found
     yield from _twice(project, train)

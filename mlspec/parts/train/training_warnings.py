@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from mlspec.diagnostics import Finding
 from mlspec.parts.train.monitors import GOALS, MonitoredMetric
 from mlspec.sections.metric_names import direction
 from mlspec.sections.train import TrainSpec
-from mlspec.spec.spec_model import Finding
 
 Lines = Mapping[str, Mapping[str, int]]
 """For each name that a class logs, the methods that log it, each with its line."""

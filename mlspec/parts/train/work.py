@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 import pytorch_lightning as pl
 import torch
 
+from mlspec.diagnostics import Finding
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.learning import ranks
@@ -37,7 +38,6 @@ from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import DEFAULT
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
-from mlspec.spec.spec_model import Finding
 from mlspec.stage_result import decide, warn
 
 

@@ -86,9 +86,7 @@ def test_dates_and_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("twin", ["bonn", "\u200bBonn", "Bo\u00adnn", "\uff22onn"])
 def test_values_that_look_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str], twin: str) -> None:
     (found,) = said(tmp_path, lines(*GOOD, f"g,7,{twin},no,train"), capsys)
-    assert found.startswith(
-        "warning: `town` has values that differ only in case, spaces or characters that are not seen: "
-    )
+    assert found.startswith("warning: `town` has values that differ only in case, spaces or invisible characters: ")
     assert "`Bonn`" in found
 
 

@@ -124,13 +124,13 @@ def test_it_goes_on_where_the_connection_broke(
     assert download.waits == [1, 1]
     assert download.left == ["rows.bin"]
     said = capsys.readouterr().out
-    assert "broke off after 1,000 of 10,240 bytes; again in 1 s" in said
-    assert "goes on behind 4,000 of 10,240 bytes" in said
+    assert "was interrupted after 1,000 of 10,240 bytes; retrying in 1 s" in said
+    assert "resuming at byte 4,000 of 10,240" in said
 
 
 def test_the_next_run_goes_on_where_the_last_gave_up(download: Download, server: Server) -> None:
     server.breaks = [1000, *[0] * (TRIES - 1)]
-    with pytest.raises(StageError, match="broke off after 1,000 of 10,240 bytes"):
+    with pytest.raises(StageError, match="was interrupted after 1,000 of 10,240 bytes"):
         download()
     assert download.waits == [1, 2, 4, 8, 16]
     assert download.left == [".rows.bin.part", ".rows.bin.part.json"]
@@ -208,7 +208,7 @@ def test_a_busy_server_is_waited_for(download: Download, server: Server) -> None
 
 def test_one_that_refuses_is_not(download: Download, server: Server) -> None:
     server.statuses = [(403, {})]
-    with pytest.raises(StageError, match="answers 403 Forbidden"):
+    with pytest.raises(StageError, match="returned HTTP 403 Forbidden"):
         download()
     assert download.waits == []
 

@@ -97,7 +97,7 @@ def test_paths_that_lead_nowhere_or_outside(tmp_path: Path) -> None:
     write(root, {"data/a.csv": "image,label\n1.png,ant\n../../secret.png,ant\n2.png,bee\n,bee\n"})
     with pytest.raises(StageError) as caught:
         made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
-    for line, what in ((3, "lies outside of the project"), (4, "is a path at which no file"), (5, "is missing")):
+    for line, what in ((3, "is outside the project"), (4, "is a path without a readable file"), (5, "is missing")):
         assert what in caught.value.message
         assert f"data/a.csv line {line}: " in caught.value.message
 
@@ -113,7 +113,7 @@ def test_bytes_in_parquet(tmp_path: Path, wrapped: bool) -> None:
 
 def test_a_column_of_numbers_holds_no_images(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [1, 2], "label": ["ant", "bee"]}), tmp_path / "a.parquet")
-    with pytest.raises(StageError, match="`image` holds no images but int64"):
+    with pytest.raises(StageError, match="the image column `image` contains int64"):
         made(tmp_path, source="a.parquet", inputs={"image": "image"}, target=TARGET)
 
 
@@ -141,7 +141,7 @@ def test_absolute_paths_in_a_column_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(StageError) as caught:
         made(tmp_path, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
-    assert "is an absolute path; write it from the folder of the table, or from data.format.images: 3 rows" in (
+    assert "is an absolute path; make it relative to the folder of the table, or to data.format.images: 3 rows" in (
         caught.value.message
     )
 
@@ -153,15 +153,15 @@ def test_paths_with_backslashes_repeats_and_a_link(tmp_path: Path) -> None:
     (root / "data").mkdir(parents=True)
     paths_of(root, *(f"img\\{i}.png,{'bee' if i % 2 else 'ant'}" for i in range(8)), "./img/0.png,ant")
     (root / "data/img").symlink_to(tmp_path / "disk")
-    with pytest.raises(StageError, match="data/img is a link to a folder inside of the data") as caught:
+    with pytest.raises(StageError, match="data/img is a link to a folder") as caught:
         made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET)
     assert "data: {deps: [data/img]}" in caught.value.message
     tables = made(root, source="data/a.csv", inputs={"image": "image"}, target=TARGET, deps=["data/img"])
     assert len(rows(tables)) == 9
     readings = [row["reading"] for row in read(root, "decisions.json")["decisions"]]
     assert "8 paths with `\\` read with `/`" in readings
-    assert "1 row have the image of another row" in readings
-    assert f"data/img lies outside of the project: {tmp_path / 'disk'}" in readings
+    assert "1 row use the same image file as another row" in readings
+    assert f"data/img links to a path outside the project: {tmp_path / 'disk'}" in readings
 
 
 def deep(largest: int) -> bytes:
@@ -172,7 +172,7 @@ def deep(largest: int) -> bytes:
 
 def test_16_bits_of_which_12_are_used_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {f"data/{kind}/{i}.png": deep(4000 + i) for kind in ("ant", "bee") for i in range(8)})
-    with pytest.raises(StageError, match="has 16 bits a pixel, but no value above 4007"):
+    with pytest.raises(StageError, match="has 16 bits per pixel, but no value above 4007"):
         made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
     write(tmp_path, {"data/bee/9.png": deep(65535)})
     made(tmp_path, source="data", inputs={"image": "image"}, target=TARGET)
@@ -221,7 +221,7 @@ def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, backgr
 
 @pytest.mark.parametrize("colour", ["green", "#FFF", "#12345", "", "rgb(1,2,3)"])
 def test_a_background_that_is_no_colour(colour: str) -> None:
-    with pytest.raises(ValueError, match="a colour is white, black or #rrggbb"):
+    with pytest.raises(ValueError, match="a colour is `white`, `black` or `'#rrggbb'`"):
         spec(inputs={"image": {"type": "image", "background": colour}})
 
 

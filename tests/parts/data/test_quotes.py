@@ -38,7 +38,7 @@ def found(text: str, format: dict[str, Any], dialect: Dialect) -> tuple[int, boo
     except StageError as error:
         line = re.search(r"line (\d+)", error.message)
         assert line
-        return int(line[1]), "not closed" in error.message
+        return int(line[1]), "never closed" in error.message
     return None
 
 

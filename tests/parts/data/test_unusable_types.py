@@ -86,12 +86,12 @@ def test_nested_values_are_refused_with_the_first_one(tmp_path: Path, kind: str,
     written(tmp_path, NESTED[kind])
     error = refused(tmp_path, role)
     assert re.search(r"a\.parquet row 1: .*no", error.message)
-    assert "name another column than `y`, or convert its values in a callable" in error.help
+    assert "use another column than `y`, or convert each value to a string or number in a callable" in error.help
     assert "spaces around them" not in error.help
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     written(tmp_path, pa.array([b"a", b"\xff"] * 8))
     error = refused(tmp_path, "category")
-    assert "`y` holds binary, which is not category: a.parquet row 2: b'\\xff'" in error.message
-    assert "with the encoding that they have" in error.help
+    assert "`y` has the type binary, not category: a.parquet row 2: b'\\xff'" in error.message
+    assert "with the encoding of the bytes" in error.help

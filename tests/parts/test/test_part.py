@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
+from tests.conftest import CHECKOUT
 from tests.parts.evaluate.test_part import CLASSES, NUMBERS, codes, said
 
 HOSTILE = "it's \"q\" \\ {= x =} {{ y }} '''"
@@ -111,7 +112,7 @@ def test_hostile_values_stay_data(tmp_path: Path) -> None:
 
 
 def test_no_value_enters_without_a_filter() -> None:
-    folder = Path(__file__).resolve().parents[3] / "templates/tests"
+    folder = CHECKOUT / "templates" / "tests"
     for template in folder.glob("*.j2"):
         for expression in re.findall(r"\{=(.*?)=\}", template.read_text()):
             assert re.search(r"\| (python|json) $", expression) or expression.startswith(' "" if'), (

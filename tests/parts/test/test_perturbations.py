@@ -109,7 +109,7 @@ def test_coloured_images() -> None:
 
 
 def test_images_are_decoded_as_in_training() -> None:
-    """16 bits a pixel are scaled, and transparent pixels lie on the background of the input."""
+    """16 bits per pixel are scaled, and transparent pixels lie on the background of the input."""
     out = io.BytesIO()
     Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(out, "png")
     described: dict[str, Any] = {"i": {"type": "image", "background": "black"}}

@@ -104,7 +104,7 @@ def test_an_unknown_direction_is_asked_for_at_build(tmp_path: Path) -> None:
         project.build()
     (found,) = raised.value.diagnostics
     assert found.code == "direction-not-known"
-    assert found.message == "`quality` does not say whether smaller or larger is better"
+    assert found.message == "the name `quality` does not imply whether smaller or larger is better"
     assert found.help == "set train.checkpoint.mode: min if smaller is better, max if larger is"
     assert found.span is not None
     # The help, followed to the letter.
@@ -139,7 +139,9 @@ def test_an_override_at_run_time_is_refused_before_training(prices: Path, tmp_pa
     changed = train.model_copy(update={"checkpoint": train.checkpoint.model_copy(update={"mode": None})})  # type: ignore[attr-defined]
     from mlspec.parts.train.work import main
 
-    with pytest.raises(StageError, match="`quality` does not say whether smaller or larger is better") as raised:
+    with pytest.raises(
+        StageError, match="the name `quality` does not imply whether smaller or larger is better"
+    ) as raised:
         main(Job(job.root, job.inputs, job.outputs, job.config, {**job.sections, "train": changed}))
     assert "train.checkpoint.mode" in raised.value.help
     assert not (project.artifacts / "model").exists()

@@ -6,7 +6,6 @@ import io
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from botocore.response import StreamingBody
@@ -15,6 +14,7 @@ from botocore.stub import ANY, Stubber
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.errors import StageError
 from mlspec.shipping.rollout.cloudwatch import CloudWatch, LambdaInvoker
+from tests.conftest import CHECKOUT
 
 
 def put(target: AwsTarget, namespace: str, metric: str, value: float, **where: str) -> None:
@@ -76,5 +76,5 @@ def test_a_version_is_called_by_its_number_and_its_failure_has_its_words(target:
 
 
 def test_the_metric_names_are_those_that_the_handler_writes() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert "Predictions." in text

@@ -75,7 +75,9 @@ def test_a_network_that_never_answers_does_not_hold_up_the_plan(live: Shipped, m
                 silent.accept()[0].close()
                 asked += 1
     assert code == 0
-    assert remote(out, live.root.name)[0].startswith("push and deploy: cannot compare with what is deployed: AWS cannot be")
+    assert remote(out, live.root.name)[0].startswith(
+        "push and deploy: cannot compare with what is deployed: AWS cannot be"
+    )
     assert asked == 2
 
 

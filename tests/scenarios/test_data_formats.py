@@ -99,7 +99,7 @@ def test_missing_values(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": "age,city,label\n" + body})
     inputs = {"age": "number", "city": "category"}
     error = refusal(tmp_path, source="a.csv", inputs=inputs)
-    assert "city has `NA`, which may be a value or a missing one: 6 rows" in error.message
+    assert "city contains `NA`, which may be a value or mean missing: 6 rows" in error.message
     assert error.code == "ambiguous-nulls"
     format = {"nulls": ["", "NA"]}
     found = {(row["age"], row["city"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
@@ -167,7 +167,7 @@ def refusal(root: Path, **settings: Any) -> StageError:
         (["no ", " yes"], ["no", "yes"], "`data: {format: {trim: true}}`"),
         (["No", "YES"], ["no", "yes"], '{values: {"no": "no", "yes": "yes", "No": "no", "YES": "yes"}}'),
         ([1, 0], [True, False], "labels_are: positions"),
-        ([2, 3], ["no", "yes"], "correct the data"),
+        ([2, 3], ["no", "yes"], "fix the data"),
         ([True, False], ["1", "0"], "labels_are: positions"),
     ],
 )
@@ -243,10 +243,10 @@ def test_a_callable(tmp_path: Path, body: str, request: pytest.FixtureRequest) -
             "def load():\n    x = 1\n    return 1 / 0",
             r"raised ZeroDivisionError(.|\n)*rows_bad0.py:3 in load: return 1 / 0",
         ),
-        ("def load(): return None", "gave no table"),
-        ("def load(): return [1, 2]", "gave no table"),
-        ("def load(): return {'sentence': ['a'], 'label': []}", "gave no table"),
-        ("def load(): return {'sentence': [], 'label': []}", "there are no rows"),
+        ("def load(): return None", "did not return a table"),
+        ("def load(): return [1, 2]", "did not return a table"),
+        ("def load(): return {'sentence': ['a'], 'label': []}", "did not return a table"),
+        ("def load(): return {'sentence': [], 'label': []}", "has no rows"),
         ("def load(): return {'text': ['a']}", "rows_bad5:load has no column `sentence`"),
         ("import nothing_of_that_name", "ModuleNotFoundError"),
         ("def other(): pass", "has no attribute 'load'"),
@@ -328,4 +328,4 @@ def test_a_header_with_another_separator_is_recognized(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": COMMAS})
     with pytest.raises(StageError, match="has no column `sentence`") as caught:
         made(tmp_path)
-    assert caught.value.help == 'its columns are separated otherwise: `data: {format: {delimiter: ";"}}`'
+    assert caught.value.help == 'the delimiter is ";": `data: {format: {delimiter: ";"}}`'

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECTS = Path(__file__).parents[2] / "golden" / "projects"
+from tests.conftest import CHECKOUT
+
+PROJECTS = CHECKOUT / "tests" / "golden" / "projects"
 FILES = sorted(PROJECTS.glob("*/expected/tests/*.py"))
 
 

@@ -59,7 +59,7 @@ def test_a_damaged_page_of_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table(table()), out, compression="none")
     raw = bytearray(out.getvalue().to_pybytes())
     raw[4:12] = b"\xff" * 8
-    assert "data/rows.parquet cannot be read" in refused(tmp_path, "rows.parquet", bytes(raw)).message
+    assert "cannot read data/rows.parquet" in refused(tmp_path, "rows.parquet", bytes(raw)).message
 
 
 def test_a_text_of_parquet_that_is_no_text(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_text_of_parquet_that_is_no_text(tmp_path: Path) -> None:
     pq.write_table(pa.table(table()), out, compression="none")
     raw = out.getvalue().to_pybytes().replace(b"sentence 7", b"sentence \xff")
     error = refused(tmp_path, "rows.parquet", raw)
-    assert "data/rows.parquet cannot be read as parquet: " in error.message
+    assert "cannot read data/rows.parquet as parquet: " in error.message
 
 
 def test_views_of_texts_in_parquet(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_a_number_behind_a_control_character(tmp_path: Path, sign: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("sentence 1,", '"sentence 1,', "line 3: a quote is not closed"),
-        ("sentence 1,", '"so" he said,', "line 3: there is text behind the closing quote"),
-        ("sentence 15,", '"sentence 15,', "line 17: a quote is not closed"),
+        ("sentence 1,", '"sentence 1,', "line 3: a quote is never closed"),
+        ("sentence 1,", '"so" he said,', "line 3: text follows the closing quote"),
+        ("sentence 15,", '"sentence 15,', "line 17: a quote is never closed"),
     ],
 )
 @pytest.mark.parametrize("format", [{}, {"trim": True}, {"escape": "\\"}])
@@ -112,7 +112,7 @@ def test_quotes_that_do_not_stand_around_a_value(
 
 def test_an_open_quote_where_no_character_escapes(tmp_path: Path) -> None:
     contents = csv().replace("sentence 15,", '"sentence 15,')
-    assert "line 17: a quote is not closed" in refused(tmp_path, "rows.csv", contents, format={"escape": ""}).message
+    assert "line 17: a quote is never closed" in refused(tmp_path, "rows.csv", contents, format={"escape": ""}).message
 
 
 def test_padding_behind_a_closing_quote(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_half_of_a_surrogate_pair(tmp_path: Path, row: str, listed: bool) -> Non
     every = [row, *lines().splitlines()]
     contents = f"[{', '.join(every)}]" if listed else "\n".join(every)
     error = refused(tmp_path, "rows.json", contents)
-    assert "half of a surrogate pair: 1 row" in error.message
+    assert "an unpaired surrogate: 1 row" in error.message
 
 
 def test_half_of_a_surrogate_pair_as_key_of_two_values(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_label_of_a_million_characters(tmp_path: Path, name: str, place: str) 
     write(tmp_path, {f"data/{name}": contents(name, LONG)})
     error = refused(tmp_path, source=f"data/{name}")
     assert f"data/{name} {place}: the label in `label` has 1,300,000 characters, the limit is 200" in error.message
-    assert "data.target.column names it" in error.help
+    assert "data.target.column is the column of labels" in error.help
     declared = refused(tmp_path, source=f"data/{name}", target={"column": "label", "labels": ["no", "yes"]})
     assert f"is not one of: no, yes: 1 row\n      data/{name} {place}: 'xxx" in declared.message
 
@@ -65,7 +65,7 @@ def test_a_label_of_a_million_characters(tmp_path: Path, name: str, place: str) 
 def test_a_label_that_is_no_name_can_be_given_one(tmp_path: Path, label: str) -> None:
     write(tmp_path, {"data/a.jsonl": contents("a.jsonl", label)})
     error = refused(tmp_path, source="data/a.jsonl")
-    assert "data/a.jsonl line 16: the label in `label` has " in error.message
+    assert "data/a.jsonl line 16: the label in `label` " in error.message
     assert "`data: {target: {values: {VALUE: NAME}}}`" in error.help
     values = {"no": "no", "yes": "yes", label: "other"}
     made(tmp_path, source="data/a.jsonl", **SPEC | {"target": {"column": "label", "values": values}},
@@ -92,7 +92,7 @@ def test_the_name_of_a_class_folder(tmp_path: Path, name: str) -> None:
     Image.new("RGB", (4, 4)).save(image, "PNG")
     write(tmp_path, {f"data/pets/{label}/{n}.png": image.getvalue() for label in ("cat", name) for n in range(8)})
     error = refused(tmp_path, source="data/pets", inputs={"picture": "image"})
-    assert "the label in `label` has " in error.message
+    assert "the label in `label` " in error.message
     assert "/0.png: " in error.message
     assert error.help.startswith("rename the folder")
 
@@ -103,7 +103,8 @@ def test_a_category_that_is_a_text(tmp_path: Path, length: int) -> None:
     write(tmp_path, {"data/a.csv": "\n".join(["size,label", *lines])})
     error = refused(tmp_path, source="data/a.csv", inputs={"size": "category"})
     assert (
-        f"size has more than 1,000 characters (the longest {length:,}): 1 row\n      data/a.csv line 5" in error.message
+        f"size is longer than 1,000 characters (maximum in the data: {length:,}): 1 row\n      data/a.csv line 5"
+        in error.message
     )
     assert '`data: {inputs: {"size": text}}`' in error.help
     if length < 1_000_000:
@@ -114,8 +115,8 @@ LINE = "x" * (LONGEST + 1)
 FAULTS = {
     "input": (f"inputs: {{? {LINE} : number}}", "the name of an input has 201 characters", 1),
     "empty-input": ('inputs: {"": number}', "the name of an input is empty", 1),
-    "input-of-two-lines": (r'inputs: {"a\nb": number}', r"has the character '\n'", 1),
-    "target": (f"target: {{column: {LINE}}}", "data.target.column: the name of a column has 201 characters", 1),
+    "input-of-two-lines": (r'inputs: {"a\nb": number}', r"contains the character '\n'", 1),
+    "target": (f"target: {{column: {LINE}}}", "data.target.column: a column name has 201 characters", 1),
     "labels": (
         f'target: {{labels: ["a\\tb", "", {LINE}, {"7" * 300}]}}',
         "data.target.labels[2]: the label has 201",

@@ -1,0 +1,210 @@
+"""How mlspec speaks: plain technical English in messages, docstrings, comments, names, templates and docs."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+BANNED: dict[str, str] = {
+    r"the line's|(in|of|end|stop|run|fail)s? the line\b(?! (of|that|in|is|was|to|with)\b)": "the pipeline",
+    r"\b(house|rooms?)\b": "package, module, layer",
+    r"\bdoors?\b": "interface, entry point",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\b(goes|went|going|go) on\b": "resume, continue",
+    r"\b(tak(e|es|en|ing)|took) (it |them |that |this )?back\b": "roll back",
+    r"\b(stays?|stayed|kept|keeps?) back\b": "is held",
+    r"\bcallers\b": "clients (of a deployed model), or name who calls",
+    r"\b(told|said)\b": "reported, shown, stated",
+    r"\btells?\b": "shows, reports, states",
+    r"\b(nobody|somebody)\b": "name who: no client, another process",
+    r"\bwhoever\b": "name who: the user, a client",
+    r"\bnothing here\b": "name what is missing",
+    r"\bthere (is|are) no\b": "X not found: NAME; the project has no X",
+    r"\bis no\b(?! (longer|more)\b)": "is not a",
+    r"\bhardly\b": "rarely, probably not",
+    r"\bflatter": "are too optimistic",
+    r"\blook(s|ed)? at\b": "reads, inspects, compares",
+    r"\bwants\b": "expects, requests; the desired X",
+    r"\bends? (it|them)\b": "stops",
+    r"\b(is|are|kept|keep|always) warm\b|\bwarm copies\b": "initialised (provisioned concurrency)",
+    r"\brings?\b": "fires",
+    r"\bharm\b": "inject a fault",
+    r"\bmeant\b": "intended; probably X",
+    r"\bby hand\b": "manually",
+    r"\bin silence\b": "silently, without a message",
+    r"\bof one's own\b": "of your own",
+    r"\bgive yourself the right\b": "fix the permissions",
+    r"\bno finite number\b": "is NaN or infinite",
+    r"\bways? on\b": "the next step, the fix",
+    r"\bin the way\b": "blocks; already exists",
+    r"\bat odds\b": "differs",
+    r"\bbears?\b": "supports, tolerates",
+}
+"""Patterns that no text of mlspec has, each with what an engineer would say. `docs/glossary.md` explains them."""
+
+NAMES = {"found", "made", "told", "said", "asked", "wanted", "stood", "grown"}
+"""Names of variables, arguments and functions that say what happened, not what the thing is."""
+
+PENDING: tuple[str, ...] = (
+    "mlspec/apply/",
+    "mlspec/aws/",
+    "mlspec/cli/",
+    "mlspec/docker/",
+    "mlspec/dvc/",
+    "mlspec/explanations/",
+    "mlspec/learning/",
+    "mlspec/parts/ci/",
+    "mlspec/parts/data/explain/",
+    "mlspec/parts/deploy/",
+    "mlspec/parts/dvc/",
+    "mlspec/parts/evaluate/",
+    "mlspec/parts/export/",
+    "mlspec/parts/hydra/",
+    "mlspec/parts/model/",
+    "mlspec/parts/monitor/",
+    "mlspec/parts/package/",
+    "mlspec/parts/registry/",
+    "mlspec/parts/test/",
+    "mlspec/parts/train/",
+    "mlspec/plan/",
+    "mlspec/records/",
+    "mlspec/render/",
+    "mlspec/report/",
+    "mlspec/run/",
+    "mlspec/runtime/",
+    "mlspec/shipping/",
+    "mlspec/workspace/",
+    "mlspec/child_process.py",
+    "mlspec/compiler.py",
+    "mlspec/diagnostics.py",
+    "mlspec/errors.py",
+    "mlspec/inotify.py",
+    "mlspec/job.py",
+    "mlspec/parent_death.py",
+    "mlspec/stage_result.py",
+    "mlspec/starters.py",
+    "mlspec/watch.py",
+    "templates/",
+    "docs/",
+    "README.md",
+    "CONTRIBUTING.md",
+)
+"""What has not been reworded yet: shorter with every change, and empty in the end."""
+
+ALLOWED: dict[str, tuple[str, ...]] = {}
+"""Texts that need a banned word: by file, the phrase with the word."""
+
+
+def files() -> list[Path]:
+    """Every file whose text people read: code, templates, docs."""
+    code = [*(CHECKOUT / "mlspec").rglob("*.py"), *(CHECKOUT / "mlspec").rglob("*.md")]
+    templates = [f for f in (CHECKOUT / "templates").rglob("*") if f.is_file() and f.suffix not in (".csv", ".png")]
+    pages = [*(CHECKOUT / "docs").rglob("*.md"), CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md"]
+    return sorted(
+        f for f in (*code, *templates, *pages) if "__pycache__" not in f.parts and "_templates" not in f.parts
+    )
+
+
+def relative(file: Path, root: Path = CHECKOUT) -> str:
+    return file.relative_to(root).as_posix()
+
+
+def texts(file: Path) -> Iterator[tuple[int, str]]:
+    """The texts of a file with their lines: of Python its strings and comments, of others every line."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix != ".py":
+        yield from enumerate(text.splitlines(), 1)
+        return
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.STRING, tokenize.COMMENT):
+            yield from enumerate(token.string.splitlines(), token.start[0])
+
+
+def names(file: Path) -> Iterator[tuple[int, str]]:
+    """What a Python file calls its variables, arguments, functions and attributes."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef):
+            yield node.lineno, node.name
+
+
+def faults(file: Path, root: Path = CHECKOUT) -> list[str]:
+    """Every banned word of a file with its line and what to say instead."""
+    place = relative(file, root)
+    allowed = ALLOWED.get(place, ())
+    wording = [
+        f"{place}:{line}: {match[0]!r}; say: {better}"
+        for line, text in texts(file)
+        for pattern, better in BANNED.items()
+        for match in re.finditer(pattern, text, re.IGNORECASE)
+        if not any(phrase in text for phrase in allowed)
+    ]
+    if file.suffix != ".py" or not place.startswith("mlspec/"):
+        return wording
+    named = [f"{place}:{line}: the name `{name}`" for line, name in names(file) if name.strip("_") in NAMES]
+    return wording + named
+
+
+@pytest.mark.parametrize("file", [f for f in files() if not relative(f).startswith(PENDING)], ids=relative)
+def test_plain_technical_english(file: Path) -> None:
+    assert faults(file) == []
+
+
+def test_a_banned_word_is_seen(tmp_path: Path) -> None:
+    """In a docstring, a comment, a message and a name; not where a word only contains the letters."""
+    file = tmp_path / "mlspec" / "sample.py"
+    file.parent.mkdir()
+    file.write_text('"""Mends it."""\n\nfound = 1  # nobody here\nprint("it goes on", "recommended housing")\n')
+    words = [fault.split(": ", 1)[1].split(";")[0] for fault in faults(file, tmp_path)]
+    assert words == ["'Mends'", "'nobody'", "'goes on'", "the name `found`"]
+
+
+ERRORS = {"MlspecError", "StageError", "UsageError", "ConflictError", "Finding", "Diagnostic"}
+"""What a user reads when something is wrong."""
+HELP_AT = {"Finding": 3, "Diagnostic": 4}
+"""The position of `help` where it is given without its name."""
+NO_HELP = "# no help:"
+"""A comment on the line of an error for which no step can be named, with the reason."""
+
+
+def without_help(file: Path) -> Iterator[str]:
+    """Errors of a file that name no next step, nor say in a comment why not."""
+    source = file.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        helped = any(k.arg in ("help", None) for k in node.keywords) or len(node.args) > HELP_AT.get(
+            name, len(node.args)
+        )
+        own = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        if name in ERRORS and not helped and NO_HELP not in own:
+            yield f"{relative(file)}:{node.lineno}: {name} without help"
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in files() if f.suffix == ".py" and not relative(f).startswith(PENDING)], ids=relative
+)
+def test_every_error_names_the_next_step(file: Path) -> None:
+    assert list(without_help(file)) == []
+
+
+if __name__ == "__main__":  # python -m tests.test_words mlspec/aws: what is left there
+    import sys
+
+    for each in files():
+        if relative(each).startswith(tuple(sys.argv[1:]) or ("",)):
+            for left in [*faults(each), *(without_help(each) if each.suffix == ".py" else ())]:
+                print(left)
