@@ -25,6 +25,7 @@ from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
 from mlspec.workspace.roots import Roots, find_roots
 from mlspec.workspace.spec_file import SpecFile
+from mlspec.workspace.template_cache import template_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def make_apply_plan(request: ApplyRequest) -> ApplyPlan:
     """The ApplyPlan of a request. Raises SpecError, UsageError, MlspecError."""
     where = request.where
     key = ask(where.spec, where.environment)
-    build = compile_project(where.spec, where.environment)
+    build = compile_project(where.spec, where.environment, compiled=template_cache())
     roots = find_roots(where.root)
     changes = _changes(build, roots)
     selected = chosen(build.plan.stages, request.selection)

@@ -21,6 +21,7 @@ from mlspec.source.project_context import recorded
 from mlspec.workspace import build_stamp
 from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
+from mlspec.workspace.template_cache import template_cache
 from mlspec.workspace.writer import write
 
 
@@ -84,6 +85,7 @@ def add_undeclared_inputs(plan: ApplyPlan) -> None:
     where, roots = plan.request.where, plan.roots
     if recorded(where.root) == plan.build.project.surroundings.reads:
         return
-    changes = compare(compile_project(where.spec, where.environment).files, roots, read_lock(roots))
+    build = compile_project(where.spec, where.environment, compiled=template_cache())
+    changes = compare(build.files, roots, read_lock(roots))
     if changes.conflict() is None:
         write(changes, roots)

@@ -46,8 +46,9 @@ def shipping(where: SpecFile) -> tuple[Project, str]:
     from mlspec.compiler import compile_project
     from mlspec.sections.deploy import Deploy
     from mlspec.sections.registry import Registry
+    from mlspec.workspace.template_cache import template_cache
 
-    project = compile_project(where.spec, where.environment).project
+    project = compile_project(where.spec, where.environment, compiled=template_cache()).project
     deploy = project.get(Deploy)
     ecr = ecr_of(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
     if ecr is None:

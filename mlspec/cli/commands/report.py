@@ -21,9 +21,10 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
     from mlspec.compiler import compile_project
     from mlspec.report import write
     from mlspec.report.run_history import history
+    from mlspec.workspace.template_cache import template_cache
 
     where = find_spec(spec, env)
-    built = compile_project(where.spec, env)
+    built = compile_project(where.spec, env, compiled=template_cache())
     last = history(where.root)
     old = outdated(built, ApplyRequest(where, stage_context(where.root, None)))
     path = write(built.project, built.plan, last.outcomes, where.root, last, old)
