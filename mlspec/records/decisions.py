@@ -1,4 +1,4 @@
-"""How the stages `data` and `train` interpreted what the spec leaves open."""
+"""How the stages `data` and `train` interpreted what the spec does not specify."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from mlspec.records.record_file import Record
 class Decision:
     """One value, file or column that had to be interpreted."""
 
-    subject: Annotated[str, Field(min_length=1)]
-    """What was interpreted: `label yes`, `column price`, `files`, `images`."""
-    reading: Annotated[str, Field(min_length=1)]
-    """How it was interpreted, with counts: `thousands separated by ","`, `36 of 252 files not read: .tif`."""
-    key: str = ""
-    """The key of the spec that changes it: `data.format.thousands`; empty where none does."""
+    subject: Annotated[
+        str, Field(min_length=1, description="What was interpreted: `label yes`, `column price`, `files`, `images`")
+    ]
+    reading: Annotated[str, Field(min_length=1, description="How, with counts: `36 of 252 files not read`")]
+    key: Annotated[str, Field(description="The key of the spec that changes it; empty where none does")] = ""
 
 
 class Decisions(Record):
     """All decisions of one run of a stage, in the order in which they were made."""
 
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[Decision, ...] = Field((), description="Each once, in the order in which they were made")
 
     @classmethod
     def of(cls, rows: Iterable[Decision]) -> Self:
@@ -41,7 +40,7 @@ class Decisions(Record):
 
 
 class DataDecisions(Decisions):
-    """How the source was read: labels, files left out, dates, numbers, pictures."""
+    """How the source was read: labels, skipped files, dates, numbers, images."""
 
     FILE: ClassVar[str] = "data/decisions.json"
     STAGE: ClassVar[str] = "data"

@@ -1,4 +1,4 @@
-"""What the stage `evaluate` measured on the test split."""
+"""Metrics of the trained model on the test split."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from mlspec.records.record_file import Finite, Measured, Record, Value
 
 
 class Constant(Value):
-    """The baseline: the one answer that scores best when every row gets it."""
+    """The baseline: the constant prediction that scores best on all rows."""
 
     answer: str | Finite = Field(description="A label, or a number")
-    metrics: Mapping[str, Measured] = Field({}, description="What it scores")
+    metrics: Mapping[str, Measured] = Field({}, description="Its metrics on all rows")
 
 
 class SliceMetrics(Value):
-    """The rows of the test split that have something in common."""
+    """The rows of the test split with one value of a column."""
 
-    rows: int
-    metrics: Mapping[str, Measured] = {}
+    rows: int = Field(description="Rows of the slice")
+    metrics: Mapping[str, Measured] = Field({}, description="By name; null where not defined on these rows")
 
 
 class Calibration(Value):
-    """How well confidence agrees with accuracy."""
+    """How well confidences match accuracies."""
 
     ece: Finite = Field(description="Expected calibration error, 0..1")
 
@@ -36,8 +36,8 @@ class Evaluation(Record):
     FILE: ClassVar[str] = "metrics/evaluate.json"
     STAGE: ClassVar[str] = "evaluate"
 
-    task: Literal["classification", "regression"]
-    split: str = "test"
+    task: Literal["classification", "regression"] = Field(description="Kind of prediction")
+    split: str = Field("test", description="The split that was measured")
     rows: int = Field(description="Rows of the split")
     metrics: Mapping[str, Measured] = Field(description="By name; null where a metric is not defined on these rows")
     constant: Constant | None = Field(None, description="Majority class or constant, as a baseline")
@@ -45,5 +45,5 @@ class Evaluation(Record):
         {}, description="By label: precision, recall, f1 (0..1) and support (rows)"
     )
     slices: Mapping[str, SliceMetrics] = Field({}, description="By `column=value`")
-    calibration: Calibration | None = Field(None, description="null for a number")
+    calibration: Calibration | None = Field(None, description="null for a regression")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value, by name")

@@ -10,7 +10,7 @@ from mlspec.records.record_file import Finite, Record, Value
 
 
 class Checked(Value):
-    """One batch that both were given."""
+    """One batch for which the outputs of both models were compared."""
 
     batch: int = Field(description="Rows")
     length: int = Field(description="Longest sequence in it; 0 without sequences")
@@ -18,36 +18,36 @@ class Checked(Value):
 
 
 class Parity(Value):
-    """The comparison of raw outputs."""
+    """How far the raw outputs of the graph are from those of the PyTorch model."""
 
-    max_abs_difference: Finite
-    checked: tuple[Checked, ...] = ()
+    max_abs_difference: Finite = Field(description="Over all batches")
+    checked: tuple[Checked, ...] = Field((), description="Batches that were compared")
 
 
 class Compared(Value):
-    """One metric on all rows of the test split, by both."""
+    """One metric on all rows of the test split, computed with both models."""
 
-    name: str
-    torch: Finite
-    onnx: Finite
+    name: str = Field(description="Name of the metric")
+    torch: Finite = Field(description="Its value with PyTorch")
+    onnx: Finite = Field(description="Its value with ONNX Runtime")
 
 
 class Int8(Value):
-    """The quantized graph, which took the place of the other."""
+    """The quantized graph, which replaces the float graph."""
 
-    metric: Finite
-    drop: Finite = Field(description="How much worse than in PyTorch; below 0 where it is better")
-    size_bytes: int
+    metric: Finite = Field(description="Value of the metric with the quantized graph")
+    drop: Finite = Field(description="How much worse than with PyTorch; below 0 where it is better")
+    size_bytes: int = Field(description="Size of the quantized graph")
 
 
 class Export(Record):
-    """A finished export."""
+    """How the exported graph compares with the trained model."""
 
     FILE: ClassVar[str] = "metrics/export.json"
     STAGE: ClassVar[str] = "export"
 
-    opset: int
-    parity: Parity
-    metric: Compared
+    opset: int = Field(description="Version of the ONNX operators")
+    parity: Parity = Field(description="Comparison of the raw outputs")
+    metric: Compared = Field(description="Comparison of one metric")
     size_bytes: int = Field(description="Size of the float graph")
-    int8: Int8 | None = None
+    int8: Int8 | None = Field(None, description="null without quantization")

@@ -15,7 +15,7 @@ class Gate(Value):
     metric: str = Field(description="As in evaluate.gates: `mcc`, `recall[spam]`, `accuracy[origin=*]`")
     bound: str = Field(description="`>= 0.2`")
     value: Measured = Field(None, description="null where the metric is not defined")
-    passed: bool
+    passed: bool = Field(description="Whether the value is within the bound")
     slice: str = Field(
         "", description="Of a gate on every slice: the one furthest from the bound", json_schema_extra=OPTIONAL
     )
@@ -27,5 +27,5 @@ class Gates(Record):
     FILE: ClassVar[str] = "metrics/gates.json"
     STAGE: ClassVar[str] = "gate"
 
-    passed: bool
-    gates: tuple[Gate, ...] = ()
+    passed: bool = Field(description="Whether all gates are passed")
+    gates: tuple[Gate, ...] = Field((), description="In the order of the spec")

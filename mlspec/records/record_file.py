@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -9,7 +11,9 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    JsonValue,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     ValidationError,
     model_serializer,
 )
@@ -19,6 +23,9 @@ from mlspec.job import write_json
 
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is not a record."""
+
+
+_JSON_OBJECT = TypeAdapter(dict[str, JsonValue])
 
 
 def _finite(value: float) -> float:
@@ -45,17 +52,33 @@ class Value(BaseModel):
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """The object as the file holds it, without OPTIONAL keys that have their default."""
-        found: dict[str, Any] = handler(self)
+        values: dict[str, Any] = handler(self)
         fields = type(self).model_fields
         return {
             k: v
-            for k, v in found.items()
+            for k, v in values.items()
             if k not in fields or fields[k].json_schema_extra is not OPTIONAL or getattr(self, k) != fields[k].default
         }
 
     def to_json(self) -> dict[str, Any]:
         """The object as the file holds it."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def parse(cls, value: object) -> Self | None:
+        """The object in `value`, which comes from JSON; None where it has another shape."""
+        try:
+            return cls.model_validate(value)
+        except ValueError:
+            return None
+
+    @classmethod
+    def parse_json(cls, text: str) -> Self | None:
+        """The object in a JSON text; None where it has another shape."""
+        try:
+            return cls.model_validate_json(text)
+        except ValueError:
+            return None
 
 
 class Record(Value):
@@ -89,7 +112,21 @@ class Record(Value):
 
     def write(self, artifacts: Path) -> None:
         """Write the file, whole or not at all."""
-        write_json(artifacts / self.FILE, self.to_json())
+        self.write_file(artifacts / self.FILE)
+
+    def write_file(self, path: Path) -> None:
+        """Write the record to `path`, whole or not at all: for a folder that is moved to `artifacts/` when complete."""
+        write_json(path, self.to_json())
+
+
+def json_object(values: Mapping[str, object]) -> dict[str, JsonValue]:
+    """`values` as JSON values. Raises ValidationError where one is none, for example a set."""
+    return _JSON_OBJECT.validate_python(dict(values))
+
+
+def compact_json(value: object) -> str:
+    """JSON in one line without spaces, keys sorted: for digests and labels."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""How many answers stay the same when rows are perturbed."""
+"""How many predictions do not change when rows are perturbed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mlspec.records.record_file import Finite, Record, Value
 
 
 class Perturbation(Value):
-    """The rows that one perturbation changed."""
+    """The result of one perturbation."""
 
-    agreement: Finite = Field(description="Share of unchanged answers, 0..1")
-    rows: int
+    agreement: Finite = Field(description="Share of unchanged predictions, 0..1")
+    rows: int = Field(description="Rows that it changes")
 
 
 class RobustnessResult(Record):
-    """All perturbations."""
+    """The results of all perturbations."""
 
     FILE: ClassVar[str] = "metrics/robustness.json"
     STAGE: ClassVar[str] = "robustness"
 
-    passed: bool
-    min_agreement: Finite
-    perturbations: Mapping[str, Perturbation] = {}
+    passed: bool = Field(description="Whether each agreement reaches the minimum")
+    min_agreement: Finite = Field(description="The minimum, from the spec")
+    perturbations: Mapping[str, Perturbation] = Field({}, description="By name")

@@ -1,4 +1,4 @@
-"""What the inputs and the target are, as the stage `data` found them."""
+"""The inputs and the target of the model, as in the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlspec.records.record_file import OPTIONAL, Record, Value
 class InputSchema(Value):
     """One input of the model."""
 
-    type: Literal["number", "category", "text", "image"]
+    type: Literal["number", "category", "text", "image"] = Field(description="Kind of input")
     values: tuple[str, ...] | None = Field(None, description="Of a category, sorted", json_schema_extra=OPTIONAL)
     channels: int | None = Field(None, description="Of an image: 1 or 3", json_schema_extra=OPTIONAL)
     height: int | None = Field(None, description="Of an image, in pixels", json_schema_extra=OPTIONAL)
@@ -24,8 +24,8 @@ class InputSchema(Value):
 class TargetSchema(Value):
     """What the model predicts."""
 
-    column: str
-    type: Literal["class", "number"]
+    column: str = Field(description="Name of the column")
+    type: Literal["class", "number"] = Field(description="class: a classification; number: a regression")
     labels: tuple[str, ...] | None = Field(
         None, description="Of a class; the parquet files hold indices into them", json_schema_extra=OPTIONAL
     )
@@ -37,8 +37,8 @@ class Schema(Record):
     FILE: ClassVar[str] = "data/schema.json"
     STAGE: ClassVar[str] = "data"
 
-    inputs: Mapping[str, InputSchema]
-    target: TargetSchema
+    inputs: Mapping[str, InputSchema] = Field(description="By name, in the order of the spec")
+    target: TargetSchema = Field(description="What the model predicts")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the stage `train` measured."""
+"""The result of a training."""
 
 from __future__ import annotations
 

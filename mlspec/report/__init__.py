@@ -32,7 +32,7 @@ def write(
     from mlspec.report.page import page
     from mlspec.report.run_history import history as read
 
-    told = history if history is not None else read(root)
+    runs = history if history is not None else read(root)
     path = root / REPORT
-    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), told, root, outdated or {}))
+    write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), runs, root, outdated or {}))
     return path

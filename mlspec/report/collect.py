@@ -1,7 +1,4 @@
-"""The folder `artifacts/` to frozen data: what each stage left behind, as far as it is there.
-
-The shapes are those of docs/architecture.md. Writes nothing; a part whose file is missing or broken is empty.
-"""
+"""The folder `artifacts/` to frozen data: the results of each stage. A missing or damaged file is empty."""
 
 from __future__ import annotations
 
@@ -14,11 +11,13 @@ from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
 from mlspec.records.gates import Gates
+from mlspec.records.lineage import Lineage
 from mlspec.records.robustness import RobustnessResult
+from mlspec.records.schema import Schema
 from mlspec.records.training import Training
 from mlspec.report.examples import Example, examples
 from mlspec.report.profile_view import ProfileView, profile
-from mlspec.report.result_files import csv_rows, json_file, mapping, real, sequence, whole
+from mlspec.report.result_files import csv_rows, finite, whole
 from mlspec.report.shipping_section import Shipped, shipped
 
 POINTS = 2000
@@ -60,7 +59,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that the pipeline left in `artifacts/`."""
+    """The results in `artifacts/`."""
 
     training: Training | None
     curves: tuple[Curve, ...]
@@ -74,15 +73,15 @@ class Results:
     mistakes: tuple[Example, ...]
     fit: Fit | None
     labels: tuple[str, ...]
-    lineage: Mapping[str, object]
+    lineage: Lineage | None
     shipped: Shipped
     decisions: tuple[Decision, ...] = ()
 
 
 def collect(artifacts: Path) -> Results:
-    """Read what is there."""
-    schema = json_file(artifacts / "data/schema.json")
-    labels = tuple(map(str, sequence(mapping(schema.get("target")).get("labels"))))
+    """The results in the folder."""
+    schema = Schema.find(artifacts)
+    labels = schema.labels if schema else ()
     return Results(
         training=Training.find(artifacts),
         curves=_curves(artifacts / "plots/train.csv"),
@@ -93,10 +92,10 @@ def collect(artifacts: Path) -> Results:
         export=Export.find(artifacts),
         robustness=RobustnessResult.find(artifacts),
         profile=profile(artifacts, labels),
-        mistakes=examples(artifacts, tuple(mapping(schema.get("inputs"))), labels),
+        mistakes=examples(artifacts, tuple(schema.inputs if schema else ()), labels),
         fit=_fit(artifacts / "plots/fit.csv"),
         labels=labels,
-        lineage=json_file(artifacts / "bundle/lineage.json"),
+        lineage=Lineage.find(artifacts),
         shipped=shipped(artifacts),
         decisions=tuple(_decisions(artifacts)),
     )
@@ -110,12 +109,12 @@ def _decisions(artifacts: Path) -> Iterator[Decision]:
 def _curves(path: Path) -> tuple[Curve, ...]:
     points: dict[str, list[tuple[float, float]]] = {}
     for index, row in enumerate(csv_rows(path)):
-        epoch = real(row.get("epoch"))
+        epoch = finite(row.get("epoch"))
         for name, cell in row.items():
-            value = real(cell)
+            value = finite(cell)
             if value is not None and name not in ("epoch", "step"):
                 points.setdefault(name, []).append((index if epoch is None else epoch, value))
-    return tuple(Curve(name, tuple(found)) for name, found in points.items())
+    return tuple(Curve(name, tuple(pairs)) for name, pairs in points.items())
 
 
 def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:
@@ -130,21 +129,21 @@ def _confusion(path: Path, labels: tuple[str, ...]) -> Confusion | None:
 
 
 def _natural(label: str) -> tuple[float, str]:
-    """Numbers by size, words by letter after them."""
-    number = real(label)
+    """A sort key: numbers by value, then texts alphabetically."""
+    number = finite(label)
     return (number if number is not None else float("inf"), label)
 
 
 def _bins(path: Path) -> tuple[CalibrationBin, ...]:
-    found = []
+    bins = []
     for row in csv_rows(path):
-        confidence, accuracy = real(row.get("confidence")), real(row.get("accuracy"))
+        confidence, accuracy = finite(row.get("confidence")), finite(row.get("accuracy"))
         if confidence is not None and accuracy is not None:
-            found.append(CalibrationBin(confidence, accuracy, whole(row.get("count"))))
-    return tuple(found)
+            bins.append(CalibrationBin(confidence, accuracy, whole(row.get("count"))))
+    return tuple(bins)
 
 
 def _fit(path: Path) -> Fit | None:
-    pairs = [(real(row.get("actual")), real(row.get("predicted"))) for row in csv_rows(path)]
+    pairs = [(finite(row.get("actual")), finite(row.get("predicted"))) for row in csv_rows(path)]
     points = [(actual, predicted) for actual, predicted in pairs if actual is not None and predicted is not None]
     return Fit(tuple(points[:: len(points) // POINTS + 1]), len(points)) if points else None

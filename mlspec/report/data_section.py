@@ -1,8 +1,9 @@
-"""The profile of the data as the page shows it: splits, label shares, a row for each column."""
+"""The profile of the data as a section: splits, label shares, a row for each column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -15,35 +16,58 @@ LABELS = 20
 """Label shares shown before the rest is folded away."""
 
 
-def view(found: ProfileView, decisions: Sequence[Decision] = ()) -> dict[str, object]:
-    """What the data's section shows."""
-    # The target of a classifier is told by its label shares.
-    shown = [
-        column for column in found.columns if column.edges or column.top or not found.shares or column.type == "image"
-    ]
-    total = sum(found.splits.values()) or 1.0
-    shares = sorted(found.shares.items(), key=lambda item: -item[1])
-    most = max(found.shares.values(), default=1.0) or 1.0
-    return {
-        "rows": plural(found.rows, "row"),
-        "splits": [(name, count(n), 100 * n / total) for name, n in found.splits.items() if n],
-        "shares": [(label, share(part), 100 * part / most) for label, part in shares],
-        "folded": len(shares) > LABELS,
-        "columns": [_row(column) for column in shown],
-        "decisions": decisions,
-        "any_missing": any(column.missing for column in shown),
-    }
+@dataclass(frozen=True, slots=True)
+class ColumnRow:
+    """One column: `missing` is a text, `missing_part` the same in percent."""
+
+    name: str
+    type: str
+    missing: str
+    missing_part: float
+    chart: Markup | None
+    facts: str
 
 
-def _row(column: ColumnView) -> dict[str, object]:
-    return {
-        "name": column.name,
-        "type": column.type,
-        "missing": share(column.missing_share) if column.missing else "",
-        "missing_part": 100 * column.missing_share,
-        "chart": _chart(column),
-        "facts": _facts(column),
-    }
+@dataclass(frozen=True, slots=True)
+class DataView:
+    """The section's content. `splits` and `shares` are name, text and percentage."""
+
+    rows: str
+    splits: tuple[tuple[str, str, float], ...]
+    shares: tuple[tuple[str, str, float], ...]
+    folded: bool
+    columns: tuple[ColumnRow, ...]
+    decisions: Sequence[Decision]
+    any_missing: bool
+
+
+def view(profile: ProfileView, decisions: Sequence[Decision] = ()) -> DataView:
+    """The section's content."""
+    # The label shares describe the target of a classifier.
+    columns = [c for c in profile.columns if c.edges or c.top or not profile.shares or c.type == "image"]
+    total = sum(profile.splits.values()) or 1.0
+    shares = sorted(profile.shares.items(), key=lambda item: -item[1])
+    largest = max(profile.shares.values(), default=1.0) or 1.0
+    return DataView(
+        rows=plural(profile.rows, "row"),
+        splits=tuple((name, count(n), 100 * n / total) for name, n in profile.splits.items() if n),
+        shares=tuple((label, share(part), 100 * part / largest) for label, part in shares),
+        folded=len(shares) > LABELS,
+        columns=tuple(map(_row, columns)),
+        decisions=decisions,
+        any_missing=any(column.missing for column in columns),
+    )
+
+
+def _row(column: ColumnView) -> ColumnRow:
+    return ColumnRow(
+        name=column.name,
+        type=column.type,
+        missing=share(column.missing_share) if column.missing else "",
+        missing_part=100 * column.missing_share,
+        chart=_chart(column),
+        facts=_facts(column),
+    )
 
 
 def _chart(column: ColumnView) -> Markup | None:
@@ -53,7 +77,7 @@ def _chart(column: ColumnView) -> Markup | None:
 
 
 def _facts(column: ColumnView) -> str:
-    """The figures that tell most about a column of its type, on one line."""
+    """The figures that describe a column of its type best, in one line."""
     facts = column.facts or {}
     if column.type == "image":
         size = " × ".join(number(facts[key]) for key in ("width", "height") if key in facts)

@@ -1,4 +1,4 @@
-"""`evaluate/predictions.parquet` to the examples worth looking at: wrong with most confidence, or furthest off.
+"""`evaluate/predictions.parquet` to the errors to inspect: the most confident ones, or the largest ones.
 
 pyarrow reads it where it is installed; without it there are no examples.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlspec.report.formatting import number
-from mlspec.report.result_files import real
+from mlspec.report.result_files import finite
 
 SHOWN = 20
 """Examples in the report."""
@@ -50,10 +50,10 @@ def examples(artifacts: Path, inputs: Sequence[str], labels: Sequence[str]) -> t
         return ()
     pairs = list(zip(table["actual"], table["predicted"], strict=True))
     if labels:
-        sure = [real(value) or 0.0 for value in table.get("confidence", [0.0] * len(pairs))]
+        sure = [_number(value) or 0.0 for value in table.get("confidence", [0.0] * len(pairs))]
         worst = _worst((sure[row], row) for row, (a, p) in enumerate(pairs) if a != p)
     else:
-        measured = [(row, real(a), real(p)) for row, (a, p) in enumerate(pairs)]
+        measured = [(row, _number(a), _number(p)) for row, (a, p) in enumerate(pairs)]
         worst = _worst((abs(a - p), row) for row, a, p in measured if a is not None and p is not None)
     rows = [row for _, row in worst]
     shown = _columns(path, inputs, rows) or _columns(artifacts / "data/test.parquet", inputs, rows, len(pairs))
@@ -93,6 +93,10 @@ def _example(
     texts = {name: _short(value) for name, value in values.items() if not isinstance(value, bytes)}
     actual, predicted = (_label(value, labels) for value in pair)
     return Example(actual, predicted, size, texts, images)
+
+
+def _number(value: object) -> float | None:
+    return finite(value) if isinstance(value, str | int | float) else None
 
 
 def _label(value: object, labels: Sequence[str]) -> str:

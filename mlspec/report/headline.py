@@ -1,4 +1,4 @@
-"""How the line ended, in one sentence, and the figures that matter most."""
+"""How the pipeline ended, in one sentence, and the most important figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlspec.run.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """`title` is the sentence, `detail` the reason, `help` the command to go on with."""
+    """`title` is the sentence, `detail` the reason, `help` the command that resumes."""
 
     kind: Literal["good", "bad", "warn", "plain"]
     title: str
@@ -54,10 +54,10 @@ def verdict(outcomes: Sequence[Outcome], gates: Gates | None) -> Headline:
         passed = "The gate passed" if len(gates.gates) == 1 else "All gates passed"
         return Headline("good", passed, beside)
     if left:
-        return Headline("warn", "Finished, with stages left out", beside)
+        return Headline("warn", "Finished, with skipped stages", beside)
     if outcomes:
         return Headline("good", "Finished", "The spec sets no gates.")
-    return Headline("plain", "No run on record", "What the files of an earlier run say is shown.", "mlspec apply")
+    return Headline("plain", "No run recorded", "Shown are the files of an earlier run.", "mlspec apply")
 
 
 def _miss(gate: Gate) -> str:
@@ -66,26 +66,26 @@ def _miss(gate: Gate) -> str:
 
 def tiles(results: Results, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Tile, ...]:
     """Up to six: gated metrics first, other metrics, rows, size, time."""
-    found = [
+    tiles = [
         Tile(g.metric, number(g.value), f"needs {bound(g.bound)}", "good" if g.passed else "bad")
         for g in (results.gates.gates if results.gates else ())
     ]
-    gated = {tile.name for tile in found}
+    gated = {tile.name for tile in tiles}
     metrics = results.evaluation.metrics if results.evaluation else {}
-    found += [Tile(n, number(v), "on the test split") for n, v in metrics.items() if n not in gated and v is not None]
-    found = found[:3]
+    tiles += [Tile(n, number(v), "on the test split") for n, v in metrics.items() if n not in gated and v is not None]
+    tiles = tiles[:3]
     if results.evaluation and results.evaluation.rows:
-        found.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
+        tiles.append(Tile("test rows", count(results.evaluation.rows), "never trained on"))
     elif results.profile:
-        found.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
+        tiles.append(Tile("training rows", count(results.profile.splits.get("train", results.profile.rows))))
     if results.export:
-        found.append(Tile("model", size(results.export.size_bytes), _agreement(results.export)))
+        tiles.append(Tile("model", size(results.export.size_bytes), _agreement(results.export)))
     spent = [o for o in outcomes if o.status in ("ran", "failed", "interrupted")]
     if outcomes:
         total = sum(o.seconds for o in spent)
         ran = sum(o.status == "ran" for o in spent)
-        found.append(Tile("time", seconds(total), f"{ran} of {plural(len(plan.stages), 'stage')} ran"))
-    return tuple(found)
+        tiles.append(Tile("time", seconds(total), f"{ran} of {plural(len(plan.stages), 'stage')} ran"))
+    return tuple(tiles)
 
 
 def _agreement(export: Export) -> str:

@@ -24,6 +24,7 @@ from mlspec.report.headline import tiles, verdict
 from mlspec.report.matrix import matrix, mistaken
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
+from mlspec.sections.export import ExportSpec
 from mlspec.spec.project import Project
 from mlspec.stage_result import Reason
 
@@ -39,7 +40,7 @@ class Section:
 
     id: str
     title: str
-    view: Mapping[str, object]
+    view: object
     half: bool = False
     stale: str = ""
 
@@ -67,11 +68,11 @@ def page(
     script = jinja.get_template(SCRIPT).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     stale = {name: f"out of date: {reason}" for name, reason in outdated.items()} | _unfinished(plan, outcomes)
-    found = [_marked(s, stale) for s in sections(project, plan, outcomes, results, history)]
-    shown = {_MADE_BY.get(section.id, "") for section in found if section.stale}
-    # What only follows from an earlier stage is told at its section.
-    older = [(n, stale[n]) for n, why in outdated.items() if n in shown and why.kind != "upstream"]
-    said = [(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings]
+    shown = [_marked(s, stale) for s in sections(project, plan, outcomes, results, history)]
+    stale_stages = {_STAGE_OF.get(section.id, "") for section in shown if section.stale}
+    # A stage that is only out of date because an earlier one is has no line of its own.
+    older = [(n, stale[n]) for n, why in outdated.items() if n in stale_stages and why.kind != "upstream"]
+    warnings = [(outcome.stage, warning) for outcome in outcomes for warning in outcome.warnings]
     return jinja.get_template("report/page.html.j2").render(
         info=project.info,
         environment=project.environment or "",
@@ -79,8 +80,8 @@ def page(
         verdict=verdict(outcomes, results.gates),
         tiles=tiles(results, plan, outcomes),
         troubles=run_section.troubles(outcomes, root),
-        warnings=[*older, *said],
-        sections=found,
+        warnings=[*older, *warnings],
+        sections=shown,
         digest=digest,
     )
 
@@ -99,54 +100,54 @@ def sections(
     yield from _mistakes(results)
     if results.robustness:
         rows = score_tables.robustness(results.robustness)
-        yield Section("robustness", "Robustness", {"rows": rows, "found": results.robustness}, half=True)
+        yield Section("robustness", "Robustness", {"rows": rows, "result": results.robustness}, half=True)
     if results.export:
         exported = score_tables.export(results.export, _tolerance(project))
         yield Section("export", "Exported model", exported, half=True)
-    if packed := shipping_section.view(results.shipped):
-        yield Section("shipping", "Shipped" if results.shipped.release else "Packed", packed)
+    if shipping := shipping_section.view(results.shipped):
+        yield Section("shipping", "Shipped" if results.shipped.release else "Packaged", shipping)
     if results.profile:
         yield Section("data", "Data", data_section.view(results.profile, results.decisions))
     yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
-    rows_ = settings_section.lineage(results.lineage)
-    yield Section("lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": rows_})
+    lineage = settings_section.lineage_rows(results.lineage)
+    yield Section("lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage})
 
 
 def _evaluation(results: Results) -> Iterator[Section]:
-    found, gates = results.evaluation, results.gates
+    evaluation, gates = results.evaluation, results.gates
     rows = score_tables.scores(results)
     if rows:
-        yield Section(
-            "metrics", "Metrics and gates" if gates else "Metrics", {"rows": rows, "found": found, "gated": gates}
-        )
+        title = "Metrics and gates" if gates else "Metrics"
+        yield Section("metrics", title, {"rows": rows, "evaluation": evaluation, "gated": gates})
     if results.confusion:
         pairs = mistaken(results.confusion)
         wide = len(results.confusion.labels) > 5
         view = {"chart": matrix(results.confusion), "pairs": pairs, "confusion": results.confusion}
         yield Section("confusion", "Confusion matrix", view, half=not wide)
     if results.bins:
-        error = found.calibration.ece if found and found.calibration else None
+        error = evaluation.calibration.ece if evaluation and evaluation.calibration else None
         yield Section("calibration", "Calibration", {"chart": reliability(results.bins), "error": error}, half=True)
-    if found is None:
+    if evaluation is None:
         return
-    if found.per_class:
-        yield Section("classes", "Classes", {"rows": score_tables.classes(found)}, half=len(found.per_class) <= 12)
-    cut = score_tables.slices(found, gates.gates if gates else ())
-    if cut:
-        yield Section("slices", "Slices", cut, half=True)
+    if evaluation.per_class:
+        few = len(evaluation.per_class) <= 12
+        yield Section("classes", "Classes", {"rows": score_tables.classes(evaluation)}, half=few)
+    slices = score_tables.slices(evaluation, gates.gates if gates else ())
+    if slices:
+        yield Section("slices", "Slices", slices, half=True)
 
 
 def _mistakes(results: Results) -> Iterator[Section]:
     if results.fit:
         yield Section("fit", "Predicted against actual", {"chart": scatter(results.fit), "fit": results.fit}, half=True)
     if results.mistakes:
-        title = "Furthest off" if results.fit else "Wrong with most confidence"
+        title = "Largest errors" if results.fit else "Most confident errors"
         pictures = all(row.images and not row.inputs for row in results.mistakes)
         view = {"rows": results.mistakes, "numeric": results.fit is not None, "gallery": pictures and not results.fit}
         yield Section("mistakes", title, view, half=results.fit is not None)
 
 
-_MADE_BY = {
+_STAGE_OF = {
     "learning": "train",
     "metrics": "evaluate",
     "confusion": "evaluate",
@@ -163,21 +164,19 @@ _MADE_BY = {
 
 
 def _unfinished(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """The stages that this run wanted and did not bring to an end: their files are those of an earlier run."""
+    """The stages that this run did not finish: their files are those of an earlier run."""
     if not any(o.status in ("failed", "interrupted") for o in outcomes):
         return {}
     done = {o.stage for o in outcomes if o.status in ("ran", "cached")}
-    left = [stage.name for stage in plan.stages if stage.name not in done]
-    return {name: f"from an earlier run: {name} did not finish" for name in left}
+    unfinished = [stage.name for stage in plan.stages if stage.name not in done]
+    return {name: f"from an earlier run: {name} did not finish" for name in unfinished}
 
 
 def _marked(section: Section, stale: Mapping[str, str]) -> Section:
-    why = stale.get(_MADE_BY.get(section.id, ""), "")
+    why = stale.get(_STAGE_OF.get(section.id, ""), "")
     return Section(section.id, section.title, section.view, section.half, why)
 
 
-def _tolerance(project: Project) -> object:
-    onnx = project.values.get("export")
-    for key in ("onnx", "tolerance"):
-        onnx = onnx.get(key) if isinstance(onnx, dict) else None
-    return onnx
+def _tolerance(project: Project) -> float | None:
+    export = project.get(ExportSpec)
+    return export.onnx.tolerance if export else None

@@ -1,25 +1,15 @@
-"""Files of the line to plain values. A file that is absent, cut short or of another shape gives nothing, never an
-error: the report of a line that was killed halfway must still be written."""
+"""Text files of the pipeline to rows and lines. A file that is missing or damaged is empty, never an error: the report
+of a pipeline that was killed must still be written."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 MAX_BYTES = 64 * 1024 * 1024
-"""A larger text file is not one of ours."""
-
-
-def json_file(path: Path) -> Mapping[str, object]:
-    """The object in a JSON file; empty where there is none."""
-    text = _text(path)
-    try:
-        return mapping(json.loads(text)) if text else {}
-    except (ValueError, RecursionError):
-        return {}
+"""A larger text file is not one that the pipeline writes."""
 
 
 def csv_rows(path: Path) -> Iterator[Mapping[str, str]]:
@@ -48,19 +38,9 @@ def tail(path: Path, count: int) -> str:
     return "\n".join(_plain(line) for line in kept[-count - 1 :]).strip("\n")
 
 
-def mapping(value: object) -> Mapping[str, object]:
-    """`value` where it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: object) -> Sequence[object]:
-    """`value` where it is a JSON array, else an empty one."""
-    return value if isinstance(value, list) else ()
-
-
-def real(value: object) -> float | None:
+def finite(value: str | float | None) -> float | None:
     """`value` as a finite number, also from its decimal text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool):
         return None
     try:
         number = float(value)
@@ -69,20 +49,9 @@ def real(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def reals(value: object) -> tuple[float, ...]:
-    """The finite numbers of an array."""
-    return tuple(n for n in map(real, sequence(value)) if n is not None)
-
-
-def numbers(value: object) -> dict[str, float]:
-    """The entries of an object that are finite numbers, in their order."""
-    found = ((key, real(item)) for key, item in mapping(value).items())
-    return {key: number for key, number in found if number is not None}
-
-
-def whole(value: object) -> int:
+def whole(value: str | None) -> int:
     """`value` as a count; 0 for anything else."""
-    number = real(value)
+    number = finite(value)
     return int(number) if number is not None else 0
 
 

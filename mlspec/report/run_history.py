@@ -1,4 +1,4 @@
-"""The journal to what the report tells of runs: how the last one ended, when it was, and the times of the one before.
+"""The journal to the outcomes and the time of the last run, and the durations of the one before.
 
 The journal is one JSON object a line: `run` names the run, `at` is an ISO 8601 time, `event` is `begin` (with
 `stages`), `stage` (with the fields of an Outcome) or `end`.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from mlspec.report.result_files import lines, mapping, real, sequence
+from mlspec.report.result_files import finite, lines
 from mlspec.run.outcome import Outcome, Status
 from mlspec.stage_result import Reason, reason_of
 
@@ -29,43 +29,74 @@ class RunHistory:
     before: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of the journal. A field of another type than expected is left at its default."""
+
+    run: str
+    at: str
+    event: str
+    stages: tuple[str, ...] = ()
+    """Of `begin`: the stages in the order of the run."""
+    outcome: Outcome | None = None
+    """Of `stage`."""
+
+
 def history(root: Path) -> RunHistory:
-    """What the journal in the project's folder says; empty where there is none. A line cut short is passed over."""
-    runs: dict[str, list[Mapping[str, object]]] = {}
-    for line in lines(root / JOURNAL):
-        try:
-            entry = mapping(json.loads(line))
-        except ValueError:
-            continue
-        if entry:
-            runs.setdefault(str(entry.get("run") or ""), []).append(entry)
+    """The runs in the journal of the project's folder; empty without one. A line that was cut short is ignored."""
+    runs: dict[str, list[JournalEntry]] = {}
+    for entry in filter(None, map(_entry, lines(root / JOURNAL))):
+        runs.setdefault(entry.run, []).append(entry)
     if not runs:
         return RunHistory()
     *earlier, last = runs.values()
     before = {o.stage: o.seconds for run in earlier for o in _outcomes(run) if o.status == "ran"}
-    return RunHistory(_outcomes(last), _readable(str(last[0].get("at") or "")), before)
+    return RunHistory(_outcomes(last), _readable(last[0].at), before)
 
 
-def _outcomes(run: Sequence[Mapping[str, object]]) -> tuple[Outcome, ...]:
-    """Each stage's last word. A run without an end was killed in the first stage of which nothing is told."""
-    told = {outcome.stage: outcome for outcome in map(_outcome, run) if outcome is not None}
-    begun = next((sequence(entry.get("stages")) for entry in run if entry.get("event") == "begin"), ())
-    if not any(entry.get("event") == "end" for entry in run):
-        open_ = next((stage for stage in begun if isinstance(stage, str) and stage not in told), None)
-        if open_ is not None:
-            reason = Reason("killed", "the run did not come to its end")
-            told[open_] = Outcome(open_, "interrupted", reason, "mlspec apply")
-    return tuple(told.values())
+def _outcomes(run: Sequence[JournalEntry]) -> tuple[Outcome, ...]:
+    """The last outcome of each stage. A run without an end was killed in its first stage without an outcome."""
+    outcomes = {entry.outcome.stage: entry.outcome for entry in run if entry.outcome is not None}
+    stages = next((entry.stages for entry in run if entry.event == "begin"), ())
+    if not any(entry.event == "end" for entry in run):
+        killed = next((stage for stage in stages if stage not in outcomes), None)
+        if killed is not None:
+            reason = Reason("killed", "the run was killed")
+            outcomes[killed] = Outcome(killed, "interrupted", reason, "mlspec apply")
+    return tuple(outcomes.values())
 
 
-def _outcome(entry: Mapping[str, object]) -> Outcome | None:
-    stage, status, log = entry.get("stage"), entry.get("status"), entry.get("log")
-    known = next((s for s in get_args(Status) if s == status), None)
-    if not isinstance(stage, str) or known is None:
+def _entry(line: str) -> JournalEntry | None:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    reason = reason_of({"kind": entry.get("reason_kind"), "text": entry.get("reason") or ""})
-    help = str(entry.get("help") or "")
-    return Outcome(stage, known, reason, help, real(entry.get("seconds")) or 0.0, log if isinstance(log, str) else None)
+    if not isinstance(values, dict) or not values:
+        return None
+    stages = values.get("stages")
+    return JournalEntry(
+        run=_text(values.get("run")),
+        at=_text(values.get("at")),
+        event=_text(values.get("event")),
+        stages=tuple(s for s in stages if isinstance(s, str)) if isinstance(stages, list) else (),
+        outcome=_outcome(values),
+    )
+
+
+def _outcome(values: dict[str, object]) -> Outcome | None:
+    stage = values.get("stage")
+    status = next((s for s in get_args(Status) if s == values.get("status")), None)
+    if not isinstance(stage, str) or status is None:
+        return None
+    reason = reason_of({"kind": values.get("reason_kind"), "text": values.get("reason") or ""})
+    seconds, log = values.get("seconds"), values.get("log")
+    spent = finite(seconds) if isinstance(seconds, int | float | str) else None
+    path = log if isinstance(log, str) else None
+    return Outcome(stage, status, reason, _text(values.get("help")), spent or 0.0, path)
+
+
+def _text(value: object) -> str:
+    return str(value or "")
 
 
 def _readable(start: str) -> str:

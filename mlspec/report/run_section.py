@@ -1,10 +1,12 @@
-"""The run itself: the pipeline's picture, times per stage, what failed with the end of its log, what was skipped."""
+"""The run: a picture of the pipeline, times, failed stages with the end of their logs, skipped stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from markupsafe import Markup
 
 from mlspec.plan.plan import Plan
 from mlspec.report.formatting import DASH, seconds
@@ -41,7 +43,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A stage that did not do its work."""
+    """A stage that failed or was skipped, with the end of its log."""
 
     stage: str
     state: str
@@ -51,20 +53,30 @@ class Trouble:
     log_path: str
 
 
-def view(plan: Plan, outcomes: Sequence[Outcome], before: Mapping[str, float]) -> dict[str, object] | None:
-    """What the pipeline's section shows; None for a plan without stages. `before` are the last run's seconds."""
+@dataclass(frozen=True, slots=True)
+class PipelineView:
+    """The section's content: the pipeline for wide and narrow screens, and the times."""
+
+    across: Markup
+    down: Markup
+    timings: tuple[Timing, ...]
+    with_before: bool
+
+
+def view(plan: Plan, outcomes: Sequence[Outcome], before: Mapping[str, float]) -> PipelineView | None:
+    """The section's content; None for a plan without stages. `before` are the seconds of the previous run."""
     if not plan.stages:
         return None
     by = {outcome.stage: outcome for outcome in outcomes}
     nodes = {s.name: _node(s.name, s.description, by.get(s.name), bool(outcomes)) for s in plan.stages}
     states = ", ".join(f"{node.name} {_WORDS[node.state]}" for node in nodes.values())
     label = f"the pipeline, {len(nodes)} stages: {states}"
-    return {
-        "across": across(plan.stages, nodes, label),
-        "down": down(plan.stages, nodes, label),
-        "timings": _timings(plan, by, before) if outcomes else (),
-        "with_before": bool(before),
-    }
+    return PipelineView(
+        across=across(plan.stages, nodes, label),
+        down=down(plan.stages, nodes, label),
+        timings=_timings(plan, by, before) if outcomes else (),
+        with_before=bool(before),
+    )
 
 
 def _because(outcome: Outcome | None) -> str:
@@ -74,12 +86,12 @@ def _because(outcome: Outcome | None) -> str:
 
 
 def troubles(outcomes: Sequence[Outcome], root: Path) -> tuple[Trouble, ...]:
-    """Failed and interrupted stages with the end of their logs, then the skipped ones with what would mend them."""
+    """Failed and interrupted stages with the end of their logs, then the skipped ones with their fix."""
     order = ("failed", "interrupted", "skipped")
-    found = sorted((o for o in outcomes if o.status in order), key=lambda o: order.index(o.status))
-    told = [Trouble(o.stage, o.status, o.reason.text, o.help, _log(o, root), o.log or "") for o in found]
-    # The first is the verdict already: without a log there is nothing to add.
-    return tuple(trouble for index, trouble in enumerate(told) if index or trouble.log or trouble.state == "skipped")
+    ordered = sorted((o for o in outcomes if o.status in order), key=lambda o: order.index(o.status))
+    rows = [Trouble(o.stage, o.status, o.reason.text, o.help, _log(o, root), o.log or "") for o in ordered]
+    # The headline has the first one: without a log it is not repeated.
+    return tuple(trouble for index, trouble in enumerate(rows) if index or trouble.log or trouble.state == "skipped")
 
 
 def _log(outcome: Outcome, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""What was measured, as tables: metrics with their gates, classes, slices, robustness, the exported model."""
+"""The measured results as tables: metrics with their gates, classes, slices, robustness, the exported model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
 from mlspec.records.gates import Gate
-from mlspec.records.robustness import RobustnessResult
+from mlspec.records.robustness import Perturbation, RobustnessResult
 from mlspec.report.collect import Results
 from mlspec.report.formatting import bound, number, plural, share, signed, size
-from mlspec.report.result_files import real
 from mlspec.spec.types import bound_parts
 
 _LOWER = ("loss", "error", "mae", "mse", "rmse", "mape", "ece")
@@ -20,7 +19,7 @@ _LOWER = ("loss", "error", "mae", "mse", "rmse", "mape", "ece")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar from `left`, `width` wide, with a tick at `mark`: all in percent of the room."""
+    """A bar from `left`, `width` wide, with a tick at `mark`: all in percent of the available width."""
 
     left: float
     width: float
@@ -41,7 +40,7 @@ class Score:
 
 
 def lower_is_better(metric: str, gates: Iterable[Gate] = ()) -> bool:
-    """As its gate says, else as its name says."""
+    """Whether lower is better: by the direction of the metric's gate, otherwise by its name."""
     for gate in gates:
         if gate.metric == metric and gate.bound[:1] in ("<", ">"):
             return gate.bound.startswith("<")
@@ -93,20 +92,30 @@ def _place(value: float, low: float, high: float) -> float:
     return 100 * (value - low) / (high - low)
 
 
-def classes(evaluation: Evaluation) -> list[dict[str, object]]:
-    """Per class: the weakest F1 first."""
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """The scores of one class: value, text and percentage of precision, recall and F1."""
+
+    label: str
+    support: int
+    scores: tuple[tuple[float | None, str, float], ...]
+
+
+def classes(evaluation: Evaluation) -> tuple[ClassRow, ...]:
+    """A row for each class, lowest F1 first."""
     rows = sorted(evaluation.per_class.items(), key=lambda item: (_or(item[1].get("f1"), 2.0), item[0]))
-    return [
-        {
-            "label": label,
-            "support": int(_or(found.get("support"), 0.0)),
-            "scores": [
-                (found.get(name), _fixed(found.get(name)), 100 * max(0.0, min(1.0, _or(found.get(name), 0.0))))
-                for name in ("precision", "recall", "f1")
-            ],
-        }
-        for label, found in rows
-    ]
+    return tuple(
+        ClassRow(
+            label=label,
+            support=int(_or(metrics.get("support"), 0.0)),
+            scores=tuple(_class_score(metrics.get(name)) for name in ("precision", "recall", "f1")),
+        )
+        for label, metrics in rows
+    )
+
+
+def _class_score(value: float | None) -> tuple[float | None, str, float]:
+    return value, _fixed(value), 100 * max(0.0, min(1.0, _or(value, 0.0)))
 
 
 def _or(value: float | None, other: float) -> float:
@@ -118,35 +127,59 @@ def _fixed(value: float | None) -> str:
     return number(None) if value is None else f"{value:.4f}"
 
 
-def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> dict[str, object] | None:
-    """Slices with the worst first, by the metric that is gated, else by the first."""
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """One slice: the metric that the table is sorted by, its difference from all rows, and other metrics."""
+
+    name: str
+    rows: int
+    first: float | None
+    others: tuple[float | None, ...]
+    difference: str | None
+    bar: Bar | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlicesView:
+    """The section's content. `overall` is the metric on all rows."""
+
+    metric: str
+    others: tuple[str, ...]
+    overall: float | None
+    lower: bool
+    rows: tuple[SliceRow, ...]
+
+
+def slices(evaluation: Evaluation, gates: Sequence[Gate]) -> SlicesView | None:
+    """The slices, worst first, by the metric of a gate, otherwise by the first metric; None without slices."""
     if not evaluation.slices:
         return None
+    by_name = evaluation.slices
     names = [g.metric for g in gates if g.metric in evaluation.metrics] + list(evaluation.metrics)
-    cut = evaluation.slices
-    first = next((n for n in names if any(n in s.metrics for s in cut.values())), "")
-    lower = lower_is_better(first, gates)
-    whole_ = evaluation.metrics.get(first)
-    known = {name: value for name, s in cut.items() if (value := s.metrics.get(first)) is not None}
-    apart = {name: value - whole_ for name, value in known.items() if whole_ is not None}
-    widest = max((abs(d) for d in apart.values()), default=0.0) or 1.0
-    seen = {n for s in cut.values() for n in s.metrics}
-    others = [n for n in evaluation.metrics if n != first and n in seen][:2]
-    ordered = sorted(cut.items(), key=lambda item: (_badness(item[1].metrics.get(first), lower), item[0]))
-    rows = []
-    for name, found in ordered:
-        difference = apart.get(name)
-        rows.append(
-            {
-                "name": name,
-                "rows": found.rows,
-                "first": found.metrics.get(first),
-                "others": [found.metrics.get(n) for n in others],
-                "difference": None if difference is None else signed(difference),
-                "bar": None if difference is None else _diverging(difference / widest, (difference < 0) != lower),
-            }
+    metric = next((n for n in names if any(n in s.metrics for s in by_name.values())), "")
+    lower, overall = lower_is_better(metric, gates), evaluation.metrics.get(metric)
+    measured = {n for s in by_name.values() for n in s.metrics}
+    others = tuple(n for n in evaluation.metrics if n != metric and n in measured)[:2]
+    ordered = sorted(by_name.items(), key=lambda item: (_badness(item[1].metrics.get(metric), lower), item[0]))
+    values = {name: s.metrics.get(metric) for name, s in by_name.items()}
+    differences = {n: v - overall for n, v in values.items() if v is not None and overall is not None}
+    widest = max(map(abs, differences.values()), default=0.0) or 1.0
+    rows = [
+        SliceRow(
+            name=name,
+            rows=slice_.rows,
+            first=values[name],
+            others=tuple(slice_.metrics.get(n) for n in others),
+            difference=signed(differences[name]) if name in differences else None,
+            bar=_difference_bar(differences[name], widest, lower) if name in differences else None,
         )
-    return {"metric": first, "others": others, "overall": whole_, "lower": lower, "rows": rows}
+        for name, slice_ in ordered
+    ]
+    return SlicesView(metric, others, overall, lower, tuple(rows))
+
+
+def _difference_bar(difference: float, widest: float, lower: bool) -> Bar:
+    return _diverging(difference / widest, (difference < 0) != lower)
 
 
 def _badness(value: float | None, lower: bool) -> float:
@@ -161,43 +194,74 @@ def _diverging(part: float, worse: bool) -> Bar:
     return Bar(50 - width if part < 0 else 50.0, width, 50.0, "bad" if worse else "good")
 
 
-def robustness(found: RobustnessResult) -> list[dict[str, object]]:
-    """Per perturbation: the share of answers that stayed, the weakest first."""
-    rows = sorted(found.perturbations.items(), key=lambda item: (item[1].agreement, item[0]))
-    limit = 100 * found.min_agreement
-    return [
-        {
-            "name": name,
-            "agreement": share(entry.agreement),
-            "rows": entry.rows,
-            "passed": entry.agreement >= found.min_agreement,
-            "bar": Bar(0.0, 100 * entry.agreement, limit, "good" if entry.agreement >= found.min_agreement else "bad"),
-        }
-        for name, entry in rows
-    ]
+@dataclass(frozen=True, slots=True)
+class PerturbationRow:
+    """One perturbation: the share of predictions that did not change."""
+
+    name: str
+    agreement: str
+    rows: int
+    passed: bool
+    bar: Bar
 
 
-def export(found: Export, tolerance: object) -> dict[str, object]:
-    """The ONNX model beside PyTorch's, and its int8 form."""
-    small = found.int8.size_bytes if found.int8 else 0
-    most = max(found.size_bytes, small) or 1
-    sizes = [(name, size(n), 100 * n / most) for name, n in (("float32", found.size_bytes), ("int8", small)) if n]
-    checked = [{"batch": c.batch, "length": c.length, "difference": number(c.difference)} for c in found.parity.checked]
-    return {
-        "opset": found.opset,
-        "difference": number(found.parity.max_abs_difference),
-        "tolerance": number(real(tolerance)) if real(tolerance) is not None else "",
-        "checked": checked,
-        "checks": plural(len(checked), "shape"),
-        "metric": found.metric.name,
-        "values": [(name, number(value)) for name, value in _values(found)],
-        "drop": number(found.int8.drop) if found.int8 else "",
-        "sizes": sizes,
-    }
+def robustness(result: RobustnessResult) -> tuple[PerturbationRow, ...]:
+    """A row for each perturbation, lowest agreement first."""
+    rows = sorted(result.perturbations.items(), key=lambda item: (item[1].agreement, item[0]))
+    return tuple(_perturbation(name, entry, result.min_agreement) for name, entry in rows)
 
 
-def _values(found: Export) -> Iterable[tuple[str, float]]:
-    yield "PyTorch", found.metric.torch
-    yield "ONNX Runtime", found.metric.onnx
-    if found.int8:
-        yield "int8", found.int8.metric
+def _perturbation(name: str, entry: Perturbation, limit: float) -> PerturbationRow:
+    passed = entry.agreement >= limit
+    bar = Bar(0.0, 100 * entry.agreement, 100 * limit, "good" if passed else "bad")
+    return PerturbationRow(name, share(entry.agreement), entry.rows, passed, bar)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeRow:
+    """One batch that both models were given."""
+
+    batch: int
+    length: int
+    difference: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """The ONNX model compared with PyTorch's, and its int8 form. `sizes` are name, text and percentage."""
+
+    opset: int
+    difference: str
+    tolerance: str
+    checked: tuple[ShapeRow, ...]
+    checks: str
+    metric: str
+    values: tuple[tuple[str, str], ...]
+    drop: str
+    sizes: tuple[tuple[str, str, float], ...]
+
+
+def export(record: Export, tolerance: float | None) -> ExportView:
+    """The section's content. `tolerance` is the spec's; None where it has none."""
+    small = record.int8.size_bytes if record.int8 else 0
+    largest = max(record.size_bytes, small) or 1
+    sizes = [(name, n) for name, n in (("float32", record.size_bytes), ("int8", small)) if n]
+    checked = tuple(ShapeRow(c.batch, c.length, number(c.difference)) for c in record.parity.checked)
+    return ExportView(
+        opset=record.opset,
+        difference=number(record.parity.max_abs_difference),
+        tolerance=number(tolerance) if tolerance is not None else "",
+        checked=checked,
+        checks=plural(len(checked), "shape"),
+        metric=record.metric.name,
+        values=tuple((name, number(value)) for name, value in _values(record)),
+        drop=number(record.int8.drop) if record.int8 else "",
+        sizes=tuple((name, size(n), 100 * n / largest) for name, n in sizes),
+    )
+
+
+def _values(record: Export) -> Iterable[tuple[str, float]]:
+    yield "PyTorch", record.metric.torch
+    yield "ONNX Runtime", record.metric.onnx
+    if record.int8:
+        yield "int8", record.int8.metric

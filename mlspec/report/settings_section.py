@@ -1,22 +1,22 @@
-"""The completed spec as lines, what the user wrote apart from what is a default; versions and lineage as rows."""
+"""The completed spec as lines, marked where a value is a default; versions and lineage as rows."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mlspec
+from mlspec.records.lineage import Lineage
 from mlspec.render.quoting import flow
-from mlspec.report.result_files import mapping
 from mlspec.run.capabilities import EXTRAS
 from mlspec.spec.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of YAML: indentation, key and value apart, so that the page can set them off."""
+    """One line of YAML. `given` says whether the spec file has it; otherwise it is a default."""
 
     indent: int
     key: str
@@ -30,9 +30,9 @@ def sections(project: Project) -> list[tuple[str, list[Line]]]:
 
 
 def _lines(value: object, given: object, indent: int) -> Iterator[Line]:
-    for key, item in mapping(value).items():
-        own = mapping(given).get(key)
-        written = key in mapping(given)
+    given_keys = given if isinstance(given, dict) else {}
+    for key, item in value.items() if isinstance(value, dict) else ():
+        own, written = given_keys.get(key), key in given_keys
         if item is None and not written:
             continue
         if isinstance(item, dict) and item and not _short(item):
@@ -45,26 +45,26 @@ def _lines(value: object, given: object, indent: int) -> Iterator[Line]:
             yield Line(indent, key, flow(item), written)
 
 
-def _short(value: Mapping[str, object]) -> bool:
-    """A mapping that reads well on one line: a secret by reference, a bound or two."""
+def _short(value: dict[str, object]) -> bool:
+    """Whether a mapping is short enough for one line, as a reference to a secret is."""
     plain = all(not isinstance(item, dict | list) for item in value.values())
     return plain and len(value) <= 3 and len(flow(value)) <= 48
 
 
 def versions() -> list[tuple[str, str]]:
-    """mlspec, Python, and those packages of the line that are installed, from their metadata."""
-    found = [("mlspec", mlspec.__version__), ("python", platform.python_version())]
+    """Releases of mlspec, Python and the pipeline's packages that are installed, from their metadata."""
+    releases = [("mlspec", mlspec.__version__), ("python", platform.python_version())]
     for package in sorted({r.partition(">=")[0] for extra in ("train", "wandb", "sweep") for r in EXTRAS[extra]}):
         try:
-            found.append((package, importlib.metadata.version(package)))
+            releases.append((package, importlib.metadata.version(package)))
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return releases
 
 
-def lineage(found: Mapping[str, object]) -> list[tuple[str, str]]:
+def lineage_rows(lineage: Lineage | None) -> list[tuple[str, str]]:
     """The bundle's lineage, nested keys joined with dots."""
-    return list(_flat(found, "")) if found else []
+    return list(_flat(lineage.to_json(), "")) if lineage else []
 
 
 def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:

@@ -1,31 +1,33 @@
-"""What was packed, proved and shipped, as rows: `image.json`, and the newer of `release.json` and a rehearsal's."""
+"""What was packaged, verified and shipped, as rows: `image.json`, and the newer of `release.json` and a rehearsal's."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from mlspec.records.packaged import LockedCheck, PackagedImage, PackagedZip, ZipProof, find_packaged
+from mlspec.records.release import RehearsedRelease, Release, RolloutEvent
 from mlspec.report.formatting import number, plural, seconds, size
-from mlspec.report.result_files import json_file, mapping, real, sequence, whole
 
-_REHEARSED = "release.local.json"
 Fact = tuple[str, str]
+_LATEST: Final = 1e11
+"""Seconds since 1970: a later time is not one that a rollout wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The records as they are; empty where there is none."""
+    """The records; None where there is none."""
 
-    image: Mapping[str, object]
-    release: Mapping[str, object]
-    rehearsed: bool = False
+    packaged: PackagedImage | PackagedZip | None = None
+    release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened to a version: `kind` is good, bad or info."""
+    """One event of a version: `kind` is good, bad or info."""
 
     when: str
     share: str
@@ -34,88 +36,110 @@ class Moment:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShippingView:
+    """The section's content."""
+
+    packed: tuple[Fact, ...]
+    placed: tuple[Fact, ...]
+    moments: tuple[Moment, ...]
+    rehearsed: bool
+    zip: bool
+
+
 def shipped(artifacts: Path) -> Shipped:
-    """Read what is there."""
-    found = [path for name in ("release.json", _REHEARSED) if (path := artifacts / name).is_file()]
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    release = json_file(newest) if newest else {}
-    return Shipped(json_file(artifacts / "image.json"), release, newest is not None and newest.name == _REHEARSED)
+    """The records in `artifacts`; of two releases the one that was written last."""
+    files = {kind: artifacts / kind.FILE for kind in (Release, RehearsedRelease)}
+    times = {kind: path.stat().st_mtime for kind, path in files.items() if path.is_file()}
+    latest = max(times, key=lambda kind: times[kind], default=None)
+    return Shipped(find_packaged(artifacts), latest.find(artifacts) if latest else None)
 
 
-def view(found: Shipped) -> dict[str, object] | None:
-    """What the section shows; None where nothing was packed."""
-    if not (found.image.get("id") or found.image.get("sha256")):
+def view(shipped: Shipped) -> ShippingView | None:
+    """The section; None where nothing was packaged."""
+    packaged, release = shipped.packaged, shipped.release
+    if packaged is None:
         return None
-    moments = [moment for event in map(mapping, sequence(found.release.get("rollout"))) if (moment := _moment(event))]
-    return {
-        "packed": [*_packed(found.image), *_proved(mapping(found.image.get("proof")))],
-        "placed": list(_placed(found.release)),
-        "moments": moments,
-        "rehearsed": found.rehearsed,
-        "zip": found.image.get("kind") == "zip",
+    image = isinstance(packaged, PackagedImage)
+    facts = _image(packaged) if isinstance(packaged, PackagedImage) else _zip(packaged)
+    moments = map(_moment, release.rollout if release else ())
+    return ShippingView(
+        packed=tuple(facts),
+        placed=tuple(_placed(release)) if release else (),
+        moments=tuple(moment for moment in moments if moment is not None),
+        rehearsed=isinstance(release, RehearsedRelease),
+        zip=not image,
+    )
+
+
+def _image(image: PackagedImage) -> Iterator[Fact]:
+    yield "image", image.image
+    yield "size", f"{size(image.size_bytes)}, at most {size(image.max_size_bytes)}"
+    if image.base:
+        yield "base", image.base
+    yield "platform", image.platform
+    yield "content", image.id
+    http, locked = image.proof.http, image.proof.locked
+    yield "over HTTP", _predictions(http.rows, http.difference, http.seconds)
+    yield "isolated", _predictions(locked.rows, locked.difference, locked.seconds) + _memory(locked)
+    if locked.emulator is not None:
+        yield "in Lambda's emulator", _tested(locked.emulator, locked.why)
+
+
+def _zip(archive: PackagedZip) -> Iterator[Fact]:
+    yield "zip", archive.file
+    unpacked, limit = size(archive.unpacked_bytes), size(archive.max_size_bytes)
+    yield "size", f"{size(archive.size_bytes)}, unpacked {unpacked}, at most {limit}"
+    yield "runtime", archive.runtime
+    proof = archive.proof
+    if proof.rows is not None and proof.difference is not None and proof.seconds is not None:
+        yield "isolated", _predictions(proof.rows, proof.difference, proof.seconds) + _memory(proof)
+    yield "in Lambda's emulator", _tested(proof.emulator, proof.why)
+
+
+def _predictions(rows: int, difference: float, first: float) -> str:
+    """`3 rows predicted as by the bundle, at most 2e−6 apart; the first after 0.8 s`."""
+    apart = f", at most {number(difference)} apart" if difference else ""
+    return f"{plural(rows, 'row')} predicted as by the bundle{apart}; the first after {seconds(first)}"
+
+
+def _memory(check: LockedCheck | ZipProof) -> str:
+    if not check.peak:
+        return ""
+    limit = f" of {check.memory_mb} MB" if check.memory_mb else ""
+    return f", {check.peak / 2**20:.0f} MB of memory{limit}"
+
+
+def _tested(emulator: bool, why: str) -> str:
+    return "yes" if emulator else "not tested" + (f": {why}" if why else "")
+
+
+def _placed(release: Release) -> Iterator[Fact]:
+    if release.release.commit:
+        yield "commit", release.release.commit
+    if release.image:
+        yield "pushed as", f"{release.image.repository}:{release.image.tag}"
+        yield "digest", release.image.digest
+    if release.function:
+        yield "function", f"{release.function.name}, version {release.function.version}"
+        yield "alias", release.function.alias
+        if release.function.url:
+            yield "endpoint", release.function.url
+
+
+def _moment(event: RolloutEvent) -> Moment | None:
+    version, percent = event.version, event.percent
+    started = f"version {version} receives traffic" if percent else f"rollout of version {version} begins"
+    texts = {
+        "started": (started, "info"),
+        "step": ("step passed", "good"),
+        "promoted": (f"version {version} receives all traffic", "good"),
+        "returned": (f"rolled back: version {event.before or ''} receives all traffic", "bad"),
+        "rollback": (f"manual rollback to version {version}", "info"),
     }
-
-
-def _packed(image: Mapping[str, object]) -> Iterator[Fact]:
-    bytes_, most = real(image.get("size_bytes")), real(image.get("max_size_bytes"))
-    name = image.get("file") or image.get("image")
-    yield ("zip" if image.get("kind") == "zip" else "image"), str(name or "")
-    if bytes_ is not None:
-        unpacked = real(image.get("unpacked_bytes"))
-        more = f", unpacked {size(unpacked)}" if unpacked else ""
-        yield "size", f"{size(bytes_)}{more}" + (f", at most {size(most)}" if most else "")
-    for key, label in (("base", "base"), ("platform", "platform"), ("runtime", "runtime"), ("id", "content")):
-        if image.get(key):
-            yield label, str(image[key])
-
-
-def _proved(proof: Mapping[str, object]) -> Iterator[Fact]:
-    http, locked = mapping(proof.get("http")), mapping(proof.get("locked")) or proof
-    if http:
-        yield "over HTTP", _answered(http)
-    if locked.get("rows"):
-        peak, most = real(locked.get("peak")), real(locked.get("memory_mb"))
-        took = f", {peak / 2**20:.0f} MB of memory" if peak else ""
-        yield "locked down", _answered(locked) + took + (f" of {most:.0f} MB" if took and most else "")
-    if locked.get("emulator") is not None:
-        why = str(locked.get("why") or "")
-        yield "in Lambda's emulator", "yes" if locked["emulator"] else "not tried" + (f": {why}" if why else "")
-
-
-def _answered(run: Mapping[str, object]) -> str:
-    """`3 rows as the bundle does, 0 apart; the first after 0.8 s`."""
-    apart, first = real(run.get("difference")), real(run.get("seconds"))
-    told = f"{plural(whole(run.get('rows')), 'row')} answered as by the bundle"
-    told += f", at most {number(apart)} apart" if apart else ""
-    return told + (f"; the first after {seconds(first)}" if first is not None else "")
-
-
-def _placed(release: Mapping[str, object]) -> Iterator[Fact]:
-    image, function = mapping(release.get("image")), mapping(release.get("function"))
-    commit = mapping(release.get("release")).get("commit")
-    if commit:
-        yield "commit", str(commit)
-    if image:
-        yield "pushed as", f"{image.get('repository', '')}:{image.get('tag', '')}"
-        yield "digest", str(image.get("digest") or "")
-    if function:
-        yield "function", f"{function.get('name', '')}, version {function.get('version', '')}"
-        yield "alias", str(function.get("alias") or "")
-        if function.get("url"):
-            yield "address", str(function["url"])
-
-
-def _moment(event: Mapping[str, object]) -> Moment | None:
-    kind, percent, before = event.get("kind"), real(event.get("percent")), str(event.get("before") or "")
-    version, at = str(event.get("version") or ""), real(event.get("time"))
-    what, sign = {
-        "started": (f"version {version} gets calls" if percent else f"a rollout of version {version} begins", "info"),
-        "step": ("its numbers are good", "good"),
-        "promoted": (f"version {version} has all calls", "good"),
-        "returned": (f"taken back: version {before} has all calls", "bad"),
-        "rollback": (f"a person went back to version {version}", "info"),
-    }.get(str(kind), ("", ""))
-    if not what:
+    if event.kind not in texts:
         return None
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at)) if at is not None and 0 <= at < 1e11 else ""
-    return Moment(when, f"{percent:g} %" if percent is not None else "", what, str(event.get("why") or ""), sign)
+    what, kind = texts[event.kind]
+    known = 0 < event.time < _LATEST
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(event.time)) if known else ""
+    return Moment(when, f"{percent:g} %" if percent is not None else "", what, event.why, kind)

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-Signature = Mapping[str, Any]
-"""`signature.json` of a bundle, see docs/architecture.md."""
+from mlspec.records.bundle_signature import BundleSignature, SignatureInput
 
 
-def breaking(live: Signature, new: Signature) -> list[str]:
+def breaking(live: BundleSignature, new: BundleSignature) -> list[str]:
     """A sentence for each way in which requests or answers of `live` no longer fit `new`; inputs go by name, so their
     order is free. None where every caller goes on as before."""
-    return [*_task(live, new), *_inputs(_named(live), _named(new)), *_outputs(live, new)]
+    return [*_task(live, new), *_inputs(_by_name(live), _by_name(new)), *_outputs(live, new)]
 
 
-def _task(live: Signature, new: Signature) -> Iterator[str]:
-    if live.get("task") != new.get("task"):
-        yield f"answers are of another kind: {live.get('task')} became {new.get('task')}"
+def _task(live: BundleSignature, new: BundleSignature) -> Iterator[str]:
+    if live.task != new.task:
+        yield f"answers are of another kind: {live.task} became {new.task}"
 
 
-def _named(signature: Signature) -> dict[str, Mapping[str, Any]]:
-    return {entry["name"]: entry for entry in signature.get("inputs", [])}
+def _by_name(signature: BundleSignature) -> dict[str, SignatureInput]:
+    return {entry.name: entry for entry in signature.inputs}
 
 
-def _inputs(live: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _inputs(live: Mapping[str, SignatureInput], new: Mapping[str, SignatureInput]) -> Iterator[str]:
     gone, added = [n for n in live if n not in new], [n for n in new if n not in live]
-    if len(gone) == len(added) == 1 and live[gone[0]].get("type") == new[added[0]].get("type"):
+    if len(gone) == len(added) == 1 and live[gone[0]].type == new[added[0]].type:
         yield f"the input `{gone[0]}` is called `{added[0]}` now"
     else:
         yield from (f"the input `{name}` is gone" for name in gone)
@@ -36,21 +34,21 @@ def _inputs(live: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str
             yield from _input(name, live[name], new[name])
 
 
-def _input(name: str, live: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    if live.get("type") != new.get("type"):
-        yield f"the input `{name}` is {new.get('type')} now, and was {live.get('type')}"
-    for key in ("channels", "height", "width"):
-        if key in live and live.get(key) != new.get(key):
-            yield f"the input `{name}` has {key} {new.get(key)} now, and had {live[key]}"
+def _input(name: str, live: SignatureInput, new: SignatureInput) -> Iterator[str]:
+    if live.type != new.type:
+        yield f"the input `{name}` is {new.type} now, and was {live.type}"
+    sizes = (("channels", live.channels, new.channels), ("height", live.height, new.height),
+             ("width", live.width, new.width))  # fmt: skip
+    for key, before, after in sizes:
+        if before is not None and before != after:
+            yield f"the input `{name}` has {key} {after} now, and had {before}"
 
 
-def _outputs(live: Signature, new: Signature) -> Iterator[str]:
-    before, after = live.get("output", {}), new.get("output", {})
-    old, now = before.get("labels"), after.get("labels")
-    if old and now and old != now:
-        yield from _labels(old, now)
-    elif before.get("name") != after.get("name") and live.get("task") == new.get("task"):
-        yield f"the answer is called `{after.get('name')}` now, and was `{before.get('name')}`"
+def _outputs(live: BundleSignature, new: BundleSignature) -> Iterator[str]:
+    if live.labels and new.labels and live.labels != new.labels:
+        yield from _labels(live.labels, new.labels)
+    elif live.output.name != new.output.name and live.task == new.task:
+        yield f"the answer is called `{new.output.name}` now, and was `{live.output.name}`"
 
 
 def _labels(old: Sequence[str], now: Sequence[str]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,10 @@ from mlspec.aws.error_messages import code_of
 from mlspec.docker.client import isolated
 from mlspec.docker.registry_client import Manifest, RegistryClient
 from mlspec.errors import StageError
-from mlspec.records.release import file_digest, from_labels
+from mlspec.records.bundle_provenance import BundleProvenance, file_digest
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.packaged import PackagedImage, PackagedZip, find_packaged
+from mlspec.records.release import PushedImage
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Ecr
@@ -39,69 +41,48 @@ class Built:
     id: str
     platform: str
     size: int
-    release: Mapping[str, Any] = field(default_factory=dict)
+    release: BundleProvenance = field(default_factory=BundleProvenance)
 
     @property
     def tag(self) -> str:
         """Commit, bundle and content: the same content has the same tag, and no tag ever means another content."""
-        commit, bundle = self.release.get("commit") or "uncommitted", self.release.get("bundle") or "0" * 8
+        commit, bundle = self.release.commit or "uncommitted", self.release.bundle or "0" * 8
         dirty = "-dirty" if commit.endswith("-dirty") else ""
         return f"{commit[:12].removesuffix('-dirty')}{dirty}-{bundle[:8]}-{self.id.rpartition(':')[2][:8]}"
 
 
 def built(artifacts: Path) -> Built | None:
-    """What is to be pushed; None where nothing was built yet."""
-    found = record(artifacts)
-    if found is None or found.get("kind", "image") != "image":
+    """What is to be pushed; None where no image was built yet."""
+    packaged = PackagedImage.find(artifacts)
+    if packaged is None:
         return None
-    return Built(found["image"], found["id"], found["platform"], found["size_bytes"], release_of(found))
+    return Built(packaged.image, packaged.id, packaged.platform, packaged.size_bytes, packaged.provenance)
 
 
-def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive, Mapping[str, Any]] | None:
-    """The zip that was made and proved, and its release; None where there is none. Raises StageError for one that is
-    too large to be handed over in a call, with no bucket to go by, or is no longer the one that was tried."""
-    found = record(artifacts)
-    if found is None or found.get("kind") != "zip":
+def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive, BundleProvenance] | None:
+    """The zip that was packaged and tested, and its provenance; None where there is none.
+
+    Raises StageError where it is too large for a direct upload and the spec names no bucket, or where the file changed
+    after it was tested.
+    """
+    packaged = PackagedZip.find(artifacts)
+    if packaged is None:
         return None
-    path = artifacts.parent / found["file"]
-    wanted = spec.need(Package).zip
-    if not (found["direct"] or (wanted and wanted.bucket) or target == "local"):
-        message = f"the zip has {found['size_bytes'] / 2**20:.0f} MiB, and Lambda takes 50 MiB in a call"
-        help = "name an S3 bucket for it to go by (package.zip.bucket), or ship an image: `package: {docker: {}}`"
+    path, options = artifacts.parent / packaged.file, spec.need(Package).zip
+    if not (packaged.direct or (options and options.bucket) or target == "local"):
+        message = f"the zip has {packaged.size_bytes / 2**20:.0f} MiB, and Lambda accepts 50 MiB without S3"
+        help = "name an S3 bucket for the upload (package.zip.bucket), or ship an image: `package: {docker: {}}`"
         raise StageError(message, help=help)
-    if not path.is_file() or file_digest(path) != found["sha256"]:
-        message = f"{found['file']} is no longer the one that was tried"
-        raise StageError(message, help="try it again: mlspec apply --force image")
-    return ZipArchive(path, found["code_sha256"], bool(found["direct"]) or target == "local"), release_of(found)
+    if not path.is_file() or file_digest(path) != packaged.sha256:
+        message = f"{packaged.file} is no longer the file that was tested"
+        raise StageError(message, help="mlspec apply --force image")
+    return ZipArchive(path, packaged.code_sha256, packaged.direct or target == "local"), packaged.provenance
 
 
-def record(artifacts: Path) -> dict[str, Any] | None:
-    """`image.json`; None where there is none."""
-    try:
-        found: dict[str, Any] = json.loads((artifacts / "image.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
-
-
-def signature(artifacts: Path) -> dict[str, Any] | None:
-    """The signature of what was packed here, or of the bundle beside it; None where neither is known."""
-    return from_labels((record(artifacts) or {}).get("labels"))[1] or bundled(artifacts)
-
-
-def bundled(artifacts: Path) -> dict[str, Any] | None:
-    """The signature of the bundle that is here."""
-    try:
-        found: dict[str, Any] = json.loads((artifacts / "bundle" / "signature.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
-
-
-def release_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What led to an image or zip, from its labels."""
-    release, _ = from_labels(found.get("labels"))
-    return release.as_json() if release else {}
+def signature(artifacts: Path) -> BundleSignature | None:
+    """The signature of what was packaged, or of the bundle beside it; None where neither is known."""
+    packaged = find_packaged(artifacts)
+    return (packaged.signature if packaged else None) or BundleSignature.find(artifacts)
 
 
 def repository_steps(target: AwsTarget, ecr: Ecr, spec: Spec) -> list[ConvergeStep]:
@@ -151,8 +132,8 @@ def is_it(there: Manifest, built: Built) -> bool:
     return built.id in (there.config, there.digest)
 
 
-def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> dict[str, Any]:
-    """Push the image unless it is there; gives `repository tag digest uri size_bytes` as read back."""
+def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> PushedImage:
+    """Push the image unless the registry has it, and return it as read back from there."""
     registry, address = registry_of(target, ecr), account.repository(target, ecr)
     there = registry.manifest(ecr.repository, built.tag)
     if there is not None and is_it(there, built):
@@ -166,8 +147,13 @@ def push(target: AwsTarget, ecr: Ecr, built: Built, scratch: Path, say: Say) -> 
         there = _read_back(registry, ecr.repository, built)
     if target.registry:
         _make_known(target, ecr.repository, built.tag, there)
-    return {"repository": address, "tag": built.tag, "digest": there.digest, "uri": f"{address}@{there.digest}",
-            "size_bytes": there.size}  # fmt: skip
+    return PushedImage(
+        repository=address,
+        tag=built.tag,
+        digest=there.digest,
+        uri=f"{address}@{there.digest}",
+        size_bytes=there.size,
+    )
 
 
 def _unchanged(found: Mapping[str, Any], built: Built) -> None:

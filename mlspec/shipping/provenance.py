@@ -9,7 +9,7 @@ from mlspec.aws.change import RemoteChange, Sign
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.published_version import versions
 from mlspec.errors import StageError
-from mlspec.records.release import from_labels
+from mlspec.records.image_labels import from_labels
 from mlspec.shipping import deployment, image_push
 from mlspec.shipping.versions import VersionState
 
@@ -71,5 +71,5 @@ def _labelled(asked: DesiredFunction, digest: str) -> dict[str, Any]:
         labels = image_push.registry_of(asked.target, ecr).labels(ecr.repository, digest)
     except StageError:
         return {}
-    record, _ = from_labels(labels)
-    return record.as_json() if record else {}
+    provenance, _ = from_labels(labels)
+    return provenance.to_json() if provenance else {}

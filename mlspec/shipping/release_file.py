@@ -1,63 +1,65 @@
-"""`artifacts/release.json`: the last release that was made here, written by `push` and completed by `deploy`."""
+"""The record of the last release, of the target that this process ships to: read, and completed step by step."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlspec.aws.release_events import ReleaseEvent
 from mlspec.errors import StageError
-from mlspec.job import write_json
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.release import DeployedFunction, PushedImage, RehearsedRelease, Release, RolloutEvent
 from mlspec.stage_context import TargetName
-
-FILE = "release.json"
-_REHEARSED = "release.local.json"
-"""What was only rehearsed must not pass for released."""
 
 
 def file(artifacts: Path, target: TargetName) -> Path:
-    """Where the record of the target lies."""
-    return artifacts / (_REHEARSED if target == "local" else FILE)
+    """Path of the record."""
+    return artifacts / _record(target).FILE
 
 
-def read(artifacts: Path, target: TargetName) -> dict[str, Any] | None:
-    """The record; None where there is none. Raises StageError for one that is no record."""
-    path = file(artifacts, target)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def read(artifacts: Path, target: TargetName) -> Release | None:
+    """The record; None where there is none. Raises StageError where it is damaged."""
+    record = _record(target)
+    if not (artifacts / record.FILE).is_file():
         return None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise StageError(f"{path.name} is not a record of a release", help="remove it, then: mlspec apply")
-    return found
+    try:
+        return record.read(artifacts)
+    except StageError as error:
+        raise StageError(error.message, help=f"rm artifacts/{record.FILE}, then: mlspec apply") from None
 
 
-def pushed(artifacts: Path, target: TargetName, release: Mapping[str, Any], image: Mapping[str, Any] | None) -> None:
-    """Record what is in the registry now; a zip is in none. The function stays as long as it is the same image."""
-    before = read(artifacts, target) or {}
-    same = image is not None and (before.get("image") or {}).get("digest") == image["digest"]
-    function = before.get("function") if same else None
-    made = {"release": dict(release), "image": dict(image) if image else None, "function": function}
-    if same and "rollout" in before:
-        made["rollout"] = before["rollout"]
-    if made != before:
-        write_json(file(artifacts, target), made)
-
-
-def complete(artifacts: Path, target: TargetName, function: Mapping[str, Any] | None) -> None:
-    """Record what runs it; None where nothing does."""
-    write_json(
-        file(artifacts, target), {**(read(artifacts, target) or {}), "function": dict(function) if function else None}
+def pushed(artifacts: Path, target: TargetName, provenance: BundleProvenance, image: PushedImage | None) -> None:
+    """Record what is in the registry; None for a zip. Function and rollout are kept while the image is the same."""
+    before = read(artifacts, target) or _record(target)()
+    same = image is not None and before.image is not None and before.image.digest == image.digest
+    _write(
+        artifacts,
+        target,
+        before,
+        release=provenance,
+        image=image,
+        function=before.function if same else None,
+        rollout=before.rollout if same else (),
     )
 
 
+def complete(artifacts: Path, target: TargetName, function: DeployedFunction | None) -> None:
+    """Record the function that serves the release; None where none does."""
+    _write(artifacts, target, read(artifacts, target) or _record(target)(), function=function)
+
+
 def rolled_out(artifacts: Path, target: TargetName, events: Sequence[ReleaseEvent]) -> None:
-    """Record how a version came to its callers, or was taken back."""
-    before = read(artifacts, target) or {}
-    made = {**before, "rollout": [event.as_json() for event in events if event.kind != "published"]}
-    if made != before:
-        write_json(file(artifacts, target), made)
+    """Record the rollout of a version."""
+    steps = [RolloutEvent.model_validate(event.as_json()) for event in events if event.kind != "published"]
+    _write(artifacts, target, read(artifacts, target) or _record(target)(), rollout=tuple(steps))
+
+
+def _record(target: TargetName) -> type[Release]:
+    return RehearsedRelease if target == "local" else Release
+
+
+def _write(artifacts: Path, target: TargetName, before: Release, **changes: object) -> None:
+    """Write the record with other values. An equal file is left as it is."""
+    after = before.model_copy(update=changes)
+    if after != before or not file(artifacts, target).is_file():
+        after.write(artifacts)

@@ -10,6 +10,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.change import RemoteChange
 from mlspec.aws.desired import Spec, desired_function, place
 from mlspec.aws.error_messages import DEPLOY, PUSH, told
+from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, deployment, image_push, release_file
@@ -48,7 +49,8 @@ def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget
         if any(change.held for change in observed):
             return [*observed, *_endpoint(context)]
         live = alias.read(target, asked.function.name, asked.function.options.alias)
-        noticed = breaking_changes.notice(asked, live, image_push.bundled(artifacts) or image_push.signature(artifacts))
+        signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
+        noticed = breaking_changes.notice(asked, live, signature)
         broken = [RemoteChange("~", f"signature of {asked.function.name}", breaking=sentence) for sentence in noticed]
         return [*observed, *broken, *_endpoint(context)]
 
@@ -64,8 +66,8 @@ def _endpoint(context: StageContext) -> list[RemoteChange]:
 
 def _recorded(artifacts: Path, target: AwsTarget, built: image_push.Built | None) -> list[RemoteChange]:
     """Another machine may have pushed it: then only the record of it is missing here."""
-    image = (release_file.read(artifacts, target.kind) or {}).get("image") or {}
-    if built is None or image.get("tag") == built.tag:
+    release = release_file.read(artifacts, target.kind)
+    if built is None or (release and release.image and release.image.tag == built.tag):
         return []
     return [RemoteChange("+", "record artifacts/release.json", new=built.tag)]
 

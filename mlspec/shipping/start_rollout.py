@@ -141,8 +141,8 @@ def instruments(published: Published) -> TrafficMetrics:
 
 def _labels(job: Job) -> list[str]:
     """What the model answers with; nothing for a number."""
-    found = image_push.signature(job.inputs) or {}
-    return list(found.get("output", {}).get("labels", ()))
+    signature = image_push.signature(job.inputs)
+    return list(signature.labels) if signature else []
 
 
 def _say(line: str) -> None:

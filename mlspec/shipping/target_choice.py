@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.records.release import address, beginning
+from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.stage_context import StageContext
 
 
@@ -13,5 +13,5 @@ def current(context: StageContext, region: str) -> AwsTarget:
         from mlspec.shipping.rehearsal.rehearsal import here
 
         return here(context).target(region)
-    first = beginning(context.root)
-    return AwsTarget("aws", region, source=address(context.root) or first, beginning=first)
+    first = first_commit_address(context.root)
+    return AwsTarget("aws", region, source=folder_address(context.root) or first, beginning=first)

@@ -131,7 +131,7 @@ def _edited(root: Path, **changes: object) -> str:
          "stage data changed"),
         ({"read": {"/etc/passwd": None}}, 3, "/etc/passwd"),
         ({"environment": "\u001b[2J; rm"}, 2, "(environment: string should match"),
-        ({"environment": "none"}, 2, "the spec has no environment `none`"),
+        ({"environment": "none"}, 2, "environment not found in the spec: none"),
         ({"spec": "other.yaml"}, 3, "other.yaml was deleted"),
         ({"engine": "shell"}, 2, "(engine: input should be 'dvc')"),
     ],

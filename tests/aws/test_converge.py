@@ -19,7 +19,7 @@ from mlspec.aws.converge import carry_out, changes, nameless
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.release_events import ReleaseHistory
 from mlspec.errors import StageError
-from mlspec.records.release import address, beginning
+from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -108,7 +108,7 @@ def test_the_address_of_a_project(remote: str, below: str, expected: str, tmp_pa
     if remote:
         subprocess.run(["git", "config", "remote.origin.url", remote], cwd=tmp_path, check=True)
     (tmp_path / below).mkdir(exist_ok=True)
-    assert address(tmp_path / below) == expected
+    assert folder_address(tmp_path / below) == expected
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -130,29 +130,31 @@ def repository_with(folder: Path, content: str) -> Path:
 def test_without_a_remote_a_project_is_known_by_its_first_commit(tmp_path: Path) -> None:
     one, other = repository_with(tmp_path / "one", "one"), repository_with(tmp_path / "other", "other")
     git(tmp_path, "clone", "-q", str(one), "clone")
-    found = beginning(one / "cola")
+    found = first_commit_address(one / "cola")
     assert re.fullmatch("first-commit:[0-9a-f]{40}/cola", found)
-    assert beginning(tmp_path / "clone" / "cola") == found, "the same in every clone"
-    assert beginning(one) == found.removesuffix("/cola"), "another folder of the repository is another project"
-    assert beginning(other / "cola") not in ("", found)
+    assert first_commit_address(tmp_path / "clone" / "cola") == found, "the same in every clone"
+    assert first_commit_address(one) == found.removesuffix("/cola"), (
+        "another folder of the repository is another project"
+    )
+    assert first_commit_address(other / "cola") not in ("", found)
     git(one, "commit", "-q", "--allow-empty", "-m", "three")
-    assert beginning(one / "cola") == found
+    assert first_commit_address(one / "cola") == found
 
 
 def test_what_has_no_history_has_no_beginning(tmp_path: Path) -> None:
     one = repository_with(tmp_path / "one", "one")
     git(tmp_path, "clone", "-q", "--depth", "1", one.as_uri(), "shallow")
-    assert beginning(tmp_path / "shallow") == "", "its oldest commit is not the first"
+    assert first_commit_address(tmp_path / "shallow") == "", "its oldest commit is not the first"
     (tmp_path / "none").mkdir()
-    assert beginning(tmp_path / "none") == ""
+    assert first_commit_address(tmp_path / "none") == ""
     git(tmp_path / "none", "init", "-q")
-    assert beginning(tmp_path / "none") == ""
+    assert first_commit_address(tmp_path / "none") == ""
 
 
 def test_the_target_has_both(tmp_path: Path) -> None:
     one = repository_with(tmp_path / "one", "one")
     context = StageContext(root=one / "cola")
-    found = beginning(one / "cola")
+    found = first_commit_address(one / "cola")
     assert (current(context, "eu-west-1").source, current(context, "eu-west-1").beginning) == (found, found)
     git(one, "remote", "add", "origin", "git@github.com:ada/birds.git")
     assert (current(context, "eu-west-1").source, current(context, "eu-west-1").beginning) == (ONE, found)

@@ -13,7 +13,6 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,12 +24,16 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import base_image, image_build, lambda_emulator, work
 from mlspec.parts.package.image_check import prove
-from mlspec.records.release import from_labels, labels, release_record
+from mlspec.records.bundle_provenance import read_provenance
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.image_labels import from_labels, labels
+from mlspec.records.packaged import PackagedImage
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.package import DockerImage, Package
 from mlspec.spec.project import ProjectInfo
 from tests.bundles import text_bundle
 from tests.conftest import missing
+from tests.packaged import SIGNATURE
 from tests.parts.targets import LAMBDA, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -79,9 +82,8 @@ def project(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def record(project: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((project / "artifacts" / "image.json").read_text())
-    return found
+def record(project: Path) -> PackagedImage:
+    return PackagedImage.read(project / "artifacts")
 
 
 def derived(client: Client, folder: Path, text: str) -> str:
@@ -91,14 +93,14 @@ def derived(client: Client, folder: Path, text: str) -> str:
 
 def test_the_stage_leaves_what_it_proved(project: Path) -> None:
     found = record(project)
-    assert (found["kind"], found["image"], found["id"][:7]) == ("image", TAG, "sha256:")
-    assert 100_000_000 < found["size_bytes"] <= found["max_size_bytes"]
-    proof = found["proof"]
-    assert (proof["architecture"], proof["network"], proof["http"]["writes"]) == ("amd64", "none", [])
-    assert proof["http"]["difference"] < 1e-6
-    assert proof["locked"]["emulator"] is True
-    assert proof["locked"]["memory_mb"] == 256
-    assert 10_000_000 < proof["locked"]["peak"] < 256_000_000
+    assert (found.kind, found.image, found.id[:7]) == ("image", TAG, "sha256:")
+    assert 100_000_000 < found.size_bytes <= found.max_size_bytes
+    proof = found.proof
+    assert (proof.architecture, proof.network, proof.http.writes) == ("amd64", "none", ())
+    assert proof.http.difference < 1e-6
+    assert proof.locked.emulator is True
+    assert proof.locked.memory_mb == 256
+    assert 10_000_000 < (proof.locked.peak or 0) < 256_000_000
 
 
 def test_the_labels_say_what_led_to_it(project: Path, client: Client) -> None:
@@ -107,7 +109,7 @@ def test_the_labels_say_what_led_to_it(project: Path, client: Client) -> None:
     assert release is not None
     assert release.bundle
     assert found["org.opencontainers.image.version"] == release.bundle[:12]
-    assert signature == json.loads((project / "artifacts" / "bundle" / "signature.json").read_text())
+    assert signature == BundleSignature.read(project / "artifacts")
     assert found["org.opencontainers.image.description"].startswith('A "hostile" $(touch x) `y` ${HOME}')
     assert found["org.opencontainers.image.base.name"] == "python:3.11-slim-bookworm"
 
@@ -119,7 +121,7 @@ def test_a_second_run_builds_and_proves_nothing_anew(project: Path, capfd: pytes
     before = record(project)
     image_build.main(job(project, DockerImage()))
     assert record(project) == before
-    assert "the same image was proved before" in capfd.readouterr().out
+    assert "image unchanged: it passed these checks in an earlier run" in capfd.readouterr().out
 
 
 def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_two_builds_have_the_same_layers(project: Path, client: Client, tmp_path
     for file in (copy / "artifacts").rglob("*"):
         file.chmod(0o700)
     made, _, _ = image_build.build(client, job(copy, DockerImage()), DockerImage(), cache=False)
-    assert client.inspect(made)["RootFS"]["Layers"] == record(project)["layers"]
+    assert client.inspect(made)["RootFS"]["Layers"] == list(record(project).layers)
 
 
 def test_no_secret_is_in_any_layer(project: Path, client: Client, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, clien
     with pytest.raises(StageError, match=r"max_size is 10MB"):
         image_build.main(job(project, DockerImage(max_size="10MB", labels={"a": "b"})))
     assert client.inspect(TAG)["Id"] == before
-    assert record(project)["max_size_bytes"] != 10_000_000
+    assert record(project).max_size_bytes != 10_000_000
 
 
 def test_another_bundle_in_the_image_is_found_out(project: Path, client: Client, tmp_path: Path) -> None:
@@ -234,8 +236,8 @@ def test_without_the_emulator_it_is_said_and_recorded(
     if shutil.which("aws-lambda-rie"):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
-    assert made["locked"]["emulator"] is False
-    assert "warning: not proved that" in capsys.readouterr().out
+    assert made.locked.emulator is False
+    assert "warning: the image was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -370,6 +372,6 @@ def test_compose_serves_it(project: Path, client: Client) -> None:
 
 
 def test_a_commit_in_the_record_is_in_the_labels(project: Path) -> None:
-    release = release_record(project, project / "artifacts")
-    made = labels(release, {})
-    assert from_labels(made)[0] == release
+    provenance = read_provenance(project, project / "artifacts")
+    made = labels(provenance, SIGNATURE)
+    assert from_labels(made) == (provenance, SIGNATURE)

@@ -15,6 +15,7 @@ import pytest
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.package import image_build, lambda_emulator, lambda_zip, serving_pins, work
+from mlspec.records.packaged import PackagedZip, ZipProof
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.package import LambdaZip, Package
 from mlspec.spec.project import ProjectInfo
@@ -53,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def prove(project: Path, file: Path, memory: int = 512, **values: Any) -> dict[str, Any]:
+def prove(project: Path, file: Path, memory: int = 512, **values: Any) -> ZipProof:
     scratch = job(project, wanted()).scratch
     bundle = project / "artifacts" / "bundle"
     return lambda_zip.prove(file, bundle, wanted(**values), Lambda(memory=memory), scratch)
@@ -75,15 +76,16 @@ def test_the_zip_answers_as_the_bundle_does_in_lambdas_emulator(project: Path) -
     if lambda_emulator.find() is None:
         missing("AWS's Lambda emulator (MLSPEC_LAMBDA_EMULATOR=path; it lies in the Python package aws-sam-cli)")
     image_build.main(job(project, wanted()))
-    found = json.loads((project / "artifacts" / "image.json").read_text())
+    found = PackagedZip.read(project / "artifacts")
     data = (project / "artifacts" / "function.zip").read_bytes()
-    assert (found["kind"], found["sha256"]) == ("zip", hashlib.sha256(data).hexdigest())
-    assert (found["runtime"], found["handler"]) == (f"python{PYTHON}", "handler.handle")
-    assert found["size_bytes"] == len(data) < 50 * 2**20
-    assert found["unpacked_bytes"] < 150 * 2**20
-    proof = found["proof"]
-    assert (proof["emulator"], proof["difference"] < 1e-6, proof["memory_mb"]) == (True, True, 512)
-    assert 20_000_000 < proof["peak"] < 512_000_000
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert (found.runtime, found.handler) == (f"python{PYTHON}", "handler.handle")
+    assert found.size_bytes == len(data) < 50 * 2**20
+    assert found.unpacked_bytes < 150 * 2**20
+    proof = found.proof
+    assert (proof.emulator, proof.memory_mb) == (True, 512)
+    assert (proof.difference or 0.0) < 1e-6
+    assert 20_000_000 < (proof.peak or 0) < 512_000_000
 
 
 def test_the_same_inputs_make_the_same_bytes(project: Path) -> None:
@@ -109,15 +111,17 @@ def test_without_the_emulator_the_function_is_called_and_that_is_said(
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(project, project / "artifacts" / "function.zip")
-    assert (made["emulator"], made["difference"] < 1e-6) == (False, True)
-    assert "warning: not proved that" in capsys.readouterr().out
+    assert made.emulator is False
+    assert made.difference is not None
+    assert made.difference < 1e-6
+    assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
 def test_a_processor_that_is_not_here_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = "x86_64" if wanted().architecture == "arm64" else "arm64"
     made = prove(project, project / "artifacts" / "function.zip", architecture=other)
-    assert f"for Linux on {other}" in made["why"]
-    assert "warning: not proved that" in capsys.readouterr().out
+    assert f"for Linux on {other}" in made.why
+    assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_another_bundle_in_the_zip_is_found_out(project: Path, tmp_path: Path) -
 
 def test_memory_and_size_are_held_to_their_bounds(project: Path) -> None:
     file = project / "artifacts" / "function.zip"
-    with pytest.raises(StageError, match=r"the function took \d+ MB, and deploy.lambda.memory is 30"):
+    with pytest.raises(StageError, match=r"the function used \d+ MB, more than deploy.lambda.memory: 30"):
         lambda_zip.prove(file, project / "artifacts" / "bundle", wanted(), Lambda.model_construct(memory=30),
                          job(project, wanted()).scratch)  # fmt: skip
     with pytest.raises(StageError, match=r"content has \d+ MiB, and package.zip.max_size is 100MB"):

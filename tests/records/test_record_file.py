@@ -8,15 +8,31 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
+from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Calibration, Constant, Evaluation, SliceMetrics
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.gates import Gate, Gates
+from mlspec.records.image_labels import labels
+from mlspec.records.lineage import GitState, Lineage, LineageMetrics
+from mlspec.records.packaged import (
+    ExamplePrediction,
+    HttpCheck,
+    ImageProof,
+    LockedCheck,
+    PackagedImage,
+    PackagedZip,
+    SizeCheck,
+    ZipProof,
+    find_packaged,
+)
 from mlspec.records.profile import ColumnProfile, Distribution, Histogram, Profile, ValueCount
 from mlspec.records.record_file import Record
+from mlspec.records.release import DeployedFunction, PushedImage, RehearsedRelease, Release, RolloutEvent
 from mlspec.records.robustness import Perturbation, RobustnessResult
 from mlspec.records.schema import InputSchema, Schema, TargetSchema
 from mlspec.records.training import Best, Training
+from tests.packaged import SIGNATURE
 
 RECORDS: list[Record] = [
     DataDecisions(decisions=(Decision("labels", "1 is yes", "data.target.labels"), Decision("files", "2 read"))),
@@ -68,6 +84,58 @@ RECORDS: list[Record] = [
     Schema(
         inputs={"i": InputSchema(type="image", channels=1, height=8, width=8)},
         target=TargetSchema(column="y", type="number"),
+    ),
+    Lineage(
+        project="cola",
+        git=GitState(commit="a" * 40, dirty=True),
+        spec="1" * 64,
+        data={"train.parquet": "2" * 64},
+        checkpoint="3" * 64,
+        metrics=LineageMetrics(evaluate={"mcc": None}, gates=(Gate(metric="mcc", bound="> 0", passed=True),)),
+        config={"train": {"seed": 7, "layers": [1, 2.5, None, True]}},
+        packages={"python": "3.12.0"},
+        files={"model.onnx": "4" * 64},
+    ),
+    SIGNATURE,
+    PackagedImage(
+        image="cola",
+        id="sha256:1",
+        base="python:3.12",
+        platform="linux/amd64",
+        size_bytes=5,
+        max_size_bytes=9,
+        layers=("sha256:2",),
+        labels=labels(BundleProvenance(commit="c"), SIGNATURE),
+        proof=ImageProof(
+            manifest="single",
+            architecture="amd64",
+            size=SizeCheck(bytes=5, max_bytes=9),
+            http=HttpCheck(rows=1, difference=0.0, seconds=0.5),
+            locked=LockedCheck(rows=1, difference=0.0, seconds=0.5, peak=None, emulator=False, why="absent"),
+            examples=(ExamplePrediction(row={"sentence": "home"}, answer={"label": "yes"}),),
+            asked="6" * 64,
+        ),
+    ),
+    PackagedZip(
+        kind="zip",
+        file="artifacts/function.zip",
+        sha256="7" * 64,
+        code_sha256="Bw==",
+        runtime="python3.12",
+        handler="handler.handle",
+        architecture="arm64",
+        size_bytes=5,
+        unpacked_bytes=9,
+        max_size_bytes=9,
+        direct=True,
+        proof=ZipProof(size=SizeCheck(bytes=5, max_bytes=9), emulator=False, why="no Linux"),
+    ),
+    Release(),
+    RehearsedRelease(
+        release=BundleProvenance(commit="c", config={"train": {"seed": 7}}, metrics={"mcc": None}),
+        image=PushedImage(repository="h/n", tag="t", digest="sha256:1", uri="h/n@sha256:1", size_bytes=3),
+        function=DeployedFunction(name="cola", version="2", alias="live"),
+        rollout=(RolloutEvent(kind="step", version="2", time=1.5, percent=10, numbers={"calls": 3, "p95_ms": None}),),
     ),
     RobustnessResult(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
 ]
@@ -147,3 +215,18 @@ def test_decisions_of_another_shape_are_not_read(rows: object, tmp_path: Path) -
 def test_each_decision_is_kept_once_and_shown_in_columns() -> None:
     rows = (Decision("a", "b", "key"), Decision("longer", "c"), Decision("a", "b", "key"))
     assert list(DataDecisions.of(rows).lines()) == ["a       b  [key]", "longer  c"]
+
+
+@pytest.mark.parametrize("record", [r for r in RECORDS if r.FILE == "image.json"], ids=lambda r: type(r).__name__)
+def test_an_image_is_no_zip_and_a_zip_no_image(record: Record, tmp_path: Path) -> None:
+    record.write(tmp_path)
+    assert find_packaged(tmp_path) == record
+    other = PackagedZip if isinstance(record, PackagedImage) else PackagedImage
+    assert other.find(tmp_path) is None
+
+
+def test_a_package_knows_its_provenance_and_signature_by_its_labels() -> None:
+    image = next(record for record in RECORDS if isinstance(record, PackagedImage))
+    assert (image.provenance, image.signature) == (BundleProvenance(commit="c"), SIGNATURE)
+    archive = next(record for record in RECORDS if isinstance(record, PackagedZip))
+    assert (archive.provenance, archive.signature) == (BundleProvenance(), None)

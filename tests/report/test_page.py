@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from mlspec import report
+from mlspec.records.packaged import SizeCheck, ZipProof
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.stage_result import Reason
+from tests.packaged import packaged_zip
 from tests.run import lines
 from tests.run.line import STAGES, Line, bare, ran
 
@@ -101,7 +103,7 @@ def test_every_table_names_its_columns_and_every_picture_says_what_it_shows(tmp_
 def test_a_line_of_which_nothing_ran_shows_the_spec_and_no_empty_sections(tmp_path: Path) -> None:
     page = Page(write(bare(tmp_path)))
     assert page.sections == ["pipeline", "spec", "lineage"]
-    assert "No run on record" in page.words
+    assert "No run recorded" in page.words
 
 
 def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ def test_what_was_shipped_and_what_became_of_it(tmp_path: Path) -> None:
     words = Page(write(line)).words
     assert "359 MB, at most 500 MB" in words
     assert "69 MB of memory of 512 MB" in words
-    assert "taken back: version 7 has all calls" in words
+    assert "rolled back: version 7 receives all traffic" in words
     assert "49 of 149 calls" in words
     assert "A rehearsal" not in words
     line.json("release.local.json", {"function": {"name": "cola", "version": "1", "alias": "live"}})
@@ -201,15 +203,34 @@ def test_what_was_shipped_and_what_became_of_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[], 3, {"image": 3, "function": [], "rollout": {"a": 1}}, {"release": {"commit": 3}, "rollout": [3, {}, {"kind": []},
-     {"kind": "step", "time": "x", "percent": "NaN", "why": {}}, {"kind": "returned", "time": 1e300}]}],
-)  # fmt: skip
+    [
+        [],
+        3,
+        {"image": 3, "function": [], "rollout": {"a": 1}},
+        {"release": {"commit": 3}, "rollout": [3, {}, {"kind": []}]},
+        {"rollout": [{"kind": "step", "version": "1", "time": "x", "percent": "NaN", "why": {}}]},
+        {"rollout": [{"kind": "returned", "version": "1", "time": 1e300}, {"kind": "tomorrow", "version": "1"}]},
+    ],
+)
 def test_records_of_another_shape_are_never_an_error(value: object, tmp_path: Path) -> None:
     line = lines.text(tmp_path)
     line.json("release.json", value)
     assert "shipping" in Page(write(line)).sections
     line.json("image.json", {"id": 3, "size_bytes": "x", "proof": {"http": 3, "locked": {"rows": "x", "peak": []}}})
-    assert "shipping" in Page(write(line)).sections
+    assert "shipping" not in Page(write(line)).sections
+
+
+def test_a_zip_is_shown_with_its_checks(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    (line.artifacts / "release.json").unlink()
+    size = SizeCheck(bytes=9_000_000, max_bytes=250_000_000)
+    proof = ZipProof(size=size, emulator=False, why="no Linux", rows=3, difference=0.0, seconds=0.5, peak=2**26)
+    packaged_zip(size_bytes=3_000_000, unpacked_bytes=9_000_000, proof=proof).write(line.artifacts)
+    words = Page(write(line)).words
+    assert "The zip and the checks it passed" in words
+    assert "3 MB, unpacked 9 MB, at most 1 GB" in words
+    assert "3 rows predicted as by the bundle; the first after 0.5 s, 64 MB of memory" in words
+    assert "not tested: no Linux" in words
 
 
 def test_a_missed_gate_is_the_headline_with_its_number_and_bound(tmp_path: Path) -> None:

@@ -156,11 +156,13 @@ def exported(line: Line, metric: str, value: float) -> None:
         "bundle/lineage.json",
         {
             "project": "cola",
-            "mlspec": "0.1.0",
             "git": {"commit": "4be19c0a2f", "dirty": False},
-            "data": {"source": "data/cola.tsv", "sha256": "9f2b" * 16, "rows": 8551},
-            "model": {"checkpoint": "best.ckpt", "sha256": "01ab" * 16},
-            "spec": "sha256:77c0" + "5" * 20,
+            "spec": "77c0" + "5" * 60,
+            "data": {"train.parquet": "9f2b" * 16},
+            "checkpoint": "01ab" * 16,
+            "metrics": {"train": {"mcc": 0.5}, "evaluate": {"mcc": 0.5312}},
+            "config": {"train": {"seed": 7}},
             "packages": {"torch": "2.13.0", "onnx": "1.23.0"},
+            "files": {"model.onnx": "3c" * 32},
         },
     )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.outcome import Outcome
+from mlspec.sections.export import ExportSpec
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.stage_result import Reason
@@ -178,5 +179,6 @@ def bare(root: Path, name: str = "cola", description: str = "", stages: Sequence
         },
         "monitor": given["monitor"] | {"drift": {"window": "1d", "min_rows": 200, "threshold": {"psi": 0.2}}},
     }
-    project = Project({"project": info}, ProjectContext(), None, values, given)
+    models = {"project": info, "export": ExportSpec.model_validate(values["export"])}
+    project = Project(models, ProjectContext(), None, values, given)
     return Line(project, Plan((), tuple(stages)), (), root)

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.packaged import HttpCheck, ImageProof, LockedCheck, SizeCheck
+from mlspec.records.release import DeployedFunction, PushedImage, Release, RolloutEvent
 from mlspec.run.outcome import Outcome
 from mlspec.stage_result import Reason
+from tests.packaged import packaged_image
 from tests.run.leavings import classified, exported, number_column, png, profile, text_column, training
 from tests.run.line import STAGES, WORLD, Line, bare, ran
 
@@ -75,26 +79,39 @@ def text(root: Path, words: Sequence[str] = (), labels: Sequence[str] = ("unacce
 
 def shipped(line: Line, why: str = "error_rate is 0.329 (49 of 149 calls), and `> 0.05` ends it") -> None:
     """An image, and a version of it that a canary took back."""
-    proof = {
-        "http": {"rows": 3, "difference": 0.0, "seconds": 0.84},
-        "locked": {"rows": 3, "difference": 2e-6, "seconds": 0.6, "memory_mb": 512, "peak": 72601600, "emulator": True},
-    }
-    line.json(
-        "image.json",
-        {"kind": "image", "image": "cola", "id": f"sha256:{'2' * 64}", "base": "python:3.11-slim-bookworm@sha256:0",
-         "platform": "linux/amd64", "size_bytes": 359_000_000, "max_size_bytes": 500_000_000, "proof": proof},
-    )  # fmt: skip
-    event = {"version": "8", "before": "7"}
-    line.json(
-        "release.json",
-        {"release": {"commit": "c" * 40},
-         "image": {"repository": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cola", "tag": "cccccccccccc-1-2",
-                   "digest": f"sha256:{'3' * 64}"},
-         "function": {"name": "cola", "version": "7", "alias": "live", "url": "https://x.lambda-url.eu-west-1.on.aws/"},
-         "rollout": [{**event, "kind": "started", "time": 1763900000.0, "why": "canary"},
-                     {**event, "kind": "started", "time": 1763900004.0, "percent": 20.0},
-                     {**event, "kind": "returned", "time": 1763900300.0, "percent": 20.0, "why": why}]},
-    )  # fmt: skip
+    proof = ImageProof(
+        manifest="single",
+        architecture="amd64",
+        size=SizeCheck(bytes=359_000_000, max_bytes=500_000_000),
+        http=HttpCheck(rows=3, difference=0.0, seconds=0.84),
+        locked=LockedCheck(rows=3, difference=2e-6, seconds=0.6, memory_mb=512, peak=72_601_600, emulator=True),
+    )
+    packaged_image(
+        id=f"sha256:{'2' * 64}",
+        base="python:3.11-slim-bookworm@sha256:0",
+        size_bytes=359_000_000,
+        max_size_bytes=500_000_000,
+        proof=proof,
+    ).write(line.artifacts)
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    digest = f"sha256:{'3' * 64}"
+    url = "https://x.lambda-url.eu-west-1.on.aws/"
+    Release(
+        release=BundleProvenance(commit="c" * 40),
+        image=PushedImage(
+            repository=f"{host}/cola",
+            tag="cccccccccccc-1-2",
+            digest=digest,
+            uri=f"{host}/cola@{digest}",
+            size_bytes=120_000_000,
+        ),
+        function=DeployedFunction(name="cola", version="7", alias="live", url=url),
+        rollout=(
+            RolloutEvent(kind="started", version="8", before="7", time=1763900000.0, why="canary"),
+            RolloutEvent(kind="started", version="8", before="7", time=1763900004.0, percent=20.0),
+            RolloutEvent(kind="returned", version="8", before="7", time=1763900300.0, percent=20.0, why=why),
+        ),
+    ).write(line.artifacts)
 
 
 def regression(root: Path) -> Line:

@@ -14,10 +14,13 @@ from mlspec.aws.desired import desired_function
 from mlspec.aws.function_url import statements
 from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import difference
+from mlspec.records.bundle_signature import SignatureInput
+from mlspec.records.packaged import PackagedImage
 from mlspec.shipping import remote_changes, start_rollout
 from mlspec.shipping.rollout.cloudwatch import CloudWatch
 from mlspec.stage_context import StageContext
-from tests.shipping.cloud import SIGNATURE, Shipped, watched
+from tests.packaged import with_inputs
+from tests.shipping.cloud import Shipped, watched
 
 Make = Callable[..., Shipped]
 
@@ -233,11 +236,11 @@ def test_a_breaking_signature_is_named_and_refused(shipped: Make) -> None:
     project = shipped()
     project.push()
     project.deploy()
-    new = {**SIGNATURE, "inputs": [{"name": "text", "type": "text"}]}
+    new = with_inputs(SignatureInput(name="text", type="text"))
     project.image("other", new)
     bundle = project.artifacts / "bundle"
     bundle.mkdir()
-    (bundle / "signature.json").write_text(json.dumps(new))
+    new.write_file(bundle / "signature.json")
     assert "~ signature of NAME: breaking, the input `sentence` is called `text` now" in changes(project)
     project.push()
     with pytest.raises(StageError, match="breaks those who call the live one") as failure:
@@ -309,9 +312,10 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
 def test_without_what_the_model_is_to_answer_nothing_is_deployed(shipped: Make) -> None:
     project = shipped("{memory: 512}")
     project.push()
-    record = json.loads((project.artifacts / "image.json").read_text())
-    (project.artifacts / "image.json").write_text(json.dumps({**record, "proof": {}}))
-    with pytest.raises(StageError, match="nothing here says what the model is to answer"):
+    image = PackagedImage.read(project.artifacts)
+    untested = image.proof.model_copy(update={"examples": ()})
+    image.model_copy(update={"proof": untested}).write(project.artifacts)
+    with pytest.raises(StageError, match="has no example predictions to verify against"):
         project.deploy()
     there = project.target.client("lambda").list_functions()["Functions"]
     assert project.root.name not in {function["FunctionName"] for function in there}

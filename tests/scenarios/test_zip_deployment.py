@@ -13,11 +13,14 @@ import pytest
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.change import told
 from mlspec.errors import StageError
-from mlspec.records.release import Release, labels
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.bundle_signature import SignatureInput
+from mlspec.records.image_labels import labels
 from mlspec.shipping import remote_changes
 from mlspec.stage_context import StageContext
+from tests.packaged import SIGNATURE, packaged_zip, with_inputs
 from tests.parts.targets import BASE, EXPORT, codes, files
-from tests.shipping.cloud import EXAMPLES, SIGNATURE, Shipped, watched
+from tests.shipping.cloud import Shipped, watched
 
 SPEC = BASE + EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1, memory: 512, url: true}}\n"
 
@@ -29,10 +32,13 @@ def zipped(project: Shipped, content: str, **changes: object) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("handler.py", content)
     digest = hashlib.sha256(path.read_bytes())
-    record = {"kind": "zip", "file": "artifacts/function.zip", "sha256": digest.hexdigest(), "direct": True,
-              "code_sha256": base64.b64encode(digest.digest()).decode(), "size_bytes": path.stat().st_size,
-              "labels": labels(Release(commit="b" * 40), SIGNATURE), "proof": {"examples": EXAMPLES}, **changes}  # fmt: skip
-    (project.artifacts / "image.json").write_text(json.dumps(record))
+    known = {
+        "sha256": digest.hexdigest(),
+        "code_sha256": base64.b64encode(digest.digest()).decode(),
+        "size_bytes": path.stat().st_size,
+        "labels": labels(BundleProvenance(commit="b" * 40), SIGNATURE),
+    }
+    packaged_zip(**{**known, **changes}).write(project.artifacts)
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def changes(project: Shipped) -> list[str]:
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
     assert changes(project)[2] == "+ lambda function cola: a zip"
-    with pytest.raises(StageError, match="there is no zip to deploy"):
+    with pytest.raises(StageError, match="no zip to deploy"):
         project.deploy()
     zipped(project, "one")
     project.deploy()
@@ -73,11 +79,11 @@ def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
 
 def test_a_zip_that_is_too_large_or_no_longer_the_same(project: Shipped) -> None:
     zipped(project, "one", direct=False, size_bytes=60 * 2**20)
-    with pytest.raises(StageError, match="has 60 MiB, and Lambda takes 50 MiB") as failure:
+    with pytest.raises(StageError, match="has 60 MiB, and Lambda accepts 50 MiB without S3") as failure:
         project.deploy()
     assert "package.zip.bucket" in failure.value.help
     zipped(project, "one", sha256="0" * 64)
-    with pytest.raises(StageError, match="no longer the one that was tried"):
+    with pytest.raises(StageError, match="no longer the file that was tested"):
         project.deploy()
 
 
@@ -105,8 +111,8 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
 def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: Shipped) -> None:
     zipped(project, "one")
     project.deploy()
-    new = {**SIGNATURE, "inputs": [*SIGNATURE["inputs"], {"name": "author", "type": "text"}]}
-    zipped(project, "two", labels=labels(Release(commit="c" * 40), new))
+    new = with_inputs(*SIGNATURE.inputs, SignatureInput(name="author", type="text"))
+    zipped(project, "two", labels=labels(BundleProvenance(commit="c" * 40), new))
     assert [line for line in changes(project) if "author" in line]
     with pytest.raises(StageError, match=r"breaks those who call the live one: .*author") as refused:
         project.deploy()

@@ -16,8 +16,11 @@ from mlspec.compiler import compile_project
 from mlspec.job import Job
 from mlspec.parts.deploy import work as deploying
 from mlspec.parts.registry import work as pushing
-from mlspec.records.release import Release, labels
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.image_labels import labels
 from mlspec.stage_context import StageContext
+from tests.packaged import SIGNATURE, packaged_image
 from tests.parts.targets import BASE, PACKAGE
 
 Run = Callable[..., tuple[int, str, str]]
@@ -25,13 +28,6 @@ Run = Callable[..., tuple[int, str, str]]
 REGISTRY = "127.0.0.1:5000"
 _PREFIXES = {"api.ecr": "ecr"}
 READS = ("Get", "List", "Describe", "Batch", "Head")
-SIGNATURE = {
-    "version": 1,
-    "name": "cola",
-    "task": "classification",
-    "inputs": [{"name": "sentence", "type": "text"}],
-    "output": {"labels": ["no", "yes"]},
-}
 
 
 @dataclass
@@ -65,12 +61,6 @@ def watched(target: AwsTarget, services: tuple[str, ...] = ("ecr", "iam", "lambd
     for service in services:
         target.client(service).meta.events.register("provide-client-params.*.*", heard)
     return calls
-
-
-EXAMPLES = [
-    {"row": {"sentence": "home"}, "answer": {"label": "yes", "score": 0.9, "probabilities": {"no": 0.1, "yes": 0.9}}}
-]
-"""What the model answered when it was packed."""
 
 
 @dataclass
@@ -110,23 +100,20 @@ class Shipped:
         assert old in text
         path.write_text(text.replace(old, new))
 
-    def image(self, content: str, signature: dict[str, Any] = SIGNATURE) -> None:
+    def image(self, content: str, signature: BundleSignature = SIGNATURE) -> None:
         """Build an image with that content, as the stage `image` leaves it."""
         folder = self.root / "context"
         folder.mkdir(exist_ok=True)
         (folder / "content").write_text(content)
         (folder / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
-        found = labels(Release(commit="a" * 40, bundle=content.encode().hex().ljust(64, "0")), signature)
+        found = labels(BundleProvenance(commit="a" * 40, bundle=content.encode().hex().ljust(64, "0")), signature)
         flags = [f"--label={name}={value}" for name, value in found.items()]
         tag = self.tag
         command = [self.docker, "build", "--quiet", "--tag", tag, *flags, str(folder)]
         subprocess.run(command, check=True, capture_output=True, env={"DOCKER_BUILDKIT": "1", "PATH": "/usr/bin:/bin"})
         done = subprocess.run([self.docker, "image", "inspect", tag], check=True, capture_output=True)
         known = json.loads(done.stdout)[0]
-        record = {"image": tag, "id": known["Id"], "platform": "linux/amd64", "size_bytes": known["Size"],
-                  "max_size_bytes": 10**9, "labels": found, "proof": {"examples": EXAMPLES}}  # fmt: skip
-        self.artifacts.mkdir(exist_ok=True)
-        (self.artifacts / "image.json").write_text(json.dumps(record))
+        packaged_image(image=tag, id=known["Id"], size_bytes=known["Size"], labels=found).write(self.artifacts)
 
     def push(self) -> None:
         pushing.ship(self.job(), self.target)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from mlspec.aws import alias
 from mlspec.aws.alias import Alias
@@ -16,8 +14,13 @@ from mlspec.aws.error_messages import DEPLOY, told
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import sample_requests
-from mlspec.parts.export.lineage import config_digest
 from mlspec.parts.package.prediction_difference import TOLERANCE, difference
+from mlspec.records.bundle_provenance import BundleProvenance
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.records.lineage import config_digest
+from mlspec.records.packaged import find_packaged
+from mlspec.records.record_file import json_object
+from mlspec.records.release import DeployedFunction
 from mlspec.sections.package import Package
 from mlspec.shipping import breaking_changes, deployment, image_push, release_file
 from mlspec.shipping.start_rollout import Published, Tests, history, roll_out
@@ -67,13 +70,14 @@ def _code(job: Job, target: AwsTarget) -> tuple[str, str, ZipArchive | None]:
     if job.need(Package).zip is not None:
         found = image_push.zipped(job.inputs, job, target.kind)
         if found is None:
-            raise StageError("there is no zip to deploy", help="make it: mlspec apply --until image")
-        release_file.pushed(job.outputs, target.kind, found[1], None)
-        return str(found[1].get("commit") or "")[:12], "", found[0]
-    record = release_file.read(job.inputs, target.kind)
-    if record is None or not record.get("image"):
-        raise StageError("there is no release to deploy", help="push one: mlspec apply --until push")
-    return record["image"].get("tag", ""), record["image"]["digest"], None
+            raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
+        archive, provenance = found
+        release_file.pushed(job.outputs, target.kind, provenance, None)
+        return (provenance.commit or "")[:12], "", archive
+    release = release_file.read(job.inputs, target.kind)
+    if release is None or release.image is None:
+        raise StageError("no release to deploy: nothing was pushed yet", help="mlspec apply --until push")
+    return release.image.tag, release.image.digest, None
 
 
 def _keep(asked: DesiredFunction, job: Job) -> None:
@@ -84,15 +88,17 @@ def _keep(asked: DesiredFunction, job: Job) -> None:
         here(job.context).keep(asked.archive.path, asked.archive.sha256)
 
 
-def _note(asked: DesiredFunction, number: str, code: str, packed: Mapping[str, Any] | None, job: Job) -> None:
+def _note(asked: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
     """Write down what led to the version, once: a kill between publishing and this is made up for the next time."""
     events = history(asked.target, asked.function)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
-        record = (release_file.read(job.inputs, asked.target.kind) or {}).get("release") or {}
-        # The bundle was exported before anybody knew how it would be deployed: here the whole spec is known.
-        config = {**record["config"], "deploy": job.config.get("deploy")} if record.get("config") else None
-        whole = {**record, "image": code, "spec": config_digest(job.config), "config": config}
-        events.add("published", number, release=whole, signature=packed or {})
+        release = release_file.read(job.inputs, asked.target.kind)
+        provenance = release.release if release else BundleProvenance()
+        # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
+        deploy = json_object({"deploy": job.config.get("deploy")})
+        config = {**provenance.config, **deploy} if provenance.config else None
+        whole = {**provenance.to_json(), "image": code, "spec": config_digest(job.config), "config": config}
+        events.add("published", number, release=whole, signature=packed.to_json() if packed else {})
 
 
 def _told(asked: DesiredFunction, number: str, job: Job) -> None:
@@ -105,11 +111,12 @@ def _told(asked: DesiredFunction, number: str, job: Job) -> None:
 
 
 def _tests(job: Job) -> Tests:
-    examples = ((image_push.record(job.inputs) or {}).get("proof") or {}).get("examples")
-    if not examples:
-        message = "nothing here says what the model is to answer: artifacts/image.json has no examples"
-        raise StageError(message, help="build and try it again: mlspec apply --force image")
-    return Tests([e["row"] for e in examples], [e["answer"] for e in examples], difference, TOLERANCE)
+    packaged = find_packaged(job.inputs)
+    if packaged is None or not packaged.proof.examples:
+        message = "artifacts/image.json has no example predictions to verify against"
+        raise StageError(message, help="mlspec apply --force image")
+    examples = packaged.proof.examples
+    return Tests([each.row for each in examples], [each.answer for each in examples], difference, TOLERANCE)
 
 
 def _settled(asked: DesiredFunction, job: Job) -> str | None:
@@ -122,9 +129,9 @@ def _settled(asked: DesiredFunction, job: Job) -> str | None:
     return settle(job.context, asked.target.region, asked.function.name, asked.function.options.alias, example)
 
 
-def _function(asked: DesiredFunction, now: Alias, address: str | None) -> dict[str, str | None]:
+def _function(asked: DesiredFunction, now: Alias, address: str | None) -> DeployedFunction:
     url = address or deployment.url(asked)
-    return {"name": asked.function.name, "version": now.version, "alias": now.name, "url": url}
+    return DeployedFunction(name=asked.function.name, version=now.version, alias=now.name, url=url)
 
 
 def _say(line: str) -> None:

@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from mlspec.errors import StageError
-from mlspec.job import Job, fresh, swap, user_code, write_json
+from mlspec.job import Job, fresh, swap, user_code
 from mlspec.learning.build import load_module
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import kept as kept_preprocess
 from mlspec.learning.split_rows import Rows, load
-from mlspec.parts.export.lineage import lineage
+from mlspec.parts.export.bundle_lineage import read_lineage
 from mlspec.parts.export.onnx_graph import OUTPUT, write
 from mlspec.parts.export.parity import batches, compare, opened, ran, within
 from mlspec.parts.export.quantize import int8
+from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
@@ -59,7 +60,7 @@ def main(job: Job) -> None:
     trained = loaded(job)
     partial = fresh(job.outputs / "bundle")
     report = _made(job, trained, partial)
-    write_json(partial / "lineage.json", lineage(job, partial))
+    read_lineage(job, partial).write_file(partial / "lineage.json")
     swap(partial, job.outputs / "bundle")
     report.write(job.outputs)
 
@@ -83,7 +84,7 @@ def _made(job: Job, trained: Trained, bundle: Path) -> Export:
     shutil.copytree(job.inputs / "model" / "preprocess", bundle / "preprocess", ignore=shutil.ignore_patterns("fitted"))
     shutil.copyfile(job.inputs / "data" / "profile.json", bundle / "profile.json")
     threshold = (job.get(EvaluateSpec) or EvaluateSpec()).threshold
-    write_json(bundle / "signature.json", signature(job.need(ProjectInfo).name, trained, threshold))
+    signature(job.need(ProjectInfo).name, trained, threshold).write_file(bundle / "signature.json")
     parity = proved(options, trained, bundle)
     metric = _metric(job, trained, bundle)
     print(f"{metric.name} {metric.torch:.4f} in PyTorch, {metric.onnx:.4f} in ONNX Runtime")
@@ -98,24 +99,26 @@ def _made(job: Job, trained: Trained, bundle: Path) -> Export:
     return Export(opset=options.opset, parity=parity, metric=metric, size_bytes=size, int8=small)
 
 
-def signature(name: str, trained: Trained, threshold: float = 0.5) -> dict[str, Any]:
-    """The content of signature.json."""
-    labels, column = list(trained.schema.labels), trained.schema.target.column
-    output: dict[str, Any] = {"labels": labels} if trained.task == "classification" else {"name": column}
-    if len(labels) == 2 and threshold != 0.5:
-        output["threshold"] = threshold
-    shown = ("type", "channels", "height", "width")
-    return {
-        "version": 1,
-        "name": name,
-        "task": trained.task,
-        "inputs": [
-            {"name": name, **{key: described[key] for key in shown if key in described}}
-            for name, described in trained.schema.to_json()["inputs"].items()
-        ],
-        "output": output,
-        "graph": {"inputs": list(trained.preprocess.names), "output": OUTPUT},
-    }
+def signature(name: str, trained: Trained, threshold: float = 0.5) -> BundleSignature:
+    """The signature of the bundle. A `threshold` only has a meaning with two labels."""
+    labels, column = trained.schema.labels, trained.schema.target.column
+    classifies = trained.task == "classification"
+    return BundleSignature(
+        name=name,
+        task=trained.task,
+        inputs=tuple(
+            SignatureInput(
+                name=name, type=column.type, channels=column.channels, height=column.height, width=column.width
+            )
+            for name, column in trained.schema.inputs.items()
+        ),
+        output=SignatureOutput(
+            labels=labels if classifies else None,
+            name="" if classifies else column,
+            threshold=threshold if len(labels) == 2 and threshold != 0.5 else None,
+        ),
+        graph=SignatureGraph(inputs=tuple(trained.preprocess.names), output=OUTPUT),
+    )
 
 
 def proved(options: Onnx, trained: Trained, bundle: Path) -> Parity:

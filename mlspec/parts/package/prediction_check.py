@@ -11,6 +11,8 @@ from typing import Any, Final
 from mlspec.errors import StageError
 from mlspec.parts.package.prediction_difference import TOLERANCE, Answer, difference
 from mlspec.parts.package.sample_rows import Row, rows
+from mlspec.records.packaged import ExamplePrediction
+from mlspec.records.record_file import json_object
 
 _HELP: Final = "`mlspec apply --force package` makes it anew; a Dockerfile edited by hand may copy another bundle"
 
@@ -29,9 +31,12 @@ class ExpectedPredictions:
         self.rows: list[Row] = rows(bundle)
         self.answers: list[Answer] = [predictor.predict([row])[0] for row in self.rows]
 
-    def examples(self) -> list[dict[str, object]]:
-        """The rows and the answers as JSON: what a version is tried with where the bundle is not."""
-        return [{"row": row, "answer": answer} for row, answer in zip(self.rows, self.answers, strict=True)]
+    def examples(self) -> tuple[ExamplePrediction, ...]:
+        """The rows with their answers, for the record: a deployment verifies a version without the bundle."""
+        return tuple(
+            ExamplePrediction(row=json_object(row), answer=json_object(answer))
+            for row, answer in zip(self.rows, self.answers, strict=True)
+        )
 
     def bodies(self) -> list[bytes]:
         """A request for each row."""

@@ -167,7 +167,7 @@ def test_serving_that_prepares_rows_otherwise_is_refused(trained: Trained) -> No
     (folder / "preprocess").mkdir(parents=True)
     write(model.module, model.rows, model.preprocess, 18, folder / "model.onnx", project.root)
     shutil.copytree(project.artifacts / "model/preprocess", folder / "preprocess", dirs_exist_ok=True)
-    (folder / "signature.json").write_text(json.dumps(work.signature("x", model)))
+    work.signature("x", model).write_file(folder / "signature.json")
     same = work._metric(job, model, folder)
     assert same.torch == same.onnx
     path = folder / "preprocess/preprocess.json"

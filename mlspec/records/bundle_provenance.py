@@ -1,0 +1,85 @@
+"""What led to a bundle, in short: the part of its lineage that is carried in an image's labels and in release.json."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, JsonValue
+
+from mlspec.records.evaluation import Evaluation
+from mlspec.records.git_commit import Commit, read_commit
+from mlspec.records.lineage import Lineage
+from mlspec.records.record_file import Measured, Value, compact_json
+
+_SECTIONS: Final = ("data", "model", "train", "export")
+_MAX_CONFIG: Final = 32_000
+"""Characters of the configuration as JSON: a longer one does not fit into a label beside the rest."""
+
+
+class BundleProvenance(Value):
+    """A bundle and what led to it; what is not known is null. Digests are SHA-256 in hexadecimal."""
+
+    commit: str | None = Field(None, description="The commit, followed by `-dirty` where files differ from it")
+    spec: str | None = Field(None, description="Digest of the composed configuration")
+    bundle: str | None = Field(None, description="Digest of the bundle: of its sorted file names and their digests")
+    data: str | None = Field(None, description="Digest of the splits, by the digests of their files")
+    config: Mapping[str, JsonValue] | None = Field(
+        None, description="The sections data, model, train and export; null where they are too long for a label"
+    )
+    metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
+    run: str | None = Field(None, description="Id of the tracked run that trained the model")
+
+
+def read_provenance(root: Path, artifacts: Path, commit: Commit | None = None) -> BundleProvenance:
+    """The provenance of the bundle in `artifacts`. `commit` defaults to that of `root`."""
+    commit = commit or read_commit(root)
+    lineage, evaluation = Lineage.find(artifacts), Evaluation.find(artifacts)
+    return BundleProvenance(
+        commit=None if commit is None else commit.revision,
+        spec=lineage.spec if lineage else None,
+        bundle=bundle_digest(artifacts / "bundle"),
+        data=_digest(compact_json(lineage.data).encode()) if lineage and lineage.data else None,
+        config=_short_config(lineage.config) if lineage else None,
+        metrics=evaluation.metrics if evaluation else {},
+        run=_tracked_run(root, artifacts / "model" / "best.ckpt"),
+    )
+
+
+def _short_config(config: Mapping[str, JsonValue]) -> dict[str, JsonValue] | None:
+    sections = {name: config[name] for name in _SECTIONS if name in config}
+    return sections if sections and len(compact_json(sections)) < _MAX_CONFIG else None
+
+
+def bundle_digest(folder: Path) -> str | None:
+    """One SHA-256 for a bundle: of a line `DIGEST  PATH` for each file, sorted by path. None where there is no file."""
+    files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
+    if not files:
+        return None
+    return _digest("".join(f"{file_digest(path)}  {name}\n" for name, path in files).encode())
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tracked_run(root: Path, checkpoint: Path) -> str | None:
+    """W&B's id of the last run; None where it began after the checkpoint was written and so trained another model."""
+    try:
+        folder = (root / ".mlspec" / "wandb" / "wandb" / "latest-run").resolve(strict=True)
+        run = re.fullmatch(r"(?:offline-)?run-(\d{8}_\d{6})-(\w+)", folder.name)
+        if run and datetime.strptime(run[1], "%Y%m%d_%H%M%S").timestamp() <= checkpoint.stat().st_mtime:
+            return run[2]
+    except OSError:
+        pass
+    return None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

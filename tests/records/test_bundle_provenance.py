@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlspec.records.bundle_provenance import BundleProvenance, bundle_digest, read_provenance
+
+
+def test_the_provenance_of_a_project(project: Path) -> None:
+    made = read_provenance(project, project / "artifacts")
+    assert len(made.commit or "") == 40
+    assert (made.spec, made.config, made.metrics) == ("5" * 64, {"train": {"seed": 7}}, {"mcc": 0.5, "f1": None})
+    assert made.bundle == bundle_digest(project / "artifacts" / "bundle")
+    assert len(made.data or "") == 64
+    assert made.run is None
+
+
+def test_without_git_and_without_a_bundle_it_is_empty(tmp_path: Path) -> None:
+    assert read_provenance(tmp_path, tmp_path / "artifacts") == BundleProvenance()
+
+
+def test_the_bundles_digest_is_of_names_and_contents(project: Path) -> None:
+    folder = project / "artifacts" / "bundle"
+    before = bundle_digest(folder)
+    os.utime(folder / "model.onnx", (1, 1))
+    assert bundle_digest(folder) == before
+    (folder / "model.onnx").rename(folder / "other.onnx")
+    assert bundle_digest(folder) != before
+
+
+def test_the_run_is_the_trackers_last_unless_it_began_later(project: Path) -> None:
+    folder = project / ".mlspec" / "wandb" / "wandb"
+    (folder / "offline-run-20200101_000000-abc123").mkdir(parents=True)
+    (folder / "latest-run").symlink_to("offline-run-20200101_000000-abc123")
+    checkpoint = project / "artifacts" / "model" / "best.ckpt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"")
+    assert read_provenance(project, project / "artifacts").run == "abc123"
+    os.utime(checkpoint, (0, 0))
+    assert read_provenance(project, project / "artifacts").run is None
