@@ -54,7 +54,6 @@ NAMES = {"found", "made", "told", "said", "asked", "wanted", "stood", "grown"}
 """Names of variables, arguments and functions that say what happened, not what the thing is."""
 
 PENDING: tuple[str, ...] = (
-    "mlspec/apply/",
     "mlspec/aws/",
     "mlspec/cli/",
     "mlspec/docker/",

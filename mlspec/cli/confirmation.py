@@ -12,7 +12,7 @@ from mlspec.errors import UsageError
 def confirmed(console: Console, question: str, *, alternative: str = "", in_ci: bool = True) -> bool:
     """Whether the user agrees; in CI without asking where `in_ci` says so.
 
-    Raises UsageError where stdin is no terminal: `alternative` is what else than --yes the user can do.
+    Raises UsageError where stdin is not a terminal: `alternative` is what else than --yes the user can do.
     """
     if in_ci and os.environ.get("CI"):
         return True

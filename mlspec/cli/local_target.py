@@ -42,7 +42,7 @@ def show(console: Console, context: StageContext) -> None:
     if example is not None:
         row = json.dumps(example, ensure_ascii=False)
         console.out(f"  curl -s {address}/predict -H 'Content-Type: application/json' -d {shlex.quote(row)}")
-    console.out("  mlspec destroy --target local    ends it")
+    console.out("  mlspec destroy --target local    stops it")
 
 
 def stop(console: Console, context: StageContext) -> int:

@@ -80,7 +80,7 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     if outcome.help:
         help = _OURS.sub(lambda found: found[0] + options, outcome.help)
         console.say(f"  = help: {help}")
-    console.say(f"  = go on: mlspec apply{options}")
+    console.say(f"  = resume: mlspec apply{options}")
 
 
 def _decisions(console: Console, outcome: Outcome) -> None:

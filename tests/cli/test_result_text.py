@@ -41,11 +41,11 @@ def test_the_way_on_has_the_same_target_and_environment(tmp_path: Path, capsys: 
     close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
     said = capsys.readouterr().err
     assert f"= help: {help}\n" in said
-    assert "= go on: mlspec apply\n" in said
+    assert "= resume: mlspec apply\n" in said
     close(Console(), seen(tmp_path, "prod", "local"), RunResult(tuple(failed), tmp_path / "report.html"))
     said, same = capsys.readouterr().err, "--env prod --target local"
     assert f"mlspec releases {same} shows what happened; mend it, then: mlspec apply {same} --force image" in said
-    assert f"= go on: mlspec apply {same}\n" in said
+    assert f"= resume: mlspec apply {same}\n" in said
 
 
 def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "  | version 2: canary",
         "  = log: deploy.log (mlspec logs deploy)",
         "  = help: mend it",
-        "  = go on: mlspec apply",
+        "  = resume: mlspec apply",
     ]
 
 

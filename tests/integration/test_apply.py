@@ -107,7 +107,7 @@ def test_a_failed_stage_shows_where_and_how_to_go_on(project: Line) -> None:
     assert "error: data failed: src.rows:load raised ValueError: these rows are no good" in err
     assert "src/rows.py:9 in load" in err
     assert "= log: .mlspec/logs/data.log (mlspec logs data)" in err
-    assert "= go on: mlspec apply" in err
+    assert "= resume: mlspec apply" in err
     assert "Traceback" not in out + err
     assert "these rows are no good" in project.mlspec("logs", "data")[1]
     _, out, _ = project.mlspec("status")

@@ -1,4 +1,4 @@
-"""`mlspec destroy`: remove what mlspec made in the account, and nothing else."""
+"""`mlspec destroy`: remove what mlspec created in the account, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 @click.command()
 @spec_options
 @target_option
-@click.option("--images", is_flag=True, help="Remove the repository and all its images too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--images", is_flag=True, help="Also remove the image repository with all its images.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(
     spec: str | None, env: str | None, as_json: bool, target: TargetName | None, images: bool, yes: bool
 ) -> int:
-    """Remove the function and all that was made for it.
+    """Remove the function and everything that was created for it.
 
-    Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
-    halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
+    Shows what it will remove and asks for confirmation. Resources without the project's tag are kept. After an
+    interruption, run it again to resume. With --target local it stops the rehearsal and its containers without asking.
     """
     from mlspec.aws.error_messages import DESTROY, told
     from mlspec.cli import local_target

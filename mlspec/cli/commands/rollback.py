@@ -1,4 +1,4 @@
-"""`mlspec rollback`: all callers to another version, at once."""
+"""`mlspec rollback`: all traffic to another version, at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlspec.workspace.spec_file import find_spec
 @click.argument("version", required=False)
 @spec_options
 @target_option
-@click.option("--why", default="", metavar="TEXT", help="Goes into the history.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--why", default="", metavar="TEXT", help="Reason, recorded in the history.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(
     version: str | None,
     spec: str | None,
@@ -27,10 +27,10 @@ def command(
     why: str,
     yes: bool,
 ) -> int:
-    """Send all calls to VERSION, by default to the one that was live before.
+    """Send all traffic to VERSION, by default to the one that was live before.
 
-    A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
-    was taken back here; it waits for a new one.
+    A rollout in progress stops and its traffic returns to the old version. A later `apply` does not redeploy the
+    version that was rolled back; it waits for a new one.
     """
     from mlspec.cli.deployed import moment, seen, shipped
     from mlspec.shipping.rollback import chosen, take_back

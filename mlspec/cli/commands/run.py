@@ -29,8 +29,8 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
 
     What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
-    It reads conf/ as the last build wrote it, and writes to artifacts/ like the stage of the line: the next apply sees
-    what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
+    It reads conf/ as the last build wrote it and writes to artifacts/, as `mlspec apply` does: the next apply runs the
+    stages again whose results differ from the spec. Each job of a sweep writes to its own folder.
     """
     from mlspec.run.program import execute
     from mlspec.stage_context import StageContext
