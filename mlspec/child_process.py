@@ -31,6 +31,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received: by this process alone, while a Ctrl-C reaches every process of the terminal."""
 
 
+def raise_terminated(*_: object) -> None:
+    """A handler of SIGTERM."""
+    raise Terminated
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process: with this installation's `mlspec` on PATH, and unbuffered output."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
@@ -38,24 +43,22 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def follow(
-    command: Sequence[str], folder: Path, log: Path, watch: Callable[[str], None], *, runs_itself: bool = False
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    watch: Callable[[str], None],
+    variables: Mapping[str, str] | None = None,
+    *,
+    runs_itself: bool = False,
 ) -> int:
     """Run `command` in `folder` and return its exit code. `watch` receives each line, and `""` while there is none.
 
-    On KeyboardInterrupt the process and its descendants are stopped before it is raised again. `runs_itself`: the
-    command is the stage program, not one that waits for it.
+    `variables` are added to the environment. On KeyboardInterrupt the process and its descendants are stopped before it
+    is raised again. `runs_itself`: the command is the stage program, not one that waits for it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, log.open("rb") as seen:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment(),
-            preexec_fn=die_with_parent,  # no threads are running here
-        )
+        process = _start(command, folder, out, environment(variables))
         lines = _LogLines(seen)
         try:
             while process.poll() is None:
@@ -70,6 +73,18 @@ def follow(
         for line in lines.new(rest=True):
             watch(line)
     return process.returncode
+
+
+def _start(command: Sequence[str], folder: Path, out: IO[bytes], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=out,
+        env=variables,
+        preexec_fn=die_with_parent,  # no threads are running here
+    )
 
 
 def end(process: subprocess.Popen[bytes], *, at_once: bool = False, runs_itself: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import MlspecError
@@ -20,6 +21,9 @@ from mlspec.source.reads import covered
 from mlspec.spec.check import check
 from mlspec.spec.project import Project
 
+if TYPE_CHECKING:
+    from jinja2 import BytecodeCache
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -31,13 +35,21 @@ class Build:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def compile_project(path: Path, environment: str | None = None, parts: Sequence[Part] = PARTS) -> Build:
-    """The Build of the spec in `path`, overlaid with `environment`. Raises SpecError with all errors of the spec."""
+def compile_project(
+    path: Path,
+    environment: str | None = None,
+    parts: Sequence[Part] = PARTS,
+    compiled: BytecodeCache | None = None,
+) -> Build:
+    """The Build of the spec in `path`, overlaid with `environment`. Raises SpecError with all errors of the spec.
+
+    `compiled` keeps compiled templates for other processes; without it nothing is written.
+    """
     document = read(path)
     surroundings = look(document, path.parent)
     project, warnings = check(document, surroundings, environment, parts)
     plan = make_plan(project, parts)
-    return Build(project, plan, render(plan.artifacts, surroundings.templates), warnings)
+    return Build(project, plan, render(plan.artifacts, surroundings.templates, compiled), warnings)
 
 
 def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:

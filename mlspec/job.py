@@ -14,7 +14,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -22,6 +22,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from mlspec.errors import MlspecError, StageError
+from mlspec.stage_context import StageContext
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -40,6 +41,8 @@ class Job:
     """The composed Hydra configuration as plain data: the spec's sections after overrides."""
     sections: Mapping[str, BaseModel]
     """The same, validated: an invalid override is rejected before the body runs."""
+    context: StageContext = field(default_factory=StageContext)
+    """What the command that started the stage passes on."""
 
     def get(self, section: type[S]) -> S | None:
         """The section of that model, or None if the spec does not have it."""

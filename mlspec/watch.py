@@ -20,8 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-_VARIABLE: Final = "MLSPEC_WATCH"
-"""Contains the project folder and, on a second line, the file that every process of the stage appends to."""
+from mlspec.stage_context import WatchedProject
 
 PYTHON: Final = "."
 
@@ -180,13 +179,15 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
         _native.append(_Native(root))
     else:
         seen.blind.append("")
-    os.environ[_VARIABLE] = f"{root}\n{file}"
+    variables = WatchedProject(str(root), str(file)).to_env()
+    os.environ.update(variables)
     join()
     try:
         yield seen
     finally:
         _hooks.clear()
-        del os.environ[_VARIABLE]
+        for name in variables:
+            del os.environ[name]
         for line in file.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):  # of a process that was killed while writing
                 what, path = json.loads(line)
@@ -245,9 +246,9 @@ def opening(root: Path) -> Iterator[set[str]]:
 
 def join() -> None:
     """Watch this process if it belongs to a watched stage."""
-    root, separator, file = os.environ.get(_VARIABLE, "").partition("\n")
-    if separator and not _hooks:
-        _hooks.append(_Hook(root, file))
+    project = WatchedProject.from_env(os.environ)
+    if project is not None and not _hooks:
+        _hooks.append(_Hook(project.root, project.file))
         _install()
 
 

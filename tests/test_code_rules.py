@@ -61,6 +61,7 @@ LAYERS: tuple[str, ...] = (
     "parent_death",
     "watch",
     "inotify",
+    "stage_context",
     "plan",
     "errors",
     "diagnostics",
@@ -345,6 +346,31 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
     assert [s.name for s in build.plan.stages][-1] == "notify"
     assert "conf/notify/default.yaml" in texts
     assert "mlspec run notify" in texts["dvc.yaml"]
+
+
+def test_variables_of_mlspec_are_named_in_one_module() -> None:
+    """`stage_context` reads and writes them; messages may mention one within a text."""
+    names = {name for name, tree in TREES.items() if any(re.fullmatch(r"MLSPEC_[A-Z_]+", t) for t in _strings(tree))}
+    assert names == {"mlspec.stage_context"}
+
+
+def test_the_command_line_sets_no_variable() -> None:
+    """What a command passes to its stages is a value; `app` only turns off a feature of pydantic for its own process."""
+    writers = {name for name, tree in TREES.items() if layer(name).startswith("cli") and _sets_variables(tree)}
+    assert writers == {"mlspec.cli.app"}
+
+
+def _sets_variables(tree: ast.AST) -> bool:
+    targets = [t for node in ast.walk(tree) for t in _targets(node)]
+    calls = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    writes = [c.value for c in calls if c.attr in ("setdefault", "update", "pop", "putenv")]
+    return any(ast.unparse(node).startswith("os.environ") for node in (*targets, *writes))
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Assign | ast.Delete):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AugAssign) else []
 
 
 def test_files_are_written_whole_or_not_at_all() -> None:

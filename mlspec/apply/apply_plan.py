@@ -1,43 +1,65 @@
-"""What `apply` would do: the files of a build and the stages of a run, put together and shown. Writes nothing."""
+"""What one `apply` will do, as a value: files, stages with their reasons, changes outside the project. Writes nothing.
+
+`make_apply_plan` builds it, `plan_file` saves and loads it, `preflight` refuses it, `execute` carries it out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from mlspec.apply.remote import Remote
+from mlspec.apply.remote import RemoteState, observe, observers
 from mlspec.compiler import Build, compile_project
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.dvc.part import raw
-from mlspec.run.engine import Engine
+from mlspec.plan.stage import Stage
+from mlspec.run.engine import Engine, EngineProject
 from mlspec.run.engines.all_engines import ENGINES
 from mlspec.run.journal import Journal
-from mlspec.run.schedule import Selection, StageSchedule, chosen, schedule
+from mlspec.run.schedule import Selection, StageSchedule, Step, chosen, schedule
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason
+from mlspec.workspace.build_stamp import BuildKey, build_key
 from mlspec.workspace.changes import ChangeSet
 from mlspec.workspace.compare import compare
 from mlspec.workspace.lock import read_lock
 from mlspec.workspace.roots import Roots, find_roots
 from mlspec.workspace.spec_file import SpecFile
+from mlspec.workspace.template_cache import template_cache
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """What to plan: the spec, the stages that are selected, the engine, and what its stages are passed."""
+
+    where: SpecFile
+    context: StageContext
+    selection: Selection = field(default_factory=Selection)
+    engine: str = "dvc"
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyPlan:
-    """A Build, what writing it changes, and the stages to run."""
+    """A build, what writing it changes, the stages to run, and what they change outside the project.
 
+    `estimates` are the seconds that each stage took when it last ran, `last` how its last run ended (`ran`, `failed`,
+    `interrupted`, …). `key` identifies the spec that was read.
+    """
+
+    request: ApplyRequest
+    key: BuildKey
     build: Build
     roots: Roots
     changes: ChangeSet
-    engine: Engine
-    journal: Journal
     schedule: StageSchedule
-    remote: Remote
+    remote: RemoteState
+    estimates: Mapping[str, float]
+    last: Mapping[str, str]
 
     @property
-    def estimates(self) -> Mapping[str, float]:
-        """Seconds that each stage took when it last ran."""
-        return self.journal.durations()
+    def context(self) -> StageContext:
+        """What the stages are passed."""
+        return self.request.context
 
     @property
     def nothing_to_do(self) -> bool:
@@ -45,62 +67,68 @@ class ApplyPlan:
         return not self.changes.changed and not self.schedule.due
 
 
-def make_apply_plan(where: SpecFile, selection: Selection, engine_name: str = "dvc") -> ApplyPlan:
-    """The ApplyPlan of the spec at `where`. Raises SpecError, UsageError, MlspecError."""
-    build = compile_project(where.spec, where.environment)
+def make_apply_plan(request: ApplyRequest) -> ApplyPlan:
+    """The ApplyPlan of a request. Raises SpecError, UsageError, MlspecError."""
+    where = request.where
+    key = build_key(where.spec, where.environment)
+    build = compile_project(where.spec, where.environment, compiled=template_cache())
     roots = find_roots(where.root)
-    changes = compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows)
-    remote = Remote(build.project, roots.project / "artifacts", PARTS)
-    engine = _engine(build, roots, changes, engine_name, remote.looks())
-    reasons = engine.status(chosen(build.plan.stages, selection))
-    steps = schedule(build.plan.stages, reasons, selection)
-    return ApplyPlan(build, roots, changes, engine, Journal(roots.project), steps, remote)
+    changes = _changes(build, roots)
+    selected = chosen(build.plan.stages, request.selection)
+    remote = observe(build.project, roots.project / "artifacts", request.context, _names(selected), PARTS)
+    engine = make_engine(build, roots, changes, request)
+    reasons = {**engine.status([s for s in selected if s.name not in remote.reasons]), **remote.reasons}
+    steps = schedule(build.plan.stages, reasons, request.selection, engine.lacks)
+    journal = Journal(roots.project)
+    last = {name: str(row.get("status")) for name, row in journal.last().items()}
+    return ApplyPlan(request, key, build, roots, changes, steps, remote, journal.durations(), last)
 
 
-def _engine(
-    build: Build, roots: Roots, changes: ChangeSet, name: str, looks: Mapping[str, Callable[[], Reason | None]]
-) -> Engine:
+def make_engine(build: Build, roots: Roots, changes: ChangeSet, request: ApplyRequest) -> Engine:
+    """The engine of a request, over the project as it is once `changes` are written."""
     coming = {change.path: change.after for change in changes.pending}
-    return ENGINES[name](roots.project, coming, raw(build.project, build.plan.stages), looks)
+    observed = observers(build.project, roots.project / "artifacts", request.context, PARTS)
+    raw_data = tuple(raw(build.project, build.plan.stages))
+    return ENGINES[request.engine](EngineProject(roots.project, coming, raw_data, observed, request.context))
 
 
-def engine_here(build: Build, root: Path) -> Engine:
-    """The engine of the project in `root`, which looks at nothing outside of it."""
-    roots = find_roots(root)
-    return _engine(
-        build,
-        roots,
-        compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows),
-        "dvc",
-        {},
-    )
-
-
-def outdated(build: Build, engine: Engine) -> dict[str, Reason]:
-    """The stages whose files are not what the spec, the data and the code of now would make, and why."""
-    pure = [stage for stage in build.plan.stages if not stage.effects]
-    steps = schedule(pure, engine.status(pure), Selection()).steps
+def outdated(build: Build, request: ApplyRequest) -> dict[str, Reason]:
+    """The stages whose files differ from what the spec, the data and the code make now, and why."""
+    roots = find_roots(request.where.root)
+    stages = [stage for stage in build.plan.stages if not stage.effects]
+    engine = make_engine(build, roots, _changes(build, roots), request)
+    steps = schedule(stages, engine.status(stages), Selection()).steps
     return {step.stage.name: step.reason for step in steps if step.reason is not None}
 
 
-def to_json(outlook: ApplyPlan) -> dict[str, object]:
+def _changes(build: Build, roots: Roots) -> ChangeSet:
+    return compare(build.files, roots, read_lock(roots), others=build.project.surroundings.workflows)
+
+
+def _names(stages: list[Stage]) -> list[str]:
+    return [stage.name for stage in stages]
+
+
+def to_json(plan: ApplyPlan) -> dict[str, object]:
     """The stable JSON shape of a plan."""
     files = [
         {"path": c.path, "action": c.action, "part": c.part, "reason": c.reason}
-        for c in outlook.changes.changes
+        for c in plan.changes.changes
         if c.action not in ("unchanged", "keep")
     ]
-    stages = [
-        {
-            "stage": step.stage.name,
-            "command": step.stage.command,
-            "run": step.reason is not None,
-            "certain": step.certain,
-            "reason": step.reason.text if step.reason else None,
-            "reason_kind": step.reason.kind if step.reason else None,
-            "after": list(step.after),
-            "estimate": outlook.estimates.get(step.stage.name),
-        }
-        for step in outlook.schedule.steps
-    ]
-    return {"summary": outlook.changes.summary(), "files": files, "stages": stages, "remote": outlook.remote.to_json()}
+    stages = [_step_json(step, plan.estimates.get(step.stage.name)) for step in plan.schedule.steps]
+    return {"summary": plan.changes.summary(), "files": files, "stages": stages, "remote": plan.remote.to_json()}
+
+
+def _step_json(step: Step, estimate: float | None) -> dict[str, object]:
+    return {
+        "stage": step.stage.name,
+        "command": step.stage.command,
+        "run": step.reason is not None,
+        "certain": step.certain,
+        "reason": step.reason.text if step.reason else None,
+        "reason_kind": step.reason.kind if step.reason else None,
+        "after": list(step.after),
+        "estimate": estimate,
+        "lacks": {"reason": step.lacks.text, "help": step.lacks.help} if step.lacks else None,
+    }

@@ -1,6 +1,7 @@
-"""An ApplyPlan to a file and back: `mlspec plan --out FILE` saves it, `mlspec apply FILE` requires that it still holds.
+"""An ApplyPlan to a file and back: `mlspec plan --out FILE` saves it, `mlspec apply FILE` executes it if still valid.
 
-The file comes from wherever its user got it and is not trusted: it names what was looked at and never what to run.
+The file is not trusted: it holds digests of what the plan was made from, and never a command to run. The plan is made
+again and compared with it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 import mlspec
-from mlspec.apply.apply_plan import ApplyPlan, make_apply_plan, to_json
-from mlspec.apply.target import TARGET
+from mlspec.apply.apply_plan import ApplyPlan, ApplyRequest, to_json
 from mlspec.dvc.tree import Tree
 from mlspec.errors import ConflictError, UsageError
 from mlspec.run.schedule import Selection, Step
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.digests import digest
 from mlspec.workspace.lock import digest as text_digest
 from mlspec.workspace.lock import dump
@@ -38,7 +39,7 @@ class _Closed(BaseModel):
 
 
 _Name = Annotated[str, Field(pattern=r"^[\w. -]+$")]
-"""What the command line takes for an environment or a stage: it is printed again, also on a terminal."""
+"""What the command line accepts as an environment or a stage: it is printed again, also on a terminal."""
 
 
 class SavedFile(_Closed):
@@ -50,16 +51,17 @@ class SavedFile(_Closed):
 
 
 class SavedStage(_Closed):
-    """One stage: what runs it, and why; None where it is up to date."""
+    """One stage: its command, why it runs (None where it is up to date), and what this machine lacks for it."""
 
     command: str
     reason: str | None
     certain: bool
     forced: bool
+    lacks: str | None = None
 
 
 class SavedPlan(_Closed):
-    """A plan as it was shown, and the digests of all it was made from."""
+    """A plan as it was shown, and the digests of everything it was made from."""
 
     mlspec_plan: int
     mlspec: str
@@ -67,7 +69,7 @@ class SavedPlan(_Closed):
     spec_sha256: str
     environment: _Name | None
     engine: Literal["dvc"]
-    target: Literal["aws", "local"]
+    target: TargetName
     until: _Name | None
     only: tuple[_Name, ...]
     force: tuple[_Name, ...]
@@ -75,80 +77,84 @@ class SavedPlan(_Closed):
     files: Mapping[str, SavedFile]
     stages: Mapping[str, SavedStage]
     read: Mapping[str, str | None]
-    """Every input and output of its stages: the digest that DVC gives it, None where it is not there."""
+    """The digest by which DVC compares each input and output of the stages, None where it does not exist."""
     rest: Mapping[str, JsonValue]
-    """What else the plan shows, as `mlspec plan --json` has it."""
+    """What else the plan shows, in the shape of `mlspec plan --json`."""
 
 
-def keep(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str, target: Path) -> None:
-    """Write the plan to `target`, whole or not at all. Raises UsageError where that would cost another file."""
-    if os.path.lexists(target):
-        _read(target)  # only a plan gives way to a plan
-    plan = _plan(outlook, where, selection, engine)
-    save("the plan", target, json.dumps(plan.model_dump(), indent=1, ensure_ascii=False) + "\n")
+def save_plan(plan: ApplyPlan, target: Path) -> None:
+    """Write the plan to `target`, whole or not at all. Raises UsageError where that would replace another file."""
+    if os.path.lexists(target) and not target.is_dir():
+        _read(target)  # only a plan is replaced by a plan
+    text = json.dumps(_saved(plan).model_dump(), indent=1, ensure_ascii=False)
+    save("the plan", target, text + "\n")
 
 
-def again(file: Path, spec: str | None) -> tuple[SavedPlan, SpecFile]:
-    """The plan in `file` and the spec it speaks of. Raises UsageError, and ConflictError where the spec has changed."""
-    plan = _read(file)
-    if plan.mlspec != mlspec.__version__:
-        raise _stale(file, plan, [f"mlspec {plan.mlspec} made it, and this is {mlspec.__version__}"])
-    if os.environ.setdefault(TARGET, plan.target) != plan.target:  # as `--target` does: for the stages below as well
-        raise UsageError(f"the plan in {file} is one for --target {plan.target}", help="leave --target out")
-    named = spec or (None if plan.spec == SPEC else plan.spec)
-    where = find_spec(named, plan.environment, gone=spec is None)
-    if where.spec.name != plan.spec:
-        raise UsageError(f"the plan in {file} is one of {plan.spec}", help="name that file with --spec FILE")
-    if (now := _spec_digest(where)) != plan.spec_sha256:
-        raise _stale(file, plan, [f"{plan.spec} {'changed' if now else 'is gone'}"])
-    return plan, where
+def load_plan(file: Path, spec: str | None, target: TargetName | None) -> tuple[SavedPlan, SpecFile]:
+    """The plan in `file` and the spec that it names. Raises UsageError where it is for another target than `target`,
+    and ConflictError where the spec has changed."""
+    saved = _read(file)
+    if saved.mlspec != mlspec.__version__:
+        raise _stale(file, saved, [f"it was saved by mlspec {saved.mlspec}, this is mlspec {mlspec.__version__}"])
+    if target not in (None, saved.target):
+        raise UsageError(f"the plan in {file} is for --target {saved.target}, not {target}", help="omit --target")
+    named = spec or (None if saved.spec == SPEC else saved.spec)
+    where = find_spec(named, saved.environment, gone=spec is None)
+    if where.spec.name != saved.spec:
+        raise UsageError(f"the plan in {file} is for {saved.spec}", help=f"use --spec {saved.spec}")
+    if (now := _spec_digest(where)) != saved.spec_sha256:
+        raise _stale(file, saved, [f"{saved.spec} {'changed' if now else 'was deleted'}"])
+    return saved, where
 
 
-def hold(plan: SavedPlan, where: SpecFile, file: Path) -> ApplyPlan:
-    """The ApplyPlan of now, which is the one that was saved. Raises ConflictError that names what has changed since."""
-    selection = Selection(plan.until, plan.only, plan.force)
-    outlook = make_apply_plan(where, selection, plan.engine)
-    if conflict := outlook.changes.conflict():
+def request_of(saved: SavedPlan, where: SpecFile, context: StageContext) -> ApplyRequest:
+    """The request that the plan was made from."""
+    return ApplyRequest(where, context, Selection(saved.until, saved.only, saved.force), saved.engine)
+
+
+def compare_plan(saved: SavedPlan, plan: ApplyPlan, file: Path) -> None:
+    """Raise ConflictError, which names what has changed, where the plan of now is not the one that was saved."""
+    if conflict := plan.changes.conflict():
         raise conflict
-    now = _plan(outlook, where, selection, plan.engine)
-    if changes := list(_changes(plan, now)):
-        raise _stale(file, plan, changes)
-    return outlook
+    if changes := list(_changes(saved, _saved(plan))):
+        raise _stale(file, saved, changes)
 
 
-def _plan(outlook: ApplyPlan, where: SpecFile, selection: Selection, engine: str) -> SavedPlan:
-    pending = outlook.changes.pending
-    steps = outlook.schedule.steps
-    tree = Tree(outlook.roots.project, {change.path: change.after for change in pending})
+def _saved(plan: ApplyPlan) -> SavedPlan:
+    request, pending, steps = plan.request, plan.changes.pending, plan.schedule.steps
+    tree = Tree(plan.roots.project, {change.path: change.after for change in pending})
     paths = {path for s in steps for path in (*s.stage.inputs, *(output.path for output in s.stage.outputs))}
     return SavedPlan(
         mlspec_plan=VERSION,
         mlspec=mlspec.__version__,
-        spec=where.spec.name,
-        spec_sha256=_spec_digest(where),
-        environment=where.environment,
-        engine=cast("Literal['dvc']", engine),
-        target="local" if os.environ.get(TARGET) == "local" else "aws",
-        until=selection.until,
-        only=selection.only,
-        force=selection.force,
-        lock_sha256=text_digest(dump(outlook.changes.lock_before)),
+        spec=request.where.spec.name,
+        spec_sha256=plan.key.sha256,
+        environment=request.where.environment,
+        engine=cast("Literal['dvc']", request.engine),
+        target=plan.context.target,
+        until=request.selection.until,
+        only=request.selection.only,
+        force=request.selection.force,
+        lock_sha256=text_digest(dump(plan.changes.lock_before)),
         files={c.path: SavedFile(action=c.action, before=_text(c.before), after=_text(c.after)) for c in pending},
-        stages={
-            s.stage.name: SavedStage(command=s.stage.command, reason=_reason(s), certain=s.certain, forced=s.forced)
-            for s in steps
-        },
+        stages={s.stage.name: _saved_stage(s) for s in steps},
         read={path: tree.digest(path) for path in sorted(paths)},
-        rest=json.loads(json.dumps({key: value for key, value in to_json(outlook).items() if key not in _APART})),
+        rest=json.loads(json.dumps({key: value for key, value in to_json(plan).items() if key not in _APART})),
     )
 
 
-def _reason(step: Step) -> str | None:
-    return None if step.reason is None else step.reason.text
+def _saved_stage(step: Step) -> SavedStage:
+    return SavedStage(
+        command=step.stage.command,
+        reason=step.reason.text if step.reason else None,
+        certain=step.certain,
+        forced=step.forced,
+        lacks=step.lacks.text if step.lacks else None,
+    )
 
 
 def _spec_digest(where: SpecFile) -> str:
-    """SHA-256 of the spec; of one that cannot be read, of nothing: the reader says why."""
+    """SHA-256 of the spec, "" where it cannot be read: the reader reports why."""
     try:
         return digest(where.spec.read_bytes())
     except OSError:
@@ -160,7 +166,7 @@ def _text(text: str | None) -> str | None:
 
 
 def _changes(plan: SavedPlan, now: SavedPlan) -> Iterator[str]:
-    """What is not as it was, a line each."""
+    """What differs, a line each."""
     if plan.spec_sha256 != now.spec_sha256:
         yield f"{plan.spec} changed"
     if plan.lock_sha256 != now.lock_sha256:
@@ -168,14 +174,14 @@ def _changes(plan: SavedPlan, now: SavedPlan) -> Iterator[str]:
     for path in _differing(plan.files, now.files):
         before, after = plan.files.get(path), now.files.get(path)
         same = before is not None and after is not None and before.before == after.before
-        yield f"{path} would be written otherwise" if same else f"{path} is not as it was on the disk"
+        yield f"{path} would be written with different content" if same else f"{path} changed on disk"
     for path in _differing(plan.read, now.read):
-        yield f"{path} {'is new' if not plan.read.get(path) else 'changed' if now.read.get(path) else 'is gone'}"
+        yield f"{path} {'is new' if not plan.read.get(path) else 'changed' if now.read.get(path) else 'was deleted'}"
     for name in _differing(plan.stages, now.stages):
-        then, today = _work(plan.stages.get(name)), _work(now.stages.get(name))
-        yield f"stage {name}: {then} then, {today} now" if then != today else f"stage {name} is another"
+        then, today = _described(plan.stages.get(name)), _described(now.stages.get(name))
+        yield f"stage {name}: {then} when saved, {today} now" if then != today else f"stage {name} changed"
     for key in _differing(plan.rest, now.rest):
-        yield f"what it says of `{key}` changed"
+        yield f"`{key}` changed"
 
 
 def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
@@ -183,10 +189,12 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
     return [key for key in dict.fromkeys([*before, *after]) if before.get(key, absent) != after.get(key, absent)]
 
 
-def _work(work: SavedStage | None) -> str:
-    if work is None:
-        return "no stage"
-    return "up to date" if work.reason is None else f"to run ({work.reason})"
+def _described(stage: SavedStage | None) -> str:
+    if stage is None:
+        return "not in the plan"
+    if stage.lacks is not None:
+        return f"skipped ({stage.lacks})"
+    return "up to date" if stage.reason is None else f"to run ({stage.reason})"
 
 
 def _stale(file: Path, plan: SavedPlan, changes: list[str]) -> ConflictError:
@@ -196,26 +204,25 @@ def _stale(file: Path, plan: SavedPlan, changes: list[str]) -> ConflictError:
     given += [*(("--only", name) for name in plan.only), *(("--force", name) for name in plan.force)]
     words = ["mlspec", "plan", "--out", str(file), *(word for pair in given if pair[1] for word in pair if word)]
     return ConflictError(
-        f"nothing was done: the plan in {file} no longer holds\n{listed}",
+        f"nothing was done: the plan in {file} is out of date\n{listed}",
         paths=[],
-        help=f"look again, and save what you see: {_plain(shlex.join(words))}\n"
-        "or go on without a saved plan: mlspec apply",
+        help=f"plan again and review: {_plain(shlex.join(words))}\nor apply without a saved plan: mlspec apply",
     )
 
 
 def _read(file: Path) -> SavedPlan:
     raw = _bytes(file)
     try:
-        found: Any = json.loads(raw)
+        parsed: Any = json.loads(raw)
     except (ValueError, RecursionError):
         raise _no_plan(file) from None
-    version = found.get("mlspec_plan") if isinstance(found, dict) else None
+    version = parsed.get("mlspec_plan") if isinstance(parsed, dict) else None
     if type(version) is not int:
         raise _no_plan(file)
     if version != VERSION:
         raise UsageError(
-            f"the plan in {file} has format {version}, and this mlspec knows {VERSION}",
-            help="save it anew with this mlspec: mlspec plan --out FILE",
+            f"the plan in {file} has format {version}; this mlspec reads format {VERSION}",
+            help="save it again with this mlspec: mlspec plan --out FILE",
         )
     try:
         return SavedPlan.model_validate_json(raw)
@@ -232,7 +239,7 @@ def _bytes(file: Path) -> bytes:
             raw = opened.read(_MAX_BYTES + 1) if plain else b""
     except OSError as error:
         raise UsageError(
-            f"the plan in {brief(file)} cannot be read: {error.strerror}", help="save one with: mlspec plan --out FILE"
+            f"cannot read the plan in {brief(file)}: {error.strerror}", help="save one with: mlspec plan --out FILE"
         ) from None
     if not plain or len(raw) > _MAX_BYTES:
         raise _no_plan(file)
@@ -241,10 +248,10 @@ def _bytes(file: Path) -> bytes:
 
 def _no_plan(file: Path, why: str = "") -> UsageError:
     return UsageError(
-        f"{file} is not a plan that `mlspec plan --out` saved{why}", help="name another file, or remove this one"
+        f"{file} is not a plan saved by `mlspec plan --out`{why}", help="choose another file, or delete this one"
     )
 
 
 def _plain(text: str) -> str:
-    """Text out of the file, without what a terminal would act on."""
+    """Text of the file without control characters."""
     return "".join(c if c.isprintable() else "?" for c in text)

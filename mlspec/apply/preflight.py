@@ -1,4 +1,4 @@
-"""What a run would end at although the spec is sound: told with its place before anybody is asked."""
+"""What makes a run impossible although the spec is valid: reported with its place, before anything is written."""
 
 from __future__ import annotations
 
@@ -8,31 +8,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mlspec.diagnostics import Diagnostic, Finding
+from mlspec.errors import SpecError
 
 if TYPE_CHECKING:
     from mlspec.apply.apply_plan import ApplyPlan
     from mlspec.diagnostics import Location
     from mlspec.source.document import Node
-    from mlspec.workspace.spec_file import SpecFile
 
 _MOST = 500
-"""Most files of a folder that are looked through for the one that was meant."""
+"""Most files of a folder that are compared with a missing name."""
 
 
-def preflight_findings(outlook: ApplyPlan, where: SpecFile, severity: Literal["error", "warning"]) -> list[Diagnostic]:
-    """Data that the stage `data` would read, and that is neither here nor kept by DVC. A build does without it."""
-    if not any(step.stage.name == "data" for step in outlook.schedule.due):
+def check_preflight(plan: ApplyPlan) -> None:
+    """Raise ConflictError where the build would replace edits of the user, SpecError where data is missing."""
+    if conflict := plan.changes.conflict():
+        raise conflict
+    if findings := preflight_findings(plan, "error"):
+        raise SpecError(findings)
+
+
+def check_compatibility(plan: ApplyPlan) -> None:
+    """Raise StageError where the plan breaks clients of the live version and that is not allowed.
+
+    The stage that deploys checks again, with the signature that was built.
+    """
+    from mlspec.shipping.breaking_changes import broken
+
+    if plan.remote.breaking and not plan.context.allow_breaking:
+        raise broken(plan.remote.breaking)
+
+
+def preflight_findings(plan: ApplyPlan, severity: Literal["error", "warning"]) -> list[Diagnostic]:
+    """Data that the stage `data` would read, and that is neither in the project nor tracked by DVC."""
+    if not any(step.stage.name == "data" for step in plan.schedule.due):
         return []
-    return list(_missing(outlook, where, severity))
+    return list(_missing(plan, severity))
 
 
-def _missing(outlook: ApplyPlan, where: SpecFile, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
+def _missing(plan: ApplyPlan, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
     from mlspec.parts.data.section_checks import source_at
     from mlspec.sections.data import DataSpec
     from mlspec.source.reader import read
     from mlspec.spec.names import suggest
 
-    project, document = outlook.build.project, read(where.spec)
+    where = plan.request.where
+    project, document = plan.build.project, read(where.spec)
     data = project.get(DataSpec)
     for name, source in data.sources.items() if data else ():
         if source in project.surroundings.absent:
@@ -45,7 +65,7 @@ def _missing(outlook: ApplyPlan, where: SpecFile, severity: Literal["error", "wa
 
 
 def _beside(path: str, root: Path) -> list[str]:
-    """What else lies in the folder of `path`."""
+    """The other files in the folder of `path`."""
     folder = Path(path).parent
     try:
         names = [entry.name for entry in itertools.islice((root / folder).iterdir(), _MOST)]

@@ -27,14 +27,14 @@ COMMANDS: dict[str, str] = {
     "serve": "Answer requests with the exported model.",
     "releases": "List the versions that were shipped.",
     "why": "Show everything that led to a version.",
-    "rollback": "Send all calls to an earlier version.",
-    "destroy": "Remove what mlspec made in the account.",
+    "rollback": "Send all traffic to an earlier version.",
+    "destroy": "Remove what mlspec created in the account.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
     "explain": "Explain an error code, or a key of the spec.",
     "doctor": "Show what this machine has and lacks.",
 }
-"""Name to one line of help; each lives in `mlspec/cli/NAME.py` as `command` and is imported only when it is called."""
+"""Name to one line of help; each is `command` in `mlspec/cli/commands/NAME.py`, imported only when it is called."""
 _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 """Commands that run others' code, or for long."""
 
@@ -71,7 +71,7 @@ class _Lazy(click.Group):
 def group() -> None:
     """One mlproject.yaml describes a whole machine-learning project.
 
-    `mlspec build` renders the files of every tool from it, `mlspec apply` runs the line.
+    `mlspec build` renders the files of every tool from it, `mlspec apply` runs the pipeline.
     """
 
 
@@ -123,7 +123,7 @@ def _outcome(console: Console, arguments: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+    except Exception as error:  # noqa: BLE001 - everything else that is raised is a bug in mlspec
         if (failure := of_the_machine(error)) is not None:
             console.failure(failure)
             return failure.exit_code

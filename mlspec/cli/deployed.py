@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mlspec.apply.target import aim, rehearsing
 from mlspec.errors import StageError, UsageError
+from mlspec.stage_context import StageContext
 from mlspec.workspace.spec_file import SpecFile
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def seen(where: SpecFile) -> Iterator[None]:
+def seen(context: StageContext) -> Iterator[None]:
     """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
     from mlspec.aws.error_messages import DEPLOY, aws_errors
 
@@ -26,19 +26,18 @@ def seen(where: SpecFile) -> Iterator[None]:
         with aws_errors(DEPLOY):
             yield
     except StageError as error:
-        if rehearsing() or not (where.root / ".mlspec" / "local").is_dir():
+        if context.rehearses or not context.local_dir.is_dir():
             raise
         raise StageError(error.message, help=f"{error.help}; of the rehearsal here: --target local") from None
 
 
-def shipped(where: SpecFile) -> DesiredFunction:
+def shipped(where: SpecFile, context: StageContext) -> DesiredFunction:
     """The function of the spec at its target. Raises UsageError where the spec deploys nothing."""
     from mlspec.aws.desired import desired_function
     from mlspec.shipping.target_choice import current
 
-    aim(where.root)
     project, region = shipping(where)
-    return desired_function(current(region), project, "")
+    return desired_function(current(context, region), project, "")
 
 
 def shipping(where: SpecFile) -> tuple[Project, str]:
@@ -47,8 +46,9 @@ def shipping(where: SpecFile) -> tuple[Project, str]:
     from mlspec.compiler import compile_project
     from mlspec.sections.deploy import Deploy
     from mlspec.sections.registry import Registry
+    from mlspec.workspace.template_cache import template_cache
 
-    project = compile_project(where.spec, where.environment).project
+    project = compile_project(where.spec, where.environment, compiled=template_cache()).project
     deploy = project.get(Deploy)
     location = function_location(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
     if location is None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mlspec.apply.target import TARGET
 from mlspec.cli.paths import PATH
+from mlspec.stage_context import TARGETS, StageContext, TargetName
 from mlspec.workspace.spec_file import SPEC
 
 ENGINES = ("dvc",)
-"""What `run/engines/all_engines.py` has; named here as well, so that `--help` need not import it."""
+"""The names in `run/engines/all_engines.py`, which `--help` does not import."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,31 +23,43 @@ def spec_options(function: F) -> F:
     """`--spec FILE --env NAME --json` for a command; they arrive as `spec`, `env`, `as_json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
-        click.option("--env", metavar="NAME", help="Lay environments.NAME over the spec."),
-        click.option("--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} here or in a folder above."),
+        click.option("--env", metavar="NAME", help="Apply the overlay environments.NAME to the spec."),
+        click.option(
+            "--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} in this directory or a parent."
+        ),
     ):
         function = option(function)
     return function
 
 
 def target_option(function: F) -> F:
-    """`--target NAME` for a command that ships, or asks where things were shipped to."""
-
-    def choose(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            os.environ[TARGET] = value  # for this process and the stages below it alike
-
+    """`--target NAME` for a command that ships, or reads what was shipped; it arrives as `target`."""
     return click.option(
         "--target",
-        type=click.Choice(["aws", "local"]),
-        callback=choose,
-        expose_value=False,
-        help="An AWS account, or its rehearsal on this machine. Default: aws.",
+        type=click.Choice(TARGETS),
+        help="Where to ship: an AWS account, or its rehearsal on this machine. Default: aws.",
     )(function)
 
 
+def stage_context(root: Path, target: TargetName | None) -> StageContext:
+    """The context of a command in the project `root`: what its options leave out, the environment decides."""
+    context = StageContext.from_env(os.environ, root)
+    return replace(context, target=target or context.target)
+
+
+def selection_options(function: F) -> F:
+    """`--until STAGE --only STAGE --force STAGE` for a command that runs stages, or shows why each would run."""
+    for option in (
+        click.option("--force", multiple=True, metavar="STAGE", help="Run STAGE even if it is up to date. Repeatable."),
+        click.option("--only", multiple=True, metavar="STAGE", help="Run only STAGE. Repeatable."),
+        click.option("--until", metavar="STAGE", help="Run STAGE and everything it depends on."),
+    ):
+        function = option(function)
+    return function
+
+
 def engine_option(function: F) -> F:
-    """`--engine NAME` for a command that runs stages, or tells why each would run; None where it is not given."""
-    return click.option("--engine", type=click.Choice(ENGINES), help="What carries the stages out. Default: dvc.")(
+    """`--engine NAME` for a command that runs stages, or shows why each would run; None where it is not given."""
+    return click.option("--engine", type=click.Choice(ENGINES), help="Engine that runs the stages. Default: dvc.")(
         function
     )

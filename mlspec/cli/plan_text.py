@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlspec.apply.apply_plan import ApplyPlan
-from mlspec.apply.remote import Remote
+from mlspec.apply.remote import RemoteState
 from mlspec.cli.console import Console
 from mlspec.run.schedule import Step
 from mlspec.stage_result import Reason
@@ -16,9 +16,9 @@ _SHOWN = 12
 _SIGN_COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
-def show(console: Console, outlook: ApplyPlan) -> None:
+def show(console: Console, plan: ApplyPlan) -> None:
     """Files with + ~ -, then stages with their reasons, then how much and how long."""
-    pending = outlook.changes.pending
+    pending = plan.changes.pending
     if pending:
         console.out("Files")
         for change in pending[:_SHOWN]:
@@ -27,26 +27,26 @@ def show(console: Console, outlook: ApplyPlan) -> None:
         if len(pending) > _SHOWN:
             console.out(f"    and {len(pending) - _SHOWN} more: mlspec build --check")
         console.out()
-    if outlook.schedule.steps:
+    if plan.schedule.steps:
         console.out("Stages")
-        width = max(len(step.stage.name) for step in outlook.schedule.steps)
-        last = {name: str(row.get("status")) for name, row in outlook.journal.last().items()}
-        for step in outlook.schedule.steps:
-            console.out(f"  {_line(console, outlook, step, width, last.get(step.stage.name, ''))}")
+        width = max(len(step.stage.name) for step in plan.schedule.steps)
+        for step in plan.schedule.steps:
+            console.out(f"  {_line(console, plan, step, width)}")
         console.out()
-    _show_remote(console, outlook.remote)
-    console.out(summary(outlook))
+    _show_remote(console, plan.remote)
+    console.out(summary(plan))
 
 
-def _line(console: Console, outlook: ApplyPlan, step: Step, width: int, last: str) -> str:
+def _line(console: Console, plan: ApplyPlan, step: Step, width: int) -> str:
     name = f"{step.stage.name:{width}}"
     if step.reason is None:
         return console.paint(f"  {name}  up to date", "dim", stream="out")
     sign = console.paint(">" if step.certain else "?", "green" if step.certain else "yellow", stream="out")
-    seconds = outlook.estimates.get(step.stage.name)
-    lack = outlook.engine.lacks(step.stage)
-    about = f"; will be skipped: {lack[0]} ({lack[1]})" if lack else f"; about {duration(seconds)}" if seconds else ""
-    return f"{sign} {name}  {because(step.reason, last)}{about}"
+    seconds = plan.estimates.get(step.stage.name)
+    about = f"; about {duration(seconds)}" if seconds else ""
+    if step.lacks is not None:
+        about = f"; will be skipped: {step.lacks.text} ({step.lacks.help})"
+    return f"{sign} {name}  {because(step.reason, plan.last.get(step.stage.name, ''))}{about}"
 
 
 def because(reason: Reason, last: str) -> str:
@@ -57,16 +57,16 @@ def because(reason: Reason, last: str) -> str:
     return told if reason.kind == "never-ran" else f"{reason}; {told}"
 
 
-def summary(outlook: ApplyPlan) -> str:
+def summary(plan: ApplyPlan) -> str:
     """One line: `Plan: +3 ~1 -0 files; 4 of 6 stages to run, about 2 min`."""
-    due = outlook.schedule.due
-    if outlook.nothing_to_do:
-        count = len(outlook.schedule.steps)
+    due = plan.schedule.due
+    if plan.nothing_to_do:
+        count = len(plan.schedule.steps)
         return f"Nothing to do: all files and {count} stage{'' if count == 1 else 's'} are up to date."
-    known = [outlook.estimates.get(step.stage.name) for step in due]
+    known = [plan.estimates.get(step.stage.name) for step in due]
     seconds = sum(s for s in known if s is not None)
     about = f", about {duration(seconds)}" if due and None not in known else ""
-    return f"Plan: {outlook.changes.summary()} files; {len(due)} of {len(outlook.schedule.steps)} stages to run{about}."
+    return f"Plan: {plan.changes.summary()} files; {len(due)} of {len(plan.schedule.steps)} stages to run{about}."
 
 
 def duration(seconds: float) -> str:
@@ -79,16 +79,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _show_remote(console: Console, remote: Remote) -> None:
+def _show_remote(console: Console, remote: RemoteState) -> None:
     """The section `Remote`: changes with + ~ -, and in one line for each reason what could not be looked at."""
-    if not remote.actions and not remote.unseen:
+    if not remote.actions and not remote.unobserved:
         return
     console.out("Remote")
     for action in remote.actions:
         for line in action.lines():
             colour = "red" if action.breaking else _SIGN_COLOURS.get(line[0], "yellow")
             console.out(f"  {console.paint(line[0], colour, stream='out')}{line[1:]}")
-    for why in dict.fromkeys(remote.unseen.values()):
-        stages = " and ".join(stage for stage, reason in remote.unseen.items() if reason == why)
-        console.out(f"    {stages} cannot be looked at from here: {why}")
+    for why in dict.fromkeys(remote.unobserved.values()):
+        stages = " and ".join(stage for stage, reason in remote.unobserved.items() if reason == why)
+        console.out(f"    {stages}: cannot compare with what is deployed: {why}")
     console.out()

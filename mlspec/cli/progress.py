@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mlspec.cli.console import Console
 from mlspec.cli.plan_text import duration
@@ -15,44 +16,54 @@ from mlspec.run.schedule import StageSchedule, Step
 _COLOURS = {"ran": "green", "cached": "dim", "skipped": "yellow", "failed": "red", "interrupted": "yellow"}
 
 
-class Progress:
-    """Shows the steps of one Schedule."""
+@dataclass
+class _RunningStage:
+    """A stage that runs now: when it began, and the last line of its log."""
 
-    def __init__(self, console: Console, plan: StageSchedule, estimates: Mapping[str, float]) -> None:
+    start: float
+    last: str = ""
+
+
+class Progress:
+    """Shows the steps of one StageSchedule."""
+
+    def __init__(self, console: Console, schedule: StageSchedule, estimates: Mapping[str, float]) -> None:
         self._console = console
         self._estimates = estimates
-        self._names = [step.stage.name for step in plan.steps]
+        self._names = [step.stage.name for step in schedule.steps]
         self._width = max((len(name) for name in self._names), default=0)
-        self._start = 0.0
-        self._stage = ""
-        self._last = ""
+        self._running: dict[str, _RunningStage] = {}
 
     def started(self, step: Step) -> None:
-        """A stage begins."""
-        self._start, self._stage, self._last = time.monotonic(), step.stage.name, ""
+        """A stage starts."""
+        name = step.stage.name
+        self._running[name] = _RunningStage(time.monotonic())
         if self._console.terminal:
-            self.line("")
+            self.line(name, "")
         else:
-            about = self._estimates.get(self._stage)
+            about = self._estimates.get(name)
             expected = f", about {duration(about)}" if about else ""
-            self._console.say(f"{self._place(self._stage)} runs: {step.reason}{expected}")
+            self._console.say(f"{self._place(name)} runs: {step.reason}{expected}")
 
-    def line(self, text: str) -> None:
-        """A line of the stage's log, or `""`: the clock goes on."""
+    def line(self, stage: str, text: str) -> None:
+        """A line of the stage's log, or `""` to update the clock."""
         if not self._console.terminal:
             if text:
-                self._console.say(f"{self._stage} | {text}")
+                self._console.say(f"{stage} | {text}")
             return
-        self._last = text or self._last
-        about = self._estimates.get(self._stage)
-        clock = duration(time.monotonic() - self._start) + (f" of about {duration(about)}" if about else "")
-        self._console.update(_cut(f"{self._place(self._stage)} {clock}  {self._last}"))
+        running = self._running[stage]
+        running.last = text or running.last
+        about = self._estimates.get(stage)
+        clock = duration(time.monotonic() - running.start) + (f" of about {duration(about)}" if about else "")
+        others = f" (+{len(self._running) - 1} running)" if len(self._running) > 1 else ""
+        self._console.update(_cut(f"{self._place(stage)} {clock}{others}  {running.last}"))
 
     def ended(self, outcome: Outcome) -> None:
-        """A stage has come to an end, or needed none."""
+        """A stage has ended, or did not have to run."""
+        self._running.pop(outcome.stage, None)
         self._console.update("")
         if outcome.reason.kind == "up-to-date":
-            return  # the plan has said so
+            return  # the plan shows it
         seconds = f" in {duration(outcome.seconds)}" if outcome.status == "ran" else ""
         reason = f": {outcome.reason}" if outcome.reason.text and outcome.status != "ran" else ""
         status = self._console.paint(outcome.status, _COLOURS[outcome.status])
@@ -61,19 +72,6 @@ class Progress:
     def _place(self, name: str) -> str:
         last = str(len(self._names))
         return f"[{self._names.index(name) + 1:{len(last)}}/{last}] {name:{self._width}}"
-
-
-class Quiet:
-    """Shows nothing: for a dry run, whose plan says it all."""
-
-    def started(self, step: Step) -> None:
-        """Nothing."""
-
-    def line(self, text: str) -> None:
-        """Nothing."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
 
 
 def _cut(text: str) -> str:

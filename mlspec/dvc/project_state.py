@@ -1,17 +1,15 @@
 """DVC's own state in a project: the command line, and what a kill in the middle of a write can leave behind.
 
-DVC writes dvc.lock in place (dvc 3.67, utils/serialize), as it does its list of readers and writers (`busy.py`).
+DVC writes dvc.lock in place (dvc 3.67, utils/serialize), as it does its list of readers and writers (`rwlock.py`).
 """
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
-from typing import Any
 
 from mlspec.dvc import rwlock
-from mlspec.dvc.staleness import LOCK, readable, yaml
+from mlspec.dvc.dvc_lock import LOCK, add_inputs, is_whole, read_lock
 from mlspec.dvc.tree import Tree
 from mlspec.job import whole, write_text
 from mlspec.plan.stage import Stage
@@ -30,7 +28,7 @@ def command(stage: Stage, *, force: bool) -> list[str]:
 
 
 def remember(root: Path) -> None:
-    """Keep a copy of a dvc.lock that is whole."""
+    """Keep a copy of dvc.lock, which is whole."""
     lock = root / LOCK
     if not lock.is_file() or not (root / _COPY).parent.is_dir():
         return
@@ -38,8 +36,8 @@ def remember(root: Path) -> None:
         partial.write_bytes(lock.read_bytes())
 
 
-def settle(root: Path, stage: Stage) -> None:
-    """Add to a stage's entry in dvc.lock what it opened beyond its inputs of then, as `reads.lock` has it.
+def add_opened_files(root: Path, stage: Stage) -> None:
+    """Add to a stage's entry in dvc.lock the files that it opened beyond its inputs, as `reads.lock` has them.
 
     The next build makes inputs of these files; without their digests DVC would run the stage once more for them.
     """
@@ -47,35 +45,21 @@ def settle(root: Path, stage: Stage) -> None:
     if not (lock.is_file() and record.is_file()):
         return
     opened = reads.parse(record.read_text(encoding="utf-8", errors="replace")).get(stage.name, ())
-    found = yaml(lock.read_text(encoding="utf-8", errors="replace"))
-    entry = found.get("stages", {}).get(stage.name) if isinstance(found, dict) else None
-    if not isinstance(entry, dict):
+    text = lock.read_text(encoding="utf-8", errors="replace")
+    locked, tree = read_lock(text).get(stage.name), Tree(root)
+    if locked is None:
         return
-    rows, tree = entry.setdefault("deps", []), Tree(root)
-    known = [row["path"] for row in rows]
-    new = [path for path in opened if not covered(path, known) and tree.exists(path)]
+    new = [path for path in opened if not covered(path, list(locked.inputs)) and tree.exists(path)]
     if new:
-        rows += [{"path": path, "hash": "md5", "md5": tree.digest(path)} for path in new]
-        text = io.StringIO()
-        _yaml().dump(found, text)
-        write_text(lock, text.getvalue())
+        write_text(lock, add_inputs(text, stage.name, {path: tree.digest(path) for path in new}))
 
 
-def mend(root: Path) -> None:
-    """Take back a torn dvc.lock, and strike from DVC's list of readers and writers those that are no more."""
+def repair(root: Path) -> None:
+    """Restore a torn dvc.lock, and remove ended processes from DVC's list of readers and writers."""
     lock, copy = root / LOCK, root / _COPY
-    if lock.is_file() and not readable(lock.read_text(encoding="utf-8", errors="replace")):
+    if lock.is_file() and not is_whole(lock.read_text(encoding="utf-8", errors="replace")):
         if copy.is_file():
             write_text(lock, copy.read_text(encoding="utf-8"))
         else:
             lock.unlink()
     rwlock.repair(root)
-
-
-def _yaml() -> Any:
-    """As DVC writes: https://github.com/iterative/dvc/blob/3.67.0/dvc/utils/serialize/_yaml.py."""
-    from ruamel.yaml import YAML
-
-    found = YAML()
-    found.default_flow_style = False
-    return found

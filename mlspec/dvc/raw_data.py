@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlspec.child_process import environment
-from mlspec.dvc.staleness import yaml
+from mlspec.dvc.dvc_file import tracked_digest
 from mlspec.dvc.tree import Tree
 from mlspec.errors import StageError
 
@@ -23,7 +23,7 @@ def keep(paths: Sequence[str], root: Path) -> None:
         if not there:
             _bring(path, root, tracked=pointer.is_file())
         elif pointer.is_file():
-            if tree.digest(path) != _digest(pointer):
+            if tree.digest(path) != tracked_digest(pointer.read_text(encoding="utf-8")):
                 _dvc(root, "add", path)
         elif not _in_git(path, root):
             _dvc(root, "add", path)
@@ -53,12 +53,6 @@ def _bring(path: str, root: Path, *, tracked: bool) -> None:
         f"{path} is missing, and neither DVC's cache nor its remote has it",
         help=f"dvc pull {path}.dvc    shows what is in the way; `data.remote` names the place to pull from",
     )
-
-
-def _digest(pointer: Path) -> object:
-    found = yaml(pointer.read_text(encoding="utf-8"))
-    outs = found.get("outs") if isinstance(found, dict) else None
-    return outs[0].get("md5") if isinstance(outs, list) and outs and isinstance(outs[0], dict) else None
 
 
 def _in_git(path: str, root: Path) -> bool:

@@ -11,10 +11,11 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlspec.job import write_text
 
@@ -22,6 +23,34 @@ _TRIES: Final = 20
 _PAUSE: Final = 0.1
 _SLACK: Final = 2.0
 """Seconds by which the clocks of file systems and processes may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProcess:
+    """A process that works on a path, and its command."""
+
+    pid: int
+    cmd: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLists:
+    """Which process writes and which processes read each path."""
+
+    write: Mapping[str, ListedProcess]
+    read: Mapping[str, tuple[ListedProcess, ...]]
+
+    @classmethod
+    def parse(cls, value: object) -> AccessLists:
+        """From `{"write": {path: process}, "read": {path: [process]}}`. Raises ValueError, TypeError or KeyError."""
+        if not isinstance(value, dict):
+            raise TypeError(value)
+        write = {str(path): _process(row) for path, row in value.get("write", {}).items()}
+        return cls(write, {str(path): tuple(map(_process, rows)) for path, rows in value.get("read", {}).items()})
+
+
+def _process(row: Mapping[str, object]) -> ListedProcess:
+    return ListedProcess(int(str(row["pid"])), str(row.get("cmd", "")))
 
 
 def repair(root: Path) -> None:
@@ -40,15 +69,15 @@ def repair(root: Path) -> None:
 def _repair(listed: Path) -> None:
     try:
         written = listed.stat()
-        found = json.loads(listed.read_text(encoding="utf-8"))
-        left = _living(found, written.st_mtime)
+        lists = AccessLists.parse(json.loads(listed.read_text(encoding="utf-8")))
+        living = _living(lists, written.st_mtime)
     except FileNotFoundError:
         return
     except (ValueError, TypeError, KeyError, AttributeError):
         listed.unlink()
         return
-    if left != found:
-        write_text(listed, json.dumps(left))
+    if living != lists:
+        write_text(listed, json.dumps(asdict(living)))
         os.utime(listed, ns=(written.st_atime_ns, written.st_mtime_ns))  # the entries are no younger than they were
 
 
@@ -88,21 +117,21 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def _living(found: dict[str, Any], written: float) -> dict[str, Any]:
-    """`{"write": {path: process}, "read": {path: [process]}}` without processes that have ended."""
-    write = {path: info for path, info in found.get("write", {}).items() if _runs(info, written)}
-    read = {path: [i for i in infos if _runs(i, written)] for path, infos in found.get("read", {}).items()}
-    return {"write": write, "read": {path: infos for path, infos in read.items() if infos}}
+def _living(lists: AccessLists, written: float) -> AccessLists:
+    """The lists without processes that have ended."""
+    write = {path: process for path, process in lists.write.items() if _runs(process, written)}
+    read = {path: tuple(p for p in processes if _runs(p, written)) for path, processes in lists.read.items()}
+    return AccessLists(write, {path: processes for path, processes in read.items() if processes})
 
 
-def _runs(info: dict[str, Any], written: float) -> bool:
+def _runs(listed: ListedProcess, written: float) -> bool:
     """Whether the process of an entry may still run. One that began after the list was written is another program with
     the same id; any other is kept, since DVC can run in any program."""
     import psutil
 
     try:
-        found = psutil.Process(int(info["pid"]))
-        return bool(found.status() != psutil.STATUS_ZOMBIE and found.create_time() < written + _SLACK)
+        process = psutil.Process(listed.pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() < written + _SLACK)
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:

@@ -7,11 +7,11 @@ shells, HCL and Hydra, `{#` of bash. Templates of the project replace mlspec's o
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
+import jinja2.bccache
 
 import mlspec
 from mlspec.render.commented_yaml import commented
@@ -26,8 +26,11 @@ def templates_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "templates"
 
 
-def environment(own: Mapping[str, str]) -> jinja2.Environment:
-    """The environment in which `own` templates (text by path) replace mlspec's of the same name."""
+def environment(own: Mapping[str, str], compiled: jinja2.BytecodeCache | None = None) -> jinja2.Environment:
+    """The environment in which `own` templates (text by path) replace mlspec's of the same name.
+
+    `compiled` keeps compiled templates, which are most of a build's work, for other processes.
+    """
     jinja = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.DictLoader(own), jinja2.FileSystemLoader(templates_folder())]),
         variable_start_string="{=",
@@ -40,19 +43,26 @@ def environment(own: Mapping[str, str]) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
-        bytecode_cache=_compiled(),
+        bytecode_cache=compiled or _MEMORY,
     )
     jinja.filters.update(FILTERS, commented=commented)
     return jinja
 
 
-def _compiled() -> jinja2.BytecodeCache | None:
-    """A cache of compiled templates in the user's cache folder: compilation would be most of a build's time."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(home, "mlspec", f"templates-{mlspec.__version__}-jinja{jinja2.__version__}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        own = folder.stat().st_uid == os.getuid()
-    except OSError:
-        return None
-    return jinja2.FileSystemBytecodeCache(str(folder)) if own else None
+class _MemoryCache(jinja2.BytecodeCache):
+    """Templates that this process has compiled."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Fill the bucket; jinja2 compares the checksum of the template."""
+        if (code := self._codes.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Keep the bucket's code."""
+        self._codes[bucket.key] = bucket.bytecode_to_string()
+
+
+_MEMORY = _MemoryCache()

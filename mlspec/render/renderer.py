@@ -30,9 +30,11 @@ class RenderedFile:
     executable: bool = False
 
 
-def render(artifacts: Iterable[Artifact], own: Mapping[str, str]) -> tuple[RenderedFile, ...]:
-    """Render all artifacts; `own` are the project's own templates. Raises MlspecError with the template and line."""
-    jinja = environment(own)
+def render(
+    artifacts: Iterable[Artifact], own: Mapping[str, str], compiled: jinja2.BytecodeCache | None = None
+) -> tuple[RenderedFile, ...]:
+    """Render all artifacts; `own` are the project's own templates. Raises MlspecError naming the template and line."""
+    jinja = environment(own, compiled)
     return tuple(_render(jinja, artifact) for artifact in artifacts)
 
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from mlspec.stage_context import lambda_emulator
 
 PATIENCE = 10
 """Seconds that a program may take to say its version: an engine that is starting up answers late."""
@@ -127,9 +128,8 @@ def _buildkit(name: str) -> Capability:
 
 def _emulator(name: str) -> Capability:
     """AWS's emulator of Lambda, with which an image or zip is tried before it is shipped."""
-    path = os.environ.get("MLSPEC_LAMBDA_EMULATOR") or shutil.which("aws-lambda-rie")
-    if path and Path(path).is_file():
-        return Capability(name, True, path)
+    if (path := lambda_emulator()) is not None:
+        return Capability(name, True, str(path))
     page = "https://github.com/aws/aws-lambda-runtime-interface-emulator/releases"
     mend = f"get aws-lambda-rie from {page} and put it on PATH"
     return Capability(name, False, "absent: nothing can be tried the way Lambda runs it", mend)

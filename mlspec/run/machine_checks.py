@@ -12,6 +12,11 @@ from pathlib import Path
 
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
+from mlspec.sections.ci import Ci
+from mlspec.sections.data import DataSpec
+from mlspec.sections.experiments import Sweep
+from mlspec.sections.package import Package
+from mlspec.sections.track import TrackSpec
 from mlspec.spec.project import Project
 
 ROOM, TIGHT = 1e9, 5e9
@@ -104,25 +109,27 @@ def _watch(platform: str) -> MachineCheck:
 
 def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
     """Names of capabilities to what asks for them."""
-    values = project.values if project else {}
-    wanted: dict[str, str] = {}
-    if project is not None:
-        wanted["extra:train"] = "the local line"
-    for key, capability in (
-        ("track.wandb", "extra:wandb"),
-        ("sweep", "extra:sweep"),
-        ("package.docker", "docker"),
-        ("package.docker", "buildkit"),
-        ("ci", "git"),
-    ):
-        if _at(values, key) is not None:
-            wanted.setdefault(capability, key)
-    if any(str(_at(values, key)).startswith("s3://") for key in ("data.source", "data.remote")):
-        wanted["extra:s3"] = "data"
+    wanted = dict(_of_sections(project)) if project is not None else {}
     for stage in plan.stages if plan else ():
         for need in stage.needs:
             wanted.setdefault(need, f"stage {stage.name}")
     return wanted
+
+
+def _of_sections(project: Project) -> Iterator[tuple[str, str]]:
+    """Each capability that a section requires, and the key that does."""
+    yield "extra:train", "the local stages"
+    track, package, data = project.get(TrackSpec), project.get(Package), project.get(DataSpec)
+    if track is not None and track.wandb is not None:
+        yield "extra:wandb", "track.wandb"
+    if project.get(Sweep) is not None:
+        yield "extra:sweep", "sweep"
+    if package is not None and package.zip is None:
+        yield from (("docker", "package.docker"), ("buildkit", "package.docker"))
+    if project.get(Ci) is not None:
+        yield "git", "ci"
+    if data is not None and any(address.startswith("s3://") for address in (data.source, data.remote or "")):
+        yield "extra:s3", "data"
 
 
 def _packages(wanted: Mapping[str, str]) -> Iterator[MachineCheck]:
@@ -149,9 +156,10 @@ def _programs(wanted: Mapping[str, str], *, on_lambda: bool) -> Iterator[Machine
 
 def _remote(project: Project | None) -> Iterator[MachineCheck]:
     """The form of the DVC remote's address, and the package that speaks to it; whether it answers is DVC's business."""
-    address = _at(project.values, "data.remote") if project else None
-    if not isinstance(address, str):
+    data = project.get(DataSpec) if project else None
+    if data is None or data.remote is None:
         return
+    address = data.remote
     scheme, separator, rest = address.partition("://")
     if separator and scheme not in _REMOTES:
         known = ", ".join(f"{s}://" for s in _REMOTES)
@@ -192,10 +200,3 @@ def _secrets(value: object, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, place)
-
-
-def _at(values: object, key: str) -> object:
-    """The value at a dotted key, None where there is none."""
-    for step in key.split("."):
-        values = values.get(step) if isinstance(values, Mapping) else None
-    return values

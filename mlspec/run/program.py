@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,45 +34,48 @@ from mlspec.run.user_traceback import in_user_code
 from mlspec.spec.messages import explain
 from mlspec.spec.names import suggest
 from mlspec.spec.root import root_model, sections
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import reported, started
 
 PLUGINS = Path(__file__).parent / "plugins"
 """Hydra looks for its plugins in every `hydra_plugins` folder on the path."""
 
 Body = Callable[[Job], float | None]
-
-
-Alone = Callable[[], AbstractContextManager[None]]
-"""Holds the project while a stage writes to `artifacts/`."""
+Alone = Callable[[], AbstractContextManager[int | None]]
+"""Holds the project while a stage writes to `artifacts/`; gives the id of the process that does."""
 
 
 def execute(
-    stage: str, overrides: Sequence[str], root: Path, parts: Sequence[Part] = PARTS, alone: Alone = nullcontext
+    stage: str,
+    overrides: Sequence[str],
+    context: StageContext,
+    parts: Sequence[Part] = PARTS,
+    alone: Alone = nullcontext,
 ) -> None:
-    """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for all that the user can mend."""
+    """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for everything that the user can fix."""
     programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
     if stage not in programs:
         raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
-    if not (root / "conf" / "config.yaml").is_file():
+    if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("there is no conf/ here", help="run `mlspec build` first")
-    with reported(root, stage):
-        _run(stage, programs[stage], overrides, root, parts, alone)
+    with reported(context.root, stage):
+        _run(stage, overrides, _Task(stage, programs[stage], context, parts, alone))
 
 
-def _run(stage: str, program: str, overrides: Sequence[str], root: Path, parts: Sequence[Part], alone: Alone) -> None:
+def _run(stage: str, overrides: Sequence[str], task: _Task) -> None:
+    root = task.context.root
     _readable(root)
     checked(overrides)
-    overrides = completed(overrides, _values(root), root_model(parts))
+    overrides = completed(overrides, _values(root), root_model(task.parts))
     os.chdir(root)
     sys.path[:0] = [str(root), str(PLUGINS)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print and exit by itself
     sys.argv = [f"mlspec run {stage}", *_named(stage, overrides)]
-    task = _Task(stage, program, root, parts, alone)
     run = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(task)
     try:
         run()
     except (HydraException, OmegaConfBaseException) as error:
-        raise refused(error, _values(root), root_model(parts)) from None
+        raise refused(error, _values(root), root_model(task.parts)) from None
     if task.failure is not None:
         raise task.failure
 
@@ -99,21 +103,24 @@ class _Task:
     The body is imported only then: it may take seconds, and a wrong override is told at once.
     """
 
-    def __init__(self, stage: str, program: str, root: Path, parts: Sequence[Part], alone: Alone) -> None:
-        self._stage, self._program, self._root, self._parts, self._alone = stage, program, root, parts, alone
+    def __init__(self, stage: str, program: str, context: StageContext, parts: Sequence[Part], alone: Alone) -> None:
+        self.context, self.parts = context, parts
+        self._stage, self._program, self._alone = stage, program, alone
         self.failure: Exception | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         try:
-            job = _job(config, self._root, self._parts)
+            job = _job(config, self.context, self.parts)
             started()
             # a job of a sweep has a folder of its own, and many may run at once
             if job.outputs != job.inputs:
                 return _told(_body(self._program), job)
-            with self._alone(), watched(self._stage, job):
+            with self._alone() as holder, watched(self._stage, job):
+                # for the programs that the body starts
+                os.environ.update(replace(self.context, holder=holder).to_env())
                 return _told(_body(self._program), job)
         except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
-            known = error if isinstance(error, MlspecError) else in_user_code(error, self._root)
+            known = error if isinstance(error, MlspecError) else in_user_code(error, self.context.root)
             self.failure = self.failure or known or error
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 print(_said(known or error), flush=True)
@@ -150,14 +157,14 @@ def _body(program: str) -> Body:
     return body
 
 
-def _job(config: DictConfig, root: Path, parts: Sequence[Part]) -> Job:
+def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Job:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     values = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
     validated = sections(_validated(values, parts))
-    outputs = _outputs(root)
+    root, outputs = context.root, _outputs(context.root)
     outputs.mkdir(parents=True, exist_ok=True)
-    return Job(root, root / "artifacts", outputs, values, validated)
+    return Job(root, root / "artifacts", outputs, values, validated, context)
 
 
 def _outputs(root: Path) -> Path:

@@ -1,9 +1,12 @@
-"""A Schedule to Outcomes: one stage after the other through an engine, each recorded and shown as it goes."""
+"""A StageSchedule to Outcomes: each step through an engine as soon as all that it waits for has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
 from typing import Protocol
 
 from mlspec.run.engine import Engine
@@ -14,59 +17,203 @@ from mlspec.stage_result import Reason
 
 
 class Watcher(Protocol):
-    """Who is shown how a run goes."""
+    """Is shown how a run goes, by one thread at a time."""
 
     def started(self, step: Step) -> None: ...  # noqa: D102
 
-    def line(self, text: str) -> None: ...  # noqa: D102
+    def line(self, stage: str, text: str) -> None: ...  # noqa: D102
 
     def ended(self, outcome: Outcome) -> None: ...  # noqa: D102
 
 
-def run(plan: StageSchedule, engine: Engine, recorder: Recorder, watcher: Watcher) -> tuple[Outcome, ...]:
-    """Carry out every step; what depends on one that failed or was skipped is skipped.
+class Quiet:
+    """Shows nothing: for a dry run, where the plan shows everything."""
 
-    An interruption ends as Outcomes too: `interrupted` for the stage at work, `skipped` for the rest.
+    def started(self, step: Step) -> None:
+        """Nothing."""
+
+    def line(self, stage: str, text: str) -> None:
+        """Nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+
+def run(
+    schedule: StageSchedule, engine: Engine, recorder: Recorder, watcher: Watcher, jobs: int = 1
+) -> tuple[Outcome, ...]:
+    """Run every step, at most `jobs` at once and no more than the engine can.
+
+    What depends on a step that failed or was skipped is skipped. An interruption ends as Outcomes too: `interrupted`
+    for the stages that run, `skipped` for the rest.
     """
-    recorder.begin([step.stage.name for step in plan.steps])
+    recorder.begin([step.stage.name for step in schedule.steps])
+    if schedule.due:
+        engine.prepare([step.stage for step in schedule.due])
+    slots = min(jobs, engine.max_jobs)
+    workers: _Workers = _Threads(engine, watcher, slots) if slots > 1 else _ThisThread(engine, watcher)
     outcomes: dict[str, Outcome] = {}
-    if plan.due:
-        engine.prepare([step.stage for step in plan.due])
-    for step in plan.steps:
-        outcome = _settled(step, outcomes, engine) or _carried_out(step, engine, watcher)
-        outcomes[step.stage.name] = outcome
+    for outcome in _outcomes(schedule.steps, outcomes, engine, workers):
+        outcomes[outcome.stage] = outcome
         recorder.outcome(outcome)
-        watcher.ended(outcome)
-    found = tuple(outcomes.values())
-    recorder.end(_verdict(found))
-    return found
+        workers.watcher.ended(outcome)
+    ended = tuple(outcomes[step.stage.name] for step in schedule.steps)
+    recorder.end(_status(ended))
+    return ended
+
+
+def _outcomes(
+    steps: Sequence[Step], outcomes: Mapping[str, Outcome], engine: Engine, workers: _Workers
+) -> Iterator[Outcome]:
+    """The Outcome of each step as it ends; `outcomes` are those that the caller has received."""
+    waiting = list(steps)
+    try:
+        while waiting or workers.running:
+            ready = next((step for step in waiting if all(name in outcomes for name in step.after)), None)
+            if ready is None or workers.running >= workers.slots:
+                yield workers.next_outcome()
+                continue
+            waiting.remove(ready)
+            if (settled := _settled(ready, outcomes, engine)) is not None:
+                yield settled
+            else:
+                workers.start(ready)
+    except KeyboardInterrupt:
+        yield from workers.interrupt()
+        for step in steps:
+            if step.stage.name not in outcomes:
+                yield _not_started(step)
+
+
+def _not_started(step: Step) -> Outcome:
+    interrupted = Reason("interrupted-before", "the run was interrupted")
+    return Outcome(step.stage.name, "skipped", interrupted, "mlspec apply")
 
 
 def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outcome | None:
-    """The Outcome of a step that needs no running; None for one that does."""
+    """The Outcome of a step that does not run; None for one that does."""
     name = step.stage.name
     if any(outcome.status == "interrupted" for outcome in before.values()):
-        return Outcome(name, "skipped", Reason("interrupted-before", "the run was interrupted"), "mlspec apply")
+        return _not_started(step)
     if step.reason is None:
         return Outcome(name, "cached", Reason("up-to-date", "up to date"))
     blocked = next((n for n in step.after if before[n].status in ("failed", "skipped")), None)
     if blocked is not None:
         what = "failed" if before[blocked].status == "failed" else "was skipped"
         return Outcome(name, "skipped", Reason("blocked", f"{blocked} {what}"), before[blocked].help)
-    if (lack := engine.lacks(step.stage)) is not None:
-        return Outcome(name, "skipped", Reason("lacks", lack[0]), lack[1])
+    if step.lacks is not None:
+        return Outcome(name, "skipped", Reason("lacks", step.lacks.text), step.lacks.help)
     if not step.certain and engine.status([step.stage])[name] is None:
-        unaffected = Reason("unaffected", f"{' and '.join(step.after)} changed nothing that it reads")
+        unaffected = Reason("unaffected", f"{' and '.join(step.after)} did not change its inputs")
         return Outcome(name, "cached", unaffected)
     return None
 
 
-def _carried_out(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
-    watcher.started(step)
-    outcome = engine.run(step.stage, watcher.line, force=step.forced)
+class _Workers(Protocol):
+    """What runs steps: this thread, or several."""
+
+    slots: int
+    running: int
+
+    @property
+    def watcher(self) -> Watcher: ...
+
+    def start(self, step: Step) -> None: ...
+
+    def next_outcome(self) -> Outcome: ...
+
+    def interrupt(self) -> Iterator[Outcome]: ...
+
+
+class _ThisThread:
+    """Runs one step after the other, in the thread that receives signals: `Engine.run` handles a KeyboardInterrupt."""
+
+    def __init__(self, engine: Engine, watcher: Watcher) -> None:
+        self.slots, self.running, self.watcher = 1, 0, watcher
+        self._engine = engine
+        self._steps: list[Step] = []
+
+    def start(self, step: Step) -> None:
+        self.running = 1
+        self._steps.append(step)
+
+    def next_outcome(self) -> Outcome:
+        step, self.running = self._steps.pop(), 0
+        self.watcher.started(step)
+        return _run_step(step, self._engine, self.watcher)
+
+    def interrupt(self) -> Iterator[Outcome]:
+        raise KeyboardInterrupt
+
+
+class _Threads:
+    """Runs several steps at once. A KeyboardInterrupt reaches only the waiting thread, which interrupts the engine.
+
+    It may come between any two lines of that thread: steps and outcomes are handed over by queues, and counted last.
+    """
+
+    def __init__(self, engine: Engine, watcher: Watcher, slots: int) -> None:
+        self.slots, self.running, self.watcher = slots, 0, _OneAtATime(watcher)
+        self._engine = engine
+        self._steps: SimpleQueue[Step | None] = SimpleQueue()
+        self._ended: SimpleQueue[Outcome | Exception] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(slots)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self) -> None:
+        while (step := self._steps.get()) is not None:
+            try:
+                self._ended.put(_run_step(step, self._engine, self.watcher))
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                self._ended.put(error)
+
+    def start(self, step: Step) -> None:
+        self.watcher.started(step)
+        self._steps.put(step)
+        self.running += 1
+
+    def next_outcome(self) -> Outcome:
+        ended = self._ended.get()
+        self.running -= 1
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    def interrupt(self) -> Iterator[Outcome]:
+        self._engine.interrupt()
+        for _ in self._threads:
+            self._steps.put(None)
+        for thread in self._threads:
+            thread.join()
+        while not self._ended.empty():
+            yield self.next_outcome()
+
+
+class _OneAtATime:
+    """A watcher that several threads call."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher, self._lock = watcher, threading.Lock()
+
+    def started(self, step: Step) -> None:
+        with self._lock:
+            self._watcher.started(step)
+
+    def line(self, stage: str, text: str) -> None:
+        with self._lock:
+            self._watcher.line(stage, text)
+
+    def ended(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._watcher.ended(outcome)
+
+
+def _run_step(step: Step, engine: Engine, watcher: Watcher) -> Outcome:
+    outcome = engine.run(step.stage, partial(watcher.line, step.stage.name), force=step.forced)
     return outcome if outcome.reason.text or step.reason is None else replace(outcome, reason=step.reason)
 
 
-def _verdict(outcomes: tuple[Outcome, ...]) -> str:
-    found = {outcome.status for outcome in outcomes}
-    return "interrupted" if "interrupted" in found else "failed" if "failed" in found else "done"
+def _status(outcomes: tuple[Outcome, ...]) -> str:
+    statuses = {outcome.status for outcome in outcomes}
+    return "interrupted" if "interrupted" in statuses else "failed" if "failed" in statuses else "done"

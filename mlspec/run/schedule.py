@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from mlspec.errors import UsageError
 from mlspec.plan.graph import upstream
@@ -14,7 +14,7 @@ from mlspec.stage_result import Reason
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the user asks for on the command line."""
+    """The stages that the command line selects."""
 
     until: str | None = None
     only: tuple[str, ...] = ()
@@ -22,11 +22,19 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingRequirement:
+    """What a stage requires and this machine does not have, as part of a sentence, and the command that installs it."""
+
+    text: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One stage of a run: why it runs, None where it is up to date.
 
     `certain` is False where it runs only if a stage before it changes what it reads. `after` are the stages of this
-    run that it waits for.
+    run that it waits for. A step with `lacks` is skipped: this machine cannot run it.
     """
 
     stage: Stage
@@ -34,11 +42,12 @@ class Step:
     after: tuple[str, ...] = ()
     forced: bool = False
     certain: bool = True
+    lacks: MissingRequirement | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StageSchedule:
-    """The steps of a run in order."""
+    """The steps of a run, each after all that it waits for."""
 
     steps: tuple[Step, ...] = field(default=())
 
@@ -48,8 +57,16 @@ class StageSchedule:
         return tuple(step for step in self.steps if step.reason is not None)
 
 
-def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], selection: Selection) -> StageSchedule:
-    """The steps for `stages`, which are in order. Raises UsageError for a stage that does not exist."""
+def schedule(
+    stages: Sequence[Stage],
+    reasons: Mapping[str, Reason | None],
+    selection: Selection,
+    lacks: Callable[[Stage], MissingRequirement | None] = lambda _: None,
+) -> StageSchedule:
+    """The steps for `stages`, which are in order. `lacks` is called for stages that are due.
+
+    Raises UsageError for a stage that does not exist.
+    """
     kept = chosen(stages, selection)
     names = {stage.name for stage in kept}
     needs = upstream(stages)
@@ -58,9 +75,10 @@ def schedule(stages: Sequence[Stage], reasons: Mapping[str, Reason | None], sele
     for stage in kept:
         after = tuple(name for name in needs[stage.name] if name in names)
         step = _step(stage, reasons.get(stage.name), after, [n for n in after if n in due], selection.force)
-        steps.append(step)
         if step.reason is not None:
             due.add(stage.name)
+            step = replace(step, lacks=lacks(stage))
+        steps.append(step)
     return StageSchedule(tuple(steps))
 
 
@@ -75,7 +93,7 @@ def _step(
 
 
 def chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
-    """The stages that are asked for, in order. Raises UsageError for one that does not exist."""
+    """The selected stages, in order. Raises UsageError for one that does not exist."""
     names = [stage.name for stage in stages]
     until = [selection.until] if selection.until is not None else []
     for name in (*until, *selection.only, *selection.force):

@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import mlspec
-from mlspec.dvc.staleness import yaml
+from mlspec.dvc.dvc_yaml import DeclaredStage, declared_stage
 from mlspec.job import Job, write_text
 from mlspec.plan.stage import outermost
 from mlspec.sections.addresses import is_callable
@@ -39,7 +38,7 @@ _FILES = frozenset({"dvc.yaml", "dvc.lock", "mlspec.lock", reads.FILE})
 @contextmanager
 def watched(stage: str, job: Job) -> Iterator[None]:
     """Watch what the body of a stage opens. A stage that is not in `dvc.yaml` is not watched."""
-    entry = _entry(stage, job.root)
+    entry = _declared(stage, job.root)
     if entry is None:
         yield
         return
@@ -51,9 +50,8 @@ def watched(stage: str, job: Job) -> Iterator[None]:
         warn(f"not every file that is opened in {job.root} can be seen: {reason}")
     known = _known(job.root)
     mine = known.get(stage, ())
-    declared = [*(path for path in _paths(entry, "deps") if path not in mine), *_own(stage, job)]
-    outputs = [path for kind in ("outs", "metrics", "plots") for path in _paths(entry, kind)]
-    found = undeclared(seen, job.root, (*declared, *outputs))
+    declared = [*(path for path in entry.inputs if path not in mine), *_own(stage, job)]
+    found = undeclared(seen, job.root, (*declared, *entry.outputs))
     _record(known, stage, found, job.root)
     for line in _said(stage, job, [path for path in found if path not in mine]):
         warn(line)
@@ -133,20 +131,11 @@ def _listed(path: str, listed: Iterable[str], root: Path) -> str:
     return found
 
 
-def _entry(stage: str, root: Path) -> Mapping[str, Any] | None:
+def _declared(stage: str, root: Path) -> DeclaredStage | None:
     try:
-        found = yaml((root / "dvc.yaml").read_text(encoding="utf-8"))
+        return declared_stage((root / "dvc.yaml").read_text(encoding="utf-8"), stage)
     except (OSError, UnicodeDecodeError):
         return None
-    stages = found.get("stages") if isinstance(found, dict) else None
-    entry = stages.get(stage) if isinstance(stages, dict) else None
-    return entry if isinstance(entry, dict) else None
-
-
-def _paths(entry: Mapping[str, Any], kind: str) -> list[str]:
-    rows = entry.get(kind) or []
-    names = [next(iter(row), "") if isinstance(row, dict) else row for row in rows]
-    return [str(name).replace("\\${", "${") for name in names]
 
 
 def _own(stage: str, job: Job) -> Sequence[str]:

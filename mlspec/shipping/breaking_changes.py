@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import Final
-
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.release_events import ReleaseHistory
@@ -14,9 +11,6 @@ from mlspec.records.image_labels import from_labels
 from mlspec.shipping import image_push
 from mlspec.shipping.compatibility import breaking
 from mlspec.shipping.deployment import Deployment
-
-ALLOWED: Final = "MLSPEC_ALLOW_BREAKING"
-"""`apply --allow-breaking` reaches the stages' processes in this environment variable."""
 
 
 def notice(desired: DesiredFunction, live: Alias | None, new: BundleSignature | None) -> list[str]:
@@ -47,9 +41,9 @@ def of_image(desired: DesiredFunction, digest: str) -> BundleSignature | None:
 
 
 def refuse(desired: DesiredFunction, live: Alias | None, packed: BundleSignature | None) -> None:
-    """Raise StageError where the new version would break the live one's clients, unless that is allowed. `packed` is
-    the signature of the zip, which has no label to carry it."""
-    if live is None or os.environ.get(ALLOWED) == "1" or _runs_it(live, desired):
+    """Raise StageError where the new version would break clients of the live one. `packed` is the signature of the zip,
+    which has no label to carry it."""
+    if live is None or _runs_it(live, desired):
         return
     if changes := notice(desired, live, of_image(desired, desired.digest) if desired.digest else packed):
         raise broken(changes)

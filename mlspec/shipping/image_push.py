@@ -27,8 +27,8 @@ from mlspec.records.release import PushedImage
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.shipping.target_choice import chosen
 from mlspec.spec.project import ProjectInfo
+from mlspec.stage_context import TargetName
 
 Say = Callable[[str], object]
 
@@ -62,7 +62,7 @@ def built(artifacts: Path) -> Built | None:
     return Built(packaged.image, packaged.id, packaged.platform, packaged.size_bytes, packaged.provenance)
 
 
-def zipped(artifacts: Path, spec: Spec) -> tuple[ZipArchive, BundleProvenance] | None:
+def zipped(artifacts: Path, spec: Spec, target: TargetName) -> tuple[ZipArchive, BundleProvenance] | None:
     """The zip that was packaged and tested, and its provenance; None where there is none.
 
     Raises StageError where it is too large for a direct upload and the spec names no bucket, or where the file changed
@@ -72,14 +72,14 @@ def zipped(artifacts: Path, spec: Spec) -> tuple[ZipArchive, BundleProvenance] |
     if packaged is None:
         return None
     path, options = artifacts.parent / packaged.file, spec.need(Package).zip
-    if not (packaged.direct or (options and options.bucket) or chosen() == "local"):
+    if not (packaged.direct or (options and options.bucket) or target == "local"):
         message = f"the zip has {packaged.size_bytes / 2**20:.0f} MiB, and Lambda accepts 50 MiB without S3"
         help = "name an S3 bucket for the upload (package.zip.bucket), or ship an image: `package: {docker: {}}`"
         raise StageError(message, help=help)
     if not path.is_file() or file_digest(path) != packaged.sha256:
         message = f"{packaged.file} is no longer the file that was tested"
         raise StageError(message, help="mlspec apply --force image")
-    return ZipArchive(path, packaged.code_sha256, packaged.direct or chosen() == "local"), packaged.provenance
+    return ZipArchive(path, packaged.code_sha256, packaged.direct or target == "local"), packaged.provenance
 
 
 def signature(artifacts: Path) -> BundleSignature | None:

@@ -9,17 +9,17 @@ from mlspec.aws.release_events import ReleaseEvent
 from mlspec.errors import StageError
 from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.release import DeployedFunction, PushedImage, RehearsedRelease, Release, RolloutEvent
-from mlspec.shipping.target_choice import chosen
+from mlspec.stage_context import TargetName
 
 
-def file(artifacts: Path) -> Path:
+def file(artifacts: Path, target: TargetName) -> Path:
     """Path of the record."""
-    return artifacts / _record().FILE
+    return artifacts / _record(target).FILE
 
 
-def read(artifacts: Path) -> Release | None:
+def read(artifacts: Path, target: TargetName) -> Release | None:
     """The record; None where there is none. Raises StageError where it is damaged."""
-    record = _record()
+    record = _record(target)
     if not (artifacts / record.FILE).is_file():
         return None
     try:
@@ -28,12 +28,13 @@ def read(artifacts: Path) -> Release | None:
         raise StageError(error.message, help=f"rm artifacts/{record.FILE}, then: mlspec apply") from None
 
 
-def pushed(artifacts: Path, provenance: BundleProvenance, image: PushedImage | None) -> None:
+def pushed(artifacts: Path, target: TargetName, provenance: BundleProvenance, image: PushedImage | None) -> None:
     """Record what is in the registry; None for a zip. Function and rollout are kept while the image is the same."""
-    before = read(artifacts) or _record()()
+    before = read(artifacts, target) or _record(target)()
     same = image is not None and before.image is not None and before.image.digest == image.digest
     _write(
         artifacts,
+        target,
         before,
         release=provenance,
         image=image,
@@ -42,23 +43,23 @@ def pushed(artifacts: Path, provenance: BundleProvenance, image: PushedImage | N
     )
 
 
-def complete(artifacts: Path, function: DeployedFunction | None) -> None:
+def complete(artifacts: Path, target: TargetName, function: DeployedFunction | None) -> None:
     """Record the function that serves the release; None where none does."""
-    _write(artifacts, read(artifacts) or _record()(), function=function)
+    _write(artifacts, target, read(artifacts, target) or _record(target)(), function=function)
 
 
-def rolled_out(artifacts: Path, events: Sequence[ReleaseEvent]) -> None:
+def rolled_out(artifacts: Path, target: TargetName, events: Sequence[ReleaseEvent]) -> None:
     """Record the rollout of a version."""
     steps = [RolloutEvent.model_validate(event.as_json()) for event in events if event.kind != "published"]
-    _write(artifacts, read(artifacts) or _record()(), rollout=tuple(steps))
+    _write(artifacts, target, read(artifacts, target) or _record(target)(), rollout=tuple(steps))
 
 
-def _record() -> type[Release]:
-    return RehearsedRelease if chosen() == "local" else Release
+def _record(target: TargetName) -> type[Release]:
+    return RehearsedRelease if target == "local" else Release
 
 
-def _write(artifacts: Path, before: Release, **changes: object) -> None:
+def _write(artifacts: Path, target: TargetName, before: Release, **changes: object) -> None:
     """Write the record with other values. An equal file is left as it is."""
     after = before.model_copy(update=changes)
-    if after != before or not file(artifacts).is_file():
+    if after != before or not file(artifacts, target).is_file():
         after.write(artifacts)

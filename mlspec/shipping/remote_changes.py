@@ -17,62 +17,63 @@ from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
 from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.target_choice import current
+from mlspec.stage_context import StageContext
 
 
-def push(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[Action]:
+def push(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget | None = None) -> list[Action]:
     """What the stage `push` would change. Raises StageError where the account cannot be read."""
     ecr = spec.need(Registry).ecr
     with aws_errors(PUSH):
-        target = target or _impatient(ecr.region)
+        target = target or _impatient(context, ecr.region)
         location = located(target, ecr_location(ecr))
         built = image_push.built(artifacts)
         name = repository_name(target, ecr.repository)
         return [
             *image_push.repository_actions(target, location, spec),
             *image_push.push_actions(target, name, built),
-            *_release_file(artifacts, built),
+            *_release_file(artifacts, target, built),
         ]
 
 
-def deploy(spec: Spec, artifacts: Path, target: AwsTarget | None = None) -> list[Action]:
+def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget | None = None) -> list[Action]:
     """What the stage `deploy` would change. Raises StageError where the account cannot be read."""
     with aws_errors(DEPLOY):
-        target = target or _impatient(spec_location(spec).region)
+        target = target or _impatient(context, spec_location(spec).region)
         desired = _desired(spec, artifacts, target)
         plan = Deployment(desired).plan()
         if any(action.held for action in plan.roll_out):
-            return [*plan.actions, *_endpoint(target)]
+            return [*plan.actions, *_endpoint(context)]
         signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
         breaking = breaking_changes.notice(desired, plan.live, signature)
         shown = [Action("signature", desired.name, "none", (FieldChange("~"),), breaking=text) for text in breaking]
-        return [*plan.actions, *shown, *_endpoint(target)]
+        return [*plan.actions, *shown, *_endpoint(context)]
 
 
 def _desired(spec: Spec, artifacts: Path, target: AwsTarget) -> DesiredFunction:
     if spec.need(Package).zip is not None:
-        zipped = image_push.zipped(artifacts, spec)
+        zipped = image_push.zipped(artifacts, spec, target.kind)
         return desired_function(target, spec, "", zipped[0] if zipped else None)
     built = image_push.built(artifacts)
     repository = repository_name(target, spec.need(Registry).ecr.repository)
     return desired_function(target, spec, image_push.digest_of(target, repository, built.tag) if built else "")
 
 
-def _endpoint(target: AwsTarget) -> list[Action]:
+def _endpoint(context: StageContext) -> list[Action]:
     """Of a rehearsal: the local endpoint may have been stopped."""
-    if target.kind == "aws":
+    if not context.rehearses:
         return []
     from mlspec.shipping.rehearsal.rehearsal import here
 
-    return [] if here().address else [Action("local-endpoint", "", "start", (FieldChange("+"),))]
+    return [] if here(context).address else [Action("local-endpoint", "", "start", (FieldChange("+"),))]
 
 
-def _release_file(artifacts: Path, built: image_push.Built | None) -> list[Action]:
+def _release_file(artifacts: Path, target: AwsTarget, built: image_push.Built | None) -> list[Action]:
     """Another machine may have pushed the image: then only the record of it is missing here."""
-    release = release_file.read(artifacts)
+    release = release_file.read(artifacts, target.kind)
     if built is None or (release and release.image and release.image.tag == built.tag):
         return []
     return [replace(create("release-file", "artifacts/release.json", built.tag, {}), operation="write")]
 
 
-def _impatient(region: str) -> AwsTarget:
-    return replace(current(region), hasty=True)
+def _impatient(context: StageContext, region: str) -> AwsTarget:
+    return replace(current(context, region), hasty=True)

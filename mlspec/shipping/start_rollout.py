@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from mlspec.shipping import image_push
 from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
 from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
+from mlspec.stage_context import StageContext
 from mlspec.stage_result import warn
 
 Row = Mapping[str, JsonValue]
@@ -103,16 +102,14 @@ def roll_out(published: Published) -> Alias:
         warn(not_redeployed(back, published.version))
         return live
     if published.target.kind == "local":
-        _unnoticed(plan, live)
+        _unnoticed(plan, live, published.job.context)
     check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
     return RolloutExecutor(plan, name, published.version, store, tools, events, check, _say).run()
 
 
-def _unnoticed(plan: Rollout, live: Alias | None) -> None:
+def _unnoticed(plan: Rollout, live: Alias | None, context: StageContext) -> None:
     """Warn about an injected fault that the rollout cannot notice."""
-    from mlspec.shipping.rehearsal.rehearsed_traffic import FAULTS
-
-    if not json.loads(os.environ.get(FAULTS) or "{}"):
+    if not context.faults:
         return
     if live is None:
         warn("the injected fault has no effect: a first version has none before it to roll back to")
@@ -136,7 +133,7 @@ def instruments(published: Published) -> TrafficMetrics:
         from mlspec.shipping.rehearsal.rehearsed_traffic import rehearsed
 
         where = (published.target.region, published.function.name, published.function.options.alias)
-        return rehearsed(published.version, published.audience() or published.tests.rows, *where)
+        return rehearsed(published.job.context, published.version, published.audience() or published.tests.rows, *where)
     from mlspec.shipping.rollout import cloudwatch
 
     return cloudwatch.instruments(

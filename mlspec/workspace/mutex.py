@@ -17,8 +17,6 @@ from mlspec.workspace.state_folder import make_state_folder
 
 PATIENCE = 60.0
 """Seconds to wait for another mlspec process."""
-HOLDER = "MLSPEC_HOLDER"
-"""Environment variable with the process id of the mlspec that holds the project, for the processes it starts."""
 _POLL = 0.1
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
@@ -48,40 +46,27 @@ def hold(
         if not _try(descriptor):
             _wait(descriptor, patience if wait else 0.0, on_wait)
         _sign(descriptor, command)
-        with _named():
-            yield
+        yield
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def hold_or_serve(roots: Roots, command: str) -> Iterator[None]:
+def hold_or_serve(roots: Roots, command: str, holder: int | None) -> Iterator[int]:
     """Hold the project while the block runs, unless the mlspec that holds it started this process.
 
-    Raises BusyError immediately if another process holds it.
+    `holder` is the process id of the mlspec that started this process, None where none did. Yields the id of the
+    process that holds the project. Raises BusyError immediately if another process holds it.
     """
     descriptor = _open(roots)
     try:
-        served = os.environ.get(HOLDER)
-        if served and served == str(_row(descriptor).get("pid")) and not _try(descriptor):
-            yield
+        if holder is not None and str(holder) == str(_row(descriptor).get("pid")) and not _try(descriptor):
+            yield holder
             return
     finally:
         os.close(descriptor)
     with hold(roots, command, wait=False):
-        yield
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    before = os.environ.get(HOLDER)
-    os.environ[HOLDER] = str(os.getpid())
-    try:
-        yield
-    finally:
-        os.environ.pop(HOLDER)
-        if before is not None:
-            os.environ[HOLDER] = before
+        yield os.getpid()
 
 
 def _open(roots: Roots) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import mlspec
+from mlspec.apply import plan_file
 from mlspec.cli.app import main
 from tests.integration.lines import SPEC
 
@@ -37,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 3) -> s
 def test_it_holds_while_nothing_changes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--out", "p.json"]) == 0
     shown = capsys.readouterr()
-    assert "to do exactly this: mlspec apply p.json" in shown.err
+    assert "to execute it: mlspec apply p.json" in shown.err
     assert main(["apply", "p.json", "--dry-run"]) == 0
     assert capsys.readouterr().out == shown.out
     assert sorted(p.name for p in root.iterdir() if p.name != ".mlspec") == ["data", "mlproject.yaml", "p.json"]
@@ -56,16 +57,16 @@ def test_it_carries_its_environment_and_its_selection(root: Path, capsys: pytest
 CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "the spec": (lambda r: (r / "mlproject.yaml").open("a").write("# more\n"), "mlproject.yaml changed"),
     "the data": (lambda r: (r / "data/rows.csv").write_text(ROWS + "1,yes\n"), "data/rows.csv changed"),
-    "no data": (lambda r: (r / "data/rows.csv").unlink(), "data/rows.csv is gone"),
+    "no data": (lambda r: (r / "data/rows.csv").unlink(), "data/rows.csv was deleted"),
     "an output": (lambda r: _put(r / "artifacts/data/train.parquet"), "artifacts/data/train.parquet is new"),
     "the lock": (
         lambda r: (r / "mlspec.lock").write_text('{"version": 1, "files": [\nnull]}\n'),
         "mlspec.lock changed",
     ),
-    "a file": (lambda r: (r / ".gitignore").write_text("mine\n"), ".gitignore is not as it was on the disk"),
+    "a file": (lambda r: (r / ".gitignore").write_text("mine\n"), ".gitignore changed on disk"),
     "a template": (
         lambda r: _put(r / "templates/dvc/dvc.yaml.j2", "stages: {}\n"),
-        "dvc.yaml would be written otherwise",
+        "dvc.yaml would be written with different content",
     ),
 }
 
@@ -84,7 +85,7 @@ def test_it_is_refused_once_something_changed(root: Path, capsys: pytest.Capture
     change(root)
     before = sorted(root.rglob("*"))
     said = refused(capsys, "p.json", "--yes")
-    assert "nothing was done: the plan in p.json no longer holds" in said
+    assert "nothing was done: the plan in p.json is out of date" in said
     assert f"  {sentence}\n" in said
     left = {path.relative_to(root).as_posix() for path in set(root.rglob("*")) - set(before)}
     assert left <= {".mlspec", ".mlspec/lock", ".mlspec/.gitignore"}
@@ -98,18 +99,18 @@ def test_what_is_settled_is_not_asked_again(
     root: Path, capsys: pytest.CaptureFixture[str], words: list[str], option: str
 ) -> None:
     assert main(["plan", "--out", "p.json"]) == 0
-    assert f"--{option} is settled by the plan" in refused(capsys, "p.json", *words, code=2)
+    assert f"--{option} is fixed by the plan" in refused(capsys, "p.json", *words, code=2)
 
 
 def test_it_carries_its_target(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLSPEC_TARGET", "local")
     assert main(["plan", "--out", "p.json"]) == 0
     monkeypatch.setenv("MLSPEC_TARGET", "aws")
-    assert "is one for --target local" in refused(capsys, "p.json", code=2)
+    assert "is for --target local, not aws" in refused(capsys, "p.json", code=2)
     monkeypatch.setenv("MLSPEC_TARGET", "")
     monkeypatch.delenv("MLSPEC_TARGET")
     assert main(["apply", "p.json", "--dry-run"]) == 0
-    assert os.environ["MLSPEC_TARGET"] == "local"
+    assert plan_file.load_plan(root / "p.json", None, None)[0].target == "local"
 
 
 def _edited(root: Path, **changes: object) -> str:
@@ -120,18 +121,18 @@ def _edited(root: Path, **changes: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "code", "sentence"),
     [
-        ({"mlspec_plan": 2}, 2, "has format 2, and this mlspec knows 1"),
+        ({"mlspec_plan": 2}, 2, "has format 2; this mlspec reads format 1"),
         ({"mlspec_plan": True}, 2, "is not a plan"),
-        ({"mlspec": "9.9"}, 3, f"mlspec 9.9 made it, and this is {mlspec.__version__}"),
+        ({"mlspec": "9.9"}, 3, f"saved by mlspec 9.9, this is mlspec {mlspec.__version__}"),
         ({"spec": "/etc/passwd"}, 2, "(spec: string should match"),
-        ({"run": "rm -rf /"}, 2, "is not a plan that `mlspec plan --out` saved (run: extra inputs"),
+        ({"run": "rm -rf /"}, 2, "is not a plan saved by `mlspec plan --out` (run: extra inputs"),
         ({"only": "data"}, 2, "(only: input should be"),
         ({"stages": {"data": {"command": "rm -rf /", "reason": "never ran", "certain": True, "forced": False}}}, 3,
-         "stage data is another"),
+         "stage data changed"),
         ({"read": {"/etc/passwd": None}}, 3, "/etc/passwd"),
         ({"environment": "\u001b[2J; rm"}, 2, "(environment: string should match"),
         ({"environment": "none"}, 2, "environment not found in the spec: none"),
-        ({"spec": "other.yaml"}, 3, "other.yaml is gone"),
+        ({"spec": "other.yaml"}, 3, "other.yaml was deleted"),
         ({"engine": "shell"}, 2, "(engine: input should be 'dvc')"),
     ],
     ids=str,
@@ -153,12 +154,12 @@ def test_a_file_is_not_trusted(
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"mlspec_plan": "1"}', "[" * 100_000, "\xff"], ids=range(7))
 def test_what_is_no_plan(root: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (root / "p.json").write_bytes(text.encode("latin-1"))
-    assert "p.json is not a plan that `mlspec plan --out` saved" in refused(capsys, "p.json", code=2)
+    assert "p.json is not a plan saved by `mlspec plan --out`" in refused(capsys, "p.json", code=2)
 
 
 def test_what_is_no_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "cannot be read: No such file" in refused(capsys, "none.json", code=2)
-    assert "cannot be read: Is a directory" in refused(capsys, "data", code=2)
+    assert "cannot read the plan in none.json: No such file" in refused(capsys, "none.json", code=2)
+    assert "cannot read the plan in data: Is a directory" in refused(capsys, "data", code=2)
     os.mkfifo(root / "pipe")
     assert "pipe is not a plan" in refused(capsys, "pipe", code=2)
 
@@ -180,7 +181,7 @@ def test_a_plan_with_a_conflict_is_not_saved(root: Path) -> None:
 
 def test_jobs_says_what_it_does_not_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["apply", "--dry-run", "--jobs", "4"]) == 0
-    assert "--jobs 4 changes nothing: the engine `dvc` runs one stage at a time" in capsys.readouterr().err
+    assert "--jobs 4 has no effect: the engine dvc runs one stage at a time" in capsys.readouterr().err
     assert main(["apply", "--dry-run", "--engine", "dvd"]) == 2
 
 

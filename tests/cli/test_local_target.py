@@ -28,7 +28,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
     ("text", "arguments", "said"),
     [
         ("", ["--target", "local"], "this project ships nothing"),
-        (LAMBDA, ["--fault", "error_rate=0.1"], "faults are for the rehearsal alone"),
+        (LAMBDA, ["--fault", "error_rate=0.1"], "--fault only works with --target local"),
         (LAMBDA, ["--target", "local", "--fault", "speed=3"], "unknown fault: speed"),
         (LAMBDA, ["--target", "moon"], "'moon' is not one of"),
     ],

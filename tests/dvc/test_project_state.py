@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlspec.dvc.project_state import mend, remember
+from mlspec.dvc.project_state import remember, repair
 
 
 def lock(root: Path, text: str) -> Path:
@@ -31,13 +31,13 @@ def test_a_torn_lock_is_taken_back_to_the_last_whole_one(tmp_path: Path) -> None
         "[]",
     ):
         path.write_text(torn)
-        mend(tmp_path)
+        repair(tmp_path)
         assert path.read_text() == WHOLE
 
 
 def test_a_torn_lock_without_a_copy_is_removed(tmp_path: Path) -> None:
     path = lock(tmp_path, "stages: {")
-    mend(tmp_path)
+    repair(tmp_path)
     assert not path.exists()
 
 
@@ -45,5 +45,5 @@ def test_a_whole_lock_is_left_alone(tmp_path: Path) -> None:
     path = lock(tmp_path, WHOLE)
     remember(tmp_path)
     path.write_text(WHOLE + "  b: {cmd: x}\n")
-    mend(tmp_path)
+    repair(tmp_path)
     assert path.read_text().endswith("b: {cmd: x}\n")

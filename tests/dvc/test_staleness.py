@@ -71,7 +71,7 @@ def same(project: Toys) -> None:
 NONE: dict[str, str | None] = {"first": None, "second": None}
 RATE, TEXT = "beta.rate changed 3e-05 → 0.0003", r"alpha.text changed \${x} on 1e5 → \${y} off"
 OUT = ("output out/first is missing", "input out/first is missing")
-TORN = "output out/second.json was changed"
+TORN = "output out/second.json changed"
 CASES: list[tuple[str, Change, dict[str, str | None]]] = [
     ("nothing", lambda _: None, NONE),
     ("touched", same, NONE),
@@ -80,7 +80,7 @@ CASES: list[tuple[str, Change, dict[str, str | None]]] = [
     ("a text", setting("alpha", "text", "${y} off"), {"first": TEXT, "second": None}),
     ("a deep key", setting("alpha", "deep", {"er": 2.5}), {"first": "alpha.deep.er changed 1.5 → 2.5", "second": None}),
     ("a kind", setting("beta", "on", True), {"first": None, "second": "beta.on changed on → true"}),
-    ("a new key", setting("alpha", "more", 1), {"first": "alpha.more is new", "second": None}),
+    ("a new key", setting("alpha", "more", 1), {"first": "alpha.more was added", "second": None}),
     ("a list", setting("alpha", "list", [1, 2, 3]), {"first": "alpha.list changed [1, 2] → [1, 2, 3]", "second": None}),
     ("an input folder", text("raw/sub/b.txt", "B"), {"first": "input raw changed", "second": None}),
     ("a new file in it", text("raw/new/d.txt", "d"), {"first": "input raw changed", "second": None}),
@@ -91,7 +91,7 @@ CASES: list[tuple[str, Change, dict[str, str | None]]] = [
     ("an input gone", gone("raw"), {"first": "input raw is missing", "second": None}),
     ("an output gone", gone("out/first"), dict(zip(NONE, OUT, strict=True))),
     ("an output torn", text("out/second.json", '{"sc'), {"first": None, "second": TORN}),
-    ("a folder's file gone", gone("out/folder/a"), {"first": None, "second": "output out/folder was changed"}),
+    ("a folder's file gone", gone("out/folder/a"), {"first": None, "second": "output out/folder changed"}),
     ("no lock", gone("dvc.lock"), {"first": "never ran", "second": "never ran"}),
 ]  # fmt: skip
 

@@ -29,7 +29,7 @@ def test_it_runs_once_and_then_has_nothing_to_do(project: Line) -> None:
     assert "+ dvc.yaml" in out
     assert "> data  never ran" in out
     assert "1 of 1 stages to run" in out
-    assert "data | data: 32 train, 4 valid, 4 test rows" in err
+    assert "data | data: wrote 32 train, 4 valid, 4 test rows" in err
     assert "1 ran" in err
     assert out.splitlines()[-1] == "report: artifacts/report.html"
     made = (project.root / TRAIN).stat().st_mtime_ns
@@ -71,14 +71,14 @@ def test_a_saved_plan_is_done_unasked_and_once(project: Line) -> None:
     assert project.reasons() == {"data": None}
     code, _, err = project.mlspec("apply", "p.json")
     assert code == 3
-    assert "the plan in p.json no longer holds" in err
+    assert "the plan in p.json is out of date" in err
 
 
 def test_a_dry_run_leaves_no_mark(project: Line) -> None:
     code, out, err = project.mlspec("apply", "--dry-run")
     assert code == 0
     assert "> data  never ran" in out
-    assert "nothing was written, and nothing ran" in err
+    assert "nothing was written, and no stage ran" in err
     left = {p.relative_to(project.root).as_posix() for p in project.root.rglob("*") if ".git/" not in str(p)}
     assert left - {".mlspec", ".mlspec/lock", ".mlspec/.gitignore"} == {
         ".git",
@@ -107,7 +107,7 @@ def test_a_failed_stage_shows_where_and_how_to_go_on(project: Line) -> None:
     assert "error: data failed: src.rows:load raised ValueError: these rows are no good" in err
     assert "src/rows.py:9 in load" in err
     assert "= log: .mlspec/logs/data.log (mlspec logs data)" in err
-    assert "= go on: mlspec apply" in err
+    assert "= resume: mlspec apply" in err
     assert "Traceback" not in out + err
     assert "these rows are no good" in project.mlspec("logs", "data")[1]
     _, out, _ = project.mlspec("status")
@@ -147,7 +147,7 @@ def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, 
         process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "`mlspec apply` goes on from here" in err
+    assert "to resume: mlspec apply" in err
     assert "Traceback" not in err
     _, alive = psutil.wait_procs(below, timeout=10)
     assert not alive

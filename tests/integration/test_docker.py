@@ -239,7 +239,7 @@ def test_an_image_that_cannot_serve_is_refused(
 def test_without_the_emulator_it_is_said_and_recorded(
     project: Path, client: Docker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(lambda_emulator.VARIABLE, "")
+    monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     if shutil.which("aws-lambda-rie"):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(client, TAG, project / "artifacts" / "bundle", DockerImage(), FUNCTION)

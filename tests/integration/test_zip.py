@@ -108,7 +108,7 @@ def test_nothing_that_serving_never_opens_is_in_it(project: Path) -> None:
 def test_without_the_emulator_the_function_is_called_and_that_is_said(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(lambda_emulator.VARIABLE, "")
+    monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     made = prove(project, project / "artifacts" / "function.zip")
     assert made.emulator is False

@@ -16,12 +16,22 @@ from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import EXTRAS, probe
 from mlspec.run.machine_checks import MachineCheck, examine, mends
+from mlspec.sections.data import DataSpec
+from mlspec.sections.package import Package
+from mlspec.sections.track import TrackSpec
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
+from tests.parts import targets
+
+MODELS = {"data": DataSpec, "track": TrackSpec, "package": Package}
+DATA = {"source": "data.csv", "inputs": {"a": "number"}, "target": {"column": "b", "type": "number"}}
 
 
 def project(**values: Any) -> Project:
-    return Project({"project": ProjectInfo(name="x")}, ProjectContext(), None, values)
+    """A project with these sections; those that are read for their secrets alone are plain values."""
+    named = {name: {**DATA, **v} if name == "data" else v for name, v in values.items() if name in MODELS}
+    sections = {name: MODELS[name].model_validate(value) for name, value in named.items()}
+    return Project({"project": ProjectInfo(name="x"), **sections}, ProjectContext(), None, values)
 
 
 def found(checks: tuple[MachineCheck, ...], name: str) -> MachineCheck:
@@ -119,9 +129,8 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     spec = project(
         data={"source": "data.csv", "remote": "s3://bucket/dvc"},
         track={"wandb": {"project": "x"}},
-        sweep=None,
         package={"docker": {"python": "3.11"}},
-        deploy={"iac": "terraform", "lambda": {}},
+        deploy={"lambda": {}},
         monitor={"elasticsearch": {"api_key": {"env": "ELASTIC_API_KEY"}, "hosts": [{"url": {"env": "ELASTIC_URL"}}]}},
     )
     checks = examine(tmp_path, spec, Plan((), (Stage("probe", "Probe", "x", needs=("some-program",)),)))
@@ -134,6 +143,19 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
     assert found(checks, "some-program").why == "stage probe"
     assert "export ELASTIC_API_KEY=..." in mends(checks)
+
+
+def test_a_zip_requires_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The section `package` has a default image beside the zip that replaces it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    build = targets.build(
+        tmp_path, targets.EXPORT + 'package: {zip: {python: "3.12"}}\ndeploy: {lambda: {region: eu-west-1}}\n'
+    )
+    required = {check.capability.name for check in examine(tmp_path, build.project, build.plan) if check.required}
+    assert not required & {"docker", "buildkit"}
+    build = targets.build(tmp_path, targets.PACKAGE)
+    checks = examine(tmp_path, build.project, build.plan)
+    assert {c.capability.name for c in checks if c.required} >= {"docker", "buildkit"}
 
 
 def test_what_deploys_is_told_of_the_emulator_and_may_do_without(

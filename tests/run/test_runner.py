@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlspec.plan.stage import Output, Stage
 from mlspec.run.engine import Watch
-from mlspec.run.engines.dry_run import Display
+from mlspec.run.engines.dry_run import DryRun
 from mlspec.run.journal import Silent
 from mlspec.run.outcome import Outcome
 from mlspec.run.runner import run
-from mlspec.run.schedule import Selection, Step, schedule
+from mlspec.run.schedule import MissingRequirement, Selection, Step, schedule
 from mlspec.stage_result import Reason
 
 
@@ -34,15 +36,21 @@ class Toy:
     stops: str = ""
     left: str = "it was stopped"
     calls: list[str] = field(default_factory=list)
+    max_jobs: int = 1
+    interrupted: threading.Event = field(default_factory=threading.Event)
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         return {stage.name: self.reasons[stage.name] for stage in stages}
 
-    def lacks(self, stage: Stage) -> tuple[str, str] | None:
-        return ("it needs docker: no client", "install docker") if stage.name in self.missing else None
+    def lacks(self, stage: Stage) -> MissingRequirement | None:
+        missing = MissingRequirement("it needs docker: no client", "install docker")
+        return missing if stage.name in self.missing else None
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         self.calls.append("prepare")
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         self.calls.append(stage.name)
@@ -60,7 +68,7 @@ class Told(Silent):
     def started(self, step: Step) -> None:
         self.started_.append(step.stage.name)
 
-    def line(self, text: str) -> None:
+    def line(self, stage: str, text: str) -> None:
         pass
 
     def ended(self, outcome: Outcome) -> None:
@@ -72,7 +80,7 @@ class Told(Silent):
 
 def carried_out(engine: Toy) -> tuple[dict[str, Outcome], Told]:
     told = Told()
-    steps = schedule(LINE, engine.status(LINE), Selection())
+    steps = schedule(LINE, engine.status(LINE), Selection(), engine.lacks)
     return {outcome.stage: outcome for outcome in run(steps, engine, told, told)}, told
 
 
@@ -127,13 +135,74 @@ def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
     engine = Toy(reasons={"data": Reason("input-changed", "x"), "train": None, "export": None, "lint": None})
     outcomes, told = carried_out(engine)
     assert engine.calls == ["prepare", "data"]
-    assert outcomes["train"].reason.text == "data changed nothing that it reads"
+    assert outcomes["train"].reason.text == "data did not change its inputs"
     assert outcomes["export"].status == "cached"
     assert told.started_ == ["data"]
 
 
 def test_a_dry_run_is_another_engine() -> None:
     engine, told = Toy(), Told()
-    outcomes = run(schedule(LINE, engine.status(LINE), Selection()), Display(engine), told, told)
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), DryRun(engine), told, told)
     assert engine.calls == []
     assert {o.status for o in outcomes} == {"skipped"}
+
+
+@dataclass
+class Parallel(Toy):
+    """Holds each stage until as many run as `together` names, so that a run one by one would never end."""
+
+    max_jobs: int = 2
+    together: int = 2
+    log: list[tuple[str, str]] = field(default_factory=list)
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(2))
+
+    def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+        if stage.name in ("data", "lint"):
+            self.barrier.wait(30)
+        watch(f"{stage.name} works")
+        return super().run(stage, watch, force=force)
+
+
+class Lines(Told):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, str]] = []
+
+    def line(self, stage: str, text: str) -> None:
+        self.lines.append((stage, text))
+
+
+def test_stages_that_wait_for_nothing_run_at_once_where_the_engine_can() -> None:
+    engine, told = Parallel(), Lines()
+    outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=4)
+    assert [o.stage for o in outcomes] == ["data", "train", "export", "lint"], "in the order of the schedule"
+    assert {o.status for o in outcomes} == {"ran"}
+    assert sorted(told.lines) == [(name, f"{name} works") for name in ("data", "export", "lint", "train")]
+    assert engine.calls.index("data") < engine.calls.index("train") < engine.calls.index("export")
+
+
+def test_an_engine_that_runs_one_at_a_time_is_asked_for_no_more() -> None:
+    engine, told = Toy(), Told()
+    run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=4)
+    assert engine.calls == ["prepare", "data", "train", "export", "lint"]
+
+
+def test_an_interruption_reaches_stages_in_other_threads() -> None:
+    @dataclass
+    class Endless(Toy):
+        max_jobs: int = 2
+
+        def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
+            if stage.name == "lint":
+                signal.pthread_kill(main, signal.SIGINT)
+            assert self.interrupted.wait(30)
+            return Outcome(stage.name, "interrupted", Reason("stopped", "it was stopped"))
+
+    main, engine, told = threading.main_thread().ident or 0, Endless(), Told()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcomes = run(schedule(LINE, engine.status(LINE), Selection(), engine.lacks), engine, told, told, jobs=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [o.status for o in outcomes] == ["interrupted", "skipped", "skipped", "interrupted"]
+    assert told.verdict == "interrupted"

@@ -22,6 +22,7 @@ from mlspec.errors import MlspecError, StageError
 from mlspec.sections.experiments import Sweep
 from mlspec.run.program import execute
 from mlspec.spec.spec_model import SpecModel
+from mlspec.stage_context import StageContext
 from tests.toy import Toy
 
 
@@ -47,7 +48,7 @@ def body(job):
 sys.modules["toy_body"] = sys.modules["__main__"]
 part = Toy("toy", {"data": Bare, "model": Bare, "knobs": Knobs, "sweep": Sweep}, {"turn": "toy_body:body"})
 try:
-    execute("turn", sys.argv[1:], Path.cwd(), [part])
+    execute("turn", sys.argv[1:], StageContext(root=Path.cwd()), [part])
 except MlspecError as error:
     print(error.message, file=sys.stderr)
     sys.exit(error.exit_code)

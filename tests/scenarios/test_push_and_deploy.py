@@ -20,6 +20,7 @@ from mlspec.records.bundle_signature import SignatureInput
 from mlspec.records.packaged import PackagedImage
 from mlspec.shipping import remote_changes, start_rollout
 from mlspec.shipping.rollout.cloudwatch import CloudWatch
+from mlspec.stage_context import StageContext
 from tests.packaged import with_inputs
 from tests.shipping.cloud import Shipped, watched
 
@@ -30,8 +31,8 @@ def changes(project: Shipped) -> list[str]:
     """What a plan shows."""
     job = project.job()
     found = [
-        *remote_changes.push(job, project.artifacts, project.target),
-        *remote_changes.deploy(job, project.artifacts, project.target),
+        *remote_changes.push(job, project.artifacts, job.context, project.target),
+        *remote_changes.deploy(job, project.artifacts, job.context, project.target),
     ]
     return [line.replace(project.root.name, "NAME") for line in lines(found)]
 
@@ -240,7 +241,7 @@ def test_what_others_made_is_not_touched(shipped: Make) -> None:
     assert "aws iam tag-role" in failure.value.help
 
 
-def test_a_breaking_signature_is_named_and_refused(shipped: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_breaking_signature_is_named_and_refused(shipped: Make) -> None:
     project = shipped()
     project.push()
     project.deploy()
@@ -255,7 +256,7 @@ def test_a_breaking_signature_is_named_and_refused(shipped: Make, monkeypatch: p
         project.deploy()
     assert "--allow-breaking" in failure.value.help
     assert config(project)["Version"] == "1"
-    monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
+    project.context = StageContext(allow_breaking=True)
     project.deploy()
     assert config(project)["Version"] == "2"
 

@@ -56,12 +56,14 @@ def test_without_aws_the_plan_says_so_in_one_line_and_goes_on(live: Shipped, mls
     code, out, _ = mlspec(live, "plan", **nowhere)
     assert code == 0
     (line,) = remote(out, live.root.name)
-    assert line.startswith("push and deploy cannot be looked at from here: AWS cannot be reached")
+    assert line.startswith("push and deploy: cannot compare with what is deployed: AWS cannot be reached")
     assert "> deploy" in out
     none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}  # fmt: skip
     _, out, _ = mlspec(live, "plan", **none)
-    assert remote(out, live.root.name) == ["push and deploy cannot be looked at from here: no AWS credentials found"]
+    assert remote(out, live.root.name) == [
+        "push and deploy: cannot compare with what is deployed: no AWS credentials found"
+    ]
 
 
 def test_a_network_that_never_answers_does_not_hold_up_the_plan(live: Shipped, mlspec: Run) -> None:
@@ -76,7 +78,9 @@ def test_a_network_that_never_answers_does_not_hold_up_the_plan(live: Shipped, m
                 silent.accept()[0].close()
                 asked += 1
     assert code == 0
-    assert remote(out, live.root.name)[0].startswith("push and deploy cannot be looked at from here: AWS cannot be")
+    assert remote(out, live.root.name)[0].startswith(
+        "push and deploy: cannot compare with what is deployed: AWS cannot be"
+    )
     assert asked == 2
 
 
@@ -105,7 +109,7 @@ def test_destroy_shows_asks_and_removes_what_is_ours(live: Shipped, mlspec: Run)
     name, client = live.root.name, live.target.client
     code, out, err = mlspec(live, "destroy")
     assert code == 2
-    assert "nobody here to ask" in err
+    assert "cannot ask for confirmation" in err
     assert f"- lambda function {name} (1 version, alias live, https://" in out
     assert f"ecr repository {name} (1 image) is kept: --images removes it too" in out
     client("lambda").get_function(FunctionName=name)

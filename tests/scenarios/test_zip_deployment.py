@@ -17,6 +17,7 @@ from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.bundle_signature import SignatureInput
 from mlspec.records.image_labels import labels
 from mlspec.shipping import remote_changes
+from mlspec.stage_context import StageContext
 from tests.packaged import SIGNATURE, packaged_zip, with_inputs
 from tests.parts.targets import BASE, EXPORT, codes, files
 from tests.shipping.cloud import Shipped, watched
@@ -47,7 +48,7 @@ def project(target: AwsTarget, tmp_path: Path) -> Shipped:
 
 
 def changes(project: Shipped) -> list[str]:
-    return lines(remote_changes.deploy(project.job(), project.artifacts, project.target))
+    return lines(remote_changes.deploy(project.job(), project.artifacts, project.context, project.target))
 
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
@@ -104,9 +105,7 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
     assert "ecr:" not in made["lambda/deploy-policy.json"]
 
 
-def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
-    project: Shipped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: Shipped) -> None:
     zipped(project, "one")
     project.deploy()
     new = with_inputs(*SIGNATURE.inputs, SignatureInput(name="author", type="text"))
@@ -117,7 +116,7 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(
     assert refused.value.help.endswith("mlspec apply --allow-breaking")
     live = project.target.client("lambda").get_alias(FunctionName="cola", Name="live")
     assert live["FunctionVersion"] == "1"
-    monkeypatch.setenv("MLSPEC_ALLOW_BREAKING", "1")
+    project.context = StageContext(allow_breaking=True)
     project.deploy()
     assert project.release["function"]["version"] == "2"
 

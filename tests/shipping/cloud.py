@@ -19,6 +19,7 @@ from mlspec.parts.registry import work as pushing
 from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.image_labels import labels
+from mlspec.stage_context import StageContext
 from tests.packaged import SIGNATURE, packaged_image
 from tests.parts.targets import BASE, PACKAGE
 
@@ -69,6 +70,7 @@ class Shipped:
     root: Path
     target: AwsTarget
     docker: str
+    context: StageContext = field(default_factory=StageContext)
 
     def files(self) -> tuple[Any, ...]:
         """The generated files."""
@@ -76,7 +78,7 @@ class Shipped:
 
     def job(self) -> Job:
         project = compile_project(self.root / "mlproject.yaml").project
-        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections)
+        return Job(self.root, self.artifacts, self.artifacts, project.values, project.sections, self.context)
 
     @property
     def tag(self) -> str:

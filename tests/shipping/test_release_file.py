@@ -106,7 +106,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
 ) -> None:
     code, _, err = mlspec(three, "rollback", CI="")
     assert code == 2
-    assert "nobody here to ask" in err
+    assert "cannot ask for confirmation" in err
     code, out, err = mlspec(three, "rollback", "--yes", "--why", "it is slow in the shop")
     assert code == 0
     assert "3 -> 2" in out
@@ -114,7 +114,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     assert live(three).version == "2"
     assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
     assert "it is slow in the shop" in mlspec(three, "why")[1]
-    (only,) = remote_changes.deploy(three.job(), three.artifacts, three.target)
+    (only,) = remote_changes.deploy(three.job(), three.artifacts, three.context, three.target)
     assert next(only.lines()).startswith(
         "! lambda alias live: version 3 was rolled back manually to 2, and is not redeployed; "
     )

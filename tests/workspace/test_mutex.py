@@ -90,15 +90,16 @@ def test_a_link_in_the_lock_files_place_is_refused(roots: Roots, project: Path, 
 
 
 STAGE = """
-import subprocess, sys
+import os, subprocess, sys
 from pathlib import Path
 from mlspec.workspace.mutex import hold, hold_or_serve
 from mlspec.workspace.roots import Roots
 roots = Roots(Path(sys.argv[1]), Path(sys.argv[1]))
 if sys.argv[2] == "apply":
     with hold(roots, "mlspec apply"):
-        sys.exit(subprocess.run([sys.executable, "-c", sys.argv[3], sys.argv[1], "stage"]).returncode)
-with hold_or_serve(roots, "mlspec run train"):
+        command = [sys.executable, "-c", sys.argv[3], sys.argv[1], "stage", str(os.getpid())]
+        sys.exit(subprocess.run(command).returncode)
+with hold_or_serve(roots, "mlspec run train", int(sys.argv[3])):
     print("the stage ran")
 """
 
@@ -111,11 +112,11 @@ def test_a_stage_that_the_holder_started_goes_on_and_one_that_it_did_not_is_refu
     with (
         holder(project) as other,
         pytest.raises(BusyError, match=rf"`mlspec apply` \(process {other.pid}\)"),
-        hold_or_serve(roots, "mlspec run train"),
+        hold_or_serve(roots, "mlspec run train", None),
     ):
         raise AssertionError
     with (
-        hold_or_serve(roots, "mlspec run train"),
+        hold_or_serve(roots, "mlspec run train", None),
         pytest.raises(BusyError, match="`mlspec run train`"),
         hold(roots, "mlspec build", wait=False),
     ):

@@ -2,228 +2,64 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, spec_options, target_option
+from mlspec.cli.options import engine_option, selection_options, spec_options, target_option
 from mlspec.cli.paths import PathType
-from mlspec.errors import EXIT_OK, SpecError, UsageError
-from mlspec.workspace.spec_file import SpecFile, find_spec
-
-if TYPE_CHECKING:
-    from mlspec.apply.apply_plan import ApplyPlan
-    from mlspec.run.engine import Engine
-    from mlspec.run.journal import Recorder
-    from mlspec.run.outcome import Outcome
-    from mlspec.run.runner import Watcher
+from mlspec.stage_context import TargetName
 
 
 @click.command()
 @click.argument("plan", metavar="[PLAN]", required=False, type=PathType(Path))
 @spec_options
-@click.option("--until", metavar="STAGE", help="Run up to this stage: it and all it needs.")
-@click.option("--only", multiple=True, metavar="STAGE", help="Run this stage and no other. May be repeated.")
-@click.option("--force", multiple=True, metavar="STAGE", help="Run this stage even if it is up to date.")
+@selection_options
 @engine_option
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    metavar="N",
-    help="Stages at once, at most; DVC runs one at a time.",
-)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Run at most N stages at once.")
 @target_option
 @click.option(
     "--fault",
+    "faults",
     multiple=True,
     metavar="NAME=VALUE",
-    help="With --target local: harm the new version, to see what becomes of it.",
+    help="With --target local: inject a fault into the new version to test the automatic rollback.",
 )
-@click.option(
-    "--allow-breaking",
-    is_flag=True,
-    envvar="MLSPEC_ALLOW_BREAKING",
-    help="Deploy even what the live version's callers will notice.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-def command(spec: str | None, env: str | None, as_json: bool, plan: Path | None, **asked: Any) -> int:
+@click.option("--allow-breaking", is_flag=True, help="Deploy even if the change breaks clients of the live version.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+def command(
+    plan: Path | None,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    until: str | None,
+    only: tuple[str, ...],
+    force: tuple[str, ...],
+    engine: str | None,
+    jobs: int,
+    target: TargetName | None,
+    faults: tuple[str, ...],
+    allow_breaking: bool,
+    yes: bool,
+    dry_run: bool,
+) -> int:
     """Build, then run the stages that are not up to date.
 
-    Shows first what it will do and why, and asks. Without a terminal it needs --yes, unless the environment variable CI
-    is set. A run that was stopped or killed goes on where it was.
+    Shows the plan with a reason for each stage and asks for confirmation. Without a terminal it requires --yes, unless
+    the environment variable CI is set. After a failure or an interruption, run it again to resume.
 
-    With PLAN, a file that `mlspec plan --out` saved, it does exactly that, unasked; where anything that the plan was
+    With PLAN, a file saved by `mlspec plan --out`, it executes that plan without asking. If anything that the plan was
     made from has changed since, it does nothing.
     """
-    from mlspec.apply.target import aim
-    from mlspec.cli import local_target
-    from mlspec.cli.plan_text import show
-    from mlspec.workspace.location import require_usable
-    from mlspec.workspace.mutex import hold
-    from mlspec.workspace.roots import find_roots
-    from mlspec.workspace.writer import recover
-
-    console, dry = Console(as_json=as_json), bool(asked["dry_run"])
-    where, look = _asked(spec, env, asked) if plan is None else _saved(spec, env, asked, plan)
-    signal.signal(signal.SIGTERM, _terminated)
-    roots = find_roots(where.root)
-    require_usable(roots.project)
-    with hold(roots, "mlspec apply", wait=False):
-        recover(roots)
-        aim(roots.project)
-        if not dry:
-            local_target.start(asked["fault"], where)
-        outlook = look()
-        console.diagnostics(outlook.build.warnings)
-        show(console, outlook)
-        _possible(outlook, where)
-        if not dry:
-            _compatible(outlook, allowed=bool(asked["allow_breaking"]))
-        _remark(console, outlook, asked)
-        if not (plan or dry or asked["yes"] or outlook.nothing_to_do) and not _agreed(console):
-            console.say("nothing was done")
-            return EXIT_OK
-        doors = _display(console, outlook) if dry else _real(console, outlook, where)
-        return _carry_out(outlook, doors)
-
-
-def _remark(console: Console, outlook: ApplyPlan, asked: Mapping[str, Any]) -> None:
-    """What was asked for and will not happen."""
-    if asked["jobs"] > 1:
-        console.say(f"--jobs {asked['jobs']} changes nothing: the engine `dvc` runs one stage at a time")
-    if asked["fault"] and not any(step.stage.name == "deploy" for step in outlook.schedule.due):
-        console.say("--fault changes nothing: no new version is rolled out")
-
-
-def _possible(outlook: ApplyPlan, where: SpecFile) -> None:
-    """Refuse what would write over the user's edits, or end at its first stage."""
-    from mlspec.apply.preflight import preflight_findings
-
-    if conflict := outlook.changes.conflict():
-        raise conflict
-    if found := preflight_findings(outlook, where, "error"):
-        raise SpecError(found)
-
-
-def _compatible(outlook: ApplyPlan, *, allowed: bool) -> None:
-    """Refuse what the live version's callers would notice; the stage that deploys looks again, at what was built."""
-    from mlspec.shipping.breaking_changes import ALLOWED, broken
-
-    if allowed:
-        os.environ[ALLOWED] = "1"
-    elif outlook.remote.breaking:
-        raise broken(outlook.remote.breaking)
-
-
-def _asked(spec: str | None, env: str | None, asked: Mapping[str, Any]) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
-    """The spec, and how to look at what its selection comes to."""
-    from mlspec.apply.apply_plan import make_apply_plan
+    from mlspec.child_process import raise_terminated
+    from mlspec.cli.applying import ApplyOptions, apply, plan_source
     from mlspec.run.schedule import Selection
 
-    where, selection = find_spec(spec, env), Selection(asked["until"], asked["only"], asked["force"])
-    return where, lambda: make_apply_plan(where, selection, asked["engine"] or "dvc")
-
-
-def _saved(
-    spec: str | None, env: str | None, asked: Mapping[str, Any], file: Path
-) -> tuple[SpecFile, Callable[[], ApplyPlan]]:
-    """The spec of a saved plan, and how to see that it still holds."""
-    from mlspec.apply import plan_file
-
-    fixed = {"env": env, **{name: asked[name] for name in ("until", "only", "force", "engine")}}
-    if extra := next((name for name, value in fixed.items() if value), None):
-        raise UsageError(f"--{extra} is settled by the plan in {file}", help="give it to `mlspec plan --out FILE`")
-    plan, where = plan_file.again(file, spec)
-    return where, lambda: plan_file.hold(plan, where, file)
-
-
-def _terminated(*_: Any) -> None:
-    from mlspec.child_process import Terminated
-
-    raise Terminated
-
-
-def _agreed(console: Console) -> bool:
-    if os.environ.get("CI"):
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is nobody here to ask", help="add --yes to go ahead, or --dry-run to only look")
-    return console.confirm("Go ahead?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Doors:
-    """Everything that leaves a mark: real, or for show."""
-
-    write: Callable[[], None]
-    engine: Engine
-    recorder: Recorder
-    watcher: Watcher
-    close: Callable[[Sequence[Outcome]], int]
-
-
-def _real(console: Console, outlook: ApplyPlan, where: SpecFile) -> _Doors:
-    from mlspec.apply.apply_plan import outdated
-    from mlspec.cli.progress import Progress
-    from mlspec.cli.summary import close
-    from mlspec.report import write as write_report
-    from mlspec.workspace import build_stamp
-    from mlspec.workspace.writer import write
-
-    build, roots = outlook.build, outlook.roots
-    question = build_stamp.build_key(where.spec, where.environment)
-
-    def write_files() -> None:
-        write(outlook.changes, roots)
-        build_stamp.remember(question, roots, build.project.surroundings, outlook.changes, build.warnings)
-
-    def end(outcomes: Sequence[Outcome]) -> int:
-        _write_reads(outlook, where)
-        old = outdated(build, outlook.engine)
-        path = write_report(build.project, build.plan, outcomes, roots.project, outdated=old)
-        return close(console, outlook, outcomes, path)
-
-    watcher = Progress(console, outlook.schedule, outlook.estimates)
-    return _Doors(write_files, outlook.engine, outlook.journal, watcher, end)
-
-
-def _write_reads(outlook: ApplyPlan, where: SpecFile) -> None:
-    """Build again where a stage opened files that nothing declared: they are inputs in `dvc.yaml` from now on."""
-    from mlspec.compiler import compile_project
-    from mlspec.source.project_context import recorded
-    from mlspec.workspace.compare import compare
-    from mlspec.workspace.lock import read_lock
-    from mlspec.workspace.writer import write
-
-    if recorded(where.root) == outlook.build.project.surroundings.reads:
-        return
-    changes = compare(compile_project(where.spec, where.environment).files, outlook.roots, read_lock(outlook.roots))
-    if changes.conflict() is None:
-        write(changes, outlook.roots)
-
-
-def _display(console: Console, outlook: ApplyPlan) -> _Doors:
-    from mlspec.cli.progress import Quiet
-    from mlspec.cli.summary import dry
-    from mlspec.run.engines.dry_run import Display
-    from mlspec.run.journal import Silent
-
-    return _Doors(
-        lambda: None, Display(outlook.engine), Silent(), Quiet(), lambda outcomes: dry(console, outlook, outcomes)
+    options = ApplyOptions(
+        Selection(until, only, force), engine, jobs, target, faults, allow_breaking, yes=yes, dry_run=dry_run
     )
-
-
-def _carry_out(outlook: ApplyPlan, doors: _Doors) -> int:
-    from mlspec.run.runner import run
-
-    doors.write()
-    return doors.close(run(outlook.schedule, doors.engine, doors.recorder, doors.watcher))
+    signal.signal(signal.SIGTERM, raise_terminated)
+    return apply(Console(as_json=as_json), plan_source(plan, spec, env, options), options)

@@ -60,8 +60,9 @@ def command(
         return _nothing_to_do(console, holds)
 
     from mlspec.compiler import compile_project
+    from mlspec.workspace.template_cache import template_cache
 
-    build = compile_project(where.spec, env)
+    build = compile_project(where.spec, env, compiled=template_cache())
     console.diagnostics(build.warnings)
     wishes = Wishes.of(keep, overwrite, build, roots)
     changes = _preview(build, roots, wishes) if check else _write(console, build, roots, wishes, wait=not no_wait)

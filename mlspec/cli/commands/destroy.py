@@ -1,17 +1,17 @@
-"""`mlspec destroy`: remove what mlspec made in the account, and nothing else."""
+"""`mlspec destroy`: remove what mlspec created in the account, and nothing else."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.cli.options import spec_options, stage_context, target_option
+from mlspec.errors import EXIT_OK
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 @click.command()
 @spec_options
 @target_option
-@click.option("--images", is_flag=True, help="Remove the repository and all its images too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes: bool) -> int:
-    """Remove the function and all that was made for it.
+@click.option("--images", is_flag=True, help="Also remove the image repository with all its images.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, images: bool, yes: bool
+) -> int:
+    """Remove the function and everything that was created for it.
 
-    Shows first what it will remove, and asks. What does not carry the project's tag is left alone. One that was stopped
-    halfway goes on where it was. With --target local it ends the rehearsal and all its containers, and does not ask.
+    Shows what it will remove and asks for confirmation. Resources without the project's tag are kept. After an
+    interruption, run it again to resume. With --target local it stops the rehearsal and its containers without asking.
     """
-    from mlspec.apply.target import rehearsing
     from mlspec.aws.error_messages import DESTROY, aws_errors
     from mlspec.cli import local_target
     from mlspec.cli.deployed import shipped
@@ -39,18 +40,19 @@ def command(spec: str | None, env: str | None, as_json: bool, images: bool, yes:
 
     where, console = find_spec(spec, env), Console(as_json=as_json)
     roots = find_roots(where.root)
-    if rehearsing():
-        return local_target.stop(console, roots.project)
+    context = stage_context(roots.project, target)
+    if context.rehearses:
+        return local_target.stop(console, context)
     with hold(roots, "mlspec destroy", wait=False), aws_errors(DESTROY):
-        desired = shipped(where)
+        desired = shipped(where, context)
         removals = removal.plan(desired, images=images)
         going = [one for one in removals if not one.kept]
         _show(console, removals)
-        if going and not yes and not _agreed(console):
+        if going and not yes and not confirmed(console, "Remove them? This cannot be undone.", in_ci=False):
             console.say("nothing was done")
             return EXIT_OK
         removal.carry_out(desired, removals, console.say)
-        _forget(roots.project, going)
+        _forget(context, going)
     if as_json:
         kept = [{"resource": r.action.resource, "why": r.kept} for r in removals if r.kept]
         console.document({"ok": True, "removed": [r.action.resource for r in going], "left": kept})
@@ -68,18 +70,13 @@ def _show(console: Console, removals: Sequence[Removal]) -> None:
         console.out("Nothing to remove.")
 
 
-def _agreed(console: Console) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
-    return console.confirm("Remove them? This cannot be undone.")
-
-
-def _forget(root: Path, removed: Sequence[Removal]) -> None:
+def _forget(context: StageContext, removed: Sequence[Removal]) -> None:
     """The record of the last release no longer names what is gone."""
     from mlspec.shipping import release_file
 
-    artifacts, kinds = root / "artifacts", {removal.action.kind for removal in removed}
+    artifacts, target = context.root / "artifacts", context.target
+    kinds = {removal.action.kind for removal in removed}
     if "repository" in kinds:
-        release_file.file(artifacts).unlink(missing_ok=True)
-    elif "function" in kinds and release_file.read(artifacts):
-        release_file.complete(artifacts, None)
+        release_file.file(artifacts, target).unlink(missing_ok=True)
+    elif "function" in kinds and release_file.read(artifacts, target):
+        release_file.complete(artifacts, target, None)

@@ -56,11 +56,12 @@ def _place(spec: str | None, env: str | None) -> SpecFile | None:
 def _built(where: SpecFile | None) -> tuple[Build | None, int]:
     """The Build and the number of faults in the spec; a faulty one still leaves the machine to look at."""
     from mlspec.compiler import compile_project
+    from mlspec.workspace.template_cache import template_cache
 
     if where is None:
         return None, 0
     try:
-        return compile_project(where.spec, where.environment), 0
+        return compile_project(where.spec, where.environment, compiled=template_cache()), 0
     except SpecError as error:
         return None, len(error.diagnostics)
 

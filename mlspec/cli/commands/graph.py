@@ -20,10 +20,11 @@ def command(spec: str | None, env: str | None, as_json: bool, form: str) -> int:
     from mlspec.compiler import compile_project
     from mlspec.plan import drawing
     from mlspec.plan.graph import upstream
+    from mlspec.workspace.template_cache import template_cache
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    stages = compile_project(where.spec, where.environment).plan.stages
+    stages = compile_project(where.spec, where.environment, compiled=template_cache()).plan.stages
     if as_json:
         needs = upstream(stages)
         rows = [{"stage": s.name, "description": s.description, "after": list(needs[s.name])} for s in stages]

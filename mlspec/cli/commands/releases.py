@@ -7,8 +7,9 @@ from dataclasses import asdict
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 
@@ -16,25 +17,26 @@ from mlspec.workspace.spec_file import find_spec
 @spec_options
 @target_option
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Only the newest so many.")
-def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
+def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
     """List the published versions: when, from which commit, how good, and which one answers."""
     from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
     from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
-        found = version_list(asked.target, asked.spec)
-    shown = found.releases[:last]
+    context = stage_context(where.root, target)
+    with seen(context):
+        desired = shipped(where, context)
+        versions = version_list(desired.target, desired.spec)
+    shown = versions.releases[:last]
     if as_json:
         made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
-        console.document({"ok": True, "function": asked.name, "releases": made})
+        console.document({"ok": True, "function": desired.name, "releases": made})
         return EXIT_OK
     if not shown:
         console.say("nothing was released yet: mlspec apply")
         return EXIT_OK
-    console.out(f"{asked.name}:{asked.alias}")
+    console.out(f"{desired.name}:{desired.alias}")
     rows = [(r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {}))
             for r in shown]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -43,6 +45,6 @@ def command(spec: str | None, env: str | None, as_json: bool, last: int) -> int:
         cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
         cells[1] = console.paint(cells[1], colours.get(release.state, "dim"), stream="out")
         console.out("  " + "  ".join(cells).rstrip())
-    if len(found.releases) > last:
-        console.out(f"  and {len(found.releases) - last} older: --last {len(found.releases)}")
+    if len(versions.releases) > last:
+        console.out(f"  and {len(versions.releases) - last} older: --last {len(versions.releases)}")
     return EXIT_OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options
+from mlspec.cli.options import spec_options, stage_context
 from mlspec.workspace.spec_file import find_spec
 
 
@@ -17,17 +17,17 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
 
     The report is one file that needs no network. It shows what is there: also a line that has run in part.
     """
-    from mlspec.apply.apply_plan import engine_here, outdated
+    from mlspec.apply.apply_plan import ApplyRequest, outdated
     from mlspec.compiler import compile_project
     from mlspec.report import write
     from mlspec.report.run_history import history
+    from mlspec.workspace.template_cache import template_cache
 
     where = find_spec(spec, env)
-    built = compile_project(where.spec, env)
+    built = compile_project(where.spec, env, compiled=template_cache())
     last = history(where.root)
-    path = write(
-        built.project, built.plan, last.outcomes, where.root, last, outdated(built, engine_here(built, where.root))
-    )
+    old = outdated(built, ApplyRequest(where, stage_context(where.root, None)))
+    path = write(built.project, built.plan, last.outcomes, where.root, last, old)
     console = Console(as_json=as_json)
     if as_json:
         console.document({"ok": True, "report": str(path)})

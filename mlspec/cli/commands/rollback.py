@@ -1,15 +1,14 @@
-"""`mlspec rollback`: all callers to another version, at once."""
+"""`mlspec rollback`: all traffic to another version, at once."""
 
 from __future__ import annotations
 
-import os
-import sys
-
 import click
 
+from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
-from mlspec.errors import EXIT_OK, UsageError
+from mlspec.cli.options import spec_options, stage_context, target_option
+from mlspec.errors import EXIT_OK
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 
@@ -17,13 +16,21 @@ from mlspec.workspace.spec_file import find_spec
 @click.argument("version", required=False)
 @spec_options
 @target_option
-@click.option("--why", default="", metavar="TEXT", help="Goes into the history.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def command(version: str | None, spec: str | None, env: str | None, as_json: bool, why: str, yes: bool) -> int:
-    """Send all calls to VERSION, by default to the one that was live before.
+@click.option("--why", default="", metavar="TEXT", help="Reason, recorded in the history.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def command(
+    version: str | None,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    target: TargetName | None,
+    why: str,
+    yes: bool,
+) -> int:
+    """Send all traffic to VERSION, by default to the one that was live before.
 
-    A rollout that stands in the middle ends where it came from. A later `apply` does not bring the version back that
-    was taken back here; it waits for a new one.
+    A rollout in progress stops and its traffic returns to the old version. A later `apply` does not redeploy the
+    version that was rolled back; it waits for a new one.
     """
     from mlspec.cli.deployed import moment, seen, shipped
     from mlspec.shipping.rollback import chosen, take_back
@@ -31,27 +38,20 @@ def command(version: str | None, spec: str | None, env: str | None, as_json: boo
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
-        found = version_list(asked.target, asked.spec)
-        number = chosen(found, version)
-        goal = found.find(number)
+    context = stage_context(where.root, target)
+    with seen(context):
+        desired = shipped(where, context)
+        versions = version_list(desired.target, desired.spec)
+        number = chosen(versions, version)
+        goal = versions.find(number)
         since = f", published {moment(goal.published)}" if goal else ""
-        assert found.live is not None, "a version was chosen, so there is an alias"
-        console.out(f"{asked.name}:{found.live.name}  {found.live.version} -> {number}{since}")
-        if not yes and not _agreed(console):
+        assert versions.live is not None, "a version was chosen, so there is an alias"
+        console.out(f"{desired.name}:{versions.live.name}  {versions.live.version} -> {number}{since}")
+        if not yes and not confirmed(console, "Continue?"):
             console.say("nothing was done")
             return EXIT_OK
-        take_back(asked.target, asked.spec, found, number, why)
+        take_back(desired.target, desired.spec, versions, number, why)
     if as_json:
-        console.document({"ok": True, "function": asked.name, "version": number, "before": found.live.version})
+        console.document({"ok": True, "function": desired.name, "version": number, "before": versions.live.version})
     console.say(f"version {number} has all calls")
     return EXIT_OK
-
-
-def _agreed(console: Console) -> bool:
-    if os.environ.get("CI"):
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is nobody here to ask", help="add --yes to go ahead")
-    return console.confirm("Go ahead?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -28,20 +29,22 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.
 
     What Hydra knows works: `-m` for sweeps, `--cfg job` to see the composed configuration, `experiment=NAME`.
-    It reads conf/ as the last build wrote it, and writes to artifacts/ like the stage of the line: the next apply sees
-    what differs from the spec, and makes that again. A job of a sweep writes to a folder of its own.
+    It reads conf/ as the last build wrote it and writes to artifacts/, as `mlspec apply` does: the next apply runs the
+    stages again whose results differ from the spec. Each job of a sweep writes to its own folder.
     """
     from mlspec.run.program import execute
+    from mlspec.stage_context import StageContext
     from mlspec.workspace.mutex import hold_or_serve
     from mlspec.workspace.roots import find_roots
 
     where = find_spec(spec)
     roots = find_roots(where.root)
+    context = StageContext.from_env(os.environ, where.root)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     die_with_parent()
-    execute(stage, overrides, where.root, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}"))
+    execute(stage, overrides, context, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}", context.holder))
     return 0
 
 

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 def command(spec: str | None, host: str, port: int) -> int:
-    """Answer requests with the exported model, as the image does. Ctrl-C ends it."""
+    """Answer requests with the exported model, as the image does. Ctrl-C stops it."""
     bundle = find_spec(spec).root / "artifacts" / "bundle"
     if not (bundle / "model.onnx").is_file():
-        raise StageError("there is no exported model", help="run the line up to it: mlspec apply --until export")
+        raise StageError(
+            "there is no exported model", help="run the pipeline up to the export: mlspec apply --until export"
+        )
     return _serve(bundle, host, port)
 
 
@@ -51,5 +53,5 @@ def _told(service: Service, host: str, port: int) -> None:
     console = Console()
     shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
     origin = f"http://{shown}:{port}"
-    console.say(f"{service.contract.name} answers at {origin} (documentation: {origin}/docs; Ctrl-C ends it)")
+    console.say(f"{service.contract.name} answers at {origin} (documentation: {origin}/docs; Ctrl-C stops it)")
     console.say(f"\n  {curl(service.contract, origin)}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options
+from mlspec.cli.options import spec_options, stage_context
 from mlspec.errors import EXIT_OK
 from mlspec.workspace.spec_file import find_spec
 
@@ -14,21 +14,22 @@ from mlspec.workspace.spec_file import find_spec
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Show what is current and what is stale. Changes nothing."""
-    from mlspec.apply.apply_plan import make_apply_plan, to_json
+    from mlspec.apply.apply_plan import ApplyRequest, make_apply_plan, to_json
     from mlspec.cli.plan_text import because, duration
-    from mlspec.run.schedule import Selection
+    from mlspec.run.journal import Journal
 
     console = Console(as_json=as_json)
-    outlook = make_apply_plan(find_spec(spec, env), Selection())
-    last = outlook.journal.last()
+    where = find_spec(spec, env)
+    plan = make_apply_plan(ApplyRequest(where, stage_context(where.root, None)))
+    last = Journal(plan.roots.project).last()
     if as_json:
-        console.document({"ok": True, **to_json(outlook), "last": last})
-    changed = len(outlook.changes.pending) + len(outlook.changes.conflicts)
-    stale = f"{changed} differ from the spec ({outlook.changes.summary()}): mlspec build" if changed else "up to date"
+        console.document({"ok": True, **to_json(plan), "last": last})
+    changed = len(plan.changes.pending) + len(plan.changes.conflicts)
+    stale = f"{changed} differ from the spec ({plan.changes.summary()}): mlspec build" if changed else "up to date"
     console.out(f"files: {stale}")
-    took = outlook.estimates
-    width = max((len(step.stage.name) for step in outlook.schedule.steps), default=0)
-    for step in outlook.schedule.steps:
+    took = plan.estimates
+    width = max((len(step.stage.name) for step in plan.schedule.steps), default=0)
+    for step in plan.schedule.steps:
         name = step.stage.name
         row = last.get(name)
         failed = row is not None and row.get("status") in ("failed", "interrupted")

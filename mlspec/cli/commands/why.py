@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.options import spec_options, stage_context, target_option
 from mlspec.errors import EXIT_OK, UsageError
+from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
@@ -26,7 +27,14 @@ _WIDTH = 100
 @click.option("--against", metavar="VERSION", help="Show only what differs from that version.")
 @spec_options
 @target_option
-def command(version: str | None, against: str | None, spec: str | None, env: str | None, as_json: bool) -> int:
+def command(
+    version: str | None,
+    against: str | None,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    target: TargetName | None,
+) -> int:
     """Show what VERSION is made of, by default the live one, and what happened to it.
 
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
@@ -38,13 +46,14 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    with seen(where):
-        asked = shipped(where)
-        found = version_list(asked.target, asked.spec)
-        release = _chosen(found, version or (found.live.version if found.live else ""))
-        other = _chosen(found, against) if against else None
-        provenance = version_provenance(asked, release)
-        changes = differences(provenance, version_provenance(asked, other)) if other else None
+    context = stage_context(where.root, target)
+    with seen(context):
+        desired = shipped(where, context)
+        versions = version_list(desired.target, desired.spec)
+        release = _chosen(versions, version or (versions.live.version if versions.live else ""))
+        other = _chosen(versions, against) if against else None
+        provenance = version_provenance(desired, release)
+        changes = differences(provenance, version_provenance(desired, other)) if other else None
     known = provenance.to_json()
     if as_json:
         events = [event.as_json() for event in release.events]
@@ -52,19 +61,19 @@ def command(version: str | None, against: str | None, spec: str | None, env: str
         compared = {"against": against, "changes": [_row(c) for c in changes]} if changes is not None else {}
         console.document({"ok": True, **document, **compared})
     if changes is None:
-        lines = _lines(asked.name, release, known)
+        lines = _lines(desired.name, release, known)
     else:
-        lines = _compared(asked.name, release.version, against or "", changes)
+        lines = _compared(desired.name, release.version, against or "", changes)
     for line in lines:
         console.out(line)
     return EXIT_OK
 
 
-def _chosen(found: VersionList, number: str) -> VersionState:
-    release = found.find(number)
+def _chosen(versions: VersionList, number: str) -> VersionState:
+    release = versions.find(number)
     if release is None:
-        known = ", ".join(r.version for r in found.releases[:10])
-        message = f"version not found: {number}" if number else "nothing was released yet"
+        known = ", ".join(r.version for r in versions.releases[:10])
+        message = f"version not versions: {number}" if number else "nothing was released yet"
         raise UsageError(message, help=f"available: {known}" if known else "mlspec apply")
     return release
 
@@ -87,11 +96,11 @@ def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> It
         yield f"  {name:8} {known.get(name) or 'not known'}"
     yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
     for title, values in (("Function", {"": known.get("function")}), ("Configuration", known.get("config") or {})):
-        told = {name: found for name, found in values.items() if found}
+        told = {name: versions for name, versions in values.items() if versions}
         if told:
             yield title
-        for name, found in told.items():
-            yield from _wrapped(f"  {name:8} " if name else "  ", _flat(found))
+        for name, versions in told.items():
+            yield from _wrapped(f"  {name:8} " if name else "  ", _flat(versions))
     if release.events:
         yield "History"
     for event in release.events:

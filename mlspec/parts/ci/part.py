@@ -19,6 +19,7 @@ from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
+from mlspec.sections.track import TrackSpec
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -154,7 +155,8 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     extras = ["train"]
     if data and (data.source.startswith("s3://") or (data.remote or "").startswith("s3://")):
         extras.append("s3")
-    if "wandb" in str(project.values.get("track", "")):
+    track = project.get(TrackSpec)
+    if track is not None and track.wandb is not None:
         extras.append("wandb")
     return extras
 

@@ -10,6 +10,7 @@ from mlspec.diagnostics import Finding, Location
 from mlspec.sections import addresses
 from mlspec.sections.column_names import LONGEST_VALUE, RENAME, fault, too_long
 from mlspec.sections.data import Check, DataSpec
+from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.target import Label, label_name
 from mlspec.source.python import module_names, parsed, unreadable
 from mlspec.source.reads import covered, flow_list
@@ -128,8 +129,7 @@ def _inputs(data: DataSpec, project: Project) -> Iterator[Finding]:
             message = "the folder of the images is unknown: the table lies in the project root"
             help = "move the table into the folder of the images, or add `format: {images: FOLDER}`"
             yield Finding("input-mismatch", source_at(name), message, help)
-    model = project.values.get("model")
-    if isinstance(model, dict) and "class" in model:
+    if isinstance(project.get(ModelSpec), Custom):
         # The model part checks the inputs of the other kinds of models.
         for kind, most in (("text", 2), ("image", 1)):
             if kinds.count(kind) > most:

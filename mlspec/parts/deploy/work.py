@@ -30,21 +30,22 @@ from mlspec.stage_result import warn
 
 def main(job: Job) -> None:
     """Update the function, publish a version, roll it out, complete `artifacts/release.json`."""
-    ship(job, current(spec_location(job).region))
+    ship(job, current(job.context, spec_location(job).region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
     """The same, to that target."""
-    tag, digest, archive = _code(job)
+    tag, digest, archive = _code(job, target)
     tests = _tests(job)
     with aws_errors(DEPLOY):
         desired = desired_function(target, job, digest, archive)
         deployment = Deployment(desired)
         if warning := unidentified(target, desired.project):
             warn(warning)
-        _keep_zip(desired)
+        _keep_zip(desired, job)
         packed = None if archive is None else image_push.signature(job.inputs)
-        breaking_changes.refuse(desired, deployment.live(), packed)
+        if not job.context.allow_breaking:
+            breaking_changes.refuse(desired, deployment.live(), packed)
         check_variables(desired)
         plan = deployment.plan()
         deployment.execute(plan.function, _say)
@@ -64,38 +65,38 @@ def ship(job: Job, target: AwsTarget) -> None:
             deployment.execute(plan.alias, _say)
         if before is not None and before != now.version:
             deployment.execute(deployment.tag_actions(now.version, before, release=True), _say)
-        release_file.complete(job.outputs, _function(deployment, now, address))
+        release_file.complete(job.outputs, target.kind, _function(deployment, now, address))
     _say(f"{desired.name}:{now.name} is version {now.version}")
 
 
-def _code(job: Job) -> tuple[str, str, ZipArchive | None]:
+def _code(job: Job, target: AwsTarget) -> tuple[str, str, ZipArchive | None]:
     """What the version is called, the digest of its image, and its zip where it has one."""
     if job.need(Package).zip is not None:
-        zipped = image_push.zipped(job.inputs, job)
+        zipped = image_push.zipped(job.inputs, job, target.kind)
         if zipped is None:
             raise StageError("no zip to deploy: artifacts/image.json names none", help="mlspec apply --until image")
         archive, provenance = zipped
-        release_file.pushed(job.outputs, provenance, None)
+        release_file.pushed(job.outputs, target.kind, provenance, None)
         return (provenance.commit or "")[:12], "", archive
-    release = release_file.read(job.inputs)
+    release = release_file.read(job.inputs, target.kind)
     if release is None or release.image is None:
         raise StageError("no release to deploy: nothing was pushed yet", help="mlspec apply --until push")
     return release.image.tag, release.image.digest, None
 
 
-def _keep_zip(desired: DesiredFunction) -> None:
+def _keep_zip(desired: DesiredFunction, job: Job) -> None:
     """Of a rehearsal, keep the zip for the version that runs it, as Lambda does."""
     if desired.target.kind == "local" and desired.archive is not None:
         from mlspec.shipping.rehearsal.rehearsal import here
 
-        here().keep(desired.archive.path, desired.archive.sha256)
+        here(job.context).keep(desired.archive.path, desired.archive.sha256)
 
 
 def _note(desired: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
     """Record what led to the version, once. After a kill between publishing and this, the next deployment does."""
     events = history(desired.target, desired.spec)
     if not any(event.kind == "published" and event.version == number for event in events.read()):
-        release = release_file.read(job.inputs)
+        release = release_file.read(job.inputs, desired.target.kind)
         provenance = release.release if release else BundleProvenance()
         # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
         deploy = json_object({"deploy": job.config.get("deploy")})
@@ -110,7 +111,7 @@ def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
         events = history(desired.target, desired.spec).read()
-        release_file.rolled_out(job.outputs, [event for event in events if event.version == number])
+        release_file.rolled_out(job.outputs, desired.target.kind, [e for e in events if e.version == number])
 
 
 def _tests(job: Job) -> Tests:
@@ -129,7 +130,7 @@ def _settled(desired: DesiredFunction, job: Job) -> str | None:
     from mlspec.shipping.rehearsal.rehearsed_traffic import settle
 
     example = next(iter(sample_requests.rows(job.inputs) or _tests(job).rows), None)
-    return settle(desired.target.region, desired.name, desired.alias, example)
+    return settle(job.context, desired.target.region, desired.name, desired.alias, example)
 
 
 def _function(deployment: Deployment, now: Alias, address: str | None) -> DeployedFunction:

@@ -22,7 +22,7 @@ from mlspec.stage_result import warn
 
 def main(job: Job) -> None:
     """Converge the repository, push the image unless it is there, write `artifacts/release.json`."""
-    ship(job, current(job.need(Registry).ecr.region))
+    ship(job, current(job.context, job.need(Registry).ecr.region))
 
 
 def ship(job: Job, target: AwsTarget) -> None:
@@ -38,7 +38,7 @@ def ship(job: Job, target: AwsTarget) -> None:
         actions = image_push.repository_actions(target, location, job)
         execute(actions, {"repository": RepositoryProvider(target)}, _say)
         image = image_push.push(target, location, repository_name(target, ecr.repository), built, job.scratch, _say)
-    release_file.pushed(job.outputs, built.release, image)
+    release_file.pushed(job.outputs, target.kind, built.release, image)
 
 
 def _say(line: str) -> None:

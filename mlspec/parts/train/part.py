@@ -11,6 +11,7 @@ from mlspec.parts.train import training_warnings
 from mlspec.parts.train.monitors import of_run, of_train
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
+from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import MEASURED, NAMES, logged
 from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.sections.train import Checkpoint, TrainSpec
@@ -69,9 +70,8 @@ def _curves(project: Project, train: TrainSpec) -> dict[str, tuple[str, ...]]:
 
 
 def _metrics(project: Project) -> list[str]:
-    section = project.values.get("evaluate")
-    metrics = section.get("metrics") if isinstance(section, dict) else None
-    return [str(m) for m in metrics] if isinstance(metrics, list) else []
+    evaluate = project.get(EvaluateSpec)
+    return list(evaluate.metrics) if evaluate is not None else []
 
 
 def check(project: Project) -> Iterator[Finding]:

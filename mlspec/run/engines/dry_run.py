@@ -1,4 +1,4 @@
-"""A dry run: the same Plan, asked the same questions, and nothing carried out."""
+"""An engine for dry runs: the same answers as the engine behind it, and no stage is run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from mlspec.plan.stage import Stage
 from mlspec.run.engine import Engine, Watch
 from mlspec.run.outcome import Outcome
+from mlspec.run.schedule import MissingRequirement
 from mlspec.stage_result import Reason
 
 
-class Display:
-    """Answers as `engine` would, and runs nothing."""
+class DryRun:
+    """Answers as `engine` does, and runs nothing."""
+
+    max_jobs = 1
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -20,15 +23,17 @@ class Display:
         """As the engine behind it."""
         return self._engine.status(stages)
 
-    def lacks(self, stage: Stage) -> tuple[str, str] | None:
+    def lacks(self, stage: Stage) -> MissingRequirement | None:
         """As the engine behind it."""
         return self._engine.lacks(stage)
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Nothing."""
+        """Nothing to prepare."""
+
+    def interrupt(self) -> None:
+        """No stage runs."""
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:  # noqa: ARG002 - the protocol's
-        """Say what would have run."""
-        return Outcome(
-            stage.name, "skipped", Reason("dry-run", f"dry run: `{stage.command}`{' --force' if force else ''}")
-        )
+        """The outcome of a stage that would have run."""
+        command = f"{stage.command}{' --force' if force else ''}"
+        return Outcome(stage.name, "skipped", Reason("dry-run", f"dry run: `{command}`"))

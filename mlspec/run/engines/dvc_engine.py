@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlspec.child_process import follow
@@ -18,11 +18,12 @@ from mlspec.dvc.staleness import reasons
 from mlspec.dvc.tree import Tree
 from mlspec.errors import StageError
 from mlspec.plan.stage import Stage
-from mlspec.run.engine import Watch
+from mlspec.run.engine import EngineProject, Watch
 from mlspec.run.engines import effects
 from mlspec.run.engines.requirements import lacks
 from mlspec.run.engines.result import outcome_of
 from mlspec.run.outcome import Outcome
+from mlspec.run.schedule import MissingRequirement
 from mlspec.stage_result import Reason, forget, read
 
 LOGS = ".mlspec/logs"
@@ -41,45 +42,39 @@ def for_people_at_dvc(line: str) -> bool:
 
 
 class Dvc:
-    """An engine over one project. `coming` are the files that a build is about to write; `raw` the data DVC keeps.
+    """The engine of one project. The files of a stage with effects that has no observer decide whether it runs."""
 
-    `observe` looks at the world for a stage with effects: it gives why the stage would run, None where all is as it is
-    wanted. Of one that nobody can look ahead for, its files decide.
-    """
+    max_jobs = 1
 
-    def __init__(
-        self,
-        root: Path,
-        coming: Mapping[str, str | None] | None = None,
-        raw: Sequence[str] = (),
-        observe: Mapping[str, Callable[[], Reason | None]] | None = None,
-    ) -> None:
-        self.root, self._observe = root, observe or {}
-        self.raw = tuple(raw)
-        self._coming = coming
+    def __init__(self, project: EngineProject) -> None:
+        self._project = project
+        self.root = project.root
+        self._coming = project.coming
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
         """Why each stage would run."""
         pure = [stage for stage in stages if not stage.effects]
         tree = Tree(self.root, self._coming)
-        found = {stage.name: self._look(stage, tree) for stage in stages if stage.effects}
-        return found | reasons(pure, tree)
+        return {s.name: self._reason(s, tree) for s in stages if s.effects} | reasons(pure, tree)
 
-    def _look(self, stage: Stage, tree: Tree) -> Reason | None:
-        look = self._observe.get(stage.name)
-        return look() if look else effects.reason(stage, tree)
+    def _reason(self, stage: Stage, tree: Tree) -> Reason | None:
+        observer = self._project.observers.get(stage.name)
+        return observer() if observer else effects.reason(stage, tree)
 
-    def lacks(self, stage: Stage) -> tuple[str, str] | None:
-        """What this machine lacks for the stage, and what mends it."""
+    def lacks(self, stage: Stage) -> MissingRequirement | None:
+        """The first requirement of the stage that this machine does not meet."""
         return lacks(stage)
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Mend what a kill left half-written, and put raw data under DVC."""
-        self._coming = None
-        project_state.mend(self.root)
+        """Repair what a kill left half-written, and put raw data under DVC."""
+        self._coming = {}
+        project_state.repair(self.root)
         if any(not stage.effects for stage in stages):
             _usable(self.root)
-            keep(self.raw, self.root)
+            keep(self._project.raw_data, self.root)
+
+    def interrupt(self) -> None:
+        """No stage runs in another thread: `max_jobs` is 1."""
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         """Run the stage; its log is `.mlspec/logs/STAGE.log`."""
@@ -91,9 +86,9 @@ class Dvc:
                 watch(line)
 
         forget(self.root, stage.name)
-        shown = log.relative_to(self.root).as_posix()
+        command, shown = project_state.command(stage, force=force), log.relative_to(self.root).as_posix()
         try:
-            code = follow(project_state.command(stage, force=force), self.root, log, own, runs_itself=stage.effects)
+            code = follow(command, self.root, log, own, self._project.context.to_env(), runs_itself=stage.effects)
         except KeyboardInterrupt:
             ended = read(self.root, stage.name)
             reason = ended.reason if ended and ended.status == "interrupted" else Reason("stopped", "it was stopped")
@@ -105,7 +100,7 @@ class Dvc:
             effects.remember(self.root, stage)
         elif code == 0:
             if outcome.status == "ran":
-                project_state.settle(self.root, stage)
+                project_state.add_opened_files(self.root, stage)
             project_state.remember(self.root)
         return outcome
 

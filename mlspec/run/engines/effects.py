@@ -1,5 +1,4 @@
-"""What a stage with effects last ran on, kept in `.mlspec/effects.json` in the shape that dvc.lock has: DVC knows
-nothing of these stages."""
+"""The last run of each stage with effects, in `.mlspec/effects.json`: DVC does not know these stages."""
 
 from __future__ import annotations
 
@@ -7,11 +6,12 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from mlspec.dvc.dvc_lock import LockedStage, locked_json, locked_stage
 from mlspec.dvc.params import params
-from mlspec.dvc.staleness import ABSENT, Entry, value_at, why, yaml
+from mlspec.dvc.staleness import why
 from mlspec.dvc.tree import Tree
+from mlspec.dvc.yaml_values import ABSENT, mapping, parse_yaml, value_at
 from mlspec.job import write_text
 from mlspec.plan.stage import Stage
 from mlspec.stage_result import Reason
@@ -20,40 +20,34 @@ _FILE = ".mlspec/effects.json"
 
 
 def reason(stage: Stage, tree: Tree) -> Reason | None:
-    """Why the stage would run, as far as its files tell; None where nothing of them has changed."""
-    return why(stage, _recall(tree.root).get(stage.name), tree)
+    """Why the stage would run, as far as its files show; None where none of them has changed."""
+    return why(stage, _last_runs(tree.root).get(stage.name), tree)
 
 
 def remember(root: Path, stage: Stage) -> None:
-    """Keep what the stage ran on. Where that cannot be, it runs again."""
-    file, tree = root / _FILE, Tree(root)
-    found = {**_recall(root), stage.name: _entry(stage, tree)}
+    """Keep what the stage ran on. Where it cannot be kept, the stage runs again."""
+    runs = {**_last_runs(root), stage.name: _run(stage, Tree(root))}
     with contextlib.suppress(OSError):
-        write_text(file, json.dumps(found))
+        write_text(root / _FILE, json.dumps({name: locked_json(run) for name, run in runs.items()}))
 
 
-def _recall(root: Path) -> Mapping[str, Entry]:
+def _last_runs(root: Path) -> Mapping[str, LockedStage]:
     try:
-        found = json.loads((root / _FILE).read_text(encoding="utf-8"))
+        rows = json.loads((root / _FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    whole = isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())
-    return found if whole else {}
+    whole = isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values())
+    return {name: locked_stage(row) for name, row in rows.items()} if whole else {}
 
 
-def _entry(stage: Stage, tree: Tree) -> dict[str, Any]:
-    whole = {file: yaml(tree.text(file) or "") or {} for file in params(stage) if tree.exists(file)}
-    values = {file: _chosen(found, params(stage)[file]) for file, found in whole.items()}
-    outputs = [output.path for output in stage.outputs]
-    return {
-        "cmd": stage.command,
-        "params": values,
-        "deps": [{"path": path, "md5": tree.digest(path)} for path in stage.inputs],
-        "outs": [{"path": path, "md5": tree.digest(path)} for path in outputs],
-    }
+def _run(stage: Stage, tree: Tree) -> LockedStage:
+    files = {file: mapping(parse_yaml(tree.text(file) or "")) for file in params(stage) if tree.exists(file)}
+    values = {file: _selected(found, params(stage)[file]) for file, found in files.items()}
+    inputs = {path: tree.digest(path) for path in stage.inputs}
+    return LockedStage(stage.command, values, inputs, {out.path: tree.digest(out.path) for out in stage.outputs})
 
 
-def _chosen(values: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
-    """As dvc.lock has them: all, or the keys that the stage names."""
-    found = {key: value_at(values, key) for key in keys}
-    return {key: value for key, value in found.items() if value is not ABSENT} if keys else values
+def _selected(values: Mapping[str, object], keys: Sequence[str]) -> Mapping[str, object]:
+    """As dvc.lock has them: all, or those at the keys that the stage names."""
+    selected = {key: value_at(values, key) for key in keys}
+    return {key: value for key, value in selected.items() if value is not ABSENT} if keys else values

@@ -1,4 +1,4 @@
-"""What a stage needs of the machine, looked up."""
+"""What a stage requires of the machine, compared with what the machine has."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import functools
 
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import Capability, probe
+from mlspec.run.schedule import MissingRequirement
 
-_USUAL = ("extra:train",)
-"""DVC, Hydra, and what the bodies of the local stages import: what a stage needs that names no extra."""
-_NOT_ASKED = frozenset({"network"})
-"""Whether an address can be reached is seen by reaching for it: the stage itself says it best."""
+_DEFAULT = ("extra:train",)
+"""DVC, Hydra, and what the bodies of the local stages import: what a stage requires that names no extra."""
+_NOT_PROBED = frozenset({"network"})
+"""Whether an address can be reached is best reported by the stage that connects to it."""
 
 
-def lacks(stage: Stage) -> tuple[str, str] | None:
-    """The first thing that is missing, and what mends it."""
-    usual = () if any(need.startswith("extra:") for need in stage.needs) else _USUAL
-    for need in (*usual, *stage.needs):
-        if need in _NOT_ASKED:
+def lacks(stage: Stage) -> MissingRequirement | None:
+    """The first requirement that this machine does not meet; None where it meets all."""
+    default = () if any(need.startswith("extra:") for need in stage.needs) else _DEFAULT
+    for need in (*default, *stage.needs):
+        if need in _NOT_PROBED:
             continue
-        found = _probed(need)
-        if not found.present:
+        capability = _probed(need)
+        if not capability.present:
             name = need.partition(":")[2] or need
-            return f"it needs {name}: {found.detail}", found.mend
+            return MissingRequirement(f"it needs {name}: {capability.detail}", capability.mend)
     return None
 
 
 @functools.cache
 def _probed(need: str) -> Capability:
-    """Once a run: asking a Docker engine takes a while."""
+    """Once a process: probing a Docker engine takes a while."""
     return probe(need)

@@ -21,8 +21,6 @@ from mlspec.errors import StageError
 from mlspec.job import write_json
 
 JsonObject = dict[str, object]
-FOLDER: Final = "MLSPEC_LOCAL"
-"""The environment variable with the folder of the rehearsal, set for the processes of the stages."""
 _PLACE: Final = "folder"
 _PATIENCE: Final = 60.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import importlib.util
-import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -19,7 +18,8 @@ from mlspec.docker.client import connected
 from mlspec.errors import StageError
 from mlspec.shipping.rehearsal.control_plane_client import code_folder
 from mlspec.shipping.rehearsal.function_containers import FunctionContainers
-from mlspec.shipping.rehearsal.processes import FOLDER, RehearsalProcesses, python
+from mlspec.shipping.rehearsal.processes import RehearsalProcesses, python
+from mlspec.stage_context import StageContext
 
 REGISTRY: Final = "127.0.0.1:5000"
 """A registry on this address is used; without one, the rehearsal starts its own."""
@@ -109,9 +109,9 @@ class Rehearsal:
         return [*ended, *(["containers"] if containers else [])]
 
 
-def here() -> Rehearsal:
-    """The rehearsal of this process."""
-    return Rehearsal(RehearsalProcesses(Path(os.environ.get(FOLDER) or Path.cwd() / ".mlspec" / "local")))
+def here(context: StageContext) -> Rehearsal:
+    """The rehearsal of the project."""
+    return Rehearsal(RehearsalProcesses(context.local_dir))
 
 
 def _answers(host: str, path: str) -> bool:

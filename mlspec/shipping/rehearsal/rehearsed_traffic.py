@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import random
 import threading
 import time
@@ -21,6 +20,7 @@ from mlspec.shipping.rehearsal.gateway import ADMIN
 from mlspec.shipping.rehearsal.injected_faults import Faults
 from mlspec.shipping.rehearsal.rehearsal import here
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
+from mlspec.stage_context import StageContext
 
 _CLIENTS: Final = 8
 _PAUSE: Final = 1.0
@@ -101,24 +101,22 @@ def _error(answer: object) -> StageError:
             return StageError(f"the rehearsal's endpoint answers {str(answer)[:200]}", help=RESTART)
 
 
-FAULTS: Final = "MLSPEC_FAULTS"
-"""The environment variable with the faults of `apply --fault`, as JSON."""
-
-
-def rehearsed(version: str, rows: Sequence[Row], region: str, function: str, alias: str) -> TrafficMetrics:
+def rehearsed(
+    context: StageContext, version: str, rows: Sequence[Row], region: str, function: str, alias: str
+) -> TrafficMetrics:
     """The metrics of the rehearsal for the rollout of that version, with the injected faults."""
-    endpoint = Endpoint(here().endpoint(region, function, alias))
-    endpoint.inject(version, Faults(**json.loads(os.environ.get(FAULTS) or "{}")))
+    endpoint = Endpoint(here(context).endpoint(region, function, alias))
+    endpoint.inject(version, Faults.parse(context.faults))
     return instruments(endpoint, rows)
 
 
-def settle(region: str, function: str, alias: str, example: Row | None) -> str:
+def settle(context: StageContext, region: str, function: str, alias: str, example: Row | None) -> str:
     """After a rollout: only the versions of the alias run, without faults. Returns the address of the endpoint.
 
     The example is recorded, to show a request with it.
     """
-    here().home.remember("example", example)
-    endpoint = Endpoint(here().endpoint(region, function, alias))
+    here(context).home.remember("example", example)
+    endpoint = Endpoint(here(context).endpoint(region, function, alias))
     endpoint.inject("", Faults())
     endpoint.settle()
     return endpoint.address

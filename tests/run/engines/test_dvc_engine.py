@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
+from mlspec.run.engine import EngineProject
 from mlspec.run.engines.dvc_engine import Dvc
 from tests.run.engines.lines import STAGES, toys
 
@@ -15,12 +16,12 @@ from tests.run.engines.lines import STAGES, toys
 def test_a_folder_that_dvc_cannot_work_in_is_refused_before_a_stage_runs(name: str, tmp_path: Path) -> None:
     project = toys(tmp_path / name)
     with pytest.raises(StageError, match="DVC cannot work in") as caught:
-        Dvc(project.root).prepare(STAGES)
+        Dvc(EngineProject(project.root)).prepare(STAGES)
     assert str(project.root) in caught.value.message
     assert "without `{` and `}`" in caught.value.help
 
 
 def test_a_folder_of_another_odd_name_is_not(tmp_path: Path) -> None:
     project = toys(tmp_path / "a $HOME % 'q' \"d\" ü")
-    Dvc(project.root, raw=["raw"]).prepare(STAGES)
+    Dvc(EngineProject(project.root, raw_data=("raw",))).prepare(STAGES)
     assert (project.root / "raw.dvc").is_file()

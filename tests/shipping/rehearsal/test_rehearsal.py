@@ -11,7 +11,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,8 +29,8 @@ from mlspec.parts.package import work as package
 from mlspec.parts.registry import work as images
 from mlspec.sections.package import LambdaZip, Package
 from mlspec.shipping import remote_changes
-from mlspec.shipping.rehearsal.injected_faults import Faults
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal, here
+from mlspec.stage_context import StageContext
 from tests.bundles import text_bundle
 from tests.parts.targets import BASE, PACKAGE
 
@@ -51,12 +51,16 @@ class Project:
 
     root: Path
 
+    @property
+    def context(self) -> StageContext:
+        return StageContext(target="local", root=self.root, local_dir=self.root / ".mlspec" / "local")
+
     def job(self) -> Job:
         made = compile_project(self.root / "mlproject.yaml").project
         artifacts, sections = self.root / "artifacts", dict(made.sections)
         if made.need(Package).zip is not None:
             sections["package"] = Package(zip=LambdaZip(python=PYTHON, architecture=ARCHITECTURE))
-        return Job(self.root, artifacts, artifacts, made.values, sections)
+        return Job(self.root, artifacts, artifacts, made.values, sections, self.context)
 
     def zip(self) -> None:
         """From now on its package is a zip, of the Python that runs here."""
@@ -78,9 +82,9 @@ class Project:
 
     def ship(self, **faults: float) -> None:
         """Start what does not run, push, deploy, roll out."""
-        os.environ["MLSPEC_FAULTS"] = json.dumps(Faults(**faults).as_json())
-        here().start()
-        job = self.job()
+        context = replace(self.context, faults=tuple(f"{name}={value}" for name, value in faults.items()))
+        here(context).start()
+        job = replace(self.job(), context=context)
         if job.need(Package).zip is None:
             images.main(job)
         deploy.main(job)
@@ -88,7 +92,12 @@ class Project:
     def due(self) -> list[str]:
         """What another apply would change."""
         job = self.job()
-        return lines([*remote_changes.push(job, job.inputs), *remote_changes.deploy(job, job.inputs)])
+        return lines(
+            [
+                *remote_changes.push(job, job.inputs, job.context),
+                *remote_changes.deploy(job, job.inputs, job.context),
+            ]
+        )
 
     def memory(self, old: int, new: int) -> None:
         """Another setting of the function, which makes another version of it."""
@@ -115,18 +124,17 @@ def packed(docker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(packed: Path, tmp_path: Path) -> Iterator[Project]:
     shutil.copytree(packed, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setenv("MLSPEC_TARGET", "local")
-    monkeypatch.setenv("MLSPEC_LOCAL", str(tmp_path / ".mlspec" / "local"))
-    yield Project(tmp_path)
-    here().stop()
-    assert here().address is None
+    project = Project(tmp_path)
+    yield project
+    here(project.context).stop()
+    assert here(project.context).address is None
 
 
-def ask() -> tuple[int, str | None]:
+def ask(project: Project) -> tuple[int, str | None]:
     """One caller's call: its status, and the version that answered."""
-    connection = http.client.HTTPConnection(urlsplit(here().address or "").netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(here(project.context).address or "").netloc, timeout=60)
     connection.request("POST", "/predict", json.dumps(ROW), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     body = json.loads(answer.read())
@@ -148,32 +156,32 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     project.ship(error_rate=0.5)
     assert "warning: the injected fault has no effect: a first version has none before it" in capsys.readouterr().out
     assert project.release["version"] == "1"
-    assert project.release["url"] == here().address
-    assert ask() == (200, "1")
+    assert project.release["url"] == here(project.context).address
+    assert ask(project) == (200, "1")
     assert project.due() == []
 
     project.memory(512, 640)
     with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
-    assert {ask() for _ in range(8)} == {(200, "1")}
+    assert {ask(project) for _ in range(8)} == {(200, "1")}
 
     capsys.readouterr()
     project.ship()
     said = capsys.readouterr().out
     assert "version 2 was rolled back before (error_rate" in said
     assert "25 %  " in said
-    assert {ask() for _ in range(8)} == {(200, "2")}
+    assert {ask(project) for _ in range(8)} == {(200, "2")}
 
-    kill(here(), "endpoint")
+    kill(here(project.context), "endpoint")
     assert project.due() == ["+ endpoint on this machine"]
     project.ship()
-    assert ask() == (200, "2")
+    assert ask(project) == (200, "2")
 
-    kill(here(), "control-plane")
+    kill(here(project.context), "control-plane")
     with pytest.raises(StageError, match="the rehearsal is not running"):
         project.due()
     project.ship()
-    assert ask() == (200, "1"), "an emulated account begins anew"
+    assert ask(project) == (200, "1"), "an emulated account begins anew"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,7 @@ def test_a_bad_version_never_gets_all_callers(project: Project, faults: dict[str
     project.memory(512, 640)
     with pytest.raises(StageError, match=why):
         project.ship(**faults)
-    assert ask() == (200, "1")
+    assert ask(project) == (200, "1")
 
 
 def test_a_zip_is_rehearsed_too(project: Project) -> None:
@@ -195,23 +203,23 @@ def test_a_zip_is_rehearsed_too(project: Project) -> None:
     project.zip()
     project.build()
     project.ship()
-    assert ask() == (200, "1")
+    assert ask(project) == (200, "1")
     assert [change for change in project.due() if "endpoint" in change or "function" in change] == []
 
     project.memory(512, 640)
     with pytest.raises(StageError, match="version 2 was rolled back, all traffic is on version 1 again: error_rate"):
         project.ship(error_rate=0.5)
-    assert {ask() for _ in range(8)} == {(200, "1")}
+    assert {ask(project) for _ in range(8)} == {(200, "1")}
     project.ship()
     assert project.release["version"] == "2"
-    assert {ask() for _ in range(4)} == {(200, "2")}
+    assert {ask(project) for _ in range(4)} == {(200, "2")}
 
 
 def test_a_copied_project_leaves_the_first_alone(
     project: Project, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], docker: str
 ) -> None:
     """`cp -r a b`, an edit in b, `mlspec apply` there: a ships its own image and keeps its endpoint."""
-    place, unseen = str(here().home.folder), f"Is this {uuid.uuid4().hex}"  # no image that the registry has already
+    unseen = f"Is this {uuid.uuid4().hex}"  # no image that the registry has already
     (project.root / "mlproject.yaml").write_text(SPEC.replace("Is this", unseen), encoding="utf-8")
     project.build()
     record = json.loads((project.root / "artifacts" / "image.json").read_text())
@@ -226,11 +234,8 @@ def test_a_copied_project_leaves_the_first_alone(
     assert project.release["version"] == "1"
     first = json.loads((project.root / "artifacts" / "release.local.json").read_text())["image"]
     assert first["tag"].endswith(record["id"].rpartition(":")[2][:8])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLSPEC_LOCAL", str(copy.root / ".mlspec" / "local"))
-        copy.ship()
-        assert copy.release["url"] == here().address
-        assert here().stop()
-    assert str(here().home.folder) == place
-    assert ask() == (200, "1")
+    copy.ship()
+    assert copy.release["url"] == here(copy.context).address
+    assert here(copy.context).stop()
+    assert ask(project) == (200, "1")
     assert project.due() == []

@@ -8,44 +8,44 @@ from typing import Any
 
 import pytest
 
+from mlspec.apply.execute import RunResult
 from mlspec.cli.console import Console
 from mlspec.cli.progress import Progress
-from mlspec.cli.summary import close
+from mlspec.cli.result_text import close
 from mlspec.plan.stage import Stage
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import StageSchedule, Step
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.stage_result import Reason
 from mlspec.workspace.roots import Roots
 
 
-def seen(root: Path, environment: str | None = None) -> Any:
+def seen(root: Path, environment: str | None = None, target: TargetName = "aws") -> Any:
     """As much of an ApplyPlan as the summary reads."""
     return SimpleNamespace(
-        roots=Roots(root, root), build=SimpleNamespace(project=SimpleNamespace(environment=environment))
+        roots=Roots(root, root),
+        build=SimpleNamespace(project=SimpleNamespace(environment=environment)),
+        context=StageContext(target=target, root=root, local_dir=root),
     )
 
 
 def test_what_was_not_proved_is_said_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [Outcome("package", "ran", seconds=1.0), Outcome("image", "ran", seconds=2.0, warnings=("not proved",))]
-    assert close(Console(), seen(tmp_path), outcomes, tmp_path / "report.html") == 0
+    assert close(Console(), seen(tmp_path), RunResult(tuple(outcomes), tmp_path / "report.html")) == 0
     assert capsys.readouterr().err.splitlines() == ["warning: image: not proved", "2 ran (3.0 s)"]
 
 
-def test_the_way_on_has_the_same_target_and_environment(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_way_on_has_the_same_target_and_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     help = "mlspec releases shows what happened; mend it, then: mlspec apply --force image"
     failed = [Outcome("deploy", "failed", Reason("failed", "no"), help)]
-    close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
+    close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
     said = capsys.readouterr().err
     assert f"= help: {help}\n" in said
-    assert "= go on: mlspec apply\n" in said
-    monkeypatch.setenv("MLSPEC_TARGET", "local")
-    monkeypatch.setenv("MLSPEC_LOCAL", str(tmp_path))
-    close(Console(), seen(tmp_path, "prod"), failed, tmp_path / "report.html")
+    assert "= resume: mlspec apply\n" in said
+    close(Console(), seen(tmp_path, "prod", "local"), RunResult(tuple(failed), tmp_path / "report.html"))
     said, same = capsys.readouterr().err, "--env prod --target local"
     assert f"mlspec releases {same} shows what happened; mend it, then: mlspec apply {same} --force image" in said
-    assert f"= go on: mlspec apply {same}\n" in said
+    assert f"= resume: mlspec apply {same}\n" in said
 
 
 def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,13 +54,13 @@ def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "version 2: canary\nerror: it was bad\n  = help: mend it\n"
     )
     failed = [Outcome("deploy", "failed", Reason("failed", "it was bad"), "mend it", log="deploy.log")]
-    close(Console(), seen(tmp_path), failed, tmp_path / "report.html")
+    close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
     assert capsys.readouterr().err.splitlines()[1:6] == [
         "error: deploy failed: it was bad",
         "  | version 2: canary",
         "  = log: deploy.log (mlspec logs deploy)",
         "  = help: mend it",
-        "  = go on: mlspec apply",
+        "  = resume: mlspec apply",
     ]
 
 

@@ -1,0 +1,48 @@
+"""How a run ended, as a value: the exit code, counts, and the stages that this machine cannot run. Prints nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mlspec.apply.apply_plan import ApplyPlan, to_json
+from mlspec.apply.execute import RunResult
+from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
+from mlspec.run.outcome import Outcome, Status
+from mlspec.run.schedule import MissingRequirement
+
+
+def exit_code(result: RunResult) -> int:
+    """The exit code of `mlspec apply`; a dry run always succeeds."""
+    statuses = {outcome.status for outcome in result.outcomes}
+    if "interrupted" in statuses:
+        return EXIT_INTERRUPTED
+    return EXIT_STAGE if "failed" in statuses else EXIT_OK
+
+
+def counts(outcomes: Sequence[Outcome]) -> Mapping[Status, int]:
+    """The number of stages by status."""
+    return Counter(outcome.status for outcome in outcomes)
+
+
+def missing_requirements(outcomes: Sequence[Outcome]) -> dict[MissingRequirement, tuple[str, ...]]:
+    """What this machine lacks, each with the stages that were skipped for it."""
+    stages: dict[MissingRequirement, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.reason.kind == "lacks" and outcome.help:
+            stages.setdefault(MissingRequirement(outcome.reason.text, outcome.help), []).append(outcome.stage)
+    return {missing: tuple(names) for missing, names in stages.items()}
+
+
+def repeated_options(plan: ApplyPlan) -> str:
+    """The options that make another command use the same environment and target, with a space before them."""
+    environment = plan.build.project.environment
+    return f"{f' --env {environment}' if environment else ''}{plan.context.options}"
+
+
+def result_json(plan: ApplyPlan, result: RunResult) -> dict[str, object]:
+    """The stable JSON shape of a run."""
+    code = exit_code(result)
+    report = result.report.relative_to(plan.roots.project).as_posix() if result.report else None
+    outcomes = [outcome.to_json() for outcome in result.outcomes]
+    return {"ok": code == EXIT_OK, "exit_code": code, "plan": to_json(plan), "outcomes": outcomes, "report": report}

@@ -1,0 +1,100 @@
+"""The end of a run on the terminal: what failed and how to resume, warnings, counts, and the path of the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlspec.apply.apply_plan import ApplyPlan
+from mlspec.apply.execute import RunResult
+from mlspec.apply.summary import counts, exit_code, missing_requirements, repeated_options, result_json
+from mlspec.child_process import last_lines
+from mlspec.cli import local_target
+from mlspec.cli.console import Console
+from mlspec.cli.plan_text import duration
+from mlspec.errors import EXIT_INTERRUPTED
+from mlspec.run.engines.dvc_engine import for_people_at_dvc
+from mlspec.run.outcome import Outcome, Status
+
+_TAIL = 15
+_TABLE = 20
+"""Decisions of a stage that the terminal shows; its log has all."""
+_OURS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
+_WORDS: dict[Status, str] = {
+    "ran": "ran",
+    "cached": "up to date",
+    "skipped": "skipped",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+
+
+def close(console: Console, plan: ApplyPlan, result: RunResult) -> int:
+    """Say how the run ended, with `--json` as one document; gives the exit code."""
+    if console.as_json:
+        console.document(result_json(plan, result))
+    if result.report is None:
+        console.say("dry run: nothing was written, and no stage ran")
+        return exit_code(result)
+    options = repeated_options(plan)
+    for outcome in result.outcomes:
+        if outcome.status == "failed":
+            _failure(console, outcome, plan.roots.project, options)
+    _skipped(console, result.outcomes)
+    _reported(console, result.outcomes)
+    if any(outcome.status != "cached" for outcome in result.outcomes):
+        console.say(_counts(result.outcomes))
+    if exit_code(result) == EXIT_INTERRUPTED:
+        console.say(f"  = help: to resume: mlspec apply{options}")
+    console.out(f"report: {result.report.relative_to(plan.roots.project).as_posix()}")
+    local_target.show(console, plan.context)
+    return exit_code(result)
+
+
+def _reported(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """The decisions and warnings of all stages."""
+    for outcome in outcomes:
+        _decisions(console, outcome)
+    for outcome in outcomes:
+        for warning in outcome.warnings:
+            console.say(f"{console.paint('warning', 'yellow', 'bold')}: {outcome.stage}: {warning}")
+
+
+def _counts(outcomes: Sequence[Outcome]) -> str:
+    numbers = counts(outcomes)
+    words = ", ".join(f"{numbers[status]} {word}" for status, word in _WORDS.items() if numbers.get(status))
+    return f"{words} ({duration(sum(outcome.seconds for outcome in outcomes))})"
+
+
+def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> None:
+    console.say()
+    console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
+    if outcome.log:
+        told = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
+        for line in last_lines(root / outcome.log, _TAIL):
+            # What stands above and below need not stand here too.
+            if line.strip() not in told and not for_people_at_dvc(line):
+                console.say(f"  | {line}")
+        console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
+    if outcome.help:
+        help = _OURS.sub(lambda found: found[0] + options, outcome.help)
+        console.say(f"  = help: {help}")
+    console.say(f"  = resume: mlspec apply{options}")
+
+
+def _decisions(console: Console, outcome: Outcome) -> None:
+    """How the stage interpreted what the spec leaves open, as a table."""
+    if outcome.decisions:
+        console.say(console.paint(f"{outcome.stage} decided:", "bold"))
+    for line in outcome.decisions[:_TABLE]:
+        console.say(f"  {line}")
+    if len(outcome.decisions) > _TABLE:
+        console.say(f"  and {len(outcome.decisions) - _TABLE} more (mlspec logs {outcome.stage})")
+
+
+def _skipped(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """Each command that installs what is missing, once, with the stages that require it."""
+    for missing, stages in missing_requirements(outcomes).items():
+        console.say(f"skipped {', '.join(stages)}: {missing.text}")
+        console.say(f"  = help: {missing.help}")
