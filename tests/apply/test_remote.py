@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from mlspec.aws.change import RemoteChange
 
 from mlspec.apply.remote import NOT_COMPARED, RemoteState, observe, observers
+from mlspec.aws.action import Action, FieldChange
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.spec.project import Project
@@ -22,17 +22,21 @@ from tests.toy import Toy
 CALLS: list[str] = []
 
 
-def differs(*_: object) -> Sequence[RemoteChange]:
+def differs(*_: object) -> Sequence[Action]:
     CALLS.append("differs")
-    return [RemoteChange("+", "lambda function a"), RemoteChange("~", "iam role b"), RemoteChange("~", "c", held="no")]
+    return [
+        Action("function", "a", "create", (FieldChange("+"),)),
+        Action("role", "b", "update", (FieldChange("~"),)),
+        Action("alias", "c", "move", (FieldChange("~"),), held="no"),
+    ]
 
 
-def unreachable(*_: object) -> Sequence[RemoteChange]:
+def unreachable(*_: object) -> Sequence[Action]:
     CALLS.append("unreachable")
     raise StageError("AWS does not answer", code="unreachable")
 
 
-def same(*_: object) -> Sequence[RemoteChange]:
+def same(*_: object) -> Sequence[Action]:
     CALLS.append("same")
     return []
 
@@ -60,7 +64,7 @@ def observed(project: Project, *stages: str) -> RemoteState:
 def test_the_state_is_a_value_with_reasons(project: Project) -> None:
     state = observed(project, "differs", "same")
     assert state.reasons == {"differs": Reason("remote-differs", "+1 ~1 -0"), "same": None}
-    assert [change.resource for change in state.all_changes] == ["lambda function a", "iam role b", "c"]
+    assert [action.resource for action in state.actions] == ["lambda function a", "iam role b", "lambda alias c"]
     assert CALLS == ["differs", "same"], "a stage that is not selected is not observed"
 
 
@@ -73,7 +77,7 @@ def test_a_network_that_does_not_answer_is_tried_once(project: Project) -> None:
 
 def test_a_run_observes_anew_and_changes_no_state(project: Project) -> None:
     state = observed(project, "differs")
-    before = dict(state.changes)
+    before = dict(state.seen)
     functions = observers(project, Path(), StageContext(), [PART])
     assert [functions[name]() for name in Observed.order] == [Reason("remote-differs", "+1 ~1 -0"), NOT_COMPARED, None]
-    assert state.changes == before
+    assert state.seen == before

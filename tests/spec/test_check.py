@@ -78,7 +78,7 @@ serve: {memory: 64}
         ("train: {max_epochs: -3}", "`train.max_epochs` must be at least 1, not -3", "default, 10"),
         ("train: {max_epochs: true}", "must be a whole number, not `true`", ""),
         ('train: {max_epochs: "3"}', 'must be a whole number, not "3"', "without quotes"),
-        ("train: {learning_rate: .inf}", "must be finite", ""),
+        ("train: {learning_rate: .inf}", "must be a finite number", ""),
         ("train: [1]", "`train` must be a mapping, not a list", ""),
         ("zzz: 1", "`zzz` is not a key of the spec", "the keys are"),
     ],
