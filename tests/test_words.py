@@ -64,29 +64,14 @@ NAMES = {"found", "made", "told", "said", "asked", "wanted", "stood", "grown"}
 """Names of variables, arguments and functions that say what happened, not what the thing is."""
 
 PENDING: tuple[str, ...] = (
-    "mlspec/apply/",
-    "mlspec/cli/",
     "mlspec/dvc/",
-    "mlspec/learning/",
-    "mlspec/parts/ci/",
-    "mlspec/parts/deploy/",
-    "mlspec/parts/evaluate/",
-    "mlspec/parts/export/",
-    "mlspec/parts/model/",
-    "mlspec/parts/package/",
-    "mlspec/parts/registry/",
-    "mlspec/parts/train/",
-    "mlspec/records/",
-    "mlspec/report/",
     "mlspec/run/",
-    "mlspec/shipping/",
-    "templates/",
-    "docs/files.md",
-    "docs/reference.md",
 )
 """What has not been reworded yet: shorter with every change, and empty in the end."""
 
-ALLOWED: dict[str, tuple[str, ...]] = {}
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "mlspec/cli/commands/doctor.py": ('"mend"',),  # a key of the stable JSON document
+}
 """Texts that need a banned word: by file, the phrase with the word."""
 
 

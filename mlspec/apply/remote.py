@@ -75,7 +75,7 @@ def observe(
 def observers(
     project: Project, artifacts: Path, context: StageContext, parts: Sequence[Part]
 ) -> Mapping[str, Observer]:
-    """For each stage that has an observer a function that observes anew: earlier stages of a run change resources."""
+    """For each stage that has an observer a function that observes again: earlier stages of a run change resources."""
     return {name: partial(_observed, function, project, artifacts, context)
             for name, function in _functions(parts).items()}  # fmt: skip
 

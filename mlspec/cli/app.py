@@ -40,7 +40,7 @@ _LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
 
 
 class _Lazy(click.Group):
-    """Imports a command's module only when that command is asked for: `mlspec --help` imports none."""
+    """Imports a command's module only when that command is run: `mlspec --help` imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -62,7 +62,8 @@ class _Lazy(click.Group):
             from mlspec.spec.names import suggest
 
             hint = suggest(args[0], COMMANDS, "the commands are")
-            raise click.UsageError(f"there is no command `{args[0]}`; {hint}", ctx)
+            message = f"unknown command `{args[0]}`; {hint}"
+            raise click.UsageError(message, ctx)  # no help: click has no place for one, the message contains it
         return super().resolve_command(ctx, args)
 
 

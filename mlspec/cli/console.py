@@ -14,14 +14,14 @@ _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", 
 
 
 class Console:
-    """Where a command's words go."""
+    """The output of a command."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
 
     @property
     def terminal(self) -> bool:
-        """Whether a person watches: stderr is a terminal, and no CI runs this."""
+        """Whether a user watches: stderr is a terminal, and this does not run in CI."""
         return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
     def paint(self, text: str, *styles: str, stream: str = "err") -> str:
@@ -41,7 +41,7 @@ class Console:
         print(text, file=sys.stderr, flush=True)
 
     def update(self, text: str) -> None:
-        """Replace the current terminal line with `text`; nothing where nobody watches."""
+        """Replace the current terminal line with `text`; nothing without a terminal."""
         if self.terminal:
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -50,7 +50,7 @@ class Console:
         print(json.dumps(value, indent=2, ensure_ascii=False))
 
     def confirm(self, question: str) -> bool:
-        """Ask yes or no; anything but yes is no."""
+        """Ask yes or no; any answer except yes means no."""
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -59,9 +59,9 @@ class Console:
         print(f"{question} [{default}] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip() or default
 
-    def diagnostics(self, found: Sequence[Diagnostic]) -> None:
-        """Faults of a spec, the way `render` writes them."""
-        for diagnostic in found:
+    def diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Errors and warnings of a spec, as `render` formats them."""
+        for diagnostic in diagnostics:
             first, *rest = render(diagnostic).split("\n")
             colour = "red" if diagnostic.severity == "error" else "yellow"
             mark = f"{diagnostic.severity}[{diagnostic.code}]"

@@ -1,4 +1,4 @@
-"""What the commands that look at releases have in common: the spec's function, where it is, its ledger as lines."""
+"""Shared by the commands that show releases: the spec's function at its target, and versions as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def seen(context: StageContext) -> Iterator[None]:
-    """Run calls that look at releases. Where the account cannot be seen, a rehearsal that runs here is named."""
+    """Run calls that read releases. If the account cannot be read, the help names the local rehearsal."""
     from mlspec.aws.error_messages import DEPLOY, aws_errors
 
     try:
@@ -52,12 +52,12 @@ def shipping(where: SpecFile) -> tuple[Project, str]:
     deploy = project.get(Deploy)
     location = function_location(deploy.lambda_, project.get(Registry)) if deploy and deploy.lambda_ else None
     if location is None:
-        raise UsageError("this project ships nothing", help="it has no `deploy.lambda`; is it in another --env?")
+        raise UsageError("this project has no deployment", help="it has no `deploy.lambda`; is it in another --env?")
     return project, location.region
 
 
 def moment(seconds: float) -> str:
-    """A time as people of all time zones read it alike."""
+    """A time in UTC."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 

@@ -19,19 +19,19 @@ else:
 
 
 class PathType(_ParamType):
-    """A path as text, or as what `made` makes of it. One that no file can have is a wrong use of the option."""
+    """A path as text, or as what `convert_to` makes of it. A path that no file can have is a usage error."""
 
     name = "path"
 
-    def __init__(self, made: Callable[[str], Any] = str) -> None:
-        self.made = made
+    def __init__(self, convert_to: Callable[[str], Any] = str) -> None:
+        self.convert_to = convert_to
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path. Fails for one that is empty, has a control character, is too long, or leads through a link loop."""
         text = str(value)
         if reason := fault(text):
             self.fail(f"the path `{brief(text)}` {reason}", param, ctx)
-        return self.made(text)
+        return self.convert_to(text)
 
 
 PATH: Final = PathType()

@@ -51,10 +51,10 @@ def _line(console: Console, plan: ApplyPlan, step: Step, width: int) -> str:
 
 def because(reason: Reason, last: str) -> str:
     """Why a stage would run, where its last run `failed` or was `interrupted`: one that did not end has not run."""
-    told = _LAST.get(last, "")
-    if not told:
+    outcome = _LAST.get(last, "")
+    if not outcome:
         return reason.text
-    return told if reason.kind == "never-ran" else f"{reason}; {told}"
+    return outcome if reason.kind == "never-ran" else f"{reason}; {outcome}"
 
 
 def summary(plan: ApplyPlan) -> str:
@@ -80,7 +80,7 @@ def duration(seconds: float) -> str:
 
 
 def _show_remote(console: Console, remote: RemoteState) -> None:
-    """The section `Remote`: changes with + ~ -, and in one line for each reason what could not be looked at."""
+    """The section `Remote`: changes with + ~ -, and one line for each reason why stages could not be compared."""
     if not remote.actions and not remote.unobserved:
         return
     console.out("Remote")

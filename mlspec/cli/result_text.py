@@ -71,14 +71,14 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     console.say()
     console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
     if outcome.log:
-        told = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
+        shown = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
         for line in last_lines(root / outcome.log, _TAIL):
             # What stands above and below need not stand here too.
-            if line.strip() not in told and not for_people_at_dvc(line):
+            if line.strip() not in shown and not for_people_at_dvc(line):
                 console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
     if outcome.help:
-        help = _OURS.sub(lambda found: found[0] + options, outcome.help)
+        help = _OURS.sub(lambda match: match[0] + options, outcome.help)
         console.say(f"  = help: {help}")
     console.say(f"  = resume: mlspec apply{options}")
 

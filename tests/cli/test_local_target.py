@@ -27,7 +27,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
     [
-        ("", ["--target", "local"], "this project ships nothing"),
+        ("", ["--target", "local"], "this project has no deployment"),
         (LAMBDA, ["--fault", "error_rate=0.1"], "--fault only works with --target local"),
         (LAMBDA, ["--target", "local", "--fault", "speed=3"], "unknown fault: speed"),
         (LAMBDA, ["--target", "moon"], "'moon' is not one of"),

@@ -230,7 +230,7 @@ def test_the_commands_that_only_look(project: Line) -> None:
     code, _, err = project.mlspec("logs")
     assert (code, "no stage has run yet" in err) == (0, True)
     code, _, err = project.mlspec("logs", "data")
-    assert (code, "there is no log of `data`" in err) == (2, True)
+    assert (code, "no log of stage `data`" in err) == (2, True)
     _, out, _ = project.mlspec("status")
     assert "differ from the spec" in out
     assert "stale       never ran" in out

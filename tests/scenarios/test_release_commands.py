@@ -164,4 +164,4 @@ def test_destroy_where_nothing_is_shipped(tmp_path: Path, mlspec: Run, shipped: 
     spec.write_text(spec.read_text().partition("deploy:")[0])
     code, _, err = mlspec(project, "destroy")
     assert code == 2
-    assert "this project ships nothing" in err
+    assert "this project has no deployment" in err

@@ -158,8 +158,8 @@ def test_a_rollback_to_nowhere_is_refused(three: Shipped, mlspec: Run, asked: st
 
 def test_before_the_first_deployment_each_says_so(shipped: Callable[..., Shipped], mlspec: Run) -> None:
     project = shipped()
-    assert "nothing was released yet" in mlspec(project, "releases")[2]
-    assert "nothing was released yet" in mlspec(project, "why")[2]
+    assert "no version was released yet" in mlspec(project, "releases")[2]
+    assert "no version was released yet" in mlspec(project, "why")[2]
     code, _, err = mlspec(project, "rollback", "--yes")
     assert code == 4
     assert "nothing is deployed yet" in err

@@ -32,10 +32,10 @@ _COLOURS = {"create": "green", "update": "yellow", "delete": "red", "conflict": 
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
 @click.option("--diff", "show_diff", is_flag=True, help="Show every change as a diff.")
 @click.option(
-    "--keep", multiple=True, metavar="PATH", type=PATH, help="Leave this file as it is, now and in later builds."
+    "--keep", multiple=True, metavar="PATH", type=PATH, help="Keep this file unchanged, now and in later builds."
 )
-@click.option("--overwrite", multiple=True, metavar="PATH", type=PATH, help="Replace this file, whoever wrote it.")
-@click.option("--no-wait", is_flag=True, help="Fail at once if another mlspec is at work here.")
+@click.option("--overwrite", multiple=True, metavar="PATH", type=PATH, help="Replace this file, also if it was edited.")
+@click.option("--no-wait", is_flag=True, help="Fail immediately if another mlspec is running in this project.")
 def command(
     spec: str | None,
     env: str | None,
@@ -48,15 +48,15 @@ def command(
 ) -> int:
     """Check the spec and write the files of every tool.
 
-    A generated file that was edited by hand is never overwritten: nothing at all is written then, the edit is shown,
-    and the exit code is 3 until --keep or --overwrite settles it.
+    A generated file that was edited manually is never overwritten: nothing is written, the edit is shown, and the exit
+    code is 3 until --keep or --overwrite decides.
     """
     where = find_spec(spec, env)
     console = Console(as_json=as_json)
     roots = find_roots(where.root)
     require_usable(roots.project)
-    question = build_stamp.build_key(where.spec, env)
-    if not keep and not overwrite and (holds := build_stamp.up_to_date(question, roots)):
+    key = build_stamp.build_key(where.spec, env)
+    if not keep and not overwrite and (holds := build_stamp.up_to_date(key, roots)):
         return _nothing_to_do(console, holds)
 
     from mlspec.compiler import compile_project
@@ -64,35 +64,37 @@ def command(
 
     build = compile_project(where.spec, env, compiled=template_cache())
     console.diagnostics(build.warnings)
-    wishes = Wishes.of(keep, overwrite, build, roots)
-    changes = _preview(build, roots, wishes) if check else _write(console, build, roots, wishes, wait=not no_wait)
+    choices = FileChoices.of(keep, overwrite, build, roots)
+    changes = _preview(build, roots, choices) if check else _write(console, build, roots, choices, wait=not no_wait)
     if conflict := changes.conflict():
         _show(console, changes.conflicts)
         raise conflict
     if not check:
-        build_stamp.remember(question, roots, build.project.surroundings, changes, build.warnings)
+        build_stamp.remember(key, roots, build.project.surroundings, changes, build.warnings)
     _report(console, changes, build.warnings, show_diff=show_diff)
     return EXIT_SPEC if check and changes.changed else EXIT_OK
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user says about single files, by their paths as a build prints them."""
+class FileChoices:
+    """The user's decisions about single files, by their paths as a build prints them."""
 
     keep: frozenset[str] = frozenset()
     overwrite: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, keep: Iterable[str], overwrite: Iterable[str], build: Build, roots: Roots) -> Wishes:
+    def of(cls, keep: Iterable[str], overwrite: Iterable[str], build: Build, roots: Roots) -> FileChoices:
         """From the command line. Raises UsageError for a path that is not a generated file's, or is in both."""
         if not keep and not overwrite:
             return cls()
         known = {roots.shown((file.anchor, file.path)) for file in build.files}
         known |= {roots.shown(key) for key in read_lock(roots).entries}
-        made = cls(*(frozenset(_generated(path, known, roots) for path in paths) for paths in (keep, overwrite)))
-        if both := made.keep & made.overwrite:
-            raise UsageError(f"{min(both)} cannot be both kept and overwritten")
-        return made
+        choices = cls(*(frozenset(_generated(path, known, roots) for path in paths) for paths in (keep, overwrite)))
+        if both := choices.keep & choices.overwrite:
+            raise UsageError(
+                f"{min(both)} cannot be both kept and overwritten", help="give it to one of the two options"
+            )
+        return choices
 
 
 def _generated(path: str, known: Collection[str], roots: Roots) -> str:
@@ -108,34 +110,34 @@ def _generated(path: str, known: Collection[str], roots: Roots) -> str:
     )
 
 
-def _write(console: Console, build: Build, roots: Roots, wishes: Wishes, *, wait: bool) -> ChangeSet:
+def _write(console: Console, build: Build, roots: Roots, choices: FileChoices, *, wait: bool) -> ChangeSet:
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.writer import recover, write
 
     with hold(roots, "mlspec build", wait=wait, on_wait=console.say):
         recover(roots)
-        changes = _compare(build, roots, wishes)
+        changes = _compare(build, roots, choices)
         if not changes.conflicts:
             write(changes, roots)
     return changes
 
 
-def _preview(build: Build, roots: Roots, wishes: Wishes) -> ChangeSet:
-    """What would change. Writes nothing, but for an earlier build that was killed: that one is finished first."""
+def _preview(build: Build, roots: Roots, choices: FileChoices) -> ChangeSet:
+    """What would change. Writes nothing, except that an earlier build that was killed is completed first."""
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.writer import recover, unfinished
 
     if unfinished(roots):
         with hold(roots, "mlspec build --check"):
             recover(roots)
-    return _compare(build, roots, wishes)
+    return _compare(build, roots, choices)
 
 
-def _compare(build: Build, roots: Roots, wishes: Wishes) -> ChangeSet:
+def _compare(build: Build, roots: Roots, choices: FileChoices) -> ChangeSet:
     from mlspec.workspace.compare import compare
 
     others = build.project.surroundings.workflows
-    return compare(build.files, roots, read_lock(roots), keep=wishes.keep, overwrite=wishes.overwrite, others=others)
+    return compare(build.files, roots, read_lock(roots), keep=choices.keep, overwrite=choices.overwrite, others=others)
 
 
 def _nothing_to_do(console: Console, holds: build_stamp.CachedBuild) -> int:
@@ -154,11 +156,11 @@ def _report(console: Console, changes: ChangeSet, warnings: Sequence[Diagnostic]
         console.out(_line(console, change))
         if show_diff:
             console.out(_coloured(console, change, "out"))
-    standing = _up_to_date(changes.count("unchanged"), changes.count("keep"))
+    unchanged = _up_to_date(changes.count("unchanged"), changes.count("keep"))
     if not changes.changed:
-        console.out(f"nothing to do: {standing}")
+        console.out(f"nothing to do: {unchanged}")
     elif changes.pending:
-        console.out(f"{changes.summary()}, {standing}")
+        console.out(f"{changes.summary()}, {unchanged}")
     else:
         console.out(f"{console.paint('~', 'yellow', stream='out')} {LOCK}")
 
@@ -169,7 +171,7 @@ def _line(console: Console, change: FileChange) -> str:
 
 
 def _show(console: Console, changes: Iterable[FileChange]) -> None:
-    """Diffs for the person who has to decide, from what is there to what would be."""
+    """Diffs of the conflicts, from the file on the disk to the generated one."""
     for change in changes:
         if text := _coloured(console, change, "err"):
             console.say(text)
@@ -183,7 +185,7 @@ def _coloured(console: Console, change: FileChange, stream: str) -> str:
 
 def _up_to_date(files: int, kept: int) -> str:
     text = f"{files} file{'' if files == 1 else 's'} unchanged"
-    return f"{text}, {kept} kept as you left {'it' if kept == 1 else 'them'}" if kept else text
+    return f"{text}, {kept} kept as you edited {'it' if kept == 1 else 'them'}" if kept else text
 
 
 def _row(change: FileChange, show_diff: bool) -> dict[str, object]:
@@ -199,5 +201,5 @@ def _row(change: FileChange, show_diff: bool) -> dict[str, object]:
 def _document(
     changed: bool, summary: str, rows: Sequence[dict[str, object]], warnings: Sequence[Diagnostic]
 ) -> dict[str, object]:
-    found = [warning.to_json() for warning in warnings]
-    return {"ok": True, "changed": changed, "summary": summary, "files": list(rows), "warnings": found}
+    shown = [warning.to_json() for warning in warnings]
+    return {"ok": True, "changed": changed, "summary": summary, "files": list(rows), "warnings": shown}

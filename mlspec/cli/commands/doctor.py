@@ -1,4 +1,4 @@
-"""`mlspec doctor`: what this machine has and lacks for the spec, and the commands that mend it."""
+"""`mlspec doctor`: what this machine has and lacks for the spec, and the commands that fix it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.command()
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Show what this machine has and lacks for the spec, and the commands that mend it.
+    """Show what this machine has and lacks for the spec, and the commands that fix it.
 
-    Without a spec it speaks of mlspec in general. Exits with 0 when nothing that the spec needs is missing, else
-    with 1. Values of environment variables are never printed.
+    Without a spec it checks what mlspec itself needs. The exit code is 0 if nothing required is missing, else 1.
+    Values of environment variables are never printed.
     """
     from mlspec.run.machine_checks import examine, mends
 
@@ -36,15 +36,15 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
     sound = not faults and not any(check.fault for check in checks)
     if as_json:
         path = str(where.spec) if where else None
-        found = [check.to_json() for check in checks]
-        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": found, "mend": mends(checks)})
+        rows = [check.to_json() for check in checks]
+        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": rows, "mend": mends(checks)})
     else:
         _print(console, checks, where, faults)
     return EXIT_OK if sound else EXIT_SPEC
 
 
 def _place(spec: str | None, env: str | None) -> SpecFile | None:
-    """Where the spec is; None where there is none and none was asked for. Raises SpecError for one that was."""
+    """The spec; None if there is none and none was named. Raises SpecError if the named one does not exist."""
     try:
         return find_spec(spec, env)
     except SpecError:
@@ -54,7 +54,7 @@ def _place(spec: str | None, env: str | None) -> SpecFile | None:
 
 
 def _built(where: SpecFile | None) -> tuple[Build | None, int]:
-    """The Build and the number of faults in the spec; a faulty one still leaves the machine to look at."""
+    """The Build and the number of faults in the spec; the machine is checked with an invalid spec too."""
     from mlspec.compiler import compile_project
     from mlspec.workspace.template_cache import template_cache
 
@@ -80,18 +80,21 @@ def _print(console: Console, checks: tuple[MachineCheck, ...], where: SpecFile |
     if faults:
         console.out(f"{where.spec.name if where else 'the spec'} has errors: `mlspec build --check` shows them")
     if missing:
-        console.out(f"missing and needed by {'the spec' if where else 'mlspec'}: {len(missing)}; this mends it:")
-        for mend in mends(checks):
-            console.out(f"  {mend}")
+        console.out(f"missing and needed by {'the spec' if where else 'mlspec'}: {len(missing)}; to fix it:")
+        for fix in mends(checks):
+            console.out(f"  {fix}")
     elif not faults:
         console.out("nothing is missing that " + ("the spec needs" if where else "mlspec needs to build a spec"))
 
 
 def _line(console: Console, check: MachineCheck) -> str:
-    """`  missing  docker   the engine does not answer (stage package)`; what is merely absent says how to get it."""
-    found = check.capability
-    word, colour = ("ok", "green") if found.present else ("missing", "red") if check.required else ("absent", "dim")
-    asked = f" ({check.why})" if check.why and not found.present else ""
-    mend = f": {found.mend}" if found.mend and not check.required else ""
-    name = found.name.partition(":")[2] or found.name
-    return f"  {console.paint(f'{word:8}', colour, stream='out')} {name:18} {found.detail}{asked}{mend}"
+    """`  missing  docker   the engine does not answer (stage package)`; an optional one shows how to install it."""
+    capability = check.capability
+    word, colour = (
+        ("ok", "green") if capability.present else ("missing", "red") if check.required else ("absent", "dim")
+    )
+    why = f" ({check.why})" if check.why and not capability.present else ""
+    command = capability.mend if not check.required else ""
+    fix = f": {command}" if command else ""
+    name = capability.name.partition(":")[2] or capability.name
+    return f"  {console.paint(f'{word:8}', colour, stream='out')} {name:18} {capability.detail}{why}{fix}"

@@ -1,4 +1,4 @@
-"""`mlspec explain`: what an error means, with an example of it and of its remedy; or what a key of the spec is for."""
+"""`mlspec explain`: what an error means, with a wrong and a right example; or what a key of the spec is for."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ def _key(console: Console, name: str, codes: Sequence[str]) -> None:
     from mlspec.spec.reference import below
 
     every = _keys()
-    found = below(every, name)
-    own = [key for key in found if len(key.path) == name.count(".") + 1]
+    keys = below(every, name)
+    own = [key for key in keys if len(key.path) == name.count(".") + 1]
     if not own:
         above = name.rpartition(".")[0]
         near = [key.dotted for key in below(every, above) if len(key.path) == name.count(".") + 1] if above else []
         known = near or [*(key.dotted for key in every if len(key.path) == 1), *codes]
-        raise UsageError(f"there is no error code and no key `{name}`", help=suggest(name, known, "there are"))
+        raise UsageError(f"unknown error code or key: {name}", help=suggest(name, known, "available"))
     if console.as_json:
-        console.document({"key": name, "keys": [{**key._asdict(), "path": key.dotted} for key in found]})
-    for line in _lines(name, own, [key for key in found if key not in own]):
+        console.document({"key": name, "keys": [{**key._asdict(), "path": key.dotted} for key in keys]})
+    for line in _lines(name, own, [key for key in keys if key not in own]):
         console.out(line)
 
 

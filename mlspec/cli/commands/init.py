@@ -1,4 +1,4 @@
-"""`mlspec init`: a project from a starter, that works at once."""
+"""`mlspec init`: a working project from a starter."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mlspec.workspace.spec_file import SPEC
 @click.option("--list", "listed", is_flag=True, help="Show the starters.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def command(folder: str, template: str | None, name: str | None, listed: bool, as_json: bool) -> int:
-    """Put a starter project with its data into DIR, by default this folder.
+    """Create a starter project with its data in DIR, by default this folder.
 
-    A file that is there already is never replaced: a README.md and a .gitignore stay, for any other nothing is written.
+    Existing files are never replaced: a README.md and a .gitignore are kept, any other conflict stops the command.
     """
     console = Console(as_json=as_json)
     if listed:
@@ -36,8 +36,8 @@ def command(folder: str, template: str | None, name: str | None, listed: bool, a
     require_usable(place)
     started = start(starter, place, _name(name, place, starter), _schema())
     if as_json:
-        console.document({"ok": True, "folder": str(place), "name": started.name, "files": list(started.files),
-                          "kept": list(started.kept)})  # fmt: skip
+        files, kept = list(started.files), list(started.kept)
+        console.document({"ok": True, "folder": str(place), "name": started.name, "files": files, "kept": kept})
     _next(console, started, starter)
     return 0
 
@@ -51,10 +51,10 @@ def _list(console: Console) -> int:
 
 
 def _ask(console: Console) -> str:
-    """The starter that the person at the terminal chooses, by name or number."""
+    """The starter that the user chooses, by name or number."""
     names = list(STARTERS)
     if not (sys.stdin.isatty() and console.terminal):
-        raise UsageError("which starter?", help="--template NAME, one of: " + ", ".join(names))
+        raise UsageError("no starter given", help="--template NAME, one of: " + ", ".join(names))
     for number, (name, line) in enumerate(STARTERS.items(), start=1):
         console.say(f"  {number}  {console.paint(name, 'bold')}{' ' * (10 - len(name))} {line}")
     answer = console.ask("Which one?", names[0])
@@ -62,7 +62,7 @@ def _ask(console: Console) -> str:
 
 
 def _name(given: str | None, folder: Path, starter: str) -> str:
-    """The project's name, held to the same rule as `project.name` in the spec."""
+    """The project's name, checked like `project.name` in the spec."""
     from pydantic import TypeAdapter, ValidationError
 
     from mlspec.spec.types import Name
@@ -71,7 +71,7 @@ def _name(given: str | None, folder: Path, starter: str) -> str:
     try:
         return str(TypeAdapter(Name).validate_python(name))
     except ValidationError:
-        help = "small letters, digits, `-`, `_` and `.`, at most 63, for example `cola-classifier`"
+        help = "lowercase letters, digits, `-`, `_` and `.`, at most 63, for example `cola-classifier`"
         raise UsageError(f"`{name}` cannot be a project's name", help=help) from None
 
 
@@ -87,7 +87,7 @@ def _next(console: Console, started: Started, starter: str) -> None:
     where = "this folder" if here else str(started.folder)
     console.out(f"{started.name}: {len(started.files)} files from the starter `{starter}`, in {where}.")
     if started.kept:
-        console.out(f"{' and '.join(started.kept)} stayed as they were.")
+        console.out(f"{' and '.join(started.kept)} kept.")
     console.out(f"Read {SPEC} first. Then:")
     for step in (*([] if here else [f"cd {shlex.quote(str(started.folder))}"]), "mlspec build", "mlspec apply --yes"):
         console.out(f"  {step}")

@@ -13,9 +13,9 @@ from mlspec.workspace.spec_file import find_spec
 @click.command()
 @click.argument("stage", required=False)
 @spec_options
-@click.option("--lines", "-n", type=click.IntRange(min=1), help="Only the last so many.")
+@click.option("--lines", "-n", type=click.IntRange(min=1), metavar="N", help="Show only the last N lines.")
 def command(stage: str | None, spec: str | None, env: str | None, as_json: bool, lines: int | None) -> int:
-    """Show the log of STAGE's last run. Without STAGE, list the logs there are."""
+    """Show the log of STAGE's last run. Without STAGE, list the logs."""
     from mlspec.child_process import last_lines
     from mlspec.run.engines.dvc_engine import LOGS
     from mlspec.spec.names import suggest
@@ -32,7 +32,9 @@ def command(stage: str | None, spec: str | None, env: str | None, as_json: bool,
             console.say("no stage has run yet: mlspec apply")
         return EXIT_OK
     if stage not in logs:
-        raise UsageError(f"there is no log of `{stage}`", help=suggest(stage, logs, "there are"))
+        raise UsageError(
+            f"no log of stage `{stage}`", help=suggest(stage, logs, "logs exist of") or "run it: mlspec apply"
+        )
     text = logs[stage].read_text(encoding="utf-8", errors="replace")
     shown = last_lines(logs[stage], lines) if lines else text.splitlines()
     if as_json:

@@ -1,4 +1,4 @@
-"""`mlspec releases`: the versions of the function, and what became of each."""
+"""`mlspec releases`: the versions of the function, with their states."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from mlspec.workspace.spec_file import find_spec
 @click.command()
 @spec_options
 @target_option
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Only the newest so many.")
+@click.option(
+    "--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show only the newest N."
+)
 def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
-    """List the published versions: when, from which commit, how good, and which one answers."""
+    """List the published versions: when, from which commit, with which metrics, and which one receives traffic."""
     from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
     from mlspec.shipping.versions import version_list
 
@@ -30,15 +32,16 @@ def command(spec: str | None, env: str | None, as_json: bool, target: TargetName
         versions = version_list(desired.target, desired.spec)
     shown = versions.releases[:last]
     if as_json:
-        made = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
-        console.document({"ok": True, "function": desired.name, "releases": made})
+        releases = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
+        console.document({"ok": True, "function": desired.name, "releases": releases})
         return EXIT_OK
     if not shown:
-        console.say("nothing was released yet: mlspec apply")
+        console.say("no version was released yet: mlspec apply")
         return EXIT_OK
     console.out(f"{desired.name}:{desired.alias}")
-    rows = [(r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {}))
-            for r in shown]  # fmt: skip
+    rows = [
+        (r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {})) for r in shown
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     colours = {"live": "green", "canary": "yellow", "rolled-back": "red"}
     for release, row in zip(shown, rows, strict=True):

@@ -1,4 +1,4 @@
-"""`mlspec report`: the HTML report of the last run, written anew."""
+"""`mlspec report`: writes the HTML report of the last run again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlspec.workspace.spec_file import find_spec
 def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int:
     """Write the HTML report of the last run and print its path.
 
-    The report is one file that needs no network. It shows what is there: also a line that has run in part.
+    The report is one file without external resources. It also shows a pipeline that ran only in part.
     """
     from mlspec.apply.apply_plan import ApplyRequest, outdated
     from mlspec.compiler import compile_project

@@ -49,6 +49,6 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
 
 
 def _stop(*_: Any) -> None:
-    """The first word to stop is enough: what is being brought back must not be broken off by whoever asks again."""
+    """Stop once: a second signal must not interrupt a rollback in progress."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 def command(spec: str | None, host: str, port: int) -> int:
-    """Answer requests with the exported model, as the image does. Ctrl-C stops it."""
+    """Serve the exported model over HTTP, as the image does. Ctrl-C stops it."""
     bundle = find_spec(spec).root / "artifacts" / "bundle"
     if not (bundle / "model.onnx").is_file():
         raise StageError(
-            "there is no exported model", help="run the pipeline up to the export: mlspec apply --until export"
+            "no exported model: artifacts/bundle/model.onnx does not exist",
+            help="run the pipeline up to the export: mlspec apply --until export",
         )
     return _serve(bundle, host, port)
 
@@ -38,16 +39,16 @@ def _serve(bundle: Path, host: str, port: int) -> int:
     except ModuleNotFoundError as error:
         raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
     try:
-        return serve(bundle, host, port, Limits(), _told)
+        return serve(bundle, host, port, Limits(), _announce)
     except BundleError as error:
-        raise StageError(str(error), help="make it again: mlspec apply --force export") from None
+        raise StageError(str(error), help="export it again: mlspec apply --force export") from None
     except OSError as error:
         help = "choose another port: mlspec serve --port 0 takes any free one"
         raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
 
 
-def _told(service: Service, host: str, port: int) -> None:
-    """Where it is, and a line to try it with."""
+def _announce(service: Service, host: str, port: int) -> None:
+    """Print the address, and a command to try it."""
     from mlspec.runtime.docs_page import curl
 
     console = Console()

@@ -35,7 +35,7 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
         failed = row is not None and row.get("status") in ("failed", "interrupted")
         word, colour = ("up to date", "green") if step.reason is None else ("stale", "yellow")
         if step.reason is not None and step.reason.kind == "not-compared":
-            word, colour = "not seen", "dim"  # only `plan` looks at what is out there
+            word, colour = "not seen", "dim"  # only `plan` reads what is deployed
         mark = console.paint(f"{word:10}", colour, stream="out")
         why = because(step.reason, str(row["status"]) if row else "") if step.reason else ""
         details = [f"{why}: {row['reason']}" if row and failed and why else why]

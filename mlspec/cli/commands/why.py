@@ -73,7 +73,7 @@ def _chosen(versions: VersionList, number: str) -> VersionState:
     release = versions.find(number)
     if release is None:
         known = ", ".join(r.version for r in versions.releases[:10])
-        message = f"version not versions: {number}" if number else "nothing was released yet"
+        message = f"version not found: {number}" if number else "no version was released yet"
         raise UsageError(message, help=f"available: {known}" if known else "mlspec apply")
     return release
 
@@ -83,7 +83,7 @@ def _row(change: Difference) -> dict[str, object]:
 
 
 def _compared(function: str, version: str, other: str, changes: Sequence[Difference]) -> Iterator[str]:
-    yield f"{function} version {version} against {other}" + ("" if changes else ": nothing that is known differs")
+    yield f"{function} version {version} against {other}" + ("" if changes else ": no differences")
     for change in changes:
         yield f"  {change.line()}"
 
@@ -96,11 +96,11 @@ def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> It
         yield f"  {name:8} {known.get(name) or 'not known'}"
     yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
     for title, values in (("Function", {"": known.get("function")}), ("Configuration", known.get("config") or {})):
-        told = {name: versions for name, versions in values.items() if versions}
-        if told:
+        settings = {name: section for name, section in values.items() if section}
+        if settings:
             yield title
-        for name, versions in told.items():
-            yield from _wrapped(f"  {name:8} " if name else "  ", _flat(versions))
+        for name, section in settings.items():
+            yield from _wrapped(f"  {name:8} " if name else "  ", _flat(section))
     if release.events:
         yield "History"
     for event in release.events:
@@ -110,18 +110,18 @@ def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> It
 
 
 def _wrapped(first: str, text: str) -> list[str]:
+    indent = " " * len(first)
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
+        text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _flat(values: Any) -> str:
-    """The settings of a section as text, without those that say nothing."""
+    """The settings of a section as text, without those that are empty or off."""
     if isinstance(values, Mapping):
-        told = {key: value for key, value in values.items() if value not in (None, False, "", [], {})}
-        return ", ".join(f"{key} {{{_flat(v)}}}" if isinstance(v, Mapping) else f"{key} {_flat(v)}"
-                         for key, v in told.items())  # fmt: skip
+        settings = {key: value for key, value in values.items() if value not in (None, False, "", [], {})}
+        texts = {key: f"{{{_flat(v)}}}" if isinstance(v, Mapping) else _flat(v) for key, v in settings.items()}
+        return ", ".join(f"{key} {text}" for key, text in texts.items())
     if isinstance(values, list | tuple):
         return "[" + ", ".join(f"{{{_flat(v)}}}" if isinstance(v, Mapping) else _flat(v) for v in values) + "]"
     return str(values)

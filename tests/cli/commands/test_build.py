@@ -113,7 +113,7 @@ def test_keep_and_overwrite_settle_it(project: Path, capsys: pytest.CaptureFixtu
     assert main(["build", "--keep", FILE]) == 0
     epochs(project, 5)
     assert main(["build"]) == 0
-    assert "1 kept as you left it" in capsys.readouterr().out
+    assert "1 kept as you edited it" in capsys.readouterr().out
     assert (project / FILE).read_text() == "mine\n"
     assert main(["build", "--overwrite", str(project / FILE)]) == 0
     assert "max_epochs: 5" in (project / FILE).read_text()

@@ -135,7 +135,7 @@ def test_serving_prepares_rows_as_evaluation_does(predictor, preprocess, rows):
 
 
 def prepared(predictor, splits, schema, kind):
-    """The inputs of this kind, some training rows of them as they stand, and all that serving makes of the rows."""
+    """The inputs of this kind, some training rows of them unchanged, and all that serving makes of the rows."""
     names = [name for name, column in schema["inputs"].items() if column["type"] == kind]
     table = splits["train"].slice(0, 256)
     rows = table.select(list(schema["inputs"])).to_pylist()
