@@ -66,7 +66,6 @@ NAMES = {"found", "made", "told", "said", "asked", "wanted", "stood", "grown"}
 PENDING: tuple[str, ...] = (
     "mlspec/apply/",
     "mlspec/cli/",
-    "mlspec/dvc/",
     "mlspec/learning/",
     "mlspec/parts/ci/",
     "mlspec/parts/deploy/",
@@ -78,7 +77,6 @@ PENDING: tuple[str, ...] = (
     "mlspec/parts/train/",
     "mlspec/records/",
     "mlspec/report/",
-    "mlspec/run/",
     "mlspec/shipping/",
     "templates/",
     "docs/files.md",
@@ -86,7 +84,7 @@ PENDING: tuple[str, ...] = (
 )
 """What has not been reworded yet: shorter with every change, and empty in the end."""
 
-ALLOWED: dict[str, tuple[str, ...]] = {}
+ALLOWED: dict[str, tuple[str, ...]] = {"mlspec/run/machine_checks.py": ('"mend"',)}  # a key of `mlspec doctor --json`
 """Texts that need a banned word: by file, the phrase with the word."""
 
 
