@@ -11,7 +11,7 @@ _ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
 
 
 class Ignores:
-    """The patterns that apply in a project; `read` gives a file's text by its path there, None where there is none."""
+    """The patterns that apply in a project; `read` returns a file's text by its path, None where it does not exist."""
 
     def __init__(self, read: Callable[[str], str | None]) -> None:
         self._read = read
