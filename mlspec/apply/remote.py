@@ -76,8 +76,9 @@ def observers(
     project: Project, artifacts: Path, context: StageContext, parts: Sequence[Part]
 ) -> Mapping[str, Observer]:
     """For each stage that has an observer a function that observes again: earlier stages of a run change resources."""
-    return {name: partial(_observed, function, project, artifacts, context)
-            for name, function in _functions(parts).items()}  # fmt: skip
+    return {
+        name: partial(_observed, function, project, artifacts, context) for name, function in _functions(parts).items()
+    }
 
 
 def _observed(function: Observe, project: Project, artifacts: Path, context: StageContext) -> Reason | None:

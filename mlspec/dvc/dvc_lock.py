@@ -25,7 +25,7 @@ class LockedStage:
 
 
 def read_lock(text: str | None) -> Mapping[str, LockedStage]:
-    """The stages of a dvc.lock; none where there is no lock, or a torn one."""
+    """The stages of a dvc.lock; empty without a lock file, or with an incomplete one."""
     return {name: locked_stage(row) for name, row in ((_rows(text) if text else None) or {}).items()}
 
 
@@ -35,7 +35,7 @@ def is_whole(text: str) -> bool:
 
 
 def add_inputs(text: str, stage: str, digests: Mapping[str, str | None]) -> str:
-    """The text of a dvc.lock with more inputs in the entry of a stage that it has, written as DVC writes it."""
+    """The text of a dvc.lock with more inputs in the entry of an existing stage, formatted as DVC does."""
     from ruamel.yaml import YAML
 
     rows = _rows(text) or {}
@@ -51,7 +51,7 @@ def add_inputs(text: str, stage: str, digests: Mapping[str, str | None]) -> str:
 
 
 def locked_stage(row: object) -> LockedStage:
-    """The entry of a stage, as dvc.lock has it."""
+    """The entry of a stage in dvc.lock."""
     entry = mapping(row)
     params = {file: mapping(values) for file, values in mapping(entry.get("params")).items()}
     return LockedStage(str(entry.get("cmd")), params, _digests(entry.get("deps")), _digests(entry.get("outs")))
@@ -73,7 +73,7 @@ def _digests(rows: object) -> dict[str, str | None]:
 
 
 def _rows(text: str) -> Mapping[str, object] | None:
-    """The entries by stage, None where the file is torn: DVC writes it in place, so a kill can cut it anywhere."""
+    """The entries by stage, None where the file is incomplete: DVC writes it in place, so a kill can truncate it."""
     parsed = parse_yaml(text)
     stages = parsed.get("stages", {}) if isinstance(parsed, dict) else None
     if not (text.endswith("\n") and isinstance(stages, dict) and all(map(_complete, stages.values()))):

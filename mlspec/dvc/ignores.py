@@ -1,4 +1,4 @@
-"""Which paths DVC passes over: `.dvcignore` files, in the syntax of .gitignore (https://dvc.org/doc/user-guide/project-structure/dvcignore-files)."""
+"""The paths that DVC ignores: `.dvcignore` files, in the syntax of .gitignore (https://dvc.org/doc/user-guide/project-structure/dvcignore-files)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
 
 
 class Ignores:
-    """The patterns that hold in a project; `read` gives a file's text by its path there, None where there is none."""
+    """The patterns that apply in a project; `read` returns a file's text by its path, None where it does not exist."""
 
     def __init__(self, read: Callable[[str], str | None]) -> None:
         self._read = read
         self._specs: dict[str, GitIgnoreSpec | None] = {}
 
     def ignored(self, path: str, *, folder: bool = False) -> bool:
-        """Whether a file or folder is passed over. The folders above it are taken to be looked at already."""
+        """Whether DVC ignores a file or folder, given that it does not ignore the folders above it."""
         shown = f"{path}/" if folder else path
-        verdict = False
+        ignored = False
         for above in _above(path):
             spec = self._spec(above)
             if spec is None:
                 continue
-            found = spec.check_file(shown[len(above) + 1 :] if above else shown)
-            if found.include is not None:
-                verdict = found.include
-        return verdict
+            result = spec.check_file(shown[len(above) + 1 :] if above else shown)
+            if result.include is not None:
+                ignored = result.include
+        return ignored
 
     def _spec(self, folder: str) -> GitIgnoreSpec | None:
         if folder not in self._specs:
@@ -39,6 +39,6 @@ class Ignores:
 
 
 def _above(path: str) -> Sequence[str]:
-    """`a/b/c` lies in the project's folder `""`, in `a` and in `a/b`."""
+    """`a/b/c` is in the project's folder `""`, in `a` and in `a/b`."""
     steps = path.split("/")[:-1]
     return ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]

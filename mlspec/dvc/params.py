@@ -10,10 +10,10 @@ VERSIONS = "conf/versions.yaml"
 
 def params(stage: Stage) -> dict[str, list[str]]:
     """Files of `conf/` with the keys that the stage depends on; no keys means all."""
-    found: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     for name in stage.params:
         section, _, key = name.partition(".")
-        keys = found.setdefault(f"conf/{section}/default.yaml", [])
+        keys = files.setdefault(f"conf/{section}/default.yaml", [])
         if key:
             keys.append(key)
-    return {**found, VERSIONS: [stage.name]}
+    return {**files, VERSIONS: [stage.name]}

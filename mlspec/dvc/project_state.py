@@ -1,6 +1,6 @@
-"""DVC's own state in a project: the command line, and what a kill in the middle of a write can leave behind.
+"""DVC's state in a project: the command that runs a stage, and the repair of files that a kill left incomplete.
 
-DVC writes dvc.lock in place (dvc 3.67, utils/serialize), as it does its list of readers and writers (`rwlock.py`).
+DVC writes dvc.lock in place (dvc 3.67, utils/serialize), and so its list of readers and writers (`rwlock.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _COPY = ".mlspec/dvc.lock"
 
 
 def command(stage: Stage, *, force: bool) -> list[str]:
-    """What runs the stage: DVC, or the program itself where the stage changes the world outside the project."""
+    """The command that runs the stage: DVC, or the program itself for a stage with effects outside the project."""
     if stage.effects:
         return stage.command.split()
     forced = ["--force"] if force else []
@@ -28,7 +28,7 @@ def command(stage: Stage, *, force: bool) -> list[str]:
 
 
 def remember(root: Path) -> None:
-    """Keep a copy of dvc.lock, which is whole."""
+    """Save a copy of dvc.lock, which is complete."""
     lock = root / LOCK
     if not lock.is_file() or not (root / _COPY).parent.is_dir():
         return
@@ -37,9 +37,9 @@ def remember(root: Path) -> None:
 
 
 def add_opened_files(root: Path, stage: Stage) -> None:
-    """Add to a stage's entry in dvc.lock the files that it opened beyond its inputs, as `reads.lock` has them.
+    """Add to a stage's entry in dvc.lock the files in `reads.lock`, which it opened in addition to its inputs.
 
-    The next build makes inputs of these files; without their digests DVC would run the stage once more for them.
+    The next build declares these files as inputs; without their digests DVC would run the stage again.
     """
     lock, record = root / LOCK, root / reads.FILE
     if not (lock.is_file() and record.is_file()):
@@ -55,7 +55,7 @@ def add_opened_files(root: Path, stage: Stage) -> None:
 
 
 def repair(root: Path) -> None:
-    """Restore a torn dvc.lock, and remove ended processes from DVC's list of readers and writers."""
+    """Restore an incomplete dvc.lock, and remove ended processes from DVC's list of readers and writers."""
     lock, copy = root / LOCK, root / _COPY
     if lock.is_file() and not is_whole(lock.read_text(encoding="utf-8", errors="replace")):
         if copy.is_file():

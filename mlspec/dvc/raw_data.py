@@ -1,4 +1,4 @@
-"""Raw data under DVC: added when it is new or changed, brought back when it is missing. What git keeps stays there."""
+"""Raw data tracked by DVC: added when it is new or changed, restored when it is missing. Files in git stay there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mlspec.errors import StageError
 
 
 def keep(paths: Sequence[str], root: Path) -> None:
-    """Put each of `paths` under DVC, or fetch it. Raises StageError where it is nowhere to be had."""
+    """Track each of `paths` with DVC, or restore it. Raises StageError where no copy exists."""
     tree = Tree(root)
     for path in paths:
         if _kept_above(path, root) or _linked(path, root):
             continue
-        there, pointer = (root / path).exists(), root / f"{path}.dvc"
-        if not there:
-            _bring(path, root, tracked=pointer.is_file())
+        exists, pointer = (root / path).exists(), root / f"{path}.dvc"
+        if not exists:
+            _restore(path, root, tracked=pointer.is_file())
         elif pointer.is_file():
             if tree.digest(path) != tracked_digest(pointer.read_text(encoding="utf-8")):
                 _dvc(root, "add", path)
@@ -31,43 +31,44 @@ def keep(paths: Sequence[str], root: Path) -> None:
 
 
 def _kept_above(path: str, root: Path) -> bool:
-    """Whether a folder above is under DVC as a whole; that is its owner's business."""
+    """Whether DVC tracks a folder above as a whole, which the user manages."""
     steps = path.split("/")
     return any((root / ("/".join(steps[:n]) + ".dvc")).is_file() for n in range(1, len(steps)))
 
 
 def _linked(path: str, root: Path) -> bool:
-    """Whether it is, or lies behind, a link to a folder: DVC adds no such files. They stay an input of the stage."""
+    """Whether the path is, or is below, a symlink to a folder: DVC cannot add it; it remains an input of the stage."""
     steps = path.split("/")
     places = [root / "/".join(steps[:n]) for n in range(1, len(steps) + 1)]
     return any(place.is_symlink() and place.is_dir() for place in places)
 
 
-def _bring(path: str, root: Path, *, tracked: bool) -> None:
+def _restore(path: str, root: Path, *, tracked: bool) -> None:
     if not tracked:
-        raise StageError(f"{path} is missing", help="put the data there; `data.source` in the spec names the place")
+        raise StageError(f"{path} is missing", help="put the data at that path, or correct `data.source` in the spec")
     for words in (("checkout", f"{path}.dvc"), ("pull", f"{path}.dvc")):
         if _run(root, *words).returncode == 0 and (root / path).exists():
             return
     raise StageError(
         f"{path} is missing, and neither DVC's cache nor its remote has it",
-        help=f"dvc pull {path}.dvc    shows what is in the way; `data.remote` names the place to pull from",
+        help=f"dvc pull {path}.dvc    shows the reason; `data.remote` is the remote that it pulls from",
     )
 
 
 def _in_git(path: str, root: Path) -> bool:
     try:
-        found = subprocess.run(["git", "ls-files", "--", path], cwd=root, capture_output=True, text=True)
+        listing = subprocess.run(["git", "ls-files", "--", path], cwd=root, capture_output=True, text=True)
     except FileNotFoundError:
         return False
-    return found.returncode == 0 and bool(found.stdout.strip())
+    return listing.returncode == 0 and bool(listing.stdout.strip())
 
 
 def _dvc(root: Path, *words: str) -> None:
-    done = _run(root, *words)
-    if done.returncode:
-        said = "; ".join(_errors(done.stderr)) or f"exit code {done.returncode}"
-        raise StageError(f"`dvc {' '.join(words)}` failed: {said}", help="run it by hand to see more")
+    completed = _run(root, *words)
+    if completed.returncode:
+        command = f"dvc {' '.join(words)}"
+        error = "; ".join(_errors(completed.stderr)) or f"exit code {completed.returncode}"
+        raise StageError(f"`{command}` failed: {error}", help=f"{command}    shows the full output")
 
 
 def _errors(text: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""DVC's list of who reads and writes which path, `.dvc/tmp/rwlock`, without what a kill has left in it.
+"""Repairs DVC's list of the processes that read and write each path, `.dvc/tmp/rwlock`, after a kill.
 
-DVC (3.67, rwlock.py) writes it in place, so that it can be torn, and holds `rwlock.lock` while it reads or writes it.
-It removes processes that have ended by itself; a process id that another program has since blocks it for good.
+DVC (3.67, rwlock.py) writes it in place, so that a kill can truncate it, and locks `rwlock.lock` meanwhile.
+DVC itself removes processes that have ended; a process id that another program has taken over blocks it permanently.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def _process(row: Mapping[str, object]) -> ListedProcess:
 
 
 def repair(root: Path) -> None:
-    """Remove the entries of processes that are no more, and the whole list where it is torn.
+    """Remove the entries of processes that have ended, and the whole list where it is incomplete.
 
-    Nothing is done while a DVC works on the list: it is whole then, and DVC's own to change.
+    Does nothing while a DVC process holds the list: it is complete then, and DVC changes it.
     """
     listed = root / ".dvc" / "tmp" / "rwlock"
     if not listed.is_file():
@@ -85,12 +85,12 @@ def _repair(listed: Path) -> None:
 def _guarded(guard: Path) -> Iterator[bool]:
     """Hold DVC's lock on the list; False where another process keeps it.
 
-    DVC locks the file, or with `core.hardlink_lock` has it while it is locked: one that is made here goes again.
+    DVC locks this file; with `core.hardlink_lock` it exists only while it is locked, so one created here is removed.
     """
     for _ in range(_TRIES):
         with suppress(BlockingIOError, FileExistsError, FileNotFoundError):
-            made = not guard.exists()
-            descriptor = os.open(guard, os.O_RDWR | (os.O_CREAT | os.O_EXCL if made else 0), 0o666)
+            created = not guard.exists()
+            descriptor = os.open(guard, os.O_RDWR | (os.O_CREAT | os.O_EXCL if created else 0), 0o666)
             break
         time.sleep(_PAUSE)
     else:
@@ -99,7 +99,7 @@ def _guarded(guard: Path) -> Iterator[bool]:
     try:
         yield _locked(descriptor)
     finally:
-        if made:
+        if created:
             guard.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -111,7 +111,7 @@ def _locked(descriptor: int) -> bool:
         except BlockingIOError:
             time.sleep(_PAUSE)
         except OSError as error:
-            return error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # nobody can lock there
+            return error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # this file system has no locks
         else:
             return os.fstat(descriptor).st_nlink < 2  # with core.hardlink_lock the holder has a second link to it
     return False

@@ -1,7 +1,7 @@
-"""The last run of each stage in `dvc.lock` compared with the stages and files of now: why each stage would run.
+"""The last run of each stage in `dvc.lock` compared with the current stages and files: why each stage would run.
 
-The same answer as `dvc status`, in a tenth of its time and before anything is written; a test compares the two.
-Writes nothing but remembered digests.
+The same result as `dvc status`, in a tenth of its time and before anything is written; a test compares the two.
+Writes only the cache of digests.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SHOWN = 40
 def reasons(stages: Sequence[Stage], tree: Tree) -> dict[str, Reason | None]:
     """For each stage why it would run; None where it is up to date."""
     locked = read_lock(tree.text(LOCK))
-    answers = {stage.name: why(stage, locked.get(stage.name), tree) for stage in stages}
+    results = {stage.name: why(stage, locked.get(stage.name), tree) for stage in stages}
     tree.remember()
-    return answers
+    return results
 
 
 def why(stage: Stage, locked: LockedStage | None, tree: Tree) -> Reason | None:

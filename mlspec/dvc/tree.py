@@ -1,7 +1,7 @@
-"""Files and folders to the digests that DVC keeps of them, as they are or as they will be once a build is written.
+"""Files and folders to the digests that DVC computes of them, in their current state or after a build is written.
 
-A file's digest is the MD5 of its bytes; a folder's that of the list of its files' digests, with `.dir` behind it.
-Digests of files on the disk are remembered by size, time and inode, as DVC itself does.
+A file's digest is the MD5 of its bytes; a folder's that of the list of its files' digests, followed by `.dir`.
+Digests of files on disk are cached by size, modification time and inode, as DVC does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Tree:
         self._learned = False
 
     def text(self, path: str) -> str | None:
-        """A file's text, None where there is none or it is not text."""
+        """The text of a file; None where it does not exist or is not text."""
         if path in self.coming:
             return self.coming[path]
         try:
@@ -40,13 +40,13 @@ class Tree:
             return None
 
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is there."""
+        """Whether a file or folder exists."""
         if self.coming.get(path, "") is None:
             return False
         return path in self.coming or (self.root / path).exists() or bool(self._coming_below(path))
 
     def digest(self, path: str) -> str | None:
-        """The digest of a file or folder; None where there is none."""
+        """The digest of a file or folder; None where it does not exist."""
         path = path.rstrip("/")
         if path in self.coming:
             text = self.coming[path]
@@ -57,7 +57,7 @@ class Tree:
         return self._file(path) if full.is_file() else None
 
     def remember(self) -> None:
-        """Keep the digests of files for the next time. Where that cannot be, they are computed again."""
+        """Save the digests of files for the next run. Where that fails, they are computed again."""
         if not self._learned or not self._memory.parent.is_dir():
             return
         with contextlib.suppress(OSError):
@@ -69,23 +69,23 @@ class Tree:
         return _md5(json.dumps(rows, sort_keys=True).encode("utf-8")) + ".dir"
 
     def _files(self, path: str) -> Iterator[str]:
-        """Files below a folder, by their paths in it, without those that DVC passes over."""
-        found: set[str] = set()
+        """Files below a folder, by their paths in it, without those that DVC ignores."""
+        names: set[str] = set()
         for folder, folders, files in os.walk(self.root / path):
             below = Path(folder).relative_to(self.root / path).as_posix()
             prefix = "" if below == "." else f"{below}/"
             folders[:] = [f for f in folders if not self._ignores.ignored(f"{path}/{prefix}{f}", folder=True)]
-            found.update(prefix + name for name in files)
-        found.update(name.removeprefix(f"{path}/") for name in self._coming_below(path))
-        return (name for name in found if not self._ignores.ignored(f"{path}/{name}"))
+            names.update(prefix + name for name in files)
+        names.update(name.removeprefix(f"{path}/") for name in self._coming_below(path))
+        return (name for name in names if not self._ignores.ignored(f"{path}/{name}"))
 
     def _coming_below(self, path: str) -> list[str]:
         return [name for name, text in self.coming.items() if text is not None and name.startswith(f"{path}/")]
 
     def _file(self, path: str) -> str:
         full = self.root / path
-        found = full.stat()
-        facts = [found.st_size, found.st_mtime_ns, found.st_ino]
+        status = full.stat()
+        facts = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._known.get(path)
         if known is not None and known[:3] == facts:
             return str(known[3])
@@ -104,8 +104,8 @@ def _md5(data: bytes) -> str:
 
 def _load(path: Path) -> dict[str, list[object]]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    whole = isinstance(found, dict) and all(isinstance(row, list) and len(row) == 4 for row in found.values())
-    return found if whole else {}
+    whole = isinstance(value, dict) and all(isinstance(row, list) and len(row) == 4 for row in value.values())
+    return value if whole else {}

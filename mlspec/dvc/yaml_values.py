@@ -22,7 +22,7 @@ def parse_yaml(text: str) -> object:
 
 
 def mapping(value: object) -> Mapping[str, object]:
-    """The value where it is a mapping, with its keys as texts; else an empty one."""
+    """The value where it is a mapping, with its keys as strings; else an empty one."""
     return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else {}
 
 

@@ -1,1 +1,1 @@
-"""Stages to Outcomes: the second door to the world outside."""
+"""Runs stages and reports an Outcome for each; starts other programs and writes files of the project."""

@@ -1,4 +1,7 @@
-"""The name of a capability to whether this machine has it, and the command that mends its lack. Imports none."""
+"""The name of a capability to whether this machine has it, and the command that installs it.
+
+Imports none of the packages that it checks.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from mlspec.stage_context import lambda_emulator
 
 PATIENCE = 10
-"""Seconds that a program may take to say its version: an engine that is starting up answers late."""
+"""Timeout in seconds of a command that prints a version: a Docker engine that is starting up answers late."""
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": (
@@ -51,8 +54,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
-"""The extras of the `mlspec` distribution, each package with the oldest version that works; a test holds it to
-pyproject.toml. It stands here as well because a checkout has no installed metadata to read."""
+"""The extras of the `mlspec` distribution, each package with the oldest supported version; a test compares them with
+pyproject.toml. They are repeated here because a checkout has no installed metadata to read."""
 
 _PROGRAMS: Mapping[str, tuple[str, str]] = {
     "git": ("--version", "install git: https://git-scm.com/downloads"),
@@ -61,12 +64,12 @@ _PROGRAMS: Mapping[str, tuple[str, str]] = {
     "sam": ("--version", "pip install aws-sam-cli"),
     "serverless": ("--version", "npm install --global serverless"),
 }  # fmt: skip
-"""Program to the argument that makes it say its version, and how to get it."""
+"""Program to the argument that prints its version, and how to install it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What was found: `detail` is a version or what is wrong, `mend` the command or page that helps, "" if present."""
+    """The result of a probe: a version or the problem, and the command or page that fixes it, "" if present."""
 
     name: str
     present: bool
@@ -75,16 +78,16 @@ class Capability:
 
 
 def probe(name: str) -> Capability:
-    """Look for one capability of this machine. Never raises for what is absent.
+    """Check one capability of this machine. A missing one is a result, never an exception.
 
     Names: `docker` (client and engine), `buildkit`, `lambda emulator`, `python`; a program (`git`, `terraform`, …);
-    `extra:train`; `package:torch`; `env:NAME` (set or not; the value is never read into the answer). Raises ValueError
+    `extra:train`; `package:torch`; `env:NAME` (set or not; the value is never part of the result). Raises ValueError
     for an unknown prefix.
     """
     kind, colon, rest = name.partition(":")
     if colon:
         if kind not in _KINDS:
-            raise ValueError(f"no kind of capability is called {kind!r}")
+            raise ValueError(f"unknown kind of capability: {kind!r}")
         return _KINDS[kind](name, rest)
     special = _SPECIAL.get(name)
     return special(name) if special else _program(name)
@@ -96,7 +99,7 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def _docker(name: str) -> Capability:
-    """Whether the engine answers to one of the clients on PATH."""
+    """Whether the engine responds to one of the clients on PATH."""
     from mlspec.docker.client import INSTALL, programs
     from mlspec.docker.failures import PERMIT, START
 
@@ -109,11 +112,11 @@ def _docker(name: str) -> Capability:
             return Capability(name, True, f"engine {version}")
     if "permission denied" in reason.lower():
         return Capability(name, False, "no permission to use the engine", PERMIT)
-    return Capability(name, False, "the engine does not answer", START)
+    return Capability(name, False, "the engine does not respond", START)
 
 
 def _buildkit(name: str) -> Capability:
-    """What the first client with BuildKit builds with, one with buildx first, as a build chooses it."""
+    """The BuildKit version that a build would use: of a client with buildx, else of the first client with BuildKit."""
     from mlspec.docker.client import INSTALL, programs
 
     clients = programs()
@@ -127,12 +130,12 @@ def _buildkit(name: str) -> Capability:
 
 
 def _emulator(name: str) -> Capability:
-    """AWS's emulator of Lambda, with which an image or zip is tried before it is shipped."""
+    """AWS's emulator of Lambda, which tests an image or zip before it is deployed."""
     if (path := lambda_emulator()) is not None:
         return Capability(name, True, str(path))
     page = "https://github.com/aws/aws-lambda-runtime-interface-emulator/releases"
-    mend = f"get aws-lambda-rie from {page} and put it on PATH"
-    return Capability(name, False, "absent: nothing can be tried the way Lambda runs it", mend)
+    mend = f"download aws-lambda-rie from {page} and put it on PATH"
+    return Capability(name, False, "not installed: images and zips cannot be tested as Lambda runs them", mend)
 
 
 def _python(name: str) -> Capability:
@@ -148,17 +151,17 @@ def _program(name: str) -> Capability:
         return Capability(name, False, "not on PATH", mend)
     if not argument:
         return Capability(name, True, path)
-    code, text = _say(name, argument)
+    code, text = _output(name, argument)
     if code:
-        return Capability(name, False, f"{path} does not run", mend)
+        return Capability(name, False, f"{path} cannot be run", mend)
     return Capability(name, True, text.splitlines()[0] if text else path)
 
 
 def _extra(name: str, extra: str) -> Capability:
-    lacking = missing(extra)
-    if not lacking:
+    requirements = missing(extra)
+    if not requirements:
         return Capability(name, True, "installed")
-    return Capability(name, False, f"lacks {', '.join(lacking)}", f"pip install 'mlspec[{extra}]'")
+    return Capability(name, False, f"missing: {', '.join(requirements)}", f"pip install 'mlspec[{extra}]'")
 
 
 def _package(name: str, requirement: str) -> Capability:
@@ -184,15 +187,15 @@ def _variable(name: str, variable: str) -> Capability:
     return Capability(name, False, state, f"export {variable}=...")
 
 
-def _say(*command: str) -> tuple[int, str]:
+def _output(*command: str) -> tuple[int, str]:
     """Exit code and output of a short command; 1 where it does not start or takes too long."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
-    return done.returncode, (done.stdout.strip() or done.stderr.strip())
+    return completed.returncode, (completed.stdout.strip() or completed.stderr.strip())
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What the runner calls of an engine, and how an engine is made for a project."""
+"""The interface between the runner and an engine, and how an engine is created for a project."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mlspec.stage_context import StageContext
 from mlspec.stage_result import Reason
 
 Watch = Callable[[str], None]
-"""Is given each new line of the stage's log, and `""` now and then to update a clock."""
+"""Receives each new line of the stage's log, and `""` now and then to update a clock."""
 Observer = Callable[[], Reason | None]
-"""Why a stage with effects would run; None where its resources are as the spec describes them."""
+"""Why a stage with effects would run; None where its resources match the spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Engine(Protocol):
         """How many stages it can run at once."""
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
-        """For each stage why it would run, taken by itself; None where it is up to date. Changes nothing."""
+        """For each stage why it would run, regardless of the others; None where it is up to date. Changes nothing."""
 
     def lacks(self, stage: Stage) -> MissingRequirement | None:
         """The first requirement of the stage that this machine does not meet; None where it meets all."""
@@ -54,8 +54,8 @@ class Engine(Protocol):
         """Run one stage. A failure is an Outcome, and so is a KeyboardInterrupt, which ends the stage's processes."""
 
     def interrupt(self) -> None:
-        """End the stages that run in other threads, which gives `interrupted` Outcomes."""
+        """Stop the stages that run in other threads; their Outcomes are `interrupted`."""
 
 
 EngineFactory = Callable[[EngineProject], Engine]
-"""Makes an engine for a project: the type of the entries of `ENGINES`."""
+"""Creates an engine for a project: the type of the entries of `ENGINES`."""

@@ -10,19 +10,19 @@ import re
 
 
 class Written(str):
-    """Text that is in Hydra's grammar already."""
+    """Text already in Hydra's grammar."""
 
     __slots__ = ()
 
 
 def written(value: object) -> str:
-    """The right side of an override. Text stands in quotes: `on`, `1e5` and `a,b` stay text, `${` stays literal."""
+    """The right side of an override. Text is quoted: `on`, `1e5` and `a,b` stay text, `${` stays literal."""
     if isinstance(value, Written):
         return str(value)
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
     text = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", str(value))
-    # Backslashes count only before a quote, or before the one that closes.
+    # Backslashes are special only before a quote, the closing one included.
     text = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
     text = re.sub(r"\\+$", lambda m: m[0] * 2, text)
     return f"'{text}'"

@@ -1,4 +1,4 @@
-"""What happened, one JSON row each, in `.mlspec/journal.jsonl`: only ever added to, and on the disk before we go on."""
+"""The events of every run in `.mlspec/journal.jsonl`: one JSON row each, append-only, each synced to disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = Mapping[str, object]
 
 
 class Recorder(Protocol):
-    """What a run tells of itself."""
+    """Records the events of a run."""
 
     def begin(self, stages: Sequence[str]) -> None: ...  # noqa: D102
 
@@ -26,35 +26,35 @@ class Recorder(Protocol):
 
 
 class Journal:
-    """The journal of one project. A row torn by a kill is passed over, and the next begins on a line of its own."""
+    """The journal of one project. A row cut off by a kill is skipped, and the next one starts on a new line."""
 
     def __init__(self, root: Path) -> None:
         self.path = root / NAME
         self._run = ""
 
     def begin(self, stages: Sequence[str]) -> None:
-        """A run begins that will look at these stages."""
+        """Record the start of a run over these stages."""
         self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
         self._add(event="begin", stages=list(stages))
 
     def outcome(self, outcome: Outcome) -> None:
-        """A stage has come to an end."""
+        """Record the end of a stage."""
         reason = {"reason": outcome.reason.text, "reason_kind": outcome.reason.kind}
         row = {"stage": outcome.stage, "status": outcome.status, **reason, "help": outcome.help}
         self._add(event="stage", **row, seconds=outcome.seconds, log=outcome.log)
 
     def end(self, status: str) -> None:
-        """The run is over: `done`, `failed` or `interrupted`."""
+        """Record the end of the run: `done`, `failed` or `interrupted`."""
         self._add(event="end", status=status)
 
     def rows(self) -> list[Row]:
-        """All rows that are whole, the oldest first."""
+        """All complete rows, the oldest first."""
         try:
             lines = self.path.read_bytes().split(b"\n")
         except OSError:
             return []
-        found = [_row(line) for line in lines if line.strip()]
-        return [row for row in found if row is not None]
+        parsed = [_row(line) for line in lines if line.strip()]
+        return [row for row in parsed if row is not None]
 
     def durations(self) -> dict[str, float]:
         """Seconds that each stage took when it last ran."""
@@ -72,7 +72,7 @@ class Journal:
         line = json.dumps({"at": now, "run": self._run, **row}, ensure_ascii=False).encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
-            if file.tell() and not _ends_whole(file.fileno(), file.tell()):
+            if file.tell() and not _ends_with_newline(file.fileno(), file.tell()):
                 line = b"\n" + line
             file.write(line)
             file.flush()
@@ -83,22 +83,22 @@ class Silent:
     """Records nothing: for a dry run."""
 
     def begin(self, stages: Sequence[str]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def outcome(self, outcome: Outcome) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def end(self, status: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def _ends_whole(descriptor: int, size: int) -> bool:
+def _ends_with_newline(descriptor: int, size: int) -> bool:
     return os.pread(descriptor, 1, size - 1) == b"\n"
 
 
 def _row(line: bytes) -> Row | None:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

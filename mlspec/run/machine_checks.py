@@ -1,4 +1,4 @@
-"""A spec to everything this machine must or should have for it, looked up. Changes nothing, sends nothing."""
+"""A spec to the checks of what this machine must or should have for it. Changes nothing and sends nothing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
 from mlspec.spec.project import Project
 
-ROOM, TIGHT = 1e9, 5e9
-"""Bytes of free disk: under ROOM a run is bound to fail, under TIGHT training packages or an image may not fit."""
+MINIMUM, ADVISED = 1e9, 5e9
+"""Bytes of free disk space: below MINIMUM a run will fail, below ADVISED packages or an image may not fit."""
 
 _REMOTES: Mapping[str, str] = {
     "s3": "dvc-s3",
@@ -30,12 +30,12 @@ _REMOTES: Mapping[str, str] = {
     "http": "",
     "https": "",
 }
-"""Scheme of a DVC remote to the package that speaks it (https://dvc.org/doc/user-guide/data-management/remote-storage)."""
+"""Scheme of a DVC remote to the package that implements it (https://dvc.org/doc/user-guide/data-management/remote-storage)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineCheck:
-    """One thing looked up: `why` says what asks for it; `required` whether the spec cannot do without."""
+    """One capability that was checked: `why` is what requires it; `required` whether the spec fails without it."""
 
     group: str
     capability: Capability
@@ -49,14 +49,14 @@ class MachineCheck:
 
     def to_json(self) -> dict[str, object]:
         """The stable shape that `--json` prints."""
-        found = self.capability
+        capability = self.capability
         return {
             "group": self.group,
-            "name": found.name,
-            "present": found.present,
+            "name": capability.name,
+            "present": capability.present,
             "required": self.required,
-            "detail": found.detail,
-            "mend": found.mend,
+            "detail": capability.detail,
+            "mend": capability.mend,
             "why": self.why,
         }
 
@@ -65,28 +65,28 @@ def examine(
     root: Path, project: Project | None, plan: Plan | None, platform: str = sys.platform
 ) -> tuple[MachineCheck, ...]:
     """All checks, grouped, in a stable order. Without a project nothing but Python and disk space is required."""
-    wanted = _wanted(project, plan)
+    required_by = _requirements(project, plan)
     return (
         *_machine(root),
         _watch(platform),
-        *_packages(wanted),
-        *_programs(wanted, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
+        *_packages(required_by),
+        *_programs(required_by, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
         *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
     )
 
 
 def mends(checks: tuple[MachineCheck, ...]) -> list[str]:
-    """The commands that mend what is missing and required, each once."""
+    """The commands that install or fix what is missing and required, each once."""
     return list(dict.fromkeys(c.capability.mend for c in checks if c.fault and c.capability.mend))
 
 
 def _machine(root: Path) -> Iterator[MachineCheck]:
     yield MachineCheck("machine", probe("python"), True)
     free = shutil.disk_usage(root).free
-    detail = f"{free / 1e9:.1f} GB free" + (", which may not last" if ROOM <= free < TIGHT else "")
-    mend = "" if free >= ROOM else "free some disk space: `docker system prune` and `dvc gc --workspace` often help"
-    yield MachineCheck("machine", Capability("disk", free >= ROOM, detail, mend), True)
+    detail = f"{free / 1e9:.1f} GB free" + (", which may not be enough" if MINIMUM <= free < ADVISED else "")
+    mend = "" if free >= MINIMUM else "free disk space: `docker system prune` and `dvc gc --workspace` often help"
+    yield MachineCheck("machine", Capability("disk", free >= MINIMUM, detail, mend), True)
     writable = os.access(root, os.W_OK)
     mend = "" if writable else f"make {root} writable"
     yield MachineCheck(
@@ -102,22 +102,22 @@ def _watch(platform: str) -> MachineCheck:
         )
     detail = (
         f"no inotify on {platform}: of files that libraries open natively (pyarrow, polars, duckdb, memory maps) "
-        "only those whose whole path is a text in the code become inputs"
+        "only those whose whole path is a string in the code become inputs"
     )
     return MachineCheck("machine", Capability("file watch", False, detail, "list such files in data.deps"), False)
 
 
-def _wanted(project: Project | None, plan: Plan | None) -> dict[str, str]:
-    """Names of capabilities to what asks for them."""
-    wanted = dict(_of_sections(project)) if project is not None else {}
+def _requirements(project: Project | None, plan: Plan | None) -> dict[str, str]:
+    """Names of capabilities to what requires them."""
+    required_by = dict(_of_sections(project)) if project is not None else {}
     for stage in plan.stages if plan else ():
         for need in stage.needs:
-            wanted.setdefault(need, f"stage {stage.name}")
-    return wanted
+            required_by.setdefault(need, f"stage {stage.name}")
+    return required_by
 
 
 def _of_sections(project: Project) -> Iterator[tuple[str, str]]:
-    """Each capability that a section requires, and the key that does."""
+    """Each capability that a section requires, and the key that requires it."""
     yield "extra:train", "the local stages"
     track, package, data = project.get(TrackSpec), project.get(Package), project.get(DataSpec)
     if track is not None and track.wandb is not None:
@@ -132,30 +132,30 @@ def _of_sections(project: Project) -> Iterator[tuple[str, str]]:
         yield "extra:s3", "data"
 
 
-def _packages(wanted: Mapping[str, str]) -> Iterator[MachineCheck]:
-    """The packages of every extra; those of an extra that is wanted are required."""
-    reasons: dict[str, str] = {}  # a package of several extras is one package
+def _packages(required_by: Mapping[str, str]) -> Iterator[MachineCheck]:
+    """The packages of every extra; those of a required extra are required."""
+    reasons: dict[str, str] = {}  # a package of several extras is checked once
     for extra, requirements in EXTRAS.items():
         for requirement in requirements:
-            reasons[requirement] = reasons.get(requirement) or wanted.get(f"extra:{extra}", "")
+            reasons[requirement] = reasons.get(requirement) or required_by.get(f"extra:{extra}", "")
     for requirement, why in reasons.items():
-        found = probe(f"package:{requirement}")
-        package = Capability(requirement.partition(">=")[0], found.present, found.detail, found.mend)
+        probed = probe(f"package:{requirement}")
+        package = Capability(requirement.partition(">=")[0], probed.present, probed.detail, probed.mend)
         yield MachineCheck("packages", package, bool(why), why)
-    for name in wanted:
+    for name in required_by:
         if name.startswith("package:"):
-            yield MachineCheck("packages", probe(name), True, wanted[name])
+            yield MachineCheck("packages", probe(name), True, required_by[name])
 
 
-def _programs(wanted: Mapping[str, str], *, on_lambda: bool) -> Iterator[MachineCheck]:
+def _programs(required_by: Mapping[str, str], *, on_lambda: bool) -> Iterator[MachineCheck]:
     usual = ["git", "docker", "buildkit", *(["lambda emulator"] if on_lambda else [])]
-    others = [name for name in wanted if name not in usual and ":" not in name]
+    others = [name for name in required_by if name not in usual and ":" not in name]
     for name in (*usual, *others):
-        yield MachineCheck("programs", probe(name), name in wanted, wanted.get(name, ""))
+        yield MachineCheck("programs", probe(name), name in required_by, required_by.get(name, ""))
 
 
 def _remote(project: Project | None) -> Iterator[MachineCheck]:
-    """The form of the DVC remote's address, and the package that speaks to it; whether it answers is DVC's business."""
+    """The syntax of the DVC remote's address, and the package that connects to it; no connection is opened."""
     data = project.get(DataSpec) if project else None
     if data is None or data.remote is None:
         return
@@ -164,12 +164,12 @@ def _remote(project: Project | None) -> Iterator[MachineCheck]:
     if separator and scheme not in _REMOTES:
         known = ", ".join(f"{s}://" for s in _REMOTES)
         fault = Capability(
-            "dvc remote", False, f"DVC has no {scheme}://", f"set data.remote to a path or one of {known}"
+            "dvc remote", False, f"DVC does not support {scheme}://", f"set data.remote to a path or one of {known}"
         )
         yield MachineCheck("remote", fault, True, "data.remote")
         return
     formed = not separator or re.match(r"[\w.@:-]+(/|$)", rest) is not None
-    detail = f"{_without_password(address)} is {'well-formed' if formed else 'no address'}"
+    detail = f"{_without_password(address)} is {'well-formed' if formed else 'not a valid address'}"
     mend = "" if formed else f"set data.remote to {scheme}://NAME/PATH"
     yield MachineCheck("remote", Capability("dvc remote", formed, detail, mend), True, "data.remote")
     package = _REMOTES.get(scheme, "") if separator else ""
@@ -182,11 +182,11 @@ def _without_password(address: str) -> str:
 
 
 def _variables(project: Project | None) -> list[tuple[str, str]]:
-    """Environment variables that secrets of the spec name, each once, with the first place that names it."""
-    found: dict[str, str] = {}
+    """Environment variables that secrets of the spec name, each once, with the first key that refers to it."""
+    keys: dict[str, str] = {}
     for name, place in _secrets(project.values if project else {}, ""):
-        found.setdefault(name, place)
-    return list(found.items())
+        keys.setdefault(name, place)
+    return list(keys.items())
 
 
 def _secrets(value: object, place: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a stage did."""
+"""How a stage ended, and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Outcome:
 
     `reason` says why it ran, was skipped or failed; `help` is the command that fixes it or resumes; `log` the path of
     its log relative to the project; `seconds` is wall-clock time. `warnings` and `decisions` are what the stage
-    reported although it went well: doubts, and how it interpreted what the spec leaves open.
+    reported on success: possible problems, and how it interpreted what the spec leaves open.
     """
 
     stage: str

@@ -1,4 +1,4 @@
-"""What is wrong with the overrides of a command line, in mlspec's own words: the key, and the way on."""
+"""Errors in the Hydra overrides of a command line, each with the key and the fix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = re.compile(r"[+~]*([^=@]+)")
 
 
 def checked(overrides: Sequence[str]) -> None:
-    """Refuse what Hydra cannot parse, naming it. Raises UsageError."""
+    """Raise UsageError for an override that Hydra cannot parse."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -30,14 +30,14 @@ def checked(overrides: Sequence[str]) -> None:
             parser.parse_override(override)
         except HydraException:
             help = "an override is KEY=VALUE; text with special characters needs quotes inside: 'key=\"a, b\"'"
-            raise UsageError(f"`{override}` cannot be read", help=help) from None
+            raise UsageError(f"cannot parse the override `{override}`", help=help) from None
 
 
 def completed(overrides: Sequence[str], values: Mapping[str, Any], shape: Shape) -> list[str]:
-    """The overrides as Hydra needs them: one of a key that a spec may hold and that has no value gets `++`.
+    """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
-    Raises SpecError for sections that no stage reads. `values` are the configuration without overrides, `shape` what a
-    spec may hold.
+    Raises SpecError for sections that no stage reads. `values` are the configuration without overrides,
+    `shape` the keys that a spec may have.
     """
     if unread := [_unread(number, text) for number, text in enumerate(overrides, 1) if _is_unread(text, shape)]:
         raise SpecError(unread)
@@ -45,7 +45,7 @@ def completed(overrides: Sequence[str], values: Mapping[str, Any], shape: Shape)
 
 
 def _is_new(text: str, values: Mapping[str, Any], shape: Shape) -> bool:
-    """Whether an override sets a key that a section of the configuration leaves out."""
+    """Whether an override sets a key that its section of the configuration does not have."""
     key, separator, _ = text.partition("=")
     section, _, inner = key.partition(".")
     if not separator or not inner or section not in values or not known(shape, key):
@@ -74,38 +74,38 @@ def _unread(number: int, text: str) -> Diagnostic:
 
 
 def refused(error: Exception, values: Mapping[str, Any], shape: Shape) -> MlspecError:
-    """Hydra's refusal to compose. `values` are the configuration without overrides, `shape` what a spec may hold."""
+    """Hydra's error as one of mlspec. `values` are the configuration without overrides, `shape` the keys of a spec."""
     text = str(error)
-    if found := re.search(r"Could not override '([^']+)'", text):
-        return _no_key(found[1], text, values, shape)
-    if found := re.search(r"Could not find '(\w+)/([^']+)'", text):
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _no_key(match[1], text, values, shape)
+    if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
         options = re.findall(r"^\t([\w-]+)$", text.partition("Available options")[2].partition("search path")[0], re.M)
-        return UsageError(f"there is no {found[1]} `{found[2]}`", help=suggest(found[2], options, "there are"))
-    if found := re.search(r"Multiple values for (\w+)|append '(\w+)", text):
-        key = found[1] or found[2]
-        return UsageError(f"`{key}` is there already", help=f"choose one without the plus: {key}=NAME")
-    if found := re.search(r"An item is already at '([^']+)'", text):
-        return UsageError(f"`{found[1]}` is there already", help=f"change it without the plus: {found[1]}=VALUE")
+        return UsageError(f"{match[1]} not found: `{match[2]}`", help=suggest(match[2], options))
+    if match := re.search(r"Multiple values for (\w+)|append '(\w+)", text):
+        key = match[1] or match[2]
+        return UsageError(f"`{key}` is already selected", help=f"select another one without the plus: {key}=NAME")
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        return UsageError(f"`{match[1]}` already has a value", help=f"change it without the plus: {match[1]}=VALUE")
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return UsageError(first, help="`--cfg job` shows what Hydra composes")
 
 
 def _no_key(key: str, text: str, values: Mapping[str, Any], shape: Shape) -> UsageError:
-    """A key that the configuration does not have: mistyped, or one that the spec may hold and does not."""
-    value = found[1] if (found := re.search(r"To append to your config use \+[^=]+=(.*)", text)) else "VALUE"
+    """The error for a key that the configuration does not have: a typo, or a key that the spec leaves out."""
+    value = match[1] if (match := re.search(r"To append to your config use \+[^=]+=(.*)", text)) else "VALUE"
     keys = list(leaves(values))
     help = suggest(key, keys, "")
     if known(shape, key):
-        help = f"it can be added: +{key}={value}"
+        help = f"to add it: +{key}={value}"
     elif not help.startswith("did you mean"):
         section = key.partition(".")[0]
         near = [k for k in keys if k.startswith(f"{section}.")]
-        help = suggest(key, near, "the keys there are") or suggest(section, values, "the sections are")
-    return UsageError(f"there is no `{key}` to override", help=help)
+        help = suggest(key, near, f"keys of `{section}`") or suggest(section, values, "sections")
+    return UsageError(f"cannot override `{key}`: the configuration has no such key", help=help)
 
 
 def leaves(values: Mapping[str, Any], above: str = "") -> Iterable[str]:
-    """Every key with a value of its own, dotted."""
+    """Every dotted key whose value is not a mapping with keys."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{above}{name}.")
@@ -114,7 +114,7 @@ def leaves(values: Mapping[str, Any], above: str = "") -> Iterable[str]:
 
 
 def located(findings: Iterable[Finding], overrides: Sequence[str]) -> list[Diagnostic]:
-    """Each finding at the override that caused it; what no override caused stands in `conf/` itself."""
+    """Each finding at the override that caused it; one that no override caused at its file in `conf/`."""
     return [_located(finding, overrides) for finding in findings]
 
 
@@ -135,7 +135,7 @@ def _whole(match: re.Match[str], number: int) -> Span:
 
 
 def tree(value: Any) -> Node:
-    """Plain values in the shape that a read file has, with no places of their own."""
+    """Plain values as the nodes of a parsed file, without positions."""
     nowhere = Span(1, 1, 2)
     if isinstance(value, Mapping):
         return Node(nowhere, {str(k): Entry(nowhere, tree(v)) for k, v in value.items()})

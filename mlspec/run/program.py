@@ -1,6 +1,6 @@
 """The entry of a stage's own process: composes `conf/` with Hydra, validates it, and calls the stage's body.
 
-What Hydra users expect holds: overrides, `-m`, `--cfg job`, `--help` (https://hydra.cc/docs/1.3/advanced/hydra-command-line-flags/).
+Hydra's command line is supported: overrides, `-m`, `--cfg job`, `--help` (https://hydra.cc/docs/1.3/advanced/hydra-command-line-flags/).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from mlspec.stage_context import StageContext
 from mlspec.stage_result import reported, started
 
 PLUGINS = Path(__file__).parent / "plugins"
-"""Hydra looks for its plugins in every `hydra_plugins` folder on the path."""
+"""Hydra searches for plugins in every `hydra_plugins` folder on the path."""
 
 Body = Callable[[Job], float | None]
 Alone = Callable[[], AbstractContextManager[int | None]]
-"""Holds the project while a stage writes to `artifacts/`; gives the id of the process that does."""
+"""Locks the project while a stage writes to `artifacts/`; yields the id of the process that holds the lock."""
 
 
 def execute(
@@ -55,9 +55,9 @@ def execute(
     """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for everything that the user can fix."""
     programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
     if stage not in programs:
-        raise UsageError(f"there is no stage `{stage}`", help=suggest(stage, programs, "the stages are"))
+        raise UsageError(f"stage not found: `{stage}`", help=suggest(stage, programs, "available stages"))
     if not (context.root / "conf" / "config.yaml").is_file():
-        raise StageError("there is no conf/ here", help="run `mlspec build` first")
+        raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
     with reported(context.root, stage):
         _run(stage, overrides, _Task(stage, programs[stage], context, parts, alone))
 
@@ -81,26 +81,26 @@ def _run(stage: str, overrides: Sequence[str], task: _Task) -> None:
 
 
 def _readable(root: Path) -> None:
-    """Raise StageError where Hydra, which keeps the folder in its configuration, cannot parse the folder's name."""
+    """Raise StageError where Hydra, whose configuration has the folder's path as a value, cannot parse that path."""
     try:
         OmegaConf.create({"cwd": str(root)})
     except OmegaConfBaseException:
         raise StageError(
-            f"Hydra cannot work in {root}: it fails on the `${{` in its path",
+            f"Hydra cannot run in {root}: it cannot parse `${{` in a path",
             help="move the project to a folder without `${` in its path",
         ) from None
 
 
 def _named(stage: str, overrides: Sequence[str]) -> list[str]:
-    """The overrides with Hydra told the stage's name, beside the first: Hydra wants them in one row."""
+    """The overrides with `hydra.job.name` before the first one: Hydra allows no flags between overrides."""
     first = next((i for i, o in enumerate(overrides) if not o.startswith("-") and "=" in o), len(overrides))
     return [*overrides[:first], f"hydra.job.name={stage}", *overrides[first:]]
 
 
 class _Task:
-    """What Hydra calls, once or for each job of a sweep. It keeps the first failure: Hydra would print over it.
+    """The function that Hydra calls, once or for each job of a sweep. It keeps the first failure: Hydra would print it.
 
-    The body is imported only then: it may take seconds, and a wrong override is told at once.
+    The body is imported only then: an import may take seconds, and an invalid override is reported at once.
     """
 
     def __init__(self, stage: str, program: str, context: StageContext, parts: Sequence[Part], alone: Alone) -> None:
@@ -112,23 +112,23 @@ class _Task:
         try:
             job = _job(config, self.context, self.parts)
             started()
-            # a job of a sweep has a folder of its own, and many may run at once
+            # a job of a sweep has its own folder, so that several may run at once
             if job.outputs != job.inputs:
-                return _told(_body(self._program), job)
+                return _call(_body(self._program), job)
             with self._alone() as holder, watched(self._stage, job):
                 # for the programs that the body starts
                 os.environ.update(replace(self.context, holder=holder).to_env())
-                return _told(_body(self._program), job)
-        except Exception as error:  # noqa: BLE001 - raised again once Hydra is out of the way
+                return _call(_body(self._program), job)
+        except Exception as error:  # noqa: BLE001 - raised again after Hydra has returned
             known = error if isinstance(error, MlspecError) else in_user_code(error, self.context.root)
             self.failure = self.failure or known or error
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                print(_said(known or error), flush=True)
+                print(_failure_text(known or error), flush=True)
             return None
 
 
-def _told(body: Body, job: Job) -> float | None:
-    """Run the body; a job of a sweep says which one it is, what came of it, and where that lies."""
+def _call(body: Body, job: Job) -> float | None:
+    """Run the body; for a job of a sweep print its overrides, then its result and its folder."""
     known = HydraConfig.get()
     if known.mode != RunMode.MULTIRUN:
         return body(job)
@@ -139,8 +139,8 @@ def _told(body: Body, job: Job) -> float | None:
     return value
 
 
-def _said(error: Exception) -> str:
-    """A failed job of a sweep, which goes on with the next."""
+def _failure_text(error: Exception) -> str:
+    """The error of a failed job; the sweep continues with the next one."""
     if isinstance(error, SpecError):
         return "\n".join(render(diagnostic) for diagnostic in error.diagnostics)
     return f"error: {error}"
@@ -153,7 +153,7 @@ def _body(program: str) -> Body:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mlspec"):
             raise
-        raise StageError(f"this stage needs the package {error.name}", help="pip install 'mlspec[train]'") from None
+        raise StageError(f"the stage needs the package {error.name}", help="pip install 'mlspec[train]'") from None
     return body
 
 
@@ -168,7 +168,7 @@ def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Jo
 
 
 def _outputs(root: Path) -> Path:
-    """`artifacts/`; a job of a sweep has a folder of its own, Hydra's or W&B's (https://docs.wandb.ai/guides/sweeps)."""
+    """`artifacts/`; for a job of a sweep its own folder, Hydra's or W&B's (https://docs.wandb.ai/guides/sweeps)."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         # Not resolved: `${` in the name of the project's folder is literal.
         return Path(OmegaConf.to_container(HydraConfig.get().runtime, resolve=False)["output_dir"])  # type: ignore[call-overload, index]
@@ -177,7 +177,7 @@ def _outputs(root: Path) -> Path:
 
 
 def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
-    """The composed values through the same models as the spec: an override cannot say what the spec could not."""
+    """The composed values, validated by the same models as the spec."""
     model = root_model(parts)
     try:
         return model.model_validate_json(json.dumps(values))
@@ -187,6 +187,6 @@ def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
 
 
 def _values(root: Path) -> dict[str, Any]:
-    """The configuration as `conf/` has it, without overrides."""
+    """The configuration in `conf/`, without overrides."""
     files = sorted((root / "conf").glob("*/default.yaml"))
     return {file.parent.name: OmegaConf.to_container(OmegaConf.load(file)) for file in files}

@@ -17,7 +17,7 @@ from mlspec.stage_result import Reason
 
 
 class Watcher(Protocol):
-    """Is shown how a run goes, by one thread at a time."""
+    """Receives the progress of a run, from one thread at a time."""
 
     def started(self, step: Step) -> None: ...  # noqa: D102
 
@@ -30,22 +30,22 @@ class Quiet:
     """Shows nothing: for a dry run, where the plan shows everything."""
 
     def started(self, step: Step) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def line(self, stage: str, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def run(
     schedule: StageSchedule, engine: Engine, recorder: Recorder, watcher: Watcher, jobs: int = 1
 ) -> tuple[Outcome, ...]:
-    """Run every step, at most `jobs` at once and no more than the engine can.
+    """Run every step, at most `jobs` at once and at most as many as the engine supports.
 
-    What depends on a step that failed or was skipped is skipped. An interruption ends as Outcomes too: `interrupted`
-    for the stages that run, `skipped` for the rest.
+    What depends on a step that failed or was skipped is skipped. An interruption gives Outcomes too: `interrupted`
+    for the running stages, `skipped` for the rest.
     """
     recorder.begin([step.stage.name for step in schedule.steps])
     if schedule.due:
@@ -65,7 +65,7 @@ def run(
 def _outcomes(
     steps: Sequence[Step], outcomes: Mapping[str, Outcome], engine: Engine, workers: _Workers
 ) -> Iterator[Outcome]:
-    """The Outcome of each step as it ends; `outcomes` are those that the caller has received."""
+    """The Outcome of each step as it ends; `outcomes` are those yielded so far."""
     waiting = list(steps)
     try:
         while waiting or workers.running:
@@ -110,7 +110,7 @@ def _settled(step: Step, before: Mapping[str, Outcome], engine: Engine) -> Outco
 
 
 class _Workers(Protocol):
-    """What runs steps: this thread, or several."""
+    """Runs steps: in this thread, or in several."""
 
     slots: int
     running: int

@@ -33,7 +33,7 @@ class MissingRequirement:
 class Step:
     """One stage of a run: why it runs, None where it is up to date.
 
-    `certain` is False where it runs only if a stage before it changes what it reads. `after` are the stages of this
+    `certain` is False where it runs only if an earlier stage changes its inputs. `after` are the stages of this
     run that it waits for. A step with `lacks` is skipped: this machine cannot run it.
     """
 
@@ -47,13 +47,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StageSchedule:
-    """The steps of a run, each after all that it waits for."""
+    """The steps of a run, each after the steps that it depends on."""
 
     steps: tuple[Step, ...] = field(default=())
 
     @property
     def due(self) -> tuple[Step, ...]:
-        """The steps that have something to do."""
+        """The steps that are not up to date."""
         return tuple(step for step in self.steps if step.reason is not None)
 
 
@@ -98,7 +98,7 @@ def chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
     until = [selection.until] if selection.until is not None else []
     for name in (*until, *selection.only, *selection.force):
         if name not in names:
-            raise UsageError(f"this project has no stage `{name}`", help=suggest(name, names, "its stages are"))
+            raise UsageError(f"this project has no stage `{name}`", help=suggest(name, names, "available stages"))
     kept = set(names)
     if selection.only:
         kept &= set(selection.only)
@@ -106,16 +106,21 @@ def chosen(stages: Sequence[Stage], selection: Selection) -> list[Stage]:
         kept &= _with_all_before(until, upstream(stages))
     for name in selection.force:
         if name not in kept:
-            raise UsageError(f"`{name}` is forced, and left out by --only or --until")
+            help = (
+                f"add `--only {name}`, or remove `--force {name}`"
+                if selection.only
+                else f"remove --until or `--force {name}`"
+            )
+            raise UsageError(f"--force {name}: --only or --until excludes this stage", help=help)
     return [stage for stage in stages if stage.name in kept]
 
 
 def _with_all_before(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
-    found: set[str] = set()
+    reached: set[str] = set()
     open_ = list(names)
     while open_:
         name = open_.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             open_ += needs[name]
-    return found
+    return reached

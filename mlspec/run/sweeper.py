@@ -25,31 +25,34 @@ Choice = dict[str, Any]
 
 
 class BaseSpecSweeper(Sweeper):
-    """Runs one job after the other through Hydra's launcher and writes `results.csv`, the best first."""
+    """Runs one job after the other through Hydra's launcher and writes `results.csv`, sorted from best to worst."""
 
-    def __init__(self, **_: Any) -> None:  # Hydra passes what its basic sweeper takes
+    def __init__(self, **_: Any) -> None:  # Hydra passes the arguments of its basic sweeper
         self.config: Any = None
         self.launcher: Any = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """What Hydra hands over before the sweep."""
+        """Create the launcher from what Hydra passes before the sweep."""
         self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[tuple[Choice, float | None]]:
-        """All trials, the best first. Overrides on the command line: fixed ones hold for all, lists make a grid."""
-        found: Any = OmegaConf.to_container(self.config.sweep, resolve=True) if "sweep" in self.config else {}
-        settings: dict[str, Any] = {**found, "goal": _goal(found)}
+        """Run all trials; return them from best to worst.
+
+        Overrides on the command line: single values apply to every trial, lists form a grid.
+        """
+        section: Any = OmegaConf.to_container(self.config.sweep, resolve=True) if "sweep" in self.config else {}
+        settings: dict[str, Any] = {**section, "goal": _goal(section)}
         fixed, lists = _command_line(arguments)
         results: list[tuple[Choice, float | None]] = []
         folder = Path(str(self.config.hydra.sweep.dir))
-        for choice, tell in _choices(settings, lists):
+        for choice, report in _choices(settings, lists):
             overrides = [*fixed, *(f"{self._key(key)}={written(value)}" for key, value in choice.items())]
-            (done,) = self.launcher.launch([overrides], initial_job_idx=len(results))
-            value = done.return_value
-            tell(value)
+            (job,) = self.launcher.launch([overrides], initial_job_idx=len(results))
+            value = job.return_value
+            report(value)
             results.append((choice, value))
         worst = math.inf
         sign = -1 if settings.get("goal") == "maximize" else 1
@@ -58,13 +61,13 @@ class BaseSpecSweeper(Sweeper):
         return results
 
     def _key(self, key: str) -> str:
-        """The key as an override names it: Hydra wants `++` where the configuration has no value."""
+        """The key in an override: Hydra requires `++` where the configuration has no value."""
         missing = object()
         return f"++{key}" if OmegaConf.select(self.config, key, default=missing) is missing else key
 
 
 def _goal(settings: dict[str, Any]) -> str | None:
-    """Which direction of the metric is better. Raises StageError where neither the spec nor the name says so."""
+    """The direction in which the metric is better. Raises StageError where neither the spec nor its name decides it."""
     if not settings.get("metric"):
         return None
     monitor = of_sweep(str(settings["metric"]), settings.get("goal"))
@@ -86,25 +89,25 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[A
 
 
 def _choices(settings: dict[str, Any], lists: dict[str, list[Any]]) -> Iterator[tuple[Choice, Callable[[Any], None]]]:
-    """Each trial's values, and where its result is told."""
+    """The values of each trial, and the function that receives its result."""
     parameters = {k: v for k, v in settings.get("parameters", {}).items() if k not in lists}
     if lists or settings.get("method") == "grid" or not parameters:
         axes = lists or {key: parameter["values"] for key, parameter in parameters.items()}
         for values in itertools.product(*axes.values()):
             yield dict(zip(axes, values, strict=True)), lambda _: None
     elif settings["method"] == "random":
-        chance = random.Random(settings["seed"])
+        generator = random.Random(settings["seed"])
         for _ in range(settings["trials"]):
-            yield {key: _drawn(chance, parameter) for key, parameter in parameters.items()}, lambda _: None
+            yield {key: _sampled(generator, parameter) for key, parameter in parameters.items()}, lambda _: None
     else:
         yield from _bayes(settings, parameters)
 
 
-def _drawn(chance: random.Random, parameter: dict[str, Any]) -> Any:
+def _sampled(generator: random.Random, parameter: dict[str, Any]) -> Any:
     if parameter.get("values") is not None:
-        return chance.choice(parameter["values"])
-    low, high = parameter["min"], parameter["max"]
-    value = math.exp(chance.uniform(math.log(low), math.log(high))) if parameter["log"] else chance.uniform(low, high)
+        return generator.choice(parameter["values"])
+    low, high, log = parameter["min"], parameter["max"], parameter["log"]
+    value = math.exp(generator.uniform(math.log(low), math.log(high))) if log else generator.uniform(low, high)
     return round(value) if parameter["whole"] else value
 
 
@@ -118,16 +121,16 @@ def _bayes(settings: dict[str, Any], parameters: dict[str, Any]) -> Iterator[tup
     study = optuna.create_study(direction=settings["goal"], sampler=sampler)
     for _ in range(settings["trials"]):
         trial = study.ask()
-        choice = {key: _asked(trial, key, parameter) for key, parameter in parameters.items()}
+        choice = {key: _suggested(trial, key, parameter) for key, parameter in parameters.items()}
 
-        def tell(value: Any, trial: Any = trial) -> None:
+        def report(value: Any, trial: Any = trial) -> None:
             failed = value is None or not math.isfinite(value)
             study.tell(trial, None if failed else value, optuna.trial.TrialState.FAIL if failed else None)
 
-        yield choice, tell
+        yield choice, report
 
 
-def _asked(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
+def _suggested(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
     if parameter.get("values") is not None:
         return trial.suggest_categorical(key, parameter["values"])
     if parameter["whole"]:

@@ -1,6 +1,6 @@
-"""What a stage opened in the project against what `dvc.yaml` declares of it: the rest goes to `reads.lock` and the log.
+"""The files that a stage opened and `dvc.yaml` does not declare: written to `reads.lock` and reported as warnings.
 
-The next build makes inputs of the stage out of `reads.lock`.
+The next build declares the files in `reads.lock` as inputs of the stage.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mlspec.stage_result import warn
 from mlspec.watch import PYTHON, Seen, watching
 
 _FOLDERS = frozenset({"artifacts", "conf", "multirun", "wandb"})
-"""Folders that mlspec and its tools write. Stages declare what they read of `artifacts/`."""
+"""Folders that mlspec and its tools write. What a stage reads in `artifacts/` is declared."""
 _INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__"})
 _EDITED = frozenset({
     ".bash", ".c", ".cfg", ".cpp", ".css", ".h", ".html", ".ini", ".ipynb", ".js", ".lock", ".log", ".md", ".py",
@@ -47,52 +47,52 @@ def watched(stage: str, job: Job) -> Iterator[None]:
         yield
     seen.read.update(_native(seen, stage, job.root, start))
     for reason in filter(None, seen.blind):
-        warn(f"not every file that is opened in {job.root} can be seen: {reason}")
+        warn(f"some files opened in {job.root} may not be detected: {reason}")
     known = _known(job.root)
-    mine = known.get(stage, ())
-    declared = [*(path for path in entry.inputs if path not in mine), *_own(stage, job)]
-    found = undeclared(seen, job.root, (*declared, *entry.outputs))
-    _record(known, stage, found, job.root)
-    for line in _said(stage, job, [path for path in found if path not in mine]):
+    recorded = known.get(stage, ())
+    declared = [*(path for path in entry.inputs if path not in recorded), *_own(stage, job)]
+    paths = undeclared(seen, job.root, (*declared, *entry.outputs))
+    _record(known, stage, paths, job.root)
+    for line in _warnings(stage, job, [path for path in paths if path not in recorded]):
         warn(line)
 
 
 def _native(seen: Seen, stage: str, root: Path, start: float) -> set[str]:
     """Files that libraries opened without Python, or programs that the stage started.
 
-    inotify sees those of every program. A file of a kind that people edit counts only where the code of the stage or
-    a program's arguments name it, and a module only where the stage started Python: an editor or an IDE may have
-    opened it. Another program that opens a data file adds it; the next run of the stage removes it.
+    inotify reports the files of every program. A file of a kind that people edit counts only where the stage's code
+    or the arguments of a program contain its path, and a module only where the stage started Python: an editor or an
+    IDE may have opened it. A data file that another program opened counts too; the next run of the stage removes it.
     """
     named = {*_written_out(seen.read, root), *seen.started}
     if seen.blind and not seen.native:
-        # The test stage loads the code of the other stages, and calls little of it.
+        # The test stage imports the code of the other stages and calls little of it.
         recent = {path for path in named if (root / path).is_file() and (root / path).stat().st_mtime < start}
         return recent if stage != "test" else set()
     modules = (".py", ".pyc") if PYTHON in seen.started else ()
-    found = {path for path in seen.native if path in named or path.endswith(modules) or not _edited(path)}
-    seen.listed.update(seen.folders if found - seen.read else ())
-    return found
+    paths = {path for path in seen.native if path in named or path.endswith(modules) or not _edited(path)}
+    seen.listed.update(seen.folders if paths - seen.read else ())
+    return paths
 
 
 def _edited(path: str) -> bool:
-    """Whether people, editors and git open such a file all the time: sources and notes."""
+    """Whether editors and git open such a file all the time: sources and notes."""
     file = PurePosixPath(path)
     return file.suffix in _EDITED or (len(file.parts) == 1 and not file.suffix)
 
 
 def _written_out(read: Iterable[str], root: Path) -> set[str]:
-    """Files whose whole path stands in the code that ran."""
+    """Files whose whole path is a string in the code that ran."""
     code = {path for path in map(_source, read) if path.endswith(".py") and _matters(path, root)}
     texts = {text for path in code if (root / path).is_file() for text in constants((root / path).read_bytes())}
     return {text for text in texts if inside(text) and (root / text).is_file()}
 
 
 def undeclared(seen: Seen, root: Path, declared: Sequence[str]) -> tuple[str, ...]:
-    """Files that were read, not written, and not declared; their folder where that was listed to find them."""
+    """Files that were read, not written, and not declared; instead of them their folder, where the stage listed it."""
     opened = {_source(path) for path in seen.read} - seen.written
-    found = sorted(p for p in opened if _matters(p, root) and not covered(p, declared) and (root / p).is_file())
-    return outermost(sorted(_listed(path, seen.listed, root) for path in found))
+    paths = sorted(p for p in opened if _matters(p, root) and not covered(p, declared) and (root / p).is_file())
+    return outermost(sorted(_listed(path, seen.listed, root) for path in paths))
 
 
 def _matters(path: str, root: Path) -> bool:
@@ -109,7 +109,7 @@ def _matters(path: str, root: Path) -> bool:
 
 
 def _source(path: str) -> str:
-    """The module that a file of bytecode was made from."""
+    """The module that a bytecode file was compiled from."""
     if not path.endswith(".pyc"):
         return path
     try:
@@ -119,16 +119,16 @@ def _source(path: str) -> str:
 
 
 def _listed(path: str, listed: Iterable[str], root: Path) -> str:
-    """The outermost folder of a data file that was listed with all between: a new file in it would be read as well.
+    """The outermost folder above a data file that the stage listed, with all between: it would read a new file there.
 
-    Python lists the folders of modules itself.
+    Folders of modules do not count: Python itself lists them.
     """
-    found = path
+    outer = path
     for folder in map(str, PurePosixPath(path).parents):
         if folder == "." or folder not in listed or any((root / folder).glob("*.py")):
             break
-        found = folder
-    return found
+        outer = folder
+    return outer
 
 
 def _declared(stage: str, root: Path) -> DeclaredStage | None:
@@ -139,7 +139,7 @@ def _declared(stage: str, root: Path) -> DeclaredStage | None:
 
 
 def _own(stage: str, job: Job) -> Sequence[str]:
-    """What the spec itself declares beside: it may be in `reads.lock` from before."""
+    """What the spec declares in addition: `reads.lock` may have it from an earlier run."""
     data = job.get(DataSpec)
     return data.deps if stage == "data" and data is not None else ()
 
@@ -149,8 +149,8 @@ def _known(root: Path) -> dict[str, tuple[str, ...]]:
     return reads.parse(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else {}
 
 
-def _record(known: Mapping[str, tuple[str, ...]], stage: str, found: tuple[str, ...], root: Path) -> None:
-    updated = {name: paths for name, paths in {**known, stage: found}.items() if paths}
+def _record(known: Mapping[str, tuple[str, ...]], stage: str, paths: tuple[str, ...], root: Path) -> None:
+    updated = {name: rows for name, rows in {**known, stage: paths}.items() if rows}
     if updated == dict(known):
         return
     if updated:
@@ -159,7 +159,7 @@ def _record(known: Mapping[str, tuple[str, ...]], stage: str, found: tuple[str, 
         (root / reads.FILE).unlink(missing_ok=True)
 
 
-def _said(stage: str, job: Job, new: Sequence[str]) -> Iterator[str]:
+def _warnings(stage: str, job: Job, new: Sequence[str]) -> Iterator[str]:
     data = job.get(DataSpec)
     if not new:
         return
@@ -168,6 +168,6 @@ def _said(stage: str, job: Job, new: Sequence[str]) -> Iterator[str]:
     if called and data is not None:
         deps = flow_list([*data.deps, *new])
         function = ", ".join(called)
-        yield f"{function} reads {names}, which the spec does not declare; add to its section data: deps: {deps}"
+        yield f"{function} reads {names}, which the spec does not declare; add to its section `data`: deps: {deps}"
     else:
         yield f"the spec does not declare {names}; {reads.FILE} now lists it as an input of {stage}"

@@ -1,4 +1,4 @@
-"""An exception from the user's own code, shown by the lines of that code alone."""
+"""An exception raised in the user's own code as a message with the lines of that code only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mlspec.job import own_frames, shown_frame
 
 
 def in_user_code(error: BaseException, root: Path) -> StageError | None:
-    """The error as a StageError with its path through the project's files; None where it is not theirs."""
-    way = [shown_frame(frame, root) for frame in own_frames(error, root)]
-    if not way:
+    """The exception as a StageError with its traceback through the project's files; None where no frame is in them."""
+    frames = [shown_frame(frame, root) for frame in own_frames(error, root)]
+    if not frames:
         return None
-    said = f"{type(error).__name__}: {error}".rstrip(": ")
-    return StageError(f"{way[-1].split(' in ', 1)[0]}: {said}", help="\n".join(["the way there in your code:", *way]))
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return StageError(f"{frames[-1].split(' in ', 1)[0]}: {text}", help="\n".join(["traceback in your code:", *frames]))

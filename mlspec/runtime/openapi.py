@@ -36,10 +36,19 @@ def document(contract: Contract) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": contract.name, "version": contract.version},
         "paths": {
-            "/predict": {"post": _post("Predict for one row, or for a list of rows", _rows("Row"), _rows("Prediction"),
-                                       example(contract))},
-            f"{model}/infer": {"post": _post(f"{tensors}: predict for columns", _ref("InferRequest"),
-                                             _ref("InferResponse"), infer_example(contract))},
+            "/predict": {
+                "post": _post(
+                    "Predict for one row, or for a list of rows", _rows("Row"), _rows("Prediction"), example(contract)
+                )
+            },
+            f"{model}/infer": {
+                "post": _post(
+                    f"{tensors}: predict for columns",
+                    _ref("InferRequest"),
+                    _ref("InferResponse"),
+                    infer_example(contract),
+                )
+            },
             model: {"get": _get(f"{tensors}: inputs and outputs of the model")},
             f"{model}/ready": {"get": _get(f"{tensors}: whether the model is ready")},
             "/v2": {"get": _get(f"{tensors}: the server")},
@@ -47,11 +56,16 @@ def document(contract: Contract) -> Schema:
             "/v2/health/ready": {"get": _get(f"{tensors}: whether the server accepts requests; 503 while it stops")},
             "/metrics": {"get": _get("Metrics for Prometheus", "text/plain")},
         },
-        "components": {"schemas": {
-            "Row": _row(contract), "Prediction": _prediction(contract), "InferRequest": _request(contract),
-            "InferResponse": _response(contract), "Refusal": _refusal(),
-        }},
-    }  # fmt: skip
+        "components": {
+            "schemas": {
+                "Row": _row(contract),
+                "Prediction": _prediction(contract),
+                "InferRequest": _request(contract),
+                "InferResponse": _response(contract),
+                "Refusal": _refusal(),
+            }
+        },
+    }
 
 
 def example(contract: Contract) -> Schema:
@@ -61,10 +75,12 @@ def example(contract: Contract) -> Schema:
 
 def infer_example(contract: Contract) -> Schema:
     """The example row as tensors of the Open Inference Protocol."""
-    return {"inputs": [
-        {"name": name, "shape": [1], "datatype": DATATYPES[kind], "data": [_EXAMPLES[kind]]}
-        for name, kind in contract.inputs.items()
-    ]}  # fmt: skip
+    return {
+        "inputs": [
+            {"name": name, "shape": [1], "datatype": DATATYPES[kind], "data": [_EXAMPLES[kind]]}
+            for name, kind in contract.inputs.items()
+        ]
+    }
 
 
 def _ref(name: str) -> Schema:

@@ -25,10 +25,30 @@ DEFAULT: Final[dict[Task, tuple[str, ...]]] = {
 MEASURED: Final = ("average", "threshold")
 """Keys of `evaluate` that change the value of a metric: also in training, on the validation split."""
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "mae", "mse", "rmse", "mape"})
-_MIN = LOWER_IS_BETTER | frozenset({
-    "loss", "error", "err", "logloss", "nll", "crossentropy", "bce", "smape", "wape", "msle", "rmsle", "brier",
-    "ece", "perplexity", "ppl", "wer", "cer", "eer", "regret", "deviance",
-})  # fmt: skip
+_MIN = LOWER_IS_BETTER | frozenset(
+    {
+        "loss",
+        "error",
+        "err",
+        "logloss",
+        "nll",
+        "crossentropy",
+        "bce",
+        "smape",
+        "wape",
+        "msle",
+        "rmsle",
+        "brier",
+        "ece",
+        "perplexity",
+        "ppl",
+        "wer",
+        "cer",
+        "eer",
+        "regret",
+        "deviance",
+    }
+)
 _MAX = frozenset({
     "accuracy", "acc", "f1", "fbeta", "precision", "recall", "sensitivity", "specificity", "mcc", "kappa",
     "auc", "auroc", "auprc", "aucpr", "rocauc", "r2", "pearson", "spearman", "iou", "miou", "dice", "jaccard",

@@ -1,4 +1,4 @@
-"""What a kill can leave behind is mended."""
+"""Files that a kill left incomplete are repaired."""
 
 from __future__ import annotations
 

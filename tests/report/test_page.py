@@ -287,7 +287,7 @@ def test_results_of_another_spec_say_so(tmp_path: Path) -> None:
 
 def test_a_skipped_stage_says_why_and_what_mends_it(tmp_path: Path) -> None:
     page = Page(write(lines.images(tmp_path)))
-    assert "needs docker: the engine does not answer" in page.words
+    assert "needs docker: the engine does not respond" in page.words
     assert "sudo systemctl start docker" in page.words
     assert "The gate passed" in page.words
 

@@ -195,7 +195,10 @@ def regression(root: Path) -> Line:
 def images(root: Path) -> Line:
     """Handwritten digits, ten classes, with little pictures of the mistakes; docker is missing."""
     skipped = Outcome(
-        "package", "skipped", Reason("lacks", "needs docker: the engine does not answer"), "sudo systemctl start docker"
+        "package",
+        "skipped",
+        Reason("lacks", "needs docker: the engine does not respond"),
+        "sudo systemctl start docker",
     )
     line = replace(bare(root, "digits", "Which digit is this?", (*STAGES, WORLD[0])), outcomes=(*ran(), skipped))
     labels = [str(n) for n in range(10)]

@@ -82,7 +82,7 @@ def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:
     [
         (
             'echo "Cannot connect to the Docker daemon" >&2; exit 1',
-            "the engine does not answer",
+            "the engine does not respond",
             "start docker|open -a Docker",
         ),
         ('echo "permission denied while trying to connect" >&2; exit 1', "no permission", "usermod -aG docker"),

@@ -71,7 +71,7 @@ def test_force_runs_what_is_up_to_date() -> None:
     ("selection", "help"),
     [
         (Selection(until="evaluat"), "did you mean `evaluate`?"),
-        (Selection(only=("xyz",)), "its stages are: `data`, `evaluate`, `export`, `other`, `train`"),
+        (Selection(only=("xyz",)), "available stages: `data`, `evaluate`, `export`, `other`, `train`"),
         (Selection(force=("Train",)), "did you mean `train`?"),
     ],
 )
@@ -81,6 +81,14 @@ def test_a_stage_that_does_not_exist_is_named(selection: Selection, help: str) -
     assert error.value.help == help
 
 
-def test_forcing_what_is_left_out_makes_no_sense() -> None:
-    with pytest.raises(UsageError, match="`export` is forced"):
-        schedule(LINE, reasons(), Selection(until="train", force=("export",)))
+@pytest.mark.parametrize(
+    ("selection", "help"),
+    [
+        (Selection(until="train", force=("export",)), "remove --until or `--force export`"),
+        (Selection(only=("train",), force=("export",)), "add `--only export`, or remove `--force export`"),
+    ],
+)
+def test_a_forced_stage_outside_the_selection_is_refused(selection: Selection, help: str) -> None:
+    with pytest.raises(UsageError, match="--force export: --only or --until excludes this stage") as error:
+        schedule(LINE, reasons(), selection)
+    assert error.value.help == help

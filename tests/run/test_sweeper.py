@@ -125,7 +125,7 @@ def test_a_folder_that_hydra_cannot_read_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "a ${x"
     code, said, _ = sweep(root, settings("grid", "{knobs.x: {values: [0.0, 1.0]}}"))
     assert code == 4
-    assert f"Hydra cannot work in {root}" in said
+    assert f"Hydra cannot run in {root}" in said
 
 
 def test_maximising_turns_the_table_round(tmp_path: Path) -> None:

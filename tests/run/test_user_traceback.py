@@ -28,7 +28,7 @@ def test_only_their_own_lines_are_told(tmp_path: Path) -> None:
     assert found is not None
     assert found.message.startswith("src/m.py:3: JSONDecodeError: Expecting property name")
     assert found.help.splitlines() == [
-        "the way there in your code:",
+        "traceback in your code:",
         "src/m.py:4 in <module>: load()",
         "src/m.py:3 in load: return json.loads('{')",
     ]

@@ -16,5 +16,7 @@ ACTIONS: Final = {
 
 def uses() -> dict[str, str]:
     """Short name to what stands behind `uses:`, with the release as its comment."""
-    return {name.rpartition("/")[2].replace("-", "_"): f"{name}@{commit} # {release}"
-            for name, (commit, release) in ACTIONS.items()}  # fmt: skip
+    return {
+        name.rpartition("/")[2].replace("-", "_"): f"{name}@{commit} # {release}"
+        for name, (commit, release) in ACTIONS.items()
+    }

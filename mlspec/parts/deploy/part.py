@@ -66,14 +66,29 @@ def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:
 def _sections(project: Project, options: Lambda) -> Iterator[Finding]:
     at, package, registry = ("deploy", "lambda"), project.get(Package), project.get(Registry)
     if package is None:
-        yield Finding("section-needed", at, "`deploy.lambda` needs `package`: the image or zip that the function runs",
-                      "add `package: {docker: {}}`", on="key")  # fmt: skip
+        yield Finding(
+            "section-needed",
+            at,
+            "`deploy.lambda` needs `package`: the image or zip that the function runs",
+            "add `package: {docker: {}}`",
+            on="key",
+        )
     if registry is None and (package is None or package.zip is None):
-        yield Finding("section-needed", at, "`deploy.lambda` needs `registry`: Lambda pulls its image from Amazon ECR",
-                      "add `registry: {ecr: {repository: NAME, region: eu-west-1}}`", on="key")  # fmt: skip
+        yield Finding(
+            "section-needed",
+            at,
+            "`deploy.lambda` needs `registry`: Lambda pulls its image from Amazon ECR",
+            "add `registry: {ecr: {repository: NAME, region: eu-west-1}}`",
+            on="key",
+        )
     elif registry is None and options.region is None:
-        yield Finding("section-needed", at, "`deploy.lambda` needs `region`: the AWS region of the function",
-                      "add `region: eu-west-1`", on="key")  # fmt: skip
+        yield Finding(
+            "section-needed",
+            at,
+            "`deploy.lambda` needs `region`: the AWS region of the function",
+            "add `region: eu-west-1`",
+            on="key",
+        )
     if registry is not None and options.region not in (None, registry.ecr.region):
         message = f"deploy.lambda.region is {options.region}, and Lambda pulls images only from its own region"
         yield Finding("conflicting-options", (*at, "region"), message, "leave it out, or use that of the registry")

@@ -76,9 +76,13 @@ def _classes(
     _csv(plots / "calibration.csv", ("confidence", "accuracy", "count"), rows)
     _predictions(
         job,
-        {"actual": actual, "predicted": predicted, "confidence": sure.tolist(),
-         "probabilities": predictions.probabilities.tolist()},
-    )  # fmt: skip
+        {
+            "actual": actual,
+            "predicted": predicted,
+            "confidence": sure.tolist(),
+            "probabilities": predictions.probabilities.tolist(),
+        },
+    )
 
     def measure(numbers: Tensor) -> dict[str, float | None]:
         return of_classified(names, _some(predictions, numbers))

@@ -30,9 +30,14 @@ def panels(task: str) -> list[Panel]:
         Panel("outcomes", "Outcomes", (24, 6, 24, 12), "lnsXY", by_outcome, "bar_stacked"),
         Panel("latency", "Latency", (0, 18, 24, 12), "lnsXY", latency),
         *_predictions(task),
-        Panel("table", "Versions side by side", (24, 30, 24, 12), "lnsDatatable",
-              {"version": top("model.version", "Version", "count"), **numbers}),
-    ]  # fmt: skip
+        Panel(
+            "table",
+            "Versions side by side",
+            (24, 30, 24, 12),
+            "lnsDatatable",
+            {"version": top("model.version", "Version", "count"), **numbers},
+        ),
+    ]
 
 
 def _predictions(task: str) -> list[Panel]:

@@ -19,8 +19,9 @@ _INPUTS: Final[Mapping[str, Json]] = {
 """Of an image only the digest is stored."""
 
 
-def mappings(inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"],
-             meta: Json) -> Json:  # fmt: skip
+def mappings(
+    inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"], meta: Json
+) -> Json:
     """The mappings of the index: closed, so that an unknown key is kept in `_source` and adds no field."""
     return {"dynamic": "false", "_meta": meta, "properties": _properties(inputs, redacted, task)}
 

@@ -88,8 +88,16 @@ class Panel:
 
 def _column(label: str, kind: str, operation: str, field: str, *, bucketed: bool, params: Json) -> Json:
     scale = {"date": "interval", "string": "ordinal"}.get(kind, "ratio")
-    return {"label": label, "customLabel": True, "dataType": kind, "operationType": operation, "sourceField": field,
-            "isBucketed": bucketed, "scale": scale, "params": params}  # fmt: skip
+    return {
+        "label": label,
+        "customLabel": True,
+        "dataType": kind,
+        "operationType": operation,
+        "sourceField": field,
+        "isBucketed": bucketed,
+        "scale": scale,
+        "params": params,
+    }
 
 
 def over_time() -> Json:

@@ -62,17 +62,19 @@ def stages(project: Project) -> Iterator[Stage]:
     zipped = package.zip is not None
     yield Stage(
         name="package",
-        description="Package serving code, dependencies and bundle as a zip for Lambda" if zipped
+        description="Package serving code, dependencies and bundle as a zip for Lambda"
+        if zipped
         else "Copy the serving code beside the bundle, for docker build",
         part=NAME,
         inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
         params=("package",),
-    )  # fmt: skip
+    )
     files = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
     yield Stage(
         name="image",
-        description="Run the zip as Lambda does and compare its predictions with the bundle's" if zipped
+        description="Run the zip as Lambda does and compare its predictions with the bundle's"
+        if zipped
         else "Build the serving image, run it isolated and compare its predictions with the bundle's",
         part=NAME,
         inputs=("artifacts/bundle", *files),
@@ -80,7 +82,7 @@ def stages(project: Project) -> Iterator[Stage]:
         params=("package", *(_PROVED if on_lambda else ())),
         needs=() if zipped else ("docker",),
         effects=True,
-    )  # fmt: skip
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

@@ -1,1 +1,1 @@
-"""What carries stages out: each module satisfies `protocol.py`, and the runner knows no more of it than that."""
+"""The engines, which run stages: each satisfies the `Engine` protocol, the only interface that the runner uses."""

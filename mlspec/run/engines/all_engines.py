@@ -1,4 +1,4 @@
-"""The engines, by the name that `--engine` takes."""
+"""The engines, by their name in `--engine`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine for dry runs: the same answers as the engine behind it, and no stage is run."""
+"""An engine for dry runs: the status of the wrapped engine, and no stage is run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlspec.stage_result import Reason
 
 
 class DryRun:
-    """Answers as `engine` does, and runs nothing."""
+    """Returns the status that `engine` returns, and runs nothing."""
 
     max_jobs = 1
 
@@ -20,11 +20,11 @@ class DryRun:
         self._engine = engine
 
     def status(self, stages: Sequence[Stage]) -> Mapping[str, Reason | None]:
-        """As the engine behind it."""
+        """The result of the wrapped engine."""
         return self._engine.status(stages)
 
     def lacks(self, stage: Stage) -> MissingRequirement | None:
-        """As the engine behind it."""
+        """The result of the wrapped engine."""
         return self._engine.lacks(stage)
 
     def prepare(self, stages: Sequence[Stage]) -> None:

@@ -1,7 +1,7 @@
-"""Stages through DVC, each by `dvc repro --single-item` in a process of its own: what DVC users do by hand.
+"""Stages through DVC, each by `dvc repro --single-item` in its own process, the command that DVC users run manually.
 
-DVC removes a stage's outputs before it runs and writes dvc.lock after: a killed run leaves nothing that would be
-trusted. What a kill can tear is mended in `prepare`.
+DVC removes a stage's outputs before it runs and writes dvc.lock after: the outputs of a killed run are
+never reused. `prepare` repairs files that a kill can leave incomplete.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _OF_DVC = (
     "To track the changes with git", "\tgit add ", "To enable auto staging", "\tdvc config core.autostage",
     "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
 )  # fmt: skip
-"""Openings of lines that DVC has for a person at its own command line; they stay in the log."""
+"""Prefixes of lines that DVC prints for users of its own command line; they are only in the log."""
 _EMPTY = re.compile(r"WARNING: '.*__init__\.py' is empty\.")
-"""What DVC says of most packages, whenever a stage depends on their code."""
+"""A warning of DVC for most packages whose code a stage depends on."""
 
 
 def for_people_at_dvc(line: str) -> bool:
-    """Whether a line of a log is DVC's, and of no use to whoever runs mlspec."""
+    """Whether DVC printed the line of a log and it is of no use to a user of mlspec."""
     return line.startswith(_OF_DVC) or _EMPTY.fullmatch(line) is not None
 
 
 class Dvc:
-    """The engine of one project. The files of a stage with effects that has no observer decide whether it runs."""
+    """The engine of one project. A stage with effects and without an observer runs where its files changed."""
 
     max_jobs = 1
 
@@ -66,7 +66,7 @@ class Dvc:
         return lacks(stage)
 
     def prepare(self, stages: Sequence[Stage]) -> None:
-        """Repair what a kill left half-written, and put raw data under DVC."""
+        """Repair files that a kill left incomplete, and track raw data with DVC."""
         self._coming = {}
         project_state.repair(self.root)
         if any(not stage.effects for stage in stages):
@@ -109,6 +109,6 @@ def _usable(root: Path) -> None:
     """Raise StageError where DVC fails on the folder's name: it formats the path of its cache as a template."""
     if {"{", "}"} & set(str(root)):
         raise StageError(
-            f"DVC cannot work in {root}: it fails on `{{` and `}}` in the path of its cache",
+            f"DVC cannot run in {root}: it fails on `{{` and `}}` in the path of its cache",
             help="move the project to a folder without `{` and `}` in its path",
         )

@@ -20,12 +20,12 @@ _FILE = ".mlspec/effects.json"
 
 
 def reason(stage: Stage, tree: Tree) -> Reason | None:
-    """Why the stage would run, as far as its files show; None where none of them has changed."""
+    """Why the stage would run, judging by its files; None where none of them has changed."""
     return why(stage, _last_runs(tree.root).get(stage.name), tree)
 
 
 def remember(root: Path, stage: Stage) -> None:
-    """Keep what the stage ran on. Where it cannot be kept, the stage runs again."""
+    """Save the state of the stage's files. Where that fails, the stage runs again next time."""
     runs = {**_last_runs(root), stage.name: _run(stage, Tree(root))}
     with contextlib.suppress(OSError):
         write_text(root / _FILE, json.dumps({name: locked_json(run) for name, run in runs.items()}))
@@ -42,12 +42,12 @@ def _last_runs(root: Path) -> Mapping[str, LockedStage]:
 
 def _run(stage: Stage, tree: Tree) -> LockedStage:
     files = {file: mapping(parse_yaml(tree.text(file) or "")) for file in params(stage) if tree.exists(file)}
-    values = {file: _selected(found, params(stage)[file]) for file, found in files.items()}
+    values = {file: _selected(content, params(stage)[file]) for file, content in files.items()}
     inputs = {path: tree.digest(path) for path in stage.inputs}
     return LockedStage(stage.command, values, inputs, {out.path: tree.digest(out.path) for out in stage.outputs})
 
 
 def _selected(values: Mapping[str, object], keys: Sequence[str]) -> Mapping[str, object]:
-    """As dvc.lock has them: all, or those at the keys that the stage names."""
+    """The values in the form of dvc.lock: all, or those at `keys`."""
     selected = {key: value_at(values, key) for key in keys}
     return {key: value for key, value in selected.items() if value is not ABSENT} if keys else values

@@ -1,4 +1,4 @@
-"""What a stage requires of the machine, compared with what the machine has."""
+"""The requirements of a stage compared with the capabilities of the machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mlspec.run.capabilities import Capability, probe
 from mlspec.run.schedule import MissingRequirement
 
 _DEFAULT = ("extra:train",)
-"""DVC, Hydra, and what the bodies of the local stages import: what a stage requires that names no extra."""
+"""DVC, Hydra, and what the bodies of the local stages import: the requirements of a stage that lists no extra."""
 _NOT_PROBED = frozenset({"network"})
-"""Whether an address can be reached is best reported by the stage that connects to it."""
+"""The stage that connects to an address reports whether it is reachable."""
 
 
 def lacks(stage: Stage) -> MissingRequirement | None:
@@ -29,5 +29,5 @@ def lacks(stage: Stage) -> MissingRequirement | None:
 
 @functools.cache
 def _probed(need: str) -> Capability:
-    """Once a process: probing a Docker engine takes a while."""
+    """Cached for the process: probing a Docker engine takes a while."""
     return probe(need)

@@ -1,7 +1,7 @@
-"""A finished stage's exit code, its own result and its log to its Outcome. Pure.
+"""The exit code, result file and log of a finished stage to its Outcome. Pure.
 
-The log is searched for what DVC says, and only where the stage's process wrote no result: DVC failed before or after
-it, restored its outputs or had nothing to do.
+DVC's messages in the log are read only where the stage's process wrote no result: DVC failed before or after it,
+restored its outputs or had nothing to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MISSING = re.compile(
 
 
 def outcome_of(stage: Stage, code: int, result: StageResult | None, text: str, seconds: float, log: str) -> Outcome:
-    """What became of the stage. `log` is its log's path, `text` what stands in it."""
+    """How the stage ended. `log` is the path of its log, `text` the log's content."""
     if code == 0:
         if result is None and not stage.effects and f"Running stage '{stage.name}'" not in text:
             return Outcome(stage.name, "cached", _not_run(text), "", seconds, log)
@@ -35,20 +35,20 @@ def outcome_of(stage: Stage, code: int, result: StageResult | None, text: str, s
 def _not_run(text: str) -> Reason:
     if "is cached - skipping run" in text:
         return Reason("restored", "an earlier run had the same inputs; its outputs were taken from DVC's cache")
-    return Reason("unaffected", "nothing it depends on changed")
+    return Reason("unaffected", "none of its inputs changed")
 
 
 def _failure(text: str, code: int) -> tuple[Reason, str]:
-    """DVC's own words, or the exit code."""
+    """The reason and help: from DVC's error message, else the exit code."""
     if _BUSY.search(text):
-        return Reason("locked", "another DVC command is at work in this project"), (
-            "wait until it has ended, then: mlspec apply"
+        return Reason("locked", "another DVC command is running in this project"), (
+            "wait until it has finished, then: mlspec apply"
         )
     if missing := _MISSING.search(text):
         if missing[2]:
-            reason = Reason("missing-input", f"there is no {missing[2]}")
-            return reason, "put it there, correct the path in the spec, or `dvc pull`"
-        reason = Reason("missing-input", f"missing input: {missing[1]}")
-        return reason, "mlspec apply, which makes what can be made; or `dvc pull`"
+            reason = Reason("missing-input", f"input not found: {missing[2]}")
+            return reason, "create the file, correct its path in the spec, or run `dvc pull`"
+        reason = Reason("missing-input", f"input not found: {missing[1]}")
+        return reason, "run `mlspec apply`, which creates the outputs of earlier stages, or `dvc pull`"
     own = next((line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR: ")), "")
-    return Reason("killed", own or f"it ended with exit code {code}"), ""
+    return Reason("killed", own or f"the process ended with exit code {code}"), ""

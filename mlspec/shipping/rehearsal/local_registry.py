@@ -157,8 +157,11 @@ class RegistryHandler(BaseHTTPRequestHandler):
             self._respond(404, _error("BLOB_UNKNOWN"))
             return
         self.send_response(200)
-        for name, value in (("Content-Type", kind), ("Docker-Content-Digest", digest),
-                            ("Content-Length", str(path.stat().st_size))):  # fmt: skip
+        for name, value in (
+            ("Content-Type", kind),
+            ("Docker-Content-Digest", digest),
+            ("Content-Length", str(path.stat().st_size)),
+        ):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

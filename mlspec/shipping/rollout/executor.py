@@ -129,8 +129,9 @@ class RolloutExecutor:
         numbers = {k: v for k, v in asdict(new).items() if v is not None}
         if verdict.ruling == "good" or (verdict.ruling == "too few" and self.plan.too_few == "promote"):
             self.say(f"  {percent:>5g} %  {verdict.why}  ok")
-            self.recorder.add("step", self.candidate, before=live.version, percent=percent, why=verdict.why,
-                              numbers=numbers)  # fmt: skip
+            self.recorder.add(
+                "step", self.candidate, before=live.version, percent=percent, why=verdict.why, numbers=numbers
+            )
             return
         why = self._reason(verdict)
         self.say(f"  {percent:>5g} %  {why}")

@@ -15,7 +15,7 @@ from tests.run.engines.lines import STAGES, toys
 @pytest.mark.parametrize("name", ["a{b", "a}b", "${x}", "{}"])
 def test_a_folder_that_dvc_cannot_work_in_is_refused_before_a_stage_runs(name: str, tmp_path: Path) -> None:
     project = toys(tmp_path / name)
-    with pytest.raises(StageError, match="DVC cannot work in") as caught:
+    with pytest.raises(StageError, match="DVC cannot run in") as caught:
         Dvc(EngineProject(project.root)).prepare(STAGES)
     assert str(project.root) in caught.value.message
     assert "without `{` and `}`" in caught.value.help

@@ -21,7 +21,7 @@ STOPPED = StageResult("interrupted", Reason("stopped", "all traffic is on versio
     ("code", "result", "text", "status", "kind", "reason", "help"),
     [
         (0, DONE, RUNNING, "ran", "", "", ""),
-        (0, None, "Stage 'train' didn't change, skipping\n", "cached", "unaffected", "nothing it depends on changed", ""),
+        (0, None, "Stage 'train' didn't change, skipping\n", "cached", "unaffected", "none of its inputs changed", ""),
         (
             0, None, "Stage 'train' is cached - skipping run, checking out outputs\n", "cached", "restored",
             "an earlier run had the same inputs; its outputs were taken from DVC's cache", "",
@@ -33,13 +33,14 @@ STOPPED = StageResult("interrupted", Reason("stopped", "all traffic is on versio
         (255, STOPPED, FAILED.format(130), "interrupted", "stopped", "all traffic is on version 4", "mlspec apply"),
         (
             255, None, "ERROR: failed to reproduce 'train': missing data 'source': data/rows.csv\n", "failed",
-            "missing-input", "missing input: data/rows.csv", "mlspec apply, which makes what can be made; or `dvc pull`",
+            "missing-input", "input not found: data/rows.csv",
+            "run `mlspec apply`, which creates the outputs of earlier stages, or `dvc pull`",
         ),
         (
             255, None, "ERROR: Unable to acquire lock. Most likely another DVC process is running\n", "failed", "locked",
-            "another DVC command is at work in this project", "wait until it has ended, then: mlspec apply",
+            "another DVC command is running in this project", "wait until it has finished, then: mlspec apply",
         ),
-        (-9, None, "", "failed", "killed", "it ended with exit code -9", ""),
+        (-9, None, "", "failed", "killed", "the process ended with exit code -9", ""),
     ],
 )  # fmt: skip
 def test_a_finished_stage_becomes_an_outcome(
@@ -53,8 +54,8 @@ def test_a_finished_stage_becomes_an_outcome(
 def test_a_missing_file_is_named_with_how_to_fix_it() -> None:
     text = "ERROR: failed to reproduce 'data': [Errno 2] No such file or directory: '/p/data/pinguins.csv'\n"
     found = outcome_of(TRAIN, 255, None, text, 0.1, "log")
-    assert found.reason == Reason("missing-input", "there is no /p/data/pinguins.csv")
-    assert "correct the path in the spec" in found.help
+    assert found.reason == Reason("missing-input", "input not found: /p/data/pinguins.csv")
+    assert "correct its path in the spec" in found.help
 
 
 def test_warnings_and_decisions_come_from_the_result_and_not_from_the_log() -> None:

@@ -1,4 +1,4 @@
-"""Hydra instantiates only plugins that lie in a package called hydra_plugins; this is mlspec's part of it."""
+"""Hydra instantiates only plugins in a package called hydra_plugins; this module is mlspec's part of it."""
 
 from mlspec.run import sweeper
 
