@@ -59,7 +59,7 @@ def start(starter: str, folder: Path, name: str, schema: str) -> Started:
     files = {path: text for path, text in every.items() if path not in kept}
     new = _new(files, folder)
     try:
-        _put({path: files[path] for path in new}, folder)
+        put({path: files[path] for path in new}, folder)
     except OSError as error:
         help = "fix the error, for example the permissions of the folder, then run the command again"
         raise MlspecError(f"cannot write the project to {folder}: {error.strerror}", help=help) from None
@@ -121,7 +121,7 @@ def _other(file: Path, content: bytes) -> bool:
     return file.is_file() and not file.is_symlink() and file.read_bytes() != content
 
 
-def _put(files: Mapping[str, bytes], folder: Path) -> None:
+def put(files: Mapping[str, bytes], folder: Path) -> None:
     """Write all files to a staging folder first, then move them; roll back if that fails."""
     existed = next(above for above in (folder, *folder.parents) if above.exists())
     staged = folder / ".mlspec-init"
@@ -140,12 +140,12 @@ def _put(files: Mapping[str, bytes], folder: Path) -> None:
             (staged / path).rename(folder / path)
             created.append(folder / path)
     except BaseException:
-        _roll_back(created, staged, folder, existed)
+        roll_back(created, staged, folder, existed)
         raise
     shutil.rmtree(staged, ignore_errors=True)
 
 
-def _roll_back(created: Sequence[Path], staged: Path, folder: Path, existed: Path) -> None:
+def roll_back(created: Sequence[Path], staged: Path, folder: Path, existed: Path) -> None:
     """Remove the created files, and the created folders that are empty."""
     for thing in reversed(created):
         with suppress(OSError):

@@ -138,7 +138,7 @@ class _Native:
         seen.blind.extend([report["blind"]] if report["blind"] else [])
 
 
-_native: list[_Native] = []
+native_opens: list[_Native] = []
 """At most one, in the process that watches."""
 
 
@@ -176,7 +176,7 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     if sys.platform == "linux":
-        _native.append(_Native(root))
+        native_opens.append(_Native(root))
     else:
         seen.blind.append("")
     variables = WatchedProject(str(root), str(file)).to_env()
@@ -193,8 +193,8 @@ def watching(root: Path, file: Path) -> Iterator[Seen]:
                 what, path = json.loads(line)
                 getattr(seen, what).add(path)
         file.unlink()
-        while _native:
-            _native.pop().end(seen)
+        while native_opens:
+            native_opens.pop().end(seen)
 
 
 @contextmanager
@@ -202,12 +202,12 @@ def paused() -> Iterator[None]:
     """Pause the watch, to read files that the stage's result does not depend on."""
     kept = list(_hooks)
     _hooks.clear()
-    for native in _native:
+    for native in native_opens:
         native.ask(b"p")
     try:
         yield
     finally:
-        for native in _native:
+        for native in native_opens:
             native.ask(b"r")
         _hooks.extend(kept)
 

@@ -144,7 +144,7 @@ def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
     from mlspec import starters
 
     with pytest.raises(OSError, match="name too long"):
-        starters._put(files, project)
+        starters.put(files, project)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> No
     from mlspec import starters
 
     with pytest.raises(OSError, match="name too long"):
-        starters._put({"a": b"1"}, tmp_path / "new" / ("d" * 300))
+        starters.put({"a": b"1"}, tmp_path / "new" / ("d" * 300))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,7 +163,7 @@ def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
     made[0].mkdir(parents=True)
     for file in (*made[1:], tmp_path / "p" / "a" / "mine.txt"):
         file.write_text("x")
-    starters._roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
+    starters.roll_back(made, tmp_path / "p" / ".mlspec-init", tmp_path / "p", tmp_path)
     assert tree(tmp_path).keys() == {"p/a/mine.txt"}
 
 

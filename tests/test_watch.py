@@ -123,7 +123,7 @@ def test_another_process_is_seen_and_kept_apart(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
 def test_a_watch_that_was_killed_is_said_and_stops_nobody(tmp_path: Path) -> None:
     with watch.watching(tmp_path, tmp_path / "seen") as found:
-        watch._native[0].process.kill()
+        watch.native_opens[0].process.kill()
         with watch.paused():
             pass
     assert found.blind == ["its process was killed"]

@@ -9,7 +9,7 @@ from typing import Final
 
 from mlspec.errors import StageError
 
-_KNOWN: Final = {
+FAILURES: Final = {
     "ImageDeleted": ("its image is no longer in the repository", "push it again: mlspec apply --force push"),
     "ImageAccessDenied": ("Lambda may not pull its image",
                           "the repository needs the policy of ecr/repository-policy.json: mlspec apply --force push"),
@@ -36,5 +36,5 @@ _KNOWN: Final = {
 def failure(resource: str, code: str, reason: str) -> StageError:
     """The error for `resource`, from Lambda's reason code and its own words."""
     unknown = (reason or code or "Lambda reports no reason", f"the reason code in AWS's documentation: {code}")
-    sentence, help = _KNOWN.get(code.partition(".")[0], unknown)
+    sentence, help = FAILURES.get(code.partition(".")[0], unknown)
     return StageError(f"{resource} is not ready: {sentence.format(reason=reason or code)}", help=help)

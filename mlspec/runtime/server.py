@@ -35,7 +35,7 @@ class Server:
         self.service, self.limits = service, limits
         self.now, self.held = time.monotonic(), 0
         self._log = AccessLog() if log else None
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._workers = Workers(service, cores(), limits.rows, limits.wait)
         self._readers = ThreadPoolExecutor(1, "reader")
@@ -53,12 +53,12 @@ class Server:
         self.service.ready = False
         await self._stop_listening()
         await self._emptied(self.limits.lull)
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.close_if_idle()
         drained = await self._emptied(self.limits.grace)
         if not drained:
-            drained = not any(connection.busy for connection in self._connections)
-            for connection in list(self._connections):
+            drained = not any(connection.busy for connection in self.connections)
+            for connection in list(self.connections):
                 connection.abort()
         self._workers.close()
         self._readers.shutdown(wait=False)
@@ -69,11 +69,11 @@ class Server:
 
     async def _emptied(self, seconds: float) -> bool:
         """Wait at most `seconds` for all connections to close. Returns whether they did."""
-        if self._connections:
+        if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
-        return not self._connections
+        return not self.connections
 
     async def _stop_listening(self) -> None:
         """Stop listening, but accept the connections in the backlog, which the kernel has already established."""
@@ -89,23 +89,23 @@ class Server:
     def _tick(self) -> None:
         self.now = time.monotonic()
         self.date = f"Date: {formatdate(usegmt=True)}\r\n"
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.tick(self.now, self.limits)
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def add(self, connection: Connection) -> bool:
         """Register the connection. Returns False if there are too many."""
-        self._connections.add(connection)
-        return len(self._connections) <= self.limits.connections
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections
 
     def remove(self, connection: Connection) -> None:
         """Unregister a closed connection, and cancel its request."""
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         job = self._pending.pop(connection, None)
         if job is not None:
             self._workers.forget(job)
             self.service.drop(job.pending)
-        if not self._connections:
+        if not self.connections:
             self._empty.set()
 
     def later(self, call: Callable[[], None]) -> None:
@@ -121,7 +121,7 @@ class Server:
         return None
 
     def _was_read(self, connection: Connection, request: Request, pending: Answer | PendingRequest) -> None:
-        if connection not in self._connections:
+        if connection not in self.connections:
             if isinstance(pending, PendingRequest):
                 self.service.drop(pending)
             return

@@ -93,11 +93,11 @@ def test_why_a_function_is_not_ready(code: str, said: str) -> None:
     assert said in failure("lambda function cola", code, "Error: Runtime exited").message
 
 
-def test_every_reason_of_lambda_is_known() -> None:
-    """A reason that botocore's model adds will be told in Lambda's own words; those that users meet have ours."""
+def test_every_known_reason_is_one_of_lambdas() -> None:
+    """A code that Lambda does not have would never be shown. Codes that its model adds are shown in Lambda's words."""
     import botocore.session
 
     model = botocore.session.get_session().get_service_model("lambda").shape_for("StateReasonCode")
-    from mlspec.aws.function_failures import _KNOWN
+    from mlspec.aws.function_failures import FAILURES
 
-    assert set(_KNOWN) <= {code.partition(".")[0] for code in model.enum}
+    assert set(FAILURES) <= {code.partition(".")[0] for code in model.enum}

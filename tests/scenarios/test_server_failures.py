@@ -139,7 +139,7 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     until(lambda: waiting(server) > before)
     second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not a polite end
     second.close()
-    until(lambda: len(server.server._connections) == 1)
+    until(lambda: len(server.server.connections) == 1)
     held.go.set()
     assert status(first) == 200
     assert {"sentence": "gone", "age": 1} not in held.seen
@@ -155,10 +155,10 @@ def test_more_callers_than_there_is_room_for() -> None:
     with ExitStack() as open_ones:
         for _ in "ab":
             open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
-        until(lambda: len(server.server._connections) == 2)
+        until(lambda: len(server.server.connections) == 2)
         third = open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
         assert b" 503 " in third.recv(65536)
-    until(lambda: not server.server._connections)
+    until(lambda: not server.server.connections)
     assert ask(server.port, BODY.encode())[0] == 200
     assert server.stop()
 
@@ -202,7 +202,7 @@ def test_slow_and_silent_callers_are_held_to_their_time() -> None:
         slow.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 10\r\n\r\n{")
         assert b" 408 " in slow.recv(65536)
         assert silent.recv(65536) == b""
-        until(lambda: not server.server._connections)
+        until(lambda: not server.server.connections)
     assert server.stop()
 
 

@@ -74,7 +74,7 @@ def _classes(
     _csv(plots / "confusion.csv", ("actual", "predicted"), zip(actual, predicted, strict=True))
     rows = ((f"{b.confidence:.6f}", f"{b.accuracy:.6f}", b.count) for b in bins)
     _csv(plots / "calibration.csv", ("confidence", "accuracy", "count"), rows)
-    _predictions(
+    write_predictions(
         job,
         {
             "actual": actual,
@@ -108,7 +108,7 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
     names, values = options.names("regression"), outputs.double().reshape(-1)
     pairs = {"actual": target.tolist(), "predicted": values.tolist()}
     _csv(job.outputs / "plots" / "fit.csv", tuple(pairs), zip(*pairs.values(), strict=True))
-    _predictions(job, pairs)
+    write_predictions(job, pairs)
 
     def measure(numbers: Tensor) -> dict[str, float | None]:
         return scores("regression", names, values[numbers], target[numbers])
@@ -148,7 +148,8 @@ def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, l
         ) from None
 
 
-def _predictions(job: Job, columns: dict[str, list[Any]]) -> None:
+def write_predictions(job: Job, columns: dict[str, list[Any]]) -> None:
+    """Write `evaluate/predictions.parquet`, one row for each row of the test split, whole or not at all."""
     with whole(job.outputs / "evaluate" / "predictions.parquet") as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")
 

@@ -86,7 +86,7 @@ def _fill(job: Job, trained: Trained, bundle: Path) -> Export:
     threshold = (job.get(EvaluateSpec) or EvaluateSpec()).threshold
     signature(job.need(ProjectInfo).name, trained, threshold).write_file(bundle / "signature.json")
     parity = proved(options, trained, bundle)
-    metric = _metric(job, trained, bundle)
+    metric = compared_metric(job, trained, bundle)
     print(f"{metric.name} {metric.torch:.4f} in PyTorch, {metric.onnx:.4f} in ONNX Runtime")
     if _worse(metric.name, metric.torch, metric.onnx) > METRIC_TOLERANCE * max(1.0, abs(metric.torch)):
         raise StageError(
@@ -132,7 +132,7 @@ def proved(options: Onnx, trained: Trained, bundle: Path) -> Parity:
     return Parity(max_abs_difference=worst, checked=checked)
 
 
-def _metric(job: Job, trained: Trained, bundle: Path) -> Compared:
+def compared_metric(job: Job, trained: Trained, bundle: Path) -> Compared:
     """The first defined metric of the spec on the test rows, in PyTorch and in the bundle."""
     names = (job.get(EvaluateSpec) or EvaluateSpec()).names(trained.task)
     # A metric that is undefined on these rows (mape of a zero) cannot be compared.

@@ -42,7 +42,7 @@ def perturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: in
         fitting = [generator.choice(fitting)]
     for column in fitting:
         described = inputs[column]
-        changed[column] = _HOW[name, described["type"]](row[column], generator, strength, described)
+        changed[column] = FUNCTIONS[name, described["type"]](row[column], generator, strength, described)
     return changed
 
 
@@ -139,7 +139,7 @@ def _shift(pixels: Pixels, generator: random.Random, strength: float) -> Pixels:
     return moved
 
 
-_HOW: Final[dict[tuple[str, str], Callable[..., Any]]] = {
+FUNCTIONS: Final[dict[tuple[str, str], Callable[..., Any]]] = {
     ("typos", "text"): _typos,
     ("case", "text"): _case,
     ("punctuation", "text"): _punctuation,

@@ -53,7 +53,7 @@ def fit(
         members.append(
             {
                 "kind": "tabular",
-                "numbers": {name: _spread(columns[name]) for name in by_type.get("number", [])},
+                "numbers": {name: deviation(columns[name]) for name in by_type.get("number", [])},
                 "categories": {name: list(inputs[name]["values"]) for name in by_type.get("category", [])},
             }
         )
@@ -71,7 +71,8 @@ def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     return names
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, float]:
+def deviation(values: Sequence[float | None]) -> dict[str, float]:
+    """Mean and standard deviation of the finite values, as `preprocess.json` has them."""
     array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
     if not array.size:
         return {"mean": 0.0, "std": 1.0}

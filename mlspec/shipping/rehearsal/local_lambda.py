@@ -51,7 +51,7 @@ class LocalLambda:
         self._running: dict[str, FunctionContainer] = {}
         self._starting: dict[str, threading.Lock] = {}
         self._split: TrafficSplit | None = None
-        self._read = 0.0
+        self.read_at = 0.0
         self._faulty: tuple[str, Faults] = ("", Faults())
         self._served = 0
 
@@ -63,9 +63,9 @@ class LocalLambda:
     def split(self) -> TrafficSplit:
         """The alias; without the control plane, as it was read last. Raises StageError where it does not exist."""
         with self._lock:
-            if time.monotonic() - self._read > _FRESH:
+            if time.monotonic() - self.read_at > _FRESH:
                 try:
-                    self._split, self._read = self.plane.split(), time.monotonic()
+                    self._split, self.read_at = self.plane.split(), time.monotonic()
                 except StageError:
                     if self._split is None:
                         raise
@@ -90,7 +90,7 @@ class LocalLambda:
     def settle(self) -> tuple[str, ...]:
         """Start the versions of the alias and stop all others. Raises StageError where one does not start."""
         with self._lock:
-            self._split, self._read = self.plane.split(), time.monotonic()
+            self._split, self.read_at = self.plane.split(), time.monotonic()
             versions = self._split.versions if self._split else ()
         for version in versions:
             self._container(version)

@@ -51,13 +51,13 @@ class Rehearsal:
         command = lambda port: python("moto.server", "-H", "127.0.0.1", "-p", str(port))  # noqa: E731
         # It then accepts an image only if its own registry has it, and answers with the real digest.
         strict = {"MOTO_LAMBDA_STUB_ECR": "false"}
-        self.home.start(_PLANE, command, lambda port: _answers(f"127.0.0.1:{port}", "/moto-api/"), strict)
+        self.home.start(_PLANE, command, lambda port: responds(f"127.0.0.1:{port}", "/moto-api/"), strict)
 
     def _registry(self) -> None:
-        if not _answers(REGISTRY, "/v2/"):
+        if not responds(REGISTRY, "/v2/"):
             folder = str(self.home.folder / "images")
             command = lambda port: python("mlspec.shipping.rehearsal.local_registry", str(port), folder)  # noqa: E731
-            self.home.start(_IMAGES, command, lambda port: _answers(f"127.0.0.1:{port}", "/v2/"))
+            self.home.start(_IMAGES, command, lambda port: responds(f"127.0.0.1:{port}", "/v2/"))
 
     def target(self, region: str) -> AwsTarget:
         """The target that stages ship to. Raises StageError where the rehearsal does not run."""
@@ -76,7 +76,7 @@ class Rehearsal:
             self.home.remember("serves", serves)
         arguments = (*serves, self.owner, str(self.zips))
         command = lambda port: python("mlspec.shipping.rehearsal.gateway", str(port), *arguments)  # noqa: E731
-        process = self.home.start(_ENDPOINT, command, lambda port: _answers(f"127.0.0.1:{port}", "/_mlspec/"))
+        process = self.home.start(_ENDPOINT, command, lambda port: responds(f"127.0.0.1:{port}", "/_mlspec/"))
         return f"http://127.0.0.1:{process.port}"
 
     @property
@@ -114,7 +114,7 @@ def here(context: StageContext) -> Rehearsal:
     return Rehearsal(RehearsalProcesses(context.local_dir))
 
 
-def _answers(host: str, path: str) -> bool:
+def responds(host: str, path: str) -> bool:
     """Whether a server answers there, with whatever status."""
     try:
         urllib.request.urlopen(f"http://{host}{path}", timeout=2).close()

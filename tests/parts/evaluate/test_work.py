@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch")
 
 from mlspec.learning.infer import checked  # noqa: E402
 from mlspec.parts.evaluate import calibration  # noqa: E402
-from mlspec.parts.evaluate.work import _predictions  # noqa: E402
+from mlspec.parts.evaluate.work import write_predictions  # noqa: E402
 
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
@@ -42,12 +42,12 @@ def limited(outputs: Path) -> None:
     """Write the predictions where no file may be larger than 100 bytes, as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-    _predictions(Job(outputs, outputs, outputs, {}, {}), {"a": list(range(1000))})
+    write_predictions(Job(outputs, outputs, outputs, {}, {}), {"a": list(range(1000))})
 
 
 def test_the_old_predictions_stay_if_the_new_ones_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "evaluate" / "predictions.parquet"
-    _predictions(Job(tmp_path, tmp_path, tmp_path, {}, {}), {"a": [1]})
+    write_predictions(Job(tmp_path, tmp_path, tmp_path, {}, {}), {"a": [1]})
     before = path.read_bytes()
     process = get_context("fork").Process(target=limited, args=(tmp_path,))
     process.start()

@@ -168,11 +168,11 @@ def test_serving_that_prepares_rows_otherwise_is_refused(trained: Trained) -> No
     write(model.module, model.rows, model.preprocess, 18, folder / "model.onnx", project.root)
     shutil.copytree(project.artifacts / "model/preprocess", folder / "preprocess", dirs_exist_ok=True)
     work.signature("x", model).write_file(folder / "signature.json")
-    same = work._metric(job, model, folder)
+    same = work.compared_metric(job, model, folder)
     assert same.torch == same.onnx
     path = folder / "preprocess/preprocess.json"
     path.write_text(path.read_text().replace('"mean": ', '"mean": 5'))
-    assert work._metric(job, model, folder).onnx > same.onnx
+    assert work.compared_metric(job, model, folder).onnx > same.onnx
 
 
 def test_lineage(trained: Trained) -> None:

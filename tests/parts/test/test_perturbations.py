@@ -10,7 +10,7 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
-from mlspec.parts.test.perturbations import _HOW, perturbed  # noqa: E402
+from mlspec.parts.test.perturbations import FUNCTIONS, perturbed  # noqa: E402
 from mlspec.sections.test import FITS, Perturbation, fitting  # noqa: E402
 
 TEXT = {"s": {"type": "text"}}
@@ -33,7 +33,7 @@ def pixels(raw: bytes) -> Any:
 
 def test_every_name_has_a_way_for_every_input_it_fits() -> None:
     assert set(FITS) == set(get_args(Perturbation))
-    assert set(_HOW) == {(name, kind) for name, kinds in FITS.items() for kind in kinds}
+    assert set(FUNCTIONS) == {(name, kind) for name, kinds in FITS.items() for kind in kinds}
     assert fitting(["text"]) == ["typos", "case", "punctuation", "whitespace", "accents"]
     assert fitting(["number", "category"]) == ["noise"]
     assert fitting(["image"]) == ["noise", "brightness", "shift"]

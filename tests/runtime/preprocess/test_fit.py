@@ -161,9 +161,9 @@ def test_only_numbers_or_only_categories(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(-1e140, 1e140), min_size=1, max_size=30), st.floats(allow_infinity=False))
 def test_any_number_gives_a_finite_input(values: list[float], asked: float) -> None:
-    from mlspec.runtime.preprocess.fit import _spread
+    from mlspec.runtime.preprocess.fit import deviation
 
-    made = TabularPreprocess({"numbers": {"x": _spread(values)}, "categories": {}}, Path())
+    made = TabularPreprocess({"numbers": {"x": deviation(values)}, "categories": {}}, Path())
     assert np.isfinite(made.features([{"x": asked}])[0]["numbers"]).all()
 
 

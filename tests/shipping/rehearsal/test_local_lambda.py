@@ -82,7 +82,7 @@ def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, p
     plane.alias = TrafficSplit("2")
     assert service.settle() == ("2",)
     assert len(service.containers.existing()) == 1
-    service._read = 0.0  # what was read before may hold for half a second
+    service.read_at = 0.0  # what was read before may hold for half a second
     assert call(service)[0].version == "2"
     plane.alias = None
     assert service.settle() == ()
@@ -92,7 +92,7 @@ def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, p
 def test_where_the_control_plane_is_gone_callers_are_served_on(service: LocalLambda, plane: Plan) -> None:
     call(service)
     plane.reachable = False
-    service._read = 0.0
+    service.read_at = 0.0
     assert call(service)[0].status == 200
 
 
@@ -125,7 +125,7 @@ def test_a_leaking_version_is_ended_for_want_of_memory_and_comes_back(service: L
 def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: LocalLambda, plane: Plan) -> None:
     plane.modes |= {"2": "slow", "3": "wrong", "4": "failing"}
     for version in "234":
-        plane.alias, service._read = TrafficSplit(version), 0.0
+        plane.alias, service.read_at = TrafficSplit(version), 0.0
         call(service, 3)
     assert service.counts.since("2", 0).p50_ms >= 200
     assert service.counts.since("3", 0).labels == {"no": 3}

@@ -11,7 +11,7 @@ import pytest
 
 from mlspec.docker.registry_client import RegistryClient
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses, python
-from mlspec.shipping.rehearsal.rehearsal import _answers
+from mlspec.shipping.rehearsal.rehearsal import responds
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def host(tmp_path: Path) -> Iterator[str]:
     process = home.start(
         "registry",
         lambda port: python("mlspec.shipping.rehearsal.local_registry", str(port), str(tmp_path / "images")),
-        lambda port: _answers(f"127.0.0.1:{port}", "/v2/"),
+        lambda port: responds(f"127.0.0.1:{port}", "/v2/"),
     )
     yield f"127.0.0.1:{process.port}"
     home.end("registry")
