@@ -20,7 +20,7 @@ MAX_CHARACTERS = 1_000_000
 """Maximum length of a text: a longer one would take seconds to tokenize, only to be truncated."""
 
 
-class Scale(TypedDict):
+class NumberScale(TypedDict):
     """Mean and standard deviation of numbers in the training data."""
 
     mean: float

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from mlspec.runtime.preprocess.base import InputDescription, Scale
+from mlspec.runtime.preprocess.base import InputDescription, NumberScale
 from mlspec.runtime.preprocess.image import ImagePreprocess, image_size
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.runtime.preprocess.text import FILE as TOKENIZER
@@ -72,14 +72,14 @@ def _by_type(inputs: Mapping[str, InputDescription]) -> dict[str, list[str]]:
     return names
 
 
-def _spread(values: Sequence[float | None]) -> Scale:
+def _spread(values: Sequence[float | None]) -> NumberScale:
     array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
     if not array.size:
         return {"mean": 0.0, "std": 1.0}
     return _scale(float(array.mean()), float(array.std()))
 
 
-def _scale(mean: float, std: float) -> Scale:
+def _scale(mean: float, std: float) -> NumberScale:
     """Mean and standard deviation; 1 for constant values, whose deviation is only a rounding error."""
     return {"mean": mean, "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0}
 
