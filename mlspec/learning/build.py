@@ -22,12 +22,12 @@ from mlspec.records.schema import Schema
 from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Tabular, TextClassifier
 
 
-def network(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> tuple[nn.Module, dict[str, Any]]:
+def network(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> tuple[nn.Module, dict[str, object]]:
     """A new network, and the description from which a checkpoint rebuilds it without the pretrained weights.
 
     Raises StageError if pretrained weights or the user's class cannot be loaded.
     """
-    described = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
+    described: dict[str, object] = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
     if isinstance(model, TextClassifier) and model.pretrained is not None:
         body, config = encoder(model.pretrained, root)
         most = positions(body)
@@ -65,7 +65,7 @@ def _plain(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> nn.Modul
             raise TypeError(type(model).__name__)
 
 
-def custom(path: str, args: Mapping[str, Any], schema: Schema, root: Path, **more: object) -> Any:
+def custom(path: str, args: Mapping[str, object], schema: Schema, root: Path, **more: object) -> Any:
     """An instance of the user's class. Its `__init__` gets `signature`, `labels` and `more` if it has these parameters.
 
     Raises StageError if the class cannot be imported or its `__init__` fails.

@@ -29,7 +29,7 @@ class CheckpointWriter(Checkpoint):
     """
 
     def __init__(
-        self, path: Path, described: dict[str, Any], seconds: float, steps: int | None, anywhere: bool = True
+        self, path: Path, described: dict[str, object], seconds: float, steps: int | None, anywhere: bool = True
     ) -> None:
         self.path = path
         self.described = described
@@ -171,7 +171,7 @@ class Curves(Checkpoint):
         self.undefined: set[str] = set()
         self._before: frozenset[str] = frozenset()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The rows so far, and the names of the metrics of validation."""
         return {"rows": self.rows, "valid": self.valid}
 

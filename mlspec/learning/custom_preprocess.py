@@ -11,30 +11,37 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from mlspec.errors import StageError
 from mlspec.learning.preprocess_trial import Trial, located
 from mlspec.runtime.preprocess import packed_modules
-from mlspec.runtime.preprocess.base import Row
+from mlspec.runtime.preprocess.base import InputDescription, Row
 from mlspec.runtime.preprocess.bundle_errors import BundleError
-from mlspec.runtime.preprocess.custom import Caller, CustomPreprocess, called, instance
+from mlspec.runtime.preprocess.custom import Caller, CustomPreprocess, CustomSettings, called, instance
 from mlspec.runtime.preprocess.fit import write
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.sections.model import Preprocessing
 from mlspec.source.module_imports import Imports
 from mlspec.watch import opening
 
+T = TypeVar("T")
+
 
 def fit(
-    spec: Preprocessing, rows: Sequence[Row], inputs: Mapping[str, Any], folder: Path, root: Path, data: Path
+    spec: Preprocessing,
+    rows: Sequence[Row],
+    inputs: Mapping[str, InputDescription],
+    folder: Path,
+    root: Path,
+    data: Path,
 ) -> None:
     """Write `preprocess.json` and the modules of the class to `folder`. Raises StageError if the class is unusable."""
-    settings: dict[str, Any] = {
+    settings: CustomSettings = {
         "kind": "class",
         "class": spec.class_,
         "args": dict(spec.args),
-        "inputs": {name: dict(value) for name, value in inputs.items()},
+        "inputs": {name: value.copy() for name, value in inputs.items()},
     }
     copied(spec.class_, folder, root)
     with opening(root) as fitting:
@@ -57,7 +64,7 @@ def copied(path: str, folder: Path, root: Path) -> None:
         shutil.copyfile(root / file, target)
 
 
-def _fitted(settings: dict[str, Any], rows: Sequence[Row], folder: Path, data: Path) -> Caller:
+def _fitted(settings: CustomSettings, rows: Sequence[Row], folder: Path, data: Path) -> Caller:
     """The fitted object; its state is added to `settings`."""
     subject = _caught(lambda: instance(settings, folder))
     path = settings["class"]
@@ -80,14 +87,14 @@ def _fitted(settings: dict[str, Any], rows: Sequence[Row], folder: Path, data: P
     return caller
 
 
-def _caught(function: Callable[[], Any]) -> Any:
+def _caught(function: Callable[[], T]) -> T:
     try:
         return function()
     except BundleError as error:
         raise StageError(str(error), help="fix the error in your preprocessing class (model.preprocess)") from None
 
 
-def _plain(state: object, path: str) -> dict[str, Any]:
+def _plain(state: object, path: str) -> dict[str, object]:
     """The state after a round trip through JSON. Raises StageError with the value that JSON does not support."""
     if not isinstance(state, dict):
         help = "return a dict of numbers, strings, lists and dicts"
@@ -97,7 +104,7 @@ def _plain(state: object, path: str) -> dict[str, Any]:
         shown = f"{value}" if isinstance(value, float) else f"of type {type(value).__module__}.{type(value).__name__}"
         help = "convert numpy arrays with .tolist() and numbers with .item(); use string keys; avoid NaN and infinity"
         raise StageError(f"{path}: {where} is {shown.replace('builtins.', '')}, which JSON does not support", help=help)
-    parsed: dict[str, Any] = json.loads(json.dumps(state))
+    parsed: dict[str, object] = json.loads(json.dumps(state))
     return parsed
 
 

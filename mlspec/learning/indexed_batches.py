@@ -41,7 +41,7 @@ def trained_on(loader: object) -> Sequence[int] | None:
     return range(count) if whole or type(sampler) is DistributedSampler else None
 
 
-def batches(loader: DataLoader[Any], indices: Sequence[int]) -> Iterator[object]:
+def batches(loader: DataLoader[object], indices: Sequence[int]) -> Iterator[object]:
     """The rows at `indices` in batches, collated by the loader. Raises any exception of the dataset."""
     dataset: Any = loader.dataset
     for start in range(0, len(indices), _CHUNK):

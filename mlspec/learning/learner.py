@@ -87,7 +87,7 @@ class Learner(pl.LightningModule):
         self.log(f"{split}/loss", sums[0] / sums[1], prog_bar=split == "valid")
         self.sums[split] = [0.0, 0.0]
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Save the sums of an unfinished epoch; of several processes the mean, since each loads the same file."""
         reduce = self.trainer.strategy.reduce
         sums = {split: torch.tensor(values, device=self.device) for split, values in self.sums.items()}

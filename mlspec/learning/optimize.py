@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +13,7 @@ ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 """Factors of the maximum rate, as in PyTorch's OneCycleLR: initial = max / 25, final = initial / 10 000."""
 
 
-def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, Any]:
+def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, object]:
     """The return value of `configure_optimizers`; `steps` is the number of optimizer steps of the whole run."""
     settings = train.optimizer
     # No weight decay for biases and normalisation parameters, as is common practice.

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mlspec.errors import StageError
 from mlspec.learning.split_rows import origin, refused
 from mlspec.runtime.preprocess.base import Array, Row
 from mlspec.runtime.preprocess.bundle_errors import BadRow
-from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, Caller, CustomPreprocess, described
+from mlspec.runtime.preprocess.custom import CHUNK, LENGTH, ArrayForm, Caller, CustomPreprocess, described
 
 SAMPLE = 64
 """Maximum number of rows that are preprocessed one by one and in a batch."""
@@ -47,7 +47,7 @@ class Trial:
         count = min(len(self.rows), SAMPLE)
         return [at * len(self.rows) // count for at in range(count)]
 
-    def outputs(self) -> dict[str, dict[str, Any]]:
+    def outputs(self) -> dict[str, ArrayForm]:
         """The dtype and the row shape of each array. Raises StageError if the results depend on the batch."""
         alone = [self._arrays(self.caller, [number]) for number in self.numbers]
         together = self._arrays(self.caller, self.numbers)
@@ -91,19 +91,17 @@ class Trial:
 
         return located(self.data, each)
 
-    def _form(self, name: str, forms: Collection[tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
+    def _form(self, name: str, forms: Collection[tuple[str, tuple[int, ...]]]) -> ArrayForm:
         dtypes, shapes = {dtype for dtype, _ in forms}, sorted({shape for _, shape in forms})
         ends = {shape[1:] for shape in shapes}
         if len(dtypes) > 1 or (len(shapes) > 1 and (len(ends) > 1 or () in shapes)):
             shown = " and ".join(sorted({described(*form) for form in forms})[:2])
             help = "return one dtype for all rows, and shapes that differ at most in the first dimension of a row"
             raise StageError(f"{self.caller.who} returned rows of `{name}` as {shown}", help=help)
-        shape = list(shapes[0])
+        shape: list[int | None] = list(shapes[0])
         return {"dtype": dtypes.pop(), "shape": [LENGTH, *shape[1:]] if len(shapes) > 1 else shape}
 
-    def _compare(
-        self, forms: Mapping[str, Mapping[str, Any]], at: int, batch: Result, other: Result, help: str
-    ) -> None:
+    def _compare(self, forms: Mapping[str, ArrayForm], at: int, batch: Result, other: Result, help: str) -> None:
         """Raise StageError with both values if two results of row `at` of the sample differ, apart from padding."""
         for name, form in forms.items():
             one, two = batch.arrays[name][at], other.arrays[name][at if other.row is None else other.row]

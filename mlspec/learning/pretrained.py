@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,7 +66,7 @@ def _offset(module: nn.Module) -> bool:
     return isinstance(module, nn.Embedding) and module.padding_idx is not None
 
 
-def encoder_of(config: dict[str, Any]) -> nn.Module:
+def encoder_of(config: Mapping[str, object]) -> nn.Module:
     """An encoder of that configuration with random weights."""
     transformers = _quiet()
     kind = {k: v for k, v in config.items() if k not in ("transformers_version", "dtype", "torch_dtype")}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 
 from mlspec.errors import StageError
 from mlspec.job import Job, write_text
@@ -47,7 +48,7 @@ class Tracker:
         if self.logger:
             self.logger.experiment.finish(exit_code=0 if kind is None else 1)
 
-    def _start(self, scratch: Path) -> Any:
+    def _start(self, scratch: Path) -> Logger:
         settings, job = self.settings, self.job
         assert settings is not None
         try:
@@ -137,7 +138,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _confusion(wandb: ModuleType, chances: Array, rows: Rows, labels: list[str]) -> Any:
+def _confusion(wandb: ModuleType, chances: Array, rows: Rows, labels: list[str]) -> object:
     return wandb.plot.confusion_matrix(
         y_true=rows.targets.tolist(),
         preds=chances.argmax(1).tolist(),
@@ -146,7 +147,7 @@ def _confusion(wandb: ModuleType, chances: Array, rows: Rows, labels: list[str])
     )
 
 
-def _wrong(wandb: ModuleType, chances: Array, rows: Rows, schema: Schema) -> Any:
+def _wrong(wandb: ModuleType, chances: Array, rows: Rows, schema: Schema) -> object:
     labels = schema.labels
     shown = [name for name, column in schema.inputs.items() if column.type != "image"]
     guessed = chances.argmax(1)

@@ -50,9 +50,9 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @model_serializer(mode="wrap")
-    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """The object as the file holds it, without OPTIONAL keys that have their default."""
-        values: dict[str, Any] = handler(self)
+        values: dict[str, object] = handler(self)
         fields = type(self).model_fields
         return {
             k: v

@@ -35,13 +35,13 @@ class _Dumper(_BASE):  # type: ignore[misc, valid-type]
         return True
 
 
-def _string(dumper: Any, text: str) -> Any:
+def _string(dumper: pyyaml.SafeDumper, text: str) -> pyyaml.ScalarNode:
     broken = text.splitlines() not in ([text], []) or _HIDDEN.search(text)
     style = '"' if broken else "'" if _AMBIGUOUS.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-def _float(dumper: Any, number: float) -> Any:
+def _float(dumper: pyyaml.SafeDumper, number: float) -> pyyaml.ScalarNode:
     text = repr(number)
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")

@@ -22,7 +22,7 @@ from mlspec.runtime.service import Answer, Request, Service, load
 MAX_ANSWER: Final = 6 * 1024 * 1024 - 64 * 1024
 """Maximum response body in bytes: Lambda's limit for a synchronous invocation is 6 MB, including the envelope."""
 Event = Mapping[str, Any]
-Handle = Callable[[Any, object], Any]
+Handle = Callable[[object, object], object]
 
 
 def make_handler(bundle: Path | None = None) -> Handle:
@@ -59,7 +59,7 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
     labels as metrics, so that a rollout can compare the predictions of versions.
     """
 
-    def handle(event: Any, context: object) -> Any:
+    def handle(event: object, context: object) -> object:
         before = service.counters.labels() if of else None
         try:
             return answered(event, context)
@@ -68,7 +68,7 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
                 for line in prediction_mix.lines(service.counters.labels() - before, of, time.time()):
                     sys.stdout.write(line + "\n")
 
-    def answered(event: Any, context: object) -> Any:
+    def answered(event: object, context: object) -> object:
         request_id = getattr(context, "aws_request_id", "")
         if isinstance(event, Mapping):
             if is_warm_up(event):
@@ -107,7 +107,7 @@ def _answer(service: Service, event: Event, read: Callable[[Event], Request], re
     return answer
 
 
-def _direct(service: Service, event: Any) -> Any:
+def _direct(service: Service, event: object) -> object:
     """A direct invocation with a row or a list of rows: the predictions, or the error."""
     try:
         if isinstance(event, list):
@@ -147,13 +147,13 @@ def _read_v1(event: Event) -> Request:
     return Request(_text(event["httpMethod"]), _text(event["path"]), _small(headers), _body(event))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("expected a string")
     return value
 
 
-def _small(headers: Mapping[str, Any] | None) -> dict[str, str]:
+def _small(headers: Mapping[str, object] | None) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in (headers or {}).items()}
 
 
@@ -169,7 +169,7 @@ def _body(event: Event) -> bytes:
         raise RefusedError(400, "bad-base64", "isBase64Encoded is set, but the body is not valid base64") from None
 
 
-def _write(answer: Answer, event: Event) -> dict[str, Any]:  # noqa: ARG001 - one signature for all shapes
+def _write(answer: Answer, event: Event) -> dict[str, object]:  # noqa: ARG001 - one signature for all shapes
     return {
         "statusCode": answer.status,
         "headers": dict(answer.headers),
@@ -178,14 +178,15 @@ def _write(answer: Answer, event: Event) -> dict[str, Any]:  # noqa: ARG001 - on
     }
 
 
-def _write_balancer(answer: Answer, event: Event) -> dict[str, Any]:
+def _write_balancer(answer: Answer, event: Event) -> dict[str, object]:
     """The response for a load balancer: with a status line, and headers in the form of the request."""
     from http import HTTPStatus
 
     response = _write(answer, event)
     response["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
     if event.get("multiValueHeaders") is not None:
-        response["multiValueHeaders"] = {name: [value] for name, value in response.pop("headers").items()}
+        del response["headers"]
+        response["multiValueHeaders"] = {name: [value] for name, value in answer.headers.items()}
     return response
 
 

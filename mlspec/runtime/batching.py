@@ -8,8 +8,10 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from mlspec.runtime.predictor import Prediction
+from mlspec.runtime.preprocess.base import Feature
 from mlspec.runtime.service import PendingRequest
 
 OVERHEAD: Final = 6
@@ -23,9 +25,9 @@ class BatchJob:
     """One request in the queue, with its predictions in the order of its rows."""
 
     pending: PendingRequest
-    predictions: list[Any]
+    predictions: list[Prediction | None]
     left: int
-    error: BaseException | None = None
+    error: Exception | None = None
     cancelled: bool = False
     """Whether the client has disconnected; its remaining rows are not computed."""
 
@@ -45,7 +47,7 @@ class Item:
     job: BatchJob = field(compare=False)
     position: int = field(compare=False)
     length: int = field(compare=False)
-    prepared: Any = field(compare=False)
+    prepared: Feature = field(compare=False)
 
 
 class Waiting:

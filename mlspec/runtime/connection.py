@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
         """Close the connection immediately."""
         self._transport.abort()
 
-    def tick(self, now: float, limits: Any) -> None:
+    def tick(self, now: float, limits: Limits) -> None:
         """Enforce the timeouts of the connection."""
         waited = now - self.since
         if (self._closing and waited > limits.parting) or (self._stuck and waited > limits.writing):

@@ -6,9 +6,9 @@ Inputs are columns with one value per row: shape `[n]` or `[n, 1]`. An image is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from mlspec.runtime.contract import DATATYPES, Contract
+from mlspec.runtime.contract import DATATYPES, Contract, OutputField
+from mlspec.runtime.predictor import Prediction
 from mlspec.runtime.rows import RefusedError
 
 _NUMBERS = {"FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"}
@@ -32,7 +32,7 @@ def metadata(contract: Contract) -> dict[str, object]:
     }
 
 
-def columns_to_rows(request: Any, contract: Contract) -> list[dict[str, object]]:
+def columns_to_rows(request: object, contract: Contract) -> list[dict[str, object]]:
     """The rows of an inference request, values not yet checked. Raises RefusedError 400 or 422."""
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise RefusedError(400, "bad-request", "an inference request is an object with a list of `inputs`")
@@ -71,31 +71,37 @@ def _column(tensor: object, contract: Contract) -> tuple[str, list[object]]:
     return name, data
 
 
-def answer(request: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]], contract: Contract) -> dict[str, Any]:
+def answer(request: object, predictions: Sequence[Prediction], contract: Contract) -> dict[str, object]:
     """The response with the requested outputs, by default all."""
     known = {output.name: output for output in contract.outputs}
     outputs = []
     for name in outputs_of(request, contract):
         output = known[name]
-        data = [_value(p, name, contract) for p in predictions]
-        flat = [x for row in data for x in row] if output.shape else data
+        flat = _data(predictions, output, contract)
         outputs.append(
             {"name": name, "datatype": output.datatype, "shape": [len(predictions), *output.shape], "data": flat}
         )
-    response: dict[str, Any] = {"model_name": contract.name, "model_version": contract.version, "outputs": outputs}
-    return response | ({"id": request["id"]} if isinstance(request.get("id"), str) else {})
+    response: dict[str, object] = {"model_name": contract.name, "model_version": contract.version, "outputs": outputs}
+    id = _member(request, "id")
+    return response | ({"id": id} if isinstance(id, str) else {})
 
 
-def outputs_of(request: Mapping[str, Any], contract: Contract) -> list[str]:
+def outputs_of(request: object, contract: Contract) -> list[str]:
     """The names of the requested outputs, by default all. Raises RefusedError 422 for an unknown one."""
     known = [output.name for output in contract.outputs]
-    requested = request.get("outputs") or []
+    requested = _member(request, "outputs") or []
     if not isinstance(requested, list) or not all(isinstance(w, dict) and w.get("name") in known for w in requested):
         raise RefusedError(422, "bad-tensor", f"`outputs` may name {', '.join(f'`{n}`' for n in known)}")
     return list(dict.fromkeys(w["name"] for w in requested)) or known
 
 
-def _value(prediction: Mapping[str, Any], name: str, contract: Contract) -> Any:
-    if name == "probabilities":
-        return [prediction["probabilities"][label] for label in contract.labels]
-    return prediction[name]
+def _member(request: object, key: str) -> object:
+    return request.get(key) if isinstance(request, dict) else None
+
+
+def _data(predictions: Sequence[Prediction], output: OutputField, contract: Contract) -> list[object]:
+    """The values of one output, row by row."""
+    if output.shape:
+        return [p["probabilities"][label] for p in predictions if "label" in p for label in contract.labels]
+    values: Sequence[Mapping[str, object]] = predictions
+    return [row[output.name] for row in values]

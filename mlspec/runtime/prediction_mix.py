@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 NAMESPACE: Final = "mlspec"
 DIMENSIONS: Final = ("FunctionName", "ExecutedVersion")
@@ -31,5 +31,5 @@ def lines(counts: Mapping[str, int], of: Mapping[str, str], seconds: float) -> I
     while some := dict(islice(left, _MOST)):
         metrics = [{"Name": PREFIX + label, "Unit": "Count"} for label in some]
         described = {"Namespace": NAMESPACE, "Dimensions": [list(DIMENSIONS)], "Metrics": metrics}
-        line: dict[str, Any] = {"_aws": {"Timestamp": int(seconds * 1000), "CloudWatchMetrics": [described]}, **of}
+        line: dict[str, object] = {"_aws": {"Timestamp": int(seconds * 1000), "CloudWatchMetrics": [described]}, **of}
         yield json.dumps(line | {PREFIX + label: count for label, count in some.items()}, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, TypedDict, final
 
 import numpy as np
 import onnxruntime
@@ -17,6 +17,25 @@ from mlspec.runtime.preprocess.bundle_errors import BundleError
 
 BATCH = 32
 """Rows per batch; on a CPU larger batches only add padding."""
+
+
+@final
+class ClassPrediction(TypedDict):
+    """The prediction of a classification."""
+
+    label: str
+    score: float
+    probabilities: dict[str, float]
+
+
+@final
+class ValuePrediction(TypedDict):
+    """The prediction of a regression."""
+
+    value: float
+
+
+Prediction: TypeAlias = ClassPrediction | ValuePrediction
 
 
 class Predictor:
@@ -59,7 +78,7 @@ class Predictor:
         if self.threads > 1 and self._single is None:
             self._single = _session(self.folder / "model.onnx", 1)
 
-    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """One prediction per row, in order. Raises BadRow if a row does not match the signature."""
         return self.answers(self.logits(rows))
 
@@ -67,7 +86,7 @@ class Predictor:
         """The length and the model inputs of each row. Raises BadRow if a row does not match the signature."""
         return [(self.preprocess.length(feature), feature) for feature in self.preprocess.features(rows)]
 
-    def compute(self, prepared: Sequence[Feature], alone: bool = True) -> list[dict[str, Any]]:
+    def compute(self, prepared: Sequence[Feature], alone: bool = True) -> list[Prediction]:
         """One prediction for each prepared row, computed in one batch; `alone` uses all cores."""
         return self.answers(self.run(self.preprocess.collate(prepared), alone))
 
@@ -94,12 +113,12 @@ class Predictor:
             raise ArithmeticError("the model output is NaN or infinite")
         return array
 
-    def answers(self, logits: Array) -> list[dict[str, Any]]:
+    def answers(self, logits: Array) -> list[Prediction]:
         """Raw outputs to predictions: label, score and all probabilities, or a value."""
         if self.signature.task == "regression":
             return [{"value": float(v)} for v in np.asarray(logits, dtype=np.float64).reshape(-1)]
         labels, threshold = self.signature.labels, self.signature.threshold
-        answers = []
+        answers: list[Prediction] = []
         for row in softmax(logits).tolist():
             best = row.index(max(row)) if threshold is None else int(row[1] >= threshold)
             answers.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from mlspec.runtime.contract import Contract, Kind
 
@@ -32,7 +31,7 @@ class RefusedError(Exception):
         return body | ({"details": list(self.details)} if self.details else {})
 
 
-def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
+def rows(value: Sequence[object], contract: Contract, most: int) -> list[Row]:
     """The rows in `value`, checked against the contract. Raises RefusedError 422 with all faults, or 413."""
     if not value:
         raise RefusedError(422, "no-rows", "the request has no rows")
@@ -44,14 +43,14 @@ def rows(value: Sequence[Any], contract: Contract, most: int) -> list[Row]:
         return _with_faults(value, contract)
 
 
-def _fitting(row: Any, contract: Contract) -> Row:
+def _fitting(row: object, contract: Contract) -> Row:
     """The converted row (fast path). Raises ValueError or TypeError for an invalid row."""
     if type(row) is not dict or len(row) != len(contract.inputs):
         raise ValueError
     return {name: _READ[kind](row.get(name, _ABSENT)) for name, kind in contract.inputs.items()}
 
 
-def _with_faults(value: Sequence[Any], contract: Contract) -> list[Row]:
+def _with_faults(value: Sequence[object], contract: Contract) -> list[Row]:
     details: list[dict[str, object]] = []
     rows_ = [_row(row, index, contract, details) for index, row in enumerate(value)]
     if details:

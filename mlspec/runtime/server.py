@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Final
 
 from mlspec.runtime.access_log import AccessLog
 from mlspec.runtime.batching import BatchJob
@@ -20,7 +20,7 @@ from mlspec.runtime.connection import Connection
 from mlspec.runtime.cores import cores
 from mlspec.runtime.limits import Limits
 from mlspec.runtime.service import Answer, PendingRequest, Request, Service
-from mlspec.runtime.workers import Workers
+from mlspec.runtime.workers import Result, Workers
 
 _LARGE: Final = 32 * 1024
 """Body size in bytes above which it is parsed in a separate thread, so that the event loop is not blocked."""
@@ -140,10 +140,13 @@ class Server:
             return self._noted(request, self.service.fail(pending, error), 0.0)
         return None
 
-    def _computed(self, connection: Connection, pending: PendingRequest, result: Any) -> None:
+    def _computed(self, connection: Connection, pending: PendingRequest, result: Result) -> None:
         self._pending.pop(connection, None)
-        failed = isinstance(result, Exception)
-        answer = self.service.fail(pending, result) if failed else self.service.finish(pending, result)
+        answer = (
+            self.service.fail(pending, result)
+            if isinstance(result, Exception)
+            else self.service.finish(pending, result)
+        )
         connection.answer(self._noted(pending.request, answer, time.perf_counter() - pending.began))
 
     def _noted(self, request: Request, answer: Answer, seconds: float) -> Answer:

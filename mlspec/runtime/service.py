@@ -12,13 +12,14 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
-from mlspec.runtime.predictor import BATCH, Predictor
+from mlspec.runtime.predictor import BATCH, Prediction, Predictor
+from mlspec.runtime.preprocess.base import Feature
 from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.rows import RefusedError, rows
 
@@ -31,10 +32,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Predicts(Protocol):
     """The interface of the model in two steps, so that rows of several requests form one batch: see `Predictor`."""
 
-    def prepare(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[int, Any]]:
+    def prepare(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[int, Feature]]:
         """The length and the model inputs of each row. Raises BadRow."""
 
-    def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
+    def compute(self, prepared: Sequence[Feature], alone: bool = True) -> Sequence[Prediction]:
         """One prediction for each row, from one run; `alone` if no other run needs the cores."""
 
 
@@ -69,8 +70,8 @@ class TextBody:
 class PredictWork:
     """The prepared rows of a request, and the function that converts their predictions to the response body."""
 
-    rows: Sequence[tuple[int, Any]]
-    write: Callable[[Sequence[Mapping[str, Any]]], Any]
+    rows: Sequence[tuple[int, Feature]]
+    write: Callable[[Sequence[Prediction]], object]
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class PendingRequest:
 
 
 _NOTHING: Final = PredictWork((), lambda _: None)
-Route = Callable[["Service", Request], "tuple[int, Any] | PredictWork"]
+Route = Callable[["Service", Request], "tuple[int, object] | PredictWork"]
 
 
 class Service:
@@ -137,7 +138,7 @@ class Service:
         except Exception as error:  # noqa: BLE001
             return self.fail(pending, error)
 
-    def finish(self, pending: PendingRequest, predictions: Sequence[Mapping[str, Any]]) -> Answer:
+    def finish(self, pending: PendingRequest, predictions: Sequence[Prediction]) -> Answer:
         """The answer to a request with its predictions. Never raises."""
         try:
             value = pending.work.write(predictions)
@@ -165,22 +166,21 @@ class Service:
         request = Request("", "")
         return self.fail(PendingRequest(request, time.perf_counter(), _headers(request), _NOTHING), error)
 
-    def _ended(self, pending: PendingRequest, status: int, value: Any) -> Answer:
+    def _ended(self, pending: PendingRequest, status: int, value: object) -> Answer:
         path = pending.request.path
         self.counters.ended(path if path in self._routes else "other", status, time.perf_counter() - pending.began)
         return _written(status, value, pending.headers)
 
-    def _compute(self, rows: Sequence[tuple[int, Any]]) -> list[Mapping[str, Any]]:
+    def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:
         """Predictions in the order of `rows`, computed in batches of similar length."""
         order = sorted(range(len(rows)), key=lambda i: rows[i][0])
-        predictions: list[Mapping[str, Any]] = [{}] * len(rows)
+        predictions: dict[int, Prediction] = {}
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            for position, prediction in zip(some, self.model.compute([rows[i][1] for i in some]), strict=True):
-                predictions[position] = prediction
-        return predictions
+            predictions.update(zip(some, self.model.compute([rows[i][1] for i in some]), strict=True))
+        return [predictions[position] for position in range(len(rows))]
 
-    def _count(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+    def _count(self, predictions: Sequence[Prediction]) -> None:
         self.counters.predicted([p["label"] for p in predictions if "label" in p], len(predictions))
 
     def _route(self, request: Request) -> Route:
@@ -203,29 +203,29 @@ class Service:
             return RefusedError(404, "unknown-version", f"unknown version; this server has `{self.contract.version}`")
         return RefusedError(404, "unknown-path", f"path not found; the paths are {', '.join(self._routes)}")
 
-    def _server(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002 - a route's signature
+    def _server(self, request: Request) -> tuple[int, object]:  # noqa: ARG002 - a route's signature
         return 200, {"name": "mlspec", "version": "2", "extensions": []}
 
-    def _live(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _live(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         return 200, {"live": True}
 
-    def _is_ready(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _is_ready(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         return (200 if self.ready else 503), {"ready": self.ready}
 
-    def _model(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _model(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         return 200, inference_protocol.metadata(self.contract)
 
-    def _metrics(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _metrics(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         return 200, TextBody(self.counters.text(), counters.CONTENT_TYPE)
 
-    def _openapi(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _openapi(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         from mlspec.runtime import openapi
 
         if self._described is None:
             self._described = TextBody(written(openapi.document(self.contract)).decode(), "application/json")
         return 200, self._described
 
-    def _docs(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002
+    def _docs(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         from mlspec.runtime import docs_page
 
         return 200, TextBody(docs_page.page(self.contract), "text/html; charset=utf-8")
@@ -243,7 +243,7 @@ class Service:
             return PredictWork(self._prepared(value), lambda predictions: predictions)
         return PredictWork(self._prepared([value]), lambda predictions: predictions[0])
 
-    def _prepared(self, values: Sequence[Any]) -> Sequence[tuple[int, Any]]:
+    def _prepared(self, values: Sequence[object]) -> Sequence[tuple[int, Feature]]:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
             return self.model.prepare(checked)
@@ -260,7 +260,7 @@ class Service:
             for alone in (True, False):
                 self.model.compute(prepared, alone)
 
-    def predict(self, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    def predict(self, values: Sequence[object]) -> Sequence[Prediction]:
         """The predictions of rows, counted in the metrics. Raises RefusedError for rows that violate the contract."""
         predictions = self._compute(self._prepared(values))
         self._count(predictions)
@@ -290,7 +290,7 @@ def _headers(request: Request) -> dict[str, str]:
     return {"X-Request-Id": sent if sent and _REQUEST_ID.fullmatch(sent) else f"{_PROCESS}-{next(_NUMBERS):x}"}
 
 
-def _written(status: int, value: Any, headers: dict[str, str]) -> Answer:
+def _written(status: int, value: object, headers: dict[str, str]) -> Answer:
     if isinstance(value, TextBody):
         headers["Content-Type"] = value.kind
         return Answer(status, value.text.encode(), headers)

@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from mlspec.runtime.batching import BatchJob, Item, Waiting
+from mlspec.runtime.predictor import Prediction
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import PendingRequest, Service
 
@@ -26,6 +27,10 @@ _MOST_GATHERING: Final = 0.005
 _TRY_OTHER = 64
 """Single rows use the session that was faster recently; one in _TRY_OTHER uses the other one, to measure it again."""
 
+Result: TypeAlias = Exception | Sequence[Prediction]
+Run: TypeAlias = tuple[list[Item], Sequence[Prediction | Exception], float]
+"""The rows of a batch, the result of each, and the duration in seconds."""
+
 
 class Workers:
     """The queue and worker threads of one model. Results are passed to the callback of `submit`, in the event loop."""
@@ -34,7 +39,7 @@ class Workers:
         self._service, self._count = service, count
         self._most_rows, self._longest_wait = most_rows, longest_wait
         self._waiting, self._free, self._scheduled = Waiting(), count, False
-        self._callbacks: dict[BatchJob, Callable[[PendingRequest, Any], None]] = {}
+        self._callbacks: dict[BatchJob, Callable[[PendingRequest, Result], None]] = {}
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[tuple[list[Item], bool] | None] = SimpleQueue()
         self._row_seconds = self._run_seconds = self._gather_until = 0.0
@@ -45,7 +50,7 @@ class Workers:
         for number in range(count):
             threading.Thread(target=self._worker, name=f"model-{number}", daemon=True).start()
 
-    def submit(self, pending: PendingRequest, done: Callable[[PendingRequest, Any], None]) -> BatchJob:
+    def submit(self, pending: PendingRequest, done: Callable[[PendingRequest, Result], None]) -> BatchJob:
         """Queue the rows of a request. Raises RefusedError 503 if the queue is full or the wait would be too long."""
         waiting, rows = len(self._waiting), len(pending.work.rows)
         seconds = waiting * self._row_seconds / self._count
@@ -79,7 +84,7 @@ class Workers:
         self._scheduled = False
         if 0 < self._run_seconds < QUICK and self._free == self._count:
             if items := self._waiting.take(_QUICK_BATCH):
-                self._finished(*self._run(items, False), lone=None)
+                self._finished(self._run(items, False), lone=None)
             if len(self._waiting):
                 self._schedule()
             return
@@ -122,11 +127,11 @@ class Workers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: no client waits
                 self._loop.call_soon_threadsafe(self._came_back, ran, alone, len(items))
 
-    def _run(self, items: list[Item], alone: bool) -> tuple[list[Item], Sequence[Any], float]:
+    def _run(self, items: list[Item], alone: bool) -> Run:
         """Compute a batch. If it fails, compute each row alone, so that a failing row does not affect others."""
         began = time.perf_counter()
         compute = self._service.model.compute
-        predictions: Sequence[Any]
+        predictions: Sequence[Prediction | Exception]
         try:
             predictions = compute([item.prepared for item in items], alone)
             if len(predictions) != len(items):
@@ -135,12 +140,13 @@ class Workers:
             predictions = [error] if len(items) == 1 else [self._run([item], alone)[1][0] for item in items]
         return items, predictions, time.perf_counter() - began
 
-    def _came_back(self, ran: tuple[list[Item], Sequence[Any], float], alone: bool, rows: int) -> None:
+    def _came_back(self, ran: Run, alone: bool, rows: int) -> None:
         self._free += self._count if alone else 1
-        self._finished(*ran, lone=alone if rows == 1 else None)
+        self._finished(ran, lone=alone if rows == 1 else None)
         self._dispatch()
 
-    def _finished(self, items: list[Item], predictions: Sequence[Any], seconds: float, lone: bool | None) -> None:
+    def _finished(self, ran: Run, lone: bool | None) -> None:
+        items, predictions, seconds = ran
         self._service.counters.ran(len(items))
         if len(items) > 1:
             self._gather_until = self._loop.time() + min(_MOST_GATHERING, seconds / 10)
@@ -157,7 +163,7 @@ class Workers:
             else:
                 job.predictions[item.position] = prediction
             if not job.left and (done := self._callbacks.pop(job, None)):
-                done(job.pending, job.error or job.predictions)
+                done(job.pending, job.error or [p for p in job.predictions if p is not None])
 
 
 def _average(old: float, new: float) -> float:

@@ -130,7 +130,7 @@ class Custom(ModelSpec):
         return (self.class_, self.datamodule, self.prepares)
 
 
-def _kind(value: Any) -> str | None:
+def _kind(value: object) -> str | None:
     if isinstance(value, Mapping):
         return value.get("type") or ("custom" if "class" in value else None)
     return getattr(value, "type", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -40,7 +40,7 @@ class PartChecks(HasSections, Protocol):
 class Names(Protocol):
     """A part whose resources are named after the project, and after the selected environment."""
 
-    def name_after(self, environment: str, values: dict[str, Any]) -> None: ...  # noqa: D102
+    def name_after(self, environment: str, values: dict[str, Plain]) -> None: ...  # noqa: D102
 
 
 def check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -23,7 +23,7 @@ _NARROWING = ("pattern", "enum", "const", "minLength", "maxLength", "format")
 class _Generator(GenerateJsonSchema):
     """No titles: those derived from Python names repeat the key."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
 
@@ -70,11 +70,11 @@ def _lay_over(schema: dict[str, Any]) -> None:
     properties["environments"] = {**about, "type": "object", "additionalProperties": _laid("environment")}
 
 
-def _laid(name: str) -> dict[str, Any]:
+def _laid(name: str) -> dict[str, object]:
     return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _REFERENCE]}
 
 
-def _all_optional(shape: dict[str, Any]) -> bool:
+def _all_optional(shape: Mapping[str, object]) -> bool:
     return shape.get("type") == "object" and "properties" in shape and not shape.get("required")
 
 
@@ -96,7 +96,7 @@ def _below(shape: dict[str, Any], empty: set[str]) -> dict[str, Any]:
     return {**shape, **{key: _widened(value, empty) for key, value in inner.items()}}
 
 
-def _free(shape: dict[str, Any]) -> bool:
+def _free(shape: Mapping[str, object]) -> bool:
     """Whether the shape accepts any text."""
     if "$ref" in shape:
         return False

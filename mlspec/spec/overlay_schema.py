@@ -35,7 +35,7 @@ def overlay(properties: Mapping[str, Shape], definitions: Mapping[str, Shape], s
     return _short(_loose(full, _needed(definitions)), full, "#")
 
 
-def dotted(schema: Mapping[str, Any], start: str) -> tuple[dict[str, Shape], dict[str, Shape]]:
+def dotted(schema: Mapping[str, object], start: str) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """Dotted keys (`train.max_epochs`) into the properties at `start`, and patterns of those with free names."""
     names: dict[str, list[str]] = {}
     patterns: dict[str, list[str]] = {}
@@ -72,7 +72,7 @@ class _Key(NamedTuple):
     pointer: str
 
 
-def _either(schema: Mapping[str, Any], pointers: Sequence[str]) -> Shape:
+def _either(schema: Mapping[str, object], pointers: Sequence[str]) -> Shape:
     refs: list[Shape] = [{"$ref": pointer} if pointer else {} for pointer in pointers]
     if len(refs) == 1:
         return refs[0]
@@ -82,7 +82,7 @@ def _either(schema: Mapping[str, Any], pointers: Sequence[str]) -> Shape:
     return {"anyOf": refs, "description": first.get("description", "")}
 
 
-def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
+def _keys(schema: Mapping[str, object], pointer: str, way: _Way) -> Iterator[_Key]:
     """Every key below `pointer`, whose dotted key is `way`."""
     for place, mapping in _objects(schema, pointer):
         for name in mapping.get("properties", {}):
@@ -96,7 +96,7 @@ def _keys(schema: Mapping[str, Any], pointer: str, way: _Way) -> Iterator[_Key]:
             yield _Key(way.below(), "")
 
 
-def _objects(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Shape]]:
+def _objects(schema: Mapping[str, object], pointer: str) -> Iterator[tuple[str, Shape]]:
     """The mappings that are allowed at `pointer`, each with its own pointer."""
     shape = _at(schema, pointer)
     if "$ref" in shape:
@@ -108,7 +108,7 @@ def _objects(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Sha
         yield pointer, shape
 
 
-def _at(schema: Mapping[str, Any], pointer: str) -> Shape:
+def _at(schema: Mapping[str, object], pointer: str) -> Shape:
     value: Any = schema
     for step in pointer.removeprefix("#/").split("/"):
         value = value[int(step) if isinstance(value, list) else step]

@@ -35,7 +35,7 @@ def sections(spec: BaseModel) -> dict[str, BaseModel]:
     return {name: value for name, value in values.items() if isinstance(value, BaseModel)}
 
 
-def valid_sections(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, BaseModel]:
+def valid_sections(model: type[BaseModel], values: Mapping[str, object]) -> dict[str, BaseModel]:
     """The valid sections of a spec that is not valid as a whole."""
     valid: dict[str, BaseModel] = {}
     for name, value in values.items():
@@ -47,7 +47,7 @@ def valid_sections(model: type[BaseModel], values: Mapping[str, Any]) -> dict[st
     return valid
 
 
-def _chosen(value: Any) -> Any:
+def _chosen(value: object) -> object:
     return value.root if isinstance(value, RootModel) and isinstance(value.root, BaseModel) else value
 
 
@@ -71,5 +71,5 @@ def _root(sections: tuple[tuple[str, Any], ...]) -> type[SpecModel]:
     return root
 
 
-def _first_line(model: Any) -> str:
+def _first_line(model: object) -> str:
     return (model.__doc__ or "").strip().split("\n")[0].rstrip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -174,7 +174,7 @@ def _build_runner(github: Github, package: Package | None) -> str:
     return f"{github.runner}-arm" if arm and github.runner in ("ubuntu-22.04", "ubuntu-24.04") else github.runner
 
 
-def _secrets(value: Any) -> set[str]:
+def _secrets(value: object) -> set[str]:
     """Names of the environment variables that the values refer to by `{env: NAME}`."""
     if isinstance(value, Mapping):
         if set(value) == {"env"} and isinstance(value["env"], str):

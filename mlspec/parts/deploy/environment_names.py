@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from mlspec.diagnostics import Finding
 from mlspec.sections.deploy import Deploy
+from mlspec.source.document import Plain
 from mlspec.spec.names import suffixed
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import Shared, Values, at, shared
@@ -15,7 +15,7 @@ _FUNCTION = ("deploy", "lambda")
 _ACCOUNT = ("registry", "ecr", "account")
 
 
-def name_after(environment: str, given: dict[str, Any]) -> None:
+def name_after(environment: str, given: dict[str, Plain]) -> None:
     """Complete the function's name where the spec has none: `cola-staging`."""
     function, project = at(given, ("deploy", "lambda")), at(given, ("project", "name"))
     if isinstance(function, dict) and not function.get("name") and isinstance(project, str):

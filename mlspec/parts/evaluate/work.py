@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -123,7 +122,7 @@ def _numbers(job: Job, options: EvaluateSpec, outputs: Tensor, target: Tensor) -
 
 
 def _slices(
-    options: EvaluateSpec, table: Any, target: TargetSchema, measure: Measure
+    options: EvaluateSpec, table: pa.Table, target: TargetSchema, measure: Measure
 ) -> dict[str, records.SliceMetrics]:
     metrics_of: dict[str, records.SliceMetrics] = {}
     for name, how in options.cuts.items():
@@ -133,7 +132,7 @@ def _slices(
     return metrics_of
 
 
-def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, list[int]]:
+def _cut(name: str, how: Slice, table: pa.Table, target: TargetSchema) -> dict[str, list[int]]:
     if missing := unknown({name: how}, table.column_names):
         raise StageError(missing[0], help=missing[1])
     column = how.column or name
@@ -148,7 +147,7 @@ def _cut(name: str, how: Slice, table: Any, target: TargetSchema) -> dict[str, l
         ) from None
 
 
-def write_predictions(job: Job, columns: dict[str, list[Any]]) -> None:
+def write_predictions(job: Job, columns: Mapping[str, Sequence[object]]) -> None:
     """Write `evaluate/predictions.parquet`, one row for each row of the test split, whole or not at all."""
     with whole(job.outputs / "evaluate" / "predictions.parquet") as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")

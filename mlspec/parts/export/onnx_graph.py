@@ -10,9 +10,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -21,6 +19,7 @@ from mlspec.errors import StageError
 from mlspec.job import own_frames, shown_frame
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
+from mlspec.runtime.preprocess.base import Array
 from mlspec.runtime.preprocess.custom import CustomPreprocess
 
 OUTPUT = "logits"
@@ -74,7 +73,7 @@ def write(module: nn.Module, rows: Rows, preprocess: Preprocess, opset: int, pat
     _finish(path, opset)
 
 
-def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, np.ndarray[Any, Any]]:
+def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, Array]:
     """A batch of the shortest, a medium and the longest row, so that it contains padding."""
     order = sorted(range(len(features)), key=lambda row: preprocess.length(features[row]))
     chosen = [order[(len(order) - 1) * step // (EXAMPLES - 1)] for step in range(EXAMPLES)]
@@ -83,7 +82,7 @@ def example(features: Sequence[Feature], preprocess: Preprocess) -> dict[str, np
 
 
 def open_axes(
-    batch: dict[str, np.ndarray[Any, Any]], features: Sequence[Feature], preprocess: Preprocess | None = None
+    batch: dict[str, Array], features: Sequence[Feature], preprocess: Preprocess | None = None
 ) -> Iterator[dict[int, str]]:
     """The dynamic axes of each input: the batch dimension, and the length if rows are padded."""
     if isinstance(preprocess, CustomPreprocess):  # determined from the training rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,8 +14,7 @@ from mlspec.errors import StageError
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime import BundleError, Predictor
 from mlspec.runtime.preprocess import Preprocess
-
-Array = np.ndarray[Any, Any]
+from mlspec.runtime.preprocess.base import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def within(compared: Sequence[ParityResult], tolerance: float) -> None:
         )
 
 
-def opened(folder: Any) -> Predictor:
+def opened(folder: Path) -> Predictor:
     """The bundle, loaded as in serving. Raises StageError if it cannot be loaded."""
     try:
         return Predictor(folder, threads=1)

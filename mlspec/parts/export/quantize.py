@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnxruntime.quantization import (
@@ -23,6 +22,7 @@ from onnxruntime.quantization import (
 )
 
 from mlspec.runtime.preprocess import Feature, Preprocess
+from mlspec.runtime.preprocess.base import Array
 
 CALIBRATION_ROWS = 256
 _BATCH = 16
@@ -35,7 +35,7 @@ class _Rows(CalibrationDataReader):  # type: ignore[misc]
         starts = range(0, min(len(features), CALIBRATION_ROWS), _BATCH)
         self.batches = (preprocess.collate(features[start : start + _BATCH]) for start in starts)
 
-    def get_next(self) -> dict[str, Any] | None:
+    def get_next(self) -> dict[str, Array] | None:
         """The next batch, or None at the end."""
         return next(self.batches, None)
 

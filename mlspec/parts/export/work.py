@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, Sig
 from mlspec.records.export import Checked, Compared, Export, Int8, Parity
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
+from mlspec.runtime.preprocess.base import Array
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec, Onnx
 from mlspec.sections.metric_names import LOWER_IS_BETTER, Task
@@ -45,7 +45,7 @@ class Trained:
     module: nn.Module
     preprocess: Preprocess
     rows: Rows
-    outputs: np.ndarray[Any, Any]
+    outputs: Array
     """The raw outputs of the module for the rows."""
     schema: Schema
 
@@ -147,13 +147,13 @@ def compared_metric(job: Job, trained: Trained, bundle: Path) -> Compared:
     return Compared(name=name, torch=torch_value, onnx=onnx_value)
 
 
-def answers(trained: Trained, bundle: Path) -> np.ndarray[Any, Any]:
+def answers(trained: Trained, bundle: Path) -> Array:
     """The raw outputs of the bundle for the test rows, passed as in requests."""
     rows = trained.rows.table.select(list(trained.schema.inputs)).to_pylist()
     return opened(bundle).logits(rows)
 
 
-def _score(job: Job, trained: Trained, name: str, outputs: np.ndarray[Any, Any]) -> float | None:
+def _score(job: Job, trained: Trained, name: str, outputs: Array) -> float | None:
     options = job.get(EvaluateSpec) or EvaluateSpec()
     targets = torch.from_numpy(trained.rows.targets)
     values = torch.from_numpy(np.ascontiguousarray(outputs))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
@@ -41,9 +40,9 @@ def group_file(section: BaseModel | None, values: Plain, compared: Collection[st
 class _GroupWalk:
     compared: Collection[str]
     comments: dict[Path, str] = field(default_factory=dict)
-    described: set[tuple[type[BaseModel], str]] = field(default_factory=set)
+    described: set[tuple[type[object], str]] = field(default_factory=set)
 
-    def kept(self, node: Any, values: Plain, at: Path) -> Plain:
+    def kept(self, node: object, values: Plain, at: Path) -> Plain:
         """`values` as the file has them; `node` is the model, mapping or value that they were dumped from."""
         if isinstance(node, RootModel):
             node = node.root
@@ -53,7 +52,7 @@ class _GroupWalk:
             return [_GroupWalk(()).kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
         return values
 
-    def _mapping(self, node: Any, values: dict[str, Plain], at: Path) -> Plain:
+    def _mapping(self, node: object, values: dict[str, Plain], at: Path) -> Plain:
         known = _fields(node)
         kept: dict[str, Plain] = {}
         for key, value in values.items():

@@ -158,7 +158,7 @@ def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _for_wandb(sweep: Sweep) -> dict[str, Any]:
+def _for_wandb(sweep: Sweep) -> dict[str, object]:
     """The sweep in W&B's format: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
     parameters: dict[str, Any] = {}
     for key, parameter in sweep.parameters.items():

@@ -6,11 +6,10 @@ https://www.elastic.co/docs/api/doc/kibana (saved objects import): importing twi
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from mlspec.parts.monitor.panels import LAYER, Panel, count, over_time, percentile, rate, top
 
-Json = dict[str, Any]
 _CORE: Final = "8.8.0"
 """Version of the saved objects' format; a newer Kibana migrates older ones."""
 
@@ -52,13 +51,13 @@ def _predictions(task: str) -> list[Panel]:
     ]
 
 
-def saved_objects(project: str, description: str, stream: str, task: str) -> list[Json]:
+def saved_objects(project: str, description: str, stream: str, task: str) -> list[dict[str, object]]:
     """The lines of an NDJSON file for Kibana's import."""
     view = f"{stream}-view"
     return [_data_view(view, stream, project), _dashboard(view, f"{stream}-dashboard", project, description, task)]
 
 
-def _data_view(view: str, stream: str, project: str) -> Json:
+def _data_view(view: str, stream: str, project: str) -> dict[str, object]:
     return {
         "type": "index-pattern",
         "id": view,
@@ -70,7 +69,7 @@ def _data_view(view: str, stream: str, project: str) -> Json:
     }
 
 
-def _dashboard(view: str, id: str, project: str, description: str, task: str) -> Json:
+def _dashboard(view: str, id: str, project: str, description: str, task: str) -> dict[str, object]:
     shown = panels(task)
     search = {"query": {"query": "", "language": "kuery"}, "filter": []}
     options = {"useMargins": True, "syncColors": True, "syncCursor": True, "syncTooltips": False,

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-Json = dict[str, Any]
-_KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
-_INPUTS: Final[Mapping[str, Json]] = {
+_KEYWORD: Final[dict[str, object]] = {"type": "keyword", "ignore_above": 1024}
+_INPUTS: Final[Mapping[str, dict[str, object]]] = {
     "text": {"type": "match_only_text"},
     "number": {"type": "double"},
     "category": dict(_KEYWORD),
@@ -20,13 +19,16 @@ _INPUTS: Final[Mapping[str, Json]] = {
 
 
 def mappings(
-    inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"], meta: Json
-) -> Json:
+    inputs: Mapping[str, str],
+    redacted: Collection[str],
+    task: Literal["classification", "regression"],
+    meta: dict[str, object],
+) -> dict[str, object]:
     """The mappings of the index: closed, so that an unknown key is kept in `_source` and adds no field."""
     return {"dynamic": "false", "_meta": meta, "properties": _properties(inputs, redacted, task)}
 
 
-def _properties(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> Json:
+def _properties(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> dict[str, object]:
     return {
         "@timestamp": {"type": "date"},
         "request_id": _KEYWORD,
@@ -45,23 +47,23 @@ def _properties(inputs: Mapping[str, str], redacted: Collection[str], task: str)
     }
 
 
-def _inputs(inputs: Mapping[str, str], redacted: Collection[str]) -> Json:
+def _inputs(inputs: Mapping[str, str], redacted: Collection[str]) -> dict[str, object]:
     return _group({name: _INPUTS[kind] for name, kind in inputs.items() if name not in redacted})
 
 
-def _group(properties: Json) -> Json:
+def _group(properties: dict[str, object]) -> dict[str, object]:
     """An object with those fields; a dot in a column's name is part of the name."""
     dotted = any("." in name for name in properties)
     return {"type": "object", **({"subobjects": "false"} if dotted else {}), "properties": properties}
 
 
-def _prediction(task: str) -> Json:
+def _prediction(task: str) -> dict[str, object]:
     if task == "regression":
         return {"value": {"type": "double"}}
     return {"label": _KEYWORD, "score": {"type": "float"}, "probabilities": {"type": "object", "enabled": False}}
 
 
-def index_template(stream: str, mapped: Json, retention_seconds: int, replicas: int) -> Json:
+def index_template(stream: str, mapped: dict[str, object], retention_seconds: int, replicas: int) -> dict[str, object]:
     """Body of `PUT _index_template/NAME`: a data stream whose documents Elasticsearch deletes after the retention."""
     return {
         "index_patterns": [stream],

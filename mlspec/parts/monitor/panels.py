@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-Json = dict[str, Any]
 LAYER: Final = "layer"
 
 
@@ -21,10 +20,10 @@ class Panel:
     title: str
     place: tuple[int, int, int, int]
     kind: Literal["lnsMetric", "lnsXY", "lnsDatatable"]
-    columns: Mapping[str, Json]
+    columns: Mapping[str, dict[str, object]]
     series: Literal["bar_stacked", "bar_percentage_stacked", "line"] = "line"
 
-    def saved(self, data_view: str) -> Json:
+    def saved(self, data_view: str) -> dict[str, object]:
         """The panel as an element of a dashboard's `panelsJSON`."""
         x, y, w, h = self.place
         attributes = {
@@ -52,11 +51,11 @@ class Panel:
             "embeddableConfig": {"attributes": attributes, "enhancements": {}},
         }
 
-    def _layer(self) -> Json:
+    def _layer(self) -> dict[str, object]:
         order = sorted(self.columns, key=lambda name: not self.columns[name]["isBucketed"])
         return {"columns": dict(self.columns), "columnOrder": order, "incompleteColumns": {}, "sampling": 1}
 
-    def _visualization(self) -> Json:
+    def _visualization(self) -> dict[str, object]:
         metrics = [name for name, column in self.columns.items() if not column["isBucketed"]]
         if self.kind == "lnsMetric":
             return {"layerId": LAYER, "layerType": "data", "metricAccessor": metrics[0]}
@@ -65,9 +64,9 @@ class Panel:
             return {"layerId": LAYER, "layerType": "data", "columns": columns}
         return self._chart(metrics)
 
-    def _chart(self, metrics: Sequence[str]) -> Json:
+    def _chart(self, metrics: Sequence[str]) -> dict[str, object]:
         buckets = {name: column["operationType"] for name, column in self.columns.items() if column["isBucketed"]}
-        layer: Json = {
+        layer: dict[str, object] = {
             "layerId": LAYER,
             "layerType": "data",
             "seriesType": self.series,
@@ -86,7 +85,9 @@ class Panel:
         }
 
 
-def _column(label: str, kind: str, operation: str, field: str, *, bucketed: bool, params: Json) -> Json:
+def _column(
+    label: str, kind: str, operation: str, field: str, *, bucketed: bool, params: dict[str, object]
+) -> dict[str, object]:
     scale = {"date": "interval", "string": "ordinal"}.get(kind, "ratio")
     return {
         "label": label,
@@ -100,31 +101,31 @@ def _column(label: str, kind: str, operation: str, field: str, *, bucketed: bool
     }
 
 
-def over_time() -> Json:
+def over_time() -> dict[str, object]:
     """One bucket for each stretch of time, as wide as the view asks for."""
     params = {"interval": "auto", "includeEmptyRows": True, "dropPartials": False}
     return _column("Time", "date", "date_histogram", "@timestamp", bucketed=True, params=params)
 
 
-def top(field: str, label: str, by: str) -> Json:
+def top(field: str, label: str, by: str) -> dict[str, object]:
     """One bucket for each of a field's ten most frequent values; `by` is the column that counts."""
     params = {"size": 10, "orderBy": {"type": "column", "columnId": by}, "orderDirection": "desc", "otherBucket": True,
               "missingBucket": False, "parentFormat": {"id": "terms"}}  # fmt: skip
     return _column(label, "string", "terms", field, bucketed=True, params=params)
 
 
-def count(label: str) -> Json:
+def count(label: str) -> dict[str, object]:
     """Documents in the bucket."""
     return _column(label, "number", "count", "___records___", bucketed=False, params={"emptyAsNull": False})
 
 
-def rate(field: str, label: str) -> Json:
+def rate(field: str, label: str) -> dict[str, object]:
     """Average of a field that is 0 or 1, as a percentage."""
     params = {"format": {"id": "percent", "params": {"decimals": 2}}, "emptyAsNull": True}
     return _column(label, "number", "average", field, bucketed=False, params=params)
 
 
-def percentile(field: str, percent: int, label: str) -> Json:
+def percentile(field: str, percent: int, label: str) -> dict[str, object]:
     """A percentile of a field."""
     params = {"percentile": percent, "format": {"id": "number", "params": {"decimals": 2}}}
     return _column(label, "number", "percentile", field, bucketed=False, params=params)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -14,6 +14,7 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
+from mlspec.source.document import Plain
 from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
@@ -25,7 +26,7 @@ PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
 
 
-def name_after(environment: str, given: dict[str, Any]) -> None:
+def name_after(environment: str, given: dict[str, Plain]) -> None:
     """Complete the name of the data stream where the spec has none; ids of saved objects follow from it."""
     project, monitor = given.get("project"), given.get("monitor")
     name = project.get("name") if isinstance(project, dict) else None
@@ -99,7 +100,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     options, info = monitor.elasticsearch, project.info
     stream = stream_name(project)
     inputs = {name: column.type for name, column in data.columns.items()}
-    meta = {"mlspec": {"project": info.name, "description": info.description}}
+    meta: dict[str, object] = {"mlspec": {"project": info.name, "description": info.description}}
     mapped = fields.mappings(inputs, options.redact, data.task, meta)
     template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
     yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlspec.sections.monitor import Alerts
 from mlspec.spec.types import bound_parts, duration_seconds
 
-Json = dict[str, Any]
 
-
-def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, Json]:
+def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, dict[str, object]]:
     """Rule by name. `actions` is empty: the team configures who is notified."""
     rules_by_name = {}
     if alerts.error_rate:
@@ -25,14 +21,14 @@ def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, Jso
     return {name: _rule(f"{project}: {name}", project, params, alerts) for name, params in rules_by_name.items()}
 
 
-def _over(alerts: Alerts, stream: str, measure: str, bound: str) -> Json:
+def _over(alerts: Alerts, stream: str, measure: str, bound: str) -> dict[str, object]:
     sign, number = bound_parts(bound)
     stats = f"STATS requests = COUNT(*), measured = {measure}"
     holds = f"WHERE requests >= {alerts.min_requests} AND measured {sign} {number:g}"
     return _params(f"FROM {stream} | {stats} | {holds}", duration_seconds(alerts.window))
 
 
-def _params(query: str, seconds: int) -> Json:
+def _params(query: str, seconds: int) -> dict[str, object]:
     size, unit = (seconds // 60, "m") if seconds % 60 == 0 else (seconds, "s")
     return {
         "searchType": "esqlQuery",
@@ -46,7 +42,7 @@ def _params(query: str, seconds: int) -> Json:
     }
 
 
-def _rule(name: str, project: str, params: Json, alerts: Alerts) -> Json:
+def _rule(name: str, project: str, params: dict[str, object], alerts: Alerts) -> dict[str, object]:
     seconds = duration_seconds(alerts.interval)
     return {
         "name": name,

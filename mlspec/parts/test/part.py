@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.data.part import ORIGINS, PARQUET, PROFILE, SCHEMA
@@ -97,7 +96,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         yield Artifact("tests/test_code.py", "tests/test_code.py.j2", values)
 
 
-def _values(project: Project, data: DataSpec) -> dict[str, Any]:
+def _values(project: Project, data: DataSpec) -> dict[str, object]:
     export, evaluate = project.get(ExportSpec), project.get(EvaluateSpec) or EvaluateSpec()
     model = project.get(ModelSpec)
     onnx = export.onnx if export is not None else None
@@ -124,7 +123,7 @@ def _values(project: Project, data: DataSpec) -> dict[str, Any]:
     }
 
 
-def _kept(check: Check, kind: str) -> dict[str, Any]:
+def _kept(check: Check, kind: str) -> dict[str, object]:
     """The conditions of a check for a column as it is in the parquet files; without options that are not set."""
     given = check.model_dump(by_alias=True)
     conditions = {

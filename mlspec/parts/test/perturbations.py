@@ -9,18 +9,28 @@ import io
 import random
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, NotRequired, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from mlspec.runtime.preprocess.base import InputDescription
 from mlspec.runtime.preprocess.image import opened
 from mlspec.runtime.preprocess.picture import BACKGROUND
 from mlspec.sections.test import FITS, Perturbation
 
-Row = Mapping[str, Any]
-Pixels = np.ndarray[Any, np.dtype[np.float64]]
-Inputs = Mapping[str, Mapping[str, Any]]
+Row = Mapping[str, object]
+Pixels: TypeAlias = npt.NDArray[np.float64]
+
+
+class PerturbedInput(InputDescription):
+    """An input as in `schema.json`; numbers have their standard deviation in training."""
+
+    std: NotRequired[float]
+
+
+Inputs = Mapping[str, PerturbedInput]
 
 _NEAR: Final = {
     "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl",
@@ -30,7 +40,9 @@ _NEAR: Final = {
 """Neighbouring keys on a keyboard."""
 
 
-def perturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: int, strength: float) -> dict[str, Any]:
+def perturbed(
+    name: Perturbation, row: Row, index: int, inputs: Inputs, seed: int, strength: float
+) -> dict[str, object]:
     """`row` with all inputs perturbed to which the perturbation applies; `missing` removes only one value.
 
     `inputs` are those of schema.json; numbers have their standard deviation in training as `std`.
@@ -46,7 +58,7 @@ def perturbed(name: Perturbation, row: Row, index: int, inputs: Inputs, seed: in
     return changed
 
 
-def _typos(text: str, generator: random.Random, strength: float, _: Any) -> str:
+def _typos(text: str, generator: random.Random, strength: float, _: object) -> str:
     """About one typo in 25 letters: swapped, dropped, doubled, or a neighbouring key."""
     letters = list(text)
     places = [i for i, c in enumerate(letters) if c.isalpha()]
@@ -64,20 +76,20 @@ def _typos(text: str, generator: random.Random, strength: float, _: Any) -> str:
     return "".join(letters)
 
 
-def _case(text: str, generator: random.Random, *_: Any) -> str:
+def _case(text: str, generator: random.Random, *_: object) -> str:
     """Lower case, upper case, or the first letter in the other case."""
     variants = [text.lower(), text.upper(), text[:1].swapcase() + text[1:]]
     others = [v for v in variants if v != text]
     return generator.choice(others) if others else text
 
 
-def _punctuation(text: str, generator: random.Random, *_: Any) -> str:
+def _punctuation(text: str, generator: random.Random, *_: object) -> str:
     """The last punctuation mark removed, or one added."""
     bare = text.rstrip()
     return bare[:-1] if bare[-1:] in (".", "!", ",", ";") else bare + generator.choice((".", "!", " ."))
 
 
-def _whitespace(text: str, generator: random.Random, strength: float, _: Any) -> str:
+def _whitespace(text: str, generator: random.Random, strength: float, _: object) -> str:
     """Double spaces, and spaces around the text."""
     words = text.split(" ")
     gaps = [" " * (2 if generator.random() < min(0.3 * strength, 1) else 1) for _gap in words[1:]]
@@ -85,7 +97,7 @@ def _whitespace(text: str, generator: random.Random, strength: float, _: Any) ->
     return f" {inside} " if inside == text or generator.random() < 0.5 else inside
 
 
-def _accents(text: str, generator: random.Random, strength: float, _: Any) -> str:
+def _accents(text: str, generator: random.Random, strength: float, _: object) -> str:
     """Accents removed; an accent added if the text has none."""
     plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     if plain != text:
@@ -97,17 +109,19 @@ def _accents(text: str, generator: random.Random, strength: float, _: Any) -> st
     return "".join(letters)
 
 
-def _number_noise(value: float, generator: random.Random, strength: float, described: Mapping[str, Any]) -> float:
+def _number_noise(value: float, generator: random.Random, strength: float, described: PerturbedInput) -> float:
     """Gaussian noise with 5% of the standard deviation."""
     return value + generator.gauss(0, 0.05 * strength * described.get("std", 1.0))
 
 
-def _missing(*_: Any) -> None:
+def _missing(*_: object) -> None:
     return None
 
 
-def _image(change: Callable[[Pixels, random.Random, float], Pixels]) -> Any:
-    def how(raw: bytes, generator: random.Random, strength: float, described: Mapping[str, Any]) -> bytes:
+def _image(
+    change: Callable[[Pixels, random.Random, float], Pixels],
+) -> Callable[[bytes, random.Random, float, PerturbedInput], bytes]:
+    def how(raw: bytes, generator: random.Random, strength: float, described: PerturbedInput) -> bytes:
         colour = opened(raw, described.get("background", BACKGROUND))
         pixels = change(np.asarray(colour, dtype=np.float64), generator, strength)
         out = io.BytesIO()
@@ -139,7 +153,7 @@ def _shift(pixels: Pixels, generator: random.Random, strength: float) -> Pixels:
     return moved
 
 
-FUNCTIONS: Final[dict[tuple[str, str], Callable[..., Any]]] = {
+FUNCTIONS: Final[dict[tuple[str, str], Callable[..., object]]] = {
     ("typos", "text"): _typos,
     ("case", "text"): _case,
     ("punctuation", "text"): _punctuation,

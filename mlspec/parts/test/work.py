@@ -11,26 +11,24 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
-from mlspec.parts.test.perturbations import perturbed
+from mlspec.parts.test.perturbations import PerturbedInput, Row, perturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
 from mlspec.records.schema import Schema
 from mlspec.runtime import BadRow, BundleError, Predictor
+from mlspec.runtime.predictor import Prediction
 from mlspec.sections.test import Robustness, TestSpec, fitting
 
 SHOWN = 3
 NOTHING_RAN = 5
 """The exit code of pytest if it collected no tests."""
-
-Answer = Mapping[str, Any]
 
 
 def robustness(job: Job) -> None:
@@ -62,13 +60,13 @@ def robustness(job: Job) -> None:
         raise _refusal(low, perturbations, flipped, options)
 
 
-def _rows(job: Job, options: Robustness) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+def _rows(job: Job, options: Robustness) -> tuple[list[Row], dict[str, PerturbedInput]]:
     """The sampled test rows, and the inputs of schema.json, numbers with their standard deviation in training."""
     folder = job.inputs / "data"
-    inputs: dict[str, dict[str, Any]] = Schema.read(job.inputs).to_json()["inputs"]
+    inputs: dict[str, PerturbedInput] = Schema.read(job.inputs).to_json()["inputs"]
     profile = Profile.read(job.inputs).columns
     described = {
-        name: {**entry, "std": _spread_of(profile[name])} if entry["type"] == "number" else entry
+        name: PerturbedInput(**entry, std=_spread_of(profile[name])) if entry["type"] == "number" else entry
         for name, entry in inputs.items()
     }
     rows = pq.read_table(folder / "test.parquet", columns=list(inputs)).to_pylist()
@@ -82,7 +80,7 @@ def _spread_of(column: ColumnProfile) -> float:
     return 1.0 if column.std is None else column.std
 
 
-def _predicted(predictor: Predictor, name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _predicted(predictor: Predictor, name: str, rows: Sequence[Row]) -> list[Prediction]:
     """The predictions. Raises StageError if the user's preprocessing fails on a perturbed row."""
     try:
         return predictor.predict(rows)
@@ -99,19 +97,22 @@ def _predictor(bundle: Path) -> Predictor:
         raise StageError(f"cannot load the bundle: {error}", help="export again: mlspec apply --force export") from None
 
 
-def _spread(answers: Sequence[Answer]) -> float:
+def _spread(answers: Sequence[Prediction]) -> float:
     values = [answer["value"] for answer in answers if "value" in answer]
     return float(np.std(values)) if values else 0.0
 
 
-def _same(before: Sequence[Answer], after: Sequence[Answer], allowed: float) -> list[bool]:
-    return [
-        a["label"] == b["label"] if "label" in a else abs(a["value"] - b["value"]) <= allowed
-        for a, b in zip(before, after, strict=True)
-    ]
+def _same(before: Sequence[Prediction], after: Sequence[Prediction], allowed: float) -> list[bool]:
+    return [_agree(a, b, allowed) for a, b in zip(before, after, strict=True)]
 
 
-def _change(row: Mapping[str, Any], changed: Mapping[str, Any], before: Answer, after: Answer) -> str:
+def _agree(before: Prediction, after: Prediction, allowed: float) -> bool:
+    if "label" in before:
+        return "label" in after and before["label"] == after["label"]
+    return "value" in after and abs(before["value"] - after["value"]) <= allowed
+
+
+def _change(row: Row, changed: Row, before: Prediction, after: Prediction) -> str:
     """`"good" to "godo": glad to sad`: the inputs that differ, and the predictions."""
     inputs = ", ".join(
         f"{_short(row[name])} to {_short(changed[name])}"

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import Logger
 
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code
@@ -47,7 +47,7 @@ from mlspec.spec.types import duration_seconds
 class Fitting:
     """A Trainer with its callbacks."""
 
-    def __init__(self, job: Job, scratch: Path, described: dict[str, Any], logger: Any) -> None:
+    def __init__(self, job: Job, scratch: Path, described: dict[str, object], logger: Logger | bool) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
         self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
@@ -70,7 +70,7 @@ class Fitting:
         with _configuration_errors():
             self.trainer = self._trainer(scratch, logger)
 
-    def _trainer(self, scratch: Path, logger: Any) -> pl.Trainer:
+    def _trainer(self, scratch: Path, logger: Logger | bool) -> pl.Trainer:
         train = self.train
         return pl.Trainer(
             default_root_dir=scratch,

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import pytorch_lightning as pl
 from torch import nn
 
 from mlspec.errors import StageError
@@ -72,7 +72,9 @@ def normalisable(network: nn.Module, train: TrainSpec, rows: Rows) -> None:
 
 
 @contextmanager
-def single_rows(train: TrainSpec, rows: int, root: Path, datamodule: Any = None) -> Iterator[None]:
+def single_rows(
+    train: TrainSpec, rows: int, root: Path, datamodule: pl.LightningDataModule | None = None
+) -> Iterator[None]:
     """Convert the error of batch normalisation with a batch of one row to a StageError."""
     try:
         yield
@@ -90,7 +92,7 @@ def single_rows(train: TrainSpec, rows: int, root: Path, datamodule: Any = None)
         raise StageError("\n  ".join(lines), help=help) from None
 
 
-def _place(datamodule: Any, root: Path) -> str:
+def _place(datamodule: pl.LightningDataModule, root: Path) -> str:
     """File and line of the user's `train_dataloader`."""
     method = type(datamodule).train_dataloader
     file, line = Path(inspect.getfile(method)), inspect.getsourcelines(method)[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from mlspec.sections.metric_names import better, direction, no_direction
 from mlspec.sections.train import TrainSpec
@@ -65,5 +65,5 @@ def of_run(train: TrainSpec, sweep: object) -> Iterator[MonitoredMetric]:
         yield of_sweep(str(sweep["metric"]), _text(sweep.get("goal")))
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return None if value is None else str(value)

@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as parquet
 import pytorch_lightning as pl
@@ -118,7 +117,7 @@ def _sliceable(job: Job, data: Path) -> None:
 
 def _module(
     job: Job, schema: Schema, vocab: int, rows: Rows, names: Sequence[str]
-) -> tuple[pl.LightningModule, dict[str, Any]]:
+) -> tuple[pl.LightningModule, dict[str, object]]:
     train, model = job.need(TrainSpec), job.need(ModelSpec)
     module, described = network(model, schema, vocab, job.root)
     if isinstance(model, Custom):

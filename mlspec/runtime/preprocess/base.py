@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, NotRequired, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,24 @@ Feature: TypeAlias = dict[str, Array]
 
 MAX_CHARACTERS = 1_000_000
 """Maximum length of a text: a longer one would take seconds to tokenize, only to be truncated."""
+
+
+class NumberScale(TypedDict):
+    """Mean and standard deviation of numbers in the training data."""
+
+    mean: float
+    std: float
+
+
+class InputDescription(TypedDict):
+    """An input as in `schema.json`: its type, the values of a category, the size of an image."""
+
+    type: Literal["text", "number", "category", "image"]
+    values: NotRequired[list[str]]
+    channels: NotRequired[int]
+    height: NotRequired[int]
+    width: NotRequired[int]
+    background: NotRequired[str]
 
 
 class Preprocess(Protocol):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, NotRequired, Protocol, TypedDict, TypeVar, cast
 
 import numpy as np
 
 from mlspec.runtime.preprocess import packed_modules
-from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, text, value
+from mlspec.runtime.preprocess.base import Array, Feature, InputDescription, Row, category, number, text, value
 from mlspec.runtime.preprocess.bundle_errors import BundleError, PrepareError
 from mlspec.runtime.preprocess.moments import spellings
 
@@ -18,19 +18,50 @@ CHUNK: Final = 256
 """Maximum number of rows per call of the class."""
 LENGTH: Final = None
 """Marks a dimension that differs between rows, so that batches are padded."""
+T = TypeVar("T")
 
 
-def instance(settings: Mapping[str, Any], folder: Path) -> Any:
+class ArrayForm(TypedDict):
+    """The dtype and the row shape of an array that the class returns."""
+
+    dtype: str
+    shape: list[int | None]
+
+
+CustomSettings = TypedDict(
+    "CustomSettings",
+    {
+        "kind": Literal["class"],
+        "class": str,
+        "args": dict[str, object],
+        "inputs": dict[str, InputDescription],
+        "state": NotRequired[dict[str, object]],
+        "outputs": NotRequired[dict[str, ArrayForm]],
+    },
+)
+
+
+class PreprocessingObject(Protocol):
+    """An instance of the user's class; `fit`, `state` and `restore` are optional."""
+
+    def __call__(self, rows: list[dict[str, object]]) -> object: ...  # noqa: D102
+    def fit(self, rows: list[dict[str, object]]) -> object: ...  # noqa: D102
+    def state(self) -> object: ...  # noqa: D102
+    def restore(self, state: dict[str, object]) -> object: ...  # noqa: D102
+
+
+def instance(settings: CustomSettings, folder: Path) -> PreprocessingObject:
     """A new instance of the class, not restored. Raises BundleError with the lines of the class's code."""
     path = settings["class"]
     return called(f"importing {path} and calling {path}(...)", folder, lambda: _constructed(settings, folder))
 
 
-def _constructed(settings: Mapping[str, Any], folder: Path) -> Any:
-    return packed_modules.load(folder, settings["class"])(**settings["args"])
+def _constructed(settings: CustomSettings, folder: Path) -> PreprocessingObject:
+    of = cast("Callable[..., PreprocessingObject]", packed_modules.load(folder, settings["class"]))
+    return of(**settings["args"])
 
 
-def called(what: str, folder: Path, function: Callable[[], Any]) -> Any:
+def called(what: str, folder: Path, function: Callable[[], T]) -> T:
     """The result of the function. Raises BundleError with the lines of the class's code."""
     try:
         return function()
@@ -47,7 +78,9 @@ def raised(what: str, error: BaseException, folder: Path) -> str:
 class Caller:
     """Calls an instance of the class, and validates names, dtypes and lengths of the arrays that it returns."""
 
-    def __init__(self, path: str, subject: Any, inputs: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    def __init__(
+        self, path: str, subject: PreprocessingObject, inputs: Mapping[str, InputDescription], folder: Path
+    ) -> None:
         self.who = f"{path}.__call__"
         self.subject, self.inputs, self.folder = subject, inputs, folder
         self._readers = {name: _reader(name, described) for name, described in inputs.items()}
@@ -112,7 +145,7 @@ class Caller:
 _RETURNS: Final = "return dict[str, np.ndarray] with the parameters of forward by name, batch dimension first"
 
 
-def _reader(name: str, described: Mapping[str, Any]) -> Callable[[Row, str, int], object]:
+def _reader(name: str, described: InputDescription) -> Callable[[Row, str, int], object]:
     match described["type"]:
         case "number":
             return number
@@ -122,9 +155,11 @@ def _reader(name: str, described: Mapping[str, Any]) -> Callable[[Row, str, int]
             known = frozenset(described.get("values", ()))
             return lambda row, name, index: _known(category(row, name, index), known)
         case _:
-            from mlspec.runtime.preprocess.image import ImagePreprocess
+            from mlspec.runtime.preprocess.image import ImagePreprocess, image_size
 
-            image = ImagePreprocess({"input": name, **described, "raw": True, "mean": 0.0, "std": 1.0}, Path())
+            image = ImagePreprocess(
+                {"kind": "image", "input": name, **image_size(described), "raw": True, "mean": 0.0, "std": 1.0}, Path()
+            )
             return lambda row, name, index: image.pixels(value(row, name, index), index).astype(np.uint8)
 
 
@@ -138,17 +173,17 @@ def _known(word: str | None, known: frozenset[str]) -> str | None:
 class CustomPreprocess:
     """Preprocessing with a class of the user; floats become float32, integers int64."""
 
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+    def __init__(self, settings: CustomSettings, folder: Path) -> None:
         self._again = (settings, folder)
         subject = instance(settings, folder)
         if "state" in settings:
             called(f"{settings['class']}.restore", folder, lambda: subject.restore(settings["state"]))
         self.caller = Caller(settings["class"], subject, settings["inputs"], folder)
-        self.outputs: dict[str, dict[str, Any]] = settings["outputs"]
+        self.outputs: dict[str, ArrayForm] = settings["outputs"]
         self.names: tuple[str, ...] = tuple(self.outputs)
         self.varying: tuple[str, ...] = tuple(n for n, o in self.outputs.items() if o["shape"][:1] == [LENGTH])
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[CustomPreprocess], tuple[CustomSettings, Path]]:
         """Worker processes load the class again, because its modules are not on the import path."""
         return (CustomPreprocess, self._again)
 
@@ -206,7 +241,7 @@ def described(dtype: object, shape: Sequence[int | None]) -> str:
     return f"{dtype} [{', '.join('length' if size is LENGTH else str(size) for size in shape)}]"
 
 
-def _expected(output: Mapping[str, Any]) -> str:
+def _expected(output: ArrayForm) -> str:
     return described(output["dtype"], output["shape"])
 
 

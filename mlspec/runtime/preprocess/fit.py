@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from mlspec.runtime.preprocess.image import ImagePreprocess
+from mlspec.runtime.preprocess.base import InputDescription, NumberScale
+from mlspec.runtime.preprocess.image import ImagePreprocess, image_size
 from mlspec.runtime.preprocess.mixed import FILE
 from mlspec.runtime.preprocess.text import FILE as TOKENIZER
 
@@ -21,7 +22,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 def fit(
     columns: Mapping[str, Sequence[Any]],
-    inputs: Mapping[str, Mapping[str, Any]],
+    inputs: Mapping[str, InputDescription],
     folder: Path,
     *,
     tokenizer: Path | None = None,
@@ -39,7 +40,7 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_type = _by_type(inputs)
-    members: list[dict[str, Any]] = []
+    members: list[Mapping[str, object]] = []
     if "text" in by_type:
         texts = by_type["text"]
         values = [v for n in texts for v in columns[n] if v is not None]
@@ -61,7 +62,7 @@ def fit(
     write(folder / FILE, members, raw)
 
 
-def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _by_type(inputs: Mapping[str, InputDescription]) -> dict[str, list[str]]:
     """The names of the inputs of each type. Raises ValueError for more than two text inputs."""
     names: dict[str, list[str]] = {}
     for name, described in inputs.items():
@@ -71,7 +72,7 @@ def _by_type(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     return names
 
 
-def deviation(values: Sequence[float | None]) -> dict[str, float]:
+def deviation(values: Sequence[float | None]) -> NumberScale:
     """Mean and standard deviation of the finite values, as `preprocess.json` has them."""
     array = np.asarray([v for v in values if v is not None and np.isfinite(v)], dtype=np.float64)
     if not array.size:
@@ -79,14 +80,14 @@ def deviation(values: Sequence[float | None]) -> dict[str, float]:
     return _scale(float(array.mean()), float(array.std()))
 
 
-def _scale(mean: float, std: float) -> dict[str, float]:
+def _scale(mean: float, std: float) -> NumberScale:
     """Mean and standard deviation; 1 for constant values, whose deviation is only a rounding error."""
     return {"mean": mean, "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0}
 
 
-def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> dict[str, Any]:
-    size = {key: described[key] for key in ("channels", "height", "width", "background") if key in described}
-    plain = ImagePreprocess({"input": name, **size, "mean": 0.0, "std": 1.0}, Path())
+def _image(name: str, values: Sequence[bytes], described: InputDescription) -> dict[str, object]:
+    size = image_size(described)
+    plain = ImagePreprocess({"kind": "image", "input": name, **size, "raw": False, "mean": 0.0, "std": 1.0}, Path())
     total = squares = count = 0.0
     for value in values:
         pixels = plain.pixels(value).astype(np.float64)
@@ -96,7 +97,7 @@ def _image(name: str, values: Sequence[bytes], described: Mapping[str, Any]) -> 
     return {"kind": "image", "input": name, **size, **_scale(float(mean), float(np.sqrt(variance)))}
 
 
-def write(path: Path, members: Sequence[Mapping[str, Any]], raw: bool) -> None:
+def write(path: Path, members: Sequence[Mapping[str, object]], raw: bool) -> None:
     """Write the settings of the members; with `raw`, numbers and pixels are not standardised."""
     plain = [{key: value for key, value in member.items() if key != "raw"} for member in members]
     marked = [member | {"raw": True} if raw and member["kind"] != "text" else member for member in plain]

@@ -6,16 +6,35 @@ import base64
 import binascii
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import numpy as np
 
-from mlspec.runtime.preprocess.base import Array, Feature, Row, kind, stack, value
+from mlspec.runtime.preprocess.base import Array, Feature, InputDescription, Row, kind, stack, value
 from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.preprocess.picture import BACKGROUND, picture
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
+
+
+class ImageSize(TypedDict):
+    """The size of an image, and the colour behind its transparent pixels."""
+
+    channels: int
+    height: int
+    width: int
+    background: NotRequired[str]
+
+
+class ImageSettings(ImageSize):
+    """The settings of an image input in `preprocess.json`."""
+
+    kind: Literal["image"]
+    input: str
+    raw: NotRequired[bool]
+    mean: float
+    std: float
 
 
 class ImagePreprocess:
@@ -26,7 +45,7 @@ class ImagePreprocess:
 
     names = ("pixels",)
 
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
+    def __init__(self, settings: ImageSettings, folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
         self.input: str = settings["input"]
         self.size: tuple[int, int] = (settings["width"], settings["height"])
         self.mode = "L" if settings["channels"] == 1 else "RGB"
@@ -63,6 +82,18 @@ class ImagePreprocess:
         return 1
 
 
+def image_size(described: InputDescription) -> ImageSize:
+    """The size of an input as in `schema.json`."""
+    size: ImageSize = {
+        "channels": described["channels"],
+        "height": described["height"],
+        "width": described["width"],
+    }
+    if "background" in described:
+        size["background"] = described["background"]
+    return size
+
+
 def opened(raw: bytes, background: str = BACKGROUND) -> Pillow.Image:
     """The image in the bytes of a file: upright, grey or RGB, 8 bits per channel. Raises ValueError."""
     return picture(raw, background).image
@@ -84,7 +115,7 @@ def _image(content: object, background: str) -> Pillow.Image:
     return opened(raw, background)
 
 
-def _array(content: Any) -> Array:
+def _array(content: object) -> Array:
     try:
         array = np.asarray(content, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from mlspec.runtime.preprocess.base import Array, Feature, Preprocess, Row
 from mlspec.runtime.preprocess.bundle_errors import BundleError
+
+if TYPE_CHECKING:
+    from mlspec.runtime.preprocess.custom import CustomSettings
+    from mlspec.runtime.preprocess.image import ImageSettings
+    from mlspec.runtime.preprocess.tabular import TabularSettings
+    from mlspec.runtime.preprocess.text import TextSettings
+
+    Settings: TypeAlias = TextSettings | TabularSettings | ImageSettings | CustomSettings
 
 FILE = "preprocess.json"
 VERSION = 1
@@ -49,7 +57,7 @@ def load(folder: Path) -> Preprocess:
     return members[0] if len(members) == 1 else Mixed(members)
 
 
-def _member(settings: dict[str, Any], folder: Path) -> Preprocess:
+def _member(settings: Settings, folder: Path) -> Preprocess:
     """The preprocessing of one kind. Imported lazily: serving numbers does not load a tokenizer."""
     match settings["kind"]:
         case "text":

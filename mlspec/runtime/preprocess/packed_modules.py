@@ -11,12 +11,12 @@ import importlib
 import itertools
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 CODE: Final = "code"
 """The folder of the modules, beside `preprocess.json`, with the same paths as in the project."""
@@ -24,7 +24,7 @@ _PREFIX: Final = "_mlspec_preprocess_"
 _numbers = itertools.count()
 
 
-def load(folder: Path, path: str) -> Any:
+def load(folder: Path, path: str) -> object:
     """The object `module:name` from the modules of `folder`. Raises any exception of the import."""
     package = ModuleType(f"{_PREFIX}{next(_numbers)}")
     package.__path__ = [str(folder / CODE)]
@@ -32,7 +32,8 @@ def load(folder: Path, path: str) -> Any:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(f"{package.__name__}.{module}"), name)
+    loaded: object = getattr(importlib.import_module(f"{package.__name__}.{module}"), name)
+    return loaded
 
 
 def frames(error: BaseException, folder: Path) -> list[str]:
@@ -70,11 +71,11 @@ class _Loader(SourceFileLoader):
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importer(top)}
         super().exec_module(module)
 
-    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+    def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
         """Write no bytecode: it would change the digest of the folder."""
 
 
-def _importer(top: str) -> Any:
+def _importer(top: str) -> Callable[..., ModuleType]:
     def import_(
         name: str,
         globals: Mapping[str, object] | None = None,

@@ -5,15 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 
-from mlspec.runtime.preprocess.base import Array, Feature, Row, category, number, stack
+from mlspec.runtime.preprocess.base import Array, Feature, NumberScale, Row, category, number, stack
 from mlspec.runtime.preprocess.bundle_errors import BadRow
 from mlspec.runtime.preprocess.moments import spellings
 
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+class TabularSettings(TypedDict):
+    """The settings of numbers and categories in `preprocess.json`."""
+
+    kind: Literal["tabular"]
+    numbers: dict[str, NumberScale]
+    categories: dict[str, list[str]]
+    raw: NotRequired[bool]
 
 
 class TabularPreprocess:
@@ -22,9 +31,9 @@ class TabularPreprocess:
     With `raw`, numbers are unchanged, missing = NaN.
     """
 
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
+    def __init__(self, settings: TabularSettings, folder: Path) -> None:  # noqa: ARG002 - one form for all kinds
         self.raw: bool = settings.get("raw", False)
-        self.numbers: dict[str, dict[str, float]] = settings["numbers"]
+        self.numbers: dict[str, NumberScale] = settings["numbers"]
         self.categories: dict[str, dict[str, int]] = {
             name: {v: index + 1 for index, v in enumerate(values)} for name, values in settings["categories"].items()
         }
@@ -72,6 +81,6 @@ class TabularPreprocess:
         return 1
 
 
-def _scaled(value: float, fit: dict[str, float]) -> float:
+def _scaled(value: float, fit: NumberScale) -> float:
     # Clipped, because the model would get infinity for values that exceed float32.
     return 0.0 if math.isnan(value) else max(-1e6, min(1e6, (value - fit["mean"]) / fit["std"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -15,10 +15,20 @@ from mlspec.runtime.preprocess.bundle_errors import BundleError
 FILE = "tokenizer.json"
 
 
+class TextSettings(TypedDict):
+    """The settings of text inputs in `preprocess.json`."""
+
+    kind: Literal["text"]
+    inputs: list[str]
+    names: list[str]
+    max_length: int
+    pad: int
+
+
 class TextPreprocess:
     """`input_ids`, `attention_mask` and, if the model needs them, `token_type_ids`: int64 [B, L]."""
 
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+    def __init__(self, settings: TextSettings, folder: Path) -> None:
         self.inputs: list[str] = settings["inputs"]
         self.names: tuple[str, ...] = tuple(settings["names"])
         self.pad: int = settings["pad"]
