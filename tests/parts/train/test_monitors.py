@@ -248,7 +248,7 @@ def test_a_name_that_only_running_shows_to_be_logged_twice(
     path.write_text(computed, encoding="utf-8")
     project.artifacts.mkdir()
     (project.artifacts / "data").symlink_to(prices)
-    said = r"`loss` is logged by training_step \(src/model.py:\d+\) and by validation_step \(src/model.py:\d+\): one of"
+    said = r"`loss` is logged by training_step \(src/model.py:\d+\) and by validation_step \(src/model.py:\d+\): one value overwrites the other"
     if monitored:
         with pytest.raises(StageError, match=said):
             project.run("train")
@@ -274,7 +274,7 @@ def test_an_epoch_without_a_value_is_never_the_best(
         assert "nan" not in rows
         assert capsys.readouterr().out.count("note: val_loss is undefined: the model logs NaN") == 1
         return
-    with pytest.raises(StageError, match="val_loss has no finite value in any epoch") as raised:
+    with pytest.raises(StageError, match="val_loss is not finite in any epoch") as raised:
         project.run("train")
     assert raised.value.help == "log a finite val_loss in validation, or set train.checkpoint.monitor to another metric"
     assert not (project.artifacts / "model").exists()
