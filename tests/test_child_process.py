@@ -131,8 +131,8 @@ def test_a_program_that_runs_itself_is_asked_too_where_the_interrupt_came_to_us_
 def test_a_stage_is_stopped_by_the_first_word_and_not_broken_off_by_the_second(tmp_path: Path) -> None:
     code = (
         "import os, signal, time\n"
-        "from mlspec.cli import run\n"
-        "signal.signal(signal.SIGTERM, run._stop)\n"
+        "from mlspec.cli.commands import run\n"
+        "signal.signal(signal.SIGTERM, run.stop_once)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
         "except KeyboardInterrupt:\n    os.kill(os.getpid(), signal.SIGTERM); print('brought back', flush=True)\n"
     )

@@ -29,6 +29,7 @@ from mlspec.shipping.rollback import take_back
 from mlspec.shipping.start_rollout import history
 from mlspec.shipping.target_choice import current
 from mlspec.shipping.versions import version_list
+from mlspec.stage_context import StageContext
 from tests.aws.functions import OFFLINE, changes, converge, function
 
 ONE, OTHER = "https://github.com/ada/birds/cola", "https://github.com/bob/bees"
@@ -146,13 +147,13 @@ def test_what_has_no_history_has_no_beginning(tmp_path: Path) -> None:
     assert first_commit_address(tmp_path / "none") == ""
 
 
-def test_the_target_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_target_has_both(tmp_path: Path) -> None:
     one = repository_with(tmp_path / "one", "one")
-    monkeypatch.setenv("MLSPEC_ROOT", str(one / "cola"))
+    context = StageContext(root=one / "cola")
     found = first_commit_address(one / "cola")
-    assert (current("eu-west-1").source, current("eu-west-1").beginning) == (found, found)
+    assert (current(context, "eu-west-1").source, current(context, "eu-west-1").beginning) == (found, found)
     git(one, "remote", "add", "origin", "git@github.com:ada/birds.git")
-    assert (current("eu-west-1").source, current("eu-west-1").beginning) == (ONE, found)
+    assert (current(context, "eu-west-1").source, current(context, "eu-west-1").beginning) == (ONE, found)
 
 
 FIRST = "first-commit:" + "1" * 40

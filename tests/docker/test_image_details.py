@@ -9,12 +9,12 @@ from mlspec.errors import StageError
 @pytest.mark.parametrize("kind", INDEXES)
 def test_an_index_of_images_is_refused(kind: str) -> None:
     with pytest.raises(StageError, match=r"x is an index of images"):
-        require_single(kind, "x")
+        assert require_single(kind, "x") is None
 
 
 @pytest.mark.parametrize("kind", ["application/vnd.oci.image.manifest.v1+json", ""])
 def test_a_single_image_passes(kind: str) -> None:
-    require_single(kind, "x")
+    assert require_single(kind, "x") is None
 
 
 def test_the_output_of_inspect_is_parsed() -> None:

@@ -183,7 +183,7 @@ def test_a_loader_that_cannot_start_is_the_error_that_is_shown(tmp_path: Path) -
     ended = run(project)
     assert ended.code == 4
     assert "training raised AttributeError: Can't pickle local object" in ended.said
-    assert "check src.model:Small and src.data:Unsendable" in ended.said
+    assert "the results of src.model:Small and src.data:Unsendable" in ended.said
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ REFUSED = {
         refused="data", numbers=("1 of 2 classes", "2 rows", "`no`"),
     ),
     "gradients of more batches than there are": Case(
-        30, train="accumulate: 4", refused="train", numbers=("train.accumulate (4)", "1 batch")
+        30, train="accumulate: 4", refused="train", numbers=("train.accumulate (4)", "batches per epoch (1)")
     ),
     "a gate on a relative metric of zeros": Case(
         60, NUMBER, values=(0.0, 1.0, 2.0), refused="data", numbers=("evaluate.gates.mape", "1 of 6 rows"),
@@ -275,7 +275,7 @@ def test_fewer_rows_than_processes_are_refused_with_the_numbers() -> None:
     from mlspec.sections.train import TrainSpec
 
     rows = {name: Rows(None, [{}] * count, np.zeros(count)) for name, count in (("train", 9), ("valid", 1))}
-    with pytest.raises(StageError, match=r"the valid split has 1 row, fewer than the 2 processes") as caught:
+    with pytest.raises(StageError, match=r"the valid split has 1 row, fewer than the 2 training processes") as caught:
         enough(TrainSpec(), rows, 2, ours=True)
     assert caught.value.help == "train.devices: 1"
     enough(TrainSpec(), rows, 2, ours=False)  # a data module has rows of its own
@@ -392,7 +392,7 @@ def test_a_module_that_fails_is_named_and_blamed_for_its_own_lines_only(
     said = f"{found.message}\n{found.help}"
     assert expected in said
     assert "src.model:Net" in said or "src/model.py" in said
-    assert ("own code" in said) == ("src/model.py:" in said)
+    assert ("project's code" in said) == ("src/model.py:" in said)
 
 
 @pytest.mark.slow

@@ -207,7 +207,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "evaluate.metrics": (spec("[mae]", "[mae, rmse]"), {"evaluate", "export"}, "evaluate.metrics changed"),
     "evaluate.gates": (spec("<= 1000", "<= 2000"), {"gate"}, "evaluate.gates.mae changed"),
     "evaluate.batch_size": (spec("metrics: [mae]", "metrics: [mae], batch_size: 7"), set(), ""),
-    "export.onnx": (spec("1e-3", "1e-3, max_size: 1GB"), {"export"}, "export.onnx.max_size changed"),
+    "export.onnx": (spec("1e-3", "1e-3, max_size: 1GB"), {"export"}, "export.onnx"),
     "test.pytest": (spec("-q", "-v"), {"test"}, "test.pytest.args changed"),
     "track": (spec("\ntest:", "\ntrack: {wandb: {project: p, mode: offline}}\ntest:"), set(), ""),
     "experiments": (spec("\ntest:", "\nexperiments: {long: {train.max_epochs: 3}}\ntest:"), set(), ""),

@@ -40,15 +40,15 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     where = find_spec(spec)
     roots = find_roots(where.root)
     context = StageContext.from_env(os.environ, where.root)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop_once)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGINT, stop_once)
     die_with_parent()
     execute(stage, overrides, context, alone=lambda: hold_or_serve(roots, f"mlspec run {stage}", context.holder))
     return 0
 
 
-def _stop(*_: Any) -> None:
+def stop_once(*_: Any) -> None:
     """Stop once: a second signal must not interrupt a rollback in progress."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -183,7 +183,7 @@ def test_a_value_that_is_not_defined_misses_its_gate(trained: Trained) -> None:
 def test_outputs_that_are_no_logits_are_refused() -> None:
     checked(np.zeros((3, 2)), 2)
     checked(np.zeros((3, 1)), 0)
-    with pytest.raises(StageError, match=r"shape \[3\] for 3 rows, not \[3, 2\]"):
+    with pytest.raises(StageError, match=r"shape \[3\] for 3 rows, expected \[3, 2\]"):
         checked(np.zeros(3), 2)
     with pytest.raises(StageError, match="NaN or infinite for 1 of 3"):
         checked(np.array([[0, np.nan], [0, 0], [1, 1.0]]), 2)
