@@ -109,15 +109,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
-    "tests/test_readme.py::test_the_tour",
-    "tests/test_docs.py::test_the_rehearsal",
-    "tests/test_docs.py::test_the_tutorial",
+    "tests/scenarios/test_readme.py::test_the_tour",
+    "tests/scenarios/test_docs.py::test_the_rehearsal",
+    "tests/scenarios/test_docs.py::test_the_tutorial",
     "tests/integration/test_release.py",
     "tests/test_starters.py::test_its_whole_line",
     "tests/scenarios/test_staleness.py",
     "tests/shipping/rehearsal/test_rehearsal.py",
     "tests/integration/test_github.py::test_the_test_workflow",
-    "tests/test_wheel.py",
+    "tests/scenarios/test_wheel.py",
 )
 """What begins before all else, so that no worker still runs one of these when the other has no tests left."""
 

@@ -168,7 +168,7 @@ def test_every_error_names_the_next_step(file: Path) -> None:
     assert list(without_help(file)) == []
 
 
-if __name__ == "__main__":  # python -m tests.test_words mlspec/aws: what is left there
+if __name__ == "__main__":  # python -m tests.rules.test_words mlspec/aws: what is left there
     import sys
 
     for each in files():

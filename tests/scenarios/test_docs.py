@@ -23,7 +23,7 @@ from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from mlspec.spec.json_schema import json_schema
 from tests.conftest import CHECKOUT
 from tests.pages import PageFile, Shell, follow, steps
-from tests.test_words import BANNED
+from tests.rules.test_words import BANNED
 
 DOCS = CHECKOUT / "docs"
 TUTORIAL = DOCS / "tutorial.md"

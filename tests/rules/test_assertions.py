@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+from tests.conftest import CHECKOUT
+
+TESTS = CHECKOUT / "tests"
 FILES = sorted(file for file in TESTS.rglob("test_*.py") if "expected" not in file.parts)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 ASSERTING = frozenset({"raises", "warns", "fail", "validate", "check_schema"})
