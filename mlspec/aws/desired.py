@@ -1,4 +1,4 @@
-"""What is to be deployed: the spec, with what is known only now: the account, the image, values of variables."""
+"""The deployment of a spec, completed with what the run determines: account, image, values of variables."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Capability:
     name: str
     present: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def probe(name: str) -> Capability:
@@ -134,8 +134,8 @@ def _emulator(name: str) -> Capability:
     if (path := lambda_emulator()) is not None:
         return Capability(name, True, str(path))
     page = "https://github.com/aws/aws-lambda-runtime-interface-emulator/releases"
-    mend = f"download aws-lambda-rie from {page} and put it on PATH"
-    return Capability(name, False, "not installed: images and zips cannot be tested as Lambda runs them", mend)
+    fix = f"download aws-lambda-rie from {page} and put it on PATH"
+    return Capability(name, False, "not installed: images and zips cannot be tested as Lambda runs them", fix)
 
 
 def _python(name: str) -> Capability:
@@ -145,15 +145,15 @@ def _python(name: str) -> Capability:
 
 
 def _program(name: str) -> Capability:
-    argument, mend = _PROGRAMS.get(name, ("", f"install {name} and put it on PATH"))
+    argument, fix = _PROGRAMS.get(name, ("", f"install {name} and put it on PATH"))
     path = shutil.which(name)
     if path is None:
-        return Capability(name, False, "not on PATH", mend)
+        return Capability(name, False, "not on PATH", fix)
     if not argument:
         return Capability(name, True, path)
     code, text = _output(name, argument)
     if code:
-        return Capability(name, False, f"{path} cannot be run", mend)
+        return Capability(name, False, f"{path} cannot be run", fix)
     return Capability(name, True, text.splitlines()[0] if text else path)
 
 

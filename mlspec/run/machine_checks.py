@@ -56,7 +56,7 @@ class MachineCheck:
             "present": capability.present,
             "required": self.required,
             "detail": capability.detail,
-            "mend": capability.mend,
+            "mend": capability.fix,
             "why": self.why,
         }
 
@@ -76,21 +76,21 @@ def examine(
     )
 
 
-def mends(checks: tuple[MachineCheck, ...]) -> list[str]:
+def fixes(checks: tuple[MachineCheck, ...]) -> list[str]:
     """The commands that install or fix what is missing and required, each once."""
-    return list(dict.fromkeys(c.capability.mend for c in checks if c.fault and c.capability.mend))
+    return list(dict.fromkeys(c.capability.fix for c in checks if c.fault and c.capability.fix))
 
 
 def _machine(root: Path) -> Iterator[MachineCheck]:
     yield MachineCheck("machine", probe("python"), True)
     free = shutil.disk_usage(root).free
     detail = f"{free / 1e9:.1f} GB free" + (", which may not be enough" if MINIMUM <= free < ADVISED else "")
-    mend = "" if free >= MINIMUM else "free disk space: `docker system prune` and `dvc gc --workspace` often help"
-    yield MachineCheck("machine", Capability("disk", free >= MINIMUM, detail, mend), True)
+    fix = "" if free >= MINIMUM else "free disk space: `docker system prune` and `dvc gc --workspace` often help"
+    yield MachineCheck("machine", Capability("disk", free >= MINIMUM, detail, fix), True)
     writable = os.access(root, os.W_OK)
-    mend = "" if writable else f"make {root} writable"
+    fix = "" if writable else f"make {root} writable"
     yield MachineCheck(
-        "machine", Capability("project folder", writable, "writable" if writable else "read-only", mend), True
+        "machine", Capability("project folder", writable, "writable" if writable else "read-only", fix), True
     )
 
 
@@ -140,7 +140,7 @@ def _packages(required_by: Mapping[str, str]) -> Iterator[MachineCheck]:
             reasons[requirement] = reasons.get(requirement) or required_by.get(f"extra:{extra}", "")
     for requirement, why in reasons.items():
         probed = probe(f"package:{requirement}")
-        package = Capability(requirement.partition(">=")[0], probed.present, probed.detail, probed.mend)
+        package = Capability(requirement.partition(">=")[0], probed.present, probed.detail, probed.fix)
         yield MachineCheck("packages", package, bool(why), why)
     for name in required_by:
         if name.startswith("package:"):
@@ -170,8 +170,8 @@ def _remote(project: Project | None) -> Iterator[MachineCheck]:
         return
     formed = not separator or re.match(r"[\w.@:-]+(/|$)", rest) is not None
     detail = f"{_without_password(address)} is {'well-formed' if formed else 'not a valid address'}"
-    mend = "" if formed else f"set data.remote to {scheme}://NAME/PATH"
-    yield MachineCheck("remote", Capability("dvc remote", formed, detail, mend), True, "data.remote")
+    fix = "" if formed else f"set data.remote to {scheme}://NAME/PATH"
+    yield MachineCheck("remote", Capability("dvc remote", formed, detail, fix), True, "data.remote")
     package = _REMOTES.get(scheme, "") if separator else ""
     if package and package not in {r.partition(">=")[0] for needs in EXTRAS.values() for r in needs}:
         yield MachineCheck("remote", probe(f"package:{package}"), True, "data.remote")

@@ -15,7 +15,7 @@ from mlspec.cli.app import main
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage
 from mlspec.run.capabilities import EXTRAS, probe
-from mlspec.run.machine_checks import MachineCheck, examine, mends
+from mlspec.run.machine_checks import MachineCheck, examine, fixes
 from mlspec.sections.data import DataSpec
 from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
@@ -58,7 +58,7 @@ def test_a_package_is_found_without_importing_it() -> None:
     assert "older than 99" in old.detail
     gone = probe("package:no-such-package-at-all>=2")
     assert gone.detail == "not installed"
-    assert gone.mend == "pip install 'no-such-package-at-all>=2'"
+    assert gone.fix == "pip install 'no-such-package-at-all>=2'"
 
 
 def test_a_variable_is_set_or_not_and_its_value_stays_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_variable_is_set_or_not_and_its_value_stays_unsaid(monkeypatch: pytest
     assert probe("env:SOME_KEY").detail == "set"
     assert probe("env:EMPTY_KEY").detail == "empty"
     assert not probe("env:EMPTY_KEY").present
-    assert probe("env:OTHER_KEY").mend == "export OTHER_KEY=..."
+    assert probe("env:OTHER_KEY").fix == "export OTHER_KEY=..."
     assert "hunter2" not in str(probe("env:SOME_KEY"))
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "detail", "mend"),
+    ("script", "detail", "fix"),
     [
         (
             'echo "Cannot connect to the Docker daemon" >&2; exit 1',
@@ -90,14 +90,14 @@ def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:
     ],
 )
 def test_docker_is_there_when_its_engine_answers(
-    script: str, detail: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, detail: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path / "bin", "docker", script)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     answer = probe("docker")
     assert detail in answer.detail
-    assert re.search(mend, answer.mend)
-    assert answer.present == (mend == "^$")
+    assert re.search(fix, answer.fix)
+    assert answer.present == (fix == "^$")
 
 
 @pytest.mark.parametrize(("client", "present"), [("20.10.24", True), ("27.1.1", False)])
@@ -115,7 +115,7 @@ def test_an_empty_machine_has_no_programs(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("docker", "buildkit", "git", "terraform", "aws", "sam", "some-program"):
         answer = probe(name)
         assert not answer.present
-        assert answer.mend
+        assert answer.fix
 
 
 def test_without_a_spec_only_the_machine_counts(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required
     assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
     assert found(checks, "some-program").why == "stage probe"
-    assert "export ELASTIC_API_KEY=..." in mends(checks)
+    assert "export ELASTIC_API_KEY=..." in fixes(checks)
 
 
 def test_a_zip_requires_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_what_deploys_is_told_of_the_emulator_and_may_do_without(
     checks = examine(tmp_path, project(), plan)
     assert not found(checks, "lambda emulator").capability.present
     assert not found(checks, "lambda emulator").fault
-    assert "aws-lambda-rie" in found(checks, "lambda emulator").capability.mend
+    assert "aws-lambda-rie" in found(checks, "lambda emulator").capability.fix
     assert found(checks, "boto3").required
     program(tmp_path / "bin", "aws-lambda-rie", "true")
     assert found(examine(tmp_path, project(), plan), "lambda emulator").capability.present
@@ -189,7 +189,7 @@ def test_buildkit_is_that_of_any_client(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_remote_is_looked_at_by_its_form(remote: str, present: bool, tmp_path: Path) -> None:
     check = found(examine(tmp_path, project(data={"remote": remote}), None), "dvc remote")
     assert check.capability.present is present
-    assert present or check.capability.mend
+    assert present or check.capability.fix
     assert "hunter2" not in check.capability.detail
 
 
@@ -227,4 +227,4 @@ def test_a_machine_without_inotify_is_said(tmp_path: Path) -> None:
     assert (mac.capability.present, mac.fault) == (False, False)
     assert "no inotify on darwin" in mac.capability.detail
     assert "pyarrow, polars, duckdb" in mac.capability.detail
-    assert "data.deps" in mac.capability.mend
+    assert "data.deps" in mac.capability.fix

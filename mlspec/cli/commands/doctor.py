@@ -25,7 +25,7 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
     Without a spec it checks what mlspec itself needs. The exit code is 0 if nothing required is missing, else 1.
     Values of environment variables are never printed.
     """
-    from mlspec.run.machine_checks import examine, mends
+    from mlspec.run.machine_checks import examine, fixes
 
     console = Console(as_json=as_json)
     where = _place(spec, env)
@@ -37,7 +37,7 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
     if as_json:
         path = str(where.spec) if where else None
         rows = [check.to_json() for check in checks]
-        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": rows, "mend": mends(checks)})
+        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": rows, "mend": fixes(checks)})
     else:
         _print(console, checks, where, faults)
     return EXIT_OK if sound else EXIT_SPEC
@@ -67,7 +67,7 @@ def _built(where: SpecFile | None) -> tuple[Build | None, int]:
 
 
 def _print(console: Console, checks: tuple[MachineCheck, ...], where: SpecFile | None, faults: int) -> None:
-    from mlspec.run.machine_checks import mends
+    from mlspec.run.machine_checks import fixes
 
     group = ""
     for check in checks:
@@ -81,7 +81,7 @@ def _print(console: Console, checks: tuple[MachineCheck, ...], where: SpecFile |
         console.out(f"{where.spec.name if where else 'the spec'} has errors: `mlspec build --check` shows them")
     if missing:
         console.out(f"missing and needed by {'the spec' if where else 'mlspec'}: {len(missing)}; to fix it:")
-        for fix in mends(checks):
+        for fix in fixes(checks):
             console.out(f"  {fix}")
     elif not faults:
         console.out("nothing is missing that " + ("the spec needs" if where else "mlspec needs to build a spec"))
@@ -94,7 +94,7 @@ def _line(console: Console, check: MachineCheck) -> str:
         ("ok", "green") if capability.present else ("missing", "red") if check.required else ("absent", "dim")
     )
     why = f" ({check.why})" if check.why and not capability.present else ""
-    command = capability.mend if not check.required else ""
+    command = capability.fix if not check.required else ""
     fix = f": {command}" if command else ""
     name = capability.name.partition(":")[2] or capability.name
     return f"  {console.paint(f'{word:8}', colour, stream='out')} {name:18} {capability.detail}{why}{fix}"

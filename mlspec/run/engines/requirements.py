@@ -23,7 +23,7 @@ def lacks(stage: Stage) -> MissingRequirement | None:
         capability = _probed(need)
         if not capability.present:
             name = need.partition(":")[2] or need
-            return MissingRequirement(f"it needs {name}: {capability.detail}", capability.mend)
+            return MissingRequirement(f"it needs {name}: {capability.detail}", capability.fix)
     return None
 
 
