@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from mlspec.diagnostics import Finding, Location
+from mlspec.parts.imported_names import import_finding
 from mlspec.sections import addresses
 from mlspec.sections.column_names import LONGEST_VALUE, RENAME, fault, too_long
 from mlspec.sections.data import Check, DataSpec
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.target import Label, label_name
-from mlspec.source.python import module_names, parsed, unreadable
+from mlspec.source.python import parsed
 from mlspec.source.reads import covered, flow_list
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -43,20 +44,12 @@ def source_at(name: str) -> Location:
 
 
 def _callable(source: str, at: Location, modules: Mapping[str, str | None]) -> Iterator[Finding]:
-    module, _, name = source.partition(":")
-    if module not in modules:
-        file = module.replace(".", "/") + ".py"
-        yield Finding("import-not-found", at, f"module not found: `{module}`", f"write the function in {file}")
+    if finding := import_finding(source, at, modules, "function"):
+        yield finding
         return
+    module, _, name = source.partition(":")
     text = modules[module]
     if text is None:
-        return
-    if broken := unreadable(text):
-        yield Finding("import-not-found", at, f"`{module}` cannot be imported: {broken[0]}", broken[1])
-        return
-    names = module_names(text)
-    if names is not None and name not in names:
-        yield Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, names, "it has"))
         return
     wrong = _uncallable(text, name)
     if wrong:

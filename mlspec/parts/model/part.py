@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlspec.diagnostics import Finding
+from mlspec.parts.imported_names import import_finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
 from mlspec.sections.model import AnyModel, Custom, ImageClassifier, ModelSpec, Preprocessing, TextClassifier
 from mlspec.sections.model import Tabular as TabularModel
-from mlspec.source.python import CallSignature, find_class, methods, module_names, signature, unreadable
+from mlspec.source.python import CallSignature, find_class, methods, signature
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 
@@ -113,24 +114,12 @@ def _fits(model: ModelSpec, data: DataSpec) -> Iterator[Finding]:
 
 
 def _class(path: str, key: str, args: Mapping[str, object], modules: Mapping[str, str | None]) -> Iterator[Finding]:
+    if finding := import_finding(path, ("model", *key.split(".")), modules, "class"):
+        yield finding
+        return
     module, _, name = path.partition(":")
-    at = ("model", *key.split("."))
-    if module not in modules:
-        file = module.replace(".", "/") + ".py"
-        yield Finding("import-not-found", at, f"module not found: `{module}`", f"write the class in {file}")
-        return
-    text = modules[module]
-    if text is None:
-        return
-    if broken := unreadable(text):
-        yield Finding("import-not-found", at, f"`{module}` cannot be imported: {broken[0]}", broken[1])
-        return
-    definition = find_class(text, name)
-    names = module_names(text)
-    if definition is None:
-        if names is not None and name not in names:
-            yield Finding("import-not-found", at, f"`{module}` has no `{name}`", suggest(name, names, "it has"))
-    elif (called := signature(definition)) is not None:
+    definition = find_class(modules[module] or "", name)
+    if definition is not None and (called := signature(definition)) is not None:
         yield from _arguments(name, key, args, called)
 
 
