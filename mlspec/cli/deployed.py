@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mlspec.cli.options import stage_context
 from mlspec.errors import StageError, UsageError
-from mlspec.stage_context import StageContext
+from mlspec.stage_context import StageContext, TargetName
 from mlspec.workspace.spec_file import SpecFile
 
 if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
-    from mlspec.shipping.versions import VersionState
+    from mlspec.shipping.versions import VersionList, VersionState
     from mlspec.spec.project import Project
 
 
@@ -38,6 +39,17 @@ def shipped(where: SpecFile, context: StageContext) -> DesiredFunction:
 
     project, region = shipping(where)
     return desired_function(current(context, region), project, "")
+
+
+@contextmanager
+def deployed_versions(where: SpecFile, target: TargetName | None) -> Iterator[tuple[DesiredFunction, VersionList]]:
+    """The function of the spec with its published versions, for calls that read or move them."""
+    from mlspec.shipping.versions import version_list
+
+    context = stage_context(where.root, target)
+    with seen(context):
+        desired = shipped(where, context)
+        yield desired, version_list(desired.target, desired.spec)
 
 
 def shipping(where: SpecFile) -> tuple[Project, str]:

@@ -33,7 +33,8 @@ def command(stage: str | None, spec: str | None, env: str | None, as_json: bool,
         return EXIT_OK
     if stage not in logs:
         raise UsageError(
-            f"no log of stage `{stage}`", help=suggest(stage, logs, "logs exist of") or "run it: mlspec apply"
+            f"no log of stage `{stage}`",
+            help=suggest(stage, logs, "logs exist of") or "no stage has run yet: mlspec apply",
         )
     text = logs[stage].read_text(encoding="utf-8", errors="replace")
     shown = last_lines(logs[stage], lines) if lines else text.splitlines()

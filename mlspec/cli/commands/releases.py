@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, stage_context, target_option
+from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
@@ -21,16 +21,12 @@ from mlspec.workspace.spec_file import find_spec
 )
 def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
     """List the published versions: when, from which commit, with which metrics, and which one receives traffic."""
-    from mlspec.cli.deployed import commit, moment, numbers, seen, shipped, standing
-    from mlspec.shipping.versions import version_list
+    from mlspec.cli.deployed import commit, deployed_versions, moment, numbers, standing
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    context = stage_context(where.root, target)
-    with seen(context):
-        desired = shipped(where, context)
-        versions = version_list(desired.target, desired.spec)
-    shown = versions.releases[:last]
+    with deployed_versions(where, target) as (desired, versions):
+        shown = versions.releases[:last]
     if as_json:
         releases = [{**asdict(r), "events": [event.as_json() for event in r.events]} for r in shown]
         console.document({"ok": True, "function": desired.name, "releases": releases})

@@ -6,7 +6,7 @@ import click
 
 from mlspec.cli.confirmation import confirmed
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, stage_context, target_option
+from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
@@ -32,16 +32,12 @@ def command(
     A rollout in progress stops and its traffic returns to the old version. A later `apply` does not redeploy the
     version that was rolled back; it waits for a new one.
     """
-    from mlspec.cli.deployed import moment, seen, shipped
+    from mlspec.cli.deployed import deployed_versions, moment
     from mlspec.shipping.rollback import chosen, take_back
-    from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    context = stage_context(where.root, target)
-    with seen(context):
-        desired = shipped(where, context)
-        versions = version_list(desired.target, desired.spec)
+    with deployed_versions(where, target) as (desired, versions):
         number = chosen(versions, version)
         goal = versions.find(number)
         since = f", published {moment(goal.published)}" if goal else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options, stage_context, target_option
+from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK, UsageError
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
@@ -40,16 +40,12 @@ def command(
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
     published.
     """
-    from mlspec.cli.deployed import seen, shipped
+    from mlspec.cli.deployed import deployed_versions
     from mlspec.shipping.provenance import differences, version_provenance
-    from mlspec.shipping.versions import version_list
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    context = stage_context(where.root, target)
-    with seen(context):
-        desired = shipped(where, context)
-        versions = version_list(desired.target, desired.spec)
+    with deployed_versions(where, target) as (desired, versions):
         release = _chosen(versions, version or (versions.live.version if versions.live else ""))
         other = _chosen(versions, against) if against else None
         provenance = version_provenance(desired, release)
