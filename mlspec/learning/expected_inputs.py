@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,14 @@ class ExpectedInputs:
         """The training rows with the alternative declaration; empty if the preprocessing is a class of the project."""
         if self.model.prepares:
             return ()
-        folder = self.folder.with_name("preprocess-compared")
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("pretrained-*"))
-        members = json.loads((folder / FILE).read_text(encoding="utf-8"))["members"]
-        write(folder / FILE, members, self.other == "none")
-        columns = [*self._columns(members)]
-        return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
+        # A folder of its own: each training process of a node compares its inputs at the same time.
+        with tempfile.TemporaryDirectory(prefix="mlspec-compared-") as scratch:
+            folder = Path(scratch) / self.folder.name
+            shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("pretrained-*"))
+            members = json.loads((folder / FILE).read_text(encoding="utf-8"))["members"]
+            write(folder / FILE, members, self.other == "none")
+            columns = [*self._columns(members)]
+            return load(folder).features(self.rows["train"].table.select(columns).to_pylist())
 
     def _columns(self, members: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         columns: list[str] = []
