@@ -7,6 +7,7 @@ from pydantic import Field
 from mlspec.sections.monitor_alerts import Alerts
 from mlspec.sections.monitor_drift import Drift
 from mlspec.sections.monitor_elasticsearch import Elasticsearch
+from mlspec.sections.monitor_notify import Notify
 from mlspec.spec.spec_model import SpecModel
 
 
@@ -20,3 +21,4 @@ class Monitor(SpecModel):
     )
     drift: Drift | None = Field(None, description="Compare live data with the training data")
     alerts: Alerts = Field(default_factory=Alerts, description="Kibana alert rules")
+    notify: Notify = Field(default_factory=Notify, description="Who is notified when an alarm begins and when it clears")
