@@ -21,4 +21,6 @@ class Monitor(SpecModel):
     )
     drift: Drift | None = Field(None, description="Compare live data with the training data")
     alerts: Alerts = Field(default_factory=Alerts, description="Kibana alert rules")
-    notify: Notify = Field(default_factory=Notify, description="Who is notified when an alarm begins and when it clears")
+    notify: Notify = Field(
+        default_factory=Notify, description="Who is notified when an alarm begins and when it clears"
+    )
