@@ -75,7 +75,7 @@ def _typed(table: pa.Table, name: str, schema: pa.Schema, target: str, labels: l
         table = _with_positions(table, name, target, labels)
     try:
         table = table.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowException as error:
         help = "an input changed its type since the rows were collected: remove the file"
         raise StageError(f"{name} does not fit the inputs: {error}", help=help) from None
     if table[target].null_count:
