@@ -1,4 +1,4 @@
-"""When to train again: the decision alone, from the policy, the history and what is known now. Pure but for its file."""
+"""When to train again: the decision, from the policy, the history and the present. Pure but for the history file."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def decide(
     if len(week) >= policy.per_week:
         reason = f"{len(week)} trainings in 7 days is the limit, and the alarm still fires"
         help = (
-            "new data alone does not help: look at the alarm, then raise monitor.retrain.per_week or change the model"
+            "new data alone does not help: examine the alarm, then change the model or raise monitor.retrain.per_week"
         )
         return RetrainDecision(False, reason, help)
     return RetrainDecision(True, "; ".join(alarms))
