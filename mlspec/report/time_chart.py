@@ -15,7 +15,7 @@ from mlspec.report.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
 
 WIDTH, HEIGHT = 520.0, 210.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 96.0, 14.0, 24.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 96.0, 20.0, 24.0
 COLOURS: Final = 8
 """Lines with a colour of their own; more are drawn in the last one."""
 _STEPS: Final = (
@@ -158,8 +158,8 @@ def _marks(time: TimeRange, x: Scale) -> list[Markup]:
             at = x(moment.timestamp())
             words = fitted(f"version {version}", 80, 10)
             parts.append(tag("g", tag("title", f"version {version}, {_clock(moment)}"),
-                             line(at, TOP - 4, at, HEIGHT - BOTTOM, "mark"),
-                             text(at + 3, TOP + 2, words, class_="tick")))  # fmt: skip
+                             line(at, TOP - 14, at, HEIGHT - BOTTOM, "mark"),
+                             text(at + 3, TOP - 6, words, class_="tick")))  # fmt: skip
     return parts
 
 
