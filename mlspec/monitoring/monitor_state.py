@@ -40,7 +40,7 @@ class ActiveAlarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line of a chart; a value is None where nothing was measured."""
 
     name: str
@@ -48,7 +48,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class ChartLimit:
     """A limit of an alert, drawn as a line."""
 
     value: float
@@ -64,8 +64,8 @@ class PanelView:
     question: str
     chart: Literal["number", "lines", "stacked", "shares", "table"]
     units: tuple[PanelUnit, ...]
-    lines: tuple[Line, ...] = ()
-    limits: tuple[Threshold, ...] = ()
+    lines: tuple[ChartLine, ...] = ()
+    limits: tuple[ChartLimit, ...] = ()
     heads: tuple[str, ...] = ()
     cells: tuple[tuple[str | float | None, ...], ...] = ()
     empty: str = ""

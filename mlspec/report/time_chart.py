@@ -10,7 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from mlspec.monitoring.monitor_state import Line, PanelUnit, Threshold
+from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelUnit
 from mlspec.report.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
 
@@ -39,7 +39,7 @@ class TimeRange:
 
 
 def line_chart(
-    title: str, lines: Sequence[Line], unit: PanelUnit, time: TimeRange, limits: Sequence[Threshold] = ()
+    title: str, lines: Sequence[ChartLine], unit: PanelUnit, time: TimeRange, limits: Sequence[ChartLimit] = ()
 ) -> Markup:
     """One line for each series; a gap where nothing was measured."""
     values = [value for each in lines for _, value in each.points if value is not None]
@@ -60,7 +60,7 @@ def line_chart(
     )
 
 
-def stacked_chart(title: str, lines: Sequence[Line], unit: PanelUnit, time: TimeRange, *, shares: bool) -> Markup:
+def stacked_chart(title: str, lines: Sequence[ChartLine], unit: PanelUnit, time: TimeRange, *, shares: bool) -> Markup:
     """Columns of all series on top of each other; with `shares` each column is the whole."""
     moments = sorted({moment for each in lines for moment, _ in each.points})
     values = [{moment: value or 0.0 for moment, value in each.points} for each in lines]
@@ -108,7 +108,7 @@ def shown(value: float | None, unit: PanelUnit) -> str:
     return f"{number(value)}{' ms' if unit == 'milliseconds' else '/s' if unit == 'per_second' else ''}"
 
 
-def _curve(each: Line, index: int, x: Scale, y: Scale, unit: PanelUnit) -> Markup:
+def _curve(each: ChartLine, index: int, x: Scale, y: Scale, unit: PanelUnit) -> Markup:
     parts, run = [], list[str]()
     for moment, value in (*each.points, (None, None)):
         if value is not None and moment is not None:
@@ -157,13 +157,18 @@ def _marks(time: TimeRange, x: Scale) -> list[Markup]:
         if time.since <= moment <= time.until:
             at = x(moment.timestamp())
             words = fitted(f"version {version}", 80, 10)
-            parts.append(tag("g", tag("title", f"version {version}, {_clock(moment)}"),
-                             line(at, TOP - 14, at, HEIGHT - BOTTOM, "mark"),
-                             text(at + 3, TOP - 6, words, class_="tick")))  # fmt: skip
+            parts.append(
+                tag(
+                    "g",
+                    tag("title", f"version {version}, {_clock(moment)}"),
+                    line(at, TOP - 14, at, HEIGHT - BOTTOM, "mark"),
+                    text(at + 3, TOP - 6, words, class_="tick"),
+                )
+            )
     return parts
 
 
-def _limits(limits: Sequence[Threshold], x: Scale, y: Scale, unit: PanelUnit) -> list[Markup]:
+def _limits(limits: Sequence[ChartLimit], x: Scale, y: Scale, unit: PanelUnit) -> list[Markup]:
     parts = []
     for limit in limits:
         parts.append(line(x.start, y(limit.value), x.end, y(limit.value), "limit"))
@@ -189,7 +194,7 @@ def _names(ends: Sequence[tuple[float, str, int]]) -> list[Markup]:
     ]
 
 
-def _last(each: Line) -> float | None:
+def _last(each: ChartLine) -> float | None:
     return next((value for _, value in reversed(each.points) if value is not None), None)
 
 
@@ -205,6 +210,6 @@ def _clock(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def _spoken(lines: Sequence[Line], unit: PanelUnit) -> str:
+def _spoken(lines: Sequence[ChartLine], unit: PanelUnit) -> str:
     ends = [f"{each.name} {shown(_last(each), unit)}" for each in lines[:COLOURS]]
     return f"last {', '.join(ends)}" if ends else "no data"

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from mlspec.monitoring.monitor_state import (
     ActiveAlarm,
+    ChartLimit,
+    ChartLine,
     FeatureView,
-    Line,
     MonitorState,
     PanelView,
     Signal,
-    Threshold,
 )
 
 UNTIL = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -47,13 +47,13 @@ def full_state(name: str = "cola") -> MonitorState:
         ),
         panels=(
             PanelView("traffic", "Requests by version", "Which version answers?", "stacked", ("per_second",),
-                      (Line("7", wave(3, 1)), Line("8", wave(0.6, 0.3, 1)))),
+                      (ChartLine("7", wave(3, 1)), ChartLine("8", wave(0.6, 0.3, 1)))),
             PanelView("errors", "Error rate by version", "Which version fails?", "lines", ("fraction",),
-                      (Line("7", gap), Line("8", wave(0.05, 0.03, 2))), (Threshold(0.06, "error-rate"),)),
+                      (ChartLine("7", gap), ChartLine("8", wave(0.05, 0.03, 2))), (ChartLimit(0.06, "error-rate"),)),
             PanelView("latency", "Latency", "How slow are the slowest?", "lines", ("milliseconds",),
-                      (Line("p50", wave(12, 2)), Line("p95", wave(41, 9)), Line("p99", wave(80, 30)))),
+                      (ChartLine("p50", wave(12, 2)), ChartLine("p95", wave(41, 9)), ChartLine("p99", wave(80, 30)))),
             PanelView("labels", "Prediction mix", "Does the mix of labels move?", "shares", ("count",),
-                      (Line(name, wave(70, 20)), Line("unacceptable", wave(30, 10)))),
+                      (ChartLine(name, wave(70, 20)), ChartLine("unacceptable", wave(30, 10)))),
             PanelView("quality", "Quality", "Is it still right?", "lines", ("fraction",), empty="No labels yet."),
             PanelView("versions", "Versions side by side", "Is the new version better?", "table",
                       ("count", "fraction", "milliseconds"), heads=("version", "requests", "errors", "p95"),
