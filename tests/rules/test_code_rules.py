@@ -38,6 +38,7 @@ LAYERS: tuple[str, ...] = (
     "run",
     "compiler",
     "parts",
+    "monitoring",
     "shipping",
     "shipping.rehearsal",
     "shipping.rollout",
