@@ -1,1 +1,1 @@
-"""Monitoring of a deployed model: what it predicted, whether its inputs or its quality changed, and what follows."""
+"""Monitoring of a deployed model: the store of its predictions, the reference, drift, quality and late labels."""
