@@ -1,0 +1,105 @@
+"""Rows of a deployed model to alarms: one detector for each version and slice, within one budget of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from mlspec.monitoring.drift.budget import Budget
+from mlspec.monitoring.drift.detector import Crossing, Detector, DetectorState
+from mlspec.monitoring.drift.drift_alarm import Alarm, Direction, RowGroup, alarm_kind, effect
+from mlspec.monitoring.drift.streams import LiveRows, Streams
+
+_QUIET: Final = 4
+"""An alarm is over after this many times the rows in which it was found, without new evidence."""
+_QUIET_ROWS: Final = 200
+
+
+@dataclass(frozen=True)
+class OpenAlarm:
+    """A column that has changed: the first crossing, and the last one, since the detector begins anew after each."""
+
+    first: Crossing
+    last: Crossing
+
+    @property
+    def over_at(self) -> int:
+        """The row at which the alarm is over, if the column does not cross again."""
+        taken = self.last.row - self.last.origin.row + 1
+        return self.last.row + max(_QUIET * taken, _QUIET_ROWS)
+
+
+@dataclass
+class Watched:
+    """One group of rows: its detector, and its open alarms by column."""
+
+    detector: Detector
+    open: dict[int, OpenAlarm] = field(default_factory=dict)
+
+    def update(self, ids: Sequence[str], rows: LiveRows) -> None:
+        """Take in the next rows of the group."""
+        values = self.detector.streams.values(rows, self.detector.state.row)
+        for crossing in self.detector.update(ids, rows.times, values):
+            known = self.open.get(crossing.column)
+            if known is not None and crossing.row <= known.over_at:
+                self.open[crossing.column] = OpenAlarm(known.first, crossing)
+            else:
+                self.open[crossing.column] = OpenAlarm(crossing, crossing)
+        self.open = {c: a for c, a in self.open.items() if a.over_at >= self.detector.state.row}
+
+    def alarms(self, group: RowGroup) -> list[Alarm]:
+        """The open alarms, the strongest evidence first."""
+        return sorted((self._alarm(group, a) for a in self.open.values()), key=lambda a: -a.evidence)
+
+    def _alarm(self, group: RowGroup, alarm: OpenAlarm) -> Alarm:
+        first, streams = alarm.first, self.detector.streams
+        stream, column = streams.streams[first.stream], streams.columns[first.column]
+        moments = self.detector.moments(first.stream).minus(first.origin.before)
+        direction: Direction = "down" if first.direction else "up"
+        return Alarm(
+            kind=alarm_kind(stream),
+            column=column.name,
+            group=group,
+            evidence=max(first.evidence, alarm.last.evidence),
+            effect=effect(stream, column, moments),
+            expected=stream.mean,
+            direction=direction,
+            since_row=first.origin.row,
+            since_time=first.origin.time,
+            row=first.row,
+            time=first.time,
+            rows=int(moments.rows),
+            sample=first.ids,
+            category=stream.category,
+        )
+
+
+@dataclass
+class DriftMonitor:
+    """All groups. Groups that divide the rows among them, like versions, share the budget without a correction.
+
+    `divisions` is the number of ways in which rows are divided: 1 for all rows alone, one more for a column of slices.
+    """
+
+    streams: Mapping[str, Streams]
+    """By version; `""` is for versions without streams of their own."""
+    budget: Budget
+    divisions: int = 1
+    groups: dict[RowGroup, Watched] = field(default_factory=dict)
+
+    def threshold(self, streams: Streams) -> float:
+        """The evidence at which a single column raises an alarm."""
+        return self.budget.rows * max(len(streams.columns), 1) * self.divisions
+
+    def update(self, group: RowGroup, rows: LiveRows) -> None:
+        """Take in the next rows of one group, in the order of time."""
+        if group not in self.groups:
+            streams = self.streams.get(group.version) or self.streams[""]
+            state = DetectorState.empty(len(streams.streams))
+            self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
+        self.groups[group].update(rows.ids, rows)
+
+    def alarms(self) -> list[Alarm]:
+        """The open alarms of all groups."""
+        return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]
