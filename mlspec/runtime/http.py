@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlspec.runtime.limits import Limits
+from mlspec.runtime.log_setup import logging
 from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.server import Server, bound, loop, more_files
 from mlspec.runtime.service import Service, load
@@ -81,10 +82,11 @@ def serve(bundle: Path, host: str, port: int, limits: Limits, announce: Callable
         service.warm_up()
         more_files()
         running = loop()
-        try:
-            return running.run_until_complete(_until_a_signal(service, sock, limits, announce))
-        finally:
-            running.close()
+        with logging(service, "http", bundle, os.environ):
+            try:
+                return running.run_until_complete(_until_a_signal(service, sock, limits, announce))
+            finally:
+                running.close()
 
 
 async def _until_a_signal(
