@@ -8,14 +8,14 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import dashboard, fields, rules
+from mlspec.parts.monitor import dashboard, fields, log_checks, rules, serving_policy
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.source.document import Plain
-from mlspec.spec.names import suffixed, suggest
+from mlspec.spec.names import suffixed
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
 from mlspec.spec.types import bound_parts, duration_seconds
@@ -41,12 +41,8 @@ def check(project: Project) -> Iterator[Finding]:
     if monitor is None or data is None:
         return
     yield from _shared(project)
-    elasticsearch, at = monitor.elasticsearch, ("monitor", "elasticsearch")
-    for index, name in enumerate(elasticsearch.redact if elasticsearch else ()):
-        if name not in data.columns:
-            message = f"input not found: `{name}`, so `redact` hides nothing of it"
-            help = suggest(name, data.columns, "the inputs are")
-            yield Finding("unknown-input", (*at, "redact", index), message, help)
+    yield from log_checks.check(monitor, data)
+    elasticsearch = monitor.elasticsearch
     if elasticsearch and monitor.drift:
         kept, window = duration_seconds(elasticsearch.retention), duration_seconds(monitor.drift.window)
         if window > kept:
@@ -93,15 +89,20 @@ def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """The index template, the saved objects, and one file for each alert rule."""
+    """The policy of the servers, the index template, the saved objects, and one file for each alert rule."""
     monitor, data = project.get(Monitor), project.get(DataSpec)
-    if monitor is None or monitor.elasticsearch is None or data is None:
+    if monitor is None or data is None:
+        return
+    policy = serving_policy.policy(project.info.name, monitor, data.columns, stream_name(project))
+    yield Artifact(serving_policy.FILE, "monitoring/policy.json.j2", {"value": policy})
+    if monitor.elasticsearch is None:
         return
     options, info = monitor.elasticsearch, project.info
     stream = stream_name(project)
     inputs = {name: column.type for name, column in data.columns.items()}
     meta: dict[str, object] = {"mlspec": {"project": info.name, "description": info.description}}
-    mapped = fields.mappings(inputs, options.redact, data.task, meta)
+    redacted = [name for name, storage in monitor.storage(inputs).items() if storage == "redacted"]
+    mapped = fields.mappings(inputs, redacted, data.task, meta)
     template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
     yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})
     title = f"{info.name} ({project.environment})" if project.environment else info.name
