@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mlspec.runtime import log_setup, prediction_mix
+from mlspec.runtime import log_policy, log_setup, prediction_mix
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Answer, Request, Service, load
 
@@ -34,7 +34,7 @@ def make_handler(bundle: Path | None = None) -> Handle:
     imported = _age()
     folder = bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle"))
     service = load(folder)
-    log_setup.attach(service, "lambda", folder, os.environ)
+    log_setup.attach(service, "lambda", folder.parent / log_policy.FILE, os.environ)
     loaded = time.perf_counter()
     service.warm_up()
     if of:

@@ -1,6 +1,6 @@
 """The prediction log of a process: its policy, where it writes, and what it counts.
 
-Environment: `MLSPEC_MONITORING` is the file with the policy (default: `monitoring.json` beside the bundle),
+Environment: `MLSPEC_MONITORING` is the file with the policy, by default `monitoring.json` beside the bundle,
 `MLSPEC_LOG` is `file`, `stdout` or `off`, `MLSPEC_LOG_FOLDER` replaces the folder of the policy.
 """
 
@@ -28,7 +28,7 @@ from mlspec.runtime.service import Service
 _DESTINATIONS: Final = ("file", "stdout", "off")
 
 
-def attach(service: Service, front: Front, bundle: Path, environment: Mapping[str, str]) -> PredictionLog | None:
+def attach(service: Service, front: Front, policy_file: Path, environment: Mapping[str, str]) -> PredictionLog | None:
     """Give the service its log, which the caller starts and closes. Raises BundleError for an invalid policy.
 
     Without a policy nothing is written, but inputs and scores are counted for `/metrics`.
@@ -38,7 +38,7 @@ def attach(service: Service, front: Front, bundle: Path, environment: Mapping[st
         raise BundleError(f"MLSPEC_LOG is {to!r}, which is not one of {', '.join(_DESTINATIONS)}")
     if to == "off":
         return None
-    path = Path(environment.get("MLSPEC_MONITORING") or bundle.parent / log_policy.FILE)
+    path = Path(environment.get("MLSPEC_MONITORING") or policy_file)
     policy = log_policy.read(path) if path.is_file() or "MLSPEC_MONITORING" in environment else None
     folder = environment.get("MLSPEC_LOG_FOLDER")
     sinks = () if policy is None else (_sink(to, Path(folder or path.parent / policy.folder)),)
@@ -47,9 +47,9 @@ def attach(service: Service, front: Front, bundle: Path, environment: Mapping[st
 
 
 @contextmanager
-def logging(service: Service, front: Front, bundle: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def logging(service: Service, front: Front, policy_file: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Log the requests to the service within the context, from a thread. Raises BundleError."""
-    log = attach(service, front, bundle, environment)
+    log = attach(service, front, policy_file, environment)
     if log is None:
         yield
         return

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from mlspec.runtime import log_setup
+from mlspec.runtime import log_policy, log_setup
 from mlspec.runtime.predictor import Prediction
 from mlspec.runtime.service import load
 
@@ -21,7 +21,7 @@ class LoggedModel:
 
     def __init__(self, folder: str | Path, environment: Mapping[str, str] = os.environ) -> None:
         self.service = load(Path(folder))
-        self._log = log_setup.attach(self.service, "python", Path(folder), environment)
+        self._log = log_setup.attach(self.service, "python", Path(folder).parent / log_policy.FILE, environment)
         if self._log is not None:
             self._log.start()
 

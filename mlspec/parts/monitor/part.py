@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import dashboard, fields, rules
+from mlspec.parts.monitor import dashboard, fields, log_checks, rules, serving_policy
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -44,12 +44,7 @@ def check(project: Project) -> Iterator[Finding]:
     if monitor is None or data is None:
         return
     yield from _shared(project)
-    elasticsearch, at = monitor.elasticsearch, ("monitor", "elasticsearch")
-    for index, name in enumerate(elasticsearch.redact if elasticsearch else ()):
-        if name not in data.columns:
-            message = f"input not found: `{name}`, so `redact` hides nothing of it"
-            help = suggest(name, data.columns, "the inputs are")
-            yield Finding("unknown-input", (*at, "redact", index), message, help)
+    yield from log_checks.check(monitor, data)
     if monitor.drift:
         yield from _drift(monitor.drift, data)
     yield from _alerts(monitor, data)
@@ -110,15 +105,20 @@ def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """The index template, the saved objects, and one file for each alert rule."""
+    """The policy of the servers, the index template, the saved objects, and one file for each alert rule."""
     monitor, data = project.get(Monitor), project.get(DataSpec)
-    if monitor is None or monitor.elasticsearch is None or data is None:
+    if monitor is None or data is None:
+        return
+    policy = serving_policy.policy(project.info.name, monitor, data.columns, stream_name(project))
+    yield Artifact(serving_policy.FILE, "monitoring/policy.json.j2", {"value": policy})
+    if monitor.elasticsearch is None:
         return
     options, info = monitor.elasticsearch, project.info
     stream = stream_name(project)
     inputs = {name: column.type for name, column in data.columns.items()}
     meta: dict[str, object] = {"mlspec": {"project": info.name, "description": info.description}}
-    mapped = fields.mappings(inputs, options.redact, data.task, meta)
+    redacted = [name for name, storage in monitor.storage(inputs).items() if storage == "redacted"]
+    mapped = fields.mappings(inputs, redacted, data.task, meta)
     template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
     yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})
     title = f"{info.name} ({project.environment})" if project.environment else info.name

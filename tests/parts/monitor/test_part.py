@@ -70,7 +70,6 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "code"),
     [
-        ("{elasticsearch: {redact: [sentense]}}", "unknown-input"),
         ("{drift: {columns: [sentense]}}", "unknown-input"),
         ("{drift: {slices: [sentence]}}", "slice-type"),
         ("{drift: {false_alarms: 1 per 1h, traffic: 10 per 1h}}", "drift-budget"),
