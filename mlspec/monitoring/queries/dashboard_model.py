@@ -183,9 +183,9 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
     unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
     drift = Query((Series("evidence", "Evidence", Latest("drift_evidence")),), by_column)
-    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing)
+    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
-        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen)
+        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
     yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift)
 
 
