@@ -24,6 +24,8 @@ class QueryLimits:
 
     memory: str = MEMORY
     threads: int | None = None
+    rows: int = 50_000
+    """Rows of a batch in memory."""
 
 
 @contextmanager

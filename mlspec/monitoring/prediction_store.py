@@ -24,8 +24,6 @@ from mlspec.monitoring.segments import Segment, segments
 from mlspec.monitoring.store_folders import StoreFolders
 from mlspec.records.bundle_signature import BundleSignature
 
-_ROWS: Final = 50_000
-"""Rows of a batch in memory."""
 _STORED: Final[Mapping[SqlType, str]] = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
 """Types as DuckDB describes them, where that differs."""
 
@@ -75,7 +73,8 @@ class PredictionStore:
         """The result of a query of the view `predictions`: all predictions, sealed or not."""
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
             create_view(connection, self.columns.types, snapshot.paths)
-            return connection.execute(sql, list(parameters)).to_arrow_table()
+            relation = connection.sql(sql, params=list(parameters))
+            return relation.to_arrow_table() if relation is not None else pa.table({})
 
     def rows(
         self, since: datetime, until: datetime, columns: Sequence[str], *, version: str | None = None
@@ -108,7 +107,7 @@ class PredictionStore:
                 if first < last:
                     create_view(connection, self.columns.types, snapshot.of_day(day))
                     values = {"since": first, "until": last, "version": version}
-                    for batch in arrow_batches(connection, sql, values, _ROWS):
+                    for batch in arrow_batches(connection, sql, values, self.limits.rows):
                         yield _cast(batch, schema)
 
     @contextmanager
@@ -120,7 +119,7 @@ class PredictionStore:
         with self.folders.reading(), tempfile.TemporaryDirectory(prefix="mlspec-unsealed-") as temporary:
             listed = {segment.name: segment for segment in segments(self.folders)}
             days = {day: day_files(self.folders, day) for day in self.folders.days(self.folders.data)}
-            unsealed = _Unsealed(self.columns, days, connection, Path(temporary))
+            unsealed = _Unsealed(self.columns, self.limits.rows, days, connection, Path(temporary))
             for segment in listed.values():
                 unsealed.add(segment)
             sealed = {day: tuple(file.path for file in files.current) for day, files in days.items()}
@@ -132,6 +131,7 @@ class _Unsealed:
     """Copies of unsealed lines as Parquet files in a temporary folder, which bounds the memory of a query."""
 
     columns: LogColumns
+    rows: int
     sealed: Mapping[date, DayFiles]
     connection: duckdb.DuckDBPyConnection
     folder: Path
@@ -146,7 +146,7 @@ class _Unsealed:
             file = segment.path.with_name(segment.name).open("rb")
         done = {day for day, files in self.sealed.items() if segment.name in files.segments}
         with file:
-            while lines := list(islice(file, _ROWS)):
+            while lines := list(islice(file, self.rows)):
                 table = parse_lines(lines, self.columns).table
                 for day in sorted(days_of(table) - done):
                     self._write(rows_of(table, day), day)

@@ -1,0 +1,259 @@
+"""Counts that add up: predictions by hour, version, measure and bin. The profile of two hours is the sum of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
+from mlspec.monitoring.quantile_grid import Floats, QuantileGrid, bins
+from mlspec.monitoring.reference import (
+    CategoryReference,
+    ImageReference,
+    NumberReference,
+    Reference,
+    TextReference,
+    is_known,
+    unpack,
+    word_hash,
+)
+
+SCHEMA: Final = pa.schema(
+    [
+        ("hour", pa.timestamp("us", "UTC")),
+        ("version", pa.string()),
+        ("measure", pa.string()),
+        ("column", pa.string()),
+        ("key", pa.string()),
+        ("rows", pa.float64()),
+        ("weight", pa.float64()),
+    ]
+)
+"""A profile: `rows` were logged, `weight` estimates how many there were before sampling. Both add up."""
+LATENCY_EDGES: Final = tuple(float(edge) for edge in np.logspace(-2, 6, 8 * 24 + 1))
+"""Milliseconds: 24 bins for each power of ten, so that a percentile is within 10 %."""
+SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
+"""Bins of width 0.02."""
+NEW_VALUES: Final = 50
+"""Unseen categories that an hour names, the most frequent ones; all of them are counted."""
+_HOUR: Final = 3_600_000_000
+
+
+class CountKey(NamedTuple):
+    """What is counted: `column` and `key` are empty where the measure has none."""
+
+    hour: int
+    """Microseconds since 1970."""
+    version: str
+    measure: str
+    column: str = ""
+    key: str = ""
+
+
+@dataclass
+class Counts:
+    """Rows and weights by key."""
+
+    values: dict[CountKey, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, key: CountKey, rows: float, weight: float) -> None:
+        """Count `rows` more."""
+        before = self.values.get(key, (0.0, 0.0))
+        self.values[key] = (before[0] + rows, before[1] + weight)
+
+    def table(self) -> pa.Table:
+        """The counts in a stable order. Of unseen categories each hour keeps the NEW_VALUES most frequent."""
+        keys = sorted(_bounded(self.values))
+        columns = list(zip(*keys, strict=True)) or [[]] * 5
+        totals = [self.values[key] for key in keys]
+        arrays = [pa.array(columns[0], pa.timestamp("us", "UTC")), *(pa.array(c, pa.string()) for c in columns[1:])]
+        arrays += [pa.array([total[at] for total in totals], pa.float64()) for at in (0, 1)]
+        return pa.table(arrays, schema=SCHEMA)
+
+
+def merged(tables: Iterable[pa.Table]) -> pa.Table:
+    """The profile of the union of what the tables are profiles of."""
+    table = pa.concat_tables([SCHEMA.empty_table(), *tables])
+    keys = ["hour", "version", "measure", "column", "key"]
+    summed = table.group_by(keys).aggregate([("rows", "sum"), ("weight", "sum")])
+    return summed.rename_columns([*keys, "rows", "weight"]).sort_by([(k, "ascending") for k in keys]).cast(SCHEMA)
+
+
+@dataclass(frozen=True)
+class Profiler:
+    """Counts batches of predictions. With a reference numbers have its bins, and categories its values."""
+
+    columns: LogColumns
+    reference: Reference | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that it reads."""
+        texts = {f"input.{name}" for name, kind in self.columns.inputs.items() if kind == "text"}
+        kept = ("time", "row", "version", "status", "outcome", "error", "latency_ms", "weight")
+        flat = [n for n in self.columns.types if "." in n or n in ("label", "score", "value")]
+        return [*kept, *(n for n in flat if n not in texts and not n.startswith("probability."))]
+
+    def count(self, batch: pa.RecordBatch | pa.Table, counts: Counts) -> None:
+        """Add the predictions of `batch`."""
+        if not batch.num_rows:
+            return
+        groups = _Groups.of(batch, counts)
+        self._requests(batch, groups)
+        predicted = pc.equal(batch["outcome"], "success").fill_null(False)
+        rows = batch.filter(predicted)
+        if rows.num_rows:
+            of_rows = _Groups.of(rows, counts)
+            of_rows.total("predictions")
+            self._predictions(rows, of_rows)
+            for name, kind in self.columns.inputs.items():
+                self._input(rows, of_rows, name, kind)
+
+    def _requests(self, batch: pa.RecordBatch | pa.Table, groups: _Groups) -> None:
+        """A request with several rows counts once: with its first row, or as the line of a failure."""
+        first = pc.equal(pc.fill_null(batch["row"], 0), 0)
+        requests = batch.filter(first)
+        groups = _Groups.of(requests, groups.counts) if requests.num_rows else groups
+        if requests.num_rows:
+            groups.total("requests")
+            groups.values("outcome", "", requests["outcome"])
+            groups.values("status", "", pc.cast(requests["status"], pa.string()))
+            groups.values("error", "", requests["error"])
+            groups.histogram("latency", "", _floats(requests["latency_ms"]), LATENCY_EDGES)
+
+    def _predictions(self, rows: pa.RecordBatch | pa.Table, groups: _Groups) -> None:
+        if self.columns.labels:
+            groups.values("label", "", rows["label"])
+            groups.histogram("score", "", _floats(rows["score"]), SCORE_EDGES)
+            return
+        grid = self.reference.values.value if self.reference and self.reference.values else QuantileGrid()
+        groups.histogram("value", "", _floats(rows["value"]), grid.edges)
+
+    def _input(self, rows: pa.RecordBatch | pa.Table, groups: _Groups, name: str, kind: str) -> None:
+        known = self.reference.columns.get(name) if self.reference else None
+        if kind == "category":
+            _categories(groups, name, rows[f"input.{name}"], known if isinstance(known, CategoryReference) else None)
+            return
+        measures = LENGTHS if kind == "text" else PIXELS if kind == "image" else ("number",)
+        for measure in measures:
+            column = f"input.{name}" if measure == "number" else f"{measure}.{name}"
+            groups.histogram(measure, name, _floats(rows[column]), _grid(known, measure).edges)
+
+
+def _grid(known: object, measure: str) -> QuantileGrid:
+    match known:
+        case NumberReference():
+            return known.values
+        case TextReference():
+            return known.characters if measure == "characters" else known.words
+        case ImageReference():
+            return known.mean if measure == "mean" else known.contrast
+        case _:
+            return QuantileGrid()
+
+
+def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryReference | None) -> None:
+    """Rows by value of the reference; other values of the training data together, unseen ones counted and named."""
+    encoded = _array(values).dictionary_encode()
+    names: list[str] = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    groups.by_code("missing", name, ["", ""], np.where(codes < 0, 1, -1))
+    groups.by_code("present", name, ["", ""], np.where(codes < 0, -1, 1))
+    if known is None:
+        groups.by_code("new_value", name, names, codes)
+        return
+    rare = is_known(np.asarray([word_hash(n) for n in names], dtype=np.uint32), unpack(known.other_values))
+    kinds = np.asarray([0 if n in known.counts else 1 if r else 2 for n, r in zip(names, rare, strict=True)], np.int64)
+    kind = np.where(codes < 0, -1, kinds[codes] if len(kinds) else -1)
+    groups.by_code("category", name, names, np.where(kind == 0, codes, -1))
+    groups.by_code("other", name, ["", ""], np.where(kind == 1, 1, -1))
+    groups.by_code("unseen", name, ["", ""], np.where(kind == 2, 1, -1))
+    groups.by_code("new_value", name, names, np.where(kind == 2, codes, -1))
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """The rows of a batch by hour and version."""
+
+    counts: Counts
+    keys: Sequence[tuple[int, str]]
+    codes: npt.NDArray[np.int64]
+    weights: Floats
+    weighted: bool
+    """Whether any weight differs from 1."""
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch | pa.Table, counts: Counts) -> _Groups:
+        micros = _array(batch["time"]).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        hours, at = np.unique(micros // _HOUR * _HOUR, return_inverse=True)
+        encoded = _array(pc.fill_null(batch["version"], "")).dictionary_encode()
+        versions: list[str] = encoded.dictionary.to_pylist()
+        keys = [(int(hour), version) for hour in hours for version in versions]
+        codes = at * len(versions) + encoded.indices.to_numpy(zero_copy_only=False)
+        weights = np.nan_to_num(_floats(batch["weight"]), nan=1.0)
+        return cls(counts, keys, codes.astype(np.int64), weights, bool((weights != 1).any()))
+
+    def total(self, measure: str) -> None:
+        """Count all rows."""
+        self.by_code(measure, "", [""], np.zeros(len(self.codes), dtype=np.int64))
+
+    def values(self, measure: str, column: str, values: pa.Array) -> None:
+        """Count rows by value, except those without one."""
+        encoded = _array(values).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        self.by_code(measure, column, encoded.dictionary.to_pylist(), codes)
+
+    def histogram(self, measure: str, column: str, values: Floats, edges: Sequence[float]) -> None:
+        """Count rows by bin, those without a value as missing, and sum the values and their squares."""
+        present = ~np.isnan(values)
+        self.by_code(measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1))
+        if column or measure == "value":
+            self.by_code("missing" if measure in ("number", "characters", "mean") else "", column, [""], present - 1 + 0)
+        for name, powers in (("sum", values), ("squares", values**2)):
+            self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
+
+    def by_code(self, measure: str, column: str, names: Sequence[str], codes: npt.NDArray[np.int64]) -> None:
+        """Count rows by the name that their code stands for; a negative code counts nowhere."""
+        inside = codes >= 0
+        if not measure or not names or not inside.any():
+            return
+        flat = self.codes[inside] * len(names) + codes[inside]
+        rows = np.bincount(flat)
+        weights = np.bincount(flat, self.weights[inside]) if self.weighted else rows
+        for place in np.flatnonzero(rows).tolist():
+            hour, version = self.keys[place // len(names)]
+            key = CountKey(hour, version, measure, column, names[place % len(names)])
+            self.counts.add(key, float(rows[place]), float(weights[place]))
+
+    def _sums(self, measure: str, column: str, values: Floats) -> None:
+        totals = np.bincount(self.codes, values, len(self.keys))
+        weighted = np.bincount(self.codes, values * self.weights, len(self.keys)) if self.weighted else totals
+        for place in np.flatnonzero(totals).tolist():
+            hour, version = self.keys[place]
+            self.counts.add(CountKey(hour, version, measure, column), float(totals[place]), float(weighted[place]))
+
+
+def _bounded(values: Mapping[CountKey, tuple[float, float]]) -> Iterator[CountKey]:
+    """All keys, of unseen categories the most frequent ones of each hour."""
+    named: dict[CountKey, list[CountKey]] = {}
+    for key in values:
+        if key.measure == "new_value":
+            named.setdefault(key._replace(key=""), []).append(key)
+        else:
+            yield key
+    for keys in named.values():
+        yield from sorted(keys, key=lambda key: (-values[key][0], key.key))[:NEW_VALUES]
+
+
+def _floats(values: pa.Array) -> Floats:
+    return _array(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _array(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
