@@ -22,6 +22,9 @@ WEIGHTS: Final = np.array([0.08, 0.27, 0.45, 0.2])
 DIRECTIONS: Final = 2
 """Index 0: the mean has risen; 1: it has fallen."""
 
+CAP: Final = 1e200
+"""Limit of the mixtures, far above any threshold."""
+
 
 @dataclass(frozen=True)
 class Bets:
@@ -79,5 +82,5 @@ def accumulate(sums: Floats, factors: Floats, rows: Floats) -> Floats:
             after *= factor
             current = after
     sums[...] = current
-    mixtures: Floats = history @ WEIGHTS
+    mixtures: Floats = np.minimum(history @ WEIGHTS, CAP)
     return mixtures

@@ -119,7 +119,7 @@ def of_categories(reference: Sequence[str | None], live: Sequence[str | None]) -
     return result.alarms()
 
 
-TOWNS: list[str | None] = ["a"] * 600 + ["b"] * 300 + ["c"] * 100
+TOWNS: Sequence[str | None] = ["a"] * 600 + ["b"] * 300 + ["c"] * 100
 
 
 def drawn(rows: int, seed: int = 0) -> list[str]:
