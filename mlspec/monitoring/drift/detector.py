@@ -6,13 +6,14 @@ What is found depends on the rows alone, bit for bit, and not on the blocks in w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Booleans, Floats, Integers
-from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, accumulate
+from mlspec.monitoring.drift.arrays import Booleans, Floats
+from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
+from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -22,72 +23,12 @@ _ORIGIN_BET: Final = 1
 """The bet whose likelihood ratio dates a change: the second of FRACTIONS."""
 _AFTER_CROSSING: Final = 128
 """Rows that are taken in at first, and after a crossing: a column that has changed may cross again soon."""
-_ELEMENTS: Final = 2_000_000
+_ELEMENTS: Final = 200_000
 """Factors that are in memory at once."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a change began: the first row after the change, its time, and what was counted before it."""
-
-    row: int
-    time: float
-    before: Moments
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """The evidence of a column reached the threshold."""
-
-    column: int
-    stream: int
-    direction: int
-    evidence: float
-    row: int
-    time: float
-    origin: Origin
-    ids: tuple[str, ...]
-
-
-@dataclass
-class DetectorState:
-    """Everything that a detector remembers. Arrays are by stream, or by stream and direction."""
-
-    row: int
-    sums: Floats
-    path: Floats
-    """The logarithm of the product of the bets that date a change."""
-    lowest: Floats
-    """The lowest `path` so far: a change began after it."""
-    origin_row: Integers
-    origin_time: Floats
-    origin_moments: Floats
-    """Count, sum and sum of squares before the change, as the last axis."""
-    moments: Floats
-    recent: list[list[tuple[str, ...]]]
-    """The ids of the last rows on either side of the mean."""
-
-    @classmethod
-    def empty(cls, streams: int) -> DetectorState:
-        """Before the first row."""
-        shape = (streams, DIRECTIONS)
-        return cls(
-            0,
-            np.zeros((*shape, len(FRACTIONS))),
-            np.zeros(shape),
-            np.full(shape, np.inf),
-            np.zeros(shape, dtype=np.int64),
-            np.zeros(shape),
-            np.zeros((*shape, 3)),
-            np.zeros((streams, 3)),
-            [[() for _ in range(DIRECTIONS)] for _ in range(streams)],
-        )
-
-    def forget(self, streams: Integers) -> None:
-        """Begin anew with some streams: after an alarm."""
-        self.sums[streams] = 0.0
-        self.path[streams] = 0.0
-        self.lowest[streams] = np.inf
+_MOST_LOG: Final = 300.0
+"""A step of a histogram changes a sum by this factor at most, as a power of e."""
 
 
 @dataclass
@@ -106,6 +47,38 @@ class Detector:
             part = slice(start, start + size)
             crossings += self._block(ids[part], times[part], values[part])
         return crossings
+
+    def update_counts(self, counts: Sequence[Floats], points: Sequence[Floats], times: Floats) -> list[Crossing]:
+        """Take in histograms in place of rows: `counts` has an array (step, bin) for each stream, in order of time.
+
+        `points` are the values in 0..1 that the bins stand for. A step counts all of its rows at once, so that a change
+        is dated to a step; the budget in rows holds as it does for rows.
+        """
+        crossings: list[Crossing] = []
+        for step, time in enumerate(times.tolist()):
+            crossings += self._step([c[step] for c in counts], points, time)
+        return crossings
+
+    def _step(self, counts: Sequence[Floats], points: Sequence[Floats], time: float) -> list[Crossing]:
+        bets, state = self.streams.bets, self.state
+        logs = np.stack(
+            [
+                np.tensordot(n, _log_factors(bets.of(i), p), 1)
+                for i, (n, p) in enumerate(zip(counts, points, strict=True))
+            ]
+        )
+        rows = np.array([float(n.sum()) for n in counts])
+        sums = [(n @ p, n @ p**2) for n, p in zip(counts, points, strict=True)]
+        mixtures = accumulate(state.sums, np.exp(np.clip(logs, -_MOST_LOG, _MOST_LOG))[None], rows[None])
+        begins = state.path <= state.lowest
+        state.lowest = np.where(begins, state.path, state.lowest)
+        state.origin_row = np.where(begins, state.row, state.origin_row)
+        state.origin_time = np.where(begins, time, state.origin_time)
+        state.origin_moments = np.where(begins[..., None], state.moments[:, None], state.origin_moments)
+        state.path = state.path + logs[..., _ORIGIN_BET]
+        state.moments = state.moments + np.column_stack([rows, np.array(sums).reshape(-1, 2)])
+        state.row += int(rows.max(initial=0))
+        return self._cross(mixtures[0], time) if self._first_crossing(mixtures) is not None else []
 
     def _block(self, ids: Sequence[str], times: Floats, values: Floats) -> list[Crossing]:
         factors = self.streams.bets.factors(values)
@@ -199,6 +172,7 @@ class Detector:
                 self.state.recent[stream][direction] = kept[-SAMPLE:]
 
 
-def restored(detector: Detector, state: DetectorState) -> Detector:
-    """The detector with another state."""
-    return replace(detector, state=state)
+def _log_factors(bets: Bets, points: Floats) -> Floats:
+    """The logarithms of the factors of one stream, by point, direction and bet."""
+    result: Floats = np.log(bets.factors(points[:, None]))[:, 0]
+    return result

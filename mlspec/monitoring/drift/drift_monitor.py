@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Final, Literal
+
+from pydantic import TypeAdapter
 
 from mlspec.monitoring.drift.budget import Budget
-from mlspec.monitoring.drift.detector import Crossing, Detector, DetectorState
+from mlspec.monitoring.drift.detector import Detector
+from mlspec.monitoring.drift.detector_state import Crossing, DetectorState
 from mlspec.monitoring.drift.drift_alarm import Alarm, Direction, RowGroup, alarm_kind, effect
-from mlspec.monitoring.drift.streams import LiveRows, Streams
+from mlspec.monitoring.drift.live_rows import LiveRows
+from mlspec.monitoring.drift.streams import Streams
 
 _QUIET: Final = 4
 """An alarm is over after this many times the rows in which it was found, without new evidence."""
@@ -94,12 +99,68 @@ class DriftMonitor:
 
     def update(self, group: RowGroup, rows: LiveRows) -> None:
         """Take in the next rows of one group, in the order of time."""
+        self._watched(group).update(rows.ids, rows)
+
+    def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
             streams = self.streams.get(group.version) or self.streams[""]
             state = DetectorState.empty(len(streams.streams))
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
-        self.groups[group].update(rows.ids, rows)
+        return self.groups[group]
 
     def alarms(self) -> list[Alarm]:
         """The open alarms of all groups."""
         return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]
+
+    def to_json(self) -> str:
+        """The state of all groups."""
+        groups = [
+            {
+                "version": group.version,
+                "slice": group.slice,
+                "streams": stream_names(watched.detector.streams),
+                "state": watched.detector.state.to_json(),
+                "open": [asdict(alarm) for alarm in watched.open.values()],
+            }
+            for group, watched in self.groups.items()
+        ]
+        return json.dumps({"version": FORMAT, "groups": groups})
+
+    def restore(self, text: str) -> None:
+        """Resume from `to_json`. Groups whose streams have changed since begin anew. Raises ValueError if damaged."""
+        for saved in _SAVED.validate_json(text).groups:
+            group = RowGroup(saved.version, saved.slice)
+            watched = self._watched(group)
+            if stream_names(watched.detector.streams) == saved.streams:
+                watched.detector.state = DetectorState.from_json(saved.state)
+                watched.open = {alarm.first.column: alarm for alarm in saved.open}
+
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class SavedGroup:
+    """The state of one group as JSON."""
+
+    version: str
+    slice: str
+    streams: list[str]
+    state: dict[str, object]
+    open: list[OpenAlarm]
+
+
+@dataclass(frozen=True)
+class SavedGroups:
+    """The state of a monitor as JSON."""
+
+    version: Literal[1]
+    groups: list[SavedGroup]
+
+
+_SAVED: Final = TypeAdapter(SavedGroups)
+
+
+def stream_names(streams: Streams) -> list[str]:
+    """What identifies the streams: their columns, kinds and categories."""
+    return [" ".join(filter(None, (s.column, s.kind, s.category))) for s in streams.streams]

@@ -21,8 +21,9 @@ WEIGHTS: Final = np.array([0.08, 0.27, 0.45, 0.2])
 """Shares of the bets in the mixture: their sum is 1."""
 DIRECTIONS: Final = 2
 """Index 0: the mean has risen; 1: it has fallen."""
-CAP: Final = 1e250
-"""Limit of the sums, below the largest float."""
+
+CAP: Final = 1e200
+"""Limit of the mixtures, far above any threshold."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,20 @@ class Bets:
 
     def factors(self, values: Floats) -> Floats:
         """What each bet multiplies its stake by, for values by row and stream; 1 where there is no value (NaN)."""
-        result: Floats = 1.0 + self.rates()[None] * self._gains(values)[..., None]
-        return np.where(np.isnan(result), 1.0, result)
-
-    def log_factors(self, points: Floats) -> Floats:
-        """Logarithms of the factors of each value in `points` (by point), by point, stream, direction and bet."""
-        values = np.broadcast_to(points[:, None], (len(points), len(self.means)))
-        result: Floats = np.log(np.maximum(self.factors(values), 1e-300))
+        result: Floats = self._gains(values)[..., None] * self.rates()
+        result += 1.0
         return result
+
+    def of(self, stream: int) -> Bets:
+        """The bets on one stream."""
+        return Bets(self.means[stream : stream + 1], self.tolerances[stream : stream + 1])
 
     def _gains(self, values: Floats) -> Floats:
-        result: Floats = np.stack([values - self.highest, self.lowest - values], axis=-1)
-        return result
+        gains: Floats = np.empty((*values.shape, DIRECTIONS))
+        np.subtract(values, self.highest, out=gains[..., 0])
+        np.subtract(self.lowest, values, out=gains[..., 1])
+        gains[np.isnan(values)] = 0.0
+        return gains
 
 
 def accumulate(sums: Floats, factors: Floats, rows: Floats) -> Floats:
@@ -71,11 +74,13 @@ def accumulate(sums: Floats, factors: Floats, rows: Floats) -> Floats:
 
     `factors` has the steps as its first axis; `rows` (step, stream) is the number of values in each step.
     """
-    mixtures = np.empty((len(factors), *sums.shape[:2]))
-    starts = rows[:, :, None, None]
-    for step, factor in enumerate(factors):
-        sums += starts[step]
-        sums *= factor
-        np.minimum(sums, CAP, out=sums)
-        mixtures[step] = sums @ WEIGHTS
+    history: Floats = np.empty_like(factors)
+    current = sums
+    with np.errstate(over="ignore"):
+        for start, factor, after in zip(rows[:, :, None, None], factors, history, strict=True):
+            np.add(current, start, out=after)
+            after *= factor
+            current = after
+    sums[...] = current
+    mixtures: Floats = np.minimum(history @ WEIGHTS, CAP)
     return mixtures

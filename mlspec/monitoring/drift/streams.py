@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
@@ -13,7 +13,15 @@ import numpy as np
 from mlspec.monitoring.drift.arrays import Booleans, Floats, Integers
 from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.evidence import Bets
-from mlspec.monitoring.drift.positions import CategoryPositions, NumberPositions, uniform_draws
+from mlspec.monitoring.drift.live_rows import LiveRows
+from mlspec.monitoring.drift.positions import (
+    MISSING,
+    UNSEEN,
+    CategoryPositions,
+    NumberPositions,
+    by_share,
+    uniform_draws,
+)
 
 Kind: TypeAlias = Literal["value", "spread", "missing", "unseen", "category", "share"]
 
@@ -41,20 +49,6 @@ class Stream:
     """Its share in the evidence of the column."""
     category: str = ""
     """Of a stream that is 1 where a row has this category."""
-
-
-@dataclass(frozen=True)
-class LiveRows:
-    """Rows in the order of their arrival. A column without any value is absent; None and NaN are missing values."""
-
-    ids: Sequence[str]
-    times: Floats
-    """Seconds since 1970, UTC."""
-    numbers: Mapping[str, Floats] = field(default_factory=dict)
-    categories: Mapping[str, Sequence[object]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,9 @@ class Streams:
     @cached_property
     def _scales(self) -> dict[str, NumberPositions | CategoryPositions]:
         numbers: dict[str, NumberPositions | CategoryPositions] = {
-            c.name: NumberPositions(c.quantiles) for c in self.columns if c.kind == "number"
+            c.name: NumberPositions(c.points) for c in self.columns if c.kind == "number"
         }
-        return numbers | {c.name: CategoryPositions(c.shares) for c in self.columns if c.kind == "category"}
+        return numbers | {c.name: CategoryPositions(c.shares, c.other) for c in self.columns if c.kind == "category"}
 
     def values(self, rows: LiveRows, first: int) -> Floats:
         """The value of each stream (by row and stream), NaN where there is none. `first` numbers the first row."""
@@ -128,14 +122,14 @@ class Streams:
         scale = self._scales[column.name]
         assert isinstance(scale, CategoryPositions)
         indices = scale.indices(values)
-        present: Booleans = indices != -2
+        present: Booleans = indices != MISSING
 
         def stream(s: Stream) -> Floats:
             if s.kind == "value":
                 return scale.positions(indices, draws)
             if s.kind == "missing":
                 return (~present).astype(np.float64)
-            wanted = -1 if s.kind == "unseen" else scale.order.index(s.category)
+            wanted = UNSEEN if s.kind == "unseen" else scale.order.index(s.category)
             chosen: Floats = np.where(present, (indices == wanted).astype(np.float64), np.nan)
             return chosen
 
@@ -178,5 +172,4 @@ def _variance(share: float, rows: int) -> float:
 
 
 def _frequent(column: ColumnReference) -> tuple[str, ...]:
-    order = sorted(column.shares, key=lambda name: (-column.shares[name], name))
-    return tuple(order[:MOST_CATEGORIES])
+    return by_share(column.shares)[:MOST_CATEGORIES]
