@@ -212,9 +212,13 @@ class _Groups:
     def histogram(self, measure: str, column: str, values: Floats, edges: Sequence[float]) -> None:
         """Count rows by bin, those without a value as missing, and sum the values and their squares."""
         present = ~np.isnan(values)
-        self.by_code(measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1))
+        self.by_code(
+            measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1)
+        )
         if column or measure == "value":
-            self.by_code("missing" if measure in ("number", "characters", "mean") else "", column, [""], present - 1 + 0)
+            self.by_code(
+                "missing" if measure in ("number", "characters", "mean") else "", column, [""], present - 1 + 0
+            )
         for name, powers in (("sum", values), ("squares", values**2)):
             self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
 

@@ -163,7 +163,7 @@ class _Tests:
             canary = _counted(part, self._labels("2", **named), _PARTS * scale, above * scale)
             firing = self._fires(above / _PARTS, version="2", **named)
             yield self._test("fires for a canary above the limit", (*healthy, *canary), firing)
-            if _SAMPLES + 2 < self.alert.least:
+            if self.alert.least > _SAMPLES + 2:
                 few = _counted(part, self._labels("2", **named), 1, 1)
                 yield self._test("is silent with few requests", (*healthy, *few))
         canary = _counted(part, self._labels("2", **named), _PARTS * scale, below * scale)
