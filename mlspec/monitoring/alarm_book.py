@@ -55,20 +55,16 @@ def remember(path: Path, project: str, alarms: Sequence[ActiveAlarm], now: datet
     cleared = {f"{id}@{old.began.isoformat()}": old for id, old in known.alarms.items() if id not in current}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, RememberedAlarms(alarms=current, cleared=cleared).model_dump_json(indent=1) + "\n")
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     firing = [
-        _event(project, f"{a.id}@{current[a.id].began.isoformat()}", "firing", a.title, a.text, now) for a in alarms
+        AlarmEvent(f"{a.id}@{current[a.id].began.isoformat()}", "firing", project, a.title, a.text, time) for a in alarms
     ]
     gone = [
-        _event(project, id, "cleared", old.title, f"It fired since {old.since:%Y-%m-%d %H:%M} UTC.", now)
+        AlarmEvent(id, "cleared", project, old.title, f"It fired since {old.since:%Y-%m-%d %H:%M} UTC.", time)
         for id, old in {**known.cleared, **cleared}.items()
     ]
     kept = tuple(replace(alarm, since=min(current[alarm.id].since, alarm.since)) for alarm in alarms)
     return AlarmChanges(kept, (*firing, *gone))
-
-
-def _event(project: str, id: str, state: str, title: str, text: str, now: datetime) -> AlarmEvent:
-    kind = "firing" if state == "firing" else "cleared"
-    return AlarmEvent(id, kind, project, title, text, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _read(path: Path) -> RememberedAlarms:

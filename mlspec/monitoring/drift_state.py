@@ -1,4 +1,4 @@
-"""The drift monitor of a served model over several runs of `mlspec monitor`: each row is taken once, ordered by time."""
+"""The drift monitor of a model over several runs of `mlspec monitor`: each row is taken once, ordered by time."""
 
 from __future__ import annotations
 

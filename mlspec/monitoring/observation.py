@@ -18,7 +18,7 @@ from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.query import Grouping
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.report.formatting import number, share
+from mlspec.render.formatting import number, share
 from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"

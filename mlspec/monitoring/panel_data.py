@@ -55,6 +55,8 @@ def panel_views(run: RunQuery, dashboard: Dashboard, shape: ModelShape, viewed: 
 def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRange) -> PanelView:
     """One panel with its numbers."""
     query = sql.panel(panel.query, shape, viewed.bucket)
+    if any(isinstance(series.measure, Latest) for series in panel.query.series):
+        return PanelView(panel.id, panel.title, panel.question, panel.chart, (), empty=_empty(panel))
     rows = run(query.text, [viewed.since, viewed.until]).to_pylist()
     units = tuple(series.unit for series in query.values)
     limits = tuple(ChartLimit(limit.value, limit.title) for limit in panel.limits)

@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelUnit
-from mlspec.report.formatting import count, number, share, short
+from mlspec.render.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
 
 WIDTH, HEIGHT = 520.0, 210.0
