@@ -54,6 +54,11 @@ class ColumnReference:
         return cls(name, "share", grid.count, mean=grid.mean, deviation=grid.deviation)
 
     @classmethod
+    def of_pairs(cls, name: str, sample: int) -> ColumnReference:
+        """The share of pairs in which a classifier tells the live text from one of the sample."""
+        return cls(name, "share", sample, mean=0.5, deviation=0.5)
+
+    @classmethod
     def of_counts(cls, name: str, column: CategoryReference) -> ColumnReference:
         """A category."""
         total = max(column.count, 1)
@@ -97,6 +102,8 @@ def _input(name: str, reference: Reference) -> Iterator[ColumnReference]:
             yield ColumnReference.of_grid(f"words.{name}", column.words)
             if column.unseen.count:
                 yield ColumnReference.of_share(f"unseen.{name}", column.unseen)
+            if column.sample:
+                yield ColumnReference.of_pairs(f"domain.{name}", len(column.sample))
         case ImageReference():
             yield ColumnReference.of_grid(f"mean.{name}", column.mean, column.missing)
             yield ColumnReference.of_grid(f"contrast.{name}", column.contrast)

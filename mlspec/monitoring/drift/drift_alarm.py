@@ -88,6 +88,8 @@ class Alarm:
         match self.kind:
             case "moved" if self.effect.unit == "sd":
                 return f"moved {self.direction} by {effect}"
+            case "moved" if self.column.startswith("domain."):
+                return f"can be told from the training data in {effect} of pairs, expected {self.expected:.0%}"
             case "moved":
                 return f"moved {self.direction} from {self.expected:.1%} to {effect}"
             case "spread":

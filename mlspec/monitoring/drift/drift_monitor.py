@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from mlspec.monitoring.drift.budget import Budget
 from mlspec.monitoring.drift.detector import Detector
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState
+from mlspec.monitoring.drift.domain_classifier import DomainClassifier
 from mlspec.monitoring.drift.drift_alarm import Alarm, Direction, RowGroup, alarm_kind, effect
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
@@ -35,23 +36,44 @@ class OpenAlarm:
         return self.last.row + max(_QUIET * taken, _QUIET_ROWS)
 
 
+@dataclass(frozen=True)
+class SavedDomain:
+    """The state of a domain classifier as JSON."""
+
+    used: int
+    turn: list[list[int]]
+
+
 @dataclass
 class Watched:
     """One group of rows: its detector, and its open alarms by column."""
 
     detector: Detector
     open: dict[int, OpenAlarm] = field(default_factory=dict)
+    domains: dict[str, DomainClassifier] = field(default_factory=dict)
+    """The classifier of each text input."""
 
-    def update(self, ids: Sequence[str], rows: LiveRows) -> None:
+    def update(self, rows: LiveRows) -> None:
         """Take in the next rows of the group."""
-        values = self.detector.streams.values(rows, self.detector.state.row)
-        for crossing in self.detector.update(ids, rows.times, values):
+        by_domain = {f"domain.{name}": self._domain(name).values(texts) for name, texts in rows.texts.items()}
+        complete = replace(rows, numbers={**rows.numbers, **by_domain})
+        values = self.detector.streams.values(complete, self.detector.state.row)
+        for crossing in self.detector.update(rows.ids, rows.times, values):
             known = self.open.get(crossing.column)
             if known is not None and crossing.row <= known.over_at:
                 self.open[crossing.column] = OpenAlarm(known.first, crossing)
             else:
                 self.open[crossing.column] = OpenAlarm(crossing, crossing)
         self.open = {c: a for c, a in self.open.items() if a.over_at >= self.detector.state.row}
+
+    def restore_domain(self, name: str, saved: SavedDomain) -> None:
+        """Resume a classifier."""
+        self._domain(name).restore(saved.used, saved.turn)
+
+    def _domain(self, name: str) -> DomainClassifier:
+        if name not in self.domains:
+            self.domains[name] = DomainClassifier(self.detector.streams.samples.get(name, ()))
+        return self.domains[name]
 
     def alarms(self, group: RowGroup) -> list[Alarm]:
         """The open alarms, the strongest evidence first."""
@@ -80,6 +102,32 @@ class Watched:
         )
 
 
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class SavedGroup:
+    """The state of one group as JSON."""
+
+    version: str
+    slice: str
+    streams: list[str]
+    state: dict[str, object]
+    open: list[OpenAlarm]
+    domains: dict[str, SavedDomain]
+
+
+@dataclass(frozen=True)
+class SavedGroups:
+    """The state of a monitor as JSON."""
+
+    version: Literal[1]
+    groups: list[SavedGroup]
+
+
+_SAVED: Final = TypeAdapter(SavedGroups)
+
+
 @dataclass
 class DriftMonitor:
     """All groups. Groups that divide the rows among them, like versions, share the budget without a correction.
@@ -99,7 +147,7 @@ class DriftMonitor:
 
     def update(self, group: RowGroup, rows: LiveRows) -> None:
         """Take in the next rows of one group, in the order of time."""
-        self._watched(group).update(rows.ids, rows)
+        self._watched(group).update(rows)
 
     def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
@@ -121,6 +169,7 @@ class DriftMonitor:
                 "streams": stream_names(watched.detector.streams),
                 "state": watched.detector.state.to_json(),
                 "open": [asdict(alarm) for alarm in watched.open.values()],
+                "domains": {name: domain.to_json() for name, domain in watched.domains.items()},
             }
             for group, watched in self.groups.items()
         ]
@@ -134,31 +183,8 @@ class DriftMonitor:
             if stream_names(watched.detector.streams) == saved.streams:
                 watched.detector.state = DetectorState.from_json(saved.state)
                 watched.open = {alarm.first.column: alarm for alarm in saved.open}
-
-
-FORMAT: Final = 1
-
-
-@dataclass(frozen=True)
-class SavedGroup:
-    """The state of one group as JSON."""
-
-    version: str
-    slice: str
-    streams: list[str]
-    state: dict[str, object]
-    open: list[OpenAlarm]
-
-
-@dataclass(frozen=True)
-class SavedGroups:
-    """The state of a monitor as JSON."""
-
-    version: Literal[1]
-    groups: list[SavedGroup]
-
-
-_SAVED: Final = TypeAdapter(SavedGroups)
+                for name, domain in saved.domains.items():
+                    watched.restore_domain(name, domain)
 
 
 def stream_names(streams: Streams) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from mlspec.monitoring.drift.arrays import Booleans, Floats
-from mlspec.monitoring.reference import Hashes, Reference, TextReference, unpack, unseen_share
+from mlspec.monitoring.drift.domain_classifier import text_hashes
+from mlspec.monitoring.reference import Hashes, Reference, TextReference, is_known, unpack
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class LiveRows:
     """Seconds since 1970, UTC."""
     numbers: Mapping[str, Floats] = field(default_factory=dict)
     categories: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[Hashes | None]] = field(default_factory=dict)
+    """The word hashes of each text, by input."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -32,7 +35,8 @@ class LiveRows:
         numbers = {name: values[at] for name, values in self.numbers.items()}
         kept = at.tolist()
         categories = {name: [values[i] for i in kept] for name, values in self.categories.items()}
-        return LiveRows([self.ids[i] for i in kept], self.times[at], numbers, categories)
+        texts = {name: [values[i] for i in kept] for name, values in self.texts.items()}
+        return LiveRows([self.ids[i] for i in kept], self.times[at], numbers, categories, texts)
 
     def split(self, column: str) -> dict[str, LiveRows]:
         """The rows by the value of a category; those without a value are in none."""
@@ -55,6 +59,7 @@ def live_rows(batch: pa.RecordBatch, texts: Mapping[str, Hashes], absent: frozen
     """
     numbers: dict[str, Floats] = {}
     categories: dict[str, Sequence[object]] = {}
+    hashes: dict[str, Sequence[Hashes | None]] = {}
     for name in batch.schema.names:
         column = batch.column(name)
         if name in absent or name in ("id", "time"):
@@ -66,13 +71,19 @@ def live_rows(batch: pa.RecordBatch, texts: Mapping[str, Hashes], absent: frozen
             categories[name] = column.to_pylist()
             text = name.removeprefix("input.")
             if text in texts:
-                numbers[f"unseen.{text}"] = _unseen(categories[name], texts[text])
+                hashes[text] = [None if v is None else text_hashes(str(v)) for v in column.to_pylist()]
+                numbers[f"unseen.{text}"] = _unseen(hashes[text], texts[text])
     times = np.array([_seconds(t) for t in batch.column("time").to_pylist()], dtype=np.float64)
-    return LiveRows([str(i) for i in batch.column("id").to_pylist()], times, numbers, categories)
+    return LiveRows([str(i) for i in batch.column("id").to_pylist()], times, numbers, categories, hashes)
 
 
-def _unseen(values: Sequence[object], vocabulary: Hashes) -> Floats:
-    return np.array([np.nan if v is None else unseen_share(str(v), vocabulary) for v in values], dtype=np.float64)
+def _unseen(texts: Sequence[Hashes | None], vocabulary: Hashes) -> Floats:
+    """The share of unknown words by text; 0 for a text without words."""
+    return np.array([np.nan if t is None else _unknown_share(t, vocabulary) for t in texts], dtype=np.float64)
+
+
+def _unknown_share(text: Hashes, vocabulary: Hashes) -> float:
+    return 1 - float(np.mean(is_known(text, vocabulary))) if len(text) else 0.0
 
 
 def _seconds(time: datetime | None) -> float:

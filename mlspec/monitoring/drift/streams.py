@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from mlspec.monitoring.drift.arrays import Booleans, Floats, Integers
-from mlspec.monitoring.drift.column_reference import ColumnReference
+from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
 from mlspec.monitoring.drift.evidence import Bets
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.positions import (
@@ -22,6 +22,7 @@ from mlspec.monitoring.drift.positions import (
     by_share,
     uniform_draws,
 )
+from mlspec.monitoring.reference import Hashes, Reference, TextReference, unpack
 
 Kind: TypeAlias = Literal["value", "spread", "missing", "unseen", "category", "share"]
 
@@ -57,6 +58,15 @@ class Streams:
 
     columns: tuple[ColumnReference, ...]
     tolerance: float
+    samples: Mapping[str, Sequence[Hashes]] = field(default_factory=dict)
+    """Texts of the reference by input, as word hashes."""
+
+    @classmethod
+    def of(cls, reference: Reference, tolerance: float, inputs: Sequence[str] = ()) -> Streams:
+        """The streams of `inputs` (default: all) and of the predictions."""
+        texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
+        samples = {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
+        return cls(reference_columns(reference, inputs), tolerance, samples)
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
