@@ -1,4 +1,4 @@
-"""Unit tests for `promtool test rules`: every alert fires on its incident, just above its limit, and is silent otherwise.
+"""Unit tests for `promtool test rules`: every alert fires just above its limit, and is silent below it.
 
 A test is a synthetic history of counters. Version 1 is healthy and has ten times the traffic of version 2, in which the
 incident happens. Pure.
@@ -163,7 +163,7 @@ class _Tests:
             canary = _counted(part, self._labels("2", **named), _PARTS * scale, above * scale)
             firing = self._fires(above / _PARTS, version="2", **named)
             yield self._test("fires for a canary above the limit", (*healthy, *canary), firing)
-            if _SAMPLES + 2 < self.alert.least:
+            if self.alert.least > _SAMPLES + 2:
                 few = _counted(part, self._labels("2", **named), 1, 1)
                 yield self._test("is silent with few requests", (*healthy, *few))
         canary = _counted(part, self._labels("2", **named), _PARTS * scale, below * scale)

@@ -166,5 +166,3 @@ def _rule(name: str, expr: str, severity: str, texts: Mapping[str, str], options
     runbook = {"runbook_url": f"{options.runbook.rstrip('/')}/{name}"} if options.runbook else {}
     labels = {"severity": severity, "model": options.model, **options.labels}
     return AlertingRule(name, expr, options.pending, labels, {**texts, **runbook})
-
-
