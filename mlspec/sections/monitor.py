@@ -1,5 +1,6 @@
 """Options of `monitor`: the prediction log, drift detection and alerts."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from mlspec.sections.monitor_alerts import Alerts
 from mlspec.sections.monitor_drift import Drift
 from mlspec.sections.monitor_elasticsearch import Elasticsearch
+from mlspec.sections.monitor_log import Log
 from mlspec.sections.monitor_notify import Notify
 from mlspec.sections.monitor_prometheus import Prometheus
 from mlspec.sections.monitor_retrain import Retrain
@@ -18,6 +20,7 @@ class Monitor(SpecModel):
 
     READ_BY_STAGES: ClassVar[bool] = False
 
+    log: Log = Field(default_factory=Log, description="What the servers store of each prediction")
     elasticsearch: Elasticsearch | None = Field(
         None, description="Store predictions in Elasticsearch, with dashboards in Kibana"
     )
@@ -33,3 +36,21 @@ class Monitor(SpecModel):
         "alert", description="What an alarm about drift or quality leads to: a notification, or a new training too"
     )
     retrain: Retrain = Field(default_factory=Retrain, description="Limits of the training that an alarm starts")
+
+    @property
+    def sample(self) -> float:
+        """Fraction of the successful predictions that is stored."""
+        earlier = self.elasticsearch.sample if self.elasticsearch else None
+        return self.log.sample if earlier is None else earlier
+
+    @property
+    def low_confidence(self) -> float:
+        """Score below which a prediction counts as low-confidence."""
+        earlier = self.elasticsearch.low_confidence if self.elasticsearch else None
+        return self.log.low_confidence if earlier is None else earlier
+
+    def storage(self, columns: Iterable[str]) -> dict[str, Literal["full", "hashed", "redacted"]]:
+        """What is stored of each input."""
+        usual: Literal["full", "hashed", "redacted"] = "redacted" if self.log.inputs == "none" else self.log.inputs
+        hidden = set(self.elasticsearch.redact) if self.elasticsearch else set()
+        return {name: "redacted" if name in hidden else self.log.columns.get(name, usual) for name in columns}

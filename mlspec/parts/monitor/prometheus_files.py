@@ -35,7 +35,7 @@ def shape(project: Project) -> ModelShape:
         task=data.task,
         inputs=tuple((name, column.type) for name, column in data.columns.items()),
         labels=tuple(map(label_name, data.target.labels)),
-        low_confidence=monitor.elasticsearch.low_confidence if monitor.elasticsearch else 0.5,
+        low_confidence=monitor.low_confidence,
     )
 
 

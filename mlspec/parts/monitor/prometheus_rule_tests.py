@@ -30,7 +30,7 @@ _FLAGGED: Final = {
     Counted.UNSEEN: "mlspec_input_unseen_total",
 }
 _WHOLE: Final = {
-    Counted.UNSURE: ("mlspec_rows_total",),
+    Counted.UNSURE: ("mlspec_rows_total", "mlspec_observed_rows_total"),
     Counted.MISSING: ("mlspec_rows_total", "mlspec_observed_rows_total"),
     Counted.UNSEEN: ("mlspec_rows_total", "mlspec_observed_rows_total"),
 }

@@ -70,7 +70,6 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "code"),
     [
-        ("{elasticsearch: {redact: [sentense]}}", "unknown-input"),
         ("{elasticsearch: {retention: 1d}, drift: {window: 2d}}", "window-over-retention"),
         ('{alerts: {error_rate: "< 0.1"}}', "alert-bound"),
         ('{alerts: {unsure_rate: "> 1"}}', "alert-bound"),
