@@ -138,9 +138,9 @@ class Observer:
                 id="/".join(filter(None, ("drift", alarm.kind, alarm.column, alarm.category, where))),
                 group="moved",
                 title=f"{title} ({alarm.group.words()})" if alarm.group.words() else title,
-                text=f"{alarm.words()}. {look.budget}.",
+                text=f"{_words(alarm)}. {look.budget[:1].upper()}{look.budget[1:]}.",
                 since=_moment(alarm.since_time, self.now),
-                help="look at the rows; if the change is real, add labels (mlspec labels add FILE) to see its cost",
+                help="look at the rows; to see what the change costs, add labels: `mlspec labels add FILE`",
                 examples=self._examples(alarm),
             )
 
@@ -190,7 +190,7 @@ class Observer:
                 psi=None,
                 ks=None,
                 state=level,
-                note=alarm.words() if alarm else "as in training" if level == "good" else "",
+                note=_words(alarm) if alarm else "as in training" if level == "good" else "",
             )
 
     def _deployments(self) -> Iterator[tuple[datetime, str]]:
@@ -221,7 +221,7 @@ def _service_alarm(alert: Alert, groups: dict[str, str], measured: object, since
     limit = share(alert.limit) if unit == "fraction" else number(alert.limit)
     minutes = alert.window // 60 or 1
     text = f"{alert.title} was {form} in the last {minutes} min; the alert fires at {alert.sign} {limit}."
-    help = "look at the log of the server: mlspec logs serve" if alert.name == "error-rate" else ""
+    help = "look at the log of the server: `mlspec logs serve`" if alert.name == "error-rate" else ""
     return ActiveAlarm("/".join((alert.name, *groups.values())), "service", title, text, since, help)
 
 
@@ -231,6 +231,10 @@ def shown_column(column: str) -> str:
     if not dot:
         return {"label": "predicted label", "value": "predicted value"}.get(column, column)
     return name if kind == "input" else f"{kind} of {name}" if kind != "unseen" else f"unknown words of {name}"
+
+
+def _words(alarm: Alarm) -> str:
+    return alarm.words().replace(alarm.column, shown_column(alarm.column), 1)
 
 
 def _shown(value: object) -> str:

@@ -35,7 +35,7 @@ _ROWS: Final[dict[Counted, str]] = {
 }
 _INPUTS: Final = (Counted.MISSING, Counted.UNSEEN)
 _OBSERVED: Final = "mlspec_observed_rows_total"
-"""Rows whose inputs were inspected."""
+"""Rows whose inputs and scores were counted."""
 _REPORTED: Final = "mlspec_monitor_"
 
 
@@ -100,9 +100,12 @@ def _count(counted: Counted, labels: Sequence[str], scope: Scope, function: str 
 def _rate(rate: Rate, labels: Sequence[str], scope: Scope) -> str:
     if rate.part in _INPUTS:
         return _input_rate(rate, labels, scope)
+    if rate.part is Counted.UNSURE:
+        part, whole = (f"sum{_by(labels)}({scope.over('increase', m)})" for m in (_ROWS[rate.part], _OBSERVED))
+        return f"{part} / {whole}"
     part, whole = _count(rate.part, labels, scope), _count(rate.whole, labels, scope)
     # A status has a counter from its first request on; without one its count is 0, as long as there are requests.
-    return f"({part} or 0 * {whole}) / {whole}" if rate.part.statuses else f"{part} / {whole}"
+    return f"({part} or 0 * {whole}) / {whole}"
 
 
 def _input_rate(rate: Rate, labels: Sequence[str], scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""Unit tests for `promtool test rules`: every alert fires on its incident, just above its limit, and is silent otherwise.
+"""Unit tests for `promtool test rules`: every alert fires just above its limit, and is silent below it.
 
 A test is a synthetic history of counters. Version 1 is healthy and has ten times the traffic of version 2, in which the
 incident happens. Pure.
@@ -30,7 +30,7 @@ _FLAGGED: Final = {
     Counted.UNSEEN: "mlspec_input_unseen_total",
 }
 _WHOLE: Final = {
-    Counted.UNSURE: ("mlspec_rows_total",),
+    Counted.UNSURE: ("mlspec_rows_total", "mlspec_observed_rows_total"),
     Counted.MISSING: ("mlspec_rows_total", "mlspec_observed_rows_total"),
     Counted.UNSEEN: ("mlspec_rows_total", "mlspec_observed_rows_total"),
 }
