@@ -22,6 +22,7 @@ class LogCounts:
     """Counts missing and unseen values, scores, and records. Thread-safe; labels are bounded by the contract."""
 
     def __init__(self, contract: Contract, categories: Categories, low_confidence: float) -> None:
+        self.contract = contract
         self._lock = threading.Lock()
         self._model = (("model", contract.name), ("version", contract.version))
         self._classes, self._low = bool(contract.labels), low_confidence

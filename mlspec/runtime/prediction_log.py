@@ -22,7 +22,7 @@ MAX_BYTES: Final = 64 * 2**20
 _TURN: Final = 32
 """Requests that are encoded before the thread gives way to the threads that answer requests."""
 _GIVE_WAY: Final = 0.0002
-_CLOSING: Final = 5.0
+_CLOSING: Final = 10.0
 """Seconds that `close` waits for the thread: a disk that hangs must not prevent the exit."""
 
 
@@ -55,17 +55,21 @@ class PredictionLog:
         flush: float = 1.0,
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
-        say: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self.counts = counts
         self._encoder, self._sinks, self._flush = encoder, tuple(sinks), flush
-        self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, say or _say
+        self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, report or say
         self._lock, self._draining, self._wake = threading.Lock(), threading.Lock(), threading.Event()
         self._waiting: list[AnsweredRequest] = []
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
         self._stopping = False
+
+    def add_sink(self, sink: Sink) -> None:
+        """Write to `sink` too. Call it before `start`."""
+        self._sinks = (*self._sinks, sink)
 
     def start(self) -> None:
         """Start the thread."""
@@ -180,7 +184,8 @@ def _give_way() -> None:
     time.sleep(_GIVE_WAY)
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Print a line to stderr, if it can be written."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
