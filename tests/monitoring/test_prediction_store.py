@@ -40,7 +40,9 @@ def test_sealed_and_open_predictions_are_one_table(tmp_path: Path) -> None:
     store(tmp_path).seal(DAY)
     segment(tmp_path, [line(2)], "a-1-1-2")
     segment(tmp_path, [line(3)], "far-1-1-3", is_open=True)
-    table = store(tmp_path).query("SELECT count(*) AS n, sum(score) AS s, min(id) AS first FROM predictions WHERE version = ?", ["7"])
+    table = store(tmp_path).query(
+        "SELECT count(*) AS n, sum(score) AS s, min(id) AS first FROM predictions WHERE version = ?", ["7"]
+    )
     assert table.to_pylist() == [{"n": 3, "s": 0.51 + 0.52 + 0.53, "first": "00000000-0000-0000-0000-000000000001"}]
 
 
@@ -51,7 +53,9 @@ def test_versions_with_different_schemas(tmp_path: Path) -> None:
     store(tmp_path).seal(DAY)
     segment(tmp_path, [line(2), line(3, version="6", inputs={"age": "12", "shoe": "big"})], "a-1-1-2")
     for _ in range(2):
-        table = store(tmp_path).query('SELECT "input.age" AS age, "input.shoe" AS shoe, "input.town" AS town FROM predictions ORDER BY time')
+        table = store(tmp_path).query(
+            'SELECT "input.age" AS age, "input.shoe" AS shoe, "input.town" AS town FROM predictions ORDER BY time'
+        )
         assert table["age"].to_pylist() == [None, 2.0, 12.0]
         assert table["shoe"].to_pylist() == ["42.0", None, "big"]
         assert table["town"].to_pylist() == [None, None, None]
@@ -93,7 +97,7 @@ def test_rows_are_read_in_batches(tmp_path: Path) -> None:
 
 
 def test_names_with_quotes(tmp_path: Path) -> None:
-    name = 'a"b\'; DROP TABLE x; --'
+    name = "a\"b'; DROP TABLE x; --"
     inputs = (SignatureInput(name=name, type="number"),)
     odd = PredictionStore(tmp_path / "it's", SIGNATURE.model_copy(update={"inputs": inputs}))
     segment(tmp_path / "it's", [line(1, inputs={name: 4.0})], "it's-1-1-1")

@@ -103,7 +103,7 @@ def test_a_process_killed_while_it_seals_leaves_no_half_file(tmp_path: Path) -> 
 
 def test_torn_and_corrupt_lines_are_counted_and_skipped(tmp_path: Path) -> None:
     torn = text([line(3)]).encode()[:70]
-    content = text([line(1), line(2)]).encode() + b"\0\0\0\n[1]\n\xff\xfe{}\n{\"id\": 5}\n" + torn
+    content = text([line(1), line(2)]).encode() + b'\0\0\0\n[1]\n\xff\xfe{}\n{"id": 5}\n' + torn
     segment(tmp_path, content)
     segment(tmp_path, b"not json\n", "other-1-1-1")
     sealed = store(tmp_path).seal(NOON)
@@ -120,7 +120,9 @@ def test_odd_values_do_not_stop_the_sealer(tmp_path: Path) -> None:
     ]
     segment(tmp_path, odd)
     assert store(tmp_path).seal(NOON).rows == 3
-    table = store(tmp_path).query('SELECT "input.age" AS age, "input.town" AS town, "input.new" AS new FROM predictions ORDER BY id')
+    table = store(tmp_path).query(
+        'SELECT "input.age" AS age, "input.town" AS town, "input.new" AS new FROM predictions ORDER BY id'
+    )
     assert table.to_pylist() == [
         {"age": None, "town": "5", "new": '[1, {"a": null}]'},
         {"age": None, "town": None, "new": None},
@@ -137,7 +139,10 @@ def test_open_segments_are_read_and_those_of_dead_processes_closed(tmp_path: Pat
     os.utime(silent, (0, real_now.timestamp() - 700))
     sealed = store(tmp_path).seal(real_now)
     assert (sealed.closed, sealed.rows) == (2, 2)
-    assert sorted(f.name for f in (tmp_path / "log").rglob("*.open")) == ["far-away-9-1-1.jsonl.open", f"{HOST}-{os.getpid()}-1-1.jsonl.open"]
+    assert sorted(f.name for f in (tmp_path / "log").rglob("*.open")) == [
+        "far-away-9-1-1.jsonl.open",
+        f"{HOST}-{os.getpid()}-1-1.jsonl.open",
+    ]
     assert ids(tmp_path) == ["r1", "r2", "r3", "r4"]
 
 
@@ -154,7 +159,10 @@ def test_rows_go_to_the_day_of_their_time(tmp_path: Path) -> None:
     segment(tmp_path, [line(n, time=moment) for n, moment in enumerate(moments)])
     sealed = store(tmp_path).seal(NOON)
     assert (sealed.rows, sealed.other_day) == (4, 2)
-    days = {d.isoformat(): len(day_files(StoreFolders(tmp_path), d).current) for d in StoreFolders(tmp_path).days(tmp_path / "data")}
+    days = {
+        d.isoformat(): len(day_files(StoreFolders(tmp_path), d).current)
+        for d in StoreFolders(tmp_path).days(tmp_path / "data")
+    }
     assert days == {"2020-01-01": 1, "2026-11-27": 1, "2031-05-05": 1}
     rows = store(tmp_path).rows(DAY, DAY + timedelta(1), ["request_id"]).read_all()
     assert rows["request_id"].to_pylist() == ["r0", "r3"]
@@ -220,9 +228,12 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         "try:\n    PredictionStore(Path(sys.argv[1]), SIGNATURE).seal(DAY)\n"
         "except MlspecError as error:\n    print(error.message, '|', error.help); raise SystemExit(4)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, preexec_fn=limit_files)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, preexec_fn=limit_files
+    )
     assert done.returncode == 4, done.stderr
-    assert "cannot write" in done.stdout and "free disk space" in done.stdout
+    assert "cannot write" in done.stdout
+    assert "free disk space" in done.stdout
     assert [f for f in (tmp_path / "data").rglob("*") if f.is_file()] == []
     assert len(ids(tmp_path)) == 2000
     assert store(tmp_path).seal(NOON).rows == 2000
