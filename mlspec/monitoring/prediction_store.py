@@ -19,13 +19,13 @@ from mlspec.monitoring.data_files import DayFiles, copy_rows, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_name, session
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
-from mlspec.monitoring.predictions_view import create_view
+from mlspec.monitoring.predictions_view import create_labels, create_view
 from mlspec.monitoring.profile_counts import Counts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
 from mlspec.monitoring.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
-from mlspec.monitoring.store_folders import StoreFolders
+from mlspec.monitoring.store_folders import StoreFolders, label_files
 from mlspec.records.bundle_signature import BundleSignature
 
 
@@ -73,11 +73,18 @@ class PredictionStore:
         return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """The result of a query of the view `predictions`: all predictions, sealed or not."""
+        """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
+        a label, which has the columns `actual` and `labelled_at` too."""
+        with self.opened() as connection:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    @contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with the views `predictions`, `labels` and `labelled`, for several queries of one state."""
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
             create_view(connection, self.columns.types, snapshot.paths)
-            relation = connection.sql(sql, params=list(parameters))
-            return relation.to_arrow_table()
+            create_labels(connection, label_files(self.folders), numbers=not self.columns.labels)
+            yield connection
 
     def rows(
         self, since: datetime, until: datetime, columns: Sequence[str], *, version: str | None = None

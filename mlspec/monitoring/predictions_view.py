@@ -28,6 +28,19 @@ def create_view(connection: duckdb.DuckDBPyConnection, types: Mapping[str, SqlTy
     connection.execute(f"CREATE OR REPLACE VIEW predictions AS SELECT {', '.join(selected)} {origin}")
 
 
+def create_labels(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], *, numbers: bool) -> None:
+    """The views `labels` over label files, and `labelled`: predictions with a label, `actual`, a number or text."""
+    columns = {"id": "UUID", "time": "TIMESTAMPTZ", "labelled": "TIMESTAMPTZ", "answer": "VARCHAR"}
+    empty = f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns.items())} WHERE false"
+    source = f"SELECT {', '.join(columns)} FROM read_parquet({file_list(paths)})" if paths else empty
+    connection.execute(f"CREATE OR REPLACE VIEW labels AS {source}")
+    actual = "CAST(l.answer AS DOUBLE)" if numbers else "l.answer"
+    connection.execute(
+        f"CREATE OR REPLACE VIEW labelled AS SELECT p.*, {actual} AS actual, l.labelled AS labelled_at "
+        "FROM predictions p JOIN labels l ON l.id = p.id"
+    )
+
+
 def _selected(name: str, kind: SqlType, stored: str | None) -> str:
     """A column with the type of the signature, where files have another or none."""
     column = quoted_name(name)
