@@ -57,7 +57,8 @@ def remember(path: Path, project: str, alarms: Sequence[ActiveAlarm], now: datet
     write_text(path, RememberedAlarms(alarms=current, cleared=cleared).model_dump_json(indent=1) + "\n")
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     firing = [
-        AlarmEvent(f"{a.id}@{current[a.id].began.isoformat()}", "firing", project, a.title, a.text, time) for a in alarms
+        AlarmEvent(f"{a.id}@{current[a.id].began.isoformat()}", "firing", project, a.title, a.text, time)
+        for a in alarms
     ]
     gone = [
         AlarmEvent(id, "cleared", project, old.title, f"It fired since {old.since:%Y-%m-%d %H:%M} UTC.", time)

@@ -47,9 +47,7 @@ def arrow_batches(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: object, rows: int
 ) -> Iterator[pa.RecordBatch]:
     """The result of a query in batches of `rows`."""
-    relation = connection.sql(sql, params=parameters)
-    if relation is not None:
-        yield from relation.to_arrow_reader(rows)
+    yield from connection.sql(sql, params=parameters).to_arrow_reader(rows)
 
 
 @contextmanager

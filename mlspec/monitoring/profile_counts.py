@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
 from mlspec.monitoring.quantile_grid import Floats, QuantileGrid, bins
 from mlspec.monitoring.reference import (
     CategoryReference,
+    ColumnDistribution,
     ImageReference,
     NumberReference,
     Reference,
@@ -43,6 +45,12 @@ SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
 NEW_VALUES: Final = 50
 """Unseen categories that an hour names, the most frequent ones; all of them are counted."""
 _HOUR: Final = 3_600_000_000
+_DECIDING: Final = ("number", "characters", "mean")
+"""Measures whose absence means that the input is missing."""
+_MOST_IN_BATCH: Final = 1000
+"""Unseen categories that a batch adds by name, the most frequent ones."""
+_MOST_NEW: Final = 20_000
+"""Named unseen categories in memory; above it only the most frequent ones of each hour stay."""
 
 
 class CountKey(NamedTuple):
@@ -67,14 +75,17 @@ class Counts:
         before = self.values.get(key, (0.0, 0.0))
         self.values[key] = (before[0] + rows, before[1] + weight)
 
+    def prune(self) -> None:
+        """Forget rare unseen categories when there are very many."""
+        if sum(key.measure == "new_value" for key in self.values) > _MOST_NEW:
+            self.values = {key: self.values[key] for key in _bounded(self.values, 10 * NEW_VALUES)}
+
     def table(self) -> pa.Table:
         """The counts in a stable order. Of unseen categories each hour keeps the NEW_VALUES most frequent."""
-        keys = sorted(_bounded(self.values))
-        columns = list(zip(*keys, strict=True)) or [[]] * 5
-        totals = [self.values[key] for key in keys]
-        arrays = [pa.array(columns[0], pa.timestamp("us", "UTC")), *(pa.array(c, pa.string()) for c in columns[1:])]
-        arrays += [pa.array([total[at] for total in totals], pa.float64()) for at in (0, 1)]
-        return pa.table(arrays, schema=SCHEMA)
+        keys = sorted(_bounded(self.values, NEW_VALUES))
+        rows = [(*key, *self.values[key]) for key in keys]
+        columns = ([row[at] for row in rows] for at in range(len(SCHEMA)))
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 
 
 def merged(tables: Iterable[pa.Table]) -> pa.Table:
@@ -100,12 +111,16 @@ class Profiler:
         flat = [n for n in self.columns.types if "." in n or n in ("label", "score", "value")]
         return [*kept, *(n for n in flat if n not in texts and not n.startswith("probability."))]
 
+    @property
+    def query(self) -> str:
+        """Selects these columns from the view `predictions`."""
+        return f"SELECT {', '.join(quoted_name(name) for name in self.names)} FROM predictions"
+
     def count(self, batch: pa.RecordBatch | pa.Table, counts: Counts) -> None:
         """Add the predictions of `batch`."""
         if not batch.num_rows:
             return
-        groups = _Groups.of(batch, counts)
-        self._requests(batch, groups)
+        self._requests(batch, counts)
         predicted = pc.equal(batch["outcome"], "success").fill_null(False)
         rows = batch.filter(predicted)
         if rows.num_rows:
@@ -114,13 +129,14 @@ class Profiler:
             self._predictions(rows, of_rows)
             for name, kind in self.columns.inputs.items():
                 self._input(rows, of_rows, name, kind)
+        counts.prune()
 
-    def _requests(self, batch: pa.RecordBatch | pa.Table, groups: _Groups) -> None:
+    def _requests(self, batch: pa.RecordBatch | pa.Table, counts: Counts) -> None:
         """A request with several rows counts once: with its first row, or as the line of a failure."""
         first = pc.equal(pc.fill_null(batch["row"], 0), 0)
         requests = batch.filter(first)
-        groups = _Groups.of(requests, groups.counts) if requests.num_rows else groups
         if requests.num_rows:
+            groups = _Groups.of(requests, counts)
             groups.total("requests")
             groups.values("outcome", "", requests["outcome"])
             groups.values("status", "", pc.cast(requests["status"], pa.string()))
@@ -143,10 +159,11 @@ class Profiler:
         measures = LENGTHS if kind == "text" else PIXELS if kind == "image" else ("number",)
         for measure in measures:
             column = f"input.{name}" if measure == "number" else f"{measure}.{name}"
-            groups.histogram(measure, name, _floats(rows[column]), _grid(known, measure).edges)
+            groups.histogram(measure, name, _floats(rows[column]), grid_of(known, measure).edges)
 
 
-def _grid(known: object, measure: str) -> QuantileGrid:
+def grid_of(known: ColumnDistribution | None, measure: str) -> QuantileGrid:
+    """The reference of a measure of an input; without values where it has none."""
     match known:
         case NumberReference():
             return known.values
@@ -163,8 +180,8 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
     encoded = _array(values).dictionary_encode()
     names: list[str] = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    groups.by_code("missing", name, ["", ""], np.where(codes < 0, 1, -1))
-    groups.by_code("present", name, ["", ""], np.where(codes < 0, -1, 1))
+    groups.by_code("missing", name, [""], np.where(codes < 0, 0, -1))
+    groups.by_code("present", name, [""], np.where(codes < 0, -1, 0))
     if known is None:
         groups.by_code("new_value", name, names, codes)
         return
@@ -172,8 +189,8 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
     kinds = np.asarray([0 if n in known.counts else 1 if r else 2 for n, r in zip(names, rare, strict=True)], np.int64)
     kind = np.where(codes < 0, -1, kinds[codes] if len(kinds) else -1)
     groups.by_code("category", name, names, np.where(kind == 0, codes, -1))
-    groups.by_code("other", name, ["", ""], np.where(kind == 1, 1, -1))
-    groups.by_code("unseen", name, ["", ""], np.where(kind == 2, 1, -1))
+    groups.by_code("other", name, [""], np.where(kind == 1, 0, -1))
+    groups.by_code("unseen", name, [""], np.where(kind == 2, 0, -1))
     groups.by_code("new_value", name, names, np.where(kind == 2, codes, -1))
 
 
@@ -215,10 +232,8 @@ class _Groups:
         self.by_code(
             measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1)
         )
-        if column or measure == "value":
-            self.by_code(
-                "missing" if measure in ("number", "characters", "mean") else "", column, [""], present - 1 + 0
-            )
+        if measure in _DECIDING:
+            self.by_code("missing", column, [""], np.where(present, -1, 0))
         for name, powers in (("sum", values), ("squares", values**2)):
             self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
 
@@ -230,7 +245,10 @@ class _Groups:
         flat = self.codes[inside] * len(names) + codes[inside]
         rows = np.bincount(flat)
         weights = np.bincount(flat, self.weights[inside]) if self.weighted else rows
-        for place in np.flatnonzero(rows).tolist():
+        places = np.flatnonzero(rows)
+        if measure == "new_value" and len(places) > _MOST_IN_BATCH:
+            places = places[np.argpartition(rows[places], -_MOST_IN_BATCH)[-_MOST_IN_BATCH:]]
+        for place in places.tolist():
             hour, version = self.keys[place // len(names)]
             key = CountKey(hour, version, measure, column, names[place % len(names)])
             self.counts.add(key, float(rows[place]), float(weights[place]))
@@ -243,8 +261,8 @@ class _Groups:
             self.counts.add(CountKey(hour, version, measure, column), float(totals[place]), float(weighted[place]))
 
 
-def _bounded(values: Mapping[CountKey, tuple[float, float]]) -> Iterator[CountKey]:
-    """All keys, of unseen categories the most frequent ones of each hour."""
+def _bounded(values: Mapping[CountKey, tuple[float, float]], most: int) -> Iterator[CountKey]:
+    """All keys, of unseen categories the `most` frequent ones of each hour."""
     named: dict[CountKey, list[CountKey]] = {}
     for key in values:
         if key.measure == "new_value":
@@ -252,11 +270,11 @@ def _bounded(values: Mapping[CountKey, tuple[float, float]]) -> Iterator[CountKe
         else:
             yield key
     for keys in named.values():
-        yield from sorted(keys, key=lambda key: (-values[key][0], key.key))[:NEW_VALUES]
+        yield from sorted(keys, key=lambda key: (-values[key][0], key.key))[:most]
 
 
 def _floats(values: pa.Array) -> Floats:
-    return _array(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(_array(values).cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _array(values: pa.Array | pa.ChunkedArray) -> pa.Array:
