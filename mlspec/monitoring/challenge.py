@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,6 @@ from mlspec.runtime.predictor import BATCH, Predictor
 from mlspec.runtime.preprocess.bundle_errors import BadRow, BundleError
 
 Floats = npt.NDArray[np.float64]
-_ROW: Final = tuple[dict[str, object], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,8 @@ class LabelledRows:
     inputs: tuple[dict[str, object], ...]
     actual: tuple[object, ...]
     ids: tuple[str, ...]
+    newest: datetime
+    """The time of the newest prediction."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -44,7 +44,10 @@ class LabelledRows:
     def _where(self, marks: Sequence[bool], wanted: bool) -> LabelledRows:
         at = [index for index, mark in enumerate(marks) if mark is wanted]
         return LabelledRows(
-            tuple(self.inputs[i] for i in at), tuple(self.actual[i] for i in at), tuple(self.ids[i] for i in at)
+            tuple(self.inputs[i] for i in at),
+            tuple(self.actual[i] for i in at),
+            tuple(self.ids[i] for i in at),
+            self.newest,
         )
 
 
@@ -56,12 +59,14 @@ def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
     names = [i.name for i in model.signature.inputs]
     columns = ", ".join(f"{quoted_name(f'input.{name}')} AS {quoted_name(name)}" for name in names)
     table = model.store.query(
-        f"SELECT CAST(id AS VARCHAR) AS \"id \", actual AS \"actual \", {columns} FROM labelled "
-        "WHERE time >= ? AND actual IS NOT NULL ORDER BY time, id",
+        f"SELECT CAST(id AS VARCHAR) AS \"id \", time AS \"time \", actual AS \"actual \", {columns} FROM labelled "
+        "WHERE time > ? AND actual IS NOT NULL ORDER BY time, id",
         [since],
     )
     rows = table.select(names).to_pylist()
-    return LabelledRows(tuple(rows), tuple(table["actual "].to_pylist()), tuple(table["id "].to_pylist()))
+    times = table["time "].to_pylist()
+    newest = times[-1] if times else since
+    return LabelledRows(tuple(rows), tuple(table["actual "].to_pylist()), tuple(table["id "].to_pylist()), newest)
 
 
 def write_collected(path: Path, rows: LabelledRows, target: str) -> None:
