@@ -1,7 +1,7 @@
 """One training on labelled predictions: train, compare with the current model on rows new to both, release or restore.
 
-The project holds the rows of a new model only while it is trained, and for good once it is released: whatever fails or is
-interrupted, the next run finds the current model and its data.
+The project holds the rows of a new model only while it is trained, and for good once it is released: whatever fails or
+is interrupted, the next run finds the current model and its data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Final
 import numpy as np
 
 from mlspec.errors import ConflictError, StageError
-from mlspec.monitoring.challenge import Floats, LabelledRows, labelled_rows, losses, write_collected
+from mlspec.monitoring.challenge import LabelledRows, labelled_rows, losses, write_collected
+from mlspec.monitoring.quality.betting_interval import BettingInterval
+from mlspec.monitoring.quality.compare import Comparison, PairedComparison
 from mlspec.monitoring.retraining import (
     Retraining,
     RetrainingHistory,
@@ -34,18 +36,6 @@ _CANDIDATE: Final = "candidate.parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """How two models compare on the same rows: the mean loss of each, and whether the difference is certain."""
-
-    verdict: Verdict
-    words: str
-
-
-Compare = Callable[[Floats, Floats, float], Comparison]
-"""Compares the losses of the current and the new model, at a confidence."""
-
-
-@dataclass(frozen=True, slots=True)
 class RetrainingOutcome:
     """What a run did: the entry of the history, or why it did nothing."""
 
@@ -56,7 +46,7 @@ class RetrainingOutcome:
 
 @dataclass(frozen=True)
 class RetrainingRun:
-    """The steps of a training. `train` runs the pipeline up to the export, `release` to its end; both give exit codes."""
+    """The steps of a training. `train` runs the pipeline up to the export, `release` to its end; they give exit codes."""
 
     model: WatchedModel
     root: Path
@@ -64,7 +54,6 @@ class RetrainingRun:
     """The folder `data.collected`."""
     train: Callable[[], int]
     release: Callable[[], int]
-    compare: Compare
     say: Callable[[str], None]
 
     @property
@@ -79,7 +68,7 @@ class RetrainingRun:
         """
         with self.model.store.folders.retraining() as alone:
             if not alone:
-                raise ConflictError("another `mlspec monitor retrain` runs in this project", help="wait until it ends")
+                raise _busy()
             history = self._recovered()
             rows = labelled_rows(self.model, history.used_until)
             decision = decide(self.model.options.retrain, history, alarms, len(rows), now)
@@ -93,7 +82,7 @@ class RetrainingRun:
         """Release the model that waits for approval, or drop it."""
         with self.model.store.folders.retraining() as alone:
             if not alone:
-                raise ConflictError("another `mlspec monitor retrain` runs in this project", help="wait until it ends")
+                raise _busy()
             history = self._recovered()
             last = history.last
             if last is None or last.verdict != "waiting":
@@ -138,12 +127,14 @@ class RetrainingRun:
             (self.root / file).unlink(missing_ok=True)
             self._ended(history, begun, "failed", "interrupted or failed")
             raise
-        if comparison.verdict != "released":
-            return self._restored(history, begun, comparison.verdict, comparison.words)
+        words = comparison.words()
+        if comparison.verdict != "better":
+            verdict: Verdict = "lost" if comparison.verdict == "worse" else "undecided"
+            return self._restored(history, begun, verdict, words)
         if self.model.options.retrain.approve:
             shutil.copyfile(self.root / file, self.model.state / _CANDIDATE)
-            return self._restored(history, begun, "waiting", comparison.words)
-        return self._released(history, begun, comparison.words)
+            return self._restored(history, begun, "waiting", words)
+        return self._released(history, begun, words)
 
     def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:
         """The new model against the current one. An error of a number is measured in the spread of the true values."""
@@ -151,9 +142,11 @@ class RetrainingRun:
         scale = float(np.std(numbers)) * 2 if numbers else 1.0
         old = losses(champion, rows, scale)
         new = losses(self.model.artifacts / "bundle", rows, scale)
-        comparison = self.compare(old, new, self.model.options.retrain.confidence)
-        self.say(comparison.words)
-        return comparison
+        paired = PairedComparison(BettingInterval(1 - self.model.options.retrain.confidence))
+        paired.update(old, new)
+        result = paired.result()
+        self.say(result.words())
+        return result
 
     def _released(self, history: RetrainingHistory, begun: Retraining, words: str) -> RetrainingOutcome:
         if self.release() != 0:
@@ -177,3 +170,7 @@ class RetrainingRun:
         ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
         write_history(self.history_file, history.with_last(ended))
         return RetrainingOutcome(ended, detail)
+
+
+def _busy() -> ConflictError:
+    return ConflictError("another `mlspec monitor retrain` runs in this project", paths=(), help="wait until it ends")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import spec_options
+from mlspec.cli.options import spec_options, target_option
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.stage_context import TargetName
 
 
 @click.group(invoke_without_command=True)
@@ -80,3 +81,30 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
         except KeyboardInterrupt:
             return EXIT_OK
     return EXIT_OK
+
+
+@command.command("retrain")
+@spec_options
+@target_option
+@click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
+def retrain_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool) -> int:
+    """Train on labelled predictions if an alarm calls for it, and release the new model if it is better.
+
+    Part of the labelled predictions joins the training data, the rest compares both models. With `on_drift: retrain` a
+    scheduled job runs this after `mlspec monitor`; cool-down, minimum of rows and trainings per week are in
+    `monitor.retrain`.
+    """
+    from mlspec.cli.retraining import retrain
+
+    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
+
+
+@command.command("approve")
+@spec_options
+@target_option
+@click.option("--reject", is_flag=True, help="Drop the new model instead.")
+def approve_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, reject: bool) -> int:
+    """Release the model that won and waits for approval."""
+    from mlspec.cli.retraining import approve
+
+    return approve(Console(as_json=as_json), spec, env, target, reject=reject)
