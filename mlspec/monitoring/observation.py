@@ -10,8 +10,11 @@ from typing import Final
 from mlspec.monitoring.alarm_book import AlarmChanges, remember
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
-from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, Signal
+from mlspec.monitoring.log_panels import quality_panel, shift_panel
+from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
 from mlspec.monitoring.panel_data import ViewedRange, panel_views
+from mlspec.monitoring.quality.diagnosis import diagnose
+from mlspec.monitoring.quality_state import QualityLook, look_at_quality
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import Alert
 from mlspec.monitoring.queries.dashboard_model import dashboard
@@ -23,6 +26,8 @@ from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
 _EXAMPLES: Final = 20
+_ENOUGH_LABELS: Final = 100
+"""Labelled rows since a change without which it counts as possibly harmful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Observer:
     now: datetime
     viewed: ViewedRange
     notes: list[str] = field(default_factory=list)
+    _benign: list[Alarm] = field(default_factory=list)
+    """Changes whose labels show that they do no harm."""
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
@@ -60,11 +67,16 @@ class Observer:
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
-        found = [*self._service_alarms(), *(self._drift_alarms(look) if look else ())]
-        changes = remember(self.model.state / ALARMS, self.model.project, found, self.now)
-        return Observation(self._state(look, changes.alarms), changes)
+        quality = look_at_quality(self.model, self.viewed)
+        drift_alarms: Sequence[ActiveAlarm] = ()
+        if look is not None:
+            self._benign = self._without_harm(look, quality)
+            drift_alarms = [*self._drift_alarms([a for a in look.alarms if a not in self._benign], quality)]
+        active = [*self._service_alarms(), *_harm(quality, look, self.now), *drift_alarms]
+        changes = remember(self.model.state / ALARMS, self.model.project, active, self.now)
+        return Observation(self._state(look, quality, changes.alarms), changes)
 
-    def _state(self, look: DriftLook | None, alarms: tuple[ActiveAlarm, ...]) -> MonitorState:
+    def _state(self, look: DriftLook | None, quality: QualityLook, alarms: tuple[ActiveAlarm, ...]) -> MonitorState:
         model, viewed = self.model, self.viewed
         shown = dashboard(model.shape, model.alerts, model.project, "")
         traffic = self._traffic()
@@ -73,9 +85,9 @@ class Observer:
             environment=model.environment,
             since=viewed.since,
             until=viewed.until,
-            signals=tuple(self._signals(traffic, look, alarms)),
+            signals=tuple(self._signals(traffic, look, quality, alarms)),
             alarms=alarms,
-            panels=tuple(panel_views(model.store.query, shown, model.shape, viewed)),
+            panels=tuple(self._panels(panel_views(model.store.query, shown, model.shape, viewed))),
             features=tuple(self._features(look)),
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
@@ -97,12 +109,25 @@ class Observer:
         row = table.to_pylist()[0]
         return _Traffic(int(row["requests"]), int(row["errors"]), row["p95"], row["last"])
 
-    def _signals(self, traffic: _Traffic, look: DriftLook | None, alarms: Sequence[ActiveAlarm]) -> Iterator[Signal]:
+    def _panels(self, panels: Sequence[PanelView]) -> Iterator[PanelView]:
+        """The panels, with those of quality and drift drawn from the log."""
+        for panel in panels:
+            if panel.id == "quality":
+                yield quality_panel(self.model, self.viewed, panel)
+            elif panel.id == "drift":
+                yield shift_panel(self.model, self.viewed, panel)
+            else:
+                yield panel
+
+    def _signals(
+        self, traffic: _Traffic, look: DriftLook | None, quality: QualityLook, alarms: Sequence[ActiveAlarm]
+    ) -> Iterator[Signal]:
         names = {alarm.id.partition("/")[0] for alarm in alarms if alarm.group == "service"}
         yield self._up(traffic, names)
         yield self._fast(traffic, names)
+        yield _right(quality)
         if look is not None:
-            yield _moved(look, traffic)
+            yield self._moved(look, traffic)
 
     def _up(self, traffic: _Traffic, names: set[str]) -> Signal:
         question = "Is it up?"
@@ -123,6 +148,17 @@ class Observer:
         level: Level = "bad" if "latency" in names else "good"
         return Signal("Is it fast?", level, f"{number(traffic.p95)} ms", detail)
 
+    def _moved(self, look: DriftLook, traffic: _Traffic) -> Signal:
+        question = "Has it moved?"
+        if look.alarms:
+            names = sorted({shown_column(alarm.column) for alarm in look.alarms})
+            harmless = all(alarm in self._benign for alarm in look.alarms)
+            detail = ", ".join(names[:4]) + (": the labels show no harm" if harmless else "")
+            return Signal(question, "warn" if harmless else "bad", f"{len(names)} column{'s' * (len(names) != 1)}", detail)
+        if not traffic.requests:
+            return Signal(question, "unknown", "no requests")
+        return Signal(question, "good", "no", "inputs and predictions are as in training")
+
     def _service_alarms(self) -> Iterator[ActiveAlarm]:
         for alert in self.model.alerts:
             since = self.now - timedelta(seconds=alert.window)
@@ -130,15 +166,29 @@ class Observer:
                 groups = {g.value: str(row[g.value]) for g in (Grouping.VERSION, Grouping.COLUMN) if row.get(g.value)}
                 yield _service_alarm(alert, groups, row["measured"], since)
 
-    def _drift_alarms(self, look: DriftLook) -> Iterator[ActiveAlarm]:
-        for alarm in look.alarms:
+    def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
+        """The changes after which enough labelled rows have a loss within the tolerance: these are no alarms."""
+        harmless = {each.version for each in quality.versions if each.risk.state == "within the tolerance"}
+        return [a for a in look.alarms if a.group.version in harmless and self._labelled_since(a) >= _ENOUGH_LABELS]
+
+    def _labelled_since(self, alarm: Alarm) -> int:
+        table = self.model.store.query(
+            "SELECT COUNT(*) FROM labelled WHERE version = ? AND time >= ?",
+            [alarm.group.version, _moment(alarm.since_time, self.now)],
+        )
+        return int(table.column(0)[0].as_py())
+
+    def _drift_alarms(self, alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[ActiveAlarm]:
+        known = {each.version: each.risk.words() for each in quality.versions}
+        for alarm in alarms:
+            cost = known.get(alarm.group.version, "unknown whether it is harmful: no labels")
             where = "/".join(filter(None, (alarm.group.version, alarm.group.slice)))
             title = f"{shown_column(alarm.column)} {alarm.kind if alarm.kind != 'category' else 'moved'}"
             yield ActiveAlarm(
                 id="/".join(filter(None, ("drift", alarm.kind, alarm.column, alarm.category, where))),
                 group="moved",
                 title=f"{title} ({alarm.group.words()})" if alarm.group.words() else title,
-                text=f"{_words(alarm)}. {look.budget[:1].upper()}{look.budget[1:]}.",
+                text=f"{_words(alarm)}. {cost[:1].upper()}{cost[1:]}.",
                 since=_moment(alarm.since_time, self.now),
                 help="look at the rows; to see what the change costs, add labels: `mlspec labels add FILE`",
                 examples=self._examples(alarm),
@@ -179,7 +229,7 @@ class Observer:
         for (name, kind), values in zip(names, present, strict=True):
             reference = self.model.reference.columns[name]
             alarm = alarms.get(name)
-            level: Level = "bad" if alarm else "good" if rows and look else "unknown"
+            level: Level = "warn" if alarm in self._benign else "bad" if alarm else "good" if rows and look else "unknown"
             yield FeatureView(
                 name=name,
                 kind=kind,
@@ -201,15 +251,37 @@ class Observer:
             yield row["time"], str(row["version"])
 
 
-def _moved(look: DriftLook, traffic: _Traffic) -> Signal:
-    question = "Has it moved?"
-    if look.alarms:
-        names = sorted({shown_column(alarm.column) for alarm in look.alarms})
-        columns = f"{len(names)} column{'s' * (len(names) != 1)}"
-        return Signal(question, "bad", columns, ", ".join(names[:4]))
-    if not traffic.requests:
-        return Signal(question, "unknown", "no requests")
-    return Signal(question, "good", "no", "inputs and predictions are as in training")
+def _right(quality: QualityLook) -> Signal:
+    """What the labels say; without them what the scores let expect."""
+    question = "Is it still right?"
+    labelled = f"{quality.labelled:,} of {quality.rows:,} predictions labelled"
+    measured = [each for each in quality.versions if each.risk.rows]
+    if not measured:
+        if quality.estimate is None:
+            return Signal(question, "unknown", "no labels", "add them: mlspec labels add FILE")
+        answer = f"about {quality.estimate.value:.3f}"
+        return Signal(question, "unknown", answer, f"{quality.estimate.words()}; {labelled}")
+    worst_one = max(measured, key=lambda each: each.risk.loss)
+    risk = worst_one.risk
+    levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
+    interval = f"{quality.metric} {1 - risk.high:.3f} to {1 - risk.low:.3f} of {risk.rows:,} labelled rows"
+    detail = f"{interval}, version {worst_one.version}; {labelled}"
+    return Signal(question, levels[risk.state], f"{1 - risk.loss:.3f}", detail)
+
+
+def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterator[ActiveAlarm]:
+    """An alarm for each version whose quality fell, with the cause as far as it can be told apart."""
+    for each in quality.harmful:
+        moved = [a for a in look.alarms if a.group.version == each.version] if look else []
+        diagnosis = diagnose(moved, each.risk, quality.estimate)
+        yield ActiveAlarm(
+            id=f"quality/{each.version}",
+            group="harmful",
+            title=f"{quality.metric} fell to {1 - each.risk.loss:.3f} (version {each.version})",
+            text=f"{diagnosis.cause}: {'; '.join(diagnosis.sentences)}.",
+            since=now,
+            help="train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
+        )
 
 
 def _service_alarm(alert: Alert, groups: dict[str, str], measured: object, since: datetime) -> ActiveAlarm:

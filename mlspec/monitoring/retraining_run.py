@@ -46,7 +46,7 @@ class RetrainingOutcome:
 
 @dataclass(frozen=True)
 class RetrainingRun:
-    """The steps of a training. `train` runs the pipeline up to the export, `release` to its end; they give exit codes."""
+    """The steps of a training. `train` runs the pipeline up to the export, `release` all of it: exit codes."""
 
     model: WatchedModel
     root: Path
