@@ -153,9 +153,8 @@ def step(name: str, folder: Path) -> None:
     assert shown.predictions
     assert len(shown.columns) == 15
     assert all(c.measures[0].psi for c in shown.columns)
-    print(
-        f"{shown.predictions:,} predictions, psi {[round(c.measures[0].psi.net, 3) for c in shown.columns if c.measures[0].psi]}"
-    )
+    stability = [c.measures[0].psi for c in shown.columns]
+    print(f"{shown.predictions:,} predictions, largest net psi {max(p.net for p in stability if p):.3f}")
 
 
 EVIDENTLY = """
@@ -199,14 +198,14 @@ def export(folder: Path) -> None:
     pq.write_table(known.select(names).append_column("text_length", lengths), folder / "known.parquet")
 
 
-def measured(command: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MiB of a process."""
+def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
+    """Seconds on the clock, seconds of processor, and peak memory in MiB of a process."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent)
     _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
         raise SystemExit(f"{' '.join(command)} failed in {folder}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -229,15 +228,18 @@ def main() -> None:
                 (folder / "filled").touch()
             times = {}
             for name in ("raw", "seal", "profiles"):
-                times[name], memory = measured(
+                times[name], cpu, memory = measured(
                     [sys.executable, "-m", "benchmarks.monitoring", "--step", name, "--folder", str(folder)], folder
                 )
                 label = {"seal": "profiles written", "raw": "report from raw", "profiles": "report from profiles"}[name]
-                print(f"{rows:>11,} rows  {label:24} {times[name]:7.2f} s  {memory:6.0f} MiB", flush=True)
+                print(
+                    f"{rows:>11,} rows  {label:24} {times[name]:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB",
+                    flush=True,
+                )
             if rows == options.evidently:
                 export(folder)
                 python = evidently(folder, options.cache)
-                seconds, memory = measured(
+                seconds, cpu, memory = measured(
                     [
                         str(python),
                         str(folder / "drift.py"),
@@ -246,10 +248,9 @@ def main() -> None:
                     ],
                     folder,
                 )
-                print(f"{rows:>11,} rows  {'Evidently':24} {seconds:7.2f} s  {memory:6.0f} MiB")
-                print(
-                    f"ratio to Evidently: from raw {seconds / times['raw']:.1f}, from profiles {seconds / times['profiles']:.1f}"
-                )
+                print(f"{rows:>11,} rows  {'Evidently':24} {seconds:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB")
+                ratios = [f"from {name} {seconds / times[name]:.1f}" for name in ("raw", "profiles")]
+                print(f"ratio to Evidently: {', '.join(ratios)}")
     print(f"load after: {os.getloadavg()[0]:.1f}")
 
 

@@ -52,7 +52,7 @@ _DECIDING: Final = ("number", "characters", "mean")
 _MOST_IN_BATCH: Final = 1000
 """Unseen categories that a batch adds by name, the most frequent ones."""
 _MOST_NEW: Final = 20_000
-"""Named unseen categories in memory; above it only the most frequent ones of each hour stay."""
+"""Counts that are held one by one; above it only the most frequent unseen categories of each hour stay."""
 
 
 class CountKey(NamedTuple):
@@ -107,7 +107,7 @@ class Counts:
 
     def prune(self) -> None:
         """Forget rare unseen categories when there are very many."""
-        if sum(key.measure == "new_value" for key in self.values) > _MOST_NEW:
+        if len(self.values) > _MOST_NEW:
             self.values = {key: self.values[key] for key in _bounded(self.values, 10 * NEW_VALUES)}
 
     def table(self) -> pa.Table:
@@ -263,11 +263,10 @@ class _Groups:
     def histogram(self, measure: str, column: str, values: Floats, edges: Sequence[float]) -> None:
         """Count rows by bin, those without a value as missing, and sum the values and their squares."""
         present = ~np.isnan(values)
-        self.by_code(
-            measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1)
-        )
+        names = [str(bin_) for bin_ in range(len(edges) + 1)]
+        self.by_bin(measure, column, names, np.where(present, bins(values, edges), -1))
         if measure in _DECIDING:
-            self.by_code("missing", column, [""], np.where(present, -1, 0))
+            self.by_bin("missing", column, ONE, np.where(present, -1, 0))
         for name, powers in (("sum", values), ("squares", values**2)):
             self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
 
