@@ -39,7 +39,7 @@ def session(limits: QueryLimits) -> Iterator[duckdb.DuckDBPyConnection]:
         if limits.threads:
             options["threads"] = limits.threads
         with duckdb.connect(config=options) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             yield connection
 
 

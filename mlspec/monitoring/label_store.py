@@ -75,7 +75,8 @@ class LabelStore:
         """The tables `given`: all rows, `matched`: those with a prediction, and `valid`: those with a valid label."""
         connection.execute(
             f"CREATE TEMP TABLE given AS SELECT row_number() OVER () AS place, {columns.key} AS key, "
-            f"{columns.row} AS row, coalesce({columns.time}, ?) AS labelled, nullif(trim(CAST({columns.answer} AS VARCHAR)), '') AS answer "
+            f"{columns.row} AS row, coalesce({columns.time}, ?) AS labelled, "
+            f"nullif(trim(CAST({columns.answer} AS VARCHAR)), '') AS answer "
             "FROM given_rows",
             [now],
         )
@@ -87,7 +88,7 @@ class LabelStore:
 
     @property
     def _answer(self) -> str:
-        """The label of a row in SQL, NULL where the model does not have it: a name, or an index where names are text."""
+        """The label of a row in SQL, NULL where the model does not have it: a name, or an index of texts."""
         labels = self.predictions.columns.labels
         if not labels:
             return "CASE WHEN isfinite(TRY_CAST(g.answer AS DOUBLE)) THEN g.answer END"

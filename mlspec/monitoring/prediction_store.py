@@ -20,7 +20,7 @@ from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
-from mlspec.monitoring.profile_counts import Counts, Profiler, merged
+from mlspec.monitoring.profile_counts import SCHEMA, Counts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
 from mlspec.monitoring.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
@@ -98,9 +98,10 @@ class PredictionStore:
         """Hourly profiles of the hours that begin in `since` <= hour < `until`, unsealed predictions included."""
         days = [day for day in self.folders.days(self.folders.data) if since.date() <= day <= until.date()]
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
-            tables = [read_profile(self.folders, self.profiler, connection, day) for day in days]
-            tables.append(self._count(connection, snapshot.unsealed))
-        return _hours(merged(tables), since, until)
+            sealed = [read_profile(self.folders, self.profiler, connection, day) for day in days]
+            unsealed = self._count(connection, snapshot.unsealed)
+        table = pa.concat_tables([SCHEMA.empty_table(), *sealed])
+        return _hours(merged([table, unsealed]) if unsealed.num_rows else table, since, until)
 
     def profile(self, since: datetime, until: datetime) -> pa.Table:
         """The same from the predictions themselves, which takes longer: seconds for a million of them."""

@@ -44,13 +44,15 @@ SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
 """Bins of width 0.02."""
 NEW_VALUES: Final = 50
 """Unseen categories that an hour names, the most frequent ones; all of them are counted."""
+ONE: Final = ("",)
+"""The names of a measure with a single count."""
 _HOUR: Final = 3_600_000_000
 _DECIDING: Final = ("number", "characters", "mean")
 """Measures whose absence means that the input is missing."""
 _MOST_IN_BATCH: Final = 1000
 """Unseen categories that a batch adds by name, the most frequent ones."""
 _MOST_NEW: Final = 20_000
-"""Named unseen categories in memory; above it only the most frequent ones of each hour stay."""
+"""Counts that are held one by one; above it only the most frequent unseen categories of each hour stay."""
 
 
 class CountKey(NamedTuple):
@@ -65,27 +67,56 @@ class CountKey(NamedTuple):
 
 
 @dataclass
+class _Bins:
+    """Rows and weights of one measure of one column by hour and version; `names` of its bins."""
+
+    names: pa.Array
+    totals: dict[tuple[int, str], Floats] = field(default_factory=dict)
+    """Of shape [2, bins]: rows, then weights."""
+
+    def table(self, measure: str, column: str) -> pa.Table:
+        groups = list(self.totals)
+        values = np.stack([self.totals[group] for group in groups])
+        at, bin_ = np.nonzero(values[:, 0])
+        hours, versions = pa.array([g[0] for g in groups], pa.int64()), pa.array([g[1] for g in groups], pa.string())
+        constants = [pa.repeat(pa.scalar(text), len(at)) for text in (measure, column)]
+        rows, weights = values[at, 0, bin_], values[at, 1, bin_]
+        arrays = [hours.take(at).cast(SCHEMA.field("hour").type), versions.take(at), *constants, self.names.take(bin_)]
+        return pa.table([*arrays, rows, weights], schema=SCHEMA)
+
+
+@dataclass
 class Counts:
-    """Rows and weights by key."""
+    """Rows and weights by key: of measures with known bins as arrays, of others one by one."""
 
     values: dict[CountKey, tuple[float, float]] = field(default_factory=dict)
+    bins: dict[tuple[str, str], _Bins] = field(default_factory=dict)
 
     def add(self, key: CountKey, rows: float, weight: float) -> None:
         """Count `rows` more."""
         before = self.values.get(key, (0.0, 0.0))
         self.values[key] = (before[0] + rows, before[1] + weight)
 
+    def add_bins(self, measure: str, column: str, names: Sequence[str], group: tuple[int, str], more: Floats) -> None:
+        """Count more in every bin of an hour and version; `more` is [2, bins]."""
+        known = self.bins.get((measure, column))
+        if known is None:
+            known = self.bins[measure, column] = _Bins(pa.array(names, pa.string()))
+        before = known.totals.get(group)
+        known.totals[group] = more if before is None else before + more
+
     def prune(self) -> None:
         """Forget rare unseen categories when there are very many."""
-        if sum(key.measure == "new_value" for key in self.values) > _MOST_NEW:
+        if len(self.values) > _MOST_NEW:
             self.values = {key: self.values[key] for key in _bounded(self.values, 10 * NEW_VALUES)}
 
     def table(self) -> pa.Table:
         """The counts in a stable order. Of unseen categories each hour keeps the NEW_VALUES most frequent."""
-        keys = sorted(_bounded(self.values, NEW_VALUES))
-        rows = [(*key, *self.values[key]) for key in keys]
+        rows = [(*key, *self.values[key]) for key in _bounded(self.values, NEW_VALUES)]
         columns = ([row[at] for row in rows] for at in range(len(SCHEMA)))
-        return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        single = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        tables = (known.table(measure, column) for (measure, column), known in self.bins.items())
+        return pa.concat_tables([single, *tables]).sort_by([(key, "ascending") for key in CountKey._fields])
 
 
 def merged(tables: Iterable[pa.Table]) -> pa.Table:
@@ -180,18 +211,21 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
     encoded = _array(values).dictionary_encode()
     names: list[str] = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    groups.by_code("missing", name, [""], np.where(codes < 0, 0, -1))
-    groups.by_code("present", name, [""], np.where(codes < 0, -1, 0))
+    groups.by_bin("missing", name, ONE, np.where(codes < 0, 0, -1))
+    groups.by_bin("present", name, ONE, np.where(codes < 0, -1, 0))
     if known is None:
         groups.by_code("new_value", name, names, codes)
         return
-    rare = is_known(np.asarray([word_hash(n) for n in names], dtype=np.uint32), unpack(known.other_values))
-    kinds = np.asarray([0 if n in known.counts else 1 if r else 2 for n, r in zip(names, rare, strict=True)], np.int64)
-    kind = np.where(codes < 0, -1, kinds[codes] if len(kinds) else -1)
-    groups.by_code("category", name, names, np.where(kind == 0, codes, -1))
-    groups.by_code("other", name, [""], np.where(kind == 1, 0, -1))
-    groups.by_code("unseen", name, [""], np.where(kind == 2, 0, -1))
-    groups.by_code("new_value", name, names, np.where(kind == 2, codes, -1))
+    places = {value: at for at, value in enumerate(known.counts)}
+    bin_ = np.asarray([places.get(value, -1) for value in names] or [-1], dtype=np.int64)
+    rare = is_known(np.asarray([word_hash(n) for n in names] or [0], dtype=np.uint32), unpack(known.other_values))
+    frequent = np.where(codes < 0, -1, bin_[codes])
+    other = (codes >= 0) & (frequent < 0) & rare[codes]
+    unseen = (codes >= 0) & (frequent < 0) & ~other
+    groups.by_bin("category", name, list(places), frequent)
+    groups.by_bin("other", name, ONE, np.where(other, 0, -1))
+    groups.by_bin("unseen", name, ONE, np.where(unseen, 0, -1))
+    groups.by_code("new_value", name, names, np.where(unseen, codes, -1))
 
 
 @dataclass(frozen=True)
@@ -218,7 +252,7 @@ class _Groups:
 
     def total(self, measure: str) -> None:
         """Count all rows."""
-        self.by_code(measure, "", [""], np.zeros(len(self.codes), dtype=np.int64))
+        self.by_bin(measure, "", ONE, np.zeros(len(self.codes), dtype=np.int64))
 
     def values(self, measure: str, column: str, values: pa.Array) -> None:
         """Count rows by value, except those without one."""
@@ -229,18 +263,17 @@ class _Groups:
     def histogram(self, measure: str, column: str, values: Floats, edges: Sequence[float]) -> None:
         """Count rows by bin, those without a value as missing, and sum the values and their squares."""
         present = ~np.isnan(values)
-        self.by_code(
-            measure, column, [str(b) for b in range(len(edges) + 1)], np.where(present, bins(values, edges), -1)
-        )
+        names = [str(bin_) for bin_ in range(len(edges) + 1)]
+        self.by_bin(measure, column, names, np.where(present, bins(values, edges), -1))
         if measure in _DECIDING:
-            self.by_code("missing", column, [""], np.where(present, -1, 0))
+            self.by_bin("missing", column, ONE, np.where(present, -1, 0))
         for name, powers in (("sum", values), ("squares", values**2)):
             self._sums(f"{measure}_{name}", column, np.where(present, powers, 0.0))
 
     def by_code(self, measure: str, column: str, names: Sequence[str], codes: npt.NDArray[np.int64]) -> None:
         """Count rows by the name that their code stands for; a negative code counts nowhere."""
         inside = codes >= 0
-        if not measure or not names or not inside.any():
+        if not inside.any():
             return
         flat = self.codes[inside] * len(names) + codes[inside]
         rows = np.bincount(flat)
@@ -253,12 +286,30 @@ class _Groups:
             key = CountKey(hour, version, measure, column, names[place % len(names)])
             self.counts.add(key, float(rows[place]), float(weights[place]))
 
+    def by_bin(self, measure: str, column: str, names: Sequence[str], codes: npt.NDArray[np.int64]) -> None:
+        """The same for a measure whose names are those of every batch."""
+        inside = codes >= 0
+        if inside.any():
+            flat = self.codes[inside] * len(names) + codes[inside]
+            self._add(measure, column, names, flat, self.weights[inside])
+
     def _sums(self, measure: str, column: str, values: Floats) -> None:
-        totals = np.bincount(self.codes, values, len(self.keys))
-        weighted = np.bincount(self.codes, values * self.weights, len(self.keys)) if self.weighted else totals
-        for place in np.flatnonzero(totals).tolist():
-            hour, version = self.keys[place]
-            self.counts.add(CountKey(hour, version, measure, column), float(totals[place]), float(weighted[place]))
+        size = len(self.keys)
+        totals = [np.bincount(self.codes, w, size) for w in (values, values * self.weights)]
+        self._add_totals(measure, column, ONE, np.stack(totals, axis=1)[:, :, None])
+
+    def _add(
+        self, measure: str, column: str, names: Sequence[str], flat: npt.NDArray[np.int64], weights: Floats
+    ) -> None:
+        shape = (len(self.keys), len(names))
+        rows = np.bincount(flat, minlength=shape[0] * shape[1]).astype(np.float64)
+        weighted = np.bincount(flat, weights, shape[0] * shape[1]) if self.weighted else rows
+        self._add_totals(measure, column, names, np.stack([rows.reshape(shape), weighted.reshape(shape)], axis=1))
+
+    def _add_totals(self, measure: str, column: str, names: Sequence[str], totals: Floats) -> None:
+        """`totals` is [groups, 2, bins]."""
+        for place in np.flatnonzero(totals[:, 0].any(axis=1)).tolist():
+            self.counts.add_bins(measure, column, names, self.keys[place], totals[place])
 
 
 def _bounded(values: Mapping[CountKey, tuple[float, float]], most: int) -> Iterator[CountKey]:

@@ -44,7 +44,11 @@ def test_a_shift_is_above_the_noise_and_as_scipy_has_it() -> None:
     assert distance.p is not None
     assert 0 <= exact.statistic - distance.value < 0.02
     assert distance.p < 1e-6
-    stability = psi(*coarse(live, known))
+    joined = coarse(live, known)
+    square, oracle = chi_square(*joined), stats.chi2_contingency(np.stack(joined), correction=False)
+    assert square is not None
+    np.testing.assert_allclose([square.value**2 * 3000, square.p], [oracle.statistic, oracle.pvalue], rtol=1e-9)
+    stability = psi(*joined)
     assert stability is not None
     assert stability.net > 0.05
 
