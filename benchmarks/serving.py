@@ -1,6 +1,6 @@
 """The server against FastAPI, BentoML, LitServe and MLServer, and against the model in the same process.
 
-    python benchmarks/serving.py [--data FILE.tsv] [--model FOLDER] [--only text|tabular|logging] [--rounds N] [--seconds S]
+    python benchmarks/serving.py [--data FILE.tsv] [--model FOLDER] [--only text|tabular|logging] [--rounds N]
 
 Every server runs the same ONNX graph with the same preprocessing (`mlspec.runtime.Predictor`), one server at a time,
 its callers in one process beside it; the rounds are interleaved and the medians compared, so that what else the machine
