@@ -154,7 +154,8 @@ class Observer:
             names = sorted({shown_column(alarm.column) for alarm in look.alarms})
             harmless = all(alarm in self._benign for alarm in look.alarms)
             detail = ", ".join(names[:4]) + (": the labels show no harm" if harmless else "")
-            return Signal(question, "warn" if harmless else "bad", f"{len(names)} column{'s' * (len(names) != 1)}", detail)
+            answer = f"{len(names)} column{'s' * (len(names) != 1)}"
+            return Signal(question, "warn" if harmless else "bad", answer, detail)
         if not traffic.requests:
             return Signal(question, "unknown", "no requests")
         return Signal(question, "good", "no", "inputs and predictions are as in training")
@@ -229,7 +230,9 @@ class Observer:
         for (name, kind), values in zip(names, present, strict=True):
             reference = self.model.reference.columns[name]
             alarm = alarms.get(name)
-            level: Level = "warn" if alarm in self._benign else "bad" if alarm else "good" if rows and look else "unknown"
+            level: Level = "good" if rows and look else "unknown"
+            if alarm:
+                level = "warn" if alarm in self._benign else "bad"
             yield FeatureView(
                 name=name,
                 kind=kind,
