@@ -170,16 +170,20 @@ class _Tests:
         yield self._test("is silent below the limit", (*healthy, *canary))
 
     def _latency(self) -> Iterator[RuleTest]:
-        scale = max(_PARTS, self.alert.least)
-        values = [_quantile(index) for index in range(len(promql.SECOND_BUCKETS) + 1)]
-        slow = next((i for i, value in enumerate(values) if holds(self.alert.bound, value)), None)
-        fast = [i for i, value in enumerate(values) if not holds(self.alert.bound, value)]
+        scale = max(1, math.ceil(self.alert.least / _PARTS))
+        near = sorted((_latency_near(self.alert.limit * factor) for factor in (0.9, 1.1)), key=_p95)
+        ends = (_Latency(0), *near, _Latency(len(promql.SECOND_BUCKETS)))
+        slow = next((latency for latency in ends if holds(self.alert.bound, _p95(latency))), None)
+        fast = next((latency for latency in reversed(ends) if not holds(self.alert.bound, _p95(latency))), None)
         if slow is not None:
-            quick = _latencies(self._labels("1"), 10 * scale, fast[0]) if fast else ()
-            series = (*quick, *_latencies(self._labels("2"), scale, slow))
-            yield self._test("fires for a slow canary", series, self._fires(values[slow], version="2"))
-        if fast:
-            yield self._test("is silent below the limit", _latencies(self._labels("2"), scale, fast[-1]))
+            canary = _latencies(self._labels("2"), slow, scale)
+            quick = _latencies(self._labels("1"), ends[0], 10 * scale) if fast else ()
+            yield self._test("fires for a slow canary", (*quick, *canary), self._fires(_p95(slow), version="2"))
+            if self.alert.least > _SAMPLES + 2:
+                few = [replace(s, step=min(s.step, 1)) for s in canary]
+                yield self._test("is silent with few requests", few)
+        if fast is not None:
+            yield self._test("is silent below the limit", _latencies(self._labels("2"), fast, scale))
 
     def _silence(self) -> Iterator[RuleTest]:
         requests = CounterSeries(promql.REQUESTS, _request_labels(self._labels("1"), 200), 1)
@@ -226,23 +230,44 @@ def _request_labels(labels: Mapping[str, str], status: int) -> dict[str, str]:
     return {**labels, "route": "/predict", "status": str(status)}
 
 
-def _latencies(labels: Mapping[str, str], count: int, bucket: int) -> tuple[CounterSeries, ...]:
-    """Requests whose latency is in one bucket of the histogram."""
+@dataclass(frozen=True, slots=True)
+class _Latency:
+    """Latencies in one bucket of the histogram, except `faster` of _PARTS, which are in the first one."""
+
+    bucket: int
+    faster: int = 0
+
+
+def _latencies(labels: Mapping[str, str], latency: _Latency, scale: int) -> tuple[CounterSeries, ...]:
+    """The counters of `scale` times _PARTS requests."""
     bounds = [*(f"{bound:g}" for bound in promql.SECOND_BUCKETS), "+Inf"]
     metric, routed = f"{promql.SECONDS}_bucket", {**labels, "route": "/predict"}
+    parts = (_PARTS if index >= latency.bucket else latency.faster for index in range(len(bounds)))
     buckets = (
-        CounterSeries(metric, {**routed, "le": bound}, count if index >= bucket else 0)
-        for index, bound in enumerate(bounds)
+        CounterSeries(metric, {**routed, "le": bound}, count * scale)
+        for bound, count in zip(bounds, parts, strict=True)
     )
-    return (CounterSeries(promql.REQUESTS, _request_labels(labels, 200), count), *buckets)
+    return (CounterSeries(promql.REQUESTS, _request_labels(labels, 200), _PARTS * scale), *buckets)
 
 
-def _quantile(bucket: int) -> float:
-    """The 95th percentile in ms of latencies that are all in one bucket, as Prometheus interpolates it."""
+def _latency_near(milliseconds: float) -> _Latency:
+    """Latencies whose 95th percentile is near a value, as far as the buckets allow."""
+    seconds = milliseconds / 1000
+    bucket = next((i for i, bound in enumerate(promql.SECOND_BUCKETS) if seconds <= bound), len(promql.SECOND_BUCKETS))
+    if bucket in (0, len(promql.SECOND_BUCKETS)):
+        return _Latency(bucket)
+    low, high = promql.SECOND_BUCKETS[bucket - 1 : bucket + 1]
+    reached = (seconds - low) / (high - low)
+    return _Latency(bucket, math.floor(max(0.0, (0.95 - reached) / (1 - reached)) * _PARTS) if reached < 1 else 0)
+
+
+def _p95(latency: _Latency) -> float:
+    """Their 95th percentile in ms, as Prometheus interpolates it."""
     bounds = (0.0, *promql.SECOND_BUCKETS)
-    if bucket == len(promql.SECOND_BUCKETS):
+    if latency.bucket == len(promql.SECOND_BUCKETS):
         return 1000 * bounds[-1]
-    return 1000 * (bounds[bucket] + (bounds[bucket + 1] - bounds[bucket]) * 0.95)
+    low, high = bounds[latency.bucket : latency.bucket + 2]
+    return 1000 * (low + (high - low) * ((0.95 * _PARTS - latency.faster) / (_PARTS - latency.faster)))
 
 
 def _filled(text: str, labels: Mapping[str, str], value: float, alert: Alert) -> str:
@@ -255,8 +280,10 @@ def _healthy(group: RuleGroup, alerts: Sequence[Alert], options: RuleOptions) ->
     window = max((alert.window for alert in alerts), default=options.interval)
     step, end = max(1, window // _SAMPLES), _end(window, options)
     labels = {"model": options.model, "version": "1"}
-    series = _latencies(labels, _PARTS, 0)
-    slow = {rules.alert_name(a) for a in alerts if isinstance(a.measure, Percentile) and holds(a.bound, _quantile(0))}
+    series = _latencies(labels, _Latency(0), 1)
+    slow = {
+        rules.alert_name(a) for a in alerts if isinstance(a.measure, Percentile) and holds(a.bound, _p95(_Latency(0)))
+    }
     names = [rules.alert_name(alert) for alert in alerts]
     names += [rule.alert for rule in group.alerting if rule.alert in (rules.UNREACHABLE, rules.NOT_LOGGED)]
     quick = tuple(ExpectedAlert(name) for name in names if name not in slow)
