@@ -134,7 +134,7 @@ def test_what_the_machine_lacks_is_grouped_alike(runs: Runs) -> None:
 
 
 def test_the_next_plan_resumes_alike(runs: Runs) -> None:
-    last = [{name: row["status"] for name, row in journal.last().items()} for _, _, journal in runs]
+    last = [{name: outcome.status for name, outcome in journal.last().items()} for _, _, journal in runs]
     assert last[0] == last[1]
     shown = [because(step.reason or Reason(), "failed") for plan, _, _ in runs for step in plan.schedule.steps]
     assert set(shown) == {"the last run failed"}, "a stage that never ended has not run, whatever its reason is called"
