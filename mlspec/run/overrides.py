@@ -11,7 +11,7 @@ from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, SpecError, UsageError
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
-from mlspec.spec.names import suggest
+from mlspec.spec.names import closest, suggest
 from mlspec.spec.spec_model import dotted
 
 COMMAND_LINE = "command line"
@@ -95,13 +95,14 @@ def _no_key(key: str, text: str, values: Mapping[str, JsonValue], shape: Shape) 
     """The error for a key that the configuration does not have: a typo, or a key that the spec leaves out."""
     value = match[1] if (match := re.search(r"To append to your config use \+[^=]+=(.*)", text)) else "VALUE"
     keys = list(leaves(values))
-    help = suggest(key, keys, "")
+    section = key.partition(".")[0]
     if known(shape, key):
         help = f"to add it: +{key}={value}"
-    elif not help.startswith("did you mean"):
-        section = key.partition(".")[0]
-        near = [k for k in keys if k.startswith(f"{section}.")]
-        help = suggest(key, near, f"keys of `{section}`") or suggest(section, values, "sections")
+    elif closest(key, keys) is not None:
+        help = suggest(key, keys)
+    else:
+        siblings = [k for k in keys if k.startswith(f"{section}.")]
+        help = suggest(key, siblings, f"keys of `{section}`") or suggest(section, values, "sections")
     return UsageError(f"cannot override `{key}`: the configuration has no such key", help=help)
 
 
