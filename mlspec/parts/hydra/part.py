@@ -25,7 +25,7 @@ from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
-NAME = "configure"
+NAME = "hydra"
 SECTIONS: Mapping[str, type[BaseModel]] = {"experiments": Experiments, "sweep": Sweep}
 PROGRAMS: Mapping[str, str] = {}
 LEFT_OUT = ("experiments",)
