@@ -18,7 +18,7 @@ import numpy as np
 from mlspec.errors import ConflictError, StageError
 from mlspec.monitoring.challenge import LabelledRows, labelled_rows, losses, write_collected
 from mlspec.monitoring.quality.betting_interval import BettingInterval
-from mlspec.monitoring.quality.compare import Comparison, PairedComparison
+from mlspec.monitoring.quality.compare_versions import Comparison, PairedComparison
 from mlspec.monitoring.retraining import (
     Retraining,
     RetrainingHistory,
