@@ -25,12 +25,12 @@ def retrain(console: Console, spec: str | None, env: str | None, target: TargetN
         raise StageError("monitor.on_drift is `alert`: an alarm leads to no training", help=help)
     state = observe(run.model, timedelta(days=1)).state
     alarms = [alarm.title for alarm in state.alarms if alarm.group in ("moved", "harmful")]
-    return _said(console, run.run(alarms, datetime.now(UTC), anyway=anyway))
+    return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway))
 
 
 def approve(console: Console, spec: str | None, env: str | None, target: TargetName | None, *, reject: bool) -> int:
     """Release the model that waits for approval, or drop it."""
-    return _said(console, _run(console, spec, env, target).decide_waiting(approve=not reject))
+    return _print_outcome(console, _run(console, spec, env, target).decide_waiting(approve=not reject))
 
 
 def _run(console: Console, spec: str | None, env: str | None, target: TargetName | None) -> RetrainingRun:
@@ -52,7 +52,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
     )
 
 
-def _said(console: Console, outcome: RetrainingOutcome) -> int:
+def _print_outcome(console: Console, outcome: RetrainingOutcome) -> int:
     """Print the outcome; 4 where a training failed."""
     done = outcome.retraining
     if console.as_json:

@@ -41,8 +41,8 @@ class LabelledRows:
         for_test = [_fraction(id) < holdout for id in self.ids]
         return self._where(for_test, False), self._where(for_test, True)
 
-    def _where(self, marks: Sequence[bool], wanted: bool) -> LabelledRows:
-        at = [index for index, mark in enumerate(marks) if mark is wanted]
+    def _where(self, marks: Sequence[bool], value: bool) -> LabelledRows:
+        at = [index for index, mark in enumerate(marks) if mark is value]
         return LabelledRows(
             tuple(self.inputs[i] for i in at),
             tuple(self.actual[i] for i in at),

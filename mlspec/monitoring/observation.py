@@ -57,7 +57,7 @@ class Observer:
     viewed: ViewedRange
     notes: list[str] = field(default_factory=list)
     _benign: list[Alarm] = field(default_factory=list)
-    """Changes whose labels show that they do no harm."""
+    """Changes that are not harmful by the labels."""
 
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
@@ -153,7 +153,7 @@ class Observer:
         if look.alarms:
             names = sorted({shown_column(alarm.column) for alarm in look.alarms})
             harmless = all(alarm in self._benign for alarm in look.alarms)
-            detail = ", ".join(names[:4]) + (": the labels show no harm" if harmless else "")
+            detail = ", ".join(names[:4]) + (": not harmful by the labels" if harmless else "")
             answer = f"{len(names)} column{'s' * (len(names) != 1)}"
             return Signal(question, "warn" if harmless else "bad", answer, detail)
         if not traffic.requests:
@@ -191,7 +191,7 @@ class Observer:
                 title=f"{title} ({alarm.group.words()})" if alarm.group.words() else title,
                 text=f"{_words(alarm)}. {cost[:1].upper()}{cost[1:]}.",
                 since=_moment(alarm.since_time, self.now),
-                help="look at the rows; to see what the change costs, add labels: `mlspec labels add FILE`",
+                help="examine the rows; to measure what the change costs, add labels: `mlspec labels add FILE`",
                 examples=self._examples(alarm),
             )
 
@@ -273,7 +273,7 @@ def _right(quality: QualityLook) -> Signal:
 
 
 def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterator[ActiveAlarm]:
-    """An alarm for each version whose quality fell, with the cause as far as it can be told apart."""
+    """An alarm for each version whose quality fell, with the cause as far as it is known."""
     for each in quality.harmful:
         moved = [a for a in look.alarms if a.group.version == each.version] if look else []
         diagnosis = diagnose(moved, each.risk, quality.estimate)
@@ -296,7 +296,7 @@ def _service_alarm(alert: Alert, groups: dict[str, str], measured: object, since
     limit = share(alert.limit) if unit == "fraction" else number(alert.limit)
     minutes = alert.window // 60 or 1
     text = f"{alert.title} was {form} in the last {minutes} min; the alert fires at {alert.sign} {limit}."
-    help = "look at the log of the server: `mlspec logs serve`" if alert.name == "error-rate" else ""
+    help = "read the log of the server: `mlspec logs serve`" if alert.name == "error-rate" else ""
     return ActiveAlarm("/".join((alert.name, *groups.values())), "service", title, text, since, help)
 
 

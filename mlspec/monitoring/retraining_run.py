@@ -75,7 +75,7 @@ class RetrainingRun:
             waiting = history.last is not None and history.last.verdict == "waiting"
             if not decision.train and (waiting or not anyway or not len(rows)):
                 return RetrainingOutcome(None, decision.reason, decision.help)
-            cause = "; ".join(alarms) or "started by hand"
+            cause = "; ".join(alarms) or "started manually"
             return self._train(history, rows, cause, now)
 
     def decide_waiting(self, *, approve: bool) -> RetrainingOutcome:
