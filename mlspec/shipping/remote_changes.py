@@ -12,6 +12,7 @@ from mlspec.aws.desired import DesiredFunction, Spec, desired_function, spec_loc
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.error_messages import DEPLOY, PUSH, aws_errors
 from mlspec.records.bundle_signature import BundleSignature
+from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
@@ -40,8 +41,8 @@ def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget
     with aws_errors(DEPLOY):
         target = target or _impatient(context, spec_location(spec).region)
         desired = _desired(spec, artifacts, target)
-        plan = Deployment(desired).plan()
-        if any(action.held for action in plan.roll_out):
+        plan = Deployment(desired, spec.need(Deploy).rollout or Rollout()).plan()
+        if plan.roll_out.held:
             return [*plan.actions, *_endpoint(context)]
         signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
         breaking = breaking_changes.notice(desired, plan.live, signature)

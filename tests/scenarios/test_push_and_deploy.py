@@ -60,9 +60,12 @@ def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
         "+ record artifacts/release.json",
         "+ iam role NAME",
         "+ log group /aws/lambda/NAME",
+        "+ log group /mlspec/NAME",
         "+ lambda function NAME",
+        "+ release history /mlspec/NAME",
         "+ lambda version of NAME",
-        "+ ecr tag of the new version",
+        "+ release history /mlspec/NAME events",
+        "+ ecr tag keep-(known after apply)",
         "+ lambda alias live",
         "+ function url NAME",
     ]
@@ -91,9 +94,10 @@ def test_a_change_of_the_spec_changes_that_and_publishes(shipped: Make) -> None:
     assert shown == [
         "~ lambda function NAME MemorySize: 512 -> 1024",
         "~ lambda function NAME Timeout: 30 -> 60",
-        "+ lambda version of NAME",
-        "+ ecr tag of the new version: DIGEST",
-        "~ lambda alias live version: 1 -> the new version",
+        "+ lambda version of NAME: (known after apply)",
+        "+ release history /mlspec/NAME events: published, started, promoted",
+        "+ ecr tag keep-(known after apply): DIGEST",
+        "~ lambda alias live version: 1 -> (known after apply)",
     ]
     calls = watched(project.target)
     project.push()
