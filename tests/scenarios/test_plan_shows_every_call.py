@@ -120,7 +120,7 @@ def test_an_http_api_and_its_permission(shipped: Callable[..., Shipped]) -> None
     assert watching.apply() == []
     assert {"CreateApi", "AddPermission"} <= {name for _, name, _ in watching.calls.made}
     project.spec("{type: http-api}", "true")
-    assert {action.kind for action in watching.plan()} == {"http-api", "permission", "function-url"}
+    assert {action.kind for action in watching.plan()} == {"http-api", "permission", "function-url", "release-file"}
 
 
 def test_a_zip_that_goes_through_a_bucket(target: AwsTarget, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
         "+ ecr tag keep-(known after apply)",
         "+ lambda alias live",
         "+ function url NAME",
+        "~ record artifacts/release.json",
     ]
     project.push()
     project.deploy()
@@ -98,6 +99,7 @@ def test_a_change_of_the_spec_changes_that_and_publishes(shipped: Make) -> None:
         "+ release history /mlspec/NAME events: published, started, promoted",
         "+ ecr tag keep-(known after apply): DIGEST",
         "~ lambda alias live version: 1 -> (known after apply)",
+        "~ record artifacts/release.json: function, rollout",
     ]
     calls = watched(project.target)
     project.push()
@@ -231,7 +233,7 @@ def test_an_address_for_anybody_has_both_rights_and_loses_both(shipped: Make) ->
     assert {s.action for s in statements(project).values()} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
     assert changes(project) == []
     project.spec("auth: none", "auth: iam")
-    assert [line[0] for line in changes(project)] == ["~", "-", "-"]
+    assert [line[0] for line in changes(project)] == ["~", "-", "-", "~"]
     project.deploy()
     assert statements(project) == {}
 
@@ -303,7 +305,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
     assert changes(project) == []
     client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
     project.spec('cors_origins: ["https://example.org"]', "auth: none")
-    first, second = changes(project)
+    first, second, _ = changes(project)
     assert first == "+ http api NAME route: NONE"
     assert second.startswith("~ http api NAME CorsConfiguration: ")
     assert second.endswith("MaxAge: 3600} -> {}")
@@ -316,6 +318,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
         "+ permission of NAME mlspec-url-invoke",
         "- http api NAME",
         "- permission of NAME mlspec-api",
+        "~ record artifacts/release.json",
     ]
     project.deploy()
     assert changes(project) == []

@@ -43,8 +43,9 @@ def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> No
         "+ release history /mlspec/NAME events: published, started, promoted",
         "+ ecr tag keep-(known after apply): DIGEST",
         "~ lambda alias live version: 1 -> (known after apply)",
+        "~ record artifacts/release.json: function, rollout",
     ]
-    assert "> deploy  +3 ~2" in out
+    assert "> deploy  +3 ~3" in out
     found = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
     assert found["unseen"] == {}
     assert {k: v for k, v in found["changes"][0].items() if k != "resource"} == {

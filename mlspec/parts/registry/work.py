@@ -35,9 +35,12 @@ def ship(job: Job, target: AwsTarget) -> None:
         location = located(target, ecr_location(ecr))
         if warning := unidentified(target, job.need(ProjectInfo).name):
             warn(warning)
-        actions = image_push.repository_actions(target, location, job)
-        Execution({"repository": RepositoryProvider(target)}, _say).run(actions)
-        image = image_push.push(target, location, repository_name(target, ecr.repository), built, job.scratch, _say)
+        name = repository_name(target, ecr.repository)
+        images = image_push.ImagePush(target, location, name, built, job.scratch, _say)
+        execution = Execution({"repository": RepositoryProvider(target), "image": images}, _say)
+        execution.run(image_push.repository_actions(target, location, job))
+        execution.run(image_push.push_actions(target, name, built))
+        image = images.pushed()
     release_file.pushed(job.outputs, target.kind, built.release, image)
 
 
