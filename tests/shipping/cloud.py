@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlspec.aws.action import Execution
+from mlspec.aws.alias import Alias, AliasProvider
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.compiler import compile_project
 from mlspec.job import Job
@@ -120,6 +122,18 @@ class Shipped:
 
     def deploy(self) -> None:
         deploying.ship(self.job(), self.target)
+
+
+def move_alias(project: Shipped, desired: Alias) -> Alias:
+    """Create or move the alias by hand; the alias as it is then."""
+    provider = AliasProvider(project.target, project.root.name)
+    current = provider.read(desired.name)
+    execution = Execution({"alias": provider}, lambda line: None)
+    execution.outputs["revision"] = desired.revision or (current.revision if current else "")
+    execution.run(provider.diff(desired, current))
+    moved = provider.read(desired.name)
+    assert moved is not None
+    return moved
 
 
 def spec(name: str, function: str = "{}", more: str = "") -> str:
