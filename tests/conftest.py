@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.warm_python import WarmPython, shared
+
 pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
@@ -64,6 +66,14 @@ def chromium() -> Iterator[Any]:
         browser = play.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> WarmPython:
+    """A Python that has the heavy imports done, one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    return shared((base.parent if worker else base) / "warm", os.getppid() if worker else os.getpid())
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import CHECKOUT
+from tests.warm_python import WarmPython
 
 NUMBER = r"\d+(?:\.\d+)?(?:e-\d+)?"
 
@@ -88,13 +89,14 @@ def like(lines: list[str]) -> str:
 class Shell:
     """One bash in which the commands of a page run, with its folder, its variables and its jobs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: WarmPython | None = None) -> None:
         environment = {
             **{k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(CHECKOUT),
             "NO_COLOR": "1",
         }
+        environment = warm.variables(environment) if warm else environment
         self._bash = subprocess.Popen(
             ["bash"], cwd=folder, env=environment, stdin=-1, stdout=-1, stderr=subprocess.STDOUT, text=True
         )
