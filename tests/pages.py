@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,13 +127,31 @@ class Shell:
 
 
 def follow(page: Path, folder: Path, shell: Shell) -> None:
-    """Write the files of a page and run its commands, in order. Asserts that each prints what the page shows."""
+    """Write the files of a page and run its commands, in order. Asserts that each prints what the page shows.
+
+    A server listens on a free port instead of the one that the page has.
+    """
+    ports = {port: free_port() for port in re.findall(r"--port (\d+)", page.read_text(encoding="utf-8"))}
     for step in steps(page):
         if isinstance(step, PageFile):
             (folder / step.path).parent.mkdir(parents=True, exist_ok=True)
             (folder / step.path).write_text(step.text, encoding="utf-8")
         else:
-            check(step, shell)
+            check(PageCommand(with_ports(step.text, ports), [with_ports(line, ports) for line in step.output]), shell)
+
+
+def free_port() -> str:
+    """A port of 127.0.0.1 that no process listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def with_ports(text: str, ports: Mapping[str, str]) -> str:
+    """`text` with each port of a page replaced by the one to use."""
+    for shown, used in ports.items():
+        text = re.sub(rf"(--port |127\.0\.0\.1:){shown}\b", rf"\g<1>{used}", text)
+    return text
 
 
 def check(command: PageCommand, shell: Shell) -> None:
