@@ -1,6 +1,6 @@
 """A Python whose programs start with the heavy imports done: a server that has them forks once for each start.
 
-`folder/bin` has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest` run in
+Its folder has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest` run in
 such a fork, with the arguments, folder, variables and files of whoever started them; everything else runs in the Python
 of the tests. What a test says of starting, of signals or of imports needs a Python of its own: `sys.executable`.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -67,10 +66,6 @@ class WarmPython:
 
     bin: Path
 
-    @property
-    def python(self) -> str:
-        return str(self.bin / "python")
-
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
         """`variables` with these programs first on PATH, and mlspec from this checkout."""
         return {
@@ -80,27 +75,17 @@ class WarmPython:
         }
 
 
-def shared(folder: Path, owner: int) -> WarmPython:
-    """The one of `folder`, whose server ends with the process `owner`. The first of several processes starts it."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "bin").is_dir():
-            _start(folder, owner)
-    return WarmPython(folder / "bin")
-
-
-def _start(folder: Path, owner: int) -> None:
+def start(folder: Path, owner: int) -> None:
+    """Write the programs into `folder` and start their server, which ends with the process `owner`."""
     address = f"{tempfile.mkdtemp(prefix='warm-')}/socket"  # the path of a socket has at most 107 bytes
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
-    (folder / "new").mkdir()
     for name in ("python", "mlspec"):
-        program = folder / "new" / name
+        program = folder / name
         program.write_text(CLIENT.format(python=sys.executable, modules=MODULES, address=address))
         program.chmod(0o755)
-    command = [sys.executable, "-u", "-m", __name__, str(listener.fileno()), str(owner), str(folder / "bin" / "python")]
+    command = [sys.executable, "-u", "-m", __name__, str(listener.fileno()), str(owner), str(folder / "python")]
     _SERVERS.append(
         subprocess.Popen(
             command,
@@ -114,7 +99,6 @@ def _start(folder: Path, owner: int) -> None:
         )
     )
     listener.close()
-    (folder / "new").rename(folder / "bin")
 
 
 _SERVERS: list[subprocess.Popen[bytes]] = []
