@@ -38,6 +38,7 @@ LAYERS: tuple[str, ...] = (
     "run",
     "compiler",
     "parts",
+    "monitoring",
     "shipping",
     "shipping.rehearsal",
     "shipping.rollout",
@@ -47,6 +48,7 @@ LAYERS: tuple[str, ...] = (
     "learning",
     "runtime",
     "runtime.preprocess",
+    "monitoring.queries",
     "sections",
     "starters",
     "explain",
@@ -73,6 +75,7 @@ NARROW: dict[str, set[str]] = {
     "runtime.preprocess": set(),
     "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
                  "stage_result", "watch"},
+    "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),
     "records": {"errors", "job"},
@@ -174,7 +177,17 @@ def test_imports_go_down_only(name: str) -> None:
     assert not wrong, f"{name} ({here}) imports {wrong}"
 
 
-EFFECTS = {"aws", "docker", "shipping", "shipping.rehearsal", "shipping.rollout", "learning", "dvc", "workspace"}
+EFFECTS = {
+    "aws",
+    "docker",
+    "monitoring",
+    "shipping",
+    "shipping.rehearsal",
+    "shipping.rollout",
+    "learning",
+    "dvc",
+    "workspace",
+}
 
 
 @pytest.mark.parametrize("name", sorted(LIGHT))

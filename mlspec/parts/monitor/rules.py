@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlspec.sections.monitor import Alerts
+from mlspec.sections.monitor_alerts import Alerts
 from mlspec.spec.types import bound_parts, duration_seconds
 
 

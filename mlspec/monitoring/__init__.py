@@ -1,0 +1,1 @@
+"""Monitoring: what the served model did, whether its inputs moved, and what to do about it."""

@@ -1,0 +1,33 @@
+"""Options of `monitor.elasticsearch`: where predictions go, and how long they stay."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mlspec.spec.spec_model import SpecModel
+from mlspec.spec.types import Duration, SecretRef
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
+
+
+class Elasticsearch(SpecModel):
+    """The Elasticsearch cluster that stores predictions."""
+
+    url: Url | SecretRef = Field(
+        SecretRef(env="ELASTIC_URL"), description="URL of Elasticsearch, or the environment variable that contains it"
+    )
+    api_key: SecretRef = Field(
+        SecretRef(env="ELASTIC_API_KEY"), description="Environment variable that contains the API key"
+    )
+    index: str = Field(
+        "",
+        pattern=r"^([a-z0-9][a-z0-9._-]{0,199})?$",
+        description="Name of the data stream; default: predictions-PROJECT",
+    )
+    retention: Duration = Field("30d", description="How long predictions are stored")
+    sample: float = Field(1.0, gt=0, le=1, description="Fraction of the predictions to store; errors are always stored")
+    redact: list[str] = Field(
+        [], description="Inputs whose values are never sent to Elasticsearch", examples=[["sentence"]]
+    )
+    low_confidence: float = Field(0.5, ge=0, le=1, description="Predictions with a lower score count as low-confidence")
+    replicas: int = Field(1, ge=0, le=5, description="Replicas of each shard; 0 on a single node")
