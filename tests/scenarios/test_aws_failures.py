@@ -300,7 +300,7 @@ def test_an_index_of_images_is_refused(shipped: Make) -> None:
     index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
     url = f"http://127.0.0.1:5000/v2/{name}/manifests/index"
     request = urllib.request.Request(url, index, {"Content-Type": kind}, method="PUT")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
     with pytest.raises(StageError, match="is an index of images"):
         RegistryClient("127.0.0.1:5000").manifest(name, "index")
 

@@ -143,7 +143,7 @@ def spec(name: str, function: str = "{}", more: str = "") -> str:
 
 def registry_runs() -> bool:
     try:
-        with urllib.request.urlopen(f"http://{REGISTRY}/v2/", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{REGISTRY}/v2/", timeout=60) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
