@@ -52,7 +52,11 @@ def ids(folder: Path) -> list[str]:
 
 def test_a_log_group_is_pulled_once(target: AwsTarget, tmp_path: Path, now: datetime) -> None:
     earlier = now - timedelta(minutes=10)
-    put(target, "one", [(earlier, "START RequestId: 1"), printed(1, earlier), printed(2, earlier + timedelta(seconds=2))])
+    put(
+        target,
+        "one",
+        [(earlier, "START RequestId: 1"), printed(1, earlier), printed(2, earlier + timedelta(seconds=2))],
+    )
     put(target, "two", [printed(3, earlier + timedelta(seconds=1)), (now, "{")])
     first = pull(store(tmp_path), target, GROUP, now)
     assert (first.added, first.duplicate, ids(tmp_path)) == (3, 0, ["r1", "r2", "r3"])
