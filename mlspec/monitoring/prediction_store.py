@@ -20,7 +20,7 @@ from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
-from mlspec.monitoring.profile_counts import SCHEMA, Counts, Profiler, merged
+from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
 from mlspec.monitoring.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
@@ -110,7 +110,7 @@ class PredictionStore:
             return _hours(self._count(connection, [*paths, *snapshot.unsealed]), since, until)
 
     def _count(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> pa.Table:
-        counts = Counts()
+        counts = ProfileCounts()
         if paths:
             create_view(connection, self.columns.types, paths)
             for batch in arrow_batches(connection, self.profiler.query, None, self.limits.rows):

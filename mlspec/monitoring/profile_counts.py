@@ -1,4 +1,4 @@
-"""Counts that add up: predictions by hour, version, measure and bin. The profile of two hours is the sum of theirs."""
+"""ProfileCounts that add up: predictions by hour, version, measure and bin. The profile of two hours is the sum of theirs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _DECIDING: Final = ("number", "characters", "mean")
 _MOST_IN_BATCH: Final = 1000
 """Unseen categories that a batch adds by name, the most frequent ones."""
 _MOST_NEW: Final = 20_000
-"""Counts that are held one by one; above it only the most frequent unseen categories of each hour stay."""
+"""ProfileCounts that are held one by one; above it only the most frequent unseen categories of each hour stay."""
 
 
 class CountKey(NamedTuple):
@@ -86,7 +86,7 @@ class _Bins:
 
 
 @dataclass
-class Counts:
+class ProfileCounts:
     """Rows and weights by key: of measures with known bins as arrays, of others one by one."""
 
     values: dict[CountKey, tuple[float, float]] = field(default_factory=dict)
@@ -129,7 +129,7 @@ def merged(tables: Iterable[pa.Table]) -> pa.Table:
 
 @dataclass(frozen=True)
 class Profiler:
-    """Counts batches of predictions. With a reference numbers have its bins, and categories its values."""
+    """ProfileCounts batches of predictions. With a reference numbers have its bins, and categories its values."""
 
     columns: LogColumns
     reference: Reference | None = None
@@ -147,7 +147,7 @@ class Profiler:
         """Selects these columns from the view `predictions`."""
         return f"SELECT {', '.join(quoted_name(name) for name in self.names)} FROM predictions"
 
-    def count(self, batch: pa.RecordBatch | pa.Table, counts: Counts) -> None:
+    def count(self, batch: pa.RecordBatch | pa.Table, counts: ProfileCounts) -> None:
         """Add the predictions of `batch`."""
         if not batch.num_rows:
             return
@@ -162,7 +162,7 @@ class Profiler:
                 self._input(rows, of_rows, name, kind)
         counts.prune()
 
-    def _requests(self, batch: pa.RecordBatch | pa.Table, counts: Counts) -> None:
+    def _requests(self, batch: pa.RecordBatch | pa.Table, counts: ProfileCounts) -> None:
         """A request with several rows counts once: with its first row, or as the line of a failure."""
         first = pc.equal(pc.fill_null(batch["row"], 0), 0)
         requests = batch.filter(first)
@@ -232,7 +232,7 @@ def _categories(groups: _Groups, name: str, values: pa.Array, known: CategoryRef
 class _Groups:
     """The rows of a batch by hour and version."""
 
-    counts: Counts
+    counts: ProfileCounts
     keys: Sequence[tuple[int, str]]
     codes: npt.NDArray[np.int64]
     weights: Floats
@@ -240,7 +240,7 @@ class _Groups:
     """Whether any weight differs from 1."""
 
     @classmethod
-    def of(cls, batch: pa.RecordBatch | pa.Table, counts: Counts) -> _Groups:
+    def of(cls, batch: pa.RecordBatch | pa.Table, counts: ProfileCounts) -> _Groups:
         micros = _array(batch["time"]).cast(pa.int64()).to_numpy(zero_copy_only=False)
         hours, at = np.unique(micros // _HOUR * _HOUR, return_inverse=True)
         encoded = _array(pc.fill_null(batch["version"], "")).dictionary_encode()
@@ -296,7 +296,7 @@ class _Groups:
     def _sums(self, measure: str, column: str, values: Floats) -> None:
         size = len(self.keys)
         totals = [np.bincount(self.codes, w, size) for w in (values, values * self.weights)]
-        self._add_totals(measure, column, ONE, np.stack(totals, axis=1)[:, :, None])
+        self._add_totals(measure, column, ONE, np.stack(totals, axis=1)[:, :, None].astype(np.float64))
 
     def _add(
         self, measure: str, column: str, names: Sequence[str], flat: npt.NDArray[np.int64], weights: Floats

@@ -17,7 +17,7 @@ from mlspec.job import whole
 from mlspec.monitoring.data_files import DataFile, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches
 from mlspec.monitoring.predictions_view import create_view
-from mlspec.monitoring.profile_counts import SCHEMA, Counts, Profiler, merged
+from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
 from mlspec.monitoring.store_folders import StoreFolders
 
 _FILES: Final = b"mlspec.files"
@@ -60,7 +60,7 @@ def _completed(
     left = [file.path for file in files if not _covered(file, stored.files)]
     if not left:
         return stored.table
-    counts = Counts()
+    counts = ProfileCounts()
     create_view(connection, profiler.columns.types, left)
     for batch in arrow_batches(connection, profiler.query, None, QueryLimits().rows):
         profiler.count(batch, counts)

@@ -66,6 +66,12 @@ class StoreFolders:
             yield
 
     @contextmanager
+    def pulling(self) -> Iterator[bool]:
+        """Whether this process alone brings predictions from elsewhere while the block runs."""
+        with _locked(self.state, "pull.lock", fcntl.LOCK_EX) as held:
+            yield held
+
+    @contextmanager
     def reading(self) -> Iterator[None]:
         """While the block runs, no file that a query may read is deleted."""
         if not os.access(self.root, os.W_OK):  # a copy to read, which no sealer changes

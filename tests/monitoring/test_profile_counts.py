@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import parse_lines
-from mlspec.monitoring.profile_counts import NEW_VALUES, Counts, Profiler, merged
+from mlspec.monitoring.profile_counts import NEW_VALUES, ProfileCounts, Profiler, merged
 from tests.monitoring.log_lines import DAY, SIGNATURE, failure, line, text
 from tests.monitoring.references import REFERENCE
 
@@ -31,7 +31,7 @@ def profile(records: list[dict[str, object]], size: int = 1000) -> pa.Table:
     for name in COLUMNS.types:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-    counts, profiler = Counts(), Profiler(COLUMNS, REFERENCE)
+    counts, profiler = ProfileCounts(), Profiler(COLUMNS, REFERENCE)
     for batch in table.select(profiler.names).to_batches(size):
         profiler.count(batch, counts)
     return counts.table()
@@ -81,7 +81,7 @@ def test_what_is_counted() -> None:
 
 
 def test_a_million_distinct_categories_stay_bounded() -> None:
-    counts, profiler = Counts(), Profiler(LogColumns({"town": "category"}, ("no", "yes")), REFERENCE)
+    counts, profiler = ProfileCounts(), Profiler(LogColumns({"town": "category"}, ("no", "yes")), REFERENCE)
     frequent = ["Ulm"] * 500
     for start in range(0, 1_000_000, 50_000):
         towns = [f"town {number}" for number in range(start, start + 49_500)] + frequent
