@@ -116,10 +116,10 @@ def replay(
 ) -> IncidentReport:
     """Replay all incidents through all alerts at `per_minute` requests a minute."""
     known = tuple((name, (_KNOWN,)) for name, kind in shape.inputs if kind == "category")
-    traffic = _Traffic(replace(shape, known=known), per_minute)
     with duckdb.connect() as connection:
-        replays = tuple(_replayed(incident, alerts, detectors, traffic, connection) for incident in INCIDENTS)
-        always = tuple(alert.name for alert in alerts if traffic.fires(alert, INCIDENTS[0], 0, connection))
+        traffic = _Traffic(replace(shape, known=known), per_minute, connection)
+        replays = tuple(_replayed(incident, alerts, detectors, traffic) for incident in INCIDENTS)
+        always = tuple(alert.name for alert in alerts if traffic.fires(alert, INCIDENTS[0], 0))
     fired = {one.alert for each in replays for one in each.fired}
     names = [*(alert.name for alert in alerts), *(detector.name for detector in detectors)]
     reasons = {alert.name: _reason(alert, per_minute) for alert in alerts}
@@ -129,13 +129,9 @@ def replay(
 
 
 def _replayed(
-    incident: Incident,
-    alerts: Sequence[Alert],
-    detectors: Sequence[IncidentDetector],
-    traffic: _Traffic,
-    connection: duckdb.DuckDBPyConnection,
+    incident: Incident, alerts: Sequence[Alert], detectors: Sequence[IncidentDetector], traffic: _Traffic
 ) -> IncidentReplay:
-    fired = [found for alert in alerts if (found := _first(alert, incident, traffic, connection))]
+    fired = [*_fired(incident, alerts, traffic)]
     for detector in detectors:
         rows = detector.rows_until_alarm(incident)
         if rows is not None:
@@ -143,19 +139,17 @@ def _replayed(
     return IncidentReplay(incident, tuple(sorted(fired, key=lambda one: (one.minutes, one.alert))))
 
 
-def _first(
-    alert: Alert, incident: Incident, traffic: _Traffic, connection: duckdb.DuckDBPyConnection
-) -> FiredAlert | None:
-    """The first evaluation that fires, up to the one whose window has nothing but the incident."""
-    last = math.ceil(alert.window / alert.interval) + 1
-    if not traffic.fires(alert, incident, last * alert.interval, connection):
-        return None
-    for number in range(1, last + 1):
-        seconds = number * alert.interval
-        if traffic.fires(alert, incident, seconds, connection):
-            rows = 0 if incident.silent else round(traffic.per_minute * seconds / 60)
-            return FiredAlert(alert.name, rows, seconds / 60)
-    return None
+def _fired(incident: Incident, alerts: Sequence[Alert], traffic: _Traffic) -> Iterator[FiredAlert]:
+    """The first evaluation of each alert that fires, up to the one whose window has nothing but the incident."""
+    last = {alert: math.ceil(alert.window / alert.interval) + 1 for alert in alerts}
+    waiting = {alert for alert, number in last.items() if traffic.fires(alert, incident, number * alert.interval)}
+    for number in range(1, max(last.values(), default=0) + 1):
+        for alert in [alert for alert in alerts if alert in waiting]:
+            seconds = number * alert.interval
+            if traffic.fires(alert, incident, seconds):
+                waiting.remove(alert)
+                rows = 0 if incident.silent else round(traffic.per_minute * seconds / 60)
+                yield FiredAlert(alert.name, rows, seconds / 60)
 
 
 def _reason(alert: Alert, per_minute: float) -> str:
@@ -167,21 +161,25 @@ def _reason(alert: Alert, per_minute: float) -> str:
     return "no incident fires it"
 
 
-@dataclass(frozen=True, slots=True)
 class _Traffic:
-    """Predictions before and during an incident, as a view in DuckDB."""
+    """Predictions before and during an incident, as a table in DuckDB."""
 
-    shape: ModelShape
-    per_minute: float
+    def __init__(self, shape: ModelShape, per_minute: float, connection: duckdb.DuckDBPyConnection) -> None:
+        self.per_minute = per_minute
+        self._shape, self._connection = shape, connection
+        self._created: tuple[str, int, int] | None = None
+        connection.execute("SET threads = 1")
 
-    def fires(self, alert: Alert, incident: Incident, seconds: int, connection: duckdb.DuckDBPyConnection) -> bool:
+    def fires(self, alert: Alert, incident: Incident, seconds: int) -> bool:
         """Whether an evaluation that many seconds after the beginning of the incident fires."""
         until = START + timedelta(seconds=seconds)
         since = until - timedelta(seconds=alert.window)
-        self._create(alert.window, incident, since, connection)
-        return bool(connection.execute(sql.rule(alert, self.shape), [since, until]).fetchall())
+        if self._created != (incident.name, alert.window, seconds):
+            self._create(alert.window, incident, since)
+            self._created = (incident.name, alert.window, seconds)
+        return bool(self._connection.execute(sql.rule(alert, self._shape), [since, until]).fetchall())
 
-    def _create(self, window: int, incident: Incident, since: datetime, connection: duckdb.DuckDBPyConnection) -> None:
+    def _create(self, window: int, incident: Incident, since: datetime) -> None:
         arriving = self.per_minute * window / 60
         rows = max(1, min(_MOST_ROWS, math.floor(arriving))) if arriving >= 1 else 0
         weight = arriving / rows if rows else 1.0
@@ -190,8 +188,8 @@ class _Traffic:
         started = f"(time >= TIMESTAMPTZ '{START.isoformat()}')"
         kept = f" WHERE NOT {started}" if incident.silent else ""
         columns = ", ".join(self._columns(incident, started, weight))
-        connection.execute(
-            f"CREATE OR REPLACE VIEW predictions AS SELECT *, CASE WHEN status = 200 THEN 0 END AS row FROM "  # noqa: S608
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE predictions AS SELECT *, CASE WHEN status = 200 THEN 0 END AS row FROM "  # noqa: S608
             f"(SELECT time, {columns} FROM (SELECT {at} AS time, i FROM range({rows}) AS rows(i)){kept})"
         )
 
@@ -206,7 +204,7 @@ class _Traffic:
         yield f"{weight!r} AS weight"
         yield "'1' AS version"
         yield "CAST(NULL AS DOUBLE) AS value"
-        for name, kind in self.shape.inputs:
+        for name, kind in self._shape.inputs:
             healthy = "1.0" if kind == "number" else sql.literal(_KNOWN)
             new = sql.literal(_NEW) if kind == "category" and incident.unseen else healthy
             yield f"CASE WHEN {started} THEN {'NULL' if incident.missing else new} ELSE {healthy} END AS " + sql.name(
@@ -215,7 +213,7 @@ class _Traffic:
 
     @property
     def _labels(self) -> tuple[str, ...]:
-        return self.shape.labels or ("no", "yes")
+        return self._shape.labels or ("no", "yes")
 
 
 @dataclass(frozen=True, slots=True)
