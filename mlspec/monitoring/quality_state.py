@@ -100,16 +100,17 @@ def _restore(path: Path, model: WatchedModel) -> SavedQuality:
 
 
 def _source(model: WatchedModel) -> tuple[Floats, float]:
-    """The losses on the test split, and the error that is a loss of 1."""
+    """The losses on the test split in random order, as the interval needs them, and the error that is a loss of 1."""
+    shuffle = np.random.default_rng(0).permutation
     classes, values = model.reference.classes, model.reference.values
     if classes is not None:
         right = sum(row[index] for index, row in enumerate(classes.confusion))
         total = sum(sum(row) for row in classes.confusion)
-        return np.repeat([0.0, 1.0], [right, total - right]), 1.0
+        return shuffle(np.repeat([0.0, 1.0], [right, total - right])), 1.0
     if values is None:
         return np.zeros(0), 1.0
     scale = _SPREAD * values.value.deviation or 1.0
-    return np.minimum(np.array(values.error.points) / scale, 1.0), scale
+    return shuffle(np.minimum(np.array(values.error.points) / scale, 1.0)), scale
 
 
 def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor]:

@@ -49,7 +49,7 @@ def test_a_shift_is_found_once_however_often_one_looks(tmp_path: Path) -> None:
     assert abs((alarm.since - DAY).total_seconds() - 600) < 250
     assert "unknown whether it is harmful: no labels" in alarm.text.lower()
     assert 1 <= len(alarm.examples) <= 20
-    assert dict(alarm.examples[0]).keys() >= {"time", "age", "town", "label"}
+    assert dict(alarm.examples[0]).keys() >= {"time", "age", "town", "predicted label"}
     assert {event.key for event in second.changes.events} == {event.key for event in first.changes.events}
 
 
