@@ -13,7 +13,7 @@ from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
 from mlspec.monitoring.panel_data import ViewedRange, panel_views
-from mlspec.monitoring.quality.diagnosis import diagnose
+from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
 from mlspec.monitoring.quality_state import QualityLook, look_at_quality
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import Alert
@@ -26,6 +26,8 @@ from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
 _EXAMPLES: Final = 20
+_RISKS: Final = ("unknown", "within the tolerance", "harmful")
+"""From the best known to the worst: the worst version is shown."""
 _ENOUGH_LABELS: Final = 100
 """Labelled rows since a change without which it counts as possibly harmful."""
 
@@ -180,7 +182,7 @@ class Observer:
         return int(table.column(0)[0].as_py())
 
     def _drift_alarms(self, alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[ActiveAlarm]:
-        known = {each.version: each.risk.words() for each in quality.versions}
+        known = {each.version: each.words() for each in quality.versions}
         for alarm in alarms:
             cost = known.get(alarm.group.version, "unknown whether it is harmful: no labels")
             where = "/".join(filter(None, (alarm.group.version, alarm.group.slice)))
@@ -264,24 +266,28 @@ def _right(quality: QualityLook) -> Signal:
             return Signal(question, "unknown", "no labels", "add them: mlspec labels add FILE")
         answer = f"about {quality.estimate.value:.3f}"
         return Signal(question, "unknown", answer, f"{quality.estimate.words()}; {labelled}")
-    worst_one = max(measured, key=lambda each: each.risk.loss)
-    risk = worst_one.risk
+    one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
+    if one.measured is None:
+        return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    interval = f"{quality.metric} {1 - risk.high:.3f} to {1 - risk.low:.3f} of {risk.rows:,} labelled rows"
-    detail = f"{interval}, version {worst_one.version}; {labelled}"
-    return Signal(question, levels[risk.state], f"{1 - risk.loss:.3f}", detail)
+    detail = f"{one.measured.words()}, version {one.version}; {quality.expected:.3g} on the test split; {labelled}"
+    return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
 
 
 def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterator[ActiveAlarm]:
     """An alarm for each version whose quality fell, with the cause as far as it is known."""
     for each in quality.harmful:
         moved = [a for a in look.alarms if a.group.version == each.version] if look else []
-        diagnosis = diagnose(moved, each.risk, quality.estimate)
+        cause = diagnose(moved, each.risk).cause
+        names = ", ".join(dict.fromkeys(shown_column(a.column) for a in moved if a.column not in PREDICTIONS))
+        inputs = f"inputs that moved: {names}" if names else "the inputs have not moved: they have other labels now"
+        metric = each.measured.metric if each.measured else "quality"
+        measured = each.measured.words() if each.measured else "no labels in this range of time"
         yield ActiveAlarm(
             id=f"quality/{each.version}",
             group="harmful",
-            title=f"{quality.metric} fell to {1 - each.risk.loss:.3f} (version {each.version})",
-            text=f"{diagnosis.cause}: {'; '.join(diagnosis.sentences)}.",
+            title=f"{metric} is worse than on the test split (version {each.version})",
+            text=f"{cause}: {measured}, {quality.expected:.3g} on the test split; {inputs}.",
             since=now,
             help="train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
         )
