@@ -49,5 +49,5 @@ def command(
         take_back(desired.target, desired.spec, versions, number, why)
     if as_json:
         console.document({"ok": True, "function": desired.name, "version": number, "before": versions.live.version})
-    console.say(f"version {number} has all calls")
+    console.say(f"all traffic is on version {number}")
     return EXIT_OK
