@@ -240,7 +240,7 @@ def test_the_longest_name_of_a_file_can_be_written(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_folder_that_a_kill_left_between_two_names_comes_back(tmp_path: Path) -> None:
+def test_a_folder_that_a_kill_left_between_two_names_is_restored(tmp_path: Path) -> None:
     (tmp_path / ".made.old").mkdir()
     (tmp_path / ".made.old" / "old").write_text("old")
     fresh(tmp_path / "made")

@@ -132,7 +132,7 @@ def test_a_second_start_finds_all_in_place(tmp_path: Path) -> None:
     assert tree(tmp_path / "p").keys() == set(first.files)
 
 
-def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MlspecError, match="cannot write the project"):
         start("text", tmp_path / "file" / "p", "x", "{}")
@@ -149,7 +149,7 @@ def test_a_failure_half_way_takes_everything_back(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_leaves_no_parent_folders(tmp_path: Path) -> None:
     from mlspec import starters
 
     with pytest.raises(OSError, match="name too long"):

@@ -89,7 +89,7 @@ def test_what_is_written_or_lies_elsewhere_is_told_apart(tmp_path: Path) -> None
     assert "p2" not in found.read
 
 
-def test_a_failure_goes_on_up_and_the_watch_ends(tmp_path: Path) -> None:
+def test_an_exception_is_propagated_and_the_watch_ends(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), watch.watching(tmp_path, tmp_path / "seen") as found:
         1 / 0  # noqa: B018
     (tmp_path / "late.txt").write_text("x")
@@ -121,7 +121,7 @@ def test_another_process_is_seen_and_kept_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
-def test_a_watch_that_was_killed_is_said_and_stops_nobody(tmp_path: Path) -> None:
+def test_a_killed_watch_is_reported_and_stops_no_stage(tmp_path: Path) -> None:
     with watch.watching(tmp_path, tmp_path / "seen") as found:
         watch.native_opens[0].process.kill()
         with watch.paused():

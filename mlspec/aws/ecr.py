@@ -144,11 +144,11 @@ def lifecycle(ecr: Ecr) -> LifecyclePolicy:
     """
     more = "imageCountMoreThan"
     rules: tuple[tuple[str, dict[str, JsonValue]], ...] = (
-        ("keep the images of the live version and the one before",
+        ("keep live and previous images",
          {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": more, "countNumber": 1000}),
-        ("expire untagged images after 7 days",
+        ("expire untagged after 7 days",
          {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}),
-        (f"keep the newest {ecr.keep} releases",
+        (f"keep {ecr.keep} newest releases",
          {"tagStatus": "tagged", "tagPatternList": ["*"], "countType": more, "countNumber": ecr.keep}),
     )  # fmt: skip
     return LifecyclePolicy(tuple(LifecycleRule(n, purpose, chosen) for n, (purpose, chosen) in enumerate(rules, 1)))

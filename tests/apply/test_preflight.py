@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_data_that_is_not_there_is_told_at_its_place(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_data_is_reported_at_its_place_in_the_spec(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--check"]) == 1
     assert "missing-file" not in capsys.readouterr().err, "files are written without the data"
     assert main(["plan"]) == 0
@@ -43,7 +43,7 @@ def test_data_that_is_not_there_is_told_at_its_place(project: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(("name", "line"), [("dev", 3), ("prod", 9)])
-def test_an_environments_own_data_is_told_there(
+def test_missing_data_of_an_environment_is_reported_there(
     project: Path, capsys: pytest.CaptureFixture[str], name: str, line: int
 ) -> None:
     assert main(["plan", "--env", name, "--json"]) == 0

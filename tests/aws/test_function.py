@@ -68,7 +68,7 @@ def test_a_write_names_the_state_that_it_was_read_in() -> None:
         stub.assert_no_pending_responses()
 
 
-def test_what_failed_before_is_mended_by_a_change() -> None:
+def test_a_change_follows_a_failed_update() -> None:
     client = OFFLINE.client("lambda")
     failed = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": "ImageDeleted"}
     with Stubber(client) as stub:

@@ -46,7 +46,7 @@ def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> No
     assert "mlspec show --help" in capsys.readouterr().err
 
 
-def test_no_spec_is_said_kindly(tmp_path: Path) -> None:
+def test_a_missing_spec_is_an_error_with_a_help(tmp_path: Path) -> None:
     done = mlspec("show", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "mlproject.yaml not found in this folder or its parents" in done.stderr
@@ -80,7 +80,7 @@ def test_the_spec_is_found_from_a_folder_below(tmp_path: Path) -> None:
     assert "not-a-mapping" in mlspec("show", cwd=tmp_path / "a" / "b").stderr
 
 
-def test_no_colour_where_nobody_watches(tmp_path: Path) -> None:
+def test_no_colour_without_a_terminal(tmp_path: Path) -> None:
     assert "\033" not in mlspec("show", cwd=tmp_path).stderr
 
 

@@ -33,7 +33,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
         (LAMBDA, ["--target", "moon"], "'moon' is not one of"),
     ],
 )
-def test_what_cannot_be_rehearsed_is_said_and_nothing_is_started(
+def test_what_cannot_be_rehearsed_is_refused_and_nothing_is_started(
     text: str, arguments: list[str], said: str, tmp_path: Path
 ) -> None:
     code, err = apply(tmp_path, text, *arguments)

@@ -1,4 +1,4 @@
-"""The last words of a run."""
+"""The end of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def seen(root: Path, environment: str | None = None, target: TargetName = "aws")
     )
 
 
-def test_what_was_not_proved_is_said_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_repeated_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [Outcome("package", "ran", seconds=1.0), Outcome("image", "ran", seconds=2.0, warnings=("not proved",))]
     assert close(Console(), seen(tmp_path), RunResult(tuple(outcomes), tmp_path / "report.html")) == 0
     assert capsys.readouterr().err.splitlines() == ["warning: image: not proved", "2 ran (3.0 s)"]
 
 
-def test_the_way_on_has_the_same_target_and_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_next_command_has_the_same_target_and_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     help = "mlspec releases shows what happened; mend it, then: mlspec apply --force image"
     failed = [Outcome("deploy", "failed", Reason("failed", "no"), help)]
     close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
@@ -48,7 +50,7 @@ def test_the_way_on_has_the_same_target_and_environment(tmp_path: Path, capsys: 
     assert f"= resume: mlspec apply {same}\n" in said
 
 
-def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "deploy.log").write_text(
         "WARNING: 'src/__init__.py' is empty.\nRunning stage 'deploy':\n> mlspec run deploy\n"
         "version 2: canary\nerror: it was bad\n  = help: mend it\n"
@@ -64,7 +66,7 @@ def test_a_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_the_numbers_of_stages_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_numbers_of_stages_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [Step(Stage(f"s{n}", "", "part"), "never ran", certain=True) for n in range(10)]
     progress = Progress(Console(), StageSchedule(tuple(steps)), {})
     for name in ("s0", "s9"):

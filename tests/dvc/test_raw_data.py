@@ -41,14 +41,14 @@ def test_data_in_a_folder_that_dvc_keeps_is_left_to_it(project: Toys) -> None:
     assert not (project.root / "raw" / "a.txt.dvc").exists()
 
 
-def test_missing_data_comes_back_from_the_cache(project: Toys) -> None:
+def test_missing_data_is_restored_from_the_cache(project: Toys) -> None:
     keep(["raw"], project.root)
     shutil.rmtree(project.root / "raw")
     keep(["raw"], project.root)
     assert (project.root / "raw" / "a.txt").read_text() == "a"
 
 
-def test_missing_data_that_nobody_has_is_said(project: Toys) -> None:
+def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
     with pytest.raises(StageError, match=r"other\.csv is missing"):
         keep(["other.csv"], project.root)
     keep(["raw"], project.root)

@@ -128,7 +128,7 @@ def test_digests_are_remembered_by_size_and_time(project: Toys) -> None:
     assert texts(Tree(project.root))["first"] == "input raw changed"
 
 
-def test_an_ignore_file_holds_below_its_folder_and_has_the_last_word() -> None:
+def test_an_ignore_file_applies_below_its_folder_and_overrides_those_above() -> None:
     texts = {".dvcignore": "*.log\nbuild/\n", "a/.dvcignore": "!keep.log\n/x\n"}
     ignores = Ignores(texts.get)
     assert [path for path in ("b.log", "a/b.log", "a/keep.log", "a/x", "a/b/x", "x") if ignores.ignored(path)] == [

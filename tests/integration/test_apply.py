@@ -40,7 +40,7 @@ def test_it_runs_once_and_then_has_nothing_to_do(project: Line) -> None:
     assert (project.root / TRAIN).stat().st_mtime_ns == made
 
 
-def test_a_changed_setting_is_told_with_both_values_and_an_estimate(project: Line) -> None:
+def test_a_changed_setting_is_shown_with_both_values_and_an_estimate(project: Line) -> None:
     project.mlspec("apply", "--yes")
     spec = project.root / "mlproject.yaml"
     spec.write_text(spec.read_text().replace("  inputs:", "  split: {valid: 0.2}\n  inputs:"))
@@ -183,7 +183,7 @@ MOMENTS = [".mlspec/lock", "mlspec.lock", ".dvc/tmp", "began", TRAIN, "dvc.lock"
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_any_moment_it_goes_on(project: Line, moment: str) -> None:
+def test_a_run_killed_at_any_moment_resumes(project: Line, moment: str) -> None:
     process = project.start("apply", "--yes")
     until((project.root / moment).exists, moment)
     kill(process)

@@ -202,7 +202,7 @@ def test_an_image_over_its_size_is_refused_and_gets_no_name(project: Path, clien
     assert record(project).max_size_bytes != 10_000_000
 
 
-def test_another_bundle_in_the_image_is_found_out(project: Path, client: Docker, tmp_path: Path) -> None:
+def test_another_bundle_in_the_image_is_detected(project: Path, client: Docker, tmp_path: Path) -> None:
     bundle = text_bundle(tmp_path / "bundle", TAG)
     preprocess = json.loads((bundle / "preprocess" / "preprocess.json").read_text())
     preprocess["members"][0]["max_length"] = 3

@@ -145,7 +145,7 @@ def test_a_zip_that_cannot_serve_is_refused(
         prove(project, file)
 
 
-def test_another_bundle_in_the_zip_is_found_out(project: Path, tmp_path: Path) -> None:
+def test_another_bundle_in_the_zip_is_detected(project: Path, tmp_path: Path) -> None:
     name = "bundle/preprocess/preprocess.json"
     preprocess = json.loads((project / "artifacts" / name).read_text())
     preprocess["members"][0]["max_length"] = 3

@@ -268,7 +268,7 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "Stage evaluate failed" in page.words
 
 
-def test_the_best_single_answer_is_told_beside_the_metrics(tmp_path: Path) -> None:
+def test_the_constant_baseline_is_shown_beside_the_metrics(tmp_path: Path) -> None:
     words = " ".join(Page(write(lines.text(tmp_path))).words.split())
     assert "reaches mcc 0, accuracy 0.6912." in words
 
@@ -285,7 +285,7 @@ def test_results_of_another_spec_say_so(tmp_path: Path) -> None:
     assert "out of date: never ran" not in page.words
 
 
-def test_a_skipped_stage_says_why_and_what_mends_it(tmp_path: Path) -> None:
+def test_a_skipped_stage_has_its_reason_and_its_fix(tmp_path: Path) -> None:
     page = Page(write(lines.images(tmp_path)))
     assert "needs docker: the engine does not respond" in page.words
     assert "sudo systemctl start docker" in page.words
@@ -299,7 +299,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     assert "2026-11-23 18:00 UTC" in first
 
 
-def test_times_stand_beside_those_of_the_run_before(tmp_path: Path) -> None:
+def test_durations_are_shown_beside_those_of_the_run_before(tmp_path: Path) -> None:
     page = Page(write(lines.text(tmp_path), RunHistory((), "", {"train": 3661.0})))
     assert "1 h 1 min" in page.words
 

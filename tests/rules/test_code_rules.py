@@ -212,7 +212,7 @@ def test_no_folder_imports_itself_through_another() -> None:
     _require_acyclic(graph)
 
 
-def test_nobody_imports_a_stage_body() -> None:
+def test_no_module_imports_a_stage_body() -> None:
     """`work.py` is loaded by name, in a process of its own."""
     wrong = {
         (name, i)

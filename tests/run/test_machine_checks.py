@@ -158,9 +158,7 @@ def test_a_zip_requires_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert {c.capability.name for c in checks if c.required} >= {"docker", "buildkit"}
 
 
-def test_what_deploys_is_told_of_the_emulator_and_may_do_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_emulator_is_advised_for_projects_that_deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("MLSPEC_LAMBDA_EMULATOR", raising=False)
     plan = Plan((), (Stage("deploy", "Deploy", "x", needs=("extra:aws",)),))
@@ -221,7 +219,7 @@ def test_a_faulty_spec_still_leaves_the_machine_to_look_at(
     assert "mlproject.yaml has errors" in out
 
 
-def test_a_machine_without_inotify_is_said(tmp_path: Path) -> None:
+def test_a_machine_without_inotify_is_reported(tmp_path: Path) -> None:
     """Files that libraries open natively are not seen there, and a stage does not become stale by them."""
     linux, mac = (found(examine(tmp_path, None, None, system), "file watch") for system in ("linux", "darwin"))
     assert (linux.capability.present, linux.fault) == (True, False)

@@ -73,7 +73,7 @@ def test_what_hydra_offers_is_there(built: Line) -> None:
     assert "max_epochs: 2" in help
 
 
-def test_a_conf_edited_by_hand_is_told_as_such(tmp_path: Path) -> None:
+def test_an_edit_of_conf_is_reported_at_its_file(tmp_path: Path) -> None:
     made = line(tmp_path, WITH_TRAIN)
     made.mlspec("build")
     conf = tmp_path / "conf" / "train" / "default.yaml"

@@ -93,7 +93,7 @@ def test_every_stage_in_order() -> None:
     assert (told.started_, told.verdict) == (["data", "train", "export", "lint"], "done")
 
 
-def test_what_is_up_to_date_is_left_alone_and_nothing_is_made_ready() -> None:
+def test_up_to_date_stages_are_skipped_without_preparation() -> None:
     engine = Toy(reasons=dict.fromkeys(("data", "train", "export", "lint")))
     outcomes, _ = carried_out(engine)
     assert engine.calls == []
@@ -109,7 +109,7 @@ def test_what_depends_on_a_failure_is_skipped_and_the_rest_runs() -> None:
     assert told.verdict == "failed"
 
 
-def test_what_the_machine_lacks_skips_with_the_way_to_mend_it() -> None:
+def test_a_missing_capability_skips_the_stage_with_its_fix() -> None:
     outcomes, told = carried_out(Toy(missing=("train",)))
     assert (outcomes["train"].status, outcomes["train"].help) == ("skipped", "install docker")
     assert outcomes["export"].help == "install docker"
@@ -131,7 +131,7 @@ def test_an_interrupted_stage_says_how_it_left_the_world() -> None:
     assert carried_out(Toy(stops="train", left=left))[0]["train"].reason == Reason("stopped", left)
 
 
-def test_a_stage_after_one_that_made_the_same_again_does_not_run() -> None:
+def test_a_stage_after_unchanged_outputs_does_not_run() -> None:
     engine = Toy(reasons={"data": Reason("input-changed", "x"), "train": None, "export": None, "lint": None})
     outcomes, told = carried_out(engine)
     assert engine.calls == ["prepare", "data"]

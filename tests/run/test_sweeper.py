@@ -167,7 +167,7 @@ def test_a_failed_trial_does_not_end_the_others(tmp_path: Path) -> None:
     assert rows[1]["loss"] == ""
 
 
-def test_a_value_out_of_range_is_told_at_its_override(tmp_path: Path) -> None:
+def test_a_value_out_of_range_is_reported_at_its_override(tmp_path: Path) -> None:
     code, said, _ = sweep(tmp_path, settings("grid", GRID), "knobs.x=9,1")
     assert code == 1
     assert "command line:1:9: error[out-of-range]" in said

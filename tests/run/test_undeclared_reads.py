@@ -54,7 +54,7 @@ def test_what_is_not_declared_is_named_once(root: Path) -> None:
     assert opened(root, "made.txt", written=("made.txt",)) == ()
 
 
-def test_a_folder_that_was_listed_stands_for_its_files(root: Path) -> None:
+def test_a_listed_folder_counts_as_a_read_of_its_files(root: Path) -> None:
     assert opened(root, "parts/a.csv", "parts/b.csv", listed=("parts",)) == ("parts",)
     assert opened(root, "parts/a.csv") == ("parts/a.csv",)
     # Python lists the folder of a module itself, and a whole project is no input.

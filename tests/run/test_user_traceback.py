@@ -20,7 +20,7 @@ def caught(path: Path) -> BaseException:
     raise AssertionError("nothing was raised")
 
 
-def test_only_their_own_lines_are_told(tmp_path: Path) -> None:
+def test_only_lines_of_the_users_code_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "src" / "m.py"
     file.parent.mkdir()
     file.write_text("import json\ndef load():\n    return json.loads('{')\nload()\n")

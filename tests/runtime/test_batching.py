@@ -60,7 +60,7 @@ def test_who_comes_first_goes_first() -> None:
     assert [waiting.take(1)[0].job for _ in jobs] == jobs
 
 
-def test_the_rows_of_one_who_is_gone_are_passed_over() -> None:
+def test_rows_of_a_disconnected_client_are_skipped() -> None:
     waiting = Waiting()
     gone, there = job(5, 5), job(500)
     waiting.add(gone)

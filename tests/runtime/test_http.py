@@ -128,7 +128,7 @@ def test_a_byte_at_a_time(server: Background) -> None:
     assert said.startswith(b"HTTP/1.1 200 ")
 
 
-def test_old_callers_say_whether_they_stay(server: Background) -> None:
+def test_http_1_0_clients_choose_whether_the_connection_stays_open(server: Background) -> None:
     assert b"Connection: close" in raw(server, b"GET /v2 HTTP/1.0\r\n\r\n")
     assert b"Connection: keep-alive" in raw(server, b"GET /v2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
 

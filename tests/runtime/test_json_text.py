@@ -43,7 +43,7 @@ def test_what_is_written_reads_back(value: Any) -> None:
     "body",
     [b'{"a": 1, "a": 2}', b'{"a": ":", "b": 1, "b": 2}', b'[{"x": {"a" : 1, "a": 1}}]', b'{"a": 1, "\\u0061": 2}'],
 )
-def test_a_key_that_comes_twice_is_found(body: bytes) -> None:
+def test_a_repeated_key_is_refused(body: bytes) -> None:
     with pytest.raises(RefusedError, match="is duplicated"):
         parse(body)
 

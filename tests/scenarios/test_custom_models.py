@@ -142,7 +142,7 @@ def test_a_module_of_the_projects_own_is_trained_and_loaded_again(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_data_module_of_the_projects_own_goes_on_at_the_last_whole_epoch(tmp_path: Path) -> None:
+def test_a_data_module_of_the_project_resumes_at_the_last_whole_epoch(tmp_path: Path) -> None:
     section = (
         '{class: "src.model:Small", args: {hidden: 8}, datamodule: "src.data:Doubles", datamodule_args: {rows: 64}, '
         "preprocess: none, compare_inputs: false}"

@@ -104,7 +104,7 @@ def test_a_number_behind_a_control_character(tmp_path: Path, sign: str) -> None:
     ],
 )
 @pytest.mark.parametrize("format", [{}, {"trim": True}, {"escape": "\\"}])
-def test_quotes_that_do_not_stand_around_a_value(
+def test_quotes_that_do_not_enclose_a_value(
     tmp_path: Path, old: str, new: str, what: str, format: dict[str, Any]
 ) -> None:
     assert what in refused(tmp_path, "rows.csv", csv().replace(old, new), format=format).message

@@ -287,7 +287,7 @@ def test_a_column_names_the_split(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_one_bad_number_in_one_of_two_files_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_bad_number_in_one_of_two_files_is_reported_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, {"p/1.csv": "age,label\n1,no\n2,yes\n", "p/2.csv": "age,label\n1,no\nold,yes\n"})
     with pytest.raises(StageError, match=r"age is not a number: 1 row\n.*p/2.csv line 3: 'old'"):
         made(tmp_path, source="p/*.csv", inputs={"age": "number"})

@@ -59,13 +59,13 @@ def test_a_check(tmp_path: Path, column: str, check: Any, what: str, places: lis
     assert f"data/rows.csv line {places[0][1]}: " in message
 
 
-def test_what_a_check_and_the_target_both_want_is_told_once(tmp_path: Path) -> None:
+def test_a_fault_of_a_check_and_of_the_target_is_reported_once(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": "\n".join(BODY) + "\n"})
     message, _ = refused(tmp_path, checks={"label": {"not_null": True}})
     assert message.count("label is missing") == 1
 
 
-def test_the_same_fault_in_several_files_is_told_together(tmp_path: Path) -> None:
+def test_the_same_fault_in_several_files_is_reported_together(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -238,7 +238,7 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     }
 
 
-def test_a_slice_by_a_column_that_is_not_there_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_slice_by_a_missing_column_is_reported_before_training(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv()})
     plain = job(tmp_path, spec())
     asked = replace(plain, sections={**plain.sections, "evaluate": EvaluateSpec(slices=["lable"])})

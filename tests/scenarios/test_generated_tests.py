@@ -89,7 +89,7 @@ def test_they_pass(exported: Exported, kind: str) -> None:
     assert "skipped" not in done.stdout.splitlines()[-1]
 
 
-def test_they_are_skipped_while_nothing_is_made(tmp_path: Path) -> None:
+def test_they_are_skipped_before_the_first_run(tmp_path: Path) -> None:
     project = with_tests(numbers(tmp_path, MORE % GATES["numbers"]))
     done = pytest_in(project, "tests")
     assert done.returncode == 0

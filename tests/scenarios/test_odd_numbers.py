@@ -557,7 +557,7 @@ def test_pictures_of_one_class_are_refused(tmp_path: Path) -> None:
         ("batch_size: 32, drop_last: true", "train.drop_last skips 1 of 33 rows of train in each epoch"),
     ],
 )
-def test_what_becomes_of_a_remainder_is_said(
+def test_an_incomplete_last_batch_is_reported(
     train: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(tmp_path, Case(41, train=train)).run("data", "train")

@@ -1,4 +1,4 @@
-"""A run that is ended at any step goes on there, and ends as if nothing had been."""
+"""A training stopped at any step resumes there, with the result of one that was not stopped."""
 
 from __future__ import annotations
 

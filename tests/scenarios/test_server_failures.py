@@ -104,7 +104,7 @@ def _metrics() -> Any:
     return Request("GET", "/metrics")
 
 
-def test_beyond_what_can_wait_callers_are_sent_away_and_those_taken_are_answered() -> None:
+def test_requests_beyond_the_queue_are_rejected_and_accepted_ones_are_answered() -> None:
     held = Held()
     server = Background(Service(held, service().contract), Limits(rows=4, lull=0))
     taken, refused = [], None
@@ -150,7 +150,7 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     assert server.stop()
 
 
-def test_more_callers_than_there_is_room_for() -> None:
+def test_more_connections_than_the_limit() -> None:
     server = Background(service(), Limits(connections=2, lull=0))
     with ExitStack() as open_ones:
         for _ in "ab":
@@ -163,7 +163,7 @@ def test_more_callers_than_there_is_room_for() -> None:
     assert server.stop()
 
 
-def test_a_model_that_forgets_rows_answers_nobody_wrongly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_returns_too_few_predictions_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     class Short(Yes):
         def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
             return super().compute(prepared, alone)[1:]
@@ -174,7 +174,7 @@ def test_a_model_that_forgets_rows_answers_nobody_wrongly(capsys: pytest.Capture
     assert server.stop()
 
 
-def test_a_row_that_the_model_cannot_bear_fails_nobody_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_the_model_fails_on_fails_no_other_request(capsys: pytest.CaptureFixture[str]) -> None:
     class Together(Yes):
         go = threading.Event()
 
@@ -193,7 +193,7 @@ def test_a_row_that_the_model_cannot_bear_fails_nobody_else(capsys: pytest.Captu
     assert "the graph is damaged" in capsys.readouterr().err
 
 
-def test_slow_and_silent_callers_are_held_to_their_time() -> None:
+def test_slow_and_silent_clients_time_out() -> None:
     server = Background(service(), Limits(reading=0.2, idle=1, parting=0.2, lull=0))
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow,

@@ -40,7 +40,7 @@ def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         made.wait()
 
 
-def test_a_thousand_callers_that_never_read(process: tuple[subprocess.Popen[str], int]) -> None:
+def test_a_thousand_clients_that_never_read(process: tuple[subprocess.Popen[str], int]) -> None:
     server, port = process
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 1200:

@@ -83,7 +83,7 @@ def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) 
     found = json.loads(mlspec(three, "why", "4", "--against", "3", "--json")[1])
     assert {"sign": "~", "what": "function.memory", "old": 1024, "new": 2048} in found["changes"]
     whole = mlspec(three, "why", "4")[1]
-    assert "memory 2048, timeout 30" in whole
+    assert "memory: 2048, timeout: 30" in whole
     assert str(Path.home()) not in whole
     assert "no differences" in mlspec(three, "why", "4", "--against", "4")[1]
     assert mlspec(three, "why", "4", "--against", "7")[0] == 2
@@ -110,7 +110,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     code, out, err = mlspec(three, "rollback", "--yes", "--why", "it is slow in the shop")
     assert code == 0
     assert "3 -> 2" in out
-    assert "version 2 has all calls" in err
+    assert "all traffic is on version 2" in err
     assert live(three).version == "2"
     assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
     assert "it is slow in the shop" in mlspec(three, "why")[1]

@@ -42,7 +42,7 @@ def test_a_base_with_a_digest_of_its_own_keeps_it() -> None:
     assert pinned("other:1", {PYTHON: TWO}) == "other:1"
 
 
-def test_the_dockerfile_stands_on_the_digest_that_is_kept(tmp_path: Path) -> None:
+def test_the_dockerfile_is_based_on_the_locked_digest(tmp_path: Path) -> None:
     (tmp_path / "mlproject.yaml").write_text(BASE + PACKAGE)
 
     def froms() -> list[str]:

@@ -83,7 +83,7 @@ serve: {memory: 64}
         ("zzz: 1", "`zzz` is not a key of the spec", "the keys are"),
     ],
 )
-def test_messages_say_what_where_and_the_way_on(text: str, message: str, help: str) -> None:
+def test_messages_have_the_fault_the_place_and_the_fix(text: str, message: str, help: str) -> None:
     with pytest.raises(SpecError) as caught:
         checked("project: {name: cola}\n" + text)
     (found,) = caught.value.diagnostics

@@ -203,7 +203,7 @@ def test_experiments_have_names_and_overlays_are_mappings() -> None:
     VALIDATOR.validate(values(environments={"prod": {"experiments": {"fast": {"train.max_epochs": 1}}}}))
 
 
-def test_what_may_be_laid_over_is_not_said_twice() -> None:
+def test_overlay_schemas_are_pointers_not_copies() -> None:
     """The schema is read by editors at every key: pointers keep it near the size of the sections alone."""
     laid = {name: shape for name, shape in SCHEMA["$defs"].items() if name[0].islower() or name.startswith("Partial")}
     assert len(json.dumps(laid)) < 0.6 * len(json.dumps({n: s for n, s in SCHEMA["$defs"].items() if n not in laid}))

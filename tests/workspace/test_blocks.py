@@ -23,7 +23,7 @@ def test_what_is_put_is_found_and_its_removal_leaves_the_users_bytes(text: str, 
 
 
 @given(TEXT, INNER, INNER, TEXT)
-def test_a_block_is_replaced_where_it_stands(before: str, old: str, new: str, after: str) -> None:
+def test_a_block_is_replaced_in_place(before: str, old: str, new: str, after: str) -> None:
     text = put(before, old) + after
     assert put(text, new) == put(before, new) + after
     assert put(text, old) == text

@@ -31,7 +31,7 @@ def test_an_unedited_file_is_updated(roots: Roots, project: Path) -> None:
     assert (project / "a.txt").read_text() == "new\n"
 
 
-def test_a_file_deleted_by_hand_comes_back(roots: Roots, project: Path) -> None:
+def test_a_file_deleted_by_hand_is_created_again(roots: Roots, project: Path) -> None:
     build([file("a.txt")], roots)
     (project / "a.txt").unlink()
     assert actions(changes([file("a.txt")], roots)) == {"a.txt": "create"}
@@ -112,7 +112,7 @@ def test_a_leftover_that_is_gone_is_forgotten(roots: Roots, project: Path) -> No
     assert (actions(made), read_lock(roots)) == ({}, Lock())
 
 
-def test_folders_that_we_made_go_with_their_last_file(roots: Roots, project: Path) -> None:
+def test_folders_created_by_mlspec_are_removed_with_their_last_file(roots: Roots, project: Path) -> None:
     (project / "theirs").mkdir()
     build([file("ours/deep/a.txt"), file("theirs/new/b.txt")], roots)
     (project / "ours" / "note.txt").write_text("mine")

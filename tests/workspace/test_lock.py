@@ -25,7 +25,7 @@ ENTRIES = st.dictionaries(KEY, ROW)
 
 
 @given(ENTRIES, st.frozensets(KEY))
-def test_a_lock_comes_back_from_its_text(rows: dict[Key, LockEntry], folders: frozenset[Key]) -> None:
+def test_a_lock_survives_a_round_trip_through_its_text(rows: dict[Key, LockEntry], folders: frozenset[Key]) -> None:
     entries = {key: LockEntry(key, e.sha256, e.part, e.mode, e.kept, e.created) for key, e in rows.items()}
     lock = Lock(entries, folders)
     text = dump(lock)

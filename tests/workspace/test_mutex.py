@@ -47,7 +47,7 @@ def test_the_second_says_who_holds_it(roots: Roots, project: Path) -> None:
         assert told == [f"waiting for `mlspec apply` (process {other.pid})"]
 
 
-def test_the_second_goes_on_when_the_first_has_finished_or_died(roots: Roots, project: Path) -> None:
+def test_the_second_continues_when_the_first_has_finished_or_died(roots: Roots, project: Path) -> None:
     for end in (lambda other: other.stdin.close(), lambda other: other.send_signal(signal.SIGKILL)):
         with holder(project) as other, hold(roots, "mlspec build", on_wait=lambda _, end=end, other=other: end(other)):
             assert b"mlspec build" in (project / ".mlspec" / "lock").read_bytes()

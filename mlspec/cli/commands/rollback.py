@@ -53,5 +53,5 @@ def command(
         roll_back(desired, plan, why)
     if as_json:
         console.document({"ok": True, "function": desired.name, "version": number, "before": versions.live.version})
-    console.say(f"version {number} has all calls")
+    console.say(f"all traffic is on version {number}")
     return EXIT_OK

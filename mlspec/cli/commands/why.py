@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,8 @@ from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from mlspec.shipping.provenance import Difference
     from mlspec.shipping.versions import VersionList, VersionState
 
@@ -84,15 +86,16 @@ def _compared(function: str, version: str, other: str, changes: Sequence[Differe
         yield f"  {change.line()}"
 
 
-def _lines(function: str, release: VersionState, known: Mapping[str, Any]) -> Iterator[str]:
+def _lines(function: str, release: VersionState, known: Mapping[str, JsonValue]) -> Iterator[str]:
     from mlspec.cli.deployed import moment, numbers, standing
 
     yield f"{function} version {release.version}, {standing(release)}, published {moment(release.published)}"
     for name in ("commit", "spec", "data", "bundle", "run", "image"):
         yield f"  {name:8} {known.get(name) or 'not known'}"
     yield f"  metrics  {numbers(known.get('metrics') or {}, most=20) or 'not known'}"
-    for title, values in (("Function", {"": known.get("function")}), ("Configuration", known.get("config") or {})):
-        settings = {name: section for name, section in values.items() if section}
+    config = known.get("config")
+    for title, values in (("Function", {"": known.get("function")}), ("Configuration", config)):
+        settings = {name: section for name, section in values.items() if section} if isinstance(values, dict) else {}
         if settings:
             yield title
         for name, section in settings.items():
@@ -112,12 +115,14 @@ def _wrapped(first: str, text: str) -> list[str]:
     )
 
 
-def _flat(values: Any) -> str:
-    """The settings of a section as text, without those that are empty or off."""
-    if isinstance(values, Mapping):
-        settings = {key: value for key, value in values.items() if value not in (None, False, "", [], {})}
-        texts = {key: f"{{{_flat(v)}}}" if isinstance(v, Mapping) else _flat(v) for key, v in settings.items()}
-        return ", ".join(f"{key} {text}" for key, text in texts.items())
-    if isinstance(values, list | tuple):
-        return "[" + ", ".join(f"{{{_flat(v)}}}" if isinstance(v, Mapping) else _flat(v) for v in values) + "]"
-    return str(values)
+def _flat(section: object) -> str:
+    """The settings of a section as YAML in one line, without those that are empty or off."""
+    from mlspec.render.quoting import flow
+
+    return flow(_set(section)).removeprefix("{").removesuffix("}")
+
+
+def _set(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _set(inner) for key, inner in value.items() if inner not in (None, False, "", [], {})}
+    return [_set(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -135,7 +135,9 @@ def _number_decisions(
         if count:
             example = next(text for text in known if sign in text)
             value = number(example, Separators.of(data.format))
-            yield Decision(subject, f"`{sign}` separates {key}: `{example}` is {value:.15g}", f"data.format.{key}")
+            yield Decision(
+                subject, f"`{sign}` is the {key} separator: `{example}` is {value:.15g}", f"data.format.{key}"
+            )
 
 
 def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values: Sequence[object]) -> list[Failure]:

@@ -77,7 +77,9 @@ def test_a_section_that_goes_takes_its_files_along(project: Path, capsys: pytest
     assert not (project / FILE).parent.exists()
 
 
-def test_check_writes_nothing_and_tells_by_its_exit_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_writes_nothing_and_its_exit_code_is_the_result(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = snapshot(project)
     assert main(["build", "--check"]) == 1
     assert f"+ {FILE}\n" in capsys.readouterr().out
@@ -203,7 +205,7 @@ def test_colour_only_where_a_person_looks(project: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_project_is_said_kindly(project: Path) -> None:
+def test_a_read_only_project_is_an_error_with_a_help(project: Path) -> None:
     project.chmod(0o555)
     done = mlspec(project, "build")
     project.chmod(0o755)

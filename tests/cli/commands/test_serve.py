@@ -40,14 +40,14 @@ def test_without_a_model_it_says_how_to_make_one(project: Path) -> None:
     assert "mlspec apply --until export" in done.stderr
 
 
-def test_a_damaged_model_is_said_so(project: Path) -> None:
+def test_a_damaged_model_is_reported(project: Path) -> None:
     (text_bundle(project / "artifacts" / "bundle") / "model.onnx").write_bytes(b"no graph")
     done = subprocess.run(command("--port", "0"), cwd=project, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (4, False)
     assert "cannot load" in done.stderr
 
 
-def test_a_port_that_is_taken_is_said_so(project: Path) -> None:
+def test_a_port_in_use_is_reported(project: Path) -> None:
     text_bundle(project / "artifacts" / "bundle")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -128,7 +128,7 @@ def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
     assert "secrets" not in files(tmp_path, text)[FOLDER + "test.yaml"]
 
 
-def test_no_expression_stands_inside_a_script(tmp_path: Path) -> None:
+def test_no_expression_is_inside_a_script(tmp_path: Path) -> None:
     made = files(tmp_path, LAMBDA + "ci: {github: {train_on: [pull_request, push]}}\n", REMOTE)
     for path, text in made.items():
         if path.startswith(".github"):

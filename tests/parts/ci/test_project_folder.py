@@ -74,7 +74,7 @@ def assert_as_its_twin(project: tuple[Document, ProjectContext], prefix: str) ->
 
 
 @pytest.mark.parametrize("prefix", ACCEPTED)
-def test_a_folder_stands_in_the_workflows_as_text(project: tuple[Document, ProjectContext], prefix: str) -> None:
+def test_a_folder_is_quoted_in_the_workflows(project: tuple[Document, ProjectContext], prefix: str) -> None:
     assert_as_its_twin(project, prefix)
 
 

@@ -29,11 +29,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("value", "expected"), SHOWN.items())
-def test_a_text_that_could_be_taken_for_another_stands_in_quotes(value: str, expected: str) -> None:
+def test_an_ambiguous_text_is_shown_in_quotes(value: str, expected: str) -> None:
     assert shown(value) == expected
 
 
-def test_other_values_stand_as_a_csv_file_has_them() -> None:
+def test_other_values_are_shown_as_in_a_csv_file() -> None:
     assert listed([True, 1.0, datetime.date(2020, 1, 2)]) == "`true`, `1`, `2020-01-02`"
 
 

@@ -27,7 +27,7 @@ GOOD = ("a,1,Bonn,no,train", "b,2,Ulm,yes,train", "c,3,Bonn,no,valid", "d,4,Ulm,
         "f,6,Ulm,yes,test")  # fmt: skip
 
 
-def test_nothing_is_said_of_what_is_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_data_has_no_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(tmp_path, lines(*GOOD), capsys) == []
     write(tmp_path, {"data/rows.csv": csv(60)})
     made(tmp_path)
@@ -46,7 +46,7 @@ def test_nothing_is_said_of_what_is_in_order(tmp_path: Path, capsys: pytest.Capt
         ),
     ],
 )
-def test_what_is_hardly_meant_is_said(
+def test_probable_mistakes_are_warnings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], warning: str | None
 ) -> None:
     rows = [row.replace(*change) for row in GOOD]

@@ -56,7 +56,7 @@ class Server:
         request.wfile.write(framed if cut >= len(body) else framed[:cut])
 
     def _start(self, request: BaseHTTPRequestHandler) -> int:
-        """Where a request goes on: only where its version is this one, as RFC 9110 has it."""
+        """The offset at which a request resumes: only if its version is this one (RFC 9110)."""
         asked, version = request.headers.get("Range"), request.headers.get("If-Range")
         same = version in (None, self.headers.get("ETag"), self.headers.get("Last-Modified"))
         return int(asked.removeprefix("bytes=").removesuffix("-")) if asked and same else 0
@@ -114,7 +114,7 @@ def download(tmp_path: Path, server: Server) -> Download:
     return Download(tmp_path, server)
 
 
-def test_it_goes_on_where_the_connection_broke(
+def test_it_resumes_where_the_connection_broke(
     download: Download, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.breaks = [1000, 3000]
@@ -128,7 +128,7 @@ def test_it_goes_on_where_the_connection_broke(
     assert "resuming at byte 4,000 of 10,240" in said
 
 
-def test_the_next_run_goes_on_where_the_last_gave_up(download: Download, server: Server) -> None:
+def test_the_next_run_resumes_where_the_last_one_stopped(download: Download, server: Server) -> None:
     server.breaks = [1000, *[0] * (TRIES - 1)]
     with pytest.raises(StageError, match="was interrupted after 1,000 of 10,240 bytes"):
         download()

@@ -68,7 +68,7 @@ def test_size_and_channels_are_given_or_the_most_frequent(tmp_path: Path) -> Non
     assert {"channels", "height", "width", "mean", "std"} <= profile.keys()
 
 
-def test_damaged_images_are_told(tmp_path: Path) -> None:
+def test_damaged_images_are_reported(tmp_path: Path) -> None:
     folder(tmp_path)
     write(tmp_path, {"data/ant/bad.png": picture(1)[:40], "data/ant/empty.jpg": b"", "data/wasp/1.png": picture(1)})
     with pytest.raises(StageError) as caught:

@@ -124,7 +124,7 @@ def test_several_kinds_of_tables(tmp_path: Path) -> None:
     assert error.message == "data/* contains several file formats: 1 file of csv, 1 file of jsonl"
 
 
-def test_files_that_are_no_tables_are_left_out_and_said(tmp_path: Path) -> None:
+def test_files_that_are_not_tables_are_skipped_and_reported(tmp_path: Path) -> None:
     write(
         tmp_path, {f"data/{name}": csv() for name in ("a.csv", "a.csv.bak", "README.md", ".hidden.csv", ".gitignore")}
     )

@@ -89,7 +89,7 @@ def test_two_environments_of_one_region_are_compared_too(tmp_path: Path, region:
     ]
 
 
-def test_a_region_that_says_what_holds_anyway_sets_nobody_apart(tmp_path: Path) -> None:
+def test_a_region_equal_to_the_default_does_not_separate_environments(tmp_path: Path) -> None:
     overlays = "environments: {staging: {deploy: {lambda: {region: eu-west-1}}}}\n"
     assert [code for code, *_ in found(tmp_path, NAMED + overlays)] == ["shared-function"]
 

@@ -60,7 +60,7 @@ def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
     assert codes(tmp_path, CLASSES.replace("train:\n", "") + "export:\n") == ["section-needed"]
 
 
-def test_the_stage_stands_behind_the_gates(tmp_path: Path) -> None:
+def test_the_stage_depends_on_the_gates(tmp_path: Path) -> None:
     path = tmp_path / "mlproject.yaml"
     path.write_text(CLASSES + 'evaluate: {gates: {mcc: ">= 0.1"}}\nexport: {onnx: {quantize: int8}}\n')
     stage = compile_project(path).plan.stage("export")

@@ -32,7 +32,7 @@ class Net(pl.LightningModule):
         ("hidden: int", "hidden: int, depth: int", "bad-argument", "`Net` needs the argument `depth`"),
     ],
 )
-def test_a_class_that_cannot_be_made(tmp_path: Path, old: str, new: str, code: str, said: str) -> None:
+def test_a_class_that_cannot_be_instantiated(tmp_path: Path, old: str, new: str, code: str, said: str) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "model.py").write_text(MODEL)
     spec = tmp_path / "mlproject.yaml"

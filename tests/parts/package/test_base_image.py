@@ -48,14 +48,14 @@ def test_without_a_network_the_image_that_is_here_gives_the_digest(tmp_path: Pat
     assert pin(docker, tmp_path, DOCKERFILE, "python:3.11", "linux/amd64")[1] == f"python:3.11@{DIGEST}"
 
 
-def test_an_image_made_here_has_no_digest_and_nothing_is_pulled(tmp_path: Path) -> None:
+def test_a_local_image_has_no_digest_and_is_not_pulled(tmp_path: Path) -> None:
     docker = fake(tmp_path, "", pull=1)
     assert pin(docker, tmp_path, DOCKERFILE, "python:3.11", "linux/amd64") == (DOCKERFILE, "python:3.11")
     assert "pull" not in (tmp_path / "asked").read_text()
     assert not (tmp_path / "Dockerfile.lock").exists()
 
 
-def test_a_dockerfile_that_is_pinned_already_asks_nobody(tmp_path: Path) -> None:
+def test_a_pinned_dockerfile_needs_no_registry(tmp_path: Path) -> None:
     text = DOCKERFILE.replace("python:3.11", f"python:3.11@{DIGEST}")
     docker = fake(tmp_path, "", pull=1)
     assert pin(docker, tmp_path, text, "python:3.11", "linux/amd64") == (text, f"python:3.11@{DIGEST}")

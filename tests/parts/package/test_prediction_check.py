@@ -80,7 +80,7 @@ INPUTS = [{"name": "sentence", "type": "text"}, {"name": "age", "type": "number"
           {"name": "face", "type": "image", "channels": 3, "height": 4, "width": 6}]  # fmt: skip
 
 
-def test_rows_are_made_of_the_profile_the_vocabulary_and_the_images_size(tmp_path: Path) -> None:
+def test_rows_are_generated_from_the_profile_the_vocabulary_and_the_image_size(tmp_path: Path) -> None:
     bundle = text_bundle(tmp_path / "bundle")
     signature = json.loads((bundle / "signature.json").read_text())
     (bundle / "signature.json").write_text(json.dumps(signature | {"inputs": INPUTS}))

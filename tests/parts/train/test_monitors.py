@@ -73,7 +73,7 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("quality", ", mode: max", "max", 4),
     ],
 )
-def test_whatever_a_module_logs_is_found(
+def test_every_metric_that_a_module_logs_is_known(
     name: str, more: str, mode: str, epoch: int, prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = own(tmp_path, name, more)

@@ -110,7 +110,7 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     assert value == best["value"] == pytest.approx(float(worst["valid/loss"]))
 
 
-def test_a_sweep_is_told_its_own_metric(tmp_path: Path) -> None:
+def test_a_sweep_receives_its_own_metric(tmp_path: Path) -> None:
     project = projects.text(
         tmp_path,
         "sweep: {metric: valid/mcc, goal: maximize, parameters: {train.learning_rate: {min: 0.001, max: 0.01}}}\n",
@@ -169,7 +169,7 @@ def test_settings_that_lightning_refuses_end_with_its_reason(tmp_path: Path) -> 
         project.run("train")
 
 
-def test_without_data_the_way_on_is_named(tmp_path: Path) -> None:
+def test_missing_data_names_the_next_command(tmp_path: Path) -> None:
     with pytest.raises(StageError) as raised:
         projects.numbers(tmp_path).run("train")
     assert "mlspec apply --until data" in raised.value.help
