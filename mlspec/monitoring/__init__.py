@@ -1,1 +1,1 @@
-"""Monitoring of a deployed model: the store of its predictions, the reference, drift, quality and late labels."""
+"""Monitoring: what the served model did, whether its inputs moved, and what to do about it."""

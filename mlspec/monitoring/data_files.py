@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlspec.errors import MlspecError
 from mlspec.job import whole
 from mlspec.monitoring.duckdb_session import disk_errors, file_list, key_values, quoted_text
 from mlspec.monitoring.store_folders import StoreFolders
@@ -156,6 +157,11 @@ def _sync(path: Path) -> None:
 
 
 def _read(path: Path) -> DataFile:
-    metadata = pq.read_metadata(path).metadata or {}
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except pa.ArrowInvalid as error:
+        raise MlspecError(
+            f"{path} is damaged: {error}", help="restore it from a backup, or move it to another folder"
+        ) from None
     segments, replaces = (frozenset(json.loads(metadata.get(key, b"[]"))) for key in (_SEGMENTS, _REPLACES))
     return DataFile(path, segments, replaces)

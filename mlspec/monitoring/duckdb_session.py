@@ -24,6 +24,8 @@ class QueryLimits:
 
     memory: str = MEMORY
     threads: int | None = None
+    rows: int = 50_000
+    """Rows of a batch in memory."""
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def session(limits: QueryLimits) -> Iterator[duckdb.DuckDBPyConnection]:
         if limits.threads:
             options["threads"] = limits.threads
         with duckdb.connect(config=options) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             yield connection
 
 
@@ -45,9 +47,7 @@ def arrow_batches(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: object, rows: int
 ) -> Iterator[pa.RecordBatch]:
     """The result of a query in batches of `rows`."""
-    relation = connection.sql(sql, params=parameters)
-    if relation is not None:
-        yield from relation.to_arrow_reader(rows)
+    yield from connection.sql(sql, params=parameters).to_arrow_reader(rows)
 
 
 @contextmanager

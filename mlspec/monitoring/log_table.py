@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +49,25 @@ def parse_lines(lines: Iterable[bytes], columns: LogColumns) -> ParsedLines:
         elif text:
             corrupt += 1
     return ParsedLines(_table(records, columns), corrupt)
+
+
+class LineIdentity(NamedTuple):
+    """Which prediction a line is about."""
+
+    id: str
+    time: datetime
+
+
+def identity(line: bytes) -> LineIdentity | None:
+    """The id and the time of a line; None if it is not a prediction."""
+    record = _record(line)
+    return LineIdentity(str(record["id"]), _time(record)) if record is not None else None
+
+
+def _time(record: _Object) -> datetime:
+    moment = record["time"]
+    assert isinstance(moment, datetime)
+    return moment
 
 
 def days_of(table: pa.Table) -> set[date]:

@@ -10,24 +10,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlspec.monitoring.data_files import DayFiles, copy_rows, day_files
-from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, file_list, quoted_name, session
-from mlspec.monitoring.log_columns import LogColumns, SqlType
+from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_name, session
+from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
+from mlspec.monitoring.predictions_view import create_labels, create_view
+from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_files import read_profile, update_profile
+from mlspec.monitoring.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
-from mlspec.monitoring.store_folders import StoreFolders
+from mlspec.monitoring.store_folders import StoreFolders, label_files
 from mlspec.records.bundle_signature import BundleSignature
-
-_ROWS: Final = 50_000
-"""Rows of a batch in memory."""
-_STORED: Final[Mapping[SqlType, str]] = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
-"""Types as DuckDB describes them, where that differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +59,32 @@ class PredictionStore:
         signature: BundleSignature,
         *,
         hashed: frozenset[str] = frozenset(),
+        reference: Reference | None = None,
         limits: QueryLimits | None = None,
     ) -> None:
-        """`hashed`: inputs of which the log has only hashes."""
+        """`hashed`: inputs of which the log has only hashes; `reference`: gives profiles their bins."""
         self.folders = StoreFolders(folder)
         self.columns = LogColumns.of(signature, hashed)
         self.limits = limits or QueryLimits()
+        self.profiler = Profiler(self.columns, reference)
 
     def seal(self, now: datetime) -> Sealed:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
-        return Sealer(self.folders, self.columns, self.limits).seal(now)
+        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """The result of a query of the view `predictions`: all predictions, sealed or not."""
+        """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
+        a label, which has the columns `actual` and `labelled_at` too."""
+        with self.opened() as connection:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    @contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with the views `predictions`, `labels` and `labelled`, for several queries of one state."""
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
             create_view(connection, self.columns.types, snapshot.paths)
-            return connection.execute(sql, list(parameters)).to_arrow_table()
+            create_labels(connection, label_files(self.folders), numbers=not self.columns.labels)
+            yield connection
 
     def rows(
         self, since: datetime, until: datetime, columns: Sequence[str], *, version: str | None = None
@@ -84,6 +93,34 @@ class PredictionStore:
         types = self.columns.types
         schema = pa.schema([(name, ARROW[types.get(name, "VARCHAR")]) for name in columns])
         return pa.RecordBatchReader.from_batches(schema, self._batches(since, until, schema, version))
+
+    def profiles(self, since: datetime, until: datetime) -> pa.Table:
+        """Hourly profiles of the hours that begin in `since` <= hour < `until`, unsealed predictions included."""
+        days = [day for day in self.folders.days(self.folders.data) if since.date() <= day <= until.date()]
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            sealed = [read_profile(self.folders, self.profiler, connection, day) for day in days]
+            unsealed = self._count(connection, snapshot.unsealed)
+        table = pa.concat_tables([SCHEMA.empty_table(), *sealed])
+        return _hours(merged([table, unsealed]) if unsealed.num_rows else table, since, until)
+
+    def profile(self, since: datetime, until: datetime) -> pa.Table:
+        """The same from the predictions themselves, which takes longer: seconds for a million of them."""
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            paths = [p for day, files in snapshot.sealed.items() if since.date() <= day <= until.date() for p in files]
+            return _hours(self._count(connection, [*paths, *snapshot.unsealed]), since, until)
+
+    def _count(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> pa.Table:
+        counts = ProfileCounts()
+        if paths:
+            create_view(connection, self.columns.types, paths)
+            for batch in arrow_batches(connection, self.profiler.query, None, self.limits.rows):
+                self.profiler.count(batch, counts)
+        return counts.table()
+
+    def _update_profiles(self) -> None:
+        with session(self.limits) as connection:
+            for day in self.folders.days(self.folders.data):
+                update_profile(self.folders, self.profiler, connection, day)
 
     def forget(self, before: date) -> int:
         """Delete all days before `before`; returns their number. Does nothing while a query reads."""
@@ -94,6 +131,10 @@ class PredictionStore:
                 for day in days:
                     shutil.rmtree(folder / day.isoformat())
                 old.update(days)
+            for folder in (self.folders.profiles, self.folders.labels) if alone else ():
+                for day in self.folders.days(folder):
+                    if day < before:
+                        (folder / f"{day}.parquet").unlink(missing_ok=True)
         return len(old)
 
     def _batches(
@@ -108,7 +149,7 @@ class PredictionStore:
                 if first < last:
                     create_view(connection, self.columns.types, snapshot.of_day(day))
                     values = {"since": first, "until": last, "version": version}
-                    for batch in arrow_batches(connection, sql, values, _ROWS):
+                    for batch in arrow_batches(connection, sql, values, self.limits.rows):
                         yield _cast(batch, schema)
 
     @contextmanager
@@ -120,7 +161,7 @@ class PredictionStore:
         with self.folders.reading(), tempfile.TemporaryDirectory(prefix="mlspec-unsealed-") as temporary:
             listed = {segment.name: segment for segment in segments(self.folders)}
             days = {day: day_files(self.folders, day) for day in self.folders.days(self.folders.data)}
-            unsealed = _Unsealed(self.columns, days, connection, Path(temporary))
+            unsealed = _Unsealed(self.columns, self.limits.rows, days, connection, Path(temporary))
             for segment in listed.values():
                 unsealed.add(segment)
             sealed = {day: tuple(file.path for file in files.current) for day, files in days.items()}
@@ -132,6 +173,7 @@ class _Unsealed:
     """Copies of unsealed lines as Parquet files in a temporary folder, which bounds the memory of a query."""
 
     columns: LogColumns
+    rows: int
     sealed: Mapping[date, DayFiles]
     connection: duckdb.DuckDBPyConnection
     folder: Path
@@ -146,7 +188,7 @@ class _Unsealed:
             file = segment.path.with_name(segment.name).open("rb")
         done = {day for day, files in self.sealed.items() if segment.name in files.segments}
         with file:
-            while lines := list(islice(file, _ROWS)):
+            while lines := list(islice(file, self.rows)):
                 table = parse_lines(lines, self.columns).table
                 for day in sorted(days_of(table) - done):
                     self._write(rows_of(table, day), day)
@@ -158,27 +200,10 @@ class _Unsealed:
         self.days.add(day)
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, types: Mapping[str, SqlType], paths: Sequence[Path]) -> None:
-    """The view `predictions` over Parquet files: every column of `types`, then what only other versions have."""
-    source = f"read_parquet({file_list(paths)}, union_by_name = true)"
-    present: dict[str, str] = {}
-    if paths:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        present = {str(name): str(kind) for name, kind, *_ in described}
-    selected = [_selected(name, kind, present.get(name)) for name, kind in types.items()]
-    selected += [quoted_name(name) for name in present if name not in types]
-    origin = f"FROM {source}" if paths else "WHERE false"
-    connection.execute(f"CREATE OR REPLACE VIEW predictions AS SELECT {', '.join(selected)} {origin}")
-
-
-def _selected(name: str, kind: SqlType, stored: str | None) -> str:
-    """A column with the type of the signature, where files have another or none."""
-    column = quoted_name(name)
-    if stored == _STORED.get(kind, kind):
-        return column
-    if stored is None:
-        return f"CAST(NULL AS {kind}) AS {column}"
-    return f"TRY_CAST({column} AS {kind}) AS {column}"
+def _hours(table: pa.Table, since: datetime, until: datetime) -> pa.Table:
+    kind = table.schema.field("hour").type
+    first, last = (pa.scalar(moment, kind) for moment in (since, until))
+    return table.filter(pc.and_(pc.greater_equal(table["hour"], first), pc.less(table["hour"], last)))
 
 
 def _midnight(day: date) -> datetime:

@@ -61,10 +61,15 @@ def is_abandoned(segment: Segment, now: datetime) -> bool:
         written = segment.path.stat().st_mtime
     except FileNotFoundError:
         return False
-    if match and match["host"] == socket.gethostname():
+    if match and match["host"] == host_name():
         started = _start(int(match["pid"]))
         return started is None or started > written + 1
     return now.timestamp() - written > SILENCE.total_seconds()
+
+
+def host_name() -> str:
+    """The name of this host as it is part of the names of its segments."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname())[:64].lstrip(".") or "host"
 
 
 def _start(pid: int) -> float | None:

@@ -54,6 +54,24 @@ class StoreFolders:
             yield held
 
     @contextmanager
+    def retraining(self) -> Iterator[bool]:
+        """Whether this process is the only one that trains on collected rows while the block runs."""
+        with _locked(self.state, "retraining.lock", fcntl.LOCK_EX) as held:
+            yield held
+
+    @contextmanager
+    def labelling(self) -> Iterator[None]:
+        """While the block runs, no other process stores labels; waits for it."""
+        with _locked(self.state, "labels.lock", fcntl.LOCK_EX, wait=True):
+            yield
+
+    @contextmanager
+    def pulling(self) -> Iterator[bool]:
+        """Whether this process alone brings predictions from elsewhere while the block runs."""
+        with _locked(self.state, "pull.lock", fcntl.LOCK_EX) as held:
+            yield held
+
+    @contextmanager
     def reading(self) -> Iterator[None]:
         """While the block runs, no file that a query may read is deleted."""
         if not os.access(self.root, os.W_OK):  # a copy to read, which no sealer changes
@@ -67,6 +85,11 @@ class StoreFolders:
         """Whether no query reads while the block runs, so that files may be deleted."""
         with _locked(self.state, "readers.lock", fcntl.LOCK_EX) as held:
             yield held
+
+
+def label_files(folders: StoreFolders) -> list[Path]:
+    """The label files of all days."""
+    return [folders.labels / f"{day.isoformat()}.parquet" for day in folders.days(folders.labels)]
 
 
 def _day(name: str) -> date | None:

@@ -34,8 +34,8 @@ class Drift(SpecModel):
         0.015,
         gt=0,
         lt=0.5,
-        description="Largest change that raises no alarm: of the share of missing values, unseen values or a category, or of the "
-        "mean rank of a value in the training data (0.015 is a shift by 0.05 standard deviations)",
+        description="Largest change that raises no alarm: of the share of missing values, unseen values or a category, "
+        "or of the mean rank of a value in the training data (0.015 is a shift by 0.05 standard deviations)",
     )
     traffic: Rate | None = Field(
         None,

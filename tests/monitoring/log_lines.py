@@ -59,7 +59,7 @@ def failure(number: int, outcome: str = "failed", **values: Any) -> dict[str, An
 
 
 def text(records: Iterable[dict[str, Any]]) -> str:
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def segment(
@@ -74,5 +74,5 @@ def segment(
     content = records if isinstance(records, str | bytes) else text(records)
     path = folder / "log" / day / f"{name}.jsonl{'.open' if is_open else ''}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
     return path

@@ -70,7 +70,6 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "code"),
     [
-        ("{elasticsearch: {redact: [sentense]}}", "unknown-input"),
         ("{drift: {columns: [sentense]}}", "unknown-input"),
         ("{drift: {slices: [sentence]}}", "slice-type"),
         ("{drift: {false_alarms: 1 per 1h, traffic: 10 per 1h}}", "drift-budget"),
@@ -79,6 +78,13 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
         ('{alerts: {error_rate: "< 0.1"}}', "alert-bound"),
         ('{alerts: {unsure_rate: "> 1"}}', "alert-bound"),
         ("{alerts: {interval: 1h}}", "alert-gap"),
+        ('{alerts: {error_rate: ">= 0"}}', "alert-bound"),
+        ('{alerts: {unseen_rate: "> 0.1"}}', "alert-bound"),
+        ('{prometheus: {targets: ["a:1"]}, alerts: {p95_ms: "> 10000"}}', "alert-bound"),
+        ("{prometheus: {}}", "no-scrape-target"),
+        ("{prometheus: {targets: [predict]}}", "bad-format"),
+        ("{prometheus: {runbook: '{{ x }}', targets: ['a:1']}}", "bad-format"),
+        ("{prometheus: {labels: {team: '{{ x }}'}, targets: ['a:1']}}", "bad-format"),
         ("{elasticsearch: {url: ftp://x}}", "bad-format"),
         ("{elasticsearch: {index: Big}}", "bad-format"),
     ],
