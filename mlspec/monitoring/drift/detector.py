@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Booleans, Floats
+from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
-from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate
+from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate, changed_columns
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -110,23 +110,14 @@ class Detector:
         evidence = self._evidence(mixtures)
         likely = np.flatnonzero(evidence.max(axis=1, initial=0.0) * evidence.shape[1] >= self.threshold)
         for step in likely:
-            if self._changed(evidence[step]).any():
+            if changed_columns(evidence[step], self.threshold).any():
                 return int(step)
         return None
-
-    def _changed(self, evidence: Floats) -> Booleans:
-        """The columns with enough evidence, by the Benjamini-Hochberg rule for e-detectors (e-d-BH)."""
-        order = np.argsort(-evidence, kind="stable")
-        ranks = np.arange(1, len(evidence) + 1)
-        enough = np.flatnonzero(evidence[order] * ranks >= self.threshold)
-        result = np.zeros(len(evidence), dtype=np.bool_)
-        result[order[: enough[-1] + 1 if len(enough) else 0]] = True
-        return result
 
     def _cross(self, mixtures: Floats, time: float) -> list[Crossing]:
         evidence = self._evidence(mixtures[None])[0]
         crossings = []
-        for column in np.flatnonzero(self._changed(evidence)):
+        for column in np.flatnonzero(changed_columns(evidence, self.threshold)):
             streams = np.flatnonzero(self.streams.column_of == column)
             weights = self.streams.weights[streams, column]
             best = np.unravel_index(np.argmax(mixtures[streams] * weights[:, None]), (len(streams), DIRECTIONS))

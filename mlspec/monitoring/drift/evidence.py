@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.drift.arrays import Booleans, Floats
 
 FRACTIONS: Final = np.array([0.1, 0.25, 0.45, 0.8])
 """Bets as fractions of the largest rate that cannot lose more than the stake."""
@@ -84,3 +84,16 @@ def accumulate(sums: Floats, factors: Floats, rows: Floats) -> Floats:
     sums[...] = current
     mixtures: Floats = np.minimum(history @ WEIGHTS, CAP)
     return mixtures
+
+
+def changed_columns(evidence: Floats, threshold: float) -> Booleans:
+    """The columns with enough evidence, by the Benjamini-Hochberg rule for e-detectors (e-d-BH).
+
+    `threshold` is that of the strongest column: the number of columns times the rows of the budget. Of all columns that
+    have not changed, the expected share among those named is at most one in the rows of the budget per row.
+    """
+    order = np.argsort(-evidence, kind="stable")
+    enough = np.flatnonzero(evidence[order] * np.arange(1, len(evidence) + 1) >= threshold)
+    result = np.zeros(len(evidence), dtype=np.bool_)
+    result[order[: enough[-1] + 1 if len(enough) else 0]] = True
+    return result

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,3 +30,10 @@ def test_the_shares_of_the_labels_are_recovered(share: float) -> None:
 def test_a_label_that_training_lacks_stays_absent() -> None:
     probabilities = np.concatenate([posteriors(500, 0.3), np.zeros((500, 1))], axis=1)
     assert label_shift(probabilities, np.array([0.5, 0.5, 0.0])).shares[2] == 0
+
+
+def test_the_shares_are_those_of_quapy() -> None:
+    oracles = json.loads((Path(__file__).parents[1] / "oracle_values.json").read_text(encoding="utf-8"))
+    for case in oracles["label_shift"]["cases"]:
+        result = label_shift(np.array(case["probabilities"]), np.array(case["training"]))
+        assert result.shares.tolist() == pytest.approx(case["shares"], abs=1e-4)
