@@ -54,6 +54,12 @@ class StoreFolders:
             yield held
 
     @contextmanager
+    def retraining(self) -> Iterator[bool]:
+        """Whether this process is the only one that trains on collected rows while the block runs."""
+        with _locked(self.state, "retraining.lock", fcntl.LOCK_EX) as held:
+            yield held
+
+    @contextmanager
     def labelling(self) -> Iterator[None]:
         """While the block runs, no other process stores labels; waits for it."""
         with _locked(self.state, "labels.lock", fcntl.LOCK_EX, wait=True):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mlspec.runtime import prediction_mix
+from mlspec.runtime import log_policy, log_setup, prediction_mix
 from mlspec.runtime.rows import RefusedError
 from mlspec.runtime.service import Answer, Request, Service, load
 
@@ -32,7 +32,9 @@ def make_handler(bundle: Path | None = None) -> Handle:
     """
     of, began = prediction_mix.dimensions(os.environ), time.perf_counter()
     imported = _age()
-    service = load(bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle")))
+    folder = bundle or Path(os.environ.get("MODEL_BUNDLE", "bundle"))
+    service = load(folder)
+    log_setup.attach(service, "lambda", folder.parent / log_policy.FILE, os.environ)
     loaded = time.perf_counter()
     service.warm_up()
     if of:
@@ -64,6 +66,8 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
         try:
             return answered(event, context)
         finally:
+            if service.log is not None:  # a thread would be suspended after the response
+                service.log.flush()
             if of and before is not None:
                 for line in prediction_mix.lines(service.counters.labels() - before, of, time.time()):
                     sys.stdout.write(line + "\n")
@@ -76,7 +80,7 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
             for recognised, read, write in _SHAPES:
                 if recognised(event):
                     return write(_answer(service, event, read, request_id), event)
-        return _direct(service, event)
+        return _direct(service, event, request_id or None)
 
     return handle
 
@@ -107,12 +111,13 @@ def _answer(service: Service, event: Event, read: Callable[[Event], Request], re
     return answer
 
 
-def _direct(service: Service, event: object) -> object:
+def _direct(service: Service, event: object, request_id: str | None) -> object:
     """A direct invocation with a row or a list of rows: the predictions, or the error."""
     try:
-        if isinstance(event, list):
-            return list(service.predict(event))
-        return service.predict([event])[0]
+        predictions = service.predict(
+            event if isinstance(event, list) else [event], request_id=request_id, route="invoke"
+        )
+        return list(predictions) if isinstance(event, list) else predictions[0]
     except RefusedError as error:
         return error.body()
 

@@ -245,7 +245,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: RefusedError) -> None:
         """Send an error and close the connection."""
-        self._transport.write(self._bytes(self._server.service.refuse(error), "Connection: close\r\n", False))
+        answer = self._server.service.refuse(error, _path(self._url))
+        self._transport.write(self._bytes(answer, "Connection: close\r\n", False))
         self._finish()
 
     def _finish(self) -> None:

@@ -18,23 +18,32 @@ SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Upper bounds of the batch-size histogram, in rows."""
 
 
-class _Histogram:
+class MetricHistogram:
+    """A histogram with the upper bounds `bounds`. Not thread-safe."""
+
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds, self.counts, self.sum = bounds, [0] * (len(bounds) + 1), 0.0
 
     def add(self, value: float) -> None:
+        """Count a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def update(self, values: Sequence[float]) -> None:
+        """Count several values."""
+        for place in [bisect_left(self.bounds, value) for value in values]:
+            self.counts[place] += 1
+        self.sum += sum(values)
 
     def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:
         """The cumulative buckets, sum and count."""
         total = list(accumulate(self.counts))
         for bound, count in zip((*map(_bound, self.bounds), "+Inf"), total, strict=True):
-            yield _line(f"{name}_bucket", (*labels, ("le", bound)), count)
-        yield _line(f"{name}_sum", labels, self.sum)
-        yield _line(f"{name}_count", labels, total[-1])
+            yield line(f"{name}_bucket", (*labels, ("le", bound)), count)
+        yield line(f"{name}_sum", labels, self.sum)
+        yield line(f"{name}_count", labels, total[-1])
 
 
 class Counters:
@@ -44,11 +53,12 @@ class Counters:
         self._lock = threading.Lock()
         self._model = (("model", model), ("version", version))
         self._requests: Counter[tuple[str, int]] = Counter()
-        self._latency: dict[str, _Histogram] = {}
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self._latency: dict[str, MetricHistogram] = {}
         self._labels: Counter[str] = Counter()
         self._rows = 0
         self._in_flight = 0
-        self._batches = _Histogram(SIZES)
+        self._batches = MetricHistogram(SIZES)
         self.waiting: Callable[[], int] | None = None
         """Returns the current number of queued rows; None without a queue."""
 
@@ -57,14 +67,16 @@ class Counters:
         with self._lock:
             self._in_flight += 1
 
-    def ended(self, route: str, status: int, seconds: float) -> None:
-        """Count an answered request and its latency in seconds."""
+    def ended(self, route: str, status: int, seconds: float, error: str | None = None) -> None:
+        """Count an answered request, its latency in seconds, and the code of its error."""
         with self._lock:
             self._in_flight -= 1
             self._requests[route, status] += 1
+            if error is not None:
+                self._errors[route, error] += 1
             histogram = self._latency.get(route)
             if histogram is None:
-                histogram = self._latency[route] = _Histogram(BUCKETS)
+                histogram = self._latency[route] = MetricHistogram(BUCKETS)
             histogram.add(seconds)
 
     def predicted(self, labels: Iterable[str], rows: int) -> None:
@@ -90,40 +102,45 @@ class Counters:
 
     def _lines(self) -> Iterator[str]:
         model = self._model
-        yield from _head("mlspec_model_info", "gauge", "Name and version of the served model.")
-        yield _line("mlspec_model_info", model, 1)
-        yield from _head("mlspec_requests_in_flight", "gauge", "Requests being answered.")
-        yield _line("mlspec_requests_in_flight", model, self._in_flight)
-        yield from _head("mlspec_requests_total", "counter", "Requests answered, by route and status.")
+        yield from head("mlspec_model_info", "gauge", "Name and version of the served model.")
+        yield line("mlspec_model_info", model, 1)
+        yield from head("mlspec_requests_in_flight", "gauge", "Requests being answered.")
+        yield line("mlspec_requests_in_flight", model, self._in_flight)
+        yield from head("mlspec_requests_total", "counter", "Requests answered, by route and status.")
         for (route, status), count in sorted(self._requests.items()):
-            yield _line("mlspec_requests_total", (*model, ("route", route), ("status", str(status))), count)
-        yield from _head(
+            yield line("mlspec_requests_total", (*model, ("route", route), ("status", str(status))), count)
+        yield from head("mlspec_request_errors_total", "counter", "Requests that failed, by route and error code.")
+        for (route, code), count in sorted(self._errors.items()):
+            yield line("mlspec_request_errors_total", (*model, ("route", route), ("code", code)), count)
+        yield from head(
             "mlspec_request_seconds", "histogram", "Seconds from receiving a complete request to its response."
         )
         for route, histogram in sorted(self._latency.items()):
             yield from histogram.lines("mlspec_request_seconds", (*model, ("route", route)))
         if self.waiting is not None:
-            yield from _head("mlspec_queue_rows", "gauge", "Rows queued for the model.")
-            yield _line("mlspec_queue_rows", model, self.waiting())
-            yield from _head("mlspec_batch_rows", "histogram", "Rows per model batch.")
+            yield from head("mlspec_queue_rows", "gauge", "Rows queued for the model.")
+            yield line("mlspec_queue_rows", model, self.waiting())
+            yield from head("mlspec_batch_rows", "histogram", "Rows per model batch.")
             yield from self._batches.lines("mlspec_batch_rows", model)
-        yield from _head("mlspec_rows_total", "counter", "Rows predicted.")
-        yield _line("mlspec_rows_total", model, self._rows)
-        yield from _head("mlspec_predictions_total", "counter", "Rows predicted, by label.")
+        yield from head("mlspec_rows_total", "counter", "Rows predicted.")
+        yield line("mlspec_rows_total", model, self._rows)
+        yield from head("mlspec_predictions_total", "counter", "Rows predicted, by label.")
         for label, count in sorted(self._labels.items()):
-            yield _line("mlspec_predictions_total", (*model, ("label", label)), count)
+            yield line("mlspec_predictions_total", (*model, ("label", label)), count)
 
 
 def _bound(value: float) -> str:
     return f"{value:g}"
 
 
-def _head(name: str, kind: str, help: str) -> Iterator[str]:
+def head(name: str, kind: str, help: str) -> Iterator[str]:
+    """The lines `HELP` and `TYPE` of a family."""
     yield f"# HELP {name} {help}"
     yield f"# TYPE {name} {kind}"
 
 
-def _line(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
+def line(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
+    """A sample."""
     written = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
     return f"{name}{{{written}}} {value}"
 

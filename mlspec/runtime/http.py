@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlspec.runtime import log_policy
 from mlspec.runtime.limits import Limits
+from mlspec.runtime.log_setup import logging
 from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.server import Server, bound, loop, more_files
 from mlspec.runtime.service import Service, load
@@ -74,17 +76,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def serve(bundle: Path, host: str, port: int, limits: Limits, announce: Callable[[Service, str, int], None]) -> int:
-    """Serve until SIGTERM or SIGINT; `announce` is called with the address. Raises BundleError and OSError."""
+def serve(
+    bundle: Path,
+    host: str,
+    port: int,
+    limits: Limits,
+    announce: Callable[[Service, str, int], None],
+    policy: Path | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; `announce` is called with the address. Raises BundleError and OSError.
+
+    `policy` is the file with the policy of the prediction log, by default `monitoring.json` beside the bundle.
+    """
     with bound(host, port) as sock:
         service = load(bundle, shared=True)
         service.warm_up()
         more_files()
         running = loop()
-        try:
-            return running.run_until_complete(_until_a_signal(service, sock, limits, announce))
-        finally:
-            running.close()
+        with logging(service, "http", policy or bundle.parent / log_policy.FILE, os.environ):
+            try:
+                return running.run_until_complete(_until_a_signal(service, sock, limits, announce))
+            finally:
+                running.close()
 
 
 async def _until_a_signal(

@@ -18,6 +18,8 @@ from mlspec.runtime import contract, counters, inference_protocol
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
+from mlspec.runtime.prediction_log import PredictionLog
+from mlspec.runtime.prediction_record import CANCELLED, AnsweredRequest, Row
 from mlspec.runtime.predictor import BATCH, Prediction, Predictor
 from mlspec.runtime.preprocess.base import Feature
 from mlspec.runtime.preprocess.bundle_errors import BadRow
@@ -25,6 +27,7 @@ from mlspec.runtime.rows import RefusedError, rows
 
 MAX_ROWS: Final = 1024
 """Maximum number of rows in a request."""
+_FAILED: Final = "model-failed"
 _PROCESS, _NUMBERS = os.urandom(8).hex(), itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -72,6 +75,8 @@ class PredictWork:
 
     rows: Sequence[tuple[int, Feature]]
     write: Callable[[Sequence[Prediction]], object]
+    inputs: Sequence[Row] = ()
+    """The rows before they were prepared."""
 
 
 @dataclass(slots=True)
@@ -95,10 +100,14 @@ class Service:
         self.model = model
         self.contract = promised
         self.counters = Counters(promised.name, promised.version)
+        self.log: PredictionLog | None = None
+        """Receives the requests to prediction routes; None: they are not logged."""
         self.ready = True
         self._described: TextBody | None = None
         self._versioned = inference_protocol.versioned(promised)
         name = promised.name
+        self._has_images = "image" in promised.inputs.values()
+        self._logged = frozenset(("/predict", f"/v2/models/{name}/infer"))
         self._routes: dict[str, dict[str, Route]] = {
             "/v2": {"GET": Service._server},
             "/v2/health/live": {"GET": Service._live},
@@ -145,31 +154,64 @@ class Service:
         except Exception as error:  # noqa: BLE001
             return self.fail(pending, error)
         self._count(predictions)
-        return self._ended(pending, 200, value)
+        return self._ended(pending, 200, value, predictions=predictions)
 
     def fail(self, pending: PendingRequest, error: BaseException) -> Answer:
         """The error response for a refused request, or for a failure of the model, which is logged."""
         if isinstance(error, RefusedError):
             pending.headers |= error.headers
-            return self._ended(pending, error.status, error.body())
+            return self._ended(pending, error.status, error.body(), error.code)
         traceback.print_exception(error, file=sys.stderr)
         message = "the model failed on this request; see the server log"
-        return self._ended(pending, 500, {"error": message, "code": "model-failed"})
+        return self._ended(pending, 500, {"error": message, "code": _FAILED}, _FAILED)
 
     def drop(self, pending: PendingRequest) -> None:
-        """Count a request whose client has disconnected, with status 499 as in nginx."""
-        self._ended(pending, 499, None)
+        """Count a request whose client has disconnected."""
+        self._ended(pending, CANCELLED, None, "cancelled")
 
-    def refuse(self, error: RefusedError) -> Answer:
-        """The error response for a request that cannot be routed; it is counted like others."""
+    def refuse(self, error: RefusedError, path: str = "") -> Answer:
+        """The error response for a request that cannot be routed; it is counted like others, with its path if known."""
         self.counters.began()
-        request = Request("", "")
+        request = Request("", self._versioned.get(path, path))
         return self.fail(PendingRequest(request, time.perf_counter(), _headers(request), _NOTHING), error)
 
-    def _ended(self, pending: PendingRequest, status: int, value: object) -> Answer:
-        path = pending.request.path
-        self.counters.ended(path if path in self._routes else "other", status, time.perf_counter() - pending.began)
+    def _ended(
+        self,
+        pending: PendingRequest,
+        status: int,
+        value: object,
+        error: str | None = None,
+        predictions: Sequence[Prediction] = (),
+    ) -> Answer:
+        path, seconds = pending.request.path, time.perf_counter() - pending.began
+        self.counters.ended(path if path in self._routes else "other", status, seconds, error)
+        if path in self._logged:
+            size = len(pending.request.body)
+            self._record(pending.headers["X-Request-Id"], path, status, error, seconds, pending.work, predictions, size)
         return _written(status, value, pending.headers)
+
+    def _record(
+        self,
+        request_id: str,
+        route: str,
+        status: int,
+        error: str | None,
+        seconds: float,
+        work: PredictWork,
+        predictions: Sequence[Prediction],
+        size: int,
+    ) -> None:
+        """Add an answered request to the prediction log."""
+        if self.log is None:
+            return
+        if not predictions:
+            work = _NOTHING
+        features = work.rows if self._has_images else ()
+        self.log.add(
+            AnsweredRequest(
+                time.time(), request_id, route, status, error, seconds, work.inputs, predictions, features, size
+            )
+        )
 
     def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:
         """Predictions in the order of `rows`, computed in batches of similar length."""
@@ -216,7 +258,8 @@ class Service:
         return 200, inference_protocol.metadata(self.contract)
 
     def _metrics(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
-        return 200, TextBody(self.counters.text(), counters.CONTENT_TYPE)
+        text = self.counters.text() + (self.log.counts.text() if self.log else "")
+        return 200, TextBody(text, counters.CONTENT_TYPE)
 
     def _openapi(self, request: Request) -> tuple[int, object]:  # noqa: ARG002
         from mlspec.runtime import openapi
@@ -234,19 +277,19 @@ class Service:
         body = parse(request.body)
         columns = inference_protocol.columns_to_rows(body, self.contract)
         inference_protocol.outputs_of(body, self.contract)
-        return PredictWork(self._prepared(columns), lambda rows: inference_protocol.answer(body, rows, self.contract))
+        return self._work(columns, lambda rows: inference_protocol.answer(body, rows, self.contract))
 
     def _predict(self, request: Request) -> PredictWork:
         """One prediction for an object, a list of predictions for a list of rows."""
         value = parse(request.body)
         if isinstance(value, list):
-            return PredictWork(self._prepared(value), lambda predictions: predictions)
-        return PredictWork(self._prepared([value]), lambda predictions: predictions[0])
+            return self._work(value, lambda predictions: predictions)
+        return self._work([value], lambda predictions: predictions[0])
 
-    def _prepared(self, values: Sequence[object]) -> Sequence[tuple[int, Feature]]:
+    def _work(self, values: Sequence[object], write: Callable[[Sequence[Prediction]], object]) -> PredictWork:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
-            return self.model.prepare(checked)
+            return PredictWork(self.model.prepare(checked), write, checked)
         except BadRow as error:
             public = error.public()
             detail = {"row": public.index, "input": public.input, "problem": public.message}
@@ -260,10 +303,25 @@ class Service:
             for alone in (True, False):
                 self.model.compute(prepared, alone)
 
-    def predict(self, values: Sequence[object]) -> Sequence[Prediction]:
-        """The predictions of rows, counted in the metrics. Raises RefusedError for rows that violate the contract."""
-        predictions = self._compute(self._prepared(values))
-        self._count(predictions)
+    def predict(
+        self, values: Sequence[object], *, request_id: str | None = None, route: str = "predict"
+    ) -> Sequence[Prediction]:
+        """The predictions of rows, counted and logged. Raises RefusedError for rows that violate the contract."""
+        began, work = time.perf_counter(), _NOTHING
+        predictions: Sequence[Prediction] = ()
+        status: int = 500
+        code: str | None = _FAILED
+        try:
+            work = self._work(values, lambda predictions: predictions)
+            predictions = self._compute(work.rows)
+            self._count(predictions)
+            status, code = 200, None
+        except RefusedError as error:
+            status, code = error.status, error.code
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            self._record(request_id or _new_id(), route, status, code, seconds, work, predictions, 0)
         return predictions
 
 
@@ -287,7 +345,11 @@ def _with_head(methods: Mapping[str, Route]) -> list[str]:
 
 def _headers(request: Request) -> dict[str, str]:
     sent = request.headers.get("x-request-id", "")
-    return {"X-Request-Id": sent if sent and _REQUEST_ID.fullmatch(sent) else f"{_PROCESS}-{next(_NUMBERS):x}"}
+    return {"X-Request-Id": sent if sent and _REQUEST_ID.fullmatch(sent) else _new_id()}
+
+
+def _new_id() -> str:
+    return f"{_PROCESS}-{next(_NUMBERS):x}"
 
 
 def _written(status: int, value: object, headers: dict[str, str]) -> Answer:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Duration, SecretRef
+from mlspec.spec.types import Duration, SecretRef, Size
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
@@ -25,9 +25,24 @@ class Elasticsearch(SpecModel):
         description="Name of the data stream; default: predictions-PROJECT",
     )
     retention: Duration = Field("30d", description="How long predictions are stored")
-    sample: float = Field(1.0, gt=0, le=1, description="Fraction of the predictions to store; errors are always stored")
-    redact: list[str] = Field(
-        [], description="Inputs whose values are never sent to Elasticsearch", examples=[["sentence"]]
+    sample: float | None = Field(
+        None, gt=0, le=1, description="Use monitor.log.sample instead", json_schema_extra={"deprecated": True}
     )
-    low_confidence: float = Field(0.5, ge=0, le=1, description="Predictions with a lower score count as low-confidence")
+    redact: list[str] = Field(
+        [],
+        description="Use monitor.log.columns instead: {NAME: redacted}",
+        examples=[["sentence"]],
+        json_schema_extra={"deprecated": True},
+    )
+    low_confidence: float | None = Field(
+        None, ge=0, le=1, description="Use monitor.log.low_confidence instead", json_schema_extra={"deprecated": True}
+    )
+    ids: bool = Field(
+        True,
+        description="Give each document an id, so that a retry stores it once; false for OpenSearch Serverless, which "
+        "refuses ids in time-series collections",
+    )
+    spool: Size = Field(
+        "256MB", description="Largest size of the predictions that a server keeps on disk while Elasticsearch is down"
+    )
     replicas: int = Field(1, ge=0, le=5, description="Replicas of each shard; 0 on a single node")

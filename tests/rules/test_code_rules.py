@@ -379,9 +379,9 @@ def test_a_new_part_needs_no_edit_elsewhere(tmp_path: Path) -> None:
 
 
 def test_variables_of_mlspec_are_named_in_one_module() -> None:
-    """`stage_context` reads and writes them; messages may mention one within a text."""
+    """`stage_context` reads and writes those of a stage, `log_setup` reads those of a server; messages may mention one."""
     names = {name for name, tree in TREES.items() if any(re.fullmatch(r"MLSPEC_[A-Z_]+", t) for t in _strings(tree))}
-    assert names == {"mlspec.stage_context"}
+    assert names == {"mlspec.runtime.log_setup", "mlspec.stage_context"}
 
 
 def test_the_command_line_sets_no_variable() -> None:

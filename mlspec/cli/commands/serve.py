@@ -22,24 +22,26 @@ if TYPE_CHECKING:
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 def command(spec: str | None, host: str, port: int) -> int:
     """Serve the exported model over HTTP, as the image does. Ctrl-C stops it."""
-    bundle = find_spec(spec).root / "artifacts" / "bundle"
+    root = find_spec(spec).root
+    bundle = root / "artifacts" / "bundle"
     if not (bundle / "model.onnx").is_file():
         raise StageError(
             "no exported model: artifacts/bundle/model.onnx does not exist",
             help="run the pipeline up to the export: mlspec apply --until export",
         )
-    return _serve(bundle, host, port)
+    return _serve(bundle, host, port, root)
 
 
-def _serve(bundle: Path, host: str, port: int) -> int:
+def _serve(bundle: Path, host: str, port: int, root: Path) -> int:
     try:
+        from mlspec.runtime import log_policy
         from mlspec.runtime.http import serve
         from mlspec.runtime.limits import Limits
         from mlspec.runtime.preprocess.bundle_errors import BundleError
     except ModuleNotFoundError as error:
         raise StageError(f"serving needs the package {error.name}", help="pip install 'mlspec[serve]'") from None
     try:
-        return serve(bundle, host, port, Limits(), _announce)
+        return serve(bundle, host, port, Limits(), _announce, root / log_policy.FILE)
     except BundleError as error:
         raise StageError(str(error), help="export it again: mlspec apply --force export") from None
     except OSError as error:

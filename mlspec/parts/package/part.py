@@ -15,6 +15,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
+from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
 from mlspec.source.dockerfile_lock import pinned
 from mlspec.spec.project import Project, ProjectInfo
@@ -26,6 +27,8 @@ PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec
 
 _REQUIREMENTS: Final = "requirements-serve.txt"
 _HANDLER: Final = "lambda/handler.py"
+_POLICY: Final = "monitoring.json"
+"""What the server logs; `monitor` writes it."""
 _PROVED: Final = ("deploy.lambda.memory", "deploy.lambda.timeout", "deploy.lambda.environment")
 """Options of the function that its checks depend on; a new rollout or endpoint needs no new image."""
 
@@ -59,6 +62,7 @@ def stages(project: Project) -> Iterator[Stage]:
     if package is None:
         return
     on_lambda = (_HANDLER,) if _on_lambda(project) else ()
+    policy = (_POLICY,) if _logs(project) else ()
     zipped = package.zip is not None
     yield Stage(
         name="package",
@@ -66,18 +70,20 @@ def stages(project: Project) -> Iterator[Stage]:
         if zipped
         else "Copy the serving code beside the bundle, for docker build",
         part=NAME,
-        inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda) if zipped else ())),
+        inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
         params=("package",),
     )
-    files = ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda)
+    files = (
+        ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda, *policy)
+    )
     yield Stage(
         name="image",
         description="Run the zip as Lambda does and compare its predictions with the bundle's"
         if zipped
         else "Build the serving image, run it isolated and compare its predictions with the bundle's",
         part=NAME,
-        inputs=("artifacts/bundle", *files),
+        inputs=("artifacts/bundle", *(("artifacts/function.zip",) if zipped else files)),
         outputs=(Output("artifacts/image.json", cache=False),),
         params=("package", *(_PROVED if on_lambda else ())),
         needs=() if zipped else ("docker",),
@@ -94,7 +100,12 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     python = package.zip.python if package.zip else docker.python
     in_image = package.zip is None
     requirements = serving_pins.requirements(
-        python, on_lambda and in_image, kinds(project), server=in_image, more=package.requirements
+        python,
+        on_lambda and in_image,
+        kinds(project),
+        server=in_image,
+        elasticsearch=in_image and _stores_in_elasticsearch(project),
+        more=package.requirements,
     )
     yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
     if package.zip is not None:
@@ -107,6 +118,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "docker": docker,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
+        "logs": _logs(project),
         "memory": _memory(project),
         "unused": serving_pins.UNUSED,
         "epoch": serving_pins.EPOCH,
@@ -129,6 +141,16 @@ def kinds(project: Project) -> tuple[str, ...]:
 def _on_lambda(project: Project) -> bool:
     deploy = project.get(Deploy)
     return deploy is not None and deploy.lambda_ is not None
+
+
+def _logs(project: Project) -> bool:
+    """Whether there is a file with the policy of the prediction log."""
+    return project.get(Monitor) is not None and project.get(DataSpec) is not None
+
+
+def _stores_in_elasticsearch(project: Project) -> bool:
+    monitor = project.get(Monitor)
+    return monitor is not None and monitor.elasticsearch is not None
 
 
 def _memory(project: Project) -> int | None:

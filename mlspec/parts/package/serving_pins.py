@@ -22,6 +22,19 @@ _INPUTS: Final[Mapping[str, Mapping[str, str]]] = {
     "image": {"pillow": "13.0.0"},
 }
 """What the preprocessing of a kind of input imports."""
+_ELASTICSEARCH: Final = {
+    "anyio": "4.16.0",
+    "certifi": "2026.10.18",
+    "elastic-transport": "9.4.2",
+    "elasticsearch": "9.5.1",
+    "idna": "3.20",
+    "python-dateutil": "2.9.0.post0",
+    "six": "1.17.0",
+    "sniffio": "1.3.1",
+    "typing-extensions": "4.16.0",
+    "urllib3": "2.8.0",
+}
+"""What the server imports to store predictions in Elasticsearch."""
 _LAMBDA: Final = {"awslambdaric": "4.2.2", "simplejson": "4.3.0", "snapshot-restore-py": "1.0.0"}
 """Lambda's client: an image must contain it, Lambda's Python has it."""
 UNUSED: Final = (
@@ -52,10 +65,13 @@ def requirements(
     inputs: Collection[str] = tuple(_INPUTS),
     *,
     server: bool = True,
+    elasticsearch: bool = False,
     more: Mapping[str, str] = _NONE,
 ) -> dict[str, str]:
     """Package to release, in alphabetical order: what the runtime imports for those kinds of input, and `more`."""
     releases = {"numpy": NUMPY[python], **_RUNTIME, **(_SERVER if server else {}), **(_LAMBDA if on_lambda else {})}
+    if elasticsearch:
+        releases |= _ELASTICSEARCH
     for kind in inputs:
         releases |= _INPUTS.get(kind, {})
     return dict(sorted({**more, **releases}.items()))

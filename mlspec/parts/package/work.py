@@ -39,6 +39,9 @@ def main(job: Job) -> None:
     for file in (handler, requirements):
         if not file.is_file():
             raise StageError(f"{file.relative_to(job.root)} is missing", help="mlspec build")
+    policy = job.root / "monitoring.json"
+    if policy.is_file():
+        write_text(job.scratch / "code" / policy.name, policy.read_text(encoding="utf-8"))
     zipped = job.outputs / "function.zip"
     zip_archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
 

@@ -1,0 +1,100 @@
+"""Counts of what the prediction log observes and does, in Prometheus text format."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Final
+
+from mlspec.runtime.contract import Contract
+from mlspec.runtime.counters import MetricHistogram, head, line
+from mlspec.runtime.prediction_record import AnsweredRequest
+from mlspec.runtime.preprocess.moments import spellings
+
+SCORES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Upper bounds of the histogram of scores."""
+Categories = Mapping[str, frozenset[str]]
+"""The values of each category input in the training data."""
+
+
+class LogCounts:
+    """Counts missing and unseen values, scores, and records. Thread-safe; labels are bounded by the contract."""
+
+    def __init__(self, contract: Contract, categories: Categories, low_confidence: float) -> None:
+        self.contract = contract
+        self._lock = threading.Lock()
+        self._model = (("model", contract.name), ("version", contract.version))
+        self._classes, self._low = bool(contract.labels), low_confidence
+        self._categories = {name: categories[name] for name in contract.inputs if name in categories}
+        self._missing = dict.fromkeys(contract.inputs, 0)
+        self._unseen = dict.fromkeys(self._categories, 0)
+        self._scores, self._unsure, self._rows = MetricHistogram(SCORES), 0, 0
+        self._written: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter({"queue_full": 0, "write_error": 0})
+        self._failures: Counter[str] = Counter()
+        self.more: Callable[[], Iterator[str]] | None = None
+        """Returns further lines, of a sink."""
+
+    def observe(self, requests: Sequence[AnsweredRequest]) -> None:
+        """Count the rows and scores of answered requests."""
+        rows = [row for request in requests if request.predictions for row in request.rows]
+        predictions = [prediction for request in requests for prediction in request.predictions]
+        scores = [prediction["score"] for prediction in predictions if "score" in prediction]
+        with self._lock:
+            self._rows += len(rows)
+            self._unsure += sum([score < self._low for score in scores])
+            self._scores.update(scores)
+            for row in rows:
+                if None in row.values():
+                    for name, value in row.items():
+                        self._missing[name] += value is None
+            for name, known in self._categories.items():
+                # Counted first, because most values repeat.
+                for value, count in Counter(map(itemgetter(name), rows)).items():
+                    if isinstance(value, str) and value not in known and not any(w in known for w in spellings(value)):
+                        self._unseen[name] += count
+
+    def written(self, sink: str, records: int) -> None:
+        """Count written records."""
+        with self._lock:
+            self._written[sink] += records
+
+    def dropped(self, reason: str, records: int) -> None:
+        """Count records that are lost."""
+        with self._lock:
+            self._dropped[reason] += records
+
+    def failed(self, sink: str) -> None:
+        """Count a failed write."""
+        with self._lock:
+            self._failures[sink] += 1
+
+    def text(self) -> str:
+        """The metrics in Prometheus text format."""
+        with self._lock:
+            return "".join(f"{text}\n" for text in self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from self._family("mlspec_observed_rows", "Rows whose inputs were counted.", "", {"": self._rows})
+        yield from self._family("mlspec_input_missing", "Missing values, by input.", "input", self._missing)
+        if self._unseen:
+            help = "Values that do not occur in the training data, by input."
+            yield from self._family("mlspec_input_unseen", help, "input", self._unseen)
+        if self._classes:
+            yield from head("mlspec_prediction_score", "histogram", "Scores of the predicted labels.")
+            yield from self._scores.lines("mlspec_prediction_score", self._model)
+            help = f"Predictions with a score below {self._low:g}."
+            yield from self._family("mlspec_low_confidence_predictions", help, "", {"": self._unsure})
+        name = "mlspec_prediction_log"
+        yield from self._family(f"{name}_records", "Predictions written to the log.", "sink", self._written)
+        yield from self._family(f"{name}_dropped", "Predictions that are not in the log.", "reason", self._dropped)
+        yield from self._family(f"{name}_write_errors", "Failed writes of the log.", "sink", self._failures)
+        if self.more is not None:
+            yield from self.more()
+
+    def _family(self, name: str, help: str, label: str, values: Mapping[str, int]) -> Iterator[str]:
+        yield from head(f"{name}_total", "counter", help)
+        for value, count in values.items():
+            yield line(f"{name}_total", (*self._model, (label, value)) if label else self._model, count)

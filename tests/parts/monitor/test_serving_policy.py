@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlspec.runtime import log_policy
+from tests.parts.targets import BASE, LAMBDA, PACKAGE, REGISTRY, files
+
+TWO = BASE.replace("{sentence: text}", "{age: number, town: category}").replace("text-classifier", "tabular")
+
+
+def policy(folder: Path, monitor: str, base: str = BASE) -> Any:
+    return json.loads(files(folder, f"monitor: {monitor}\n", base)["monitoring.json"])
+
+
+def test_the_runtime_reads_what_the_build_writes(tmp_path: Path) -> None:
+    text = files(tmp_path, "monitor: {log: {sample: 0.5, flush: 1m, inputs: hashed}}\n")["monitoring.json"]
+    (tmp_path / "monitoring.json").write_text(text)
+    read = log_policy.read(tmp_path / "monitoring.json")
+    assert read == log_policy.LogPolicy("cola", ".mlspec/monitor", 0.5, 60.0, 0.5, {"sentence": "hashed"})
+
+
+def test_each_column_has_its_storage(tmp_path: Path) -> None:
+    columns = policy(tmp_path, "{log: {inputs: none, columns: {age: hashed}}}", TWO)["log"]["columns"]
+    assert columns == {"age": "hashed", "town": "redacted"}
+    moved = policy(tmp_path, "{elasticsearch: {redact: [age], sample: 0.5, low_confidence: 0.7}}", TWO)["log"]
+    assert moved["columns"] == {"age": "redacted", "town": "full"}
+    assert (moved["sample"], moved["low_confidence"]) == (0.5, 0.7)
+
+
+def test_elasticsearch_is_named_by_variables_and_not_by_secrets(tmp_path: Path) -> None:
+    whole = policy(tmp_path, "{elasticsearch: {url: 'https://es:9200', api_key: {env: KEY}, spool: 1MB}}")
+    assert whole["elasticsearch"] == {
+        "url": "https://es:9200", "api_key": {"env": "KEY"}, "stream": "predictions-cola", "ids": True,
+        "spool_bytes": 1_000_000,
+    }  # fmt: skip
+    assert "elasticsearch" not in policy(tmp_path, "{}")
+
+
+def test_without_monitor_nothing_is_logged(tmp_path: Path) -> None:
+    made = files(tmp_path, PACKAGE)
+    assert "monitoring.json" not in made
+    assert "monitoring.json" not in made["Dockerfile"]
+    assert "elasticsearch" not in made["requirements-serve.txt"]
+
+
+def test_the_image_holds_the_policy_a_volume_and_the_client(tmp_path: Path) -> None:
+    made = files(tmp_path, PACKAGE + "monitor: {elasticsearch: {}}\n")
+    assert "COPY monitoring.json ./" in made["Dockerfile"]
+    assert "VOLUME /var/lib/mlspec" in made["Dockerfile"]
+    assert "!monitoring.json" in made[".dockerignore"]
+    assert "predictions:/var/lib/mlspec" in made["compose.yaml"]
+    assert "elasticsearch==" in made["requirements-serve.txt"]
+    logged = files(tmp_path, PACKAGE + "monitor: {}\n")
+    assert "elasticsearch==" not in logged["requirements-serve.txt"]
+    zipped = (
+        LAMBDA.replace("docker: {}", "zip: {}")
+        .replace(REGISTRY, "")
+        .replace("lambda: {}", "lambda: {region: eu-west-1}")
+    )
+    assert "elasticsearch==" not in files(tmp_path, zipped + "monitor: {elasticsearch: {}}\n")["requirements-serve.txt"]
