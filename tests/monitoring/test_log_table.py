@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mlspec.monitoring.log_table import identity
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.records.bundle_signature import BundleSignature, SignatureGraph, SignatureInput, SignatureOutput
 from mlspec.runtime.log_output import marked
 from mlspec.runtime.log_policy import LogPolicy
 from mlspec.runtime.log_segments import LogSegments
-from mlspec.monitoring.log_table import identity
 from tests.runtime.answered import encoder, refused, request
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
