@@ -1,4 +1,4 @@
-"""ProfileCounts that add up: predictions by hour, version, measure and bin. The profile of two hours is the sum of theirs."""
+"""Counts that add up: predictions by hour, version, measure and bin. The profile of two hours is the sum of theirs."""
 
 from __future__ import annotations
 

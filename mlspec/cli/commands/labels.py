@@ -13,8 +13,6 @@ from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
 from mlspec.cli.paths import PATH
 from mlspec.errors import EXIT_OK
-from mlspec.monitoring.project_store import FOLDER, needed_packages, project_store
-from mlspec.workspace.spec_file import find_spec
 
 if TYPE_CHECKING:
     from mlspec.monitoring.label_store import LabelsAdded
@@ -29,19 +27,19 @@ def command() -> None:
 @click.argument("file", type=PATH)
 @spec_options
 @click.option("--replace", is_flag=True, help="Let labels replace stored ones that differ. Default: the first is kept.")
-@click.option("--folder", default=FOLDER, show_default=True, metavar="DIR", help="The prediction store.")
-def add(file: str, spec: str | None, env: str | None, as_json: bool, replace: bool, folder: str) -> int:
+def add(file: str, spec: str | None, env: str | None, as_json: bool, replace: bool) -> int:
     """Add the labels in FILE (.csv, .tsv, .parquet, .jsonl) to the predictions that they belong to.
 
     Columns: `id`, or `request_id` (and `row`, from 0); `label` or `value`; optionally `time`.
     """
+    from mlspec.cli.monitoring import served_model
+
     console = Console(as_json=as_json)
-    where = find_spec(spec, env)
-    store = project_store(where.root, folder)
-    with needed_packages():
-        from mlspec.monitoring.label_file import read_labels
-        from mlspec.monitoring.label_store import LabelStore
-    added = LabelStore(store).add(read_labels(Path(file)), datetime.now(UTC), replace=replace)
+    model = served_model(spec, env)
+    from mlspec.monitoring.label_file import read_labels
+    from mlspec.monitoring.label_store import LabelStore
+
+    added = LabelStore(model.store).add(read_labels(Path(file)), datetime.now(UTC), replace=replace)
     if as_json:
         console.document({"ok": True, **asdict(added)})
     for text in _shown(added):

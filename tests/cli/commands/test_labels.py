@@ -14,14 +14,25 @@ from mlspec.cli.app import main
 from tests.bundles import text_bundle
 from tests.monitoring.log_lines import line, segment
 
+SPEC = """\
+mlspec: 1
+project: {name: cola}
+data:
+  source: data.csv
+  inputs: {sentence: text}
+  target: {column: label, type: class, labels: ["no", "yes"]}
+model: {type: text-classifier}
+monitor: {log: {folder: predictions}}
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with an exported bundle and three predictions."""
-    (tmp_path / "mlproject.yaml").write_text("mlspec: 1\nproject: {name: cola}\n")
+    (tmp_path / "mlproject.yaml").write_text(SPEC)
     text_bundle(tmp_path / "artifacts" / "bundle")
     now = datetime.now(UTC)
-    segment(tmp_path / ".mlspec" / "monitor", [line(n, now, inputs={"sentence": "a"}) for n in range(1, 4)])
+    segment(tmp_path / "predictions", [line(n, now, inputs={"sentence": "a"}) for n in range(1, 4)])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
