@@ -10,6 +10,8 @@ from mlspec.sections.monitor_drift import Drift
 from mlspec.sections.monitor_elasticsearch import Elasticsearch
 from mlspec.sections.monitor_log import Log
 from mlspec.sections.monitor_notify import Notify
+from mlspec.sections.monitor_prometheus import Prometheus
+from mlspec.sections.monitor_quality import Quality
 from mlspec.sections.monitor_retrain import Retrain
 from mlspec.spec.spec_model import SpecModel
 
@@ -23,8 +25,12 @@ class Monitor(SpecModel):
     elasticsearch: Elasticsearch | None = Field(
         None, description="Store predictions in Elasticsearch, with dashboards in Kibana"
     )
+    prometheus: Prometheus | None = Field(
+        None, description="Alert rules for Prometheus, routes for Alertmanager and a dashboard for Grafana"
+    )
     drift: Drift | None = Field(None, description="Compare live data with the training data")
-    alerts: Alerts = Field(default_factory=Alerts, description="Kibana alert rules")
+    alerts: Alerts = Field(default_factory=Alerts, description="Alert rules of Kibana and Prometheus")
+    quality: Quality = Field(default_factory=Quality, description="Quality on labelled predictions")
     notify: Notify = Field(
         default_factory=Notify, description="Who is notified when an alarm begins and when it clears"
     )

@@ -7,11 +7,20 @@ from mlspec.spec.types import Bound, Duration
 
 
 class Alerts(SpecModel):
-    """Kibana alert rules."""
+    """Alert rules. Each version is judged by itself, so that the errors of a canary are not averaged away."""
 
-    error_rate: Bound | None = Field("> 0.05", description="Fraction of requests that failed")
+    error_rate: Bound | None = Field("> 0.05", description="Fraction of requests that failed (5xx)")
+    refused_rate: Bound | None = Field(
+        None, description="Fraction of requests that were refused because of the request itself (4xx)"
+    )
+    timeout_rate: Bound | None = Field(None, description="Fraction of requests that timed out (408, 504)")
+    throttled_rate: Bound | None = Field(None, description="Fraction of requests that were throttled (429, 503)")
     p95_ms: Bound | None = Field(None, description="95th percentile of the latency in ms")
     unsure_rate: Bound | None = Field(None, description="Fraction of low-confidence predictions")
+    missing_rate: Bound | None = Field(None, description="Fraction of missing values of any input")
+    unseen_rate: Bound | None = Field(
+        None, description="Fraction of values of any category input that do not occur in the training data"
+    )
     silence: Duration | None = Field(None, description="Alert if no request arrives for this long")
     window: Duration = Field("15m", description="Time range that a rule evaluates")
     interval: Duration = Field("5m", description="How often the rules run")

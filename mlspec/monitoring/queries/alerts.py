@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
 
 from mlspec.monitoring.queries.measure import Count, Counted, Measure, Percentile, rate
 from mlspec.monitoring.queries.query import Grouping, ModelShape
@@ -35,6 +35,24 @@ class Alert:
     severity: Severity = "critical"
     silence: bool = False
 
+    @property
+    def bound(self) -> str:
+        """The comparison with the limit, in every query language."""
+        return f"{self.sign} {self.limit:.15g}"
+
+
+RATES: Final[dict[Counted, tuple[str, str]]] = {
+    Counted.ERRORS: ("error-rate", "Error rate"),
+    Counted.REFUSED: ("refused-rate", "Refused requests"),
+    Counted.TIMEOUTS: ("timeout-rate", "Timeouts"),
+    Counted.THROTTLED: ("throttled-rate", "Throttled requests"),
+    Counted.UNSURE: ("unsure", "Low-confidence predictions"),
+    Counted.MISSING: ("missing-rate", "Missing values"),
+    Counted.UNSEEN: ("unseen-rate", "Unseen values"),
+}
+"""Name and title of the alert on the rate of each."""
+_CRITICAL: Final = (Counted.ERRORS, Counted.TIMEOUTS, Counted.THROTTLED)
+
 
 def alerts(options: Alerts, shape: ModelShape) -> tuple[Alert, ...]:
     """The alerts that the options ask for, in the order of the options."""
@@ -42,25 +60,44 @@ def alerts(options: Alerts, shape: ModelShape) -> tuple[Alert, ...]:
 
 
 def _alerts(options: Alerts, shape: ModelShape) -> Iterator[Alert]:
-    window, interval = duration_seconds(options.window), duration_seconds(options.interval)
-    if options.error_rate:
-        yield _rate(options, "error-rate", "Error rate", Counted.ERRORS, options.error_rate, "critical")
+    bounds = {Counted.ERRORS: options.error_rate, Counted.REFUSED: options.refused_rate,
+              Counted.TIMEOUTS: options.timeout_rate, Counted.THROTTLED: options.throttled_rate}  # fmt: skip
+    yield from (_rate(options, part, bound) for part, bound in bounds.items() if bound)
     if options.p95_ms:
         sign, limit = bound_parts(options.p95_ms)
+        window, interval = duration_seconds(options.window), duration_seconds(options.interval)
         p95 = Percentile("latency", 95)
         yield Alert("latency", "Latency, p95", p95, sign, limit, window, interval, least=options.min_requests)
-    if options.unsure_rate and shape.task == "classification":
-        title = "Low-confidence predictions"
-        yield _rate(options, "unsure", title, Counted.UNSURE, options.unsure_rate, "warning")
+    yield from _of_rows(options, shape)
     if options.silence:
-        window, count = duration_seconds(options.silence), Count(Counted.REQUESTS)
+        window, interval = duration_seconds(options.silence), duration_seconds(options.interval)
+        count = Count(Counted.REQUESTS)
         yield Alert("silence", "No requests", count, "<", 1, window, interval, by=(), silence=True)
 
 
-def _rate(options: Alerts, name: str, title: str, part: Counted, bound: str, severity: Severity) -> Alert:
+def _of_rows(options: Alerts, shape: ModelShape) -> Iterator[Alert]:
+    if options.unsure_rate and shape.task == "classification":
+        yield _rate(options, Counted.UNSURE, options.unsure_rate)
+    by_input = (Grouping.VERSION, Grouping.COLUMN)
+    bounds = {Counted.MISSING: options.missing_rate, Counted.UNSEEN: options.unseen_rate}
+    for part, bound in bounds.items():
+        if bound and shape.columns(part):
+            yield replace(_rate(options, part, bound), by=by_input)
+
+
+def _rate(options: Alerts, part: Counted, bound: str) -> Alert:
+    name, title = RATES[part]
     sign, limit = bound_parts(bound)
-    window, interval = duration_seconds(options.window), duration_seconds(options.interval)
-    measure, enough = rate(part), part.whole
+    severity: Severity = "critical" if part in _CRITICAL else "warning"
     return Alert(
-        name, title, measure, sign, limit, window, interval, (Grouping.VERSION,), options.min_requests, enough, severity
+        name=name,
+        title=title,
+        measure=rate(part),
+        sign=sign,
+        limit=limit,
+        window=duration_seconds(options.window),
+        interval=duration_seconds(options.interval),
+        least=options.min_requests,
+        enough=part.whole,
+        severity=severity,
     )

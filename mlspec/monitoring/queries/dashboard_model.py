@@ -5,7 +5,7 @@ Places are in a grid of 48 columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -78,10 +78,17 @@ class _Draft:
     """The alert whose limit is drawn."""
 
 
-def dashboard(shape: ModelShape, alerts: Sequence[Alert], title: str, description: str) -> Dashboard:
-    """The dashboard of a project with these alerts."""
+def dashboard(
+    shape: ModelShape,
+    alerts: Sequence[Alert],
+    title: str,
+    description: str,
+    measurable: Callable[[Measure], bool] = lambda _: True,
+) -> Dashboard:
+    """The dashboard of a project with these alerts; without panels of which nothing is measurable."""
     limits = {alert.name: Limit(alert.limit, alert.title, alert.name) for alert in alerts if not alert.silence}
-    return Dashboard(f"{title}: model in production", description, tuple(_placed([*_drafts(shape)], limits)))
+    drafts = [draft for draft in _drafts(shape) if any(measurable(s.measure) for s in draft.query.series)]
+    return Dashboard(f"{title}: model in production", description, tuple(_placed(drafts, limits)))
 
 
 def _placed(drafts: Sequence[_Draft], limits: dict[str, Limit]) -> Iterator[Panel]:
@@ -183,9 +190,9 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
     unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
     drift = Query((Series("evidence", "Evidence", Latest("drift_evidence")),), by_column)
-    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing)
+    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
-        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen)
+        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
     yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift)
 
 

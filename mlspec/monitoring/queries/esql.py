@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.by_input import FLAGS, expanded
 from mlspec.monitoring.queries.measure import (
     UNROUTED,
     Count,
@@ -50,7 +51,6 @@ _NAMED: Final = f"EVAL status = {STATUS}, request = ({ROW} IS NULL OR {ROW} == 0
 _RANGE: Final = f"WHERE {TIME} >= ?_tstart AND {TIME} <= ?_tend"
 """Kibana fills in the time range of the dashboard."""
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
-_FLAGS: Final = {Counted.MISSING: "missing", Counted.UNSEEN: "unseen"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class EsqlQuery:
 
 def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
     """The query of a panel over the time range of the dashboard."""
-    series, by = _expanded(query, shape)
+    wide = expanded(query, shape)
+    series, by = wide.series, wide.by
     reported = [s.measure for s in series if isinstance(s.measure, Latest)]
     where = [f"WHERE {' OR '.join(f'{_reported(m)} IS NOT NULL' for m in reported)}"] if reported else []
     sort = ["SORT time"] if Grouping.TIME in by else []
@@ -76,13 +77,13 @@ def rule(alert: Alert, shape: ModelShape, stream: str) -> str:
     """The query of an alert rule. Kibana filters by time; every row of the result is an alert of its group."""
     if alert.silence:
         count = f"STATS requests = COUNT(*) WHERE {condition(alert.enough)}"
-        return f"{_from(stream)} | {_NAMED} | {count} | WHERE requests {alert.sign} {alert.limit:g}"
+        return f"{_from(stream)} | {_NAMED} | {count} | WHERE requests {alert.bound}"
     enough = Series(alert.enough.value, "", Count(alert.enough))
-    series, by = _expanded(Query((enough, Series("measured", alert.title, alert.measure)), alert.by), shape)
-    measured = [s.name for s in series if s is not enough]
-    exceeds = " OR ".join(f"{name(m)} {alert.sign} {alert.limit:g}" for m in measured)
+    wide = expanded(Query((enough, Series("measured", alert.title, alert.measure)), alert.by), shape)
+    measured = [s.name for s in wide.series if s is not enough]
+    exceeds = " OR ".join(f"{name(m)} {alert.bound}" for m in measured)
     keep = f"WHERE {alert.enough.value} >= {alert.least} AND {exceeds if len(measured) == 1 else f'({exceeds})'}"
-    return " | ".join((_from(stream), *_aggregated(series, by), keep))
+    return " | ".join((_from(stream), *_aggregated(wide.series, wide.by), keep))
 
 
 def deployments(stream: str) -> str:
@@ -103,25 +104,11 @@ def _from(stream: str) -> str:
     return f"FROM {stream}" if re.fullmatch(r"[a-z0-9][a-z0-9._*-]*", stream) else f'FROM "{stream}"'
 
 
-def _expanded(query: Query, shape: ModelShape) -> tuple[tuple[Series, ...], tuple[Grouping, ...]]:
-    """A rate by column as one series for each input; the documents have one field for each."""
-    if Grouping.COLUMN not in query.by or any(isinstance(s.measure, Latest) for s in query.series):
-        return query.series, query.by
-    series = tuple(
-        Series(f"{s.name} {column}", column, Rate(s.measure.part, s.measure.whole, column))
-        if isinstance(s.measure, Rate) and s.measure.part in _FLAGS
-        else s
-        for s in query.series
-        for column in (shape.columns(s.measure.part) if isinstance(s.measure, Rate) else ("",))
-    )
-    return series, tuple(g for g in query.by if g is not Grouping.COLUMN)
-
-
 def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[str]:
     """Counts and other aggregations of STATS, then rates as their quotients."""
     rates = {s.name: s.measure for s in series if isinstance(s.measure, Rate)}
     counts = {_counted(c, m.column): (c, m.column) for m in rates.values() for c in (m.part, m.whole)}
-    stats = [f"{key} = {_count(c, column if c in _FLAGS else '')}" for key, (c, column) in counts.items()]
+    stats = [f"{key} = {_count(c, column if c in FLAGS else '')}" for key, (c, column) in counts.items()]
     stats += [f"{name(s.name)} = {_aggregation(s.measure)}" for s in series if s.name not in rates]
     groups = ", ".join(f"{grouping.value} = {_GROUPS[grouping]}" for grouping in by)
     if not all(isinstance(s.measure, Latest) for s in series):
@@ -134,7 +121,7 @@ def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[st
 
 
 def _counted(counted: Counted, column: str) -> str:
-    return name(f"n_{counted.value}_{column}" if counted in _FLAGS else f"n_{counted.value}")
+    return name(f"n_{counted.value}_{column}" if counted in FLAGS else f"n_{counted.value}")
 
 
 def _quotient(rate: Rate) -> str:
@@ -174,8 +161,8 @@ def condition(counted: Counted, column: str = "") -> str:
     if counted.statuses is not None:
         statuses = " OR ".join(map(_within, counted.statuses))
         return f"request AND {statuses if len(counted.statuses) == 1 else f'({statuses})'}"
-    if counted in _FLAGS:
-        return f"{_field(f'{_FLAGS[counted]}.{column}')} == 1"
+    if counted in FLAGS:
+        return f"{_field(f'{FLAGS[counted]}.{column}')} == 1"
     return f"{UNSURE} == 1" if counted is Counted.UNSURE else f"{ROW} IS NOT NULL"
 
 

@@ -51,7 +51,13 @@ class ModelShape:
     inputs: tuple[tuple[str, str], ...]
     labels: tuple[str, ...] = ()
     low_confidence: float = 0.5
+    known: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The values of categories in the training data; an input without them has no unseen values in SQL."""
 
     def columns(self, counted: Counted) -> tuple[str, ...]:
         """The inputs whose missing or unseen values can be counted; only a category has unseen values."""
         return tuple(name for name, kind in self.inputs if counted is not Counted.UNSEEN or kind == "category")
+
+    def values(self, column: str) -> tuple[str, ...]:
+        """The known values of a category."""
+        return dict(self.known).get(column, ())

@@ -8,22 +8,25 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import dashboard, fields, log_checks, rules, serving_policy
+from mlspec.parts.monitor import alert_checks, dashboard, fields, log_checks, prometheus_files, rules, serving_policy
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.monitor_drift import Drift
 from mlspec.source.document import Plain
-from mlspec.spec.names import suffixed
+from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
-from mlspec.spec.types import bound_parts, duration_seconds
+from mlspec.spec.types import duration_seconds
 
 NAME: Final = "monitor"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
+MIN_BUDGET: Final = 100
+"""Rows between two false alarms: with fewer, an alarm would say nothing."""
 
 
 def name_after(environment: str, given: dict[str, Plain]) -> None:
@@ -42,16 +45,9 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from _shared(project)
     yield from log_checks.check(monitor, data)
-    elasticsearch = monitor.elasticsearch
-    if elasticsearch and monitor.drift:
-        kept, window = duration_seconds(elasticsearch.retention), duration_seconds(monitor.drift.window)
-        if window > kept:
-            message = (
-                f"the drift window is {monitor.drift.window}, and predictions are kept for {elasticsearch.retention}"
-            )
-            help = "raise monitor.elasticsearch.retention, or lower the window"
-            yield Finding("window-over-retention", ("monitor", "drift", "window"), message, help)
-    yield from _alerts(monitor, data)
+    if monitor.drift:
+        yield from _drift(monitor.drift, data)
+    yield from alert_checks.check(project, monitor, data)
 
 
 def _shared(project: Project) -> Iterator[Finding]:
@@ -69,32 +65,41 @@ def _shared(project: Project) -> Iterator[Finding]:
         yield Finding("shared-index", ("environments", same.environment), message, help, on="key")
 
 
-def _alerts(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
-    alerts, at = monitor.alerts, ("monitor", "alerts")
-    rates = {"error_rate": alerts.error_rate, "unsure_rate": alerts.unsure_rate, "p95_ms": alerts.p95_ms}
-    for name, bound in rates.items():
-        if bound is None:
-            continue
-        sign, number = bound_parts(bound)
-        if sign not in (">", ">=") or number < 0 or (name != "p95_ms" and number >= 1):
-            message = f"`{bound}` can never fire, or always fires"
-            help = "a rate lies between 0 and 1, for example > 0.02" if name != "p95_ms" else "for example > 300"
-            yield Finding("alert-bound", (*at, name), message, help)
-    if alerts.unsure_rate and data.task == "regression":
-        message = "a regression has no confidence, so `unsure_rate` has no value"
-        yield Finding("alert-bound", (*at, "unsure_rate"), message, "remove `unsure_rate`")
-    if duration_seconds(alerts.interval) > duration_seconds(alerts.window):
-        message = f"the last {alerts.window} are checked every {alerts.interval}, so events in between are missed"
-        yield Finding("alert-gap", (*at, "interval"), message, "make the window at least as long as the interval")
+def _drift(drift: Drift, data: DataSpec) -> Iterator[Finding]:
+    """Unknown columns, slices that are no categories, and a budget in which nothing can be found."""
+    at = ("monitor", "drift")
+    for key, names in (("columns", drift.columns), ("slices", drift.slices)):
+        for index, name in enumerate(names):
+            if name not in data.columns:
+                help = suggest(name, data.columns, "the inputs are")
+                yield Finding("unknown-input", (*at, key, index), f"input not found: `{name}`", help)
+            elif key == "slices" and data.columns[name].type != "category":
+                message = f"`{name}` is a {data.columns[name].type}; rows are divided by a category"
+                help = "remove it from `slices`; every input is compared as a column anyway"
+                yield Finding("slice-type", (*at, key, index), message, help)
+    if drift.rows_per_false_alarm() < MIN_BUDGET:
+        message = (
+            f"`{drift.false_alarms}` at {drift.rows_per_day():g} rows a day allows a false alarm every "
+            f"{max(drift.rows_per_false_alarm(), 1):.0f} rows; the minimum is {MIN_BUDGET}"
+        )
+        yield Finding("drift-budget", (*at, "false_alarms"), message, "allow fewer false alarms, for example 1 per 90d")
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
-    """The policy of the servers, the index template, the saved objects, and one file for each alert rule."""
+    """The policy of the servers, and the files of Kibana and Prometheus."""
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None or data is None:
         return
     policy = serving_policy.policy(project.info.name, monitor, data.columns, stream_name(project))
     yield Artifact(serving_policy.FILE, "monitoring/policy.json.j2", {"value": policy})
+    yield from _kibana(project, monitor)
+    if monitor.prometheus is not None:
+        yield from prometheus_files.files(project, monitor.prometheus)
+
+
+def _kibana(project: Project, monitor: Monitor) -> Iterator[Artifact]:
+    """The index template, the saved objects, and one file for each alert rule."""
+    data = project.need(DataSpec)
     if monitor.elasticsearch is None:
         return
     options, info = monitor.elasticsearch, project.info

@@ -1,0 +1,168 @@
+"""Recording and alert rules of Prometheus: the measure of each alert is recorded, and the alert compares it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from mlspec.monitoring.queries import promql
+from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.measure import Count, Unit
+from mlspec.monitoring.queries.query import Grouping
+
+UNREACHABLE: Final = "ModelUnreachable"
+NOT_LOGGED: Final = "ModelPredictionsNotLogged"
+DROPPED: Final = "mlspec_prediction_log_dropped_total"
+_HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A series with the result of an expression."""
+
+    record: str
+    expr: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingRule:
+    """An alert for each element of the result of an expression."""
+
+    alert: str
+    expr: str
+    pending: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @property
+    def hold(self) -> str:
+        """The value of `for`."""
+        return duration(self.pending)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """Rules that are evaluated one after the other, every `interval` seconds."""
+
+    name: str
+    interval: int
+    recording: tuple[RecordingRule, ...]
+    alerting: tuple[AlertingRule, ...]
+
+    @property
+    def every(self) -> str:
+        """The value of `interval`."""
+        return duration(self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """What the rules of a project have in common."""
+
+    model: str
+    job: str
+    interval: int
+    pending: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    runbook: str | None = None
+
+
+def group(alerts: Sequence[Alert], options: RuleOptions) -> RuleGroup:
+    """The rules of a project, with those of the server itself."""
+    recording = {rule.record: rule for alert in alerts for rule in _recording(alert, options)}
+    alerting = (*(_alerting(alert, options) for alert in alerts), *_of_server(options))
+    return RuleGroup(f"mlspec-{options.model}", options.interval, tuple(recording.values()), alerting)
+
+
+def alert_name(alert: Alert) -> str:
+    """The name of the alert in Prometheus: `ModelErrorRate`."""
+    return "Model" + "".join(word.capitalize() for word in alert.name.split("-"))
+
+
+def duration(seconds: int) -> str:
+    """A duration in the largest unit in which it is a whole number."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _recording(alert: Alert, options: RuleOptions) -> Iterator[RecordingRule]:
+    scope, labels = promql.Scope(options.model, duration(alert.window)), {"model": options.model}
+    measured = promql.expression(alert.measure, alert.by, scope)
+    if measured is None:
+        return
+    if alert.silence:
+        # Without any series the sum has no element, and no traffic would be no alert.
+        yield RecordingRule(_measured(alert), f"{measured} or vector(0)", labels)
+        return
+    enough = promql.expression(Count(alert.enough), (Grouping.VERSION,), scope)
+    yield RecordingRule(_enough(alert), str(enough), labels)
+    yield RecordingRule(_measured(alert), measured, labels)
+
+
+def _measured(alert: Alert) -> str:
+    return f"mlspec:{alert.name.replace('-', '_')}:{duration(alert.window)}"
+
+
+def _enough(alert: Alert) -> str:
+    return f"mlspec:{alert.enough.value}:increase{duration(alert.window)}"
+
+
+def _alerting(alert: Alert, options: RuleOptions) -> AlertingRule:
+    model = f"{{model={promql.quoted(options.model)}}}"
+    expr = f"{_measured(alert)}{model} {alert.bound}"
+    if not alert.silence:
+        expr += f" and on (version) {_enough(alert)}{model} >= {alert.least}"
+    who = f"{options.model}{' {{ $labels.version }}' if alert.by else ''}"
+    what = alert.title + (" of {{ $labels.input }}" if Grouping.COLUMN in alert.by else "")
+    value, limit = shown(alert.measure.unit), limit_text(alert)
+    window = duration(alert.window)
+    texts = {
+        "summary": f"{who}: no request for {window}" if alert.silence else f"{who}: {what} {value}",
+        "description": f"No request was counted in the last {window}."
+        if alert.silence
+        else f"{what} was {value} in the last {window}; the alert fires at {alert.sign} {limit}.",
+    }
+    return _rule(alert_name(alert), expr, alert.severity, texts, options)
+
+
+def shown(unit: Unit) -> str:
+    """The value of an alert in the template language of annotations."""
+    if unit == "fraction":
+        return "{{ $value | humanizePercentage }}"
+    return '{{ $value | printf "%.4g" }}' + (" ms" if unit == "milliseconds" else "")
+
+
+def value_text(value: float, unit: Unit) -> str:
+    """The same text for a known value."""
+    return f"{value * 100:.4g}%" if unit == "fraction" else f"{value:.4g}{' ms' if unit == 'milliseconds' else ''}"
+
+
+def limit_text(alert: Alert) -> str:
+    """The limit with its unit."""
+    return value_text(alert.limit, alert.measure.unit)
+
+
+def _of_server(options: RuleOptions) -> Iterator[AlertingRule]:
+    up = f"up{{job={promql.quoted(options.job)}}}"
+    down = {
+        "summary": f"{options.model}: {{{{ $labels.instance }}}} cannot be scraped",
+        "description": "Prometheus cannot read the metrics of the server: it is down or unreachable.",
+    }
+    yield _rule(UNREACHABLE, f"{up} == 0", "critical", down, options)
+    scope = promql.Scope(options.model, duration(_HOUR))
+    dropped = f"sum by (version, reason) ({scope.over('increase', DROPPED)}) > 0"
+    lost = {
+        "summary": f"{options.model} {{{{ $labels.version }}}}: predictions are not logged ({{{{ $labels.reason }}}})",
+        "description": "The server answers, and some predictions are missing from the prediction log.",
+    }
+    yield _rule(NOT_LOGGED, dropped, "warning", lost, options)
+
+
+def _rule(name: str, expr: str, severity: str, texts: Mapping[str, str], options: RuleOptions) -> AlertingRule:
+    runbook = {"runbook_url": f"{options.runbook.rstrip('/')}/{name}"} if options.runbook else {}
+    labels = {"severity": severity, "model": options.model, **options.labels}
+    return AlertingRule(name, expr, options.pending, labels, {**texts, **runbook})

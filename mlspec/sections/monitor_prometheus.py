@@ -1,0 +1,32 @@
+"""Options of `monitor.prometheus`: alert rules of Prometheus, receivers of Alertmanager, and a dashboard of Grafana."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mlspec.spec.spec_model import SpecModel
+from mlspec.spec.types import Duration
+
+Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?:[0-9]{1,5}$")]
+LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+LabelValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f{}]{1,200}$")]
+Runbook = Annotated[str, Field(pattern=r"^https?://[^\s{}\"']+$")]
+
+
+class Prometheus(SpecModel):
+    """Prometheus scrapes the server; Alertmanager sends its alerts to the channels of `monitor.notify`."""
+
+    targets: list[Target] = Field(
+        [],
+        description="HOST:PORT of each server to scrape; default: the server of compose.yaml",
+        examples=[["predict.internal:8080"]],
+    )
+    scrape_interval: Duration = Field("15s", description="How often the metrics are read")
+    pending: Duration = Field("1m", description="How long a condition must hold before its alert fires")
+    labels: dict[LabelName, LabelValue] = Field(
+        {}, description="Labels of all alerts, for routing", examples=[{"team": "search"}]
+    )
+    runbook: Runbook | None = Field(
+        None, description="Base URL of your runbooks; the name of the alert is appended", examples=["https://wiki/run"]
+    )
+    repeat: Duration = Field("4h", description="How often an alert that still fires is sent again")
