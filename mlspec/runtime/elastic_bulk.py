@@ -73,10 +73,10 @@ def stored_already(client: Elasticsearch, stream: str, documents: Sequence[Elast
     """
     ids = [document.id for document in documents]
     try:
-        found = client.search(index=stream, query={"ids": {"values": ids}}, size=len(ids), source=False)
+        response = client.search(index=stream, query={"ids": {"values": ids}}, size=len(ids), source=False)
     except (ApiError, TransportError):
         return set()
-    return {str(hit["_id"]) for hit in found["hits"]["hits"]}
+    return {str(hit["_id"]) for hit in response["hits"]["hits"]}
 
 
 def _failed(documents: list[ElasticDocument], status: int, reason: str) -> BulkResult:

@@ -119,7 +119,7 @@ class ElasticSink:
     def _run(self) -> None:
         try:
             self._send_all(self._connect())
-        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
+        except Exception as error:  # noqa: BLE001 - no caller would receive it
             self._say(f"{_PREFIX}stopped, predictions are kept on disk: {type(error).__name__}: {error}")
 
     def _send_all(self, client: Elasticsearch) -> None:

@@ -106,6 +106,8 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.parts.package.lambda_process._started": "a log",
     "mlspec.run.journal._add": "one row at the end, flushed; a torn row is passed over",
     "mlspec.child_process.follow": "a log",
+    "mlspec.runtime.elastic_sink._keep_refused": "rows at the end; a torn row is one document that was refused anyway",
+    "mlspec.runtime.elastic_spool.put": "beside the place of the file, then renamed",
     "mlspec.runtime.preprocess.fit.write": "into a folder that is swapped in whole",
     "mlspec.shipping.rehearsal.processes.start": "a log",
     "mlspec.shipping.rehearsal.local_registry.do_PATCH": "an upload, whose digest is compared at its end",
