@@ -1,6 +1,6 @@
 """The server against FastAPI, BentoML, LitServe and MLServer, and against the model in the same process.
 
-    python benchmarks/serving.py [--data FILE.tsv] [--model FOLDER] [--only text|tabular] [--rounds N] [--seconds S]
+    python benchmarks/serving.py [--data FILE.tsv] [--model FOLDER] [--only text|tabular|logging] [--rounds N]
 
 Every server runs the same ONNX graph with the same preprocessing (`mlspec.runtime.Predictor`), one server at a time,
 its callers in one process beside it; the rounds are interleaved and the medians compared, so that what else the machine
@@ -175,20 +175,69 @@ def tabular(options: argparse.Namespace) -> None:
     verdict(f"{CLIENTS} callers: answers / those of the best peer", statistics.median(ours.many) / most, 1.5)
 
 
+def logging(options: argparse.Namespace) -> None:
+    """The prediction log against none: two servers of one bundle, in turn for a second each, compared pair by pair."""
+    rows = _models.made_rows(256)
+    tabular_bundle = _models.tabular(options.cache / "tabular", rows)
+    texts = sentences(options.data, 512) if options.data else ["a sentence of some words to log"] * 64
+    text_bundle = _models.text(options.cache / f"text-{'given' if options.model else 'random'}", texts, options.model)
+    for name, bundle, some in (
+        ("tabular", tabular_bundle, rows),
+        ("text", text_bundle, [{"sentence": one} for one in texts]),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            _pairs(name, bundle, some, options, Path(folder))
+
+
+def _pairs(name: str, bundle: Path, rows: list[dict[str, Any]], options: argparse.Namespace, folder: Path) -> None:
+    log = {"folder": "log", "sample": 1, "flush_seconds": 1, "low_confidence": 0.5, "columns": {}}
+    policy = folder / "monitoring.json"
+    policy.write_text(json.dumps({"version": 1, "project": "benchmark", "log": log}))
+    ours = contenders(bundle)[0]
+    logged = replace(ours, settings={"MLSPEC_MONITORING": str(policy)})
+    silent = replace(ours, settings={"MLSPEC_LOG": "off"})
+    with (
+        started(logged, bundle, options.cache, rows[0]) as one,
+        started(silent, bundle, options.cache, rows[0]) as other,
+    ):
+        ratios: dict[str, list[float]] = {"p50": [], "rate": [], "cpu": []}
+        for number in range(options.rounds * 8):
+            pair = (one, other) if number % 2 else (other, one)
+            measured = {server: _second(server, ours, rows) for server in pair}
+            if number:  # the first warms up
+                for key, values in ratios.items():
+                    values.append(measured[one][key] / measured[other][key])
+    lines = sum(file.read_bytes().count(b"\n") for file in folder.rglob("*.jsonl"))
+    print(f"Prediction log, {name}: {lines} records; medians of {len(ratios['p50'])} pairs, with the log / without")
+    verdict("1 caller: p50", statistics.median(ratios["p50"]), 1.03, least=False)
+    verdict(f"{CLIENTS} callers: answers", statistics.median(ratios["rate"]), 0.95)
+    print(f"  {'processor for an answer':58} {statistics.median(ratios['cpu']):6.2f}")
+
+
+def _second(server: tuple[int, int], contender: Contender, rows: list[dict[str, Any]]) -> dict[str, float]:
+    port, session = server
+    alone = load(port, contender, rows, 1, 1)
+    before = cpu(session)
+    many = load(port, contender, rows, CLIENTS, 1)
+    return {"p50": alone["p50"], "rate": many["rate"], "cpu": (cpu(session) - before) / many["answers"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="tab-separated file whose last column is a sentence: the CoLA corpus, say")
     parser.add_argument("--model", help="folder of a transformers encoder; random weights without it")
-    parser.add_argument("--only", choices=["text", "tabular"])
+    parser.add_argument("--only", choices=["text", "tabular", "logging"])
     parser.add_argument("--against", nargs="*", metavar="NAME", help="only these peers; none: no peer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "mlspec-bench")
     options = parser.parse_args()
-    if options.only != "tabular":
+    if options.only in (None, "text"):
         text(options)
-    if options.only != "text":
+    if options.only in (None, "tabular"):
         tabular(options)
+    if options.only in (None, "logging"):
+        logging(options)
 
 
 if __name__ == "__main__":

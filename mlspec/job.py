@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from mlspec.errors import MlspecError, StageError
 from mlspec.stage_context import StageContext
@@ -37,7 +37,7 @@ class Job:
     """`artifacts/` to read from, absolute."""
     outputs: Path
     """`artifacts/` to write to: the same folder, or in a sweep a separate folder of this job."""
-    config: Mapping[str, object]
+    config: Mapping[str, JsonValue]
     """The composed Hydra configuration as plain data: the spec's sections after overrides."""
     sections: Mapping[str, BaseModel]
     """The same, validated: an invalid override is rejected before the body runs."""

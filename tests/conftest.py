@@ -5,15 +5,20 @@ from __future__ import annotations
 import compileall
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython, start
 
 pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -21,6 +26,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell has what it puts into the background ignore Ctrl-C, and all that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def in_memory() -> str:
+    """A folder in memory for what tests write, where this system has one with room: the program waits for the disk
+    after each file of a change, and DVC after each stage. Else the usual one for temporary files."""
+    folder, room = "/dev/shm", 4 << 20
+    try:
+        known = os.statvfs(folder)
+        available = re.search(r"^MemAvailable: *(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return tempfile.gettempdir()
+    if not os.access(folder, os.W_OK) or known.f_flag & os.ST_NOEXEC or available is None:
+        return tempfile.gettempdir()
+    kilobytes = min(int(available[1]), known.f_bavail * known.f_frsize >> 10)
+    return folder if kilobytes > room else tempfile.gettempdir()
+
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", in_memory())
 REQUIRED = os.environ.get("MLSPEC_REQUIRE_ENGINES") == "1"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -64,6 +87,13 @@ def chromium() -> Iterator[Any]:
         browser = play.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> WarmPython:
+    """A Python that has the heavy imports done, one for all workers."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return WarmPython(once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
 
 
 @pytest.fixture(scope="session")

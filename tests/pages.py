@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import CHECKOUT
+from tests.warm_python import WarmPython
 
 NUMBER = r"\d+(?:\.\d+)?(?:e-\d+)?"
 
@@ -88,13 +90,14 @@ def like(lines: list[str]) -> str:
 class Shell:
     """One bash in which the commands of a page run, with its folder, its variables and its jobs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: WarmPython | None = None) -> None:
         environment = {
             **{k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(CHECKOUT),
             "NO_COLOR": "1",
         }
+        environment = warm.variables(environment) if warm else environment
         self._bash = subprocess.Popen(
             ["bash"], cwd=folder, env=environment, stdin=-1, stdout=-1, stderr=subprocess.STDOUT, text=True
         )
@@ -124,13 +127,31 @@ class Shell:
 
 
 def follow(page: Path, folder: Path, shell: Shell) -> None:
-    """Write the files of a page and run its commands, in order. Asserts that each prints what the page shows."""
+    """Write the files of a page and run its commands, in order. Asserts that each prints what the page shows.
+
+    A server listens on a free port instead of the one that the page has.
+    """
+    ports = {port: free_port() for port in re.findall(r"--port (\d+)", page.read_text(encoding="utf-8"))}
     for step in steps(page):
         if isinstance(step, PageFile):
             (folder / step.path).parent.mkdir(parents=True, exist_ok=True)
             (folder / step.path).write_text(step.text, encoding="utf-8")
         else:
-            check(step, shell)
+            check(PageCommand(with_ports(step.text, ports), [with_ports(line, ports) for line in step.output]), shell)
+
+
+def free_port() -> str:
+    """A port of 127.0.0.1 that no process listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def with_ports(text: str, ports: Mapping[str, str]) -> str:
+    """`text` with each port of a page replaced by the one to use."""
+    for shown, used in ports.items():
+        text = re.sub(rf"(--port |127\.0\.0\.1:){shown}\b", rf"\g<1>{used}", text)
+    return text
 
 
 def check(command: PageCommand, shell: Shell) -> None:

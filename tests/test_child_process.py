@@ -154,5 +154,5 @@ def test_a_child_does_not_outlive_a_killed_runner(tmp_path: Path) -> None:
     killed.kill()
     killed.wait()
     gone = threading.Event()
-    psutil.wait_procs([child], timeout=30, callback=lambda _: gone.set())
+    psutil.wait_procs([child], timeout=60, callback=lambda _: gone.set())
     assert gone.is_set()

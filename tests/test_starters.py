@@ -21,6 +21,7 @@ from mlspec.render.environment import templates_folder
 from mlspec.spec.json_schema import json_schema
 from mlspec.starters import SCHEMA, STARTERS, contents, name_for, start
 from tests.conftest import CHECKOUT
+from tests.warm_python import WarmPython
 
 OFFLINE = [name for name in STARTERS if name != "cola"]
 TOUR = "digits"
@@ -251,19 +252,21 @@ def passed(project: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("starter", [name for name in OFFLINE if name != TOUR])
-def test_its_whole_line_runs_and_a_second_time_has_nothing_to_do(starter: str, tmp_path: Path) -> None:
+def test_its_whole_line_runs_and_a_second_time_has_nothing_to_do(
+    starter: str, warm: WarmPython, tmp_path: Path
+) -> None:
+    """The README's tour runs one in processes of its own."""
     project = tmp_path / "p"
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(CHECKOUT),
-        "NO_COLOR": "1",
-    }
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
+    environment = warm.variables({**inherited, "NO_COLOR": "1"})
 
     def mlspec(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mlspec", *arguments]
         return subprocess.run(
-            command, cwd=project if project.exists() else tmp_path, env=environment, capture_output=True, text=True
+            ["mlspec", *arguments],
+            cwd=project if project.exists() else tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
 
     for step in (["init", "p", "--template", starter], ["build"], ["apply", "--yes"]):

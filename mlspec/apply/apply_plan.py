@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
-from mlspec.apply.remote import RemoteState, observe, observers
+from mlspec.apply.remote import RemoteJson, RemoteState, observe, observers
 from mlspec.compiler import Build, compile_project
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.dvc.part import raw
@@ -80,7 +81,7 @@ def make_apply_plan(request: ApplyRequest) -> ApplyPlan:
     reasons = {**engine.status([s for s in selected if s.name not in remote.reasons]), **remote.reasons}
     steps = schedule(build.plan.stages, reasons, request.selection, engine.lacks)
     journal = Journal(roots.project)
-    last = {name: str(row.get("status")) for name, row in journal.last().items()}
+    last = {name: outcome.status for name, outcome in journal.last().items()}
     return ApplyPlan(request, key, build, roots, changes, steps, remote, journal.durations(), last)
 
 
@@ -109,9 +110,48 @@ def _names(stages: list[Stage]) -> list[str]:
     return [stage.name for stage in stages]
 
 
-def to_json(plan: ApplyPlan) -> dict[str, object]:
+class FileJson(TypedDict):
+    """A file that a plan writes or deletes."""
+
+    path: str
+    action: str
+    part: str
+    reason: str
+
+
+class MissingJson(TypedDict):
+    """What this machine lacks for a stage."""
+
+    reason: str
+    help: str
+
+
+class StageJson(TypedDict):
+    """A stage of a plan."""
+
+    stage: str
+    command: str
+    run: bool
+    certain: bool
+    reason: str | None
+    reason_kind: str | None
+    after: list[str]
+    estimate: float | None
+    lacks: MissingJson | None
+
+
+class PlanJson(TypedDict):
     """The stable JSON shape of a plan."""
-    files = [
+
+    summary: str
+    files: list[FileJson]
+    stages: list[StageJson]
+    remote: RemoteJson
+
+
+def to_json(plan: ApplyPlan) -> PlanJson:
+    """The stable JSON shape of a plan."""
+    files: list[FileJson] = [
         {"path": c.path, "action": c.action, "part": c.part, "reason": c.reason}
         for c in plan.changes.changes
         if c.action not in ("unchanged", "keep")
@@ -120,7 +160,7 @@ def to_json(plan: ApplyPlan) -> dict[str, object]:
     return {"summary": plan.changes.summary(), "files": files, "stages": stages, "remote": plan.remote.to_json()}
 
 
-def _step_json(step: Step, estimate: float | None) -> dict[str, object]:
+def _step_json(step: Step, estimate: float | None) -> StageJson:
     return {
         "stage": step.stage.name,
         "command": step.stage.command,

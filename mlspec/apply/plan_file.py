@@ -12,7 +12,7 @@ import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -213,7 +213,7 @@ def _stale(file: Path, plan: SavedPlan, changes: list[str]) -> ConflictError:
 def _read(file: Path) -> SavedPlan:
     raw = _bytes(file)
     try:
-        parsed: Any = json.loads(raw)
+        parsed: object = json.loads(raw)
     except (ValueError, RecursionError):
         raise _no_plan(file) from None
     version = parsed.get("mlspec_plan") if isinstance(parsed, dict) else None

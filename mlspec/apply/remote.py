@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
+
+from pydantic import JsonValue
 
 from mlspec.aws.action import Action
 from mlspec.errors import MlspecError
@@ -20,6 +23,13 @@ from mlspec.stage_result import Reason
 NOT_COMPARED = Reason("not-compared", "compares, and changes what differs")
 """Why a stage with effects runs whose resources cannot be read from this machine."""
 Observe = Callable[[Project, Path, StageContext], Sequence[Action]]
+
+
+class RemoteJson(TypedDict):
+    """The stable JSON shape of the changes outside the project: a row for each, and for unseen stages why."""
+
+    changes: list[dict[str, JsonValue]]
+    unseen: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class RemoteState:
         """What breaks clients of the live version."""
         return [action.breaking for action in self.actions if action.breaking]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> RemoteJson:
         """The stable JSON shape."""
         rows = [{"stage": stage, **row} for stage, actions in self.seen.items() for a in actions for row in a.rows()]
         return {"changes": rows, "unseen": dict(self.unobserved)}

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
-from mlspec.apply.apply_plan import ApplyPlan, to_json
+from mlspec.apply.apply_plan import ApplyPlan, PlanJson, to_json
 from mlspec.apply.execute import RunResult
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
-from mlspec.run.outcome import Outcome, Status
+from mlspec.run.outcome import Outcome, OutcomeJson, Status
 from mlspec.run.schedule import MissingRequirement
+
+
+class ResultJson(TypedDict):
+    """The stable JSON shape of a run."""
+
+    ok: bool
+    exit_code: int
+    plan: PlanJson
+    outcomes: list[OutcomeJson]
+    report: str | None
 
 
 def exit_code(result: RunResult) -> int:
@@ -40,7 +51,7 @@ def repeated_options(plan: ApplyPlan) -> str:
     return f"{f' --env {environment}' if environment else ''}{plan.context.options}"
 
 
-def result_json(plan: ApplyPlan, result: RunResult) -> dict[str, object]:
+def result_json(plan: ApplyPlan, result: RunResult) -> ResultJson:
     """The stable JSON shape of a run."""
     code = exit_code(result)
     report = result.report.relative_to(plan.roots.project).as_posix() if result.report else None

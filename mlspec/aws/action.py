@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
+
+from mlspec.aws.known_after_apply import Output, Outputs, is_known, resolved, resolved_text
 
 Sign = Literal["+", "~", "-"]
 ResourceKind = Literal[
     "role", "log-group", "function", "reserved-concurrency", "version", "alias", "provisioned-concurrency",
     "function-url", "permission", "http-api", "repository", "image-tag", "image", "release-file", "signature",
-    "local-endpoint",
+    "local-endpoint", "release-history",
 ]  # fmt: skip
 LABELS: Final[Mapping[ResourceKind, str]] = {
     "role": "iam role",
@@ -31,6 +33,7 @@ LABELS: Final[Mapping[ResourceKind, str]] = {
     "release-file": "record",
     "signature": "signature of",
     "local-endpoint": "endpoint on this machine",
+    "release-history": "release history",
 }
 """What a person calls each kind of resource, before its name."""
 R = TypeVar("R")
@@ -54,7 +57,7 @@ class Action:
     """One operation on one resource, with every difference that it removes and what the call needs.
 
     `breaking` says what clients will notice, "" where they will not; `held` why the action is not executed although the
-    spec asks for it.
+    spec asks for it; `condition` when alone it is executed, "" for always.
     """
 
     kind: ResourceKind
@@ -65,6 +68,7 @@ class Action:
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     breaking: str = ""
     held: str = ""
+    condition: str = ""
 
     @property
     def resource(self) -> str:
@@ -80,7 +84,8 @@ class Action:
             elif self.held:
                 yield f"! {name}: {self.held}"
             else:
-                yield changed(change.sign, name, change.old, change.new)
+                when = f", if {self.condition}" if self.condition else ""
+                yield changed(change.sign, name, change.old, change.new) + when
 
     def rows(self) -> Iterator[dict[str, JsonValue]]:
         """One object for each difference, in the stable JSON shape of a plan."""
@@ -93,7 +98,17 @@ class Action:
                 "new": change.new,
                 "breaking": self.breaking,
                 "held": self.held,
+                "condition": self.condition,
             }
+
+    def resolved(self, outputs: Outputs) -> Action:
+        """The action with the outputs of earlier ones in place of what was known only after them."""
+        changes = tuple(
+            replace(change, old=resolved(change.old, outputs), new=resolved(change.new, outputs))
+            for change in self.changes
+        )
+        arguments = {key: resolved(value, outputs) for key, value in self.arguments.items()}
+        return replace(self, name=resolved_text(self.name, outputs), changes=changes, arguments=arguments)
 
 
 def unexpected(action: Action) -> AssertionError:
@@ -110,14 +125,15 @@ class Provider(Protocol[R]):
     def diff(self, desired: R | None, current: R | None) -> list[Action]:
         """What makes `current` as `desired`. Raises StageError where AWS or its owner does not allow that."""
 
-    def apply(self, action: Action) -> None:
-        """Execute one of the actions that `diff` returned. Raises botocore's errors and StageError."""
+    def apply(self, action: Action) -> Outputs | None:
+        """Execute one of the actions that `diff` returned; what later actions take from it, None where that is nothing.
+        Raises botocore's errors and StageError."""
 
 
 class Executor(Protocol):
     """The part of a provider that executes actions."""
 
-    def apply(self, action: Action) -> None:
+    def apply(self, action: Action) -> Outputs | None:
         """Execute it."""
 
 
@@ -136,15 +152,37 @@ def put(field: str, old: JsonValue, new: JsonValue) -> tuple[FieldChange]:
     return (FieldChange("+" if old is None else "~", field, old, new),)
 
 
-def execute(actions: Iterable[Action], providers: Mapping[ResourceKind, Executor], say: Callable[[str], object]) -> int:
-    """Execute the actions in order and report each; returns their number."""
-    count = 0
-    for action in actions:
+@dataclass
+class Execution:
+    """The execution of a plan: each action by the provider of its kind, with the outputs of the ones before it.
+
+    It alone replaces what a plan shows as known after apply.
+    """
+
+    providers: Mapping[ResourceKind, Executor]
+    say: Callable[[str], object]
+    outputs: dict[Output, str] = field(default_factory=dict)
+
+    def run(self, actions: Iterable[Action]) -> None:
+        """Report and execute the actions in order. One that shows its own output is reported after it."""
+        for action in actions:
+            ready = action.resolved(self.outputs)
+            if not is_known([ready.name, *ready.arguments.values()]):
+                raise AssertionError(f"{ready.kind} {ready.operation} comes before the action that it depends on")
+            before = is_known([change.new for change in ready.changes])
+            if before:
+                self._report(ready)
+            self.outputs.update(self.providers[ready.kind].apply(ready) or {})
+            if not before:
+                self._report(ready.resolved(self.outputs))
+
+    def _report(self, action: Action) -> None:
         for line in action.lines():
-            say(line)
-        providers[action.kind].apply(action)
-        count += 1
-    return count
+            self.say(line)
+
+    def value(self, text: str) -> str:
+        """The text with the outputs in it."""
+        return resolved_text(text, self.outputs)
 
 
 def lines(actions: Iterable[Action]) -> list[str]:

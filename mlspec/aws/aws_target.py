@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import boto3
 
 Kind = Literal["aws", "local"]
 
@@ -33,14 +36,14 @@ class AwsTarget:
     """For a plan: short timeouts and few retries."""
 
     @cached_property
-    def _session(self) -> Any:
+    def _session(self) -> boto3.Session:
         import boto3
 
         key, secret = self.credentials or (None, None)
         return boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=self.region)
 
     @cached_property
-    def _clients(self) -> dict[str, Any]:
+    def _clients(self) -> dict[str, object]:
         return {}
 
     def client(self, service: str) -> Any:

@@ -12,28 +12,36 @@ from mlspec.aws.desired import DesiredFunction, ZipArchive
 @contextmanager
 def code(desired: DesiredFunction) -> Iterator[dict[str, str | bytes]]:
     """What CreateFunction and UpdateFunctionCode take. Lambda copies it: afterwards the bucket is as it was."""
-    archive, zipped = desired.archive, desired.spec.package.zip
+    archive, place = desired.archive, bucket_key(desired)
     if archive is None:
         yield {"ImageUri": desired.image}
-    elif archive.direct or zipped is None or zipped.bucket is None:
+    elif place is None:
         yield {"ZipFile": archive.path.read_bytes()}
     else:
-        with _uploaded(desired, archive, zipped.bucket) as key:
-            yield {"S3Bucket": zipped.bucket, "S3Key": key}
+        with _uploaded(desired, archive, *place):
+            yield {"S3Bucket": place[0], "S3Key": place[1]}
+
+
+def bucket_key(desired: DesiredFunction) -> tuple[str, str] | None:
+    """The bucket that the zip is uploaded to, and its key there; None for code that fits within the request."""
+    archive, zipped = desired.archive, desired.spec.package.zip
+    if archive is None or archive.direct or zipped is None or zipped.bucket is None:
+        return None
+    return zipped.bucket, f"mlspec/{desired.name}/{archive.path.name}"
 
 
 @contextmanager
-def _uploaded(desired: DesiredFunction, archive: ZipArchive, bucket: str) -> Iterator[str]:
-    """The key of the archive in the bucket, from where it is deleted in the end."""
+def _uploaded(desired: DesiredFunction, archive: ZipArchive, bucket: str, key: str) -> Iterator[None]:
+    """The archive lies in the bucket, from where it is deleted in the end."""
     from boto3.exceptions import S3UploadFailedError
 
-    client, key = desired.target.client("s3"), f"mlspec/{desired.name}/{archive.path.name}"
+    client = desired.target.client("s3")
     owner = {"ExpectedBucketOwner": desired.spec.location.account}
     try:
         client.upload_file(str(archive.path), bucket, key, ExtraArgs=owner)
     except S3UploadFailedError as error:
         raise error.__context__ or error  # noqa: B904 - S3's own error, without the wrapping
     try:
-        yield key
+        yield
     finally:
         client.delete_object(Bucket=bucket, Key=key, **owner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import JsonValue
@@ -20,10 +20,10 @@ KEEP: Final = "keep-"
 
 @dataclass(frozen=True, slots=True)
 class LifecycleRule:
-    """Which images expire. `selection` is in ECR's form."""
+    """Which images expire. `selection` is in ECR's form; rules that differ in their description only are equal."""
 
     priority: int
-    description: str
+    description: str = field(compare=False)
     selection: Mapping[str, JsonValue]
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -144,11 +144,11 @@ def lifecycle(ecr: Ecr) -> LifecyclePolicy:
     """
     more = "imageCountMoreThan"
     rules: tuple[tuple[str, dict[str, JsonValue]], ...] = (
-        ("what is live and what one goes back to stays",
+        ("keep the images of the live version and the one before",
          {"tagStatus": "tagged", "tagPatternList": [f"{KEEP}*"], "countType": more, "countNumber": 1000}),
-        ("untagged images go after a week",
+        ("expire untagged images after 7 days",
          {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}),
-        (f"the newest {ecr.keep} releases stay",
+        (f"keep the newest {ecr.keep} releases",
          {"tagStatus": "tagged", "tagPatternList": ["*"], "countType": more, "countNumber": ecr.keep}),
     )  # fmt: skip
     return LifecyclePolicy(tuple(LifecycleRule(n, purpose, chosen) for n, (purpose, chosen) in enumerate(rules, 1)))

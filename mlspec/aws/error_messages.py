@@ -135,6 +135,8 @@ _KNOWN: Final = (
      "let package.docker.platform and deploy.lambda.architecture agree"),
     (r"UnreservedConcurrentExecution", "AWS keeps 100 concurrent executions for all other functions: {message}",
      "lower deploy.lambda.concurrency.reserved, or raise the account's quota of concurrent executions"),
+    (r"specified log (group|stream) does not exist", "the release history is missing: {message}",
+     "mlspec apply creates it"),
     (r"role defined for the function cannot be assumed", "Lambda cannot assume the function's role",
      "it must trust lambda.amazonaws.com, as lambda/role-trust.json does"),
 )  # fmt: skip

@@ -61,17 +61,30 @@ class FunctionProvider:
         if desired is None:
             return []
         if current is None:
-            return [create("function", desired.name, _new_code(desired), _create_request(desired))]
+            first = create("function", desired.name, _new_code(desired), _create_request(desired))
+            return [replace(first, changes=(*first.changes, *self._upload()))]
         arn = self.deployed.spec.arn
         check_owner(self.deployed.target, desired.name, arn, desired.tags[PROJECT], current)
         _check_package_type(desired, current)
         tags: dict[str, JsonValue] = dict(desired.tags)
+        code = _code(desired, current)
         steps: list[tuple[str, tuple[FieldChange, ...], dict[str, JsonValue]]] = [
             ("set-settings", (*_settings(desired, current), *self._variables(current)), _update_request(desired)),
-            ("set-code", _code(desired, current), {"Architectures": [desired.architecture]}),
+            ("set-code", (*code, *self._upload()) if code else (), {"Architectures": [desired.architecture]}),
             ("tag", differences(tags, dict(current.tags)), {"Resource": arn, "Tags": tags}),
         ]
         return [Action("function", desired.name, *step) for step in steps if step[1]]
+
+    def is_same(self, desired: Function, published: Function) -> bool:
+        """Whether a published version runs the desired code with the desired settings. It has a description of its
+        own."""
+        version = replace(published, description=desired.description)
+        return not (_settings(desired, version) or self._variables(version) or _code(desired, version))
+
+    def _upload(self) -> tuple[FieldChange, ...]:
+        """The object of a bucket that a large zip is for the time of the call."""
+        place = code_upload.bucket_key(self.deployed)
+        return (FieldChange("+", "temporary object", new=f"s3://{place[0]}/{place[1]}"),) if place else ()
 
     def _variables(self, current: Function) -> tuple[FieldChange, ...]:
         """Names alone: a value may be a secret. A variable that is not set here is left as it is there."""

@@ -20,6 +20,7 @@ from mlspec.aws.resources import (
     ReservedConcurrency,
     Role,
     Route,
+    history_group,
 )
 from mlspec.sections.deploy import FunctionUrl, Lambda
 from mlspec.sections.package import Package
@@ -93,6 +94,10 @@ class FunctionSpec:
     def log_group(self) -> LogGroup:
         """Its log group."""
         return LogGroup(self.log_group_name, self.options.log_retention, self.tags)
+
+    def history_group(self) -> LogGroup:
+        """The log group with the history of its releases, which never expires."""
+        return LogGroup(history_group(self.name), None, self.tags)
 
     def role(self) -> Role | None:
         """Its role; None where the spec names an existing one."""

@@ -12,7 +12,7 @@ from mlspec.aws.action import Action, FieldChange, create, delete, differences, 
 from mlspec.aws.alias_permissions import AliasPermissionProvider
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.error_messages import code_of
+from mlspec.aws.known_after_apply import KnownAfterApply, Outputs, join
 from mlspec.aws.ownership import other_address
 from mlspec.aws.resource_tags import PROJECT
 from mlspec.aws.resources import HttpApi, Integration, Route
@@ -72,7 +72,7 @@ class HttpApiProvider:
                 **desired.integration.to_json(),
                 "AuthorizationType": desired.route.auth,
             }
-            return [create("http-api", desired.name, desired.route.auth, arguments)]
+            return [create("http-api", desired.name, desired.route.auth, arguments), *self._first_permission(desired)]
         return [
             *_integration(desired, current),
             *_route(desired, current),
@@ -81,9 +81,15 @@ class HttpApiProvider:
             *_cors(desired, current),
         ]
 
+    def _first_permission(self, desired: HttpApi) -> list[Action]:
+        """The permission of an API that has no id yet. An earlier API of that name may have left its own."""
+        permissions = AliasPermissionProvider(self.target, self.alias).read(desired.function)
+        left = permissions.statements.get(_SID) if permissions else None
+        return self._permission(desired, replace(desired, permission=left, id=KnownAfterApply("{api}")))
+
     def _permission(self, desired: HttpApi, current: HttpApi) -> list[Action]:
         """API Gateway may invoke the alias, for this API alone."""
-        source = self.location.arn("execute-api", f"{current.id}/*/*")
+        source = join(self.location.arn("execute-api", ""), current.id, "/*/*")
         if current.permission is not None and source in str(current.permission.condition):
             return []
         change = FieldChange("+", _SID, new=source)
@@ -97,12 +103,12 @@ class HttpApiProvider:
         invoker = {"Principal": "apigateway.amazonaws.com", "Action": "lambda:InvokeFunction"}
         return {**self._which(function), **invoker, "SourceArn": source}
 
-    def apply(self, action: Action) -> None:
-        """Execute an action on the API."""
+    def apply(self, action: Action) -> Outputs | None:
+        """Execute an action on the API; of a new one, returns its id."""
         client, given = self.target.client("apigatewayv2"), dict(action.arguments)
         match action.operation:
             case "create":
-                self._create(action)
+                return {"api": self._create(action)}
             case "create-integration":
                 client.create_integration(**given)
             case "set-integration":
@@ -121,33 +127,22 @@ class HttpApiProvider:
                 client.delete_api(**given)
             case _:
                 raise unexpected(action)
+        return None
 
-    def _create(self, action: Action) -> None:
+    def _create(self, action: Action) -> str:
         """The API, then its parts: where one of them fails, the next plan completes it."""
         client, given = self.target.client("apigatewayv2"), dict(action.arguments)
         own = {name: given.pop(name) for name in ("Name", "ProtocolType", "Tags", "CorsConfiguration") if name in given}
-        auth, api = given.pop("AuthorizationType"), client.create_api(**own)["ApiId"]
+        auth, api = given.pop("AuthorizationType"), str(client.create_api(**own)["ApiId"])
         client.create_integration(ApiId=api, **given)
         self._create_route(api, auth)
         client.create_stage(ApiId=api, StageName=_DEFAULT, AutoDeploy=True)
-        self._remove_permission(action.name)
-        source = self.location.arn("execute-api", f"{api}/*/*")
-        self.target.client("lambda").add_permission(**self._grant(action.name, source))
+        return api
 
     def _create_route(self, api: str, auth: JsonValue) -> None:
         client = self.target.client("apigatewayv2")
         integration = client.get_integrations(ApiId=api)["Items"][0]["IntegrationId"]
         client.create_route(ApiId=api, RouteKey=_DEFAULT, Target=f"integrations/{integration}", AuthorizationType=auth)
-
-    def _remove_permission(self, function: str) -> None:
-        """Remove the statement of an earlier API; nothing where there is none."""
-        from botocore.exceptions import ClientError
-
-        try:
-            self.target.client("lambda").remove_permission(**self._which(function))
-        except ClientError as error:
-            if code_of(error) != "ResourceNotFoundException":
-                raise
 
 
 def _removed(current: HttpApi, which: Callable[[str], dict[str, JsonValue]]) -> list[Action]:

@@ -11,6 +11,7 @@ from mlspec.aws.action import Action, create, delete
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.ecr import KEEP
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.known_after_apply import join
 from mlspec.aws.resources import ImageTags
 
 
@@ -45,7 +46,7 @@ class ImageTagProvider:
         if desired is None:
             return []
         there, prefix = current.digests if current else {}, _prefix(desired.repository, self.function)
-        tags = {prefix + version: digest for version, digest in desired.digests.items()}
+        tags = {join(prefix, version): digest for version, digest in desired.digests.items()}
         added = [
             create("image-tag", tag, digest, _arguments(desired.repository, digest))
             for tag, digest in tags.items()

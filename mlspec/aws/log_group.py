@@ -34,22 +34,23 @@ class LogGroupProvider:
         return LogGroup.from_response(answer, tags)
 
     def diff(self, desired: LogGroup | None, current: LogGroup | None) -> list[Action]:
-        """What gives it the desired retention and tags."""
+        """What gives it the desired retention and tags; without a desired retention, an existing one stays. Raises
+        StageError for another project's."""
         if desired is None:
             return []
         if current is None:
             request = desired.to_request() | {"tags": dict(desired.tags)}
-            return [create("log-group", desired.name, f"{desired.retention_days} days", request)]
-        return [*self._retention(desired, current), *self.diff_tags(desired, current)]
+            retention = f"{desired.retention_days} days" if desired.retention_days else "never expires"
+            return [create("log-group", desired.name, retention, request)]
+        return [*self._retention(desired, current), *self._tags(desired, current)]
 
     def _retention(self, desired: LogGroup, current: LogGroup) -> list[Action]:
-        if desired.retention_days == current.retention_days:
+        if desired.retention_days in (None, current.retention_days):
             return []
         changes = differences({"retentionInDays": desired.retention_days}, {"retentionInDays": current.retention_days})
         return [Action("log-group", desired.name, "set-retention", changes, desired.to_request())]
 
-    def diff_tags(self, desired: LogGroup, current: LogGroup) -> list[Action]:
-        """What gives it the desired tags. Raises StageError for another project's."""
+    def _tags(self, desired: LogGroup, current: LogGroup) -> list[Action]:
         if PROJECT in current.tags:
             command = f"aws logs tag-resource --resource-arn {current.arn} --tags {{}}={{}}"
             project = desired.tags[PROJECT]
@@ -64,7 +65,8 @@ class LogGroupProvider:
         match action.operation:
             case "create":
                 client.create_log_group(logGroupName=action.name, tags=given.pop("tags"))
-                client.put_retention_policy(**given)
+                if given["retentionInDays"] is not None:
+                    client.put_retention_policy(**given)
             case "set-retention":
                 client.put_retention_policy(**given)
             case "tag":

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from mlspec.aws.ecr import keep_rights, repository_rights
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument, Statement
+from mlspec.aws.resources import history_group
 
 _FUNCTION: Final = (
     "AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig", "DeleteFunctionConcurrency",
@@ -118,7 +119,7 @@ def _own_role(sid: str, spec: FunctionSpec, actions: Iterable[str]) -> list[Stat
 
 def _logs(spec: FunctionSpec, sid: str, actions: Iterable[str]) -> list[Statement]:
     """Listing log groups is a right on all of them."""
-    names = (spec.log_group_name, f"/mlspec/{spec.name}")
+    names = (spec.log_group_name, history_group(spec.name))
     groups = [spec.location.arn("logs", f"log-group:{name}") for name in names]
     on = (*groups, *(f"{group}:*" for group in groups))
     return [

@@ -10,14 +10,17 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.action import Action, FieldChange, unexpected
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import code_of
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_state import settled, when_free
+from mlspec.aws.known_after_apply import KnownAfterApply, Outputs
 
 LATEST: Final = "$LATEST"
+NEXT: Final = KnownAfterApply("{version}")
+"""The number of the version that is published next."""
 _DECISIVE: Final = ("CodeSha256", "Role", "MemorySize", "Timeout", "EphemeralStorage", "Environment",
                     "ImageConfigResponse", "LoggingConfig", "TracingConfig", "Architectures", "Handler", "Runtime",
                     "Layers")  # fmt: skip
@@ -63,15 +66,17 @@ class VersionProvider:
                 return {}
             raise
 
-    def publish(self, name: str, description: str) -> str:
+    def apply(self, action: Action) -> Outputs:
         """Publish the function as it is now; returns the number once the version can be invoked. Fails where another
         process has changed the function in the meantime."""
-        sha256 = settled(self.target, name).sha256
-        client = self.target.client("lambda")
-        call = partial(client.publish_version, CodeSha256=sha256, Description=description[:256])
+        if action.operation != "publish":
+            raise unexpected(action)
+        name, description = action.name, str(action.arguments["Description"])[:256]
+        sha256, client = settled(self.target, name).sha256, self.target.client("lambda")
+        call = partial(client.publish_version, CodeSha256=sha256, Description=description)
         number = str(when_free(self.target, name, call)["Version"])
         settled(self.target, name, number)
-        return number
+        return {"version": number}
 
 
 def current_version(versions: Mapping[str, PublishedVersion], live: Alias | None) -> str | None:
@@ -84,6 +89,6 @@ def current_version(versions: Mapping[str, PublishedVersion], live: Alias | None
     return None
 
 
-def publish_action(name: str) -> Action:
+def publish_action(name: str, description: str) -> Action:
     """The action that publishes a function's next version."""
-    return Action("version", name, "publish", (FieldChange("+"),))
+    return Action("version", name, "publish", (FieldChange("+", new=NEXT),), {"Description": description})

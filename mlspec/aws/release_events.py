@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from mlspec.aws.action import Action, FieldChange, create, unexpected
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.error_messages import code_of
+from mlspec.aws.resources import history_group
 
 STREAM: Final = "releases"
 Kind = Literal["published", "started", "step", "promoted", "returned", "rollback"]
@@ -56,23 +58,35 @@ class ReleaseEvent:
             return None
 
 
-def history_group(function: str) -> str:
-    """The log group with a function's history."""
-    return f"/mlspec/{function}"
-
-
 @dataclass(frozen=True)
 class ReleaseHistory:
-    """The history of one function."""
+    """The history of one function: reads it, creates its log stream and writes events. The log group is a resource of
+    its own."""
 
     target: AwsTarget
     function: str
-    tags: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
 
     @property
     def _where(self) -> dict[str, str]:
         return {"logGroupName": history_group(self.function), "logStreamName": STREAM}
+
+    def diff(self, current: Sequence[ReleaseEvent] | None) -> list[Action]:
+        """What creates the log stream; `current` is None where it does not exist."""
+        if current is not None:
+            return []
+        return [create("release-history", history_group(self.function), f"log stream {STREAM}", {**self._where})]
+
+    def apply(self, action: Action) -> None:
+        """Execute an action on the history."""
+        client = self.target.client("logs")
+        match action.operation:
+            case "create":
+                client.create_log_stream(**action.arguments)
+            case "record":
+                client.put_log_events(**self._where, logEvents=[dict(action.arguments)])
+            case _:
+                raise unexpected(action)
 
     def add(
         self,
@@ -85,30 +99,21 @@ class ReleaseHistory:
         numbers: Mapping[str, JsonValue] | None = None,
         release: Mapping[str, JsonValue] | None = None,
         signature: Mapping[str, JsonValue] | None = None,
-    ) -> ReleaseEvent:
-        """Write an event."""
+    ) -> None:
+        """Write an event of a kind that the plan announced with `record_action`."""
         event = ReleaseEvent(
             kind, version, self.now(), before, percent, why, numbers or {}, release or {}, signature or {}
         )
-        self._write({"timestamp": int(event.time * 1000), "message": json.dumps(event.as_json(), ensure_ascii=False)})
-        return event
-
-    def _write(self, line: Mapping[str, int | str]) -> None:
-        from botocore.exceptions import ClientError
-
-        client = self.target.client("logs")
-        try:
-            client.put_log_events(**self._where, logEvents=[line])
-        except ClientError as error:
-            if code_of(error) != "ResourceNotFoundException":
-                raise
-            group = self._where["logGroupName"]
-            _unless_exists(lambda: client.create_log_group(logGroupName=group, tags=dict(self.tags)))
-            _unless_exists(lambda: client.create_log_stream(**self._where))
-            client.put_log_events(**self._where, logEvents=[line])
+        text = json.dumps(event.as_json(), ensure_ascii=False)
+        line: dict[str, JsonValue] = {"timestamp": int(event.time * 1000), "message": text}
+        self.apply(replace(record_action(self.function, (kind,)), arguments=line))
 
     def read(self) -> list[ReleaseEvent]:
-        """All events, oldest first; none before the first one. Lines that mlspec did not write are skipped."""
+        """All events, oldest first; none before the first one."""
+        return self.find() or []
+
+    def find(self) -> list[ReleaseEvent] | None:
+        """All events, oldest first; None where the log stream does not exist. Lines of others are skipped."""
         from botocore.exceptions import ClientError
 
         client, events = self.target.client("logs"), list[ReleaseEvent]()
@@ -118,7 +123,7 @@ class ReleaseHistory:
                 page = client.get_log_events(**self._where, startFromHead=True, **token)
             except ClientError as error:
                 if code_of(error) == "ResourceNotFoundException":
-                    return []
+                    return None
                 raise
             events += [event for line in page["events"] if (event := ReleaseEvent.parse(line["message"])) is not None]
             if not page["events"] or token.get("nextToken") == page["nextForwardToken"]:
@@ -126,11 +131,13 @@ class ReleaseHistory:
             token = {"nextToken": page["nextForwardToken"]}
 
 
-def _unless_exists(create: Callable[[], object]) -> None:
-    from botocore.exceptions import ClientError
+def record_action(function: str, kinds: Sequence[Kind]) -> Action:
+    """The action that writes events of these kinds. Their content is measured while the plan is executed."""
+    change = FieldChange("+", "events", new=", ".join(dict.fromkeys(kinds)))
+    return Action("release-history", history_group(function), "record", (change,))
 
-    try:
-        create()
-    except ClientError as error:
-        if code_of(error) != "ResourceAlreadyExistsException":
-            raise
+
+def rolled_back_by_hand(events: Sequence[ReleaseEvent], version: str) -> ReleaseEvent | None:
+    """The last manual rollback of that version; None where there was none, or the version was redeployed since."""
+    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
+    return last if last is not None and last.kind == "rollback" and last.before == version else None

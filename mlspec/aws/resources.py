@@ -48,6 +48,11 @@ class Role:
         )
 
 
+def history_group(function: str) -> str:
+    """The name of the log group with the history of a function's releases."""
+    return f"/mlspec/{function}"
+
+
 @dataclass(frozen=True, slots=True)
 class LogGroup:
     """A log group of CloudWatch Logs. `retention_days` is None where it keeps its logs for ever."""

@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "report": "Write the HTML report.",
     "run": "Run one stage with Hydra overrides.",
     "serve": "Answer requests with the exported model.",
+    "monitor": "Show the state of the served model, and its alarms.",
+    "labels": "Add labels that arrive after their predictions.",
     "releases": "List the versions that were shipped.",
     "why": "Show everything that led to a version.",
     "rollback": "Send all traffic to an earlier version.",

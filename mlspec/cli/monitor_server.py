@@ -19,7 +19,7 @@ REFRESH: Final = 5
 
 
 class LatestState:
-    """The newest state, made at most once in REFRESH seconds whoever asks. Thread-safe."""
+    """The newest state, made at most once in REFRESH seconds for all clients. Thread-safe."""
 
     def __init__(self, make: Callable[[], MonitorState], clock: Callable[[], float] = time.monotonic) -> None:
         self._make, self._clock = make, clock

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlspec.cli.console import Console
 from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView
-from mlspec.report.formatting import share
+from mlspec.render.formatting import share
 from mlspec.report.time_chart import shown
 
 _WIDTH = 100

@@ -20,7 +20,8 @@ from mlspec.run.outcome import Outcome, Status
 _TAIL = 15
 _TABLE = 20
 """Decisions of a stage that the terminal shows; its log has all."""
-_OURS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
+_COMMANDS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
+"""Commands in a help, which are shown with the environment and the target of this run; nothing else depends on them."""
 _WORDS: dict[Status, str] = {
     "ran": "ran",
     "cached": "up to date",
@@ -73,12 +74,12 @@ def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> No
     if outcome.log:
         shown = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
         for line in last_lines(root / outcome.log, _TAIL):
-            # What stands above and below need not stand here too.
+            # The lines above and below show these already.
             if line.strip() not in shown and not for_people_at_dvc(line):
                 console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
     if outcome.help:
-        help = _OURS.sub(lambda match: match[0] + options, outcome.help)
+        help = _COMMANDS.sub(lambda match: match[0] + options, outcome.help)
         console.say(f"  = help: {help}")
     console.say(f"  = resume: mlspec apply{options}")
 

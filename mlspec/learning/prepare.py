@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -13,6 +14,7 @@ from mlspec.learning import custom_preprocess
 from mlspec.learning.pretrained import tokenizer
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess, load
+from mlspec.runtime.preprocess.base import InputDescription
 from mlspec.runtime.preprocess.bundle_errors import BundleError
 from mlspec.runtime.preprocess.fit import fit
 from mlspec.sections.model import Custom, ModelSpec, Preprocessing, TextClassifier
@@ -23,7 +25,7 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
 
     Raises StageError if the training data is missing or the preprocessing cannot be fitted.
     """
-    marker, inputs = folder / "fitted", schema.to_json()["inputs"]
+    marker, inputs = folder / "fitted", input_descriptions(schema)
     if not marker.exists():
         path = data / "train.parquet"
         if not path.exists():
@@ -54,6 +56,11 @@ def prepared(model: ModelSpec, schema: Schema, data: Path, folder: Path, root: P
     text = any(member["kind"] == "text" for member in members)
     vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() if text else 0
     return load_fitted(folder), int(vocab)
+
+
+def input_descriptions(schema: Schema) -> dict[str, InputDescription]:
+    """The inputs by name, as in `schema.json`."""
+    return {name: cast("InputDescription", described.to_json()) for name, described in schema.inputs.items()}
 
 
 def load_fitted(folder: Path) -> Preprocess:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,7 +17,7 @@ from mlspec.spec.types import duration_seconds
 
 Verdict = Literal["released", "approved", "waiting", "lost", "undecided", "failed", "running"]
 """`waiting`: the new model won, and a person has to approve. `running`: not finished, or killed."""
-ENDED: Final = ("released", "approved", "lost", "undecided", "failed")
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Retraining(BaseModel):
@@ -30,6 +30,10 @@ class Retraining(BaseModel):
     rows: int
     """Labelled predictions that were new to it."""
     cause: str
+    until: datetime
+    """The time of the newest of these predictions."""
+    file: str = ""
+    """The file of collected rows, relative to the project."""
     detail: str = ""
 
 
@@ -44,6 +48,11 @@ class RetrainingHistory(BaseModel):
     def last(self) -> Retraining | None:
         """The newest one."""
         return self.retrainings[-1] if self.retrainings else None
+
+    @property
+    def used_until(self) -> datetime:
+        """The time of the newest labelled prediction that a released model was trained on."""
+        return max((r.until for r in self.retrainings if r.verdict in ("released", "approved")), default=_FIRST)
 
     def with_last(self, retraining: Retraining) -> RetrainingHistory:
         """The history with `retraining` in place of the last one."""

@@ -8,7 +8,7 @@ from mlspec.parts.deploy import part as deploy
 from mlspec.parts.dvc import part as dvc
 from mlspec.parts.evaluate import part as evaluate
 from mlspec.parts.export import part as export
-from mlspec.parts.hydra import part as configure
+from mlspec.parts.hydra import part as hydra
 from mlspec.parts.model import part as model
 from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
@@ -31,6 +31,6 @@ PARTS: tuple[Part, ...] = (
     deploy,
     ci,
     monitor,
-    configure,
+    hydra,
     dvc,
 )

@@ -19,7 +19,7 @@ class Output:
     path: str
     kind: Literal["out", "metric", "plot"] = "out"
     cache: bool = True
-    plot: Mapping[str, object] = field(default_factory=dict)
+    plot: Mapping[str, str | bool] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

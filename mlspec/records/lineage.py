@@ -47,6 +47,6 @@ class Lineage(Record):
     files: Mapping[str, str] = Field({}, description="Digests of the other files of the bundle, by path")
 
 
-def config_digest(config: Mapping[str, object]) -> str:
+def config_digest(config: Mapping[str, JsonValue]) -> str:
     """SHA-256 of a composed configuration, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

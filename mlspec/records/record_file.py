@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -40,7 +39,7 @@ Measured = Finite | None
 """A metric; None where it is not defined on the rows."""
 
 
-OPTIONAL: dict[str, Any] = {"optional": True}
+OPTIONAL: Final[dict[str, JsonValue]] = {"optional": True}
 """Marks a key that the file only has where there is something to say."""
 
 
@@ -60,9 +59,10 @@ class Value(BaseModel):
             if k not in fields or fields[k].json_schema_extra is not OPTIONAL or getattr(self, k) != fields[k].default
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JsonValue]:
         """The object as the file holds it."""
-        return self.model_dump(mode="json")
+        values: dict[str, JsonValue] = self.model_dump(mode="json")
+        return values
 
     @classmethod
     def parse(cls, value: object) -> Self | None:
@@ -119,9 +119,9 @@ class Record(Value):
         write_json(path, self.to_json())
 
 
-def json_object(values: Mapping[str, object]) -> dict[str, JsonValue]:
-    """`values` as JSON values. Raises ValidationError where one is none, for example a set."""
-    return _JSON_OBJECT.validate_python(dict(values))
+def json_object(values: object) -> dict[str, JsonValue]:
+    """A mapping as a JSON object. Raises ValidationError where a value is not one of JSON, for example a set."""
+    return _JSON_OBJECT.validate_python(values)
 
 
 def compact_json(value: object) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from mlspec.render.formatting import count, number, share, short
 from mlspec.report.collect import CalibrationBin, Fit
-from mlspec.report.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, join, line, picture, rect, tag, text, ticks
 
 BINS = 40

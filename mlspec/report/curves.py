@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from mlspec.records.training import Training
+from mlspec.render.formatting import number, short
 from mlspec.report.collect import Curve
-from mlspec.report.formatting import number, short
 from mlspec.report.svg import Scale, around, dot, join, line, picture, tag, text, ticks
 
 WIDTH, HEIGHT = 260.0, 156.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mlspec.records.decisions import Decision
+from mlspec.render.formatting import count, number, plural, share
 from mlspec.report.charts import categories, histogram
-from mlspec.report.formatting import count, number, plural, share
 from mlspec.report.profile_view import ColumnView, ProfileView
 
 LABELS = 20

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlspec.report.formatting import number
+from mlspec.render.formatting import number
 from mlspec.report.result_files import finite
 
 SHOWN = 20

@@ -9,8 +9,8 @@ from typing import Literal
 from mlspec.plan.plan import Plan
 from mlspec.records.export import Export
 from mlspec.records.gates import Gate, Gates
+from mlspec.render.formatting import bound, count, number, plural, seconds, size
 from mlspec.report.collect import Results
-from mlspec.report.formatting import bound, count, number, plural, seconds, size
 from mlspec.run.outcome import Outcome
 
 

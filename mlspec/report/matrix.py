@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mlspec.render.formatting import count, share
 from mlspec.report.collect import Confusion
-from mlspec.report.formatting import count, share
 from mlspec.report.svg import CHARACTER, fitted, join, picture, rect, tag, text
 
 DETAILED = 12

@@ -12,8 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from mlspec.monitoring.monitor_state import Level, MonitorState, PanelUnit, PanelView
+from mlspec.render import formatting
 from mlspec.render.environment import templates_folder
-from mlspec.report import formatting
 from mlspec.report.time_chart import TimeRange, line_chart, shown, stacked_chart
 
 _KINDS: dict[Level, str] = {"good": "good", "warn": "warn", "bad": "bad", "unknown": "info"}

@@ -15,8 +15,9 @@ from pathlib import Path
 import jinja2
 
 from mlspec.plan.plan import Plan
+from mlspec.render import formatting
 from mlspec.render.environment import templates_folder
-from mlspec.report import data_section, formatting, run_section, score_tables, settings_section, shipping_section
+from mlspec.report import data_section, run_section, score_tables, settings_section, shipping_section
 from mlspec.report.charts import reliability, scatter
 from mlspec.report.collect import Results
 from mlspec.report.curves import panels

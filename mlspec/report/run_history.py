@@ -1,23 +1,15 @@
-"""The journal to the outcomes and the time of the last run, and the durations of the one before.
-
-The journal is one JSON object a line: `run` names the run, `at` is an ISO 8601 time, `event` is `begin` (with
-`stages`), `stage` (with the fields of an Outcome) or `end`.
-"""
+"""The journal to the outcomes and the time of the last run, and the durations of the one before."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
-from mlspec.report.result_files import finite, lines
-from mlspec.run.outcome import Outcome, Status
-from mlspec.stage_result import Reason, reason_of
-
-JOURNAL = ".mlspec/journal.jsonl"
+from mlspec.run.journal import Journal, JournalEntry
+from mlspec.run.outcome import Outcome
+from mlspec.stage_result import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +21,10 @@ class RunHistory:
     before: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One line of the journal. A field of another type than expected is left at its default."""
-
-    run: str
-    at: str
-    event: str
-    stages: tuple[str, ...] = ()
-    """Of `begin`: the stages in the order of the run."""
-    outcome: Outcome | None = None
-    """Of `stage`."""
-
-
 def history(root: Path) -> RunHistory:
     """The runs in the journal of the project's folder; empty without one. A line that was cut short is ignored."""
     runs: dict[str, list[JournalEntry]] = {}
-    for entry in filter(None, map(_entry, lines(root / JOURNAL))):
+    for entry in Journal(root).entries():
         runs.setdefault(entry.run, []).append(entry)
     if not runs:
         return RunHistory()
@@ -64,39 +43,6 @@ def _outcomes(run: Sequence[JournalEntry]) -> tuple[Outcome, ...]:
             reason = Reason("killed", "the run was killed")
             outcomes[killed] = Outcome(killed, "interrupted", reason, "mlspec apply")
     return tuple(outcomes.values())
-
-
-def _entry(line: str) -> JournalEntry | None:
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(values, dict) or not values:
-        return None
-    stages = values.get("stages")
-    return JournalEntry(
-        run=_text(values.get("run")),
-        at=_text(values.get("at")),
-        event=_text(values.get("event")),
-        stages=tuple(s for s in stages if isinstance(s, str)) if isinstance(stages, list) else (),
-        outcome=_outcome(values),
-    )
-
-
-def _outcome(values: dict[str, object]) -> Outcome | None:
-    stage = values.get("stage")
-    status = next((s for s in get_args(Status) if s == values.get("status")), None)
-    if not isinstance(stage, str) or status is None:
-        return None
-    reason = reason_of({"kind": values.get("reason_kind"), "text": values.get("reason") or ""})
-    seconds, log = values.get("seconds"), values.get("log")
-    spent = finite(seconds) if isinstance(seconds, int | float | str) else None
-    path = log if isinstance(log, str) else None
-    return Outcome(stage, status, reason, _text(values.get("help")), spent or 0.0, path)
-
-
-def _text(value: object) -> str:
-    return str(value or "")
 
 
 def _readable(start: str) -> str:

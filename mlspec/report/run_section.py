@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from mlspec.plan.plan import Plan
-from mlspec.report.formatting import DASH, seconds
+from mlspec.render.formatting import DASH, seconds
 from mlspec.report.pipeline_picture import PictureNode, across, down
 from mlspec.report.result_files import tail
 from mlspec.run.outcome import Outcome

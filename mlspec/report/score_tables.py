@@ -9,8 +9,8 @@ from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
 from mlspec.records.gates import Gate
 from mlspec.records.robustness import Perturbation, RobustnessResult
+from mlspec.render.formatting import bound, number, plural, share, signed, size
 from mlspec.report.collect import Results
-from mlspec.report.formatting import bound, number, plural, share, signed, size
 from mlspec.spec.types import bound_parts
 
 _LOWER = ("loss", "error", "mae", "mse", "rmse", "mape", "ece")

@@ -10,7 +10,7 @@ from typing import Final
 
 from mlspec.records.packaged import LockedCheck, PackagedImage, PackagedZip, ZipProof, find_packaged
 from mlspec.records.release import RehearsedRelease, Release, RolloutEvent
-from mlspec.report.formatting import number, plural, seconds, size
+from mlspec.render.formatting import number, plural, seconds, size
 
 Fact = tuple[str, str]
 _LATEST: Final = 1e11

@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelUnit
-from mlspec.report.formatting import count, number, share, short
+from mlspec.render.formatting import count, number, share, short
 from mlspec.report.svg import Scale, around, dot, fitted, join, line, picture, rect, tag, text, ticks
 
 WIDTH, HEIGHT = 520.0, 210.0
@@ -43,7 +43,7 @@ def line_chart(
 ) -> Markup:
     """One line for each series; a gap where nothing was measured."""
     values = [value for each in lines for _, value in each.points if value is not None]
-    low, high = around([0.0, *values, *(limit.value for limit in limits)])
+    low, high = _range([*values, *(limit.value for limit in limits)], unit)
     x, y = time.x(), Scale(low, high, HEIGHT - BOTTOM, TOP)
     drawn = [_curve(each, index, x, y, unit) for index, each in enumerate(lines)]
     ends = [(_last(each), each.name, index) for index, each in enumerate(lines) if _last(each) is not None]
@@ -95,6 +95,15 @@ def stacked_chart(title: str, lines: Sequence[ChartLine], unit: PanelUnit, time:
         join(_marks(time, x)),
         join(_names(ends)),
     )
+
+
+def _range(values: Sequence[float], unit: PanelUnit) -> tuple[float, float]:
+    """From 0, except where a value is below; zeros alone are at the bottom."""
+    highest = max(values, default=0.0)
+    if highest <= 0 and min(values, default=0.0) >= 0:
+        return 0.0, 0.01 if unit == "fraction" else 1.0
+    low, high = around([0.0, *values])
+    return low, min(high, 1.0) if unit == "fraction" and highest <= 1 else high
 
 
 def shown(value: float | None, unit: PanelUnit) -> str:

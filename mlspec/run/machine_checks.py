@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
@@ -33,6 +34,18 @@ _REMOTES: Mapping[str, str] = {
 """Scheme of a DVC remote to the package that implements it (https://dvc.org/doc/user-guide/data-management/remote-storage)."""
 
 
+class MachineCheckJson(TypedDict):
+    """The stable shape that `mlspec doctor --json` prints."""
+
+    group: str
+    name: str
+    present: bool
+    required: bool
+    detail: str
+    fix: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class MachineCheck:
     """One capability that was checked: `why` is what requires it; `required` whether the spec fails without it."""
@@ -47,8 +60,8 @@ class MachineCheck:
         """Missing, and the spec needs it."""
         return self.required and not self.capability.present
 
-    def to_json(self) -> dict[str, object]:
-        """The stable shape that `--json` prints."""
+    def to_json(self) -> MachineCheckJson:
+        """The stable shape that `mlspec doctor --json` prints."""
         capability = self.capability
         return {
             "group": self.group,
@@ -56,7 +69,7 @@ class MachineCheck:
             "present": capability.present,
             "required": self.required,
             "detail": capability.detail,
-            "mend": capability.fix,
+            "fix": capability.fix,
             "why": self.why,
         }
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypedDict
 
 from mlspec.stage_result import Reason
 
 Status = Literal["ran", "cached", "skipped", "failed", "interrupted"]
+
+
+class OutcomeJson(TypedDict):
+    """The stable JSON shape of an outcome."""
+
+    stage: str
+    status: str
+    reason: str
+    reason_kind: str
+    help: str
+    seconds: float
+    log: str | None
+    warnings: list[str]
+    decisions: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +42,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> OutcomeJson:
         """The stable JSON shape."""
         return {
             "stage": self.stage,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+
+from pydantic import JsonValue
 
 from mlspec.diagnostics import Diagnostic, Finding, Span
 from mlspec.errors import MlspecError, SpecError, UsageError
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
-from mlspec.spec.names import suggest
+from mlspec.spec.names import closest, suggest
 from mlspec.spec.spec_model import dotted
 
 COMMAND_LINE = "command line"
@@ -33,7 +34,7 @@ def checked(overrides: Sequence[str]) -> None:
             raise UsageError(f"cannot parse the override `{override}`", help=help) from None
 
 
-def completed(overrides: Sequence[str], values: Mapping[str, Any], shape: Shape) -> list[str]:
+def completed(overrides: Sequence[str], values: Mapping[str, JsonValue], shape: Shape) -> list[str]:
     """The overrides as Hydra needs them: `++` is added to a key that a spec may have and that has no value.
 
     Raises SpecError for sections that no stage reads. `values` are the configuration without overrides,
@@ -44,13 +45,13 @@ def completed(overrides: Sequence[str], values: Mapping[str, Any], shape: Shape)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
 
 
-def _is_new(text: str, values: Mapping[str, Any], shape: Shape) -> bool:
+def _is_new(text: str, values: Mapping[str, JsonValue], shape: Shape) -> bool:
     """Whether an override sets a key that its section of the configuration does not have."""
     key, separator, _ = text.partition("=")
     section, _, inner = key.partition(".")
     if not separator or not inner or section not in values or not known(shape, key):
         return False
-    node: Any = values
+    node: object = values
     for step in key.split("."):
         if not isinstance(node, Mapping) or step not in node:
             return True
@@ -73,7 +74,7 @@ def _unread(number: int, text: str) -> Diagnostic:
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 
 
-def refused(error: Exception, values: Mapping[str, Any], shape: Shape) -> MlspecError:
+def refused(error: Exception, values: Mapping[str, JsonValue], shape: Shape) -> MlspecError:
     """Hydra's error as one of mlspec. `values` are the configuration without overrides, `shape` the keys of a spec."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
@@ -90,21 +91,22 @@ def refused(error: Exception, values: Mapping[str, Any], shape: Shape) -> Mlspec
     return UsageError(first, help="`--cfg job` shows what Hydra composes")
 
 
-def _no_key(key: str, text: str, values: Mapping[str, Any], shape: Shape) -> UsageError:
+def _no_key(key: str, text: str, values: Mapping[str, JsonValue], shape: Shape) -> UsageError:
     """The error for a key that the configuration does not have: a typo, or a key that the spec leaves out."""
     value = match[1] if (match := re.search(r"To append to your config use \+[^=]+=(.*)", text)) else "VALUE"
     keys = list(leaves(values))
-    help = suggest(key, keys, "")
+    section = key.partition(".")[0]
     if known(shape, key):
         help = f"to add it: +{key}={value}"
-    elif not help.startswith("did you mean"):
-        section = key.partition(".")[0]
-        near = [k for k in keys if k.startswith(f"{section}.")]
-        help = suggest(key, near, f"keys of `{section}`") or suggest(section, values, "sections")
+    elif closest(key, keys) is not None:
+        help = suggest(key, keys)
+    else:
+        siblings = [k for k in keys if k.startswith(f"{section}.")]
+        help = suggest(key, siblings, f"keys of `{section}`") or suggest(section, values, "sections")
     return UsageError(f"cannot override `{key}`: the configuration has no such key", help=help)
 
 
-def leaves(values: Mapping[str, Any], above: str = "") -> Iterable[str]:
+def leaves(values: Mapping[str, JsonValue], above: str = "") -> Iterable[str]:
     """Every dotted key whose value is not a mapping with keys."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -134,11 +136,11 @@ def _whole(match: re.Match[str], number: int) -> Span:
     return Span(number, match.start(1) + 1, match.end(1) + 1)
 
 
-def tree(value: Any) -> Node:
+def tree(value: object) -> Node:
     """Plain values as the nodes of a parsed file, without positions."""
     nowhere = Span(1, 1, 2)
     if isinstance(value, Mapping):
         return Node(nowhere, {str(k): Entry(nowhere, tree(v)) for k, v in value.items()})
     if isinstance(value, list | tuple):
         return Node(nowhere, tuple(tree(v) for v in value))
-    return Node(nowhere, value)
+    return Node(nowhere, value if isinstance(value, str | int | float | None) else str(value))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from mlspec.diagnostics import render
 from mlspec.errors import MlspecError, SpecError, StageError, UsageError
@@ -160,7 +160,8 @@ def _body(program: str) -> Body:
 def _job(config: DictConfig, context: StageContext, parts: Sequence[Part]) -> Job:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    values = {str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")}
+    text = json.dumps({str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")})
+    values: dict[str, JsonValue] = json.loads(text)  # keys that are numbers become text, as in the spec
     validated = sections(_validated(values, parts))
     root, outputs = context.root, _outputs(context.root)
     outputs.mkdir(parents=True, exist_ok=True)
@@ -176,7 +177,7 @@ def _outputs(root: Path) -> Path:
     return root / "multirun" / f"wandb-{sweep}" / run if sweep and run else root / "artifacts"
 
 
-def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
+def _validated(values: Mapping[str, JsonValue], parts: Sequence[Part]) -> BaseModel:
     """The composed values, validated by the same models as the spec."""
     model = root_model(parts)
     try:
@@ -186,7 +187,7 @@ def _validated(values: Mapping[str, Any], parts: Sequence[Part]) -> Any:
         raise SpecError(located(findings, list(HydraConfig.get().overrides.task))) from None
 
 
-def _values(root: Path) -> dict[str, Any]:
+def _values(root: Path) -> dict[str, JsonValue]:
     """The configuration in `conf/`, without overrides."""
     files = sorted((root / "conf").glob("*/default.yaml"))
-    return {file.parent.name: OmegaConf.to_container(OmegaConf.load(file)) for file in files}
+    return {file.parent.name: cast("JsonValue", OmegaConf.to_container(OmegaConf.load(file))) for file in files}

@@ -4,32 +4,51 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ValidationError
 
-from mlspec.errors import StageError
+from mlspec.errors import SpecError, StageError
 from mlspec.job import whole
-from mlspec.parts.train.monitors import GOALS, of_sweep
+from mlspec.parts.train.monitors import GOALS, Goal, of_sweep
 from mlspec.run.hydra_text import Written, written
+from mlspec.run.overrides import located, tree
+from mlspec.sections.experiments import Parameter, Scalar, Sweep
+from mlspec.spec.messages import explain
 
-Choice = dict[str, Any]
+if TYPE_CHECKING:
+    import optuna
+
+Choice = Mapping[str, Scalar]
+"""The value of each key that a trial varies."""
+Report = Callable[[float | None], None]
+"""Receives the result of a trial."""
+Result = tuple[Choice, float | None]
+
+
+class SweepConfig(BaseModel):
+    """The part of the composed configuration that a sweep reads."""
+
+    sweep: Sweep | None = None
 
 
 class BaseSpecSweeper(Sweeper):
     """Runs one job after the other through Hydra's launcher and writes `results.csv`, sorted from best to worst."""
 
-    def __init__(self, **_: Any) -> None:  # Hydra passes the arguments of its basic sweeper
-        self.config: Any = None
-        self.launcher: Any = None
+    def __init__(self, **_: object) -> None:  # Hydra passes the arguments of its basic sweeper
+        self.config: DictConfig | None = None
+        self.launcher: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Create the launcher from what Hydra passes before the sweep."""
@@ -38,48 +57,64 @@ class BaseSpecSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def sweep(self, arguments: list[str]) -> list[tuple[Choice, float | None]]:
+    def sweep(self, arguments: list[str]) -> list[Result]:
         """Run all trials; return them from best to worst.
 
         Overrides on the command line: single values apply to every trial, lists form a grid.
         """
-        section: Any = OmegaConf.to_container(self.config.sweep, resolve=True) if "sweep" in self.config else {}
-        settings: dict[str, Any] = {**section, "goal": _goal(section)}
+        assert self.config is not None, "Hydra calls setup first"
+        assert self.launcher is not None
+        config = self.config
+        search = _search(config)
+        goal = _goal(search)
         fixed, lists = _command_line(arguments)
-        results: list[tuple[Choice, float | None]] = []
-        folder = Path(str(self.config.hydra.sweep.dir))
-        for choice, report in _choices(settings, lists):
-            overrides = [*fixed, *(f"{self._key(key)}={written(value)}" for key, value in choice.items())]
+        results: list[Result] = []
+        folder = Path(str(config.hydra.sweep.dir))
+        for choice, report in _choices(search, goal, lists):
+            overrides = [*fixed, *(f"{_key(config, key)}={written(value)}" for key, value in choice.items())]
             (job,) = self.launcher.launch([overrides], initial_job_idx=len(results))
-            value = job.return_value
+            value: float | None = job.return_value
             report(value)
             results.append((choice, value))
-        worst = math.inf
-        sign = -1 if settings.get("goal") == "maximize" else 1
-        results.sort(key=lambda row: worst if row[1] is None or math.isnan(row[1]) else sign * row[1])
-        _table(folder, str(settings.get("metric", "value")), results)
+        sign = -1 if goal == "maximize" else 1
+        results.sort(key=lambda row: math.inf if row[1] is None or math.isnan(row[1]) else sign * row[1])
+        _table(folder, search.metric if search else "value", results)
         return results
 
-    def _key(self, key: str) -> str:
-        """The key in an override: Hydra requires `++` where the configuration has no value."""
-        missing = object()
-        return f"++{key}" if OmegaConf.select(self.config, key, default=missing) is missing else key
+
+def _key(config: DictConfig, key: str) -> str:
+    """The key in an override: Hydra requires `++` where the configuration has no value."""
+    missing = object()
+    return f"++{key}" if OmegaConf.select(config, key, default=missing) is missing else key
 
 
-def _goal(settings: dict[str, Any]) -> str | None:
-    """The direction in which the metric is better. Raises StageError where neither the spec nor its name decides it."""
-    if not settings.get("metric"):
+def _search(config: DictConfig) -> Sweep | None:
+    """The section `sweep` with the overrides of the command line; None without one. Raises SpecError."""
+    if "sweep" not in config:
         return None
-    monitor = of_sweep(str(settings["metric"]), settings.get("goal"))
+    values = {"sweep": OmegaConf.to_container(config.sweep, resolve=True)}
+    try:
+        return SweepConfig.model_validate_json(json.dumps(values)).sweep
+    except ValidationError as error:
+        findings = explain(error.errors(include_url=False), SweepConfig, tree(values))
+        raise SpecError(located(findings, list(config.hydra.overrides.task))) from None
+
+
+def _goal(search: Sweep | None) -> Goal | None:
+    """The direction in which the metric is better. Raises StageError where neither the spec nor its name decides it."""
+    if search is None:
+        return None
+    monitor = of_sweep(search.metric, search.goal)
     if monitor.mode is None:
         message, help = monitor.no_direction
         raise StageError(message, help=help)
     return GOALS[monitor.mode]
 
 
-def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
+def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[Scalar]]]:
+    """The overrides that apply to every trial, and the values of each key that has a list of them."""
     fixed: list[str] = []
-    lists: dict[str, list[Any]] = {}
+    lists: dict[str, list[Scalar]] = {}
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         if override.is_sweep_override():
             lists[override.get_key_element().lstrip("+")] = [Written(v) for v in override.sweep_string_iterator()]
@@ -88,57 +123,73 @@ def _command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[A
     return fixed, lists
 
 
-def _choices(settings: dict[str, Any], lists: dict[str, list[Any]]) -> Iterator[tuple[Choice, Callable[[Any], None]]]:
+def _choices(
+    search: Sweep | None, goal: Goal | None, lists: Mapping[str, Sequence[Scalar]]
+) -> Iterator[tuple[Choice, Report]]:
     """The values of each trial, and the function that receives its result."""
-    parameters = {k: v for k, v in settings.get("parameters", {}).items() if k not in lists}
-    if lists or settings.get("method") == "grid" or not parameters:
-        axes = lists or {key: parameter["values"] for key, parameter in parameters.items()}
+    parameters = {k: v for k, v in search.parameters.items() if k not in lists} if search else {}
+    if search is None or lists or search.method == "grid" or not parameters:
+        axes = lists or {key: parameter.values or () for key, parameter in parameters.items()}
         for values in itertools.product(*axes.values()):
             yield dict(zip(axes, values, strict=True)), lambda _: None
-    elif settings["method"] == "random":
-        generator = random.Random(settings["seed"])
-        for _ in range(settings["trials"]):
+    elif search.method == "random":
+        generator = random.Random(search.seed)
+        for _ in range(search.trials):
             yield {key: _sampled(generator, parameter) for key, parameter in parameters.items()}, lambda _: None
     else:
-        yield from _bayes(settings, parameters)
+        yield from _bayes(search, goal, parameters)
 
 
-def _sampled(generator: random.Random, parameter: dict[str, Any]) -> Any:
-    if parameter.get("values") is not None:
-        return generator.choice(parameter["values"])
-    low, high, log = parameter["min"], parameter["max"], parameter["log"]
-    value = math.exp(generator.uniform(math.log(low), math.log(high))) if log else generator.uniform(low, high)
-    return round(value) if parameter["whole"] else value
+def _range(parameter: Parameter) -> tuple[float, float]:
+    """The bounds of a parameter without values. Raises StageError where an override removed one."""
+    if parameter.min is None or parameter.max is None:
+        raise StageError(
+            "a parameter of the sweep has neither `values` nor a range",
+            help="set `values`, or `min` and `max`, of each key in sweep.parameters",
+        )
+    return parameter.min, parameter.max
 
 
-def _bayes(settings: dict[str, Any], parameters: dict[str, Any]) -> Iterator[tuple[Choice, Callable[[Any], None]]]:
+def _sampled(generator: random.Random, parameter: Parameter) -> Scalar:
+    if parameter.values is not None:
+        return generator.choice(parameter.values)
+    low, high = _range(parameter)
+    value = (
+        math.exp(generator.uniform(math.log(low), math.log(high))) if parameter.log else generator.uniform(low, high)
+    )
+    return round(value) if parameter.whole else value
+
+
+def _bayes(search: Sweep, goal: Goal | None, parameters: Mapping[str, Parameter]) -> Iterator[tuple[Choice, Report]]:
     try:
         import optuna
     except ImportError:
         raise StageError("a bayes sweep needs the package optuna", help="pip install 'mlspec[sweep]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=settings["seed"])
-    study = optuna.create_study(direction=settings["goal"], sampler=sampler)
-    for _ in range(settings["trials"]):
+    sampler = optuna.samplers.TPESampler(seed=search.seed)
+    study = optuna.create_study(direction=goal, sampler=sampler)
+    for _ in range(search.trials):
         trial = study.ask()
         choice = {key: _suggested(trial, key, parameter) for key, parameter in parameters.items()}
 
-        def report(value: Any, trial: Any = trial) -> None:
+        def report(value: float | None, trial: optuna.Trial = trial) -> None:
             failed = value is None or not math.isfinite(value)
             study.tell(trial, None if failed else value, optuna.trial.TrialState.FAIL if failed else None)
 
         yield choice, report
 
 
-def _suggested(trial: Any, key: str, parameter: dict[str, Any]) -> Any:
-    if parameter.get("values") is not None:
-        return trial.suggest_categorical(key, parameter["values"])
-    if parameter["whole"]:
-        return trial.suggest_int(key, round(parameter["min"]), round(parameter["max"]), log=parameter["log"])
-    return trial.suggest_float(key, parameter["min"], parameter["max"], log=parameter["log"])
+def _suggested(trial: optuna.Trial, key: str, parameter: Parameter) -> Scalar:
+    if parameter.values is not None:
+        value: Scalar = trial.suggest_categorical(key, parameter.values)
+        return value
+    low, high = _range(parameter)
+    if parameter.whole:
+        return int(trial.suggest_int(key, round(low), round(high), log=parameter.log))
+    return float(trial.suggest_float(key, low, high, log=parameter.log))
 
 
-def _table(folder: Path, metric: str, results: Sequence[tuple[Choice, float | None]]) -> None:
+def _table(folder: Path, metric: str, results: Sequence[Result]) -> None:
     keys = list(dict.fromkeys(key for choice, _ in results for key in choice))
     with whole(folder / "results.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -31,6 +31,12 @@ class MetricHistogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    def update(self, values: Sequence[float]) -> None:
+        """Count several values."""
+        for place in [bisect_left(self.bounds, value) for value in values]:
+            self.counts[place] += 1
+        self.sum += sum(values)
+
     def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:
         """The cumulative buckets, sum and count."""
         total = list(accumulate(self.counts))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import MetricHistogram, head, line
-from mlspec.runtime.prediction_record import AnsweredRequest, Row
+from mlspec.runtime.prediction_record import AnsweredRequest
 from mlspec.runtime.preprocess.moments import spellings
 
 SCORES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -22,6 +23,7 @@ class LogCounts:
     """Counts missing and unseen values, scores, and records. Thread-safe; labels are bounded by the contract."""
 
     def __init__(self, contract: Contract, categories: Categories, low_confidence: float) -> None:
+        self.contract = contract
         self._lock = threading.Lock()
         self._model = (("model", contract.name), ("version", contract.version))
         self._classes, self._low = bool(contract.labels), low_confidence
@@ -35,26 +37,24 @@ class LogCounts:
         self.more: Callable[[], Iterator[str]] | None = None
         """Returns further lines, of a sink."""
 
-    def observe(self, request: AnsweredRequest) -> None:
-        """Count the rows and scores of an answered request."""
+    def observe(self, requests: Sequence[AnsweredRequest]) -> None:
+        """Count the rows and scores of answered requests."""
+        rows = [row for request in requests if request.predictions for row in request.rows]
+        predictions = [prediction for request in requests for prediction in request.predictions]
+        scores = [prediction["score"] for prediction in predictions if "score" in prediction]
         with self._lock:
-            for row in request.rows if request.predictions else ():
-                self._row(row)
-            for prediction in request.predictions:
-                if "score" in prediction:
-                    self._scores.add(prediction["score"])
-                    self._unsure += prediction["score"] < self._low
-
-    def _row(self, row: Row) -> None:
-        self._rows += 1
-        if None in row.values():
-            for name, value in row.items():
-                if value is None:
-                    self._missing[name] += 1
-        for name, known in self._categories.items():
-            value = row[name]
-            if value is not None and value not in known and not any(way in known for way in spellings(str(value))):
-                self._unseen[name] += 1
+            self._rows += len(rows)
+            self._unsure += sum([score < self._low for score in scores])
+            self._scores.update(scores)
+            for row in rows:
+                if None in row.values():
+                    for name, value in row.items():
+                        self._missing[name] += value is None
+            for name, known in self._categories.items():
+                # Counted first, because most values repeat.
+                for value, count in Counter(map(itemgetter(name), rows)).items():
+                    if isinstance(value, str) and value not in known and not any(w in known for w in spellings(value)):
+                        self._unseen[name] += count
 
     def written(self, sink: str, records: int) -> None:
         """Count written records."""

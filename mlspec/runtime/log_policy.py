@@ -18,6 +18,19 @@ _STORAGES: Final = ("full", "hashed", "redacted")
 
 
 @dataclass(frozen=True, slots=True)
+class ElasticPolicy:
+    """The data stream in Elasticsearch; `url` and `api_key` may be names of environment variables."""
+
+    url: str
+    url_variable: bool
+    api_key_variable: str
+    stream: str
+    ids: bool = True
+    spool_bytes: int = 256_000_000
+    """Largest size of what waits on disk while Elasticsearch is down."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogPolicy:
     """What is stored, where, and how often the log is flushed."""
 
@@ -30,6 +43,7 @@ class LogPolicy:
     low_confidence: float = 0.5
     columns: Mapping[str, Storage] = field(default_factory=dict)
     """How each input is stored; `full` for an input that is not listed."""
+    elastic: ElasticPolicy | None = None
 
 
 def read(path: Path) -> LogPolicy:
@@ -51,6 +65,19 @@ def _policy(data: Mapping[str, object]) -> LogPolicy:
         flush=_number(log["flush_seconds"], 3600.0),
         low_confidence=_number(log["low_confidence"], 1.0, 0.0),
         columns={str(name): _storage(value) for name, value in cast("Mapping[str, object]", log["columns"]).items()},
+        elastic=_elastic(cast("Mapping[str, object]", data["elasticsearch"])) if "elasticsearch" in data else None,
+    )
+
+
+def _elastic(data: Mapping[str, object]) -> ElasticPolicy:
+    url, key = data["url"], cast("Mapping[str, object]", data["api_key"])
+    return ElasticPolicy(
+        url=str(url["env"] if isinstance(url, Mapping) else url),
+        url_variable=isinstance(url, Mapping),
+        api_key_variable=str(key["env"]),
+        stream=str(data["stream"]),
+        ids=bool(data["ids"]),
+        spool_bytes=int(_number(data["spool_bytes"], 1e15, 0)),
     )
 
 

@@ -9,7 +9,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from mlspec.runtime.log_counts import LogCounts
@@ -19,10 +19,10 @@ MAX_ROWS: Final = 50_000
 """Maximum number of rows in the queue."""
 MAX_BYTES: Final = 64 * 2**20
 """Maximum total size of the request bodies in the queue, in bytes."""
-_TURN: Final = 32
+_TURN: Final = 64
 """Requests that are encoded before the thread gives way to the threads that answer requests."""
 _GIVE_WAY: Final = 0.0002
-_CLOSING: Final = 5.0
+_CLOSING: Final = 10.0
 """Seconds that `close` waits for the thread: a disk that hangs must not prevent the exit."""
 
 
@@ -55,17 +55,21 @@ class PredictionLog:
         flush: float = 1.0,
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
-        say: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self.counts = counts
         self._encoder, self._sinks, self._flush = encoder, tuple(sinks), flush
-        self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, say or _say
+        self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, report or say
         self._lock, self._draining, self._wake = threading.Lock(), threading.Lock(), threading.Event()
         self._waiting: list[AnsweredRequest] = []
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
         self._stopping = False
+
+    def add_sink(self, sink: Sink) -> None:
+        """Write to `sink` too. Call it before `start`."""
+        self._sinks = (*self._sinks, sink)
 
     def start(self) -> None:
         """Start the thread."""
@@ -117,25 +121,32 @@ class PredictionLog:
         with self._lock:
             waiting, self._waiting = self._waiting, []
             self._rows = self._bytes = 0
-        lines: list[bytes] = []
-        day = ""
-        for number, request in enumerate(waiting, 1):
-            encoded = self._encoded(request)
-            if encoded is not None:
-                if encoded.day != day:
+        for start in range(0, len(waiting), _TURN):
+            some = waiting[start : start + _TURN]
+            self.counts.observe(some)
+            if self._sinks:
+                for day, lines in self._by_day(some):
                     self._write(day, lines)
-                    day, lines = encoded.day, []
-                lines += encoded.lines
-            if number % _TURN == 0:
-                give_way()
-        self._write(day, lines)
+            give_way()
         for sink in self._sinks:
             self._attempt(sink, sink.tick, 0)
 
+    def _by_day(self, requests: Sequence[AnsweredRequest]) -> Iterator[tuple[str, list[bytes]]]:
+        """The encoded requests; consecutive ones of one day together."""
+        day = ""
+        lines: list[bytes] = []
+        for request in requests:
+            if (encoded := self._encoded(request)) is None:
+                continue
+            if encoded.day != day and lines:
+                yield day, lines
+                lines = []
+            day = encoded.day
+            lines += encoded.lines
+        if lines:
+            yield day, lines
+
     def _encoded(self, request: AnsweredRequest) -> Lines | None:
-        self.counts.observe(request)
-        if not self._sinks:
-            return None
         try:
             lines = self._encoder.lines(request)
         except Exception as error:  # noqa: BLE001 - one request must not stop the log
@@ -145,8 +156,6 @@ class PredictionLog:
         return lines
 
     def _write(self, day: str, lines: Sequence[bytes]) -> None:
-        if not lines:
-            return
         for sink in self._sinks:
             if self._attempt(sink, lambda sink=sink: sink.write(day, lines), len(lines)):  # type: ignore[misc]
                 self.counts.written(sink.name, len(lines))
@@ -180,7 +189,8 @@ def _give_way() -> None:
     time.sleep(_GIVE_WAY)
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Print a line to stderr, if it can be written."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(message + "\n")
         sys.stderr.flush()

@@ -11,6 +11,7 @@ from mlspec.sections.monitor_elasticsearch import Elasticsearch
 from mlspec.sections.monitor_log import Log
 from mlspec.sections.monitor_notify import Notify
 from mlspec.sections.monitor_prometheus import Prometheus
+from mlspec.sections.monitor_quality import Quality
 from mlspec.sections.monitor_retrain import Retrain
 from mlspec.spec.spec_model import SpecModel
 
@@ -29,6 +30,7 @@ class Monitor(SpecModel):
     )
     drift: Drift | None = Field(None, description="Compare live data with the training data")
     alerts: Alerts = Field(default_factory=Alerts, description="Alert rules of Kibana and Prometheus")
+    quality: Quality = Field(default_factory=Quality, description="Quality on labelled predictions")
     notify: Notify = Field(
         default_factory=Notify, description="Who is notified when an alarm begins and when it clears"
     )

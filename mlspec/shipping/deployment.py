@@ -6,15 +6,13 @@ returned, each through the provider of its kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
-
-from pydantic import JsonValue
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 from mlspec.aws import alias
-from mlspec.aws.action import Action, Executor, FieldChange, Provider, ResourceKind, create, execute
-from mlspec.aws.alias import Alias
+from mlspec.aws.action import Action, Execution, Executor, FieldChange, Provider, ResourceKind
+from mlspec.aws.alias import Alias, AliasProvider
 from mlspec.aws.alias_permissions import AliasPermissionProvider, public
 from mlspec.aws.concurrency import ProvisionedConcurrencyProvider, ReservedConcurrencyProvider
 from mlspec.aws.desired import DesiredFunction
@@ -22,58 +20,77 @@ from mlspec.aws.function import FunctionProvider, read_function
 from mlspec.aws.function_url import FunctionUrlProvider
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.image_retention import ImageTagProvider
+from mlspec.aws.known_after_apply import KnownAfterApply
 from mlspec.aws.log_group import LogGroupProvider
-from mlspec.aws.published_version import VersionProvider, current_version, publish_action
-from mlspec.aws.release_events import ReleaseHistory, history_group
-from mlspec.aws.resources import ImageTags
+from mlspec.aws.published_version import LATEST, NEXT, VersionProvider, current_version, publish_action
+from mlspec.aws.release_events import Kind, ReleaseEvent, ReleaseHistory, record_action, rolled_back_by_hand
+from mlspec.aws.resources import ImageTags, history_group
 from mlspec.aws.role import RoleProvider
-from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
+from mlspec.sections.deploy import Rollout
+from mlspec.shipping.rollout.rollout_plan import RolloutPlan, make_rollout_plan
 
 R = TypeVar("R")
 Say = Callable[[str], object]
-_NEW = "the new version"
+_DIGEST: Final = KnownAfterApply("{digest}")
+_DESCRIPTION: Final = KnownAfterApply("{description}")
 
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """Everything that a deployment changes. `number` is the version to roll out, None where one is to be published."""
+    """Everything that a deployment changes. `version` is the one to roll out, known after apply where it is to be
+    published."""
 
     live: Alias | None
-    number: str | None
+    version: str
     function: tuple[Action, ...]
-    """The function and what it needs to run. Clients notice none of it before a version is published."""
+    """The function and what it needs to run, and its history. Clients notice none of it before a version is
+    published."""
     alias: tuple[Action, ...]
     """What belongs to the alias: the address, who may use it, and the provisioned concurrency."""
     tags: tuple[Action, ...]
     """What keeps the images of the new and the live version from expiring."""
-    roll_out: tuple[Action, ...]
+    roll_out: RolloutPlan
     publish: tuple[Action, ...] = ()
     expired: tuple[Action, ...] = ()
     """Tags of versions that are neither live nor were before; only once the new version is live."""
+    recorded: bool = True
+    """Whether the history has what led to the version."""
+
+    @property
+    def events(self) -> tuple[Action, ...]:
+        """The events that are written to the history while the others are executed."""
+        published: tuple[Kind, ...] = () if self.recorded else ("published",)
+        kinds = (*published, *self.roll_out.kinds)
+        return (record_action(self.roll_out.function, kinds),) if kinds else ()
 
     @property
     def actions(self) -> tuple[Action, ...]:
         """All of them in the order of their execution: of a first deployment, the alias is created before its parts."""
+        first, rollout = (*self.function, *self.publish, *self.events), self.roll_out.actions
         if self.live is None:
-            return (*self.function, *self.publish, *self.tags, *self.roll_out, *self.alias)
-        return (*self.function, *self.publish, *self.alias, *self.tags, *self.roll_out, *self.expired)
+            return (*first, *self.tags, *rollout, *self.alias)
+        return (*first, *self.alias, *self.tags, *rollout, *self.expired)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The deployment of one function."""
+    """The deployment of one function. `options` are those of `deploy.rollout`."""
 
     desired: DesiredFunction
+    options: Rollout = field(default_factory=Rollout)
 
     @property
     def providers(self) -> Mapping[ResourceKind, Executor]:
-        """Who executes the actions of each kind; versions and the alias are those of the rollout."""
+        """Who executes the actions of each kind."""
         target, name = self.desired.target, self.desired.alias
         return {
             "role": RoleProvider(target),
             "log-group": LogGroupProvider(target),
+            "release-history": self.history,
             "function": FunctionProvider(self.desired),
             "reserved-concurrency": ReservedConcurrencyProvider(target),
+            "version": VersionProvider(target),
+            "alias": self._aliases,
             "function-url": FunctionUrlProvider(target, name),
             "permission": AliasPermissionProvider(target, name),
             "http-api": self._http_api,
@@ -82,43 +99,61 @@ class Deployment:
         }
 
     @property
+    def history(self) -> ReleaseHistory:
+        """The history of its releases."""
+        return ReleaseHistory(self.desired.target, self.desired.name)
+
+    @property
+    def _aliases(self) -> AliasProvider:
+        return AliasProvider(self.desired.target, self.desired.name)
+
+    @property
     def _http_api(self) -> HttpApiProvider:
         desired = self.desired
         return HttpApiProvider(desired.target, desired.spec.location, desired.alias, desired.project)
 
-    def execute(self, actions: Iterable[Action], say: Say) -> int:
-        """Execute actions in order; returns their number."""
-        return execute(actions, self.providers, say)
+    def execution(self, say: Say) -> Execution:
+        """Executes the actions of its plan."""
+        return Execution(self.providers, say)
 
-    def plan(self) -> DeploymentPlan:
-        """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet."""
-        live, function = self.live(), self.function_actions()
-        changed = any(action.kind == "function" and action.operation != "tag" for action in function)
-        number = None if changed else self.version(live)
-        roll_out = self._roll_out(live, number)
-        moves = any(not action.held for action in roll_out)
+    def plan(self, description: str = _DESCRIPTION) -> DeploymentPlan:
+        """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet. A new
+        version is called `description`."""
+        live, function, events = self.live(), self.function_actions(), self.history.find()
+        number = self._equal_version(function, live)
+        version = number or NEXT
+        roll_out = self._roll_out(live, version, events or [])
+        known = [event.version for event in events or [] if event.kind == "published"]
         return DeploymentPlan(
             live=live,
-            number=number,
-            function=tuple(function),
-            publish=() if number else (publish_action(self.desired.name),),
+            version=version,
+            function=(*function, *self.history.diff(events)),
+            publish=() if number else (publish_action(self.desired.name, description),),
             alias=tuple(self.alias_actions()),
-            tags=tuple(self._tag_actions(number, live)),
-            roll_out=tuple(roll_out),
-            expired=tuple(self._expired(number, live)) if live and moves else (),
+            tags=tuple(self._tag_actions(version, live, release=False)),
+            roll_out=roll_out,
+            expired=tuple(self._expired(version, live)) if live and roll_out.promote else (),
+            recorded=version in known,
         )
 
     def function_actions(self) -> list[Action]:
-        """What gives the function and what it needs to run its desired state."""
+        """What gives the function, what it needs to run and the log group of its history their desired state."""
         target, spec = self.desired.target, self.desired.spec
         role, groups = spec.role(), LogGroupProvider(target)
-        history = groups.read(history_group(spec.name))
         return [
             *(_diff(RoleProvider(target), role.name, role) if role else ()),
             *_diff(groups, spec.log_group_name, spec.log_group()),
-            *(groups.diff_tags(spec.log_group(), history) if history else ()),
+            *_diff(groups, history_group(spec.name), spec.history_group()),
             *_diff(FunctionProvider(self.desired), spec.name, self.desired.function()),
             *_diff(ReservedConcurrencyProvider(target), spec.name, spec.reserved()),
+        ]
+
+    def history_actions(self) -> list[Action]:
+        """What creates the history where it is missing."""
+        group = self.desired.spec.history_group()
+        return [
+            *_diff(LogGroupProvider(self.desired.target), group.name, group),
+            *self.history.diff(self.history.find()),
         ]
 
     def alias_actions(self) -> list[Action]:
@@ -133,50 +168,46 @@ class Deployment:
             *_diff(ProvisionedConcurrencyProvider(target, name), spec.name, spec.provisioned()),
         ]
 
-    def tag_actions(self, *numbers: str | None, release: bool) -> list[Action]:
-        """What keeps the images of these versions from expiring; with `release`, of no others. Lambda keeps zips."""
+    def _tag_actions(self, version: str, live: Alias | None, *, release: bool) -> list[Action]:
+        """What keeps the images of the two versions from expiring; with `release`, of no others. Lambda keeps zips."""
         if not self.desired.image:
             return []
         repository, name = self.desired.spec.repository, self.desired.name
-        digests = {number: self.digest(number) for number in numbers if number is not None}
+        numbers = (version, live.version) if live else (version,)
+        digests = {number: self.digest(number) for number in numbers}
         provider = ImageTagProvider(self.desired.target, name, release)
         return provider.diff(ImageTags(repository, name, digests), provider.read(repository))
 
-    def _tag_actions(self, number: str | None, live: Alias | None) -> list[Action]:
-        known = self.tag_actions(number, live.version if live else None, release=False)
-        if number is not None or not self.desired.image:
-            return known
-        return [create("image-tag", f"of {_NEW}", self.desired.digest or None, {}), *known]
-
-    def _expired(self, number: str | None, live: Alias) -> list[Action]:
-        actions = self.tag_actions(number, live.version, release=True)
+    def _expired(self, version: str, live: Alias) -> list[Action]:
+        actions = self._tag_actions(version, live, release=True)
         return [action for action in actions if action.operation == "delete"]
 
-    def _roll_out(self, live: Alias | None, number: str | None) -> list[Action]:
-        action = Action("alias", self.desired.alias, "roll-out", (FieldChange("+", new=number or _NEW),))
-        if live is None:
-            return [action]
-        if live.version == number and live.other is None:
-            return []
-        if number not in (None, live.other):
-            events = ReleaseHistory(self.desired.target, self.desired.name).read()
-            if event := rolled_back_by_hand(events, str(number)):
-                return [replace(action, changes=(FieldChange("~"),), held=not_redeployed(event, str(number)))]
-        return [replace(action, changes=(FieldChange("~", "version", _shares(live), number or _NEW),))]
+    def _roll_out(self, live: Alias | None, version: str, events: Sequence[ReleaseEvent]) -> RolloutPlan:
+        plan = make_rollout_plan(self.options, self._aliases, self.desired.alias, live, version)
+        event = rolled_back_by_hand(events, version)
+        if live is None or event is None or version in (live.version, live.other):
+            return plan
+        reason = _not_redeployed(event, version)
+        held = Action("alias", self.desired.alias, "move", (FieldChange("~"),), held=reason)
+        return RolloutPlan(self.options, plan.function, plan.name, version, live, held=(held,))
 
     def live(self) -> Alias | None:
         """The alias as it is; None before the first deployment."""
         return alias.read(self.desired.target, self.desired.name, self.desired.alias)
 
-    def version(self, live: Alias | None) -> str | None:
-        """The published version that equals the function as it is; None where there is none."""
-        return current_version(VersionProvider(self.desired.target).read(self.desired.name), live)
+    def _equal_version(self, function: Sequence[Action], live: Alias | None) -> str | None:
+        """The published version that equals the function once the actions are executed; None where there is none."""
+        versions = VersionProvider(self.desired.target).read(self.desired.name)
+        if not any(action.kind == "function" and action.operation != "tag" for action in function):
+            return current_version(versions, live)
+        newest = max((number for number in versions if number != LATEST), key=int, default=None)
+        candidates = dict.fromkeys((live.version, live.other, newest) if live else (newest,))
+        return next((number for number in candidates if number and self._is_desired(number)), None)
 
-    def publish(self, description: str, say: Say) -> str:
-        """Publish the function as it is; returns the version's number."""
-        number = VersionProvider(self.desired.target).publish(self.desired.name, description)
-        say(f"+ lambda version of {self.desired.name}: {number}")
-        return number
+    def _is_desired(self, number: str) -> bool:
+        published = read_function(self.desired.target, self.desired.name, number)
+        provider = FunctionProvider(self.desired)
+        return published is not None and provider.is_same(self.desired.function(), published)
 
     def url(self) -> str | None:
         """Where clients reach it; None where it has no address."""
@@ -188,14 +219,19 @@ class Deployment:
 
     def digest(self, number: str) -> str:
         """Digest of the image that a version runs; "" where it runs none."""
+        if number == NEXT:
+            return self.desired.digest or _DIGEST
         function = read_function(self.desired.target, self.desired.name, number)
         return function.digest if function else ""
 
 
-def _shares(live: Alias) -> JsonValue:
-    """The live version, or while the traffic is split each with its share."""
-    return {live.version: 1 - live.weight, live.other: live.weight} if live.other else live.version
-
-
 def _diff(provider: Provider[R], name: str, desired: R | None) -> list[Action]:
     return provider.diff(desired, provider.read(name))
+
+
+def _not_redeployed(event: ReleaseEvent, version: str) -> str:
+    """Why an apply does not redeploy a version that was rolled back manually."""
+    return (
+        f"version {version} was rolled back manually to {event.version}, and is not redeployed; to redeploy it: "
+        f"mlspec rollback {version}"
+    )

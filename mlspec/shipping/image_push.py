@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlspec.aws.account import repository_name, repository_uri
-from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.action import Action, FieldChange, unexpected
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import Spec, ZipArchive
@@ -115,9 +115,17 @@ def push_actions(target: AwsTarget, name: str, built: Built | None) -> list[Acti
     """What a push would add to the repository; `built` is None where the image is still to be built."""
     if built is None:
         return [_push(name, "an image that is not built yet")]
-    if digest_of(target, name, built.tag):
+    if digest_of(target, name, built.tag) and _has_image(target, name, built):
         return []
     return [_push(f"{name}:{built.tag}", f"{built.size / 1e6:.0f} MB unpacked")]
+
+
+def _has_image(target: AwsTarget, name: str, built: Built) -> bool:
+    """Whether the registry beside an emulated Amazon ECR holds the image that this one has a record of."""
+    if not target.registry:
+        return True
+    there = RegistryClient(target.registry).manifest(name, built.tag)
+    return there is not None and is_it(there, built)
 
 
 def _push(name: str, new: str) -> Action:
@@ -143,28 +151,50 @@ def is_it(there: Manifest, built: Built) -> bool:
     return built.id in (there.config, there.digest)
 
 
-def push(target: AwsTarget, location: AwsLocation, name: str, built: Built, scratch: Path, say: Say) -> PushedImage:
-    """Push the image unless the registry has it, and return it as read back from there."""
-    registry, address = registry_of(target, location), repository_uri(target, location, name)
-    there = registry.manifest(name, built.tag)
-    if there is not None and is_it(there, built):
-        say(f"{address}:{built.tag} is there already")
-    else:
-        with isolated(scratch) as docker:
-            _unchanged(docker.inspect(built.id, built.image), built)
-            login = None if target.registry else lambda: base64.b64decode(_token(target)).decode().partition(":")[2]
-            say(f"+ image {address}:{built.tag}")
-            upload(docker, built.id, f"{address}:{built.tag}", login, say)
-        there = _read_back(registry, name, built)
-    if target.registry:
-        _make_known(target, name, built.tag, there)
-    return PushedImage(
-        repository=address,
-        tag=built.tag,
-        digest=there.digest,
-        uri=f"{address}@{there.digest}",
-        size_bytes=there.size,
-    )
+@dataclass(frozen=True)
+class ImagePush:
+    """Executes the push of the image that was built here, and reads it back. `name` is that of the repository."""
+
+    target: AwsTarget
+    location: AwsLocation
+    name: str
+    built: Built
+    scratch: Path
+    say: Say
+
+    def apply(self, action: Action) -> None:
+        """Push it; an interrupted push of the whole image is only completed."""
+        if action.operation != "push":
+            raise unexpected(action)
+        registry, built = registry_of(self.target, self.location), self.built
+        there = registry.manifest(self.name, built.tag)
+        if there is None or not is_it(there, built):
+            self._upload(f"{self._address}:{built.tag}")
+        if self.target.registry:
+            _make_known(self.target, self.name, built.tag, _read_back(registry, self.name, built))
+
+    def _upload(self, address: str) -> None:
+        with isolated(self.scratch) as docker:
+            _unchanged(docker.inspect(self.built.id, self.built.image), self.built)
+            upload(docker, self.built.id, address, None if self.target.registry else self._password, self.say)
+
+    def _password(self) -> str:
+        return base64.b64decode(_token(self.target)).decode().partition(":")[2]
+
+    def pushed(self) -> PushedImage:
+        """The image as the registry has it. Raises StageError where that is another one than was built."""
+        there, address = _read_back(registry_of(self.target, self.location), self.name, self.built), self._address
+        return PushedImage(
+            repository=address,
+            tag=self.built.tag,
+            digest=there.digest,
+            uri=f"{address}@{there.digest}",
+            size_bytes=there.size,
+        )
+
+    @property
+    def _address(self) -> str:
+        return repository_uri(self.target, self.location, self.name)
 
 
 def _unchanged(details: ImageDetails, built: Built) -> None:

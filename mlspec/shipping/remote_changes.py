@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws.account import located, repository_name
-from mlspec.aws.action import Action, FieldChange, create
+from mlspec.aws.action import Action, FieldChange
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, desired_function, spec_location
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.error_messages import DEPLOY, PUSH, aws_errors
 from mlspec.records.bundle_signature import BundleSignature
+from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
@@ -40,13 +41,15 @@ def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget
     with aws_errors(DEPLOY):
         target = target or _impatient(context, spec_location(spec).region)
         desired = _desired(spec, artifacts, target)
-        plan = Deployment(desired).plan()
-        if any(action.held for action in plan.roll_out):
-            return [*plan.actions, *_endpoint(context)]
+        plan = Deployment(desired, spec.need(Deploy).rollout or Rollout()).plan()
+        executed = any(not action.held for action in plan.actions)
+        record = [_completed_file(artifacts, target, zipped=spec.need(Package).zip is not None)] if executed else []
+        if plan.roll_out.held:
+            return [*plan.actions, *record, *_endpoint(context)]
         signature = BundleSignature.find(artifacts) or image_push.signature(artifacts)
         breaking = breaking_changes.notice(desired, plan.live, signature)
         shown = [Action("signature", desired.name, "none", (FieldChange("~"),), breaking=text) for text in breaking]
-        return [*plan.actions, *shown, *_endpoint(context)]
+        return [*plan.actions, *record, *shown, *_endpoint(context)]
 
 
 def _desired(spec: Spec, artifacts: Path, target: AwsTarget) -> DesiredFunction:
@@ -72,7 +75,18 @@ def _release_file(artifacts: Path, target: AwsTarget, built: image_push.Built | 
     release = release_file.read(artifacts, target.kind)
     if built is None or (release and release.image and release.image.tag == built.tag):
         return []
-    return [replace(create("release-file", "artifacts/release.json", built.tag, {}), operation="write")]
+    return [_record(artifacts, target, FieldChange("+", new=built.tag))]
+
+
+def _completed_file(artifacts: Path, target: AwsTarget, *, zipped: bool) -> Action:
+    """What a deployment adds to the record; of a zip, nothing was recorded before."""
+    values = "release, function, rollout" if zipped else "function, rollout"
+    return _record(artifacts, target, FieldChange("~", new=values))
+
+
+def _record(artifacts: Path, target: AwsTarget, change: FieldChange) -> Action:
+    file = release_file.file(artifacts, target.kind)
+    return Action("release-file", f"{artifacts.name}/{file.name}", "write", (change,))
 
 
 def _impatient(context: StageContext, region: str) -> AwsTarget:

@@ -15,8 +15,8 @@ from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
 from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.ownership import foreign
 from mlspec.aws.published_version import LATEST, VersionProvider
-from mlspec.aws.release_events import history_group
 from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
 from mlspec.shipping.deployment import Deployment
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mlspec.aws import alias
-from mlspec.aws.alias import Alias
-from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.action import Action
+from mlspec.aws.alias import Alias, AliasProvider
+from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.function import check_owner, read_function
 from mlspec.aws.function_resource import Function
-from mlspec.aws.function_spec import FunctionSpec
-from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
-from mlspec.aws.resource_tags import tags
+from mlspec.aws.release_events import record_action
 from mlspec.errors import StageError
+from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.versions import VersionList
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlan:
+    """A manual rollback from the alias `live` to `version`: its moves, and the events that record them."""
+
+    live: Alias
+    version: str
+    moves: tuple[Action, ...]
+    events: tuple[Action, ...]
 
 
 def chosen(versions: VersionList, requested: str | None) -> str:
@@ -35,29 +44,23 @@ def chosen(versions: VersionList, requested: str | None) -> str:
     return requested
 
 
-def rolled_back_by_hand(events: Sequence[ReleaseEvent], version: str) -> ReleaseEvent | None:
-    """The last manual rollback of that version; None where there was none, or the version was redeployed since."""
-    last = next((e for e in reversed(events) if version in (e.version, e.before) and e.kind != "returned"), None)
-    return last if last is not None and last.kind == "rollback" and last.before == version else None
-
-
-def not_redeployed(event: ReleaseEvent, version: str) -> str:
-    """Why an apply does not redeploy a version that was rolled back manually."""
-    return (
-        f"version {version} was rolled back manually to {event.version}, and is not redeployed; to redeploy it: "
-        f"mlspec rollback {version}"
-    )
-
-
-def take_back(target: AwsTarget, function: FunctionSpec, versions: VersionList, version: str, why: str) -> Alias:
-    """Move all traffic and record it. Raises StageError for another project's function."""
-    live = versions.live
+def make_rollback_plan(desired: DesiredFunction, versions: VersionList, version: str) -> RollbackPlan:
+    """The plan to move all traffic to that version. Raises StageError for another project's function."""
+    target, function, live = desired.target, desired.spec, versions.live
     assert live is not None, "a version was chosen, so there is an alias"
     existing = read_function(target, function.name) or Function(function.name, "Image")
     check_owner(target, function.name, function.arn, function.info.name, existing)
-    text = f"mlspec: version {version}, manual rollback"
-    moved = alias.write(target, function.name, Alias(live.name, version, description=text, revision=live.revision))
-    left = live.other if live.other not in (None, version) else live.version
-    events = ReleaseHistory(target, function.name, tags(function.info.name, target.source))
-    events.add("rollback", version, before=left, percent=100.0, why=why)
-    return moved
+    moved = Alias(live.name, version, description=f"mlspec: version {version}, manual rollback")
+    record = record_action(function.name, ("rollback",))
+    move = AliasProvider(target, function.name).diff(moved, live)
+    return RollbackPlan(live, version, (*Deployment(desired).history_actions(), *move), (record,))
+
+
+def roll_back(desired: DesiredFunction, plan: RollbackPlan, why: str) -> None:
+    """Move all traffic and record it. The plan was shown: it is not reported again."""
+    deployment, live = Deployment(desired), plan.live
+    execution = deployment.execution(lambda _: None)
+    execution.outputs["revision"] = live.revision
+    execution.run(plan.moves)
+    left = live.other if live.other not in (None, plan.version) else live.version
+    deployment.history.add("rollback", plan.version, before=left, percent=100.0, why=why)

@@ -1,4 +1,4 @@
-"""Starts the rollout of a published version: the spec's strategy with the metrics and the invoker of the target."""
+"""Starts the planned rollout of a published version, with the metrics and the invoker of the target."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from mlspec.aws import alias
-from mlspec.aws.alias import Alias
+from mlspec.aws.action import Execution
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
-from mlspec.aws.resource_tags import tags
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.shipping import image_push
-from mlspec.shipping.rollback import not_redeployed, rolled_back_by_hand
 from mlspec.shipping.rollout.executor import RolloutExecutor
+from mlspec.shipping.rollout.rollout_plan import RolloutPlan
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionInvoker
 from mlspec.stage_context import StageContext
 from mlspec.stage_result import warn
@@ -54,23 +52,6 @@ class Tests:
 
 
 @dataclass(frozen=True)
-class Aliased:
-    """The alias of one function, as a rollout's store."""
-
-    target: AwsTarget
-    function: str
-    name: str
-
-    def read(self) -> Alias | None:
-        """The alias."""
-        return alias.read(self.target, self.function, self.name)
-
-    def write(self, moved: Alias) -> Alias:
-        """The alias as it is then."""
-        return alias.write(self.target, self.function, moved)
-
-
-@dataclass(frozen=True)
 class Published:
     """A version that is ready to take over, and what led to it."""
 
@@ -84,47 +65,46 @@ class Published:
     """Rows that a rehearsal sends, which has no clients; where they are none, those of the tests."""
 
 
-def history(target: AwsTarget, function: FunctionSpec) -> ReleaseHistory:
-    """The function's history."""
-    return ReleaseHistory(target, function.name, tags(function.info.name, target.source))
+Measure = Callable[[Published], TrafficMetrics]
+"""Where the metrics of a rollout come from; `instruments`, or those of a test."""
 
 
-def roll_out(published: Published) -> Alias:
-    """Roll the version out as `deploy.rollout` says. Returns the alias then; StageError where it was rolled back."""
-    target, function, plan = published.target, published.function, published.job.need(Deploy).rollout or Rollout()
-    tools = instruments(published)
-    name = function.options.alias
-    store, events = Aliased(target, function.name, name), history(target, function)
-    if plan.strategy != "all-at-once":
-        _say(f"version {published.version} of {function.name}: {plan.strategy}")
-    live = store.read()
-    if live is not None and (back := _held(events.read(), published.version, live)):
-        warn(not_redeployed(back, published.version))
-        return live
-    if published.target.kind == "local":
-        _unnoticed(plan, live, published.job.context)
-    check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731 - bound to what is known here
-    return RolloutExecutor(plan, name, published.version, store, tools, events, check, _say).run()
+def roll_out(published: Published, plan: RolloutPlan, execution: Execution, measure: Measure) -> None:
+    """Execute the plan of the rollout. Raises StageError where the version was rolled back."""
+    target, function = published.target, published.function
+    for action in plan.held:
+        warn(action.held)
+    if plan.held:
+        return
+    if target.kind == "local":
+        _unnoticed(plan, published.job.context)
+    if not plan.moves or (plan.live and plan.live.shares == published.version):
+        return
+    if plan.options.strategy != "all-at-once":
+        _say(f"version {published.version} of {function.name}: {plan.options.strategy}")
+    events = ReleaseHistory(target, function.name)
+    _say_again(events.read(), published.version)
+    tools = measure(published)
+    read = lambda: alias.read(target, function.name, plan.name)  # noqa: E731 - bound to what is known here
+    check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731
+    RolloutExecutor(plan, execution, read, tools, events, check, _say).run()
 
 
-def _unnoticed(plan: Rollout, live: Alias | None, context: StageContext) -> None:
+def _unnoticed(plan: RolloutPlan, context: StageContext) -> None:
     """Warn about an injected fault that the rollout cannot notice."""
     if not context.faults:
         return
-    if live is None:
+    if plan.live is None:
         warn("the injected fault has no effect: a first version has none before it to roll back to")
-    elif not plan.abort_if:
+    elif not plan.options.abort_if:
         warn("the injected fault has no effect: `deploy.rollout` has no `abort_if` that would notice it")
 
 
-def _held(events: Sequence[ReleaseEvent], version: str, live: Alias) -> ReleaseEvent | None:
-    """A version that was rolled back manually is not redeployed by itself, for example by a scheduled apply."""
-    if version in (live.version, live.other):
-        return None
+def _say_again(events: Sequence[ReleaseEvent], version: str) -> None:
+    """Say that a rollout of the version was aborted before."""
     own = [event for event in events if event.version == version]
     if own and own[-1].kind == "returned" and own[-1].why:
         _say(f"version {version} was rolled back before ({own[-1].why}); trying it again")
-    return rolled_back_by_hand(events, version)
 
 
 def instruments(published: Published) -> TrafficMetrics:

@@ -45,6 +45,14 @@ def fields(shape: Shape) -> dict[str, FieldInfo]:
     return result
 
 
+def removed_keys(shape: Shape) -> dict[str, str]:
+    """The keys that a mapping of this shape had in earlier versions, each with what to do instead."""
+    result: dict[str, str] = {}
+    for model in models(shape):
+        result |= getattr(model, "REMOVED_KEYS", {})
+    return result
+
+
 def below(shape: Shape, step: str | int) -> Shape | None:
     """The shape one step down; Any below untyped values; None if no variant has the key."""
     shapes: list[Shape] = []

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from mlspec.diagnostics import Finding, Location
 from mlspec.source.document import Node
-from mlspec.spec.keys import Shape, at, fields, variants
+from mlspec.spec.keys import Shape, at, fields, removed_keys, variants
 from mlspec.spec.names import flow, quoted, suggest
 from mlspec.spec.spec_model import dotted
 
@@ -122,6 +122,8 @@ def _about(shape: Shape, location: Location, otherwise: str) -> str:
 def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     above = at(shape, error["loc"][:-1])
     names = fields(above) if above is not None else {}
+    if removed := removed_keys(above).get(str(here[-1])):
+        return Finding("unknown-key", here, f"`{dotted(here)}` is not a key any more", removed, on="key")
     key, colon, _ = str(here[-1]).partition(":")
     help = suggest(str(here[-1]), names, "the keys are") or "remove the key"
     if colon and key in names:

@@ -4,6 +4,7 @@ Modules with models do not use `from __future__ import annotations`: pydantic wo
 annotations from their text at every start.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,9 @@ class SpecModel(BaseModel):
 
     READ_BY_STAGES: ClassVar[bool] = True
     """Of a section: whether a stage reads it. One that only decides what is generated is not in `conf/`."""
+
+    REMOVED_KEYS: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions, and what to do instead."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -22,6 +22,7 @@ _SIZE_UNITS: Final = {
 }  # fmt: skip
 _DURATION = re.compile(r"([0-9]{1,9}) *(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_RATE = re.compile(r"([1-9][0-9]{0,11}) +per +([1-9][0-9]{0,8} *(?:s|m|h|d|w))")
 _BOUND = re.compile(r"(>=|<=|==|>|<) *([-+]?(?:\.[0-9]{1,20}|[0-9]{1,15}(?:\.[0-9]{0,20})?)(?:[eE][-+]?[0-9]{1,2})?)")
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt,
@@ -100,6 +101,20 @@ Bound = Annotated[
 """A comparison with a number."""
 
 
+Rate = Annotated[
+    str,
+    _form(
+        _RATE,
+        "a number per duration",
+        "1 per 90d",
+        "add the duration: {0} per 1d",
+        {r"(?i) *(/|a|an|every) *([0-9])": r" per \2", r"(?i) *(per|/|a) *(day|d)$": " per 1d"},
+    ),
+    schema_pattern(_RATE.pattern, "1 per 90d", "1000 per 1d"),
+]
+"""A whole number above 0 per duration."""
+
+
 def size_bytes(size: str) -> int:
     """Bytes of a Size."""
     match = _SIZE.fullmatch(size)
@@ -114,6 +129,14 @@ def duration_seconds(duration: str) -> int:
     if match is None:
         raise ValueError(f"not a duration: {duration!r}")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def rate_parts(rate: str) -> tuple[int, int]:
+    """The number and the seconds of a Rate: `(1, 86400)`."""
+    match = _RATE.fullmatch(rate)
+    if match is None:
+        raise ValueError(f"not a rate: {rate!r}")
+    return int(match[1]), duration_seconds(match[2])
 
 
 def bound_parts(bound: str) -> tuple[str, float]:

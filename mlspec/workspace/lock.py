@@ -21,6 +21,9 @@ from mlspec.workspace.roots import LOCK, Key, Roots, fault
 VERSION = 1
 _MAX_BYTES = 64 * 1024 * 1024
 _MERGE = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+_RENAMED = {"configure": "hydra"}
+"""Parts by the name that earlier versions wrote. A lock with it equals that with the new name, and is rewritten
+when another entry changes."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -155,9 +158,9 @@ def _entry(row: dict[str, object], key: Key, place: str) -> LockEntry:
     if not isinstance(part, str) or not isinstance(kept, bool) or not isinstance(created, bool):
         raise _refused(place, f"has a value of the wrong type for {key[1]!r}")
     if mode == "file":
-        return LockEntry(key, sha256, part, "file", kept, created)
+        return LockEntry(key, sha256, _RENAMED.get(part, part), "file", kept, created)
     if mode == "block":
-        return LockEntry(key, sha256, part, "block", kept, created)
+        return LockEntry(key, sha256, _RENAMED.get(part, part), "block", kept, created)
     raise _refused(place, f"has an unknown mode for {key[1]!r}")
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.aws.action import Action, FieldChange, differences, execute, same, shown
+from mlspec.aws.action import Action, Execution, FieldChange, differences, same, shown
 from mlspec.aws.function import FunctionProvider
+from mlspec.aws.known_after_apply import KnownAfterApply, Outputs, join
 from mlspec.aws.log_group import LogGroupProvider
 from mlspec.aws.role import RoleProvider
 from tests.aws.functions import OFFLINE, function
@@ -33,7 +34,7 @@ def test_one_line_for_each_difference() -> None:
 def test_the_json_shape_of_a_plan() -> None:
     first, second = UPDATE.rows()
     assert first == {"sign": "~", "resource": "lambda function cola", "setting": "MemorySize", "old": 512, "new": 1024,
-                     "breaking": "", "held": ""}  # fmt: skip
+                     "breaking": "", "held": "", "condition": ""}  # fmt: skip
     assert (second["sign"], second["setting"], second["new"]) == ("+", "variable A", None)
 
 
@@ -45,8 +46,34 @@ def test_executed_in_order_and_reported_before() -> None:
             log.append(f"{action.operation} {action.name}")
 
     more = Action("role", "cola", "tag", (FieldChange("~", "owner", "a", "b"),))
-    assert execute([UPDATE, more], {"function": Recorder(), "role": Recorder()}, log.append) == 2
+    Execution({"function": Recorder(), "role": Recorder()}, log.append).run([UPDATE, more])
     assert log == [*UPDATE.lines(), "set-settings cola", *more.lines(), "tag cola"]
+
+
+def test_outputs_replace_what_was_known_after_apply() -> None:
+    log: list[Action] = []
+
+    class Recorder:
+        def apply(self, action: Action) -> Outputs:
+            log.append(action)
+            return {"version": "7"}
+
+    version = KnownAfterApply("{version}")
+    publish = Action("version", "cola", "publish", (FieldChange("+", new=version),))
+    tag = Action("image-tag", join("keep-", version), "create", (FieldChange("+"),), {"weights": {version: 0.1}})
+    assert [*publish.lines(), *tag.lines()] == [
+        "+ lambda version of cola: (known after apply)", "+ ecr tag keep-(known after apply)",
+    ]  # fmt: skip
+    execution = Execution({"version": Recorder(), "image-tag": Recorder()}, str)
+    execution.run([publish, tag])
+    assert (log[1].name, log[1].arguments) == ("keep-7", {"weights": {"7": 0.1}})
+    with pytest.raises(AssertionError, match="image-tag create comes before the action that it depends on"):
+        Execution({"image-tag": Recorder()}, str).run([tag])
+
+
+def test_a_condition_ends_the_line() -> None:
+    back = Action("alias", "live", "move", (FieldChange("~", "version", "2", "1"),), condition="error_rate > 0.01")
+    assert list(back.lines()) == ["~ lambda alias live version: 2 -> 1, if error_rate > 0.01"]
 
 
 def test_every_action_of_a_new_function_is_plain_json_without_secrets(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.aws.action import Execution
 from mlspec.aws.alias_permissions import AliasPermissionProvider
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction
@@ -29,13 +30,15 @@ def converge(deployed: DesiredFunction, desired: HttpApi | None) -> list[str]:
     """Give the API its desired state, each action through the provider of its kind."""
     api, permissions = provider(deployed), AliasPermissionProvider(deployed.target, "live")
     actions = changes(api, "cola", desired)
-    for action in actions:
-        (permissions if action.kind == "permission" else api).apply(action)
+    Execution({"permission": permissions, "http-api": api}, lambda line: None).run(actions)
     return [line for action in actions for line in action.lines()]
 
 
 def test_created_whole_and_removed_with_its_permission(deployed: DesiredFunction) -> None:
-    assert converge(deployed, deployed.spec.api()) == ["+ http api cola: AWS_IAM"]
+    assert converge(deployed, deployed.spec.api()) == [
+        "+ http api cola: AWS_IAM",
+        "+ permission of cola mlspec-api: arn:aws:execute-api:eu-west-1:123456789012:(known after apply)/*/*",
+    ]
     assert changes(provider(deployed), "cola", deployed.spec.api()) == []
     existing = provider(deployed).read("cola")
     assert existing is not None
@@ -82,3 +85,15 @@ def test_a_permission_of_another_api_is_replaced(deployed: DesiredFunction) -> N
 def test_another_projects_api_is_not_seen(deployed: DesiredFunction) -> None:
     deployed.target.client("apigatewayv2").create_api(Name="cola", ProtocolType="HTTP", Tags={"mlspec:project": "mood"})
     assert provider(deployed).read("cola") is None
+
+
+def test_a_permission_that_an_earlier_api_left_is_replaced(deployed: DesiredFunction) -> None:
+    deployed.target.client("lambda").add_permission(
+        FunctionName="cola", Qualifier="live", StatementId="mlspec-api", Principal="apigateway.amazonaws.com",
+        Action="lambda:InvokeFunction", SourceArn="arn:aws:execute-api:eu-west-1:123456789012:other/*/*",
+    )  # fmt: skip
+    lines = converge(deployed, deployed.spec.api())
+    assert [line.partition(":")[0] for line in lines] == [
+        "+ http api cola", "- permission of cola mlspec-api", "+ permission of cola mlspec-api",
+    ]  # fmt: skip
+    assert changes(provider(deployed), "cola", deployed.spec.api()) == []

@@ -30,6 +30,14 @@ def test_created_changed_and_removed(target: AwsTarget, tmp_path: Path) -> None:
     assert provider.read(NAME) is None
 
 
+def test_the_history_never_expires_and_keeps_a_retention_that_it_has(target: AwsTarget, tmp_path: Path) -> None:
+    provider, desired = LogGroupProvider(target), function(target, tmp_path).spec.history_group()
+    assert converge(provider, desired.name, desired) == ["+ log group /mlspec/cola: never expires"]
+    assert changes(provider, desired.name, desired) == []
+    target.client("logs").put_retention_policy(logGroupName=desired.name, retentionInDays=365)
+    assert changes(provider, desired.name, desired) == []
+
+
 def test_one_that_keeps_its_logs_for_ever_gets_a_retention(target: AwsTarget) -> None:
     target.client("logs").create_log_group(logGroupName=NAME)
     assert converge(LogGroupProvider(target), NAME, LogGroup(NAME, 14)) == [f"~ log group {NAME} retentionInDays: 14"]

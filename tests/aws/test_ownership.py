@@ -18,15 +18,15 @@ from mlspec.aws.ecr import Repository, repository
 from mlspec.aws.function import FunctionProvider
 from mlspec.aws.function_resource import Function
 from mlspec.aws.log_group import LogGroupProvider
-from mlspec.aws.release_events import ReleaseHistory, history_group
+from mlspec.aws.release_events import ReleaseHistory
 from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
 from mlspec.errors import StageError
 from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.sections.registry import Ecr
 from mlspec.shipping.deployment import Deployment
-from mlspec.shipping.rollback import take_back
-from mlspec.shipping.start_rollout import history
+from mlspec.shipping.rollback import make_rollback_plan
 from mlspec.shipping.target_choice import current
 from mlspec.shipping.versions import version_list
 from mlspec.stage_context import StageContext
@@ -163,7 +163,7 @@ def converge_tagged(deployed: DesiredFunction) -> list[str]:
     """Give the repository and the log groups of a function their desired state."""
     actions = Deployment(deployed).function_actions()
     groups = [action for action in actions if action.kind == "log-group"]
-    Deployment(deployed).execute(groups, str)
+    Deployment(deployed).execution(str).run(groups)
     return [*repository_lines(deployed), *(line for action in groups for line in action.lines())]
 
 
@@ -175,6 +175,7 @@ def test_a_remote_that_comes_later_changes_nobodys_property(target: AwsTarget, t
     assert converge_tagged(after) == [
         f"~ ecr repository cola {moved}",
         f"~ log group /aws/lambda/cola {moved}",
+        f"~ log group /mlspec/cola {moved}",
     ]
     assert converge_tagged(after) == []
     assert ownership.foreign(before.spec.tags, "cola", after.target) == ""
@@ -217,7 +218,8 @@ def test_a_log_group_that_lambda_created_is_the_functions_own(target: AwsTarget,
 
 def test_the_history_has_the_address_too(target: AwsTarget, tmp_path: Path) -> None:
     own = function(target, tmp_path, source=ONE)
-    history(own.target, own.spec).add("published", "1")
+    Deployment(own).execution(str).run(Deployment(own).history_actions())
+    assert Deployment(own).history_actions() == []
     group = LogGroupProvider(target).read(history_group("cola"))
     assert group is not None
     assert (group.tags["mlspec:project"], group.tags["mlspec:source"]) == ("cola", ONE)
@@ -239,7 +241,7 @@ def test_nor_roll_its_function_back(target: AwsTarget, tmp_path: Path) -> None:
     with pytest.raises(
         StageError, match=f"lambda function cola exists already: it belongs to the project cola in {ONE}"
     ):
-        take_back(other.target, other.spec, versions, "1", "")
+        make_rollback_plan(other, versions, "1")
     assert ReleaseHistory(target, "cola").read() == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlspec.aws.alias import Alias
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider, current_version
+from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider, current_version, publish_action
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_read_and_published(target: AwsTarget, alias: str) -> None:
     assert provider.read("none") == {}
     assert set(provider.read("cola")) == {LATEST, "1"}
     target.client("lambda").update_function_configuration(FunctionName="cola", MemorySize=512)
-    number = provider.publish("cola", "second")
+    number = provider.apply(publish_action("cola", "second"))["version"]
     version = provider.read("cola")[number]
     assert (number, version.function.memory, version.function.description) == ("2", 512, "second")
     assert version.modified

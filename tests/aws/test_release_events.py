@@ -5,14 +5,36 @@ from __future__ import annotations
 import time
 from itertools import count
 
+import pytest
+
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.aws.release_events import ReleaseHistory
+from mlspec.errors import StageError
+
+
+def create(history: ReleaseHistory) -> None:
+    """The log group, which is a resource of its own, and the log stream in it."""
+    history.target.client("logs").create_log_group(logGroupName="/mlspec/cola")
+    (action,) = history.diff(None)
+    assert list(action.lines()) == ["+ release history /mlspec/cola: log stream releases"]
+    history.apply(action)
+
+
+def test_nothing_is_created_on_the_side(target: AwsTarget) -> None:
+    with pytest.raises(StageError, match="the release history is missing") as refused, aws_errors(DEPLOY):
+        ReleaseHistory(target, "cola").add("published", "1")
+    assert refused.value.help == "mlspec apply creates it"
+    assert target.client("logs").describe_log_groups()["logGroups"] == []
 
 
 def test_what_is_written_is_read_in_its_order_by_everybody(target: AwsTarget) -> None:
     clock = count(int(time.time()) - 100)  # CloudWatch takes nothing that is older than two weeks
-    mine = ReleaseHistory(target, "cola", {"mlspec:project": "cola"}, lambda: float(next(clock)))
-    assert mine.read() == []
+    mine = ReleaseHistory(target, "cola", lambda: float(next(clock)))
+    assert (mine.find(), mine.read()) == (None, [])
+    create(mine)
+    assert mine.find() == []
+    assert mine.diff(mine.find()) == []
     mine.add("published", "3", release={"commit": "abc", "metrics": {"mcc": 0.4}})
     mine.add("started", "3", before="2", percent=10.0)
     mine.add("returned", "3", before="2", percent=10.0, why="error_rate is 0.2", numbers={"calls": 100})
@@ -22,13 +44,11 @@ def test_what_is_written_is_read_in_its_order_by_everybody(target: AwsTarget) ->
     ]  # fmt: skip
     assert found[0].release["metrics"] == {"mcc": 0.4}
     assert found[2].numbers == {"calls": 100}
-    group = target.client("logs").describe_log_groups(logGroupNamePrefix="/mlspec/cola")["logGroups"][0]
-    tags = target.client("logs").list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
-    assert tags == {"mlspec:project": "cola"}
 
 
 def test_lines_of_somebody_else_are_passed_over(target: AwsTarget) -> None:
     history = ReleaseHistory(target, "cola")
+    create(history)
     history.add("published", "1")
     lines = [
         {"timestamp": int(time.time() * 1000) + i, "message": text}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.ecr import Repository, repository
+from mlspec.aws.ecr import LifecyclePolicy, Repository, repository
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.errors import StageError
 from mlspec.sections.registry import Ecr
@@ -47,6 +48,18 @@ def test_each_setting_is_one_action(target: AwsTarget) -> None:
     assert [action.operation for action in actions] == ["set-mutability", "set-scan", "set-lifecycle", "delete-policy"]
     assert converge(provider, "cola", other)[0] == "~ ecr repository cola imageTagMutability: IMMUTABLE -> MUTABLE"
     assert changes(provider, "cola", other) == []
+
+
+def test_a_lifecycle_that_differs_in_its_descriptions_only_is_left_alone(target: AwsTarget) -> None:
+    provider, spec = RepositoryProvider(target), desired()
+    assert spec.lifecycle is not None
+    rules = tuple(replace(rule, description="an earlier text") for rule in spec.lifecycle.rules)
+    converge(provider, "cola", replace(spec, lifecycle=LifecyclePolicy(rules)))
+    existing = provider.read("cola")
+    assert existing is not None
+    assert existing.lifecycle is not None
+    assert existing.lifecycle.purposes == ", ".join(["an earlier text"] * 3)
+    assert changes(provider, "cola", spec) == []
 
 
 def test_another_key_is_refused(target: AwsTarget) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.parts.all_parts import PARTS
 from mlspec.spec.keys import known
-from mlspec.spec.reference import ANY, Key, keys
+from mlspec.spec.key_reference import ANY, Key, keys
 from mlspec.spec.root import root_model
 from mlspec.spec.json_schema import plain_schema
 from tests.conftest import CHECKOUT

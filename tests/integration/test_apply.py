@@ -149,7 +149,7 @@ def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, 
     assert process.returncode == 130, err
     assert "to resume: mlspec apply" in err
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(below, timeout=10)
+    _, alive = psutil.wait_procs(below, timeout=60)
     assert not alive
     assert "the last run was interrupted: it was stopped" in project.mlspec("status")[1]
     assert "the last run was interrupted" in project.mlspec("plan")[1]

@@ -17,6 +17,7 @@ import yaml
 import mlspec
 from tests.conftest import CHECKOUT, missing
 from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, write
+from tests.warm_python import WarmPython
 
 CI = 'ci: {github: {schedule: "0 3 * * 1", train_on: [pull_request, push, dispatch], branches: [main, "release/**"]}}\n'
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
@@ -108,7 +109,7 @@ GIT = BASE.replace("data:\n", "data:\n  track: git\n").replace(
 )
 
 
-def checked_out(folder: Path, text: str, base: str) -> tuple[Path, dict[str, str]]:
+def checked_out(folder: Path, text: str, base: str, warm: WarmPython) -> tuple[Path, dict[str, str]]:
     """A built project as a runner checks it out, and the runner's variables: its index has only this mlspec."""
     wheels, project = folder / "wheels", folder / "project"
     empty_wheel(wheels)
@@ -117,11 +118,11 @@ def checked_out(folder: Path, text: str, base: str) -> tuple[Path, dict[str, str
     (project / "data" / "cola.csv").write_text("sentence,label\n" + "a cat,yes\na dog,no\n" * 20)
     variables = os.environ | {
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheels), "PIP_TARGET": str(folder / "site"),
-        "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    subprocess.run([tool("mlspec"), "build"], cwd=project, env=variables, check=True)
+    variables = warm.variables(variables)
+    subprocess.run(["mlspec", "build"], cwd=project, env=variables, check=True)
     return project, variables
 
 
@@ -149,8 +150,8 @@ def run_job(steps: list[dict[str, Any]], folder: Path, variables: dict[str, str]
 
 
 @pytest.mark.slow
-def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: Path) -> None:
-    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, GIT)
+def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(warm: WarmPython, tmp_path: Path) -> None:
+    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, GIT, warm)
     done = run_job(job(project, "test", "test"), project, variables)
     assert list(done) == [
         "Install",
@@ -167,8 +168,8 @@ def test_the_test_workflow_trains_and_tests_where_the_data_is_in_git(tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_test_workflow_in_which_nothing_was_tested_is_red(tmp_path: Path) -> None:
-    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, BASE)
+def test_a_test_workflow_in_which_nothing_was_tested_is_red(warm: WarmPython, tmp_path: Path) -> None:
+    project, variables = checked_out(tmp_path, EXPORT + "ci:\n" + TEST, BASE, warm)
     done = run_job(job(project, "test", "test"), project, variables)
     assert done["Run tests"].returncode == 0
     assert done["Report test results"].returncode == 1

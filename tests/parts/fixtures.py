@@ -10,6 +10,7 @@ import pytest
 
 from tests.parts import projects
 from tests.parts.projects import Applied
+from tests.sharing import once, shared_folder
 
 _KINDS = {
     "text": projects.text,
@@ -23,14 +24,10 @@ _KINDS = {
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
-
     def get(kind: str) -> Path:
-        if kind not in made:
-            applied = _KINDS[kind](tmp_path_factory.mktemp(kind))
-            applied.run("data", "train")
-            made[kind] = applied.root
-        return made[kind]
+        return once(
+            shared_folder(tmp_path_factory, f"trained-{kind}"), lambda root: _KINDS[kind](root).run("data", "train")
+        )
 
     return get
 

@@ -23,8 +23,8 @@ from tests.toy import Toy
 
 PACKAGE = CHECKOUT / "mlspec"
 SPECS = CHECKOUT / "specs"
-HEAVY = {"boto3", "botocore", "docker", "dvc", "elasticsearch", "hydra", "lightning", "numpy", "omegaconf", "onnx",
-         "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "tokenizers", "torch", "torchmetrics",
+HEAVY = {"boto3", "botocore", "docker", "duckdb", "dvc", "elasticsearch", "hydra", "lightning", "numpy", "omegaconf", "onnx",
+         "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "scipy", "sklearn", "tokenizers", "torch", "torchmetrics",
          "transformers", "wandb"}  # fmt: skip
 
 LAYERS: tuple[str, ...] = (

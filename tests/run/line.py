@@ -177,7 +177,7 @@ def bare(root: Path, name: str = "cola", description: str = "", stages: Sequence
         "export": {
             "onnx": {"opset": 18, "tolerance": 1e-4, "quantize": "int8", "max_metric_drop": 0.01, "max_size": "100MB"}
         },
-        "monitor": given["monitor"] | {"drift": {"window": "1d", "min_rows": 200, "threshold": {"psi": 0.2}}},
+        "monitor": given["monitor"] | {"drift": {"false_alarms": "1 per 90d"}},
     }
     models = {"project": info, "export": ExportSpec.model_validate(values["export"])}
     project = Project(models, ProjectContext(), None, values, given)

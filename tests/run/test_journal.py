@@ -1,7 +1,8 @@
-"""What is kept of runs survives kills."""
+"""The journal of runs survives kills and rows that it cannot read."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from mlspec.report.run_history import history
@@ -18,10 +19,10 @@ def test_the_last_duration_of_a_stage_that_ran_is_the_estimate(tmp_path: Path) -
     journal.outcome(Outcome("train", "failed", Reason("failed", "x"), seconds=0.1))
     journal.outcome(Outcome("train", "cached", Reason("up-to-date", "up to date")))
     assert journal.durations() == {"train": 3.5}
-    assert journal.last()["train"]["status"] == "cached"
+    assert journal.last()["train"].status == "cached"
 
 
-def test_a_torn_row_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
+def test_a_torn_row_is_skipped_and_the_next_one_is_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(["data", "train"])
     journal.outcome(Outcome("data", "ran", seconds=1.0))
@@ -35,7 +36,7 @@ def test_a_torn_row_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
 
 
 def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
-    assert Journal(tmp_path).rows() == []
+    assert Journal(tmp_path).entries() == []
 
 
 def test_the_report_reads_what_the_journal_writes(tmp_path: Path) -> None:
@@ -47,3 +48,30 @@ def test_the_report_reads_what_the_journal_writes(tmp_path: Path) -> None:
     journal.outcome(Outcome("train", "failed", Reason("failed", "no"), "help", 2.0))
     journal.end("failed")
     assert [(o.stage, o.status) for o in history(tmp_path).outcomes] == [("data", "ran"), ("train", "failed")]
+
+
+def test_a_reason_with_any_line_separator_stays_one_row(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.outcome(Outcome("train", "failed", Reason("failed", "a\u2028b\x85c\nd")))
+    assert journal.last()["train"].reason.text == "a\u2028b\x85c\nd"
+    assert [o.reason.text for o in history(tmp_path).outcomes[:1]] == ["a\u2028b\x85c\nd"]
+
+
+def test_a_row_of_odd_types_is_read_with_defaults(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.path.parent.mkdir()
+    rows = [
+        "[" * 100_000,
+        '{"event": "stage", "stage": "train", "status": "ran", "seconds": NaN, "log": 3, "help": null}',
+    ]
+    journal.path.write_text("\n".join(rows) + "\n")
+    assert journal.last() == {"train": Outcome("train", "ran")}
+
+
+def test_the_last_row_of_a_stage_has_its_stable_shape(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(["train"])
+    journal.outcome(Outcome("train", "failed", Reason("failed", "no"), "mlspec apply", 2.0, ".mlspec/logs/train.log"))
+    row = json.loads(journal.path.read_text().splitlines()[-1])
+    assert journal.last_rows() == {"train": row}
+    assert list(row) == ["at", "run", "event", "stage", "status", "reason", "reason_kind", "help", "seconds", "log"]

@@ -206,7 +206,8 @@ def test_the_command_speaks_json_and_its_exit_code_says_whether_something_is_mis
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is True
     assert document["spec"] is None
-    assert {"group", "name", "present", "required", "detail", "mend", "why"} == set(document["checks"][0])
+    assert document["fixes"] == []
+    assert {"group", "name", "present", "required", "detail", "fix", "why"} == set(document["checks"][0])
 
 
 def test_a_faulty_spec_still_leaves_the_machine_to_look_at(

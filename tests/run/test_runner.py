@@ -158,7 +158,7 @@ class Parallel(Toy):
 
     def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
         if stage.name in ("data", "lint"):
-            self.barrier.wait(30)
+            self.barrier.wait(60)
         watch(f"{stage.name} works")
         return super().run(stage, watch, force=force)
 
@@ -195,7 +195,7 @@ def test_an_interruption_reaches_stages_in_other_threads() -> None:
         def run(self, stage: Stage, watch: Watch, *, force: bool = False) -> Outcome:
             if stage.name == "lint":
                 signal.pthread_kill(main, signal.SIGINT)
-            assert self.interrupted.wait(30)
+            assert self.interrupted.wait(60)
             return Outcome(stage.name, "interrupted", Reason("stopped", "it was stopped"))
 
     main, engine, told = threading.main_thread().ident or 0, Endless(), Told()

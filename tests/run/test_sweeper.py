@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from pydantic import Field
 from mlspec.cli.app import main
+from mlspec.diagnostics import render
 from mlspec.errors import MlspecError, StageError
 from mlspec.sections.experiments import Sweep
 from mlspec.run.program import execute
@@ -50,7 +51,7 @@ part = Toy("toy", {"data": Bare, "model": Bare, "knobs": Knobs, "sweep": Sweep},
 try:
     execute("turn", sys.argv[1:], StageContext(root=Path.cwd()), [part])
 except MlspecError as error:
-    print(error.message, file=sys.stderr)
+    print(error.message, *map(render, getattr(error, "diagnostics", ())), sep="\\n", file=sys.stderr)
     sys.exit(error.exit_code)
 """
 CONFIG = """
@@ -180,3 +181,16 @@ def test_a_key_that_has_no_value_can_be_varied(tmp_path: Path) -> None:
     code, said, rows = sweep(tmp_path / "b", settings("grid", GRID), "knobs.left_out=2,1")
     assert code == 0, said
     assert [row["knobs.left_out"] for row in rows] == ["1", "2"]
+
+
+def test_an_invalid_search_is_reported_at_its_override(tmp_path: Path) -> None:
+    code, output, _ = sweep(tmp_path, settings("random", RANGE), "sweep.trials=many")
+    assert code == 1
+    assert "command line:1:14: error[wrong-type]" in output
+    assert "Traceback" not in output
+
+
+def test_a_range_without_a_bound_is_reported(tmp_path: Path) -> None:
+    code, output, _ = sweep(tmp_path, settings("random", "{knobs.x: {min: 0, max: null}}"))
+    assert code == 4
+    assert "neither `values` nor a range" in output

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def ask(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         with contextlib.suppress(ConnectionError):  # a refusal may come before the last byte is sent
             connection.request("POST", path, body, headers)
@@ -26,7 +26,7 @@ def ask(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple
 def sent(port: int, row: object) -> socket.socket:
     """A connection on which a request has been sent."""
     body = json.dumps(row).encode()
-    made = socket.create_connection(("127.0.0.1", port), timeout=20)
+    made = socket.create_connection(("127.0.0.1", port), timeout=60)
     made.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     return made
 
@@ -40,7 +40,7 @@ def readable(connection: socket.socket) -> bool:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -23,7 +23,7 @@ def server() -> Iterator[Background]:
 
 
 def connect(server: Background) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
 
 
 def ask(
@@ -38,7 +38,7 @@ def ask(
 
 
 def raw(server: Background, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -120,7 +120,7 @@ def test_a_body_in_chunks(server: Background) -> None:
 
 
 def test_a_byte_at_a_time(server: Background) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in post(json.dumps(ROW).encode(), b"Connection: close\r\n"):
             connection.sendall(bytes([byte]))
@@ -162,7 +162,7 @@ class Slow(Rows):
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Mapping[str, Any]]:
         self.asked.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         return [YES for _ in prepared]
 
 
@@ -173,13 +173,13 @@ def test_stopping_lets_a_request_under_way_come_to_its_end() -> None:
     body = json.dumps(ROW).encode()
     caller = threading.Thread(target=lambda: answers.append(ask(server, "POST", "/predict", body)[0].status))
     caller.start()
-    assert slow.asked.wait(10)
+    assert slow.asked.wait(60)
     drained: list[bool] = []
     stopper = threading.Thread(target=lambda: drained.append(server.stop()))
     stopper.start()
     slow.go.set()
-    caller.join(10)
-    stopper.join(10)
+    caller.join(60)
+    stopper.join(60)
     assert (answers, drained) == ([200], [True])
     with pytest.raises(ConnectionRefusedError):
         ask(server, "GET", "/v2/health/live")
@@ -198,7 +198,7 @@ def test_a_request_on_its_way_while_the_server_stops_is_answered() -> None:
     response = connection.getresponse()
     assert (response.status, response.headers["Connection"]) == (200, "close")
     connection.close()
-    stopper.join(10)
+    stopper.join(60)
     assert not stopper.is_alive()
 
 
@@ -207,7 +207,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
     server = Background(Service(slow, service().contract), Limits(grace=0, lull=0))
     connection = connect(server)
     connection.request("POST", "/predict", json.dumps(ROW))
-    assert slow.asked.wait(10)
+    assert slow.asked.wait(60)
     assert server.stop() is False
     connection.close()
     slow.go.set()

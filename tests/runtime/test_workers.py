@@ -22,7 +22,7 @@ class Noted(Rows):
 
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
         self.runs.append((len(prepared), threading.current_thread().name))
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         return [YES for _ in prepared]
 
 

@@ -24,7 +24,7 @@ from mlspec.docker.client import Docker
 from mlspec.docker.image_upload import upload
 from mlspec.docker.registry_client import RegistryClient
 from mlspec.errors import StageError
-from tests.shipping.cloud import REGISTRY, Shipped, watched
+from tests.shipping.cloud import REGISTRY, Shipped, move_alias, watched
 from tests.shipping.weather import answers, proxy
 
 Make = Callable[..., Shipped]
@@ -235,7 +235,7 @@ def test_an_alias_that_somebody_else_has_moved_meanwhile(shipped: Make, refusal:
     project.deploy()
     answers(project.target.client("lambda"), "UpdateAlias", refusal)
     with pytest.raises(StageError, match=r"the alias live of .* was changed by another process"):
-        alias.write(project.target, project.root.name, Alias("live", "1", revision="stale"))
+        move_alias(project, Alias("live", "1", "1", 0.5, revision="stale"))
 
 
 def test_an_alias_is_read_as_it_was_written(shipped: Make) -> None:
@@ -246,9 +246,9 @@ def test_an_alias_is_read_as_it_was_written(shipped: Make) -> None:
     project.push()
     project.deploy()
     name = project.root.name
-    split = alias.write(project.target, name, Alias("live", "1", "2", 0.25, "canary"))
+    split = move_alias(project, Alias("live", "1", "2", 0.25, "canary"))
     assert replace(split, revision="") == Alias("live", "1", "2", 0.25, "canary")
-    whole = alias.write(project.target, name, Alias("live", "2"))
+    whole = move_alias(project, Alias("live", "2"))
     assert alias.read(project.target, name, "live") == whole
     assert (whole.version, whole.other, whole.weight) == ("2", None, 0.0)
     assert alias.read(project.target, name, "other") is None
@@ -300,7 +300,7 @@ def test_an_index_of_images_is_refused(shipped: Make) -> None:
     index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
     url = f"http://127.0.0.1:5000/v2/{name}/manifests/index"
     request = urllib.request.Request(url, index, {"Content-Type": kind}, method="PUT")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
     with pytest.raises(StageError, match="is an index of images"):
         RegistryClient("127.0.0.1:5000").manifest(name, "index")
 

@@ -24,6 +24,7 @@ from mlspec.spec.json_schema import json_schema
 from tests.conftest import CHECKOUT
 from tests.pages import PageFile, Shell, follow, steps
 from tests.rules.test_words import BANNED
+from tests.warm_python import WarmPython
 
 DOCS = CHECKOUT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
@@ -31,9 +32,9 @@ RECIPES = CHECKOUT / "CONTRIBUTING.md"
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(warm: WarmPython, tmp_path: Path) -> Iterator[Shell]:
     """A shell in an empty folder. A rehearsal that a failure has left there is stopped."""
-    opened = Shell(tmp_path)
+    opened = Shell(tmp_path, warm)
     yield opened
     opened.close()
     if (tmp_path / ".mlspec" / "local").exists():

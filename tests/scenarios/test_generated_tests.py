@@ -16,6 +16,7 @@ from tests.conftest import CHECKOUT
 from tests.forked import Done
 from tests.parts.export.test_work import flip_a_weight
 from tests.parts.projects import Applied, numbers
+from tests.sharing import once, shared_folder
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -55,17 +56,14 @@ def with_tests(project: Applied) -> Applied:
 
 @pytest.fixture(scope="session")
 def _exported(_trained: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
+    def export(kind: str, root: Path) -> None:
+        shutil.copytree(_trained(kind), root, dirs_exist_ok=True)
+        spec = root / "mlproject.yaml"
+        spec.write_text(spec.read_text(encoding="utf-8") + MORE % GATES[kind], encoding="utf-8")
+        with_tests(Applied(root)).run("evaluate", "gate", "export")
 
     def get(kind: str) -> Path:
-        if kind not in made:
-            root = tmp_path_factory.mktemp("exported") / kind
-            shutil.copytree(_trained(kind), root)
-            spec = root / "mlproject.yaml"
-            spec.write_text(spec.read_text(encoding="utf-8") + MORE % GATES[kind], encoding="utf-8")
-            with_tests(Applied(root)).run("evaluate", "gate", "export")
-            made[kind] = root
-        return made[kind]
+        return once(shared_folder(tmp_path_factory, f"exported-{kind}"), lambda root: export(kind, root))
 
     return get
 

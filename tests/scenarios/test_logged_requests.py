@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mlspec.runtime.service import PendingRequest, Request
 from tests.conftest import CHECKOUT
 from tests.runtime import bundles
 from tests.runtime.callers import ask, until
+from tests.runtime.elastic_proxy import ElasticProxy, cluster
 
 ROW = {"age": 20.0, "city": "Bonn"}
 BODY = json.dumps(ROW).encode()
@@ -30,6 +31,8 @@ POLICY: dict[str, Any] = {
     "project": "toy",
     "log": {"folder": "log-folder", "sample": 1, "flush_seconds": 0.1, "low_confidence": 0.5, "columns": {}},
 }
+
+ELASTIC = {"url": {"env": "ES_URL"}, "api_key": {"env": "ES_KEY"}, "stream": "p-toy", "ids": True, "spool_bytes": 1000}
 
 
 @pytest.fixture
@@ -181,3 +184,25 @@ def test_without_a_policy_nothing_is_written(bundle: Path, tmp_path: Path) -> No
     assert 'mlspec_input_missing_total{model="toy",version="1",input="age"} 1' in text
     assert 'mlspec_input_unseen_total{model="toy",version="1",input="city"} 1' in text
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_the_server_stores_predictions_in_elasticsearch_too(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "monitoring.json").write_text(json.dumps(POLICY | {"elasticsearch": ELASTIC}))
+    with cluster() as url, closing(ElasticProxy(url)) as proxy:
+        with serving(bundle, ES_URL=proxy.url, ES_KEY="key") as (process, port):
+            assert ask(port, json.dumps([ROW, ROW]).encode())[0] == 200
+            process.terminate()
+            assert process.wait(20) == 0
+        records = {record["id"] for record in lines(tmp_path / "log-folder")}
+        assert set(proxy.documents("p-toy")) == records
+        assert len(records) == 2
+
+
+def test_without_the_address_of_elasticsearch_the_server_says_so_and_logs_to_files(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "monitoring.json").write_text(json.dumps(POLICY | {"elasticsearch": ELASTIC}))
+    with LoggedModel(bundle, {}) as model:
+        model.predict([ROW])
+    assert len(lines(tmp_path / "log-folder")) == 1
+    assert "not set: ES_URL, ES_KEY" in capsys.readouterr().err

@@ -1,11 +1,15 @@
 """The same run with every text of every stage's result replaced: statuses, exit code, groups, resume and report agree.
 
+And the same with the messages in mlspec's own code replaced, over specs, commands, a run and rollouts.
+
 Only kinds, statuses and names decide; a message can be reworded or translated without anything else changing.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -134,7 +138,7 @@ def test_what_the_machine_lacks_is_grouped_alike(runs: Runs) -> None:
 
 
 def test_the_next_plan_resumes_alike(runs: Runs) -> None:
-    last = [{name: row["status"] for name, row in journal.last().items()} for _, _, journal in runs]
+    last = [{name: outcome.status for name, outcome in journal.last().items()} for _, _, journal in runs]
     assert last[0] == last[1]
     shown = [because(step.reason or Reason(), "failed") for plan, _, _ in runs for step in plan.schedule.steps]
     assert set(shown) == {"the last run failed"}, "a stage that never ended has not run, whatever its reason is called"
@@ -145,3 +149,22 @@ def test_the_report_has_the_same_shape(runs: Runs) -> None:
     assert len(pages) == 2
     tags = [page.count("<section") + page.count("<tr") + page.count("<li") for page in pages]
     assert tags[0] == tags[1] > 0
+
+
+@pytest.mark.slow
+def test_mlspec_with_every_message_reworded_decides_the_same(tmp_path: Path) -> None:
+    def behaviour(name: str, *reworded: str) -> dict[str, dict[str, object]]:
+        folder = tmp_path / name
+        folder.mkdir()
+        command = [sys.executable, "-m", "tests.reworded", str(folder), *reworded]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, dict[str, object]] = json.loads(done.stdout.replace(str(folder), ""))
+        return document
+
+    original, reworded = behaviour("original"), behaviour("reworded", "reworded")
+    assert int(str(reworded["rewords"])) > 1000
+    for scenario, texts in original["texts"].items():
+        assert not texts or texts != reworded["texts"][scenario], f"{scenario}: the messages are the same"
+    for scenario, decided in original["decided"].items():
+        assert decided == reworded["decided"][scenario], scenario

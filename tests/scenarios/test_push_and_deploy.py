@@ -60,11 +60,15 @@ def test_from_nothing_and_the_second_time_nothing(shipped: Make) -> None:
         "+ record artifacts/release.json",
         "+ iam role NAME",
         "+ log group /aws/lambda/NAME",
+        "+ log group /mlspec/NAME",
         "+ lambda function NAME",
+        "+ release history /mlspec/NAME",
         "+ lambda version of NAME",
-        "+ ecr tag of the new version",
+        "+ release history /mlspec/NAME events",
+        "+ ecr tag keep-(known after apply)",
         "+ lambda alias live",
         "+ function url NAME",
+        "~ record artifacts/release.json",
     ]
     project.push()
     project.deploy()
@@ -91,9 +95,11 @@ def test_a_change_of_the_spec_changes_that_and_publishes(shipped: Make) -> None:
     assert shown == [
         "~ lambda function NAME MemorySize: 512 -> 1024",
         "~ lambda function NAME Timeout: 30 -> 60",
-        "+ lambda version of NAME",
-        "+ ecr tag of the new version: DIGEST",
-        "~ lambda alias live version: 1 -> the new version",
+        "+ lambda version of NAME: (known after apply)",
+        "+ release history /mlspec/NAME events: published, started, promoted",
+        "+ ecr tag keep-(known after apply): DIGEST",
+        "~ lambda alias live version: 1 -> (known after apply)",
+        "~ record artifacts/release.json: function, rollout",
     ]
     calls = watched(project.target)
     project.push()
@@ -227,7 +233,7 @@ def test_an_address_for_anybody_has_both_rights_and_loses_both(shipped: Make) ->
     assert {s.action for s in statements(project).values()} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
     assert changes(project) == []
     project.spec("auth: none", "auth: iam")
-    assert [line[0] for line in changes(project)] == ["~", "-", "-"]
+    assert [line[0] for line in changes(project)] == ["~", "-", "-", "~"]
     project.deploy()
     assert statements(project) == {}
 
@@ -299,7 +305,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
     assert changes(project) == []
     client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
     project.spec('cors_origins: ["https://example.org"]', "auth: none")
-    first, second = changes(project)
+    first, second, _ = changes(project)
     assert first == "+ http api NAME route: NONE"
     assert second.startswith("~ http api NAME CorsConfiguration: ")
     assert second.endswith("MaxAge: 3600} -> {}")
@@ -312,6 +318,7 @@ def test_an_http_api_calls_the_alias(shipped: Make) -> None:
         "+ permission of NAME mlspec-url-invoke",
         "- http api NAME",
         "- permission of NAME mlspec-api",
+        "~ record artifacts/release.json",
     ]
     project.deploy()
     assert changes(project) == []

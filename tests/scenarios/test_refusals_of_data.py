@@ -57,6 +57,7 @@ ONE_REMEDY: dict[str, int] = {
     "split._by_column": 1,
     "split._by_share": 1,
     "typed_rows._number": 1,
+    "separated._delimited": 1,
     "typed_rows._unreadable": 1,
     "typed_rows._target_number": 1,
     "unusable_types.refuse_unlabelled": 1,

@@ -39,15 +39,18 @@ def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> No
     code, out, _ = mlspec(live, "plan", "--only", "deploy")
     assert remote(out, live.root.name) == [
         "~ lambda function NAME MemorySize: 512 -> 1024",
-        "+ lambda version of NAME",
-        "+ ecr tag of the new version: DIGEST",
-        "~ lambda alias live version: 1 -> the new version",
+        "+ lambda version of NAME: (known after apply)",
+        "+ release history /mlspec/NAME events: published, started, promoted",
+        "+ ecr tag keep-(known after apply): DIGEST",
+        "~ lambda alias live version: 1 -> (known after apply)",
+        "~ record artifacts/release.json: function, rollout",
     ]
-    assert "> deploy  +2 ~2" in out
+    assert "> deploy  +3 ~3" in out
     found = json.loads(mlspec(live, "plan", "--json")[1])["remote"]
     assert found["unseen"] == {}
     assert {k: v for k, v in found["changes"][0].items() if k != "resource"} == {
         "stage": "deploy", "sign": "~", "setting": "MemorySize", "old": 512, "new": 1024, "breaking": "", "held": "",
+        "condition": "",
     }  # fmt: skip
 
 

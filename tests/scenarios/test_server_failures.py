@@ -87,7 +87,7 @@ class Held(Rows):
     def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
         self.begun += prepared
         self.asked.set()
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         self.seen += prepared
         return [YES for _ in prepared]
 
@@ -132,7 +132,7 @@ def test_what_a_caller_who_hung_up_asked_for_is_not_computed() -> None:
     held = Held()
     server = Background(Service(held, service().contract), Limits(lull=0))
     first = sent(server.port, [ROW] * 600)  # more than all workers take at once
-    assert held.asked.wait(20)
+    assert held.asked.wait(60)
     until(lambda: waiting(server) > 0)
     before = waiting(server)
     second = sent(server.port, {"sentence": "gone", "age": 1})
@@ -154,9 +154,9 @@ def test_more_callers_than_there_is_room_for() -> None:
     server = Background(service(), Limits(connections=2, lull=0))
     with ExitStack() as open_ones:
         for _ in "ab":
-            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         until(lambda: len(server.server.connections) == 2)
-        third = open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        third = open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         assert b" 503 " in third.recv(65536)
     until(lambda: not server.server.connections)
     assert ask(server.port, BODY.encode())[0] == 200
@@ -179,7 +179,7 @@ def test_a_row_that_the_model_cannot_bear_fails_nobody_else(capsys: pytest.Captu
         go = threading.Event()
 
         def compute(self, prepared: Sequence[Any], alone: bool = True) -> Sequence[Any]:
-            assert self.go.wait(20)
+            assert self.go.wait(60)
             return super().compute(prepared, alone)
 
     server = Background(Service(Together(), service().contract), Limits(lull=0))
@@ -194,10 +194,10 @@ def test_a_row_that_the_model_cannot_bear_fails_nobody_else(capsys: pytest.Captu
 
 
 def test_slow_and_silent_callers_are_held_to_their_time() -> None:
-    server = Background(service(), Limits(reading=0.2, idle=0.2, parting=0.2, lull=0))
+    server = Background(service(), Limits(reading=0.2, idle=1, parting=0.2, lull=0))
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow,
-        socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as silent,
     ):
         slow.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 10\r\n\r\n{")
         assert b" 408 " in slow.recv(65536)
@@ -207,7 +207,7 @@ def test_slow_and_silent_callers_are_held_to_their_time() -> None:
 
 
 def test_a_head_without_end_is_refused(server: Background) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as endless:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as endless:
         endless.sendall(b"GET / HTTP/1.1\r\na: ")
         with contextlib.suppress(ConnectionError):
             for _ in range(10_000):
@@ -221,10 +221,10 @@ def test_bodies_on_their_way_have_a_bound_all_together() -> None:
     server = Background(service(), Limits(memory=1_000_000, lull=0))
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 600000\r\n\r\n"
     with ExitStack() as open_ones:
-        two = [open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20)) for _ in "ab"]
+        two = [open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60)) for _ in "ab"]
         for one in two:
             one.sendall(head + b" " * 590_000)
-        readable, _, _ = select.select(two, [], [], 20)
+        readable, _, _ = select.select(two, [], [], 60)
         assert b" 503 " in readable[0].recv(65536)
     until(lambda: server.server.held == 0)
     assert ask(server.port, BODY.encode())[0] == 200

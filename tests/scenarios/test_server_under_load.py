@@ -72,7 +72,7 @@ def test_a_stop_under_load_loses_no_request_that_was_accepted(process: tuple[sub
     answered = [0] * 16
 
     def caller(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while True:
             try:
                 connection.connect()
@@ -96,6 +96,6 @@ def test_a_stop_under_load_loses_no_request_that_was_accepted(process: tuple[sub
     until(lambda: min(answered) > 5)
     server.send_signal(signal.SIGTERM)
     for thread in threads:
-        thread.join(30)
-    assert server.wait(20) == 0
+        thread.join(60)
+    assert server.wait(60) == 0
     assert lost == []

@@ -3,6 +3,7 @@ whose result can be another one, by mlspec's verdict and by DVC's."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from mlspec.errors import StageError
 from mlspec.parts.train.part import INEFFECTIVE
 from mlspec.sections.train import Checkpoint, TrainSpec
 from tests.parts.projects import Applied, written
+from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython
 
 pytestmark = pytest.mark.slow
 
@@ -112,13 +115,16 @@ MODEL = {"train", "evaluate", "export", "test"}
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def applied(warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project after its first apply, committed as a team would."""
-    root = written(tmp_path_factory.mktemp("applied"), FILES).root
-    subprocess.run(["git", "init", "-q", str(root)], check=True)
-    subprocess.run(["git", "add", "."], cwd=root, check=True)
-    assert main(["apply", "--yes", "--spec", str(root / "mlproject.yaml")]) == 0
-    return root
+
+    def apply(root: Path) -> None:
+        written(root, FILES)
+        subprocess.run(["git", "init", "-q", str(root)], check=True)
+        subprocess.run(["git", "add", "."], cwd=root, check=True)
+        subprocess.run(["mlspec", "apply", "--yes"], cwd=root, env=warm.variables(os.environ), check=True)
+
+    return once(shared_folder(tmp_path_factory, "staleness"), apply)
 
 
 @pytest.fixture

@@ -14,27 +14,33 @@ import pytest
 
 from mlspec.starters import STARTERS
 from tests.conftest import CHECKOUT
+from tests.sharing import once, shared_folder
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built by its own build backend, from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=CHECKOUT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / done.stdout.split()[-1]
+
+    def build(folder: Path) -> None:
+        code = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
+        done = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=CHECKOUT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    (wheel,) = once(shared_folder(tmp_path_factory, "wheel"), build).iterdir()
+    return wheel
 
 
 @pytest.fixture(scope="module")
 def home(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel and what it depends on, and nothing else."""
-    folder = tmp_path_factory.mktemp("home")
-    venv.create(folder, with_pip=True)
-    command = [folder / "bin" / "python", "-m", "pip", "install", "-q", "-c", CHECKOUT / "constraints.txt", wheel]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def install(folder: Path) -> None:
+        venv.create(folder, with_pip=True)
+        command = [folder / "bin" / "python", "-m", "pip", "install", "-q", "-c", CHECKOUT / "constraints.txt", wheel]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return once(shared_folder(tmp_path_factory, "environment"), install)
 
 
 def run(home: Path, folder: Path, *arguments: str) -> str:

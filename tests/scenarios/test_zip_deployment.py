@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,33 +15,15 @@ from mlspec.records.bundle_signature import SignatureInput
 from mlspec.records.image_labels import labels
 from mlspec.shipping import remote_changes
 from mlspec.stage_context import StageContext
-from tests.packaged import SIGNATURE, packaged_zip, with_inputs
+from tests.packaged import SIGNATURE, with_inputs
 from tests.parts.targets import BASE, EXPORT, codes, files
 from tests.shipping.cloud import Shipped, watched
-
-SPEC = BASE + EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1, memory: 512, url: true}}\n"
-
-
-def zipped(project: Shipped, content: str, **changes: object) -> None:
-    """A zip as the stage `image` leaves it."""
-    project.artifacts.mkdir(exist_ok=True)
-    path = project.artifacts / "function.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("handler.py", content)
-    digest = hashlib.sha256(path.read_bytes())
-    known = {
-        "sha256": digest.hexdigest(),
-        "code_sha256": base64.b64encode(digest.digest()).decode(),
-        "size_bytes": path.stat().st_size,
-        "labels": labels(BundleProvenance(commit="b" * 40), SIGNATURE),
-    }
-    packaged_zip(**{**known, **changes}).write(project.artifacts)
+from tests.shipping.zipped import BUCKET, SPEC, zip_project, zipped
 
 
 @pytest.fixture
 def project(target: AwsTarget, tmp_path: Path) -> Shipped:
-    (tmp_path / "mlproject.yaml").write_text(SPEC)
-    return Shipped(tmp_path, target, "no docker")
+    return zip_project(target, tmp_path)
 
 
 def changes(project: Shipped) -> list[str]:
@@ -52,7 +31,7 @@ def changes(project: Shipped) -> list[str]:
 
 
 def test_from_nothing_again_and_after_a_change(project: Shipped) -> None:
-    assert changes(project)[2] == "+ lambda function cola: a zip"
+    assert changes(project)[3] == "+ lambda function cola: a zip"
     with pytest.raises(StageError, match="no zip to deploy"):
         project.deploy()
     zipped(project, "one")
@@ -119,9 +98,6 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: S
     project.context = StageContext(allow_breaking=True)
     project.deploy()
     assert project.release["function"]["version"] == "2"
-
-
-BUCKET = SPEC.replace("{zip: {}}", "{zip: {bucket: my-zips}}")
 
 
 def test_a_zip_too_large_for_a_call_goes_by_way_of_a_bucket_and_leaves_it_empty(project: Shipped) -> None:

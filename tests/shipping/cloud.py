@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlspec.aws.action import Execution
+from mlspec.aws.alias import Alias, AliasProvider
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.compiler import compile_project
 from mlspec.job import Job
@@ -122,6 +124,18 @@ class Shipped:
         deploying.ship(self.job(), self.target)
 
 
+def move_alias(project: Shipped, desired: Alias) -> Alias:
+    """Create or move the alias by hand; the alias as it is then."""
+    provider = AliasProvider(project.target, project.root.name)
+    current = provider.read(desired.name)
+    execution = Execution({"alias": provider}, lambda line: None)
+    execution.outputs["revision"] = desired.revision or (current.revision if current else "")
+    execution.run(provider.diff(desired, current))
+    moved = provider.read(desired.name)
+    assert moved is not None
+    return moved
+
+
 def spec(name: str, function: str = "{}", more: str = "") -> str:
     registry = f"registry: {{ecr: {{repository: {name}, region: eu-west-1}}}}\n"
     return BASE.replace("name: cola", f"name: {name}") + PACKAGE + registry + f"deploy: {{lambda: {function}}}\n" + more
@@ -129,7 +143,7 @@ def spec(name: str, function: str = "{}", more: str = "") -> str:
 
 def registry_runs() -> bool:
     try:
-        with urllib.request.urlopen(f"http://{REGISTRY}/v2/", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{REGISTRY}/v2/", timeout=60) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

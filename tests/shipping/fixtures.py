@@ -34,7 +34,7 @@ def target(moto: str) -> AwsTarget:
     """That AWS, empty, beside the real registry of this machine."""
     import urllib.request
 
-    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=60).close()
     return AwsTarget("aws", "eu-west-1", moto, REGISTRY, ("testing", "testing"))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from mlspec.aws import alias
 from mlspec.aws.action import lines
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.aws.published_version import NEXT
 from mlspec.shipping.deployment import Deployment
-from tests.shipping.cloud import Shipped
+from tests.shipping.cloud import Shipped, move_alias
 
 Make = Callable[..., Shipped]
 
@@ -27,24 +27,22 @@ def shape(project: Shipped) -> list[str]:
     return [f"{action.kind} {action.operation}" for action in Deployment(desired(project)).plan().actions]
 
 
-FIRST = ["role create", "log-group create", "function create", "version publish", "image-tag create", "alias roll-out"]
+FIRST = ["role create", "log-group create", "log-group create", "function create", "release-history create",
+         "version publish", "release-history record", "image-tag create", "alias create"]  # fmt: skip
 
 
 def test_what_was_planned_is_what_deploying_reports(shipped: Make, capsys: pytest.CaptureFixture[str]) -> None:
     project = shipped("{url: true, concurrency: {reserved: 2}}")
     project.push()
     plan = Deployment(desired(project)).plan()
-    assert (plan.live, plan.number) == (None, None)
+    assert (plan.live, plan.version) == (None, NEXT)
     assert [f"{a.kind} {a.operation}" for a in plan.actions] == [
-        *FIRST[:3], "reserved-concurrency set", *FIRST[3:], "function-url create",
+        *FIRST[:4], "reserved-concurrency set", *FIRST[4:], "function-url create",
     ]  # fmt: skip
     capsys.readouterr()
     project.deploy()
     reported = [line for line in capsys.readouterr().out.splitlines() if line[:2] in ("+ ", "~ ", "- ")]
-    executed = [
-        line for line in lines(plan.actions) if not line.startswith(("+ lambda version", "+ ecr tag", "+ lambda alias"))
-    ]
-    assert [line for line in reported if line in executed] == executed
+    assert reported == lines(a.resolved({"version": "1"}) for a in plan.actions if a.operation != "record")
     assert shape(project) == []
 
 
@@ -54,14 +52,13 @@ def test_a_second_version_is_followed_by_the_tags_that_expire(shipped: Make) -> 
     project.deploy()
     project.image("two")
     project.push()
-    assert shape(project) == ["function set-code", "version publish", "image-tag create", "alias roll-out"]
+    again = ["function set-code", "version publish", "release-history record", "image-tag create", "alias move"]
+    assert shape(project) == again
     project.deploy()
     project.image("three")
     project.push()
     plan = Deployment(desired(project)).plan()
-    assert shape(project) == [
-        "function set-code", "version publish", "image-tag create", "alias roll-out", "image-tag delete",
-    ]  # fmt: skip
+    assert shape(project) == [*again, "image-tag delete"]
     assert [action.name for action in plan.expired] == ["keep-1"]
     project.deploy()
     kept = {tag for tag in tags(project) if tag.startswith("keep-")}
@@ -80,10 +77,8 @@ def test_a_split_alias_is_shown_with_its_shares(shipped: Make) -> None:
     project.image("two")
     project.push()
     project.deploy()
-    live = alias.read(project.target, project.root.name, "live")
-    assert live is not None
-    alias.write(project.target, project.root.name, Alias("live", "1", "2", 0.25, revision=live.revision))
-    (action,) = Deployment(desired(project)).plan().roll_out
+    move_alias(project, Alias("live", "1", "2", 0.25))
+    (action,) = Deployment(desired(project)).plan().roll_out.moves
     assert list(action.lines()) == ["~ lambda alias live version: {1: 0.75, 2: 0.25} -> 2"]
 
 

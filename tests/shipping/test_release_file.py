@@ -14,7 +14,7 @@ from mlspec.aws.desired import desired_function
 from mlspec.shipping import remote_changes
 from mlspec.shipping.provenance import version_provenance
 from mlspec.shipping.versions import version_list
-from tests.shipping.cloud import Run, Shipped, spec
+from tests.shipping.cloud import Run, Shipped, move_alias, spec
 
 
 @pytest.fixture
@@ -137,8 +137,7 @@ def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) ->
 
 
 def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: Run) -> None:
-    now = live(three)
-    alias.write(three.target, three.root.name, Alias("live", "2", "3", 0.1, revision=now.revision))
+    move_alias(three, Alias("live", "2", "3", 0.1))
     assert listed(mlspec, three) == {"3": "canary", "2": "canary", "1": "previous"}
     assert " 10 % " in mlspec(three, "releases")[1]
     assert mlspec(three, "rollback", "--yes")[0] == 0

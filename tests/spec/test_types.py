@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from mlspec.spec.names import suggest
-from mlspec.spec.types import Bound, Duration, Size
+from mlspec.spec.types import Bound, Duration, Rate, Size, rate_parts
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,19 @@ def test_a_help_line_names_no_more_than_is_read() -> None:
     assert len(line) < 350
     assert line.endswith(", ...")
     assert suggest("xyzzy", ["a", "b"]) == "available: `a`, `b`"
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("1 per day", "did you mean `1 per 1d`?"),
+        ("3/90d", "did you mean `3 per 90d`?"),
+        ("0 per 90d", "for example `1 per 90d`"),
+        (2, "add the duration: 2 per 1d"),
+    ],
+)
+def test_a_rate_is_a_number_per_duration(text: object, help: str) -> None:
+    assert rate_parts("2 per 90d") == (2, 90 * 86_400)
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Rate).validate_python(text)
+    assert caught.value.errors()[0]["ctx"]["help"] == help

@@ -95,6 +95,12 @@ def test_a_lock_that_cannot_be_trusted_is_refused_with_its_line(name: str) -> No
     assert caught.value.code == "broken-lock"
 
 
+def test_a_lock_with_the_earlier_name_of_a_part_is_the_same_lock() -> None:
+    old, new = parse(lock(row(part="configure"))), parse(lock(row(part="hydra")))
+    assert old == new
+    assert dump(old) == dump(new)
+
+
 def test_a_bad_lock_touches_nothing(roots: Roots, project: Path) -> None:
     build([file("a.txt")], roots)
     (project / "mlspec.lock").write_text(lock(row(path="../x")))

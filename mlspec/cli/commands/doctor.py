@@ -37,7 +37,7 @@ def command(spec: str | None, env: str | None, as_json: bool) -> int:
     if as_json:
         path = str(where.spec) if where else None
         rows = [check.to_json() for check in checks]
-        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": rows, "mend": fixes(checks)})
+        console.document({"ok": sound, "spec": path, "spec_errors": faults, "checks": rows, "fixes": fixes(checks)})
     else:
         _print(console, checks, where, faults)
     return EXIT_OK if sound else EXIT_SPEC

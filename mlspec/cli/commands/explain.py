@@ -15,7 +15,7 @@ from mlspec.explain import explanations
 from mlspec.spec.names import suggest
 
 if TYPE_CHECKING:
-    from mlspec.spec.reference import Key
+    from mlspec.spec.key_reference import Key
 
 _WIDTH = 100
 
@@ -62,13 +62,13 @@ def _summary(text: str) -> str:
 def _keys() -> list[Key]:
     from mlspec.parts.all_parts import PARTS
     from mlspec.spec.json_schema import plain_schema
-    from mlspec.spec.reference import keys
+    from mlspec.spec.key_reference import keys
 
     return keys(plain_schema(PARTS))
 
 
 def _key(console: Console, name: str, codes: Sequence[str]) -> None:
-    from mlspec.spec.reference import below
+    from mlspec.spec.key_reference import below
 
     every = _keys()
     keys = below(every, name)

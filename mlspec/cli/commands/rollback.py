@@ -32,8 +32,9 @@ def command(
     A rollout in progress stops and its traffic returns to the old version. A later `apply` does not redeploy the
     version that was rolled back; it waits for a new one.
     """
+    from mlspec.aws.action import lines
     from mlspec.cli.deployed import deployed_versions, moment
-    from mlspec.shipping.rollback import chosen, take_back
+    from mlspec.shipping.rollback import chosen, make_rollback_plan, roll_back
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
@@ -43,10 +44,13 @@ def command(
         since = f", published {moment(goal.published)}" if goal else ""
         assert versions.live is not None, "a version was chosen, so there is an alias"
         console.out(f"{desired.name}:{versions.live.name}  {versions.live.version} -> {number}{since}")
+        plan = make_rollback_plan(desired, versions, number)
+        for line in lines([*plan.moves, *plan.events]):
+            console.out(f"  {line}")
         if not yes and not confirmed(console, "Continue?"):
             console.say("nothing was done")
             return EXIT_OK
-        take_back(desired.target, desired.spec, versions, number, why)
+        roll_back(desired, plan, why)
     if as_json:
         console.document({"ok": True, "function": desired.name, "version": number, "before": versions.live.version})
     console.say(f"version {number} has all calls")

@@ -21,11 +21,11 @@ def command(out: Path | None, markdown: bool) -> int:
     `# yaml-language-server: $schema=FILE`.
     """
     from mlspec.parts.all_parts import PARTS
-    from mlspec.spec import reference
+    from mlspec.spec import key_reference
     from mlspec.spec.json_schema import json_schema, plain_schema
 
     if markdown:
-        text = reference.markdown(reference.keys(plain_schema(PARTS)))
+        text = key_reference.markdown(key_reference.keys(plain_schema(PARTS)))
     else:
         text = json.dumps(json_schema(PARTS), indent=2, ensure_ascii=False) + "\n"
     if out is None:

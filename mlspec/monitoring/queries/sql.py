@@ -50,7 +50,7 @@ def rule(alert: Alert, shape: ModelShape) -> str:
     """The query of an alert: every row of the result is an alert of its group, with the column `measured`."""
     if alert.silence:
         query = Query((Series("measured", alert.title, Count(alert.enough)),))
-        return f"SELECT * FROM ({_statement(query, shape, 0)}) WHERE measured {alert.bound}"  # noqa: S608 - quoted
+        return f"SELECT * FROM ({_statement(query, shape, 0)}) WHERE measured {alert.bound}"
     enough = Series("enough", "", Count(alert.enough))
     wide = expanded(Query((enough, Series("measured", alert.title, alert.measure)), alert.by), shape)
     values = [s for s in wide.series if s is not enough]
@@ -73,14 +73,14 @@ def _exceeding(alert: Alert, groups: str, series: Series) -> str:
     column = series.measure.column if isinstance(series.measure, Rate) else ""
     input = f'{literal(column)} AS "column", ' if column else ""
     condition = f"enough >= {alert.least} AND {name(series.name)} {alert.bound}"
-    return f"SELECT {groups}{input}{name(series.name)} AS measured FROM measures WHERE {condition}"  # noqa: S608 - names and literals are quoted
+    return f"SELECT {groups}{input}{name(series.name)} AS measured FROM measures WHERE {condition}"
 
 
 def _statement(query: Query, shape: ModelShape, bucket: int) -> str:
     groups = [f'{_group(grouping, bucket)} AS "{grouping.value}"' for grouping in query.by]
     values = [f"{_value(s.measure, shape)} AS {name(s.name)}" for s in query.series]
     by = " GROUP BY ALL ORDER BY ALL" if groups else ""
-    return f"{_records(query, bucket)}SELECT {', '.join([*groups, *values])} FROM records{by}"  # noqa: S608 - names and literals are quoted
+    return f"{_records(query, bucket)}SELECT {', '.join([*groups, *values])} FROM records{by}"
 
 
 def _records(query: Query, bucket: int) -> str:
@@ -93,7 +93,7 @@ def _records(query: Query, bucket: int) -> str:
         return f"WITH records AS ({inner}) "
     groups = ", ".join(_group(grouping, bucket) for grouping in query.by)
     ranks = ", ".join(_rank(_COLUMNS[quantity], groups) for quantity in ranked)
-    return f"WITH records AS (SELECT *, {ranks} FROM ({inner})) "  # noqa: S608 - names and literals are quoted
+    return f"WITH records AS (SELECT *, {ranks} FROM ({inner})) "
 
 
 def _rank(column: str, groups: str) -> str:
@@ -178,4 +178,4 @@ def _reports(query: Query, bucket: int) -> str:
         if isinstance(s.measure, Latest)
     ]
     by = " GROUP BY ALL ORDER BY ALL" if groups else ""
-    return f"SELECT {', '.join([*groups, *values])} FROM reported WHERE time >= ? AND time < ?{by}"  # noqa: S608 - names and literals are quoted
+    return f"SELECT {', '.join([*groups, *values])} FROM reported WHERE time >= ? AND time < ?{by}"

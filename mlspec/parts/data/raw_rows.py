@@ -18,8 +18,6 @@ from mlspec.parts.data.cell_values import shown, text
 from mlspec.records.decisions import Decision
 from mlspec.spec.names import suggest
 
-_SEPARATORS = (";", "\t", "|", ",")
-
 
 class RowPlace(NamedTuple):
     """One value: its file, its row counted from 1 (0 if the file is one row), and the value."""
@@ -167,7 +165,7 @@ def _named(piece: Piece, needed: Sequence[str]) -> Piece:
         raise StageError(message, help=help, code="repeated-column")
     for name in needed:
         if name not in counts:
-            help = _separator(needed, names) or _trimmed(name, names) or _columns(name, names)
+            help = _trimmed(name, names) or _columns(name, names)
             raise StageError(f"{piece.file} has no column `{name}`", help=help)
     kept = [index for index, name in enumerate(names) if name.strip() and counts[name] == 1]
     if len(kept) == len(names):
@@ -190,16 +188,6 @@ def _trimmed(name: str, names: Sequence[str]) -> str:
     """The help if the column name has spaces around it in the file."""
     padded = name in [n.strip() for n in names]
     return "the name has spaces around it in the file: `data: {format: {trim: true}}`" if padded else ""
-
-
-def _separator(needed: Sequence[str], names: Sequence[str]) -> str:
-    """The help if the whole header was read as one name because the delimiter is wrong."""
-    if len(names) == 1:
-        for sign in _SEPARATORS:
-            if set(needed) & {part.strip() for part in names[0].split(sign)} and sign in names[0]:
-                written = '"\\t"' if sign == "\t" else f'"{sign}"'
-                return f"the delimiter is {written}: `data: {{format: {{delimiter: {written}}}}}`"
-    return ""
 
 
 def _columns(name: str, names: Sequence[str]) -> str:

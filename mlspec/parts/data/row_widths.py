@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from mlspec.parts.data import delimiters
 from mlspec.parts.data.cell_values import shown
 from mlspec.parts.data.quotes import Dialect, reader
 from mlspec.sections.data import DataSpec
@@ -27,6 +28,8 @@ def every_row(data: DataSpec, names: Sequence[str], rows: Iterable[Row], dialect
     Spreadsheets sometimes write trailing separators only in the header, or only in the rows.
     """
     bad = list(rows)
+    if (delimiter := delimiters.of_rows((row.text for row in bad), len(names), dialect)) is not None:
+        return delimiters.help_for(delimiter)
     widths = {row.actual for row in bad}
     width = max(widths)
     unnamed = all(not name.strip() for name in names[width:])

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from mlspec.errors import StageError
+from mlspec.parts.data import delimiters
 from mlspec.parts.data.file_contents import contents, in_utf8, text_lines
 from mlspec.parts.data.missing_values import words
 from mlspec.parts.data.quotes import Dialect, reader, well_quoted
@@ -47,6 +48,7 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
     if not _text(raw[:_FIRST]).strip() and not _text(raw).strip():
         raise StageError(f"{name} is empty", help="set data.source to a file with rows")
     dialect = dialect_of(data, announced[1] if announced else "")
+    _delimited(data, raw, name, dialect)
     parsed = _decided(data, _trimmed(_text(raw), dialect).encode() if data.format.trim else raw, name, dialect)
     well_quoted(data, raw, name, dialect, 1 + (announced is not None))
     if parsed.bad and not parsed.table.num_rows:
@@ -67,6 +69,17 @@ def read(data: DataSpec, file: Path, name: str) -> Piece:
         decisions=decisions,
         lines=begins if len(begins) == len(numbers) else (),
     )
+
+
+def _delimited(data: DataSpec, raw: bytes, name: str, dialect: Dialect) -> None:
+    """Raise StageError if the header has the columns of the spec with another delimiter only."""
+    if not has_header(data) or data.format.columns is not None:
+        return
+    needed = _declared(data)
+    line = next(iter(_text(raw[: raw.find(b"\n") + 1] or raw[:BLOCK]).splitlines()), "")
+    delimiter = delimiters.of_header(line, needed, dialect)
+    if delimiter is not None:
+        raise StageError(f"{name} has no column `{needed[0]}`", help=delimiters.help_for(delimiter))
 
 
 def _text(raw: bytes) -> str:

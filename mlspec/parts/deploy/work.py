@@ -10,6 +10,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, ZipArchive, check_variables, desired_function, spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.aws.ownership import unidentified
+from mlspec.aws.release_events import ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import sample_requests
@@ -20,10 +21,11 @@ from mlspec.records.lineage import config_digest
 from mlspec.records.packaged import find_packaged
 from mlspec.records.record_file import json_object
 from mlspec.records.release import DeployedFunction
+from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.shipping import breaking_changes, image_push, release_file
 from mlspec.shipping.deployment import Deployment
-from mlspec.shipping.start_rollout import Published, Tests, history, roll_out
+from mlspec.shipping.start_rollout import Measure, Published, Tests, instruments, roll_out
 from mlspec.shipping.target_choice import current
 from mlspec.stage_result import warn
 
@@ -33,13 +35,13 @@ def main(job: Job) -> None:
     ship(job, current(job.context, spec_location(job).region))
 
 
-def ship(job: Job, target: AwsTarget) -> None:
+def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
     """The same, to that target."""
     tag, digest, archive = _code(job, target)
     tests = _tests(job)
     with aws_errors(DEPLOY):
         desired = desired_function(target, job, digest, archive)
-        deployment = Deployment(desired)
+        deployment = Deployment(desired, job.need(Deploy).rollout or Rollout())
         if warning := unidentified(target, desired.project):
             warn(warning)
         _keep_zip(desired, job)
@@ -47,24 +49,26 @@ def ship(job: Job, target: AwsTarget) -> None:
         if not job.context.allow_breaking:
             breaking_changes.refuse(desired, deployment.live(), packed)
         check_variables(desired)
-        plan = deployment.plan()
-        deployment.execute(plan.function, _say)
-        number = plan.number or deployment.version(plan.live) or deployment.publish(tag, _say)
-        _note(desired, number, digest or (archive.sha256 if archive else ""), packed, job)
+        plan, execution = deployment.plan(tag), deployment.execution(_say)
+        execution.run([*plan.function, *plan.publish])
+        number = execution.value(plan.version)
+        if not plan.recorded:
+            _note(deployment.history, number, digest or (archive.sha256 if archive else ""), packed, job)
         if plan.live is not None:
-            deployment.execute(plan.alias, _say)
-        before = plan.live.version if plan.live else None
-        deployment.execute(deployment.tag_actions(number, before, release=False), _say)
+            execution.run(plan.alias)
+        execution.run(plan.tags)
         published = Published(job, target, desired.spec, number, tests, lambda: sample_requests.rows(job.inputs))
         try:
-            now = roll_out(published)
+            roll_out(published, plan.roll_out, execution, measure)
         finally:
             address = _settled(desired, job)
-            _record_rollout(desired, number, job)
+            _record_rollout(deployment.history, number, job)
         if plan.live is None:
-            deployment.execute(plan.alias, _say)
-        if before is not None and before != now.version:
-            deployment.execute(deployment.tag_actions(now.version, before, release=True), _say)
+            execution.run(plan.alias)
+        now = deployment.live()
+        assert now is not None, "a rollout that returns has created or moved the alias"
+        if plan.live is not None and plan.live.version != now.version:
+            execution.run(plan.expired)
         release_file.complete(job.outputs, target.kind, _function(deployment, now, address))
     _say(f"{desired.name}:{now.name} is version {now.version}")
 
@@ -92,26 +96,24 @@ def _keep_zip(desired: DesiredFunction, job: Job) -> None:
         here(job.context).keep(desired.archive.path, desired.archive.sha256)
 
 
-def _note(desired: DesiredFunction, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
-    """Record what led to the version, once. After a kill between publishing and this, the next deployment does."""
-    events = history(desired.target, desired.spec)
-    if not any(event.kind == "published" and event.version == number for event in events.read()):
-        release = release_file.read(job.inputs, desired.target.kind)
-        provenance = release.release if release else BundleProvenance()
-        # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
-        deploy = json_object({"deploy": job.config.get("deploy")})
-        config = {**provenance.config, **deploy} if provenance.config else None
-        whole = {**provenance.to_json(), "image": code, "spec": config_digest(job.config), "config": config}
-        events.add("published", number, release=whole, signature=packed.to_json() if packed else {})
+def _note(history: ReleaseHistory, number: str, code: str, packed: BundleSignature | None, job: Job) -> None:
+    """Record what led to the version. After a kill between publishing and this, the next deployment does."""
+    release = release_file.read(job.inputs, history.target.kind)
+    provenance = release.release if release else BundleProvenance()
+    # The bundle was exported before it was known how it would be deployed: here the whole spec is known.
+    deploy = json_object({"deploy": job.config.get("deploy")})
+    config = {**provenance.config, **deploy} if provenance.config else None
+    whole = {**provenance.to_json(), "image": code, "spec": config_digest(job.config), "config": config}
+    history.add("published", number, release=whole, signature=packed.to_json() if packed else {})
 
 
-def _record_rollout(desired: DesiredFunction, number: str, job: Job) -> None:
+def _record_rollout(history: ReleaseHistory, number: str, job: Job) -> None:
     """Record the rollout for the report. No decision depends on it: it may be missing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     with contextlib.suppress(BotoCoreError, ClientError, StageError):
-        events = history(desired.target, desired.spec).read()
-        release_file.rolled_out(job.outputs, desired.target.kind, [e for e in events if e.version == number])
+        events = [event for event in history.read() if event.version == number]
+        release_file.rolled_out(job.outputs, history.target.kind, events)
 
 
 def _tests(job: Job) -> Tests:

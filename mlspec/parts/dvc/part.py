@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
+
+from pydantic import BaseModel
 
 from mlspec.dvc.params import VERSIONS, params
 from mlspec.parts.export.part import BUNDLE
@@ -14,18 +16,55 @@ from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
+from mlspec.source.document import Plain
 from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
 NAME = "dvc"
-SECTIONS: Mapping[str, Any] = {}
+SECTIONS: Mapping[str, type[BaseModel]] = {}
 PROGRAMS: Mapping[str, str] = {}
 MODELS: Mapping[str, tuple[str, str]] = {
     BUNDLE: ("The served bundle: ONNX model, preprocessing, labels and signature", "onnx"),
     CHECKPOINT: ("The checkpoint of the best epoch", "pytorch-lightning"),
 }
 """Outputs that are a model, in the order of preference: what each is, and its format as a label."""
+
+
+class DvcOutput(TypedDict):
+    """An entry of `outs`, `metrics` or `plots` of a stage in dvc.yaml."""
+
+    path: str
+    options: Mapping[str, str | bool]
+
+
+class DvcStage(TypedDict):
+    """A stage of dvc.yaml. `params` are files of `conf/` with the keys that the stage depends on."""
+
+    name: str
+    desc: str
+    cmd: str
+    deps: list[str]
+    params: dict[str, list[str]]
+    outs: list[DvcOutput]
+    metrics: list[DvcOutput]
+    plots: list[DvcOutput]
+
+
+class DvcPlot(TypedDict):
+    """A chart of columns of a file."""
+
+    title: str
+    path: str
+    columns: list[str]
+
+
+class DvcModel(TypedDict):
+    """A model among the outputs."""
+
+    path: str
+    desc: str
+    labels: list[str]
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
@@ -62,7 +101,7 @@ def git_paths(paths: Iterable[str]) -> list[str]:
     return [re.sub(r"([\\*?\[]|\s(?=\s*$))", r"\\\1", path) for path in paths]
 
 
-def _stage(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
+def _stage(stage: Stage, values: Mapping[str, Plain]) -> DvcStage:
     """A stage for the template. Sections that the spec does not have have no file to depend on."""
     kept = {file: keys for file, keys in params(stage).items() if file == VERSIONS or file.split("/")[1] in values}
     return {
@@ -93,7 +132,7 @@ def literal(text: str) -> str:
     return text.replace("${", "\\${")
 
 
-def _plots(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+def _plots(stages: Sequence[Stage]) -> list[DvcPlot]:
     """Charts of single columns of a file: a plot of the stage itself would draw only the last column.
 
     https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#top-level-plot-definitions
@@ -106,7 +145,7 @@ def _plots(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     ]
 
 
-def _models(project: Project, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+def _models(project: Project, stages: Sequence[Stage]) -> list[DvcModel]:
     """What a model registry such as DVC Studio shows, and `dvc artifacts get` fetches: the bundle, else the checkpoint.
 
     https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#artifacts
@@ -117,8 +156,10 @@ def _models(project: Project, stages: Sequence[Stage]) -> list[dict[str, Any]]:
         return []
     model = project.values.get("model")
     kind = model.get("type") if isinstance(model, Mapping) else None
-    return [{"path": path, "desc": MODELS[path][0], "labels": [*([kind] if kind else []), MODELS[path][1]]}]
+    description, format_label = MODELS[path]
+    labels = [kind, format_label] if isinstance(kind, str) and kind else [format_label]
+    return [{"path": path, "desc": description, "labels": labels}]
 
 
-def _output(output: Output) -> dict[str, Any]:
+def _output(output: Output) -> DvcOutput:
     return {"path": literal(output.path), "options": {**output.plot, **({} if output.cache else {"cache": False})}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -26,8 +25,8 @@ from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
-NAME = "configure"
-SECTIONS: Mapping[str, Any] = {"experiments": Experiments, "sweep": Sweep}
+NAME = "hydra"
+SECTIONS: Mapping[str, type[BaseModel]] = {"experiments": Experiments, "sweep": Sweep}
 PROGRAMS: Mapping[str, str] = {}
 LEFT_OUT = ("experiments",)
 """Sections that only name variants of the settings."""
@@ -143,24 +142,24 @@ def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) 
         yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
 
 
-def nested(patch: Mapping[str, Any]) -> dict[str, Any]:
+def nested(patch: Mapping[str, Plain]) -> dict[str, Plain]:
     """A patch with dotted keys as nested mappings."""
-    tree: dict[str, Any] = {}
+    tree: dict[str, Plain] = {}
     for key, value in patch.items():
         *above, last = key.split(".")
         node = tree
         for step in above:
-            node = node.setdefault(step, {})
-        if isinstance(value, dict) and isinstance(node.get(last), dict):
-            node[last] |= value
-        else:
-            node[last] = value
+            inner = node.setdefault(step, {})
+            assert isinstance(inner, dict)  # the compiler rejects a patch below a scalar
+            node = inner
+        old = node.get(last)
+        node[last] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     return tree
 
 
 def _for_wandb(sweep: Sweep) -> dict[str, object]:
     """The sweep in W&B's format: https://docs.wandb.ai/models/sweeps/sweep-config-keys."""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, dict[str, object]] = {}
     for key, parameter in sweep.parameters.items():
         if parameter.values is not None:
             parameters[key] = {"values": parameter.values}

@@ -14,8 +14,9 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.monitor_drift import Drift
 from mlspec.source.document import Plain
-from mlspec.spec.names import suffixed
+from mlspec.spec.names import suffixed, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
 from mlspec.spec.types import duration_seconds
@@ -24,6 +25,8 @@ NAME: Final = "monitor"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
+MIN_BUDGET: Final = 100
+"""Rows between two false alarms: with fewer, an alarm would say nothing."""
 
 
 def name_after(environment: str, given: dict[str, Plain]) -> None:
@@ -42,15 +45,8 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from _shared(project)
     yield from log_checks.check(monitor, data)
-    elasticsearch = monitor.elasticsearch
-    if elasticsearch and monitor.drift:
-        kept, window = duration_seconds(elasticsearch.retention), duration_seconds(monitor.drift.window)
-        if window > kept:
-            message = (
-                f"the drift window is {monitor.drift.window}, and predictions are kept for {elasticsearch.retention}"
-            )
-            help = "raise monitor.elasticsearch.retention, or lower the window"
-            yield Finding("window-over-retention", ("monitor", "drift", "window"), message, help)
+    if monitor.drift:
+        yield from _drift(monitor.drift, data)
     yield from alert_checks.check(project, monitor, data)
 
 
@@ -67,6 +63,26 @@ def _shared(project: Project) -> Iterator[Finding]:
             f"at all, it ends with that of the environment: {default}"
         )
         yield Finding("shared-index", ("environments", same.environment), message, help, on="key")
+
+
+def _drift(drift: Drift, data: DataSpec) -> Iterator[Finding]:
+    """Unknown columns, slices that are no categories, and a budget in which nothing can be found."""
+    at = ("monitor", "drift")
+    for key, names in (("columns", drift.columns), ("slices", drift.slices)):
+        for index, name in enumerate(names):
+            if name not in data.columns:
+                help = suggest(name, data.columns, "the inputs are")
+                yield Finding("unknown-input", (*at, key, index), f"input not found: `{name}`", help)
+            elif key == "slices" and data.columns[name].type != "category":
+                message = f"`{name}` is a {data.columns[name].type}; rows are divided by a category"
+                help = "remove it from `slices`; every input is compared as a column anyway"
+                yield Finding("slice-type", (*at, key, index), message, help)
+    if drift.rows_per_false_alarm() < MIN_BUDGET:
+        message = (
+            f"`{drift.false_alarms}` at {drift.rows_per_day():g} rows a day allows a false alarm every "
+            f"{max(drift.rows_per_false_alarm(), 1):.0f} rows; the minimum is {MIN_BUDGET}"
+        )
+        yield Finding("drift-budget", (*at, "false_alarms"), message, "allow fewer false alarms, for example 1 per 90d")
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mlspec.aws.account import located, repository_name
-from mlspec.aws.action import execute
+from mlspec.aws.action import Execution
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.error_messages import PUSH, aws_errors
@@ -35,9 +35,12 @@ def ship(job: Job, target: AwsTarget) -> None:
         location = located(target, ecr_location(ecr))
         if warning := unidentified(target, job.need(ProjectInfo).name):
             warn(warning)
-        actions = image_push.repository_actions(target, location, job)
-        execute(actions, {"repository": RepositoryProvider(target)}, _say)
-        image = image_push.push(target, location, repository_name(target, ecr.repository), built, job.scratch, _say)
+        name = repository_name(target, ecr.repository)
+        images = image_push.ImagePush(target, location, name, built, job.scratch, _say)
+        execution = Execution({"repository": RepositoryProvider(target), "image": images}, _say)
+        execution.run(image_push.repository_actions(target, location, job))
+        execution.run(image_push.push_actions(target, name, built))
+        image = images.pushed()
     release_file.pushed(job.outputs, target.kind, built.release, image)
 
 

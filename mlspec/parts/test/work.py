@@ -11,12 +11,14 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
+from mlspec.learning.prepare import input_descriptions
 from mlspec.parts.test.perturbations import PerturbedInput, Row, perturbed
 from mlspec.records import robustness as records
 from mlspec.records.profile import ColumnProfile, Profile
@@ -63,12 +65,12 @@ def robustness(job: Job) -> None:
 def _rows(job: Job, options: Robustness) -> tuple[list[Row], dict[str, PerturbedInput]]:
     """The sampled test rows, and the inputs of schema.json, numbers with their standard deviation in training."""
     folder = job.inputs / "data"
-    inputs: dict[str, PerturbedInput] = Schema.read(job.inputs).to_json()["inputs"]
+    inputs = input_descriptions(Schema.read(job.inputs))
     profile = Profile.read(job.inputs).columns
-    described = {
-        name: PerturbedInput(**entry, std=_spread_of(profile[name])) if entry["type"] == "number" else entry
-        for name, entry in inputs.items()
-    }
+    described = {name: cast("PerturbedInput", {**entry}) for name, entry in inputs.items()}
+    for name, entry in described.items():
+        if entry["type"] == "number":
+            entry["std"] = _spread_of(profile[name])
     rows = pq.read_table(folder / "test.parquet", columns=list(inputs)).to_pylist()
     if len(rows) > options.sample:
         chosen = sorted(random.Random(options.seed).sample(range(len(rows)), options.sample))

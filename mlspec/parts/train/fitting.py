@@ -170,7 +170,7 @@ class Fitting:
         """The best value of the sweep's metric, or of the metric that selects the checkpoint; None if undefined."""
         sweep = self.job.config.get("sweep")
         name = sweep.get("metric") if isinstance(sweep, dict) else None
-        if name:
+        if isinstance(name, str) and name:
             values = [row[name] for row in self.curves.rows if math.isfinite(row.get(name, math.nan))]
             best = min if self.monitors["sweep"].mode == "min" else max
             return best(values) if values else None

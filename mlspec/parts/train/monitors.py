@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from mlspec.sections.metric_names import better, direction, no_direction
 from mlspec.sections.train import TrainSpec
 
 Mode = Literal["min", "max"]
-GOALS: dict[Mode, str] = {"min": "minimize", "max": "maximize"}
+Goal = Literal["minimize", "maximize"]
+GOALS: Final[Mapping[Mode, Goal]] = {"min": "minimize", "max": "maximize"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import math
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -45,7 +44,9 @@ def write(job: Job, run: Fitting, scratch: Path, decisions: TrainDecisions) -> N
     )
     swap(folder, job.outputs / "model")
     write_text(job.outputs / "plots" / "train.csv", _table(run.curves.rows))
-    _summary(run, int(checkpoint["epoch"]) + 1).write(job.outputs)
+    epoch = checkpoint["epoch"]
+    assert isinstance(epoch, int)
+    _summary(run, epoch + 1).write(job.outputs)
     decisions.write(job.outputs)
 
 
@@ -63,10 +64,10 @@ def _best_of(run: Fitting) -> None:
     )
 
 
-def _best(path: Path) -> dict[str, Any]:
+def _best(path: Path) -> dict[str, object]:
     """The checkpoint without the keys for resuming, loadable with `weights_only=True`, which unpickles no code."""
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         # The user's hyperparameters contain objects. The file is trusted: this run has just written it.
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)

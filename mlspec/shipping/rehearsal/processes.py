@@ -17,10 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import JsonValue
+
 from mlspec.errors import StageError
 from mlspec.job import write_json
 
-JsonObject = dict[str, object]
+JsonObject = dict[str, JsonValue]
 _PLACE: Final = "folder"
 _PATIENCE: Final = 60.0
 

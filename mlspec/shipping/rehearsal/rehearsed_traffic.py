@@ -25,7 +25,7 @@ from mlspec.stage_context import StageContext
 _CLIENTS: Final = 8
 _PAUSE: Final = 1.0
 _METRICS: Final = TypeAdapter(VersionMetrics)
-Row = Mapping[str, object]
+Row = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)

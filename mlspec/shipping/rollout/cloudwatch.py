@@ -29,7 +29,7 @@ _MINUTE: Final = 60
 _MOST: Final = 450
 """Queries in one request; CloudWatch takes 500."""
 
-Query = Mapping[str, object]
+Query = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class CloudWatch:
 
 
 def _query(id: str, namespace: str, metric: str, statistic: str, where: Mapping[str, str], period: int) -> Query:
-    dimensions = [{"Name": name, "Value": value} for name, value in where.items()]
-    chosen = {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions}
+    dimensions: list[JsonValue] = [{"Name": name, "Value": value} for name, value in where.items()]
+    chosen: JsonValue = {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions}
     return {"Id": id, "MetricStat": {"Metric": chosen, "Period": period, "Stat": statistic}, "ReturnData": True}
 
 

@@ -140,10 +140,28 @@ def test_json_is_one_document(project: Path) -> None:
     first = json.loads(mlspec(project, "build", "--json", "--diff").stdout)
     assert (first["ok"], first["changed"]) == (True, True)
     row = next(row for row in first["files"] if row["path"] == FILE)
-    assert (row["action"], row["part"]) == ("create", "configure")
+    assert (row["action"], row["part"]) == ("create", "hydra")
     assert "+max_epochs: 3" in row["diff"]
     again = json.loads(mlspec(project, "build", "--json").stdout)
     assert (again["changed"], again["files"], again["summary"]) == (False, [], "+0 ~0 -0")
+
+
+def test_a_lock_of_an_earlier_version_is_up_to_date(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has another name of the part that writes Hydra's files."""
+    main(["build"])
+    lock = project / "mlspec.lock"
+    earlier = lock.read_text().replace('"part": "hydra"', '"part": "configure"')
+    assert earlier.count("configure") > 2
+    lock.write_text(earlier)
+    capsys.readouterr()
+    assert main(["build", "--check"]) == 0
+    assert main(["build"]) == 0
+    assert main(["status"]) == 0
+    assert "files: up to date" in capsys.readouterr().out
+    assert lock.read_text() == earlier
+    epochs(project, 5)
+    assert main(["build"]) == 0
+    assert "configure" not in lock.read_text()
 
 
 def test_a_wrong_spec_writes_nothing(project: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_line_that_it_prints_works_and_ctrl_c_ends_it(project: Path) -> None
         asked = subprocess.run(shlex.split(found[1]), capture_output=True, text=True)
         assert '"label":' in asked.stdout
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()

@@ -70,7 +70,11 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "code"),
     [
-        ("{elasticsearch: {retention: 1d}, drift: {window: 2d}}", "window-over-retention"),
+        ("{drift: {columns: [sentense]}}", "unknown-input"),
+        ("{drift: {slices: [sentence]}}", "slice-type"),
+        ("{drift: {false_alarms: 1 per 1h, traffic: 10 per 1h}}", "drift-budget"),
+        ("{drift: {false_alarms: 0 per 90d}}", "bad-format"),
+        ("{drift: {window: 1d}}", "unknown-key"),
         ('{alerts: {error_rate: "< 0.1"}}', "alert-bound"),
         ('{alerts: {unsure_rate: "> 1"}}', "alert-bound"),
         ("{alerts: {interval: 1h}}", "alert-gap"),
@@ -81,7 +85,6 @@ def test_drift_alone_writes_nothing(tmp_path: Path) -> None:
         ("{prometheus: {targets: [predict]}}", "bad-format"),
         ("{prometheus: {runbook: '{{ x }}', targets: ['a:1']}}", "bad-format"),
         ("{prometheus: {labels: {team: '{{ x }}'}, targets: ['a:1']}}", "bad-format"),
-        ("{drift: {schedule: daily}}", "bad-schedule"),
         ("{elasticsearch: {url: ftp://x}}", "bad-format"),
         ("{elasticsearch: {index: Big}}", "bad-format"),
     ],

@@ -45,7 +45,7 @@ def serving(handle: lambda_adapter.Handle) -> Iterator[str]:
 
 
 def ask(address: str, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=60)
     connection.request(method, path, body or None, {"X-A": "b"})
     answer = connection.getresponse()
     found = answer.status, answer.read()

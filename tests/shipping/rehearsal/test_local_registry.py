@@ -55,7 +55,7 @@ def test_what_docker_pushes_it_pulls_again_by_its_digest(docker: str, host: str,
 
 
 def ask(host: str, method: str, path: str, body: bytes = b"") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.request(method, path, body)
     answer = connection.getresponse()
     answer.read()

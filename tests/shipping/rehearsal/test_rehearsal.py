@@ -147,7 +147,7 @@ def kill(rehearsal: Rehearsal, name: str) -> None:
     process = rehearsal.home.process(name)
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(process.pid)] if psutil.pid_exists(process.pid) else [], timeout=10)
+    psutil.wait_procs([psutil.Process(process.pid)] if psutil.pid_exists(process.pid) else [], timeout=60)
 
 
 def test_a_version_is_shipped_judged_taken_back_and_healed(

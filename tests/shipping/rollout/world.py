@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlspec.aws.alias import Alias
+from mlspec.aws.action import Action, Execution
+from mlspec.aws.alias import Alias, AliasProvider
+from mlspec.aws.known_after_apply import Outputs
 from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.executor import RolloutExecutor
+from mlspec.shipping.rollout.rollout_plan import RolloutPlan, make_rollout_plan
 from mlspec.shipping.rollout.traffic_metrics import TrafficMetrics, VersionMetrics
+from tests.aws.functions import OFFLINE
 
 START = 1_000_000.0
 
@@ -88,25 +92,31 @@ class World:
     def invoke(self, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         raise AssertionError("a course calls its own check")
 
+    def apply(self, action: Action) -> Outputs:
+        """What the provider of the alias does."""
+        return {"revision": self.write(Alias.from_response(action.arguments)).revision}
+
     def course(self, plan: Rollout, candidate: str = "2", check: Callable[[str], str] | None = None) -> RolloutExecutor:
         tools = TrafficMetrics(self, self, lambda: self.time, self.wait)
-        return RolloutExecutor(plan, "live", candidate, _Store(self), tools, self, check or (lambda version: "3 rows"),
-                      self.said.append)  # fmt: skip
+        planned = rollout_plan(plan, self.alias, candidate)
+        execution = Execution({"alias": self}, lambda line: None)
+        return RolloutExecutor(
+            planned, execution, self.read_alias, tools, self, check or (lambda version: "3 rows"), self.said.append
+        )
+
+    @property
+    def ended(self) -> tuple[str, str | None]:
+        """The two versions of the alias."""
+        assert self.alias is not None
+        return self.alias.version, self.alias.other
 
     @property
     def split(self) -> bool:
         return self.alias is not None and self.alias.other is not None
 
 
-@dataclass
-class _Store:
-    world: World
-
-    def read(self) -> Alias | None:
-        return self.world.read_alias()
-
-    def write(self, alias: Alias) -> Alias:
-        return self.world.write(alias)
+def rollout_plan(options: Rollout, live: Alias | None, candidate: str) -> RolloutPlan:
+    return make_rollout_plan(options, AliasProvider(OFFLINE, "cola"), "live", live, candidate)
 
 
 def plan(strategy: str = "canary", **more: Any) -> Rollout:

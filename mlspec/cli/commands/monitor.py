@@ -1,0 +1,110 @@
+"""`mlspec monitor`: the state of a served model, and what to do about it."""
+
+from __future__ import annotations
+
+import click
+
+from mlspec.cli.console import Console
+from mlspec.cli.options import spec_options, target_option
+from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.stage_context import TargetName
+
+
+@click.group(invoke_without_command=True)
+@spec_options
+@click.option("--last", default="1d", show_default=True, metavar="DURATION", help="Range of time to show.")
+@click.option("--html", is_flag=True, help="Write a page to artifacts/monitor.html and print its path.")
+@click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
+@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
+@click.option("--no-notify", is_flag=True, help="Send no notifications.")
+@click.pass_context
+def command(
+    context: click.Context,
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    last: str,
+    html: bool,
+    serve: bool,
+    host: str,
+    port: int,
+    no_notify: bool,
+) -> int:
+    """Show the state of the served model: is it up, is it fast, is it still right, has it moved.
+
+    Reads the prediction log, takes new rows into the drift detectors, checks the alerts of the spec, sends
+    notifications of alarms that begin or clear, and exits with 4 if an alarm fires. It may be run as often as you like:
+    each row counts once, and the rate of false alarms does not depend on it.
+    """
+    if context.invoked_subcommand is not None:
+        return EXIT_OK
+    from mlspec.cli.monitor_text import show_state, state_json
+    from mlspec.cli.monitoring import observe, page_path, send_notifications, served_model, time_range
+    from mlspec.report.monitor_page import monitor_page
+
+    console = Console(as_json=as_json)
+    span = time_range(last)
+    model = served_model(spec, env)
+    if serve:
+        return _serve(console, spec, env, last, host, port)
+    observation = observe(model, span)
+    if not no_notify:
+        send_notifications(console, model, observation)
+    state = observation.state
+    if as_json:
+        console.document(state_json(state))
+    show_state(console, state)
+    if html:
+        from mlspec.job import write_text
+
+        path = page_path(model, None)
+        write_text(path, monitor_page(state))
+        console.say(f"page: {path}")
+    return EXIT_STAGE if state.alarms else EXIT_OK
+
+
+def _serve(console: Console, spec: str | None, env: str | None, last: str, host: str, port: int) -> int:
+    from mlspec.cli.monitor_server import LatestState, monitor_server
+    from mlspec.cli.monitoring import observe, served_model, time_range
+
+    span, model = time_range(last), served_model(spec, env)
+    try:
+        server = monitor_server(LatestState(lambda: observe(model, span).state), host, port)
+    except OSError as error:
+        help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
+        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+    console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
+    with server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return EXIT_OK
+    return EXIT_OK
+
+
+@command.command("retrain")
+@spec_options
+@target_option
+@click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
+def retrain_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool) -> int:
+    """Train on labelled predictions if an alarm calls for it, and release the new model if it is better.
+
+    Part of the labelled predictions joins the training data, the rest compares both models. With `on_drift: retrain` a
+    scheduled job runs this after `mlspec monitor`; cool-down, minimum of rows and trainings per week are in
+    `monitor.retrain`.
+    """
+    from mlspec.cli.retraining import retrain
+
+    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
+
+
+@command.command("approve")
+@spec_options
+@target_option
+@click.option("--reject", is_flag=True, help="Drop the new model instead.")
+def approve_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, reject: bool) -> int:
+    """Release the model that won and waits for approval."""
+    from mlspec.cli.retraining import approve
+
+    return approve(Console(as_json=as_json), spec, env, target, reject=reject)

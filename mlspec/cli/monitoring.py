@@ -1,0 +1,67 @@
+"""What the commands of `mlspec monitor` share: the model that the spec names, and its observation."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlspec.cli.console import Console
+from mlspec.compiler import compile_project
+from mlspec.errors import StageError, UsageError
+from mlspec.spec.types import duration_seconds
+from mlspec.workspace.spec_file import find_spec
+from mlspec.workspace.template_cache import template_cache
+
+if TYPE_CHECKING:
+    from mlspec.monitoring.observation import Observation
+    from mlspec.monitoring.watched_model import WatchedModel
+
+
+def served_model(spec: str | None, env: str | None) -> WatchedModel:
+    """The model of the spec. Raises StageError if there is none, or if a package is missing."""
+    try:
+        from mlspec.monitoring.watched_model import watched_model
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
+    where = find_spec(spec, env)
+    project = compile_project(where.spec, env, compiled=template_cache()).project
+    return watched_model(project, where.root)
+
+
+def missing_package(error: ModuleNotFoundError) -> StageError:
+    """The error of a package that monitoring needs."""
+    return StageError(f"monitoring needs the package {error.name}", help="pip install 'mlspec[monitor]'")
+
+
+def observe(model: WatchedModel, last: timedelta, now: datetime | None = None) -> Observation:
+    """An observation of the last `last` before `now`."""
+    from mlspec.monitoring.observation import Observer
+    from mlspec.monitoring.panel_data import ViewedRange
+
+    moment = now or datetime.now(UTC)
+    return Observer(model, moment, ViewedRange(moment - last, moment)).observe()
+
+
+def send_notifications(console: Console, model: WatchedModel, observation: Observation) -> None:
+    """Send the events to the channels of the spec; a channel that fails is named, and gets them with the next run."""
+    from mlspec.monitoring.notifications import Notifier
+
+    notifier = Notifier(model.options.notify, os.environ, model.state / "notified.json")
+    for failure in notifier.send(observation.changes.events):
+        console.say(f"{console.paint('warning', 'yellow')}: {failure.channel} did not get the event: {failure.reason}")
+        console.say("  = help: it is sent again by the next `mlspec monitor`")
+
+
+def time_range(text: str) -> timedelta:
+    """A duration such as `1d`. Raises UsageError."""
+    try:
+        return timedelta(seconds=duration_seconds(text))
+    except ValueError:
+        raise UsageError(f"--last {text} is not a duration", help="for example --last 1d, --last 6h") from None
+
+
+def page_path(model: WatchedModel, given: str | None) -> Path:
+    """Where the page is written: as given, or beside the report."""
+    return Path(given) if given else model.artifacts / "monitor.html"

@@ -1,0 +1,112 @@
+"""Labelled predictions for a new training, and for the comparison of two models on rows that are new to both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlspec.errors import StageError
+from mlspec.job import whole
+from mlspec.monitoring.duckdb_session import quoted_name
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.runtime.predictor import BATCH, Predictor
+from mlspec.runtime.preprocess.bundle_errors import BadRow, BundleError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Inputs as the model received them, and the true values, in the order of their predictions."""
+
+    inputs: tuple[dict[str, object], ...]
+    actual: tuple[object, ...]
+    ids: tuple[str, ...]
+    newest: datetime
+    """The time of the newest prediction."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def divided(self, holdout: float) -> tuple[LabelledRows, LabelledRows]:
+        """Rows to train on, and rows to compare models on. A row is in the same part in every call."""
+        for_test = [_fraction(id) < holdout for id in self.ids]
+        return self._where(for_test, False), self._where(for_test, True)
+
+    def _where(self, marks: Sequence[bool], value: bool) -> LabelledRows:
+        at = [index for index, mark in enumerate(marks) if mark is value]
+        return LabelledRows(
+            tuple(self.inputs[i] for i in at),
+            tuple(self.actual[i] for i in at),
+            tuple(self.ids[i] for i in at),
+            self.newest,
+        )
+
+
+def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
+    """The labelled predictions since `since`. Raises StageError where the log does not have the inputs."""
+    if hidden := sorted(model.hashed | model.redacted):
+        message = f"the prediction log does not have the values of {', '.join(hidden)}, so no model can train on them"
+        raise StageError(message, help="set monitor.log.columns so that every input is stored in full")
+    names = [i.name for i in model.signature.inputs]
+    columns = ", ".join(f"{quoted_name(f'input.{name}')} AS {quoted_name(name)}" for name in names)
+    table = model.store.query(
+        f"SELECT CAST(id AS VARCHAR) AS \"id \", time AS \"time \", actual AS \"actual \", {columns} FROM labelled "
+        "WHERE time > ? AND actual IS NOT NULL ORDER BY time, id",
+        [since],
+    )
+    rows = table.select(names).to_pylist()
+    times = table["time "].to_pylist()
+    newest = times[-1] if times else since
+    return LabelledRows(tuple(rows), tuple(table["actual "].to_pylist()), tuple(table["id "].to_pylist()), newest)
+
+
+def write_collected(path: Path, rows: LabelledRows, target: str) -> None:
+    """Write the rows as a file of the folder `data.collected`: whole or not at all."""
+    table = pa.Table.from_pylist([{**row, target: value} for row, value in zip(rows.inputs, rows.actual, strict=True)])
+    with whole(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def losses(bundle: Path, rows: LabelledRows, scale: float) -> Floats:
+    """The loss of each row, 0 to 1: whether the label is wrong, or the absolute error in units of `scale`, at most 1.
+
+    A row that the bundle refuses has the largest loss. Raises StageError if the bundle cannot be loaded.
+    """
+    try:
+        predictor = Predictor(bundle)
+    except BundleError as error:
+        raise StageError(str(error), help="export it again: mlspec apply --force export") from None
+    result = np.ones(len(rows))
+    for start in range(0, len(rows), BATCH):
+        stop = min(start + BATCH, len(rows))
+        for at, value in zip(range(start, stop), _predicted(predictor, rows.inputs[start:stop]), strict=True):
+            result[at] = _loss(value, rows.actual[at], scale)
+    return result
+
+
+def _predicted(predictor: Predictor, rows: Sequence[dict[str, object]]) -> list[object]:
+    try:
+        prepared = [feature for _, feature in predictor.prepare(rows)]
+    except BadRow:
+        return [None] if len(rows) == 1 else [value for row in rows for value in _predicted(predictor, [row])]
+    return [p["label"] if "label" in p else p["value"] for p in predictor.compute(prepared)]
+
+
+def _loss(predicted: object, actual: object, scale: float) -> float:
+    if isinstance(predicted, float) and isinstance(actual, int | float):
+        return min(abs(predicted - actual) / scale, 1.0) if scale > 0 else float(predicted != actual)
+    return float(str(predicted) != str(actual))
+
+
+def _fraction(id: str) -> float:
+    """A number in 0..1 that depends on the id alone."""
+    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") / 2**64

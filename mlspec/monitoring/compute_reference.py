@@ -1,0 +1,254 @@
+"""The reference of a project: from its artifacts, cached in the store, or as it was carried there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mlspec.errors import StageError
+from mlspec.job import write_text
+from mlspec.monitoring.quantile_grid import Floats, QuantileGrid
+from mlspec.monitoring.reference import (
+    CategoryReference,
+    ClassReference,
+    ColumnDistribution,
+    ImageReference,
+    NumberReference,
+    Reference,
+    ScoreBin,
+    TextReference,
+    ValueReference,
+    pack,
+    unpack,
+    unseen_share,
+    word_hash,
+    words,
+)
+from mlspec.records.schema import InputSchema, Schema
+from mlspec.runtime.predictor import Predictor
+
+CATEGORIES: Final = 1000
+"""Values of a category that are counted by name; of the others only hashes are kept."""
+VOCABULARY: Final = 200_000
+"""Words of a text column at most, the most frequent ones."""
+SAMPLE: Final = 2000
+"""Texts of which the word hashes are kept, and images that are decoded."""
+_SCORE_BINS: Final = 20
+_TRAIN, _TEST, _PREDICTIONS = "data/train.parquet", "data/test.parquet", "evaluate/predictions.parquet"
+V = TypeVar("V", bytes, str)
+
+
+def project_reference(artifacts: Path, state: Path) -> Reference:
+    """The reference of the model in `artifacts`, cached in the folder `state` of the store.
+
+    Without the training data the newest one in `state` is returned. Raises StageError if there is none.
+    """
+    if not (artifacts / _TRAIN).is_file():
+        return _carried(state)
+    digest = _digest(artifacts)
+    cached = _load(state / f"reference-{digest}.json")
+    if cached is not None:
+        return cached
+    reference = compute_reference(artifacts, digest)
+    write_text(state / f"reference-{digest}.json", reference.model_dump_json())
+    return reference
+
+
+def compute_reference(artifacts: Path, digest: str) -> Reference:
+    """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
+    `evaluate`; without these the bundle scores the test split."""
+    schema = Schema.read(artifacts)
+    columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
+    rows = pq.read_metadata(artifacts / _TRAIN).num_rows
+    actual, predicted = _answers(artifacts, schema)
+    if schema.labels:
+        classes = _classes(schema.labels, actual, predicted)
+        return Reference(digest=digest, rows=rows, columns=columns, classes=classes)
+    values = _values(actual, predicted)
+    return Reference(digest=digest, rows=rows, columns=columns, values=values)
+
+
+def _carried(state: Path) -> Reference:
+    files = sorted(state.glob("reference-*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    reference = next((r for file in files if (r := _load(file)) is not None), None)
+    if reference is None:
+        raise StageError(
+            f"no reference: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
+            help="mlspec apply --until evaluate, or copy reference-*.json from the machine that trained the model",
+        )
+    return reference
+
+
+def _load(file: Path) -> Reference | None:
+    try:
+        return Reference.parse_json(file.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+
+
+def _digest(artifacts: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (_TRAIN, _TEST, Schema.FILE, _PREDICTIONS, "bundle/model.onnx"):
+        file = artifacts / name
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _column(artifacts: Path, name: str, described: InputSchema) -> ColumnDistribution:
+    match described.type:
+        case "number":
+            values = _read(artifacts / _TRAIN, name)
+            numbers = pc.cast(values, pa.float64()).drop_null().to_numpy()
+            grid = QuantileGrid.of(numbers)
+            return NumberReference(missing=len(values) - grid.count, values=grid)
+        case "category":
+            return _category(_read(artifacts / _TRAIN, name))
+        case "text":
+            return _text(artifacts, name)
+        case "image":
+            return _image(artifacts, name, described)
+
+
+def _category(values: pa.ChunkedArray) -> CategoryReference:
+    counted = pc.value_counts(pc.cast(values.drop_null(), pa.string())).to_pylist()
+    ordered = sorted(((c["values"], c["counts"]) for c in counted), key=lambda item: (-item[1], item[0]))
+    rest = ordered[CATEGORIES:]
+    return CategoryReference(
+        missing=values.null_count,
+        counts=dict(ordered[:CATEGORIES]),
+        other=sum(count for _, count in rest),
+        other_values=pack(word_hash(value) for value, _ in rest),
+        singletons=sum(count == 1 for _, count in ordered),
+    )
+
+
+def _text(artifacts: Path, name: str) -> TextReference:
+    values = _read(artifacts / _TRAIN, name)
+    counted: Counter[str] = Counter()
+    lengths: list[int] = []
+    for text in _texts(values):
+        counted.update(words(text))
+        lengths.append(len(text.split()))
+    vocabulary = pack(word_hash(word) for word, _ in counted.most_common(VOCABULARY))
+    fresh = list(_texts(_read(artifacts / _TEST, name))) if (artifacts / _TEST).is_file() else []
+    known = unpack(vocabulary)
+    return TextReference(
+        missing=values.null_count,
+        characters=QuantileGrid.of(pc.cast(pc.utf8_length(values.drop_null()), pa.float64()).to_numpy()),
+        words=QuantileGrid.of(np.asarray(lengths, dtype=np.float64)),
+        vocabulary=vocabulary,
+        unseen=QuantileGrid.of(np.asarray([unseen_share(text, known) for text in fresh])),
+        sample=tuple(pack((word_hash(w) for w in words(text)), ordered=True) for text in _some(fresh)),
+    )
+
+
+def _image(artifacts: Path, name: str, described: InputSchema) -> ImageReference:
+    values = _read(artifacts / _TRAIN, name)
+    present = values.drop_null()
+    moments = np.asarray([_moments(content, described) for content in _some(present.to_pylist())]).reshape(-1, 2)
+    return ImageReference(
+        missing=values.null_count, mean=QuantileGrid.of(moments[:, 0]), contrast=QuantileGrid.of(moments[:, 1])
+    )
+
+
+def _moments(content: bytes, described: InputSchema) -> tuple[float, float]:
+    """Mean and standard deviation of the pixels that the model reads, 0..1."""
+    from mlspec.runtime.preprocess.image import ImagePreprocess
+    from mlspec.runtime.preprocess.picture import BACKGROUND
+
+    preprocess = ImagePreprocess(
+        {
+            "kind": "image",
+            "input": "",
+            "raw": True,
+            "mean": 0.0,
+            "std": 1.0,
+            "channels": described.channels or 3,
+            "height": described.height or 1,
+            "width": described.width or 1,
+            "background": described.background or BACKGROUND,
+        },
+        Path(),
+    )
+    pixels = preprocess.pixels(content) / 255
+    return float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+
+
+def _some(values: Sequence[V]) -> list[V]:
+    """At most SAMPLE values, evenly spread."""
+    step = max(1, -(-len(values) // SAMPLE))
+    return list(values[::step])
+
+
+def _texts(values: pa.ChunkedArray) -> Iterator[str]:
+    for chunk in values.drop_null().chunks:
+        yield from chunk.to_pylist()
+
+
+def _read(path: Path, name: str) -> pa.ChunkedArray:
+    return pq.read_table(path, columns=[name])[name]
+
+
+def _answers(artifacts: Path, schema: Schema) -> tuple[pa.ChunkedArray, pa.Table]:
+    """The actual targets (labels as text) and the predictions of the test split."""
+    file = artifacts / _PREDICTIONS
+    if file.is_file():
+        table = pq.read_table(file)
+        return table["actual"], table
+    test = pq.read_table(artifacts / _TEST)
+    target = test[schema.target.column]
+    if schema.labels:
+        target = pa.chunked_array([pa.array(schema.labels).take(target.combine_chunks())])
+    predictor = Predictor(artifacts / "bundle")
+    return target, _scored(predictor, test.select(list(schema.inputs)).to_pylist())
+
+
+def _scored(predictor: Predictor, rows: list[dict[str, object]]) -> pa.Table:
+    predictions = predictor.predict(rows)
+    if not predictor.signature.labels:
+        return pa.table({"predicted": [p["value"] for p in predictions if "value" in p]})
+    classes = [p for p in predictions if "label" in p]
+    return pa.table(
+        {
+            "predicted": [p["label"] for p in classes],
+            "confidence": [p["score"] for p in classes],
+            "probabilities": [list(p["probabilities"].values()) for p in classes],
+        }
+    )
+
+
+def _classes(labels: tuple[str, ...], actual: pa.ChunkedArray, table: pa.Table) -> ClassReference:
+    places = pa.array(labels)
+    rows, columns = (pc.index_in(v, value_set=places).to_numpy() for v in (actual, table["predicted"]))
+    confusion = np.bincount(rows * len(labels) + columns, minlength=len(labels) ** 2).reshape(len(labels), -1)
+    score = table["confidence"].to_numpy()
+    probabilities = np.asarray(table["probabilities"].to_pylist(), dtype=np.float64).reshape(-1, len(labels))
+    return ClassReference(
+        labels=labels,
+        score=QuantileGrid.of(score),
+        probabilities={name: QuantileGrid.of(probabilities[:, at]) for at, name in enumerate(labels)},
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        calibration=_calibration(score, rows == columns),
+    )
+
+
+def _calibration(score: Floats, correct: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[ScoreBin, ...]:
+    place = np.clip((score * _SCORE_BINS).astype(np.int64), 0, _SCORE_BINS - 1)
+    totals = [np.bincount(place, weights, _SCORE_BINS) for weights in (score, correct, None)]
+    return tuple(ScoreBin(score=float(s), correct=int(c), count=int(n)) for s, c, n in zip(*totals, strict=True))
+
+
+def _values(actual: pa.ChunkedArray, table: pa.Table) -> ValueReference:
+    predicted = pc.cast(table["predicted"], pa.float64()).to_numpy()
+    errors = np.abs(pc.cast(actual, pa.float64()).to_numpy() - predicted)
+    return ValueReference(value=QuantileGrid.of(predicted), error=QuantileGrid.of(errors))

@@ -1,0 +1,152 @@
+"""An alarm: what has changed, by how much, since when, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import NormalDist
+from typing import Literal, TypeAlias
+
+from mlspec.monitoring.drift.arrays import JsonValue
+from mlspec.monitoring.drift.column_reference import ColumnReference
+from mlspec.monitoring.drift.mean_interval import Moments, mean_interval
+from mlspec.monitoring.drift.streams import Stream
+
+AlarmKind: TypeAlias = Literal["moved", "spread", "missing", "unseen", "category"]
+Direction: TypeAlias = Literal["up", "down"]
+_KINDS: dict[str, AlarmKind] = {
+    "value": "moved", "share": "moved", "spread": "spread", "missing": "missing", "unseen": "unseen",
+    "category": "category",
+}  # fmt: skip
+_MOST_SD = 5.0
+"""Positions in 0..1 cannot tell larger shifts apart."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The size of a change with its interval, which is valid at every row at once."""
+
+    size: float
+    low: float
+    high: float
+    unit: Literal["sd", "ratio", "share"]
+
+    def words(self) -> str:
+        """`+0.31 sd (0.20 to 0.42)`; a share is that of the live data."""
+        if self.unit == "share":
+            return f"{self.size:.1%} ({self.low:.1%} to {self.high:.1%})"
+        sign, unit = ("+", " sd") if self.unit == "sd" else ("", " times")
+        form = f"{{:{sign}.2f}}"
+        return f"{form.format(self.size)}{unit} ({form.format(self.low)} to {form.format(self.high)})"
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """The rows that a detector sees: one version and one slice (`""` is all rows)."""
+
+    version: str = ""
+    slice: str = ""
+
+    def words(self) -> str:
+        """In brackets, where it is not all rows."""
+        parts = [f"version {self.version}" if self.version else "", self.slice]
+        return ", ".join(p for p in parts if p)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One column of one group has moved."""
+
+    kind: AlarmKind
+    column: str
+    group: RowGroup
+    evidence: float
+    effect: Effect
+    expected: float
+    """Of a share: that of the reference."""
+    direction: Direction
+    since_row: int
+    since_time: float
+    row: int
+    """The row that raised the alarm; the rows of a group are counted from 0."""
+    time: float
+    rows: int
+    """Rows since the change."""
+    sample: tuple[str, ...]
+    """Ids of rows that show it, the newest last."""
+    category: str = ""
+
+    def words(self) -> str:
+        """One sentence."""
+        where = f" [{self.group.words()}]" if self.group.words() else ""
+        since = f"since row {self.since_row:,} ({utc(self.since_time)})"
+        return f"{self.column} {self._change()}{where} {since}, {self.rows:,} rows; evidence {self.evidence:.3g}"
+
+    def _change(self) -> str:
+        effect = self.effect.words()
+        match self.kind:
+            case "moved" if self.effect.unit == "sd":
+                return f"moved {self.direction} by {effect}"
+            case "moved" if self.column.startswith("domain."):
+                return f"can be told from the training data in {effect} of pairs, expected {self.expected:.0%}"
+            case "moved":
+                return f"moved {self.direction} from {self.expected:.1%} to {effect}"
+            case "spread":
+                return f"has {'more' if self.direction == 'up' else 'less'} spread: {effect}"
+            case "missing":
+                return f"has missing values: {effect}, expected {self.expected:.1%}"
+            case "unseen":
+                return f"has unseen categories: {effect}, expected {self.expected:.1%}"
+            case "category":
+                return f"moved: `{self.category}` is {effect}, expected {self.expected:.1%}"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For `--json` and notifications."""
+        document: dict[str, JsonValue] = {
+            "kind": self.kind, "column": self.column, "version": self.group.version, "slice": self.group.slice,
+            "category": self.category, "evidence": self.evidence, "direction": self.direction,
+            "effect": {"size": self.effect.size, "low": self.effect.low, "high": self.effect.high,
+                       "unit": self.effect.unit},
+            "expected": self.expected, "since": {"row": self.since_row, "time": utc(self.since_time)},
+            "row": self.row, "time": utc(self.time), "rows": self.rows, "sample": list(self.sample),
+        }  # fmt: skip
+        return document
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 as a time in UTC; `unknown` for what is no time."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
+
+
+def alarm_kind(stream: Stream) -> AlarmKind:
+    """What an alarm of a stream says."""
+    return _KINDS[stream.kind]
+
+
+def effect(stream: Stream, column: ColumnReference, moments: Moments) -> Effect:
+    """The size of a change in units of its column, from the values of the stream since the change."""
+    low, high = mean_interval(moments)
+    mean = moments.mean
+    if stream.kind == "value" and column.kind == "number":
+        return Effect(shift_in_sd(mean), shift_in_sd(low), shift_in_sd(high), "sd")
+    if stream.kind == "value":
+        return Effect(mean, low, high, "share")
+    if stream.kind == "spread":
+        return Effect(spread_ratio(mean), spread_ratio(low), spread_ratio(high), "ratio")
+    return Effect(mean, low, high, "share")
+
+
+def shift_in_sd(position: float) -> float:
+    """The shift of a normal distribution, in standard deviations, whose values have this mean position."""
+    shift = math.sqrt(2) * NormalDist().inv_cdf(min(max(position, 1e-9), 1 - 1e-9))
+    return min(max(shift, -_MOST_SD), _MOST_SD)
+
+
+def spread_ratio(spread: float) -> float:
+    """The ratio of standard deviations of normal distributions whose positions have this mean of `4 (u - 1/2)^2`."""
+    part = math.sin(math.pi * min(max(spread, 0.0), 0.999) / 2)
+    return math.sqrt(part / max(1 - part, 1e-6))

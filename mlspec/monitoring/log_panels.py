@@ -1,0 +1,66 @@
+"""Two charts that need the reference or labels: the quality over time, and how far inputs are from training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mlspec.monitoring.drift.column_reference import reference_columns
+from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
+from mlspec.monitoring.panel_data import MOST_LINES, ViewedRange
+from mlspec.monitoring.queries.sql import name as quoted
+from mlspec.monitoring.watched_model import WatchedModel
+
+
+def quality_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) -> PanelView:
+    """The share of right labels, or the mean absolute error, of each version over time."""
+    if model.signature.labels:
+        title, measure = "Accuracy", "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
+    else:
+        title, measure = "Mean absolute error", "AVG(ABS(value - actual))"
+    rows = model.store.query(
+        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, {measure} AS measured "
+        "FROM labelled WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
+        [viewed.since, viewed.until],
+    ).to_pylist()
+    lines: dict[str, dict[datetime, float]] = {}
+    for row in rows:
+        lines.setdefault(str(row["version"]), {})[row["moment"]] = float(row["measured"])
+    drawn = _drawn([(f"version {version}", points) for version, points in lines.items()], viewed)
+    unit: PanelUnit = "fraction" if model.signature.labels else "number"
+    title = f"{title} on labelled predictions"
+    return replace(panel, title=title, lines=drawn, units=(unit,), empty="No prediction has a label yet.")
+
+
+def shift_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) -> PanelView:
+    """The mean of each numeric column over time, as its distance from training in standard deviations."""
+    types = model.store.columns.types
+    columns = [c for c in reference_columns(model.reference) if c.kind == "number" and c.name in types and c.deviation]
+    title = "Inputs and scores against training"
+    empty = "The model has no numeric input." if not columns else "No prediction in this range of time."
+    if not columns:
+        return replace(panel, title=title, lines=(), units=("number",), empty=empty)
+    means = ", ".join(f"AVG({quoted(column.name)})" for column in columns)
+    table = model.store.query(
+        f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, {means} "
+        "FROM predictions WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
+        [viewed.since, viewed.until],
+    )
+    times, *values = (column.to_pylist() for column in table.columns)
+    lines = []
+    for column, series in zip(columns, values, strict=True):
+        points = {
+            time: (value - column.mean) / column.deviation
+            for time, value in zip(times, series, strict=True)
+            if value is not None
+        }
+        lines.append((column.name.removeprefix("input."), points))
+    lines.sort(key=lambda line: -max((abs(value) for value in line[1].values()), default=0.0))
+    return replace(panel, title=title, lines=_drawn(lines[:MOST_LINES], viewed), units=("number",), empty=empty)
+
+
+def _drawn(lines: Sequence[tuple[str, dict[datetime, float]]], viewed: ViewedRange) -> tuple[ChartLine, ...]:
+    """Lines with a point for each bucket."""
+    times = viewed.times
+    return tuple(ChartLine(name, tuple((t, points.get(t)) for t in times)) for name, points in lines if points)

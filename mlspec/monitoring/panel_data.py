@@ -1,0 +1,126 @@
+"""The panels of the query model with their numbers: from the view `predictions` of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+
+from mlspec.monitoring.monitor_state import ChartLimit, ChartLine, PanelView
+from mlspec.monitoring.queries import sql
+from mlspec.monitoring.queries.dashboard_model import Dashboard, Panel
+from mlspec.monitoring.queries.measure import Latest
+from mlspec.monitoring.queries.query import Grouping, ModelShape, Series
+
+RunQuery = Callable[[str, Sequence[object]], pa.Table]
+"""Runs a statement with its parameters."""
+MOST_LINES: Final = 8
+"""Lines of a chart; more are summed as `other` where they are counts, and left out where they are not."""
+_POINTS: Final = 48
+"""About how many points a line has."""
+_BUCKETS: Final = (60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)
+"""Seconds of a point: those that people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedRange:
+    """The range of time that is shown, and the seconds of a point in it."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def bucket(self) -> int:
+        """The shortest bucket with which a line has no more than about 48 points."""
+        seconds = (self.until - self.since).total_seconds()
+        return next((size for size in _BUCKETS if seconds / size <= _POINTS), _BUCKETS[-1])
+
+    @property
+    def times(self) -> list[datetime]:
+        """The beginnings of all buckets."""
+        size = self.bucket
+        first = datetime.fromtimestamp(self.since.timestamp() // size * size, tz=self.since.tzinfo)
+        count = int((self.until - first).total_seconds() // size) + 1
+        return [time for index in range(count) if (time := first + timedelta(seconds=index * size)) < self.until]
+
+
+def panel_views(run: RunQuery, dashboard: Dashboard, shape: ModelShape, viewed: ViewedRange) -> list[PanelView]:
+    """All panels of a dashboard, in its order."""
+    return [panel_view(run, panel, shape, viewed) for panel in dashboard.panels]
+
+
+def panel_view(run: RunQuery, panel: Panel, shape: ModelShape, viewed: ViewedRange) -> PanelView:
+    """One panel with its numbers."""
+    query = sql.panel(panel.query, shape, viewed.bucket)
+    if any(isinstance(series.measure, Latest) for series in panel.query.series):
+        return PanelView(panel.id, panel.title, panel.question, panel.chart, (), empty=_empty(panel))
+    rows = run(query.text, [viewed.since, viewed.until]).to_pylist()
+    units = tuple(series.unit for series in query.values)
+    limits = tuple(ChartLimit(limit.value, limit.title) for limit in panel.limits)
+    empty = _empty(panel)
+    if panel.chart in ("number", "table"):
+        groups = [grouping.value for grouping in query.groups]
+        cells = tuple(
+            (" ".join(str(row[group]) for group in groups), *(_number(row[s.name]) for s in query.values))
+            for row in rows
+        )
+        heads = (" ".join(groups), *(series.title for series in query.values))
+        return PanelView(panel.id, panel.title, panel.question, panel.chart, units, (), limits, heads, cells, empty)
+    lines = _lines(rows, query, viewed)
+    additive = panel.chart in ("stacked", "shares")
+    return PanelView(
+        panel.id, panel.title, panel.question, panel.chart, units, _most(lines, additive=additive), limits, empty=empty
+    )
+
+
+def _empty(panel: Panel) -> str:
+    reported = any(isinstance(series.measure, Latest) for series in panel.query.series)
+    return "Nothing was reported yet." if reported else "No prediction in this range of time."
+
+
+def _lines(rows: Sequence[Mapping[str, object]], query: sql.SqlQuery, viewed: ViewedRange) -> list[ChartLine]:
+    """One line for each series and group, with a point for each bucket."""
+    others = [grouping for grouping in query.groups if grouping is not Grouping.TIME]
+    values: dict[tuple[str, str], dict[datetime, float | None]] = {}
+    for row in rows:
+        group = ", ".join(str(row[grouping.value]) for grouping in others if row[grouping.value] is not None)
+        time = row[Grouping.TIME.value]
+        if not isinstance(time, datetime) or (others and not group):
+            continue
+        for series in query.values:
+            values.setdefault((group, series.name), {})[time] = _number(row[series.name])
+    titles = {series.name: series for series in query.values}
+    times = viewed.times
+    return [
+        ChartLine(_name(group, titles[name], len(titles)), tuple((time, points.get(time)) for time in times))
+        for (group, name), points in values.items()
+        if any(value is not None for value in points.values())
+    ]
+
+
+def _name(group: str, series: Series, count: int) -> str:
+    if not group:
+        return series.title
+    return group if count == 1 else f"{group}: {series.title}"
+
+
+def _most(lines: Sequence[ChartLine], *, additive: bool) -> tuple[ChartLine, ...]:
+    """The lines with the largest sums; the rest together as `other` where values can be added."""
+    if len(lines) <= MOST_LINES:
+        return tuple(lines)
+    ordered = sorted(lines, key=lambda line: -sum(value or 0.0 for _, value in line.points))
+    if not additive:
+        return tuple(ordered[:MOST_LINES])
+    kept, rest = ordered[: MOST_LINES - 1], ordered[MOST_LINES - 1 :]
+    points = tuple(
+        (column[0][0], sum(value or 0.0 for _, value in column))
+        for column in zip(*(line.points for line in rest), strict=True)
+    )
+    return (*kept, ChartLine(f"{len(rest)} others", points))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,216 @@
+"""The store of predictions: sealed Parquet files and unsealed segments as one table, in SQL or in order of time."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlspec.monitoring.data_files import DayFiles, copy_rows, day_files
+from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_name, session
+from mlspec.monitoring.log_columns import LogColumns
+from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
+from mlspec.monitoring.predictions_view import create_labels, create_view
+from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_files import read_profile, update_profile
+from mlspec.monitoring.reference import Reference
+from mlspec.monitoring.sealing import Sealed, Sealer
+from mlspec.monitoring.segments import Segment, segments
+from mlspec.monitoring.store_folders import StoreFolders, label_files
+from mlspec.records.bundle_signature import BundleSignature
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The files of one query: Parquet files by day, and Parquet copies of the unsealed lines, of any day."""
+
+    sealed: Mapping[date, tuple[Path, ...]]
+    unsealed: tuple[Path, ...]
+    unsealed_days: frozenset[date]
+
+    @property
+    def days(self) -> list[date]:
+        return sorted(self.sealed.keys() | self.unsealed_days)
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for paths in self.sealed.values() for path in paths] + [*self.unsealed]
+
+    def of_day(self, day: date) -> list[Path]:
+        """The files that may have predictions of a day."""
+        return [*self.sealed.get(day, ()), *self.unsealed]
+
+
+class PredictionStore:
+    """The predictions of one model in a folder that servers write and this class seals and reads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        signature: BundleSignature,
+        *,
+        hashed: frozenset[str] = frozenset(),
+        reference: Reference | None = None,
+        limits: QueryLimits | None = None,
+    ) -> None:
+        """`hashed`: inputs of which the log has only hashes; `reference`: gives profiles their bins."""
+        self.folders = StoreFolders(folder)
+        self.columns = LogColumns.of(signature, hashed)
+        self.limits = limits or QueryLimits()
+        self.profiler = Profiler(self.columns, reference)
+
+    def seal(self, now: datetime) -> Sealed:
+        """Move closed segments into Parquet files. Does nothing while another process seals."""
+        return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
+        a label, which has the columns `actual` and `labelled_at` too."""
+        with self.opened() as connection:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    @contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with the views `predictions`, `labels` and `labelled`, for several queries of one state."""
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            create_view(connection, self.columns.types, snapshot.paths)
+            create_labels(connection, label_files(self.folders), numbers=not self.columns.labels)
+            yield connection
+
+    def rows(
+        self, since: datetime, until: datetime, columns: Sequence[str], *, version: str | None = None
+    ) -> pa.RecordBatchReader:
+        """Predictions of `since` <= time < `until` in order of time; read a day at a time as the reader proceeds."""
+        types = self.columns.types
+        schema = pa.schema([(name, ARROW[types.get(name, "VARCHAR")]) for name in columns])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(since, until, schema, version))
+
+    def profiles(self, since: datetime, until: datetime) -> pa.Table:
+        """Hourly profiles of the hours that begin in `since` <= hour < `until`, unsealed predictions included."""
+        days = [day for day in self.folders.days(self.folders.data) if since.date() <= day <= until.date()]
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            sealed = [read_profile(self.folders, self.profiler, connection, day) for day in days]
+            unsealed = self._count(connection, snapshot.unsealed)
+        table = pa.concat_tables([SCHEMA.empty_table(), *sealed])
+        return _hours(merged([table, unsealed]) if unsealed.num_rows else table, since, until)
+
+    def profile(self, since: datetime, until: datetime) -> pa.Table:
+        """The same from the predictions themselves, which takes longer: seconds for a million of them."""
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            paths = [p for day, files in snapshot.sealed.items() if since.date() <= day <= until.date() for p in files]
+            return _hours(self._count(connection, [*paths, *snapshot.unsealed]), since, until)
+
+    def _count(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> pa.Table:
+        counts = ProfileCounts()
+        if paths:
+            create_view(connection, self.columns.types, paths)
+            for batch in arrow_batches(connection, self.profiler.query, None, self.limits.rows):
+                self.profiler.count(batch, counts)
+        return counts.table()
+
+    def _update_profiles(self) -> None:
+        with session(self.limits) as connection:
+            for day in self.folders.days(self.folders.data):
+                update_profile(self.folders, self.profiler, connection, day)
+
+    def forget(self, before: date) -> int:
+        """Delete all days before `before`; returns their number. Does nothing while a query reads."""
+        old: set[date] = set()
+        with self.folders.deleting() as alone:
+            for folder in (self.folders.log, self.folders.data) if alone else ():
+                days = [day for day in self.folders.days(folder) if day < before]
+                for day in days:
+                    shutil.rmtree(folder / day.isoformat())
+                old.update(days)
+            for folder in (self.folders.profiles, self.folders.labels) if alone else ():
+                for day in self.folders.days(folder):
+                    if day < before:
+                        (folder / f"{day}.parquet").unlink(missing_ok=True)
+        return len(old)
+
+    def _batches(
+        self, since: datetime, until: datetime, schema: pa.Schema, version: str | None
+    ) -> Iterator[pa.RecordBatch]:
+        names = ", ".join(quoted_name(name) for name in schema.names)
+        condition = "time >= $since AND time < $until AND ($version IS NULL OR version = $version)"
+        sql = f"SELECT {names} FROM predictions WHERE {condition} ORDER BY time, id"
+        with session(self.limits) as connection, self._snapshot(connection) as snapshot:
+            for day in snapshot.days:
+                first, last = max(since, _midnight(day)), min(until, _midnight(day) + timedelta(days=1))
+                if first < last:
+                    create_view(connection, self.columns.types, snapshot.of_day(day))
+                    values = {"since": first, "until": last, "version": version}
+                    for batch in arrow_batches(connection, sql, values, self.limits.rows):
+                        yield _cast(batch, schema)
+
+    @contextmanager
+    def _snapshot(self, connection: duckdb.DuckDBPyConnection) -> Iterator[_Snapshot]:
+        """The files of the store at one moment; none of them is deleted while the block runs.
+
+        Segments are listed first: one that is sealed in between is then named by a Parquet file.
+        """
+        with self.folders.reading(), tempfile.TemporaryDirectory(prefix="mlspec-unsealed-") as temporary:
+            listed = {segment.name: segment for segment in segments(self.folders)}
+            days = {day: day_files(self.folders, day) for day in self.folders.days(self.folders.data)}
+            unsealed = _Unsealed(self.columns, self.limits.rows, days, connection, Path(temporary))
+            for segment in listed.values():
+                unsealed.add(segment)
+            sealed = {day: tuple(file.path for file in files.current) for day, files in days.items()}
+            yield _Snapshot(sealed, tuple(unsealed.paths), frozenset(unsealed.days))
+
+
+@dataclass
+class _Unsealed:
+    """Copies of unsealed lines as Parquet files in a temporary folder, which bounds the memory of a query."""
+
+    columns: LogColumns
+    rows: int
+    sealed: Mapping[date, DayFiles]
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+    paths: list[Path] = field(default_factory=list)
+    days: set[date] = field(default_factory=set)
+
+    def add(self, segment: Segment) -> None:
+        """Copy the lines of a segment except those of days that have it sealed."""
+        try:
+            file = segment.path.open("rb")
+        except FileNotFoundError:  # its process closed it after it was listed
+            file = segment.path.with_name(segment.name).open("rb")
+        done = {day for day, files in self.sealed.items() if segment.name in files.segments}
+        with file:
+            while lines := list(islice(file, self.rows)):
+                table = parse_lines(lines, self.columns).table
+                for day in sorted(days_of(table) - done):
+                    self._write(rows_of(table, day), day)
+
+    def _write(self, table: pa.Table, day: date) -> None:
+        path = self.folder / f"{len(self.paths)}.parquet"
+        copy_rows(self.connection, table, path)
+        self.paths.append(path)
+        self.days.add(day)
+
+
+def _hours(table: pa.Table, since: datetime, until: datetime) -> pa.Table:
+    kind = table.schema.field("hour").type
+    first, last = (pa.scalar(moment, kind) for moment in (since, until))
+    return table.filter(pc.and_(pc.greater_equal(table["hour"], first), pc.less(table["hour"], last)))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the declared types: an id and columns of other versions as text."""
+    arrays = [column.cast(field_.type) for column, field_ in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,48 @@
+"""Moved, harmful, unknown: what drift of the inputs and the measured loss together say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlspec.monitoring.drift.drift_alarm import Alarm
+from mlspec.monitoring.quality.estimated_quality import Estimate
+from mlspec.monitoring.quality.risk_alarm import Risk
+
+Cause = Literal["unchanged", "benign drift", "harmful drift", "concept drift", "unknown"]
+PREDICTIONS = ("score", "label", "value")
+"""Columns of what the model answers, not of its inputs."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What has happened, in one word and in sentences."""
+
+    cause: Cause
+    sentences: tuple[str, ...]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether somebody has to act: a harmless drift is a note."""
+        return self.cause in ("harmful drift", "concept drift", "unknown")
+
+
+def diagnose(alarms: Sequence[Alarm], risk: Risk | None, estimate: Estimate | None = None) -> Diagnosis:
+    """From the open alarms, the loss of labelled rows (None: no labels) and what is expected without labels."""
+    moved = [a for a in alarms if a.column not in PREDICTIONS]
+    names = ", ".join(dict.fromkeys(a.column for a in moved))
+    inputs = f"moved: {names}" if moved else "the inputs have not moved"
+    measured = (risk.words(),) if risk else ("unknown: no labels",)
+    guess = (estimate.words(),) if estimate and (risk is None or risk.state == "unknown") else ()
+    state = risk.state if risk else "unknown"
+    match state:
+        case "harmful" if moved:
+            return Diagnosis("harmful drift", (inputs, *measured))
+        case "harmful":
+            why = "concept drift: the same inputs have other labels than in training; retrain with new labels"
+            return Diagnosis("concept drift", (inputs, *measured, why))
+        case "within the tolerance":
+            return Diagnosis("benign drift" if alarms else "unchanged", (inputs, *measured))
+        case _:
+            return Diagnosis("unknown" if alarms else "unchanged", (inputs, *measured, *guess))

@@ -1,0 +1,46 @@
+"""Label shift: the shares of the labels in live data, from probabilities, which are corrected by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlspec.monitoring.drift.arrays import Floats
+
+ASSUMPTION: Final = (
+    "assumes that only the shares of the labels have changed: rows of one label look as they did in training"
+)
+_STEPS: Final = 1000
+_CLOSE: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class LabelShift:
+    """Shares of the labels in live data, and the live probabilities corrected by them (row, label)."""
+
+    shares: Floats
+    corrected: Floats
+    converged: bool
+
+    def words(self, labels: tuple[str, ...], before: Floats) -> str:
+        """One sentence."""
+        parts = (f"{n} {b:.1%} -> {s:.1%}" for n, b, s in zip(labels, before, self.shares, strict=True))
+        return f"estimated shares of the labels: {', '.join(parts)}; {ASSUMPTION}"
+
+
+def label_shift(probabilities: Floats, training: Floats) -> LabelShift:
+    """The maximum likelihood shares by expectation maximisation (Saerens, Latinne and Decaestecker, 2002).
+
+    `probabilities` are calibrated, `training` are the shares of the labels that the model was trained on.
+    """
+    known = np.maximum(training, 1e-12)
+    shares, corrected = known / known.sum(), probabilities
+    for _ in range(_STEPS):
+        weighted = probabilities * (shares / known)
+        corrected = weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-300)
+        before, shares = shares, corrected.mean(axis=0)
+        if float(np.abs(shares - before).max()) < _CLOSE:
+            return LabelShift(shares, corrected, True)
+    return LabelShift(shares, corrected, False)

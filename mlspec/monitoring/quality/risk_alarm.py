@@ -1,0 +1,100 @@
+"""Whether the loss of a deployed model has risen by more than a tolerance, with a bound on false alarms."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, Self
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, Bets, accumulate
+from mlspec.monitoring.quality.betting_interval import BettingInterval
+
+LEVEL: Final = 0.05
+"""The probability that a model whose loss has not risen ever raises an alarm."""
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A mean loss in 0..1 with its interval, against what is allowed."""
+
+    state: Literal["harmful", "within the tolerance", "unknown"]
+    loss: float
+    low: float
+    high: float
+    allowed: float
+    """The upper bound of the loss before, and the tolerance."""
+    rows: int
+
+    def words(self) -> str:
+        """One sentence."""
+        measured = f"loss {self.loss:.3f} ({self.low:.3f} to {self.high:.3f}) in {self.rows:,} labelled rows"
+        match self.state:
+            case "harmful":
+                return f"harmful: {measured} is above the allowed {self.allowed:.3f}"
+            case "within the tolerance":
+                return f"not harmful: {measured} is within the allowed {self.allowed:.3f}"
+            case "unknown":
+                return f"unknown: {measured}; more labels are needed to compare it with the allowed {self.allowed:.3f}"
+
+
+@dataclass
+class RiskMonitor:
+    """Losses in 0..1 of labelled live rows, in order, against those of the test split."""
+
+    source: BettingInterval
+    live: BettingInterval
+    tolerance: float
+    budget_rows: float
+    """The mean number of labelled rows between two false alarms."""
+    sums: tuple[float, ...] = (0.0,) * len(FRACTIONS)
+    alarm_row: int | None = None
+
+    @classmethod
+    def of(cls, source: Floats, tolerance: float, budget_rows: float, level: float = LEVEL) -> Self:
+        """`source` are the losses of rows that the model was not trained on; their order is of no importance."""
+        interval = BettingInterval(level)
+        interval.update(source)
+        return cls(interval, BettingInterval(level), tolerance, budget_rows)
+
+    def update(self, losses: Floats) -> None:
+        """Take in losses of live rows: evidence that begins at each row finds a late rise, too."""
+        bets = Bets(np.array([self.allowed]), np.zeros(1))
+        factors = bets.factors(losses[:, None])
+        sums = np.zeros((1, DIRECTIONS, len(FRACTIONS)))
+        sums[0, 0] = self.sums
+        evidence = accumulate(sums, factors, np.ones((len(losses), 1)))[:, 0, 0]
+        self.sums = tuple(np.minimum(sums[0, 0], CAP).tolist())
+        reached = np.flatnonzero(evidence >= self.budget_rows)
+        if self.alarm_row is None and len(reached):
+            self.alarm_row = self.live.rows + int(reached[0])
+        self.live.update(losses)
+
+    @property
+    def allowed(self) -> float:
+        """The largest loss that is no harm."""
+        return min(1.0, self.source.high + self.tolerance)
+
+    def risk(self) -> Risk:
+        """The state after all rows so far."""
+        live = self.live
+        state: Literal["harmful", "within the tolerance", "unknown"] = "unknown"
+        if self.alarm_row is not None or live.low > self.allowed:
+            state = "harmful"
+        elif live.high <= self.allowed:
+            state = "within the tolerance"
+        return Risk(state, live.mean, live.low, live.high, self.allowed, live.rows)
+
+    def to_json(self) -> dict[str, object]:
+        """The state."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: object) -> RiskMonitor:
+        """From `to_json`. Raises ValueError for what is not a state."""
+        return _STATE.validate_python(document)
+
+
+_STATE: Final = TypeAdapter(RiskMonitor)

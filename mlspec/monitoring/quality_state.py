@@ -1,0 +1,185 @@
+"""The quality of a served model: measured on labelled predictions by version, estimated from scores without labels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlspec.job import write_text
+from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.panel_data import ViewedRange
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
+from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
+from mlspec.monitoring.reference import ScoreBin
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.sections.monitor_drift import DAY
+from mlspec.spec.types import rate_parts
+
+_FILE: Final = "quality.json"
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_ESTIMATED: Final = 20_000
+"""Newest predictions from which the quality is estimated."""
+_SPREAD: Final = 2.0
+"""Standard deviations of the true values that are a loss of 1."""
+
+
+class SavedQuality(BaseModel):
+    """The state file. `until` is the time up to which labels were taken, by when they were added."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reference: str
+    until: datetime
+    versions: Mapping[str, str]
+    """The detector of each version, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionQuality:
+    """The measured loss of one version."""
+
+    version: str
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLook:
+    """The quality of each version with labels, the share of labelled predictions, and the estimate without labels."""
+
+    versions: tuple[VersionQuality, ...]
+    labelled: int
+    rows: int
+    estimate: Estimate | None
+    metric: str
+    """What `1 - loss` is."""
+
+    @property
+    def harmful(self) -> tuple[VersionQuality, ...]:
+        """The versions whose loss has risen beyond the tolerance."""
+        return tuple(each for each in self.versions if each.risk.state == "harmful")
+
+
+def look_at_quality(model: WatchedModel, viewed: ViewedRange) -> QualityLook:
+    """Take labels that are new since the last look, and save the state; a label counts once."""
+    path = model.state / _FILE
+    saved = _restore(path, model)
+    source, scale = _source(model)
+    monitors = _monitors(saved)
+    until = _take(model, monitors, source, scale, saved.until)
+    versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = SavedQuality(reference=model.reference.digest, until=until, versions=versions)
+    write_text(path, document.model_dump_json() + "\n")
+    labelled, rows = _counts(model, viewed)
+    return QualityLook(
+        versions=tuple(VersionQuality(version, monitor.risk()) for version, monitor in sorted(monitors.items())),
+        labelled=labelled,
+        rows=rows,
+        estimate=_estimate(model, viewed),
+        metric="accuracy" if model.signature.labels else "1 - scaled error",
+    )
+
+
+def _restore(path: Path, model: WatchedModel) -> SavedQuality:
+    try:
+        saved = SavedQuality.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return SavedQuality(reference="", until=_FIRST, versions={})
+    if saved.reference != model.reference.digest:
+        # A new model: what was measured is of the old one.
+        return SavedQuality(reference="", until=saved.until, versions={})
+    return saved
+
+
+def _source(model: WatchedModel) -> tuple[Floats, float]:
+    """The losses on the test split in random order, as the interval needs them, and the error that is a loss of 1."""
+    shuffle = np.random.default_rng(0).permutation
+    classes, values = model.reference.classes, model.reference.values
+    if classes is not None:
+        right = sum(row[index] for index, row in enumerate(classes.confusion))
+        total = sum(sum(row) for row in classes.confusion)
+        return shuffle(np.repeat([0.0, 1.0], [right, total - right])), 1.0
+    if values is None:
+        return np.zeros(0), 1.0
+    scale = _SPREAD * values.value.deviation or 1.0
+    return shuffle(np.minimum(np.array(values.error.points) / scale, 1.0)), scale
+
+
+def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor]:
+    try:
+        return {version: RiskMonitor.from_json(json.loads(state)) for version, state in saved.versions.items()}
+    except ValueError:
+        return {}
+
+
+def _new_monitor(model: WatchedModel, source: Floats) -> RiskMonitor:
+    options = model.options.quality
+    alarms, seconds = rate_parts(options.false_alarms)
+    per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
+    return RiskMonitor.of(source, options.tolerance, max(1.0, per_day * seconds / DAY / alarms))
+
+
+def _take(
+    model: WatchedModel, monitors: dict[str, RiskMonitor], source: Floats, scale: float, since: datetime
+) -> datetime:
+    answer = "label" if model.signature.labels else "value"
+    rows = model.store.query(
+        f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "
+        "WHERE labelled_at > ? AND actual IS NOT NULL ORDER BY labelled_at, time, id",
+        [since],
+    ).to_pylist()
+    losses: dict[str, list[float]] = {}
+    for row in rows:
+        losses.setdefault(str(row["version"]), []).append(_loss(row["answer"], row["actual"], scale))
+    for version, values in losses.items():
+        if version not in monitors:
+            monitors[version] = _new_monitor(model, source)
+        monitors[version].update(np.array(values))
+    newest = [row["labelled_at"] for row in rows]
+    return max(newest, default=since)
+
+
+def _loss(answer: object, actual: object, scale: float) -> float:
+    if isinstance(answer, float) and isinstance(actual, float):
+        return min(abs(answer - actual) / scale, 1.0) if math.isfinite(answer) else 1.0
+    return float(answer != actual)
+
+
+def _counts(model: WatchedModel, viewed: ViewedRange) -> tuple[int, int]:
+    limits = [viewed.since, viewed.until]
+    condition = "WHERE \"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND time < ?"
+    counts = [
+        int(model.store.query(f"SELECT COUNT(*) FROM {view} {condition}", limits).column(0)[0].as_py())
+        for view in ("labelled", "predictions")
+    ]
+    return counts[0], counts[1]
+
+
+def _estimate(model: WatchedModel, viewed: ViewedRange) -> Estimate | None:
+    """The expected accuracy of the newest predictions; None for numbers and without predictions."""
+    classes = model.reference.classes
+    if classes is None:
+        return None
+    table = model.store.query(
+        "SELECT score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
+        f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
+        [viewed.since, viewed.until],
+    )
+    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
+    if not len(scores):
+        return None
+    return estimated_accuracy(_right(scores, classes.calibration))
+
+
+def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:
+    """The chance of each prediction to be right: its calibrated score."""
+    both = np.stack([scores, np.zeros(len(scores))], axis=1)
+    return np.asarray(calibrated(both, bins)[:, 0], dtype=np.float64)

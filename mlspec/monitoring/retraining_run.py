@@ -1,0 +1,176 @@
+"""One training on labelled predictions: train, compare with the current model on rows new to both, release or restore.
+
+The project holds the rows of a new model only while it is trained, and for good once it is released: whatever fails or
+is interrupted, the next run finds the current model and its data.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mlspec.errors import ConflictError, StageError
+from mlspec.monitoring.challenge import LabelledRows, labelled_rows, losses, write_collected
+from mlspec.monitoring.quality.betting_interval import BettingInterval
+from mlspec.monitoring.quality.compare_versions import Comparison, PairedComparison
+from mlspec.monitoring.retraining import (
+    Retraining,
+    RetrainingHistory,
+    Verdict,
+    decide,
+    read_history,
+    write_history,
+)
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.records.schema import Schema
+
+HISTORY: Final = "retraining.json"
+_CHAMPION: Final = "champion"
+_CANDIDATE: Final = "candidate.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingOutcome:
+    """What a run did: the entry of the history, or why it did nothing."""
+
+    retraining: Retraining | None
+    reason: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class RetrainingRun:
+    """The steps of a training. `train` runs the pipeline up to the export, `release` all of it: exit codes."""
+
+    model: WatchedModel
+    root: Path
+    collected: str
+    """The folder `data.collected`."""
+    train: Callable[[], int]
+    release: Callable[[], int]
+    say: Callable[[str], None]
+
+    @property
+    def history_file(self) -> Path:
+        """Where the history is."""
+        return self.model.state / HISTORY
+
+    def run(self, alarms: list[str], now: datetime, *, anyway: bool = False) -> RetrainingOutcome:
+        """Train, compare and release if the policy allows it; `anyway` ignores alarms, pauses and limits.
+
+        Raises ConflictError while another process does, StageError where no model can train on the log.
+        """
+        with self.model.store.folders.retraining() as alone:
+            if not alone:
+                raise _busy()
+            history = self._recovered()
+            rows = labelled_rows(self.model, history.used_until)
+            decision = decide(self.model.options.retrain, history, alarms, len(rows), now)
+            waiting = history.last is not None and history.last.verdict == "waiting"
+            if not decision.train and (waiting or not anyway or not len(rows)):
+                return RetrainingOutcome(None, decision.reason, decision.help)
+            cause = "; ".join(alarms) or "started manually"
+            return self._train(history, rows, cause, now)
+
+    def decide_waiting(self, *, approve: bool) -> RetrainingOutcome:
+        """Release the model that waits for approval, or drop it."""
+        with self.model.store.folders.retraining() as alone:
+            if not alone:
+                raise _busy()
+            history = self._recovered()
+            last = history.last
+            if last is None or last.verdict != "waiting":
+                return RetrainingOutcome(None, "no model waits for approval", "mlspec monitor retrain")
+            candidate = self.model.state / _CANDIDATE
+            if approve:
+                (self.root / self.collected).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(candidate, self.root / last.file)
+                if self.release() != 0:
+                    (self.root / last.file).unlink()
+                    raise StageError("the release failed, see above", help="fix it, then: mlspec monitor approve")
+            candidate.unlink(missing_ok=True)
+            return self._ended(history, last, "approved" if approve else "lost", last.detail)
+
+    def _recovered(self) -> RetrainingHistory:
+        """The history; a training that was killed is ended, and its rows are taken out of the project."""
+        history = read_history(self.history_file)
+        last = history.last
+        if last is None or last.verdict != "running":
+            return history
+        (self.root / last.file).unlink(missing_ok=True)
+        ended = history.with_last(last.model_copy(update={"verdict": "failed", "detail": "interrupted"}))
+        write_history(self.history_file, ended)
+        return ended
+
+    def _train(self, history: RetrainingHistory, rows: LabelledRows, cause: str, now: datetime) -> RetrainingOutcome:
+        for_training, for_test = rows.divided(self.model.options.retrain.holdout)
+        self.say(f"{len(for_training)} labelled predictions join the training data, {len(for_test)} compare the models")
+        file = f"{self.collected}/{now:%Y-%m-%dT%H%M%S}.parquet"
+        begun = Retraining(started=now, verdict="running", rows=len(rows), cause=cause, until=rows.newest, file=file)
+        history = history.with_new(begun)
+        champion = self.model.state / _CHAMPION
+        shutil.rmtree(champion, ignore_errors=True)
+        shutil.copytree(self.model.artifacts / "bundle", champion)
+        write_history(self.history_file, history)
+        try:
+            write_collected(self.root / file, for_training, Schema.read(self.model.artifacts).target.column)
+            if self.train() != 0:
+                return self._restored(history, begun, "failed", "the training or its gates failed, see above")
+            comparison = self._compared(champion, for_test)
+        except BaseException:
+            (self.root / file).unlink(missing_ok=True)
+            self._ended(history, begun, "failed", "interrupted or failed")
+            raise
+        words = comparison.words()
+        if comparison.verdict != "better":
+            verdict: Verdict = "lost" if comparison.verdict == "worse" else "undecided"
+            return self._restored(history, begun, verdict, words)
+        if self.model.options.retrain.approve:
+            shutil.copyfile(self.root / file, self.model.state / _CANDIDATE)
+            return self._restored(history, begun, "waiting", words)
+        return self._released(history, begun, words)
+
+    def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:
+        """The new model against the current one. An error of a number is measured in the spread of the true values."""
+        numbers = [value for value in rows.actual if isinstance(value, int | float)]
+        scale = float(np.std(numbers)) * 2 if numbers else 1.0
+        old = losses(champion, rows, scale)
+        new = losses(self.model.artifacts / "bundle", rows, scale)
+        paired = PairedComparison(BettingInterval(1 - self.model.options.retrain.confidence))
+        paired.update(old, new)
+        result = paired.result()
+        self.say(result.words())
+        return result
+
+    def _released(self, history: RetrainingHistory, begun: Retraining, words: str) -> RetrainingOutcome:
+        if self.release() != 0:
+            return self._restored(history, begun, "failed", f"the new model won ({words}), and its release failed")
+        return self._ended(history, begun, "released", words)
+
+    def _restored(
+        self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str
+    ) -> RetrainingOutcome:
+        """End without the new model: its rows leave the project, and the pipeline gives back the current model."""
+        (self.root / begun.file).unlink(missing_ok=True)
+        outcome = self._ended(history, begun, verdict, detail)
+        self.say("restoring the current model")
+        if self.train() != 0:
+            raise StageError("the current model could not be restored, see above", help="mlspec apply --until export")
+        return outcome
+
+    def _ended(
+        self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str
+    ) -> RetrainingOutcome:
+        ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
+        write_history(self.history_file, history.with_last(ended))
+        return RetrainingOutcome(ended, detail)
+
+
+def _busy() -> ConflictError:
+    return ConflictError("another `mlspec monitor retrain` runs in this project", paths=(), help="wait until it ends")

@@ -1,0 +1,77 @@
+"""How far two sets of counts are apart: PSI, Kolmogorov-Smirnov and chi-square, and what of it is sampling noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Counted = npt.NDArray[np.float64]
+_KS_MEAN: Final = 0.8687
+"""Mean of the Kolmogorov distribution: sqrt(pi / 2) * ln 2."""
+BINS: Final = 16
+"""Bins of PSI and chi-square of a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftMeasure:
+    """A distance: its value, what it is expected to be without any shift, and the p-value where there is one."""
+
+    value: float
+    noise: float
+    p: float | None = None
+
+    @property
+    def net(self) -> float:
+        """The value above the noise, at least 0."""
+        return max(0.0, self.value - self.noise)
+
+
+def psi(live: Counted, reference: Counted) -> ShiftMeasure | None:
+    """The population stability index; None where either side has no rows.
+
+    Without a shift its mean is (bins - 1) (1/n + 1/m). Half a row is added to each bin, so that an empty one is finite.
+    """
+    used = (live + reference) > 0
+    n, m, count = live.sum(), reference.sum(), int(used.sum())
+    if not n or not m:
+        return None
+    p, q = ((counts[used] + 0.5) / (total + 0.5 * count) for counts, total in ((live, n), (reference, m)))
+    return ShiftMeasure(float(((p - q) * np.log(p / q)).sum()), (count - 1) * (1 / n + 1 / m))
+
+
+def kolmogorov_smirnov(live: Counted, reference: Counted) -> ShiftMeasure | None:
+    """The largest difference of the distribution functions at the edges of the bins, with its asymptotic p-value."""
+    n, m = live.sum(), reference.sum()
+    if not n or not m:
+        return None
+    distance = float(np.abs(np.cumsum(live) / n - np.cumsum(reference) / m).max())
+    scale = math.sqrt(n * m / (n + m))
+    return ShiftMeasure(distance, _KS_MEAN / scale, float(special.kolmogorov(distance * scale)))
+
+
+def chi_square(live: Counted, reference: Counted) -> ShiftMeasure | None:
+    """Cramér's V of the two samples with the p-value of the chi-square test; None with fewer than two bins."""
+    table = np.stack([live, reference])[:, (live + reference) > 0]
+    if table.shape[1] < 2 or not table.sum(axis=1).all():
+        return None
+    total, freedom = table.sum(), table.shape[1] - 1
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / total
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    noise = math.sqrt(freedom / total)
+    return ShiftMeasure(math.sqrt(statistic / total), noise, float(special.chdtrc(freedom, statistic)))
+
+
+def coarse(live: Counted, reference: Counted, bins: int = BINS) -> tuple[Counted, Counted]:
+    """Adjacent bins joined until each has 1/`bins` of the reference, or all that is left of it."""
+    target, starts, filled = reference.sum() / bins, [0], 0.0
+    for place, count in enumerate(reference[:-1].tolist(), 1):
+        filled += count
+        if filled >= target * 0.999:
+            starts.append(place)
+            filled = 0.0
+    return np.add.reduceat(live, starts), np.add.reduceat(reference, starts)

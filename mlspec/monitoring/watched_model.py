@@ -1,0 +1,96 @@
+"""A served model and its prediction store: what `mlspec monitor` reads, found from the spec and the artifacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from mlspec.errors import StageError
+from mlspec.monitoring.compute_reference import project_reference
+from mlspec.monitoring.prediction_store import PredictionStore
+from mlspec.monitoring.queries.alerts import Alert, alerts
+from mlspec.monitoring.queries.query import ModelShape
+from mlspec.monitoring.reference import CategoryReference, Reference
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.sections.monitor import Monitor
+from mlspec.spec.project import Project
+
+ARTIFACTS: Final = "artifacts"
+
+
+@dataclass(frozen=True)
+class WatchedModel:
+    """The model of a project in one environment."""
+
+    project: str
+    environment: str
+    options: Monitor
+    artifacts: Path
+    folder: Path
+    """The store."""
+    signature: BundleSignature
+
+    @property
+    def state(self) -> Path:
+        """The folder of detectors, notifications and the loop."""
+        return self.folder / "state"
+
+    @cached_property
+    def hashed(self) -> frozenset[str]:
+        """Inputs of which the log has only hashes."""
+        return self._stored("hashed")
+
+    @cached_property
+    def redacted(self) -> frozenset[str]:
+        """Inputs whose values are not logged."""
+        return self._stored("redacted")
+
+    def _stored(self, how: str) -> frozenset[str]:
+        storage = self.options.storage([i.name for i in self.signature.inputs])
+        return frozenset(name for name, stored in storage.items() if stored == how)
+
+    @cached_property
+    def store(self) -> PredictionStore:
+        """The predictions."""
+        return PredictionStore(self.folder, self.signature, hashed=self.hashed)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The training data. Raises StageError if there is neither the data nor a carried reference."""
+        return project_reference(self.artifacts, self.state)
+
+    @cached_property
+    def shape(self) -> ModelShape:
+        """What queries are about."""
+        known = tuple(
+            (name, tuple(column.counts))
+            for name, column in self.reference.columns.items()
+            if isinstance(column, CategoryReference) and name not in self.hashed and not column.other
+        )
+        inputs = tuple((i.name, i.type) for i in self.signature.inputs if i.name not in self.redacted)
+        return ModelShape(
+            self.project, self.signature.task, inputs, self.signature.labels, self.options.low_confidence, known
+        )
+
+    @cached_property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The alerts of the spec."""
+        return alerts(self.options.alerts, self.shape)
+
+
+def watched_model(project: Project, root: Path) -> WatchedModel:
+    """The model of `project`. Raises StageError where there is nothing to watch."""
+    options = project.get(Monitor)
+    if options is None:
+        raise StageError("the spec has no section `monitor`", help="add to mlproject.yaml: monitor: {drift: {}}")
+    artifacts = root / ARTIFACTS
+    signature = BundleSignature.find(artifacts)
+    if signature is None:
+        raise StageError(
+            "no exported model: artifacts/bundle/signature.json does not exist",
+            help="run the pipeline up to the export: mlspec apply --until export",
+        )
+    environment = project.environment or ""
+    return WatchedModel(project.info.name, environment, options, artifacts, root / options.log.folder, signature)

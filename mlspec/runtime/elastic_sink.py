@@ -1,0 +1,240 @@
+"""Predictions to a data stream in Elasticsearch: a thread sends batches, and repeats what failed.
+
+Ids are those of the records and documents are only created, so that a repeated document is stored once. While
+Elasticsearch is down or slow, batches wait in memory, then on disk within a bound; beyond it they are dropped and
+counted. Documents that are refused for good go to `FOLDER/refused/`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from mlspec.runtime.elastic_counts import FAILURES, ElasticCounts
+from mlspec.runtime.elastic_document import document
+from mlspec.runtime.elastic_spool import ElasticSpool, SpooledBatch, SpoolFullError
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from mlspec.runtime.elastic_bulk import BulkResult, RefusedDocument
+
+MAX_LINES: Final = 20_000
+"""Maximum number of lines in memory."""
+MAX_BYTES: Final = 32 * 2**20
+"""Maximum size of the lines in memory."""
+BATCH: Final = 1_000
+"""Maximum number of documents in a request."""
+BATCH_BYTES: Final = 5 * 2**20
+MAX_REFUSED: Final = 64 * 2**20
+"""Maximum size of the file with the refused documents."""
+_LONGEST: Final = 60.0
+"""Longest pause between two attempts, in seconds."""
+_IDLE: Final = 1.0
+_CLOSING: Final = 4.0
+_PREFIX: Final = "prediction log (elasticsearch): "
+
+
+def connect(url: str, api_key: str) -> Elasticsearch:
+    """A client that does not repeat requests itself."""
+    from elasticsearch import Elasticsearch
+
+    return Elasticsearch(url, api_key=api_key, request_timeout=30, max_retries=0, retry_on_timeout=False)
+
+
+class ElasticSink:
+    """Sends lines of the prediction log to a data stream. `write` never waits for the server."""
+
+    name: Final = "elasticsearch"
+
+    def __init__(
+        self,
+        connect: Callable[[], Elasticsearch],
+        stream: str,
+        spool: ElasticSpool,
+        counts: ElasticCounts,
+        say: Callable[[str], None],
+        *,
+        ids: bool = True,
+        low_confidence: float = 0.5,
+        max_lines: int = MAX_LINES,
+        pause: float = 0.5,
+    ) -> None:
+        self._connect, self._stream, self._spool = connect, stream, spool
+        self._counts, self._say, self._ids, self._low = counts, say, ids, low_confidence
+        self._max_lines, self._pause = max_lines, pause
+        self._refused = spool.folder.parent / "refused" / f"{spool.process}.jsonl"
+        self._lock, self._wake, self._stop = threading.Lock(), threading.Event(), threading.Event()
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._current: Sequence[bytes] = ()
+        self._failure, self._refusals = "", 0
+        self._reported: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="elasticsearch", daemon=True)
+        self._thread.start()
+
+    def write(self, day: str, lines: Sequence[bytes]) -> None:  # noqa: ARG002 - the interface of a sink
+        """Queue the lines; what does not fit in memory is spooled to disk."""
+        size = sum(map(len, lines))
+        with self._lock:
+            fits = len(self._waiting) + len(lines) <= self._max_lines and self._bytes + size <= MAX_BYTES
+            if fits:
+                self._waiting.extend(lines)
+                self._bytes += size
+        if fits:
+            self._wake.set()
+        else:
+            self._put_aside(lines)
+
+    def tick(self) -> None:
+        """Do nothing: the thread sends at once."""
+
+    def close(self) -> None:
+        """Send what is queued for a few seconds, and spool the rest for the next start."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(_CLOSING)
+        with self._lock:
+            rest, self._waiting = [*self._current, *self._waiting], deque()
+            self._current, self._bytes = (), 0
+        if rest:
+            self._put_aside(rest)
+
+    def _put_aside(self, lines: Sequence[bytes]) -> None:
+        """Spool lines, or drop and count them."""
+        try:
+            self._spool.put(lines)
+        except SpoolFullError:
+            self._counts.add("dropped", len(lines))
+            self._report("full", "the spool is full; further predictions are not sent")
+        except OSError as error:
+            self._counts.add("dropped", len(lines))
+            self._report("disk", f"cannot write to {self._spool.folder}: {error.strerror}; predictions are not sent")
+
+    def _run(self) -> None:
+        try:
+            self._send_all(self._connect())
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
+            self._say(f"{_PREFIX}stopped, predictions are kept on disk: {type(error).__name__}: {error}")
+
+    def _send_all(self, client: Elasticsearch) -> None:
+        self._spool.recover()
+        while True:
+            if lines := self._take():
+                if not self._deliver(client, lines):
+                    return
+            elif self._stop.is_set():
+                return
+            elif (batch := self._spool.take()) is not None:
+                if not self._resend(client, batch):
+                    return
+            else:
+                self._wake.wait(_IDLE)
+                self._wake.clear()
+
+    def _take(self) -> Sequence[bytes]:
+        """The next batch from memory; none if the process stops and Elasticsearch does not answer."""
+        batch: list[bytes] = []
+        size = 0
+        with self._lock:
+            if self._stop.is_set() and self._failure:
+                return ()
+            while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
+                batch.append(self._waiting.popleft())
+                size += len(batch[-1])
+            self._bytes -= size
+            self._current = batch
+        return batch
+
+    def _resend(self, client: Elasticsearch, batch: SpooledBatch) -> bool:
+        """Send a batch from disk, which may have been sent before. Returns False if the process stops."""
+        delivered = self._deliver(client, batch.lines, unknown=True)
+        if delivered:
+            batch.done()
+        else:
+            self._current = ()
+            batch.release()
+        return delivered
+
+    def _deliver(self, client: Elasticsearch, lines: Sequence[bytes], unknown: bool = False) -> bool:
+        """Send until each document is stored or refused. Returns False if the process stops before.
+
+        `unknown`: whether Elasticsearch may have stored some of them already.
+        """
+        from mlspec.runtime import elastic_bulk
+
+        left = {each.id: (each, line) for each, line in ((document(line, self._low), line) for line in lines)}
+        attempt = 0
+        while left:
+            if unknown and self._ids:
+                for id in elastic_bulk.stored_already(client, self._stream, [each for each, _ in left.values()]):
+                    left.pop(id, None)
+                    self._counts.add("duplicate", 1)
+            result = elastic_bulk.send(client, self._stream, [each for each, _ in left.values()], self._ids)
+            self._count(result)
+            left, unknown = {each.id: left[each.id] for each in result.again}, result.unknown
+            self._current = [line for _, line in left.values()]
+            if result.failure is None:
+                continue
+            self._counts.failed(result.failure)
+            self._report(result.failure, _message(result))
+            if self._stop.wait(min(self._pause * 2**attempt, _LONGEST) * random.uniform(0.5, 1.0)):
+                return False
+            attempt = min(attempt + 1, 20)
+        self._works()
+        return True
+
+    def _count(self, result: BulkResult) -> None:
+        for outcome, count in (
+            ("stored", result.stored),
+            ("duplicate", result.duplicate),
+            ("failure_store", result.failure_store),
+            ("refused", len(result.refused)),
+        ):
+            if count:
+                self._counts.add(outcome, count)
+        if result.refused:
+            self._keep_refused(result.refused)
+
+    def _keep_refused(self, refused: Sequence[RefusedDocument]) -> None:
+        """Append refused documents to a file, within a bound."""
+        first = refused[0]
+        if not self._refusals:
+            self._say(
+                f"{_PREFIX}{self._stream} refused a document ({first.status}, {first.reason}): see {self._refused}"
+            )
+        self._refusals += len(refused)
+        try:
+            self._refused.parent.mkdir(parents=True, exist_ok=True)
+            with self._refused.open("ab") as file:
+                for each in refused:
+                    if file.tell() < MAX_REFUSED:
+                        entry = {"status": each.status, "reason": each.reason, "id": each.document.id}
+                        file.write(orjson.dumps(entry | {"document": each.document.source}) + b"\n")
+        except OSError as error:
+            self._report("refused", f"cannot write to {self._refused}: {error.strerror}")
+
+    def _report(self, kind: str, message: str) -> None:
+        """Report the first failure of a kind, until it works again."""
+        if kind not in self._reported:
+            self._reported.add(kind)
+            self._say(_PREFIX + message)
+        if kind in FAILURES:
+            self._failure = kind
+
+    def _works(self) -> None:
+        if self._failure:
+            self._failure = ""
+            self._reported.clear()
+            self._say(f"{_PREFIX}sending again to {self._stream}")
+
+
+def _message(result: BulkResult) -> str:
+    if result.failure == "unauthorized":
+        return f"the API key is not accepted: {result.reason}. help: check the variable with the key"
+    return f"cannot send predictions, they are kept and sent again: {result.reason}"

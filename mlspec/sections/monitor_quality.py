@@ -1,0 +1,23 @@
+"""Options of `monitor.quality`: when a fall of the quality on labelled predictions is an alarm."""
+
+from pydantic import Field
+
+from mlspec.spec.spec_model import SpecModel
+from mlspec.spec.types import Rate
+
+
+class Quality(SpecModel):
+    """Quality on labelled predictions: the loss of each row is compared with that on the test split."""
+
+    tolerance: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Largest rise of the loss that is no alarm: of the share of wrong labels, or of the mean absolute "
+        "error in units of two standard deviations of the true values",
+    )
+    false_alarms: Rate = Field(
+        "1 per 90d",
+        description="How often an alarm may be raised while the quality is unchanged",
+        examples=["1 per 90d", "2 per 52w"],
+    )

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mlspec.errors import StageError
+from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
+from mlspec.monitoring.quantile_grid import QuantileGrid
+from mlspec.monitoring.reference import (
+    CategoryReference,
+    ImageReference,
+    NumberReference,
+    Reference,
+    TextReference,
+    is_known,
+    unpack,
+    unseen_share,
+    word_hash,
+)
+from tests.bundles import text_bundle
+
+CLASS = {"column": "label", "type": "class", "labels": ["no", "yes"]}
+
+
+def artifacts(
+    folder: Path,
+    kinds: dict[str, Any],
+    train: dict[str, Any],
+    target: dict[str, Any],
+    predictions: dict[str, Any] | None = None,
+) -> Path:
+    """The artifacts of a project; the test split has the rows of the training split."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "evaluate").mkdir()
+    (folder / "data" / "schema.json").write_text(json.dumps({"inputs": kinds, "target": target}))
+    for split in ("train", "test"):
+        pq.write_table(pa.table(train), folder / "data" / f"{split}.parquet")
+    if predictions:
+        pq.write_table(pa.table(predictions), folder / "evaluate" / "predictions.parquet")
+    return folder
+
+
+PREDICTED = {
+    "actual": ["no", "yes", "yes", "no"],
+    "predicted": ["no", "yes", "no", "no"],
+    "confidence": [0.9, 0.8, 0.6, 0.7],
+    "probabilities": [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = 4
+    train = {
+        "age": [1.0, None, 3.0, 3.0],
+        "empty": pa.nulls(rows, pa.float64()),
+        "town": ["Bonn", "Bonn", None, "Ulm"],
+        "sentence": ["The cat sat", None, "the dog", ""],
+        "label": [0, 1, 1, 0],
+    }
+    kinds = {
+        "age": {"type": "number"},
+        "empty": {"type": "number"},
+        "town": {"type": "category"},
+        "sentence": {"type": "text"},
+    }
+    return artifacts(tmp_path_factory.mktemp("project"), kinds, train, CLASS, PREDICTED)
+
+
+def test_every_kind_of_column(project: Path, tmp_path: Path) -> None:
+    reference = project_reference(project, tmp_path)
+    age, empty, town, sentence = (reference.columns[n] for n in ("age", "empty", "town", "sentence"))
+    assert isinstance(age, NumberReference)
+    assert (age.missing, age.values.points, sum(age.values.counts)) == (1, (1.0, 3.0, 3.0), 3)
+    assert isinstance(empty, NumberReference)
+    assert (empty.missing, empty.rows, empty.values) == (4, 4, QuantileGrid())
+    assert isinstance(town, CategoryReference)
+    assert (town.counts, town.missing, town.singletons, town.unseen) == ({"Bonn": 2, "Ulm": 1}, 1, 1, 1 / 3)
+    assert isinstance(sentence, TextReference)
+    assert (sentence.missing, sentence.words.points, sentence.characters.mean) == (1, (0.0, 2.0, 3.0), 6.0)
+    known = unpack(sentence.vocabulary)
+    assert unseen_share("THE bird, the cat!", known) == 0.25
+    assert [len(unpack(text)) for text in sentence.sample] == [3, 2, 0]
+
+
+def test_predictions_of_evaluate(project: Path, tmp_path: Path) -> None:
+    classes = project_reference(project, tmp_path).classes
+    assert classes is not None
+    assert classes.confusion == ((2, 0), (1, 1))
+    assert classes.predicted == {"no": 3, "yes": 1}
+    assert classes.probabilities["yes"].points == (0.1, 0.3, 0.4, 0.8)
+    assert sum(b.count for b in classes.calibration) == 4
+    assert sum(b.correct for b in classes.calibration) == 3
+
+
+def test_it_is_cached_and_can_be_carried(project: Path, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    reference = project_reference(project, here)
+    (file,) = here.glob("reference-*.json")
+    written = file.stat().st_mtime_ns
+    assert project_reference(project, here) == reference
+    assert file.stat().st_mtime_ns == written
+    there.mkdir()
+    (there / file.name).write_bytes(file.read_bytes())
+    assert project_reference(tmp_path / "nothing", there) == reference
+    assert "the dog" not in file.read_text()
+
+
+def test_without_data_and_without_a_copy(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="no reference") as error:
+        project_reference(tmp_path, tmp_path)
+    assert "mlspec apply --until evaluate" in error.value.help
+
+
+def test_other_data_is_another_reference(project: Path, tmp_path: Path) -> None:
+    first = project_reference(project, tmp_path)
+    other = artifacts(tmp_path / "other", {"age": {"type": "number"}}, {"age": [5.0], "label": [0]}, CLASS, PREDICTED)
+    second = project_reference(other, tmp_path)
+    assert first.digest != second.digest
+    assert len(list(tmp_path.glob("reference-*.json"))) == 2
+
+
+def test_the_bundle_scores_the_test_split_without_evaluate(tmp_path: Path) -> None:
+    train = {"sentence": ["the cat sat", "a dog ran"], "label": [0, 1]}
+    folder = artifacts(tmp_path / "artifacts", {"sentence": {"type": "text"}}, train, CLASS)
+    text_bundle(folder / "bundle")
+    classes = project_reference(folder, tmp_path).classes
+    assert classes is not None
+    assert (classes.labels, classes.score.count) == (("no", "yes"), 2)
+
+
+def test_a_regression(tmp_path: Path) -> None:
+    target = {"column": "price", "type": "number"}
+    predicted = {"actual": [1.0, 2.0], "predicted": [1.5, 2.0]}
+    folder = artifacts(
+        tmp_path / "a", {"age": {"type": "number"}}, {"age": [1, 2], "price": [1.0, 2.0]}, target, predicted
+    )
+    values = project_reference(folder, tmp_path).values
+    assert values is not None
+    assert (values.value.points, values.error.points) == ((1.5, 2.0), (0.0, 0.5))
+
+
+def test_images(tmp_path: Path) -> None:
+    def png(value: int) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(np.full((8, 8), value, dtype=np.uint8)).save(file, "PNG")
+        return file.getvalue()
+
+    kinds = {"photo": {"type": "image", "channels": 1, "height": 4, "width": 4}}
+    train = {"photo": [png(0), png(255), None], "label": [0, 1, 1]}
+    folder = artifacts(tmp_path / "a", kinds, train, CLASS, PREDICTED)
+    photo = project_reference(folder, tmp_path).columns["photo"]
+    assert isinstance(photo, ImageReference)
+    assert (photo.missing, photo.mean.points, photo.contrast.points) == (1, (0.0, 1.0), (0.0, 0.0))
+
+
+def test_very_many_categories_stay_small(tmp_path: Path) -> None:
+    towns = [f"town {number}" for number in range(20_000)] + ["Ulm"] * 10
+    folder = artifacts(
+        tmp_path / "a", {"town": {"type": "category"}}, {"town": towns, "label": [0] * len(towns)}, CLASS, PREDICTED
+    )
+    reference = project_reference(folder, tmp_path)
+    town = reference.columns["town"]
+    assert isinstance(town, CategoryReference)
+    assert (len(town.counts), town.counts["Ulm"], town.count, town.rows) == (CATEGORIES, 10, 20_010, 20_010)
+    rare = next(name for name in towns if name not in town.counts)
+    assert is_known([word_hash(rare), word_hash("Atlantis")], unpack(town.other_values)).tolist() == [True, False]
+    assert Reference.parse_json(reference.model_dump_json()) == reference
+
+
+def test_a_grid_keeps_ties_and_has_bins_of_equal_shares() -> None:
+    values = np.random.default_rng(0).normal(size=20_000)
+    grid = QuantileGrid.of(values)
+    assert (len(grid.points), len(grid.counts)) == (1025, 64)
+    assert max(grid.counts) - min(grid.counts) < 20
+    tied = QuantileGrid.of(np.array([0.0] * 900 + [1.0] * 100))
+    assert (tied.edges, tied.counts) == ((1.0,), (900, 100))

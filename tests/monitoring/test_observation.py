@@ -1,0 +1,127 @@
+"""The state of a served model over its life: quiet, drifting, failing, silent, and with labels."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.observation import Observation
+from tests.monitoring.log_lines import DAY
+from tests.monitoring.watched import Service
+
+
+def titles(observation: Observation) -> list[str]:
+    return [alarm.title for alarm in observation.state.alarms]
+
+
+def answers(observation: Observation) -> dict[str, tuple[str, str]]:
+    return {signal.question: (signal.level, signal.answer) for signal in observation.state.signals}
+
+
+def test_a_quiet_service_has_no_alarm(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(1500)
+    seen = service.observe()
+    assert titles(seen) == []
+    assert seen.changes.events == ()
+    assert answers(seen)["Is it up?"] == ("good", "0% errors")
+    assert answers(seen)["Has it moved?"] == ("good", "no")
+    assert answers(seen)["Is it still right?"][0] == "unknown"
+    panels = {panel.id: panel for panel in seen.state.panels}
+    assert [line.name for line in panels["traffic"].lines] == ["7"]
+    assert panels["versions"].cells[0][:2] == ("7", 1500.0)
+    assert {feature.name: feature.state for feature in seen.state.features}["age"] == "good"
+
+
+def test_a_shift_is_found_once_however_often_one_looks(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(600)
+    assert titles(service.observe()) == []
+    for _ in range(3):
+        service.answer(150, age=46)
+        service.observe()
+    first, second = service.observe(), service.observe()
+    assert titles(first) == titles(second) == ["age moved (version 7)"]
+    alarm = second.state.alarms[0]
+    assert abs((alarm.since - DAY).total_seconds() - 600) < 250
+    assert "unknown whether it is harmful: no labels" in alarm.text.lower()
+    assert 1 <= len(alarm.examples) <= 20
+    assert dict(alarm.examples[0]).keys() >= {"time", "age", "town", "predicted label"}
+    assert {event.key for event in second.changes.events} == {event.key for event in first.changes.events}
+
+
+def test_an_alarm_that_is_over_is_cleared_with_an_event(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(300)
+    service.answer(400, age=52)
+    assert titles(service.observe()) == ["age moved (version 7)"]
+    service.answer(4000)
+    cleared = service.observe()
+    assert titles(cleared) == []
+    assert [(event.state, event.title) for event in cleared.changes.events] == [("cleared", "age moved (version 7)")]
+
+
+def test_a_bad_canary_is_not_hidden_by_the_traffic_of_the_other_version(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(400)
+    service.answer(30, version="8")
+    service.fail(10, version="8")
+    seen = service.observe()
+    assert "Error rate (version 8)" in titles(seen)
+    assert "Error rate (version 7)" not in titles(seen)
+    assert answers(seen)["Is it up?"][0] == "bad"
+    assert [version for _, version in seen.state.deployments] == ["8"]
+
+
+def test_no_traffic_is_not_zero_errors(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    assert answers(service.observe())["Is it up?"] == ("unknown", "no requests")
+    silent = Service(tmp_path / "silent", alerts={"silence": "1h"})
+    silent.answer(10)
+    silent.count += 7200
+    seen = silent.observe(timedelta(hours=1))
+    assert titles(seen) == ["No requests"]
+    assert answers(seen)["Is it up?"] == ("bad", "no requests")
+
+
+def add(service: Service, first: int, rows: int, right: float) -> None:
+    LabelStore(service.model.store).add(pa.Table.from_pylist(service.labels(first, rows, right)), service.now)
+
+
+def test_labels_that_show_no_harm_turn_the_alarm_into_a_note(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(300)
+    service.answer(600, age=50)
+    assert titles(service.observe()) == ["age moved (version 7)"]
+    labels = service.model.store.query("SELECT request_id, label FROM predictions").to_pylist()
+    other = {"yes": "no", "no": "yes"}
+    true = [row | ({} if i % 5 else {"label": other[row["label"]]}) for i, row in enumerate(labels)]
+    LabelStore(service.model.store).add(pa.Table.from_pylist(true), service.now)
+    seen = service.observe()
+    assert titles(seen) == []
+    assert answers(seen)["Has it moved?"] == ("warn", "1 column")
+    assert answers(seen)["Is it still right?"][0] == "good"
+
+
+def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(1200)
+    add(service, 1, 1200, right=0.2)
+    seen = service.observe()
+    assert [alarm.group for alarm in seen.state.alarms] == ["harmful"]
+    assert "concept drift" in seen.state.alarms[0].text
+    assert answers(seen)["Is it still right?"][0] == "bad"
+
+
+def test_a_damaged_state_is_said_and_made_again(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(300)
+    service.answer(400, age=52)
+    service.observe()
+    (tmp_path / "state" / "drift.json").write_text("{", encoding="utf-8")
+    seen = service.observe()
+    assert titles(seen) == ["age moved (version 7)"]
+    assert any("could not be read" in note for note in seen.state.notes)

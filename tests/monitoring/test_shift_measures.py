@@ -1,0 +1,74 @@
+"""The measures against the formulas of their papers and scipy on the raw values, and their noise against simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from mlspec.monitoring.quantile_grid import QuantileGrid, bins
+from mlspec.monitoring.shift_measures import chi_square, coarse, kolmogorov_smirnov, psi
+
+
+def counts(grid: QuantileGrid, values: np.ndarray) -> np.ndarray:
+    return np.bincount(bins(values, grid.edges), minlength=len(grid.counts)).astype(float)
+
+
+def draws(
+    mean: float, n: int = 1000, m: int = 2000, repeats: int = 200
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    result = []
+    for seed in range(repeats):
+        rng = np.random.default_rng(seed)
+        known, live = rng.normal(size=m), rng.normal(mean, 1, n)
+        grid = QuantileGrid.of(known)
+        result.append((counts(grid, live), np.asarray(grid.counts, dtype=float), live, known))
+    return result
+
+
+def test_without_a_shift_the_measures_are_their_noise() -> None:
+    samples = draws(0.0)
+    stability = [psi(*coarse(live, known)) for live, known, *_ in samples]
+    mean, noise = np.mean([m.value for m in stability if m]), np.mean([m.noise for m in stability if m])
+    assert abs(mean / noise - 1) < 0.15
+    distances = [kolmogorov_smirnov(live, known) for live, known, *_ in samples]
+    assert 0.75 < np.mean([m.value / m.noise for m in distances if m]) < 1.05
+    squares = [chi_square(*coarse(live, known)) for live, known, *_ in samples]
+    assert abs(np.mean([m.value**2 / m.noise**2 for m in squares if m]) - 1) < 0.15
+    assert 0.02 < np.mean([m.p < 0.05 for m in squares if m and m.p is not None]) < 0.09
+
+
+def test_a_shift_is_above_the_noise_and_as_scipy_has_it() -> None:
+    live, known, values, reference = draws(0.3, repeats=1)[0]
+    distance, exact = kolmogorov_smirnov(live, known), stats.ks_2samp(values, reference)
+    assert distance is not None
+    assert distance.p is not None
+    assert 0 <= exact.statistic - distance.value < 0.02
+    assert distance.p < 1e-6
+    joined = coarse(live, known)
+    square, oracle = chi_square(*joined), stats.chi2_contingency(np.stack(joined), correction=False)
+    assert square is not None
+    np.testing.assert_allclose([square.value**2 * 3000, square.p], [oracle.statistic, oracle.pvalue], rtol=1e-9)
+    stability = psi(*joined)
+    assert stability is not None
+    assert stability.net > 0.05
+
+
+def test_psi_by_its_formula() -> None:
+    measure = psi(np.array([500.0, 500.0]), np.array([700.0, 300.0]))
+    assert measure is not None
+    assert abs(measure.value - (0.2 * np.log(5 / 3) - 0.2 * np.log(5 / 7))) < 1e-3
+    assert measure.noise == 1 / 1000 + 1 / 1000
+
+
+def test_without_rows_or_with_one_bin_there_is_nothing_to_measure() -> None:
+    empty, some = np.zeros(3), np.array([5.0, 0.0, 0.0])
+    assert (psi(empty, some), kolmogorov_smirnov(some, empty), chi_square(some, some)) == (None, None, None)
+    constant = psi(some, some)
+    assert constant is not None
+    assert (constant.value, constant.net) == (0, 0)
+
+
+def test_bins_are_joined_until_they_have_their_share() -> None:
+    live, known = coarse(np.ones(64), np.full(64, 10.0))
+    assert (len(known), known.sum(), live.sum()) == (16, 640, 64)
+    assert len(coarse(np.ones(2), np.array([100.0, 1.0]))[0]) == 2

@@ -1,0 +1,191 @@
+"""A Python whose programs start with the heavy imports done: a server that has them forks once for each start.
+
+Its folder has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest` run in
+such a fork, with the arguments, folder, variables and files of whoever started them; everything else runs in the Python
+of the tests. What a test says of starting, of signals or of imports needs a Python of its own: `sys.executable`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+MODULES = ("dvc", "mlspec", "pytest")
+"""What `python -m` runs in a fork."""
+PRELOADED = (
+    "mlspec.cli.commands.run",
+    "mlspec.run.program",
+    *(f"mlspec.parts.{part}.work" for part in ("data", "train", "evaluate", "export", "test")),
+    *("dvc.commands.repro", "dvc.repo", "networkx", "onnxscript.optimizer", "pandas", "ruamel.yaml"),
+)
+"""What several of these programs import, often only when they need it."""
+CLIENT = """\
+#!{python} -IS
+import json, os, signal, socket, struct, sys
+
+words = sys.argv[1:]
+if os.path.basename(sys.argv[0]) == "mlspec":
+    words = ["-m", "mlspec", *words]
+if words[:1] != ["-m"] or words[1:2] == [] or words[1] not in {modules}:
+    os.execv("{python}", ["{python}", *words])
+server = socket.socket(socket.AF_UNIX)
+server.connect("{address}")
+request = json.dumps({{"words": words[1:], "folder": os.getcwd(), "variables": dict(os.environ)}}).encode()
+socket.send_fds(server, [struct.pack("!I", len(request))], [0, 1, 2])
+server.sendall(request)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: server.send(bytes([number])))
+(code,) = struct.unpack("!i", server.recv(4, socket.MSG_WAITALL) or struct.pack("!i", 70))
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class WarmPython:
+    """The folder with the programs `python` and `mlspec`."""
+
+    bin: Path
+
+    def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """`variables` with these programs first on PATH, and mlspec from this checkout."""
+        return {
+            **variables,
+            "PATH": os.pathsep.join([str(self.bin), os.path.dirname(sys.executable), variables["PATH"]]),
+            "PYTHONPATH": str(CHECKOUT),
+        }
+
+
+def start(folder: Path, owner: int) -> None:
+    """Write the programs into `folder` and start their server, which ends with the process `owner`."""
+    address = f"{tempfile.mkdtemp(prefix='warm-')}/socket"  # the path of a socket has at most 107 bytes
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    for name in ("python", "mlspec"):
+        program = folder / name
+        program.write_text(CLIENT.format(python=sys.executable, modules=MODULES, address=address))
+        program.chmod(0o755)
+    command = [sys.executable, "-u", "-m", __name__, str(listener.fileno()), str(owner), str(folder / "python")]
+    _SERVERS.append(
+        subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=(folder / "log").open("wb"),
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    )
+    listener.close()
+
+
+_SERVERS: list[subprocess.Popen[bytes]] = []
+"""Kept: it ends by itself."""
+
+
+def _serve(listener: socket.socket, owner: int, python: str) -> None:
+    for name in PRELOADED:
+        importlib.import_module(name)
+    sys.executable = python
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    ended = os.pidfd_open(owner)
+    while ended not in select.select([listener, ended], [], [])[0]:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            _supervise(connection)
+        connection.close()
+    address = Path(listener.getsockname())
+    address.unlink()
+    address.parent.rmdir()
+
+
+def _supervise(connection: socket.socket) -> None:
+    """Run what a client asks for, hand its signals on, and send it the exit code. Does not return."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    header, files, _, _ = socket.recv_fds(connection, 4, 3)
+    (length,) = struct.unpack("!I", header)
+    request = json.loads(connection.recv(length, socket.MSG_WAITALL))
+    process = os.fork()
+    if process == 0:
+        connection.close()
+        _become(files, request["folder"], request["variables"])
+        _run(request["words"])
+    for file in files:
+        os.close(file)
+    ended = os.pidfd_open(process)
+    waiting: list[object] = [connection, ended]
+    while ended not in (ready := select.select(waiting, [], [])[0]):
+        if connection in ready:
+            number = connection.recv(1)
+            os.kill(process, number[0] if number else signal.SIGTERM)  # the client is gone: as `die_with_parent`
+            waiting = waiting if number else [ended]
+    _, status, used = os.wait4(process, 0)
+    code = os.waitstatus_to_exitcode(status)
+    print(f"{used.ru_utime + used.ru_stime:6.2f} s of CPU, exit code {code}: {' '.join(request['words'])}", flush=True)
+    with contextlib.suppress(OSError):
+        connection.sendall(struct.pack("!i", code))
+    os._exit(0)
+
+
+def _become(files: Sequence[int], folder: str, variables: Mapping[str, str]) -> None:
+    """Take the files, the folder and the variables of the client."""
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
+    own = os.environ["PYTHONPATH"].split(os.pathsep)
+    entries = [entry for entry in sys.path[1:] if entry not in own]
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.path[:] = [folder, *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep)), *entries]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # a project has its own
+    importlib.invalidate_caches()
+
+
+def _run(words: Sequence[str]) -> None:
+    """`python -m WORDS`. Does not return."""
+    module, *arguments = words
+    sys.argv = [module, *arguments]
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3])
