@@ -263,7 +263,7 @@ def test_every_panel_has_data_of_the_real_server(monitored: Monitored) -> None:
 @pytest.mark.parametrize("monitor", [ALL, EDGES, NONE], ids=["all", "edges", "none"])
 def test_another_parser_reads_every_expression(monitor: str, rendered: Callable[[str], Path]) -> None:
     folder = rendered(monitor)
-    for _, expr in expressions(folder):
-        promql_parser.parse(expr)
-    for rule in rules(folder / "prometheus"):
-        promql_parser.parse(rule["expr"])
+    texts = [expr for _, expr in expressions(folder)] + [rule["expr"] for rule in rules(folder / "prometheus")]
+    assert len([promql_parser.parse(text) for text in texts]) > 20
+    with pytest.raises(ValueError, match="invalid promql query"):
+        promql_parser.parse(texts[0] + " by")

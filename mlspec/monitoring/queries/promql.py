@@ -142,7 +142,9 @@ def _request_matchers(counted: Counted) -> tuple[str, ...]:
     without = {status for s in statuses for status in s.without}
     if any(status in s for s in statuses for status in UNROUTED):
         without |= set(UNROUTED)
-    texts = [str(s.low) if s.low == s.high else "|".join(f"{h}.." for h in range(s.low // 100, s.high // 100 + 1))
-             for s in statuses]  # fmt: skip
+    texts = [
+        str(s.low) if s.low == s.high else "|".join(f"{h}.." for h in range(s.low // 100, s.high // 100 + 1))
+        for s in statuses
+    ]
     only = () if counted is Counted.REQUESTS else (f"status=~{quoted('|'.join(texts))}",)
     return (routes, *only, *((f"status!~{quoted('|'.join(map(str, sorted(without))))}",) if without else ()))

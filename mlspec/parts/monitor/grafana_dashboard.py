@@ -66,24 +66,55 @@ def short_uid(name: str) -> str:
 
 
 def _data_source() -> dict[str, object]:
-    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1,
-            "hide": 0, "multi": False, "includeAll": False, "options": [], "current": {}}  # fmt: skip
+    return {
+        "name": "datasource",
+        "label": "Data source",
+        "type": "datasource",
+        "query": "prometheus",
+        "refresh": 1,
+        "hide": 0,
+        "multi": False,
+        "includeAll": False,
+        "options": [],
+        "current": {},
+    }
 
 
 def _versions(model: str) -> dict[str, object]:
     info = promql.Scope(model, "").vector("mlspec_model_info")
     query = f"label_values({info}, version)"
-    return {"name": "version", "label": "Version", "type": "query", "datasource": _SOURCE, "definition": query,
-            "query": {"query": query, "refId": "versions"}, "refresh": 2, "sort": 4, "hide": 0, "multi": True,
-            "includeAll": True, "allValue": ".*", "options": [],
-            "current": {"text": ["All"], "value": ["$__all"]}}  # fmt: skip
+    return {
+        "name": "version",
+        "label": "Version",
+        "type": "query",
+        "datasource": _SOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": "versions"},
+        "refresh": 2,
+        "sort": 4,
+        "hide": 0,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "options": [],
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
 
 
 def _deployments(model: str) -> dict[str, object]:
     expr = promql.deployments(promql.Scope(model, "5m"))
-    return {"name": "Deployments", "datasource": _SOURCE, "enable": True, "hide": False, "iconColor": "blue",
-            "expr": expr, "step": "1m", "titleFormat": "Version {{version}}", "textFormat": "first seen",
-            "tagKeys": "version"}  # fmt: skip
+    return {
+        "name": "Deployments",
+        "datasource": _SOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": "blue",
+        "expr": expr,
+        "step": "1m",
+        "titleFormat": "Version {{version}}",
+        "textFormat": "first seen",
+        "tagKeys": "version",
+    }
 
 
 def _panel(panel: Panel, model: str, number: int) -> dict[str, object]:
@@ -105,10 +136,10 @@ def _panel(panel: Panel, model: str, number: int) -> dict[str, object]:
 def _targets(panel: Panel, model: str) -> list[dict[str, object]]:
     over_time = Grouping.TIME in panel.query.by
     scope = promql.Scope(model, "$__rate_interval" if over_time else "$__range", (_VERSION,))
-    found = ((s, promql.expression(s.measure, panel.query.by, scope)) for s in panel.query.series)
+    expressions = ((s, promql.expression(s.measure, panel.query.by, scope)) for s in panel.query.series)
     return [
         _target(panel, series, expr, chr(ord("A") + index))
-        for index, (series, expr) in enumerate((s, e) for s, e in found if e is not None)
+        for index, (series, expr) in enumerate((s, e) for s, e in expressions if e is not None)
     ]
 
 
@@ -139,12 +170,23 @@ def _defaults(panel: Panel) -> dict[str, object]:
     steps += [{"color": _ALARM, "value": limit.value} for limit in panel.limits]
     custom: dict[str, object] = {}
     if _TYPES[panel.chart] == "timeseries":
-        custom = {"drawStyle": "line", "fillOpacity": 10, "spanNulls": False, "showPoints": "auto",
-                  "thresholdsStyle": {"mode": "line" if panel.limits else "off"}, **_stacking(panel.chart)}  # fmt: skip
+        custom = {
+            "drawStyle": "line",
+            "fillOpacity": 10,
+            "spanNulls": False,
+            "showPoints": "auto",
+            "thresholdsStyle": {"mode": "line" if panel.limits else "off"},
+            **_stacking(panel.chart),
+        }
     fixed = {"min": 0, "max": 1} if unit == "fraction" and not panel.limits else {}
-    return {"unit": _UNITS[unit], "custom": custom, "thresholds": {"mode": "absolute", "steps": steps},
-            "color": {"mode": "thresholds" if panel.chart == "number" else "palette-classic"},
-            "noValue": "no data", **fixed}  # fmt: skip
+    return {
+        "unit": _UNITS[unit],
+        "custom": custom,
+        "thresholds": {"mode": "absolute", "steps": steps},
+        "color": {"mode": "thresholds" if panel.chart == "number" else "palette-classic"},
+        "noValue": "no data",
+        **fixed,
+    }
 
 
 def _stacking(chart: Chart) -> dict[str, object]:
@@ -164,8 +206,13 @@ def _overrides(panel: Panel) -> list[dict[str, object]]:
 
 def _options(panel: Panel) -> dict[str, object]:
     if panel.chart == "number":
-        return {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value",
-                "graphMode": "none", "justifyMode": "auto", "textMode": "auto"}  # fmt: skip
+        return {
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "colorMode": "value",
+            "graphMode": "none",
+            "justifyMode": "auto",
+            "textMode": "auto",
+        }
     if panel.chart == "table":
         return {"showHeader": True, "cellHeight": "sm"}
     legend = {"displayMode": "table", "placement": "right", "showLegend": True, "calcs": ["lastNotNull"]}
@@ -176,6 +223,5 @@ def _columns(panel: Panel) -> Sequence[dict[str, object]]:
     """One row for each version, with titles for columns."""
     names = {f"Value #{chr(ord('A') + index)}": series.title for index, series in enumerate(panel.query.series)}
     order = {name: index for index, name in enumerate(("version", *names))}
-    organize = {"excludeByName": {"Time": True}, "indexByName": order,
-                "renameByName": {"version": "Version", **names}}  # fmt: skip
+    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {"version": "Version", **names}}
     return [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]

@@ -276,7 +276,7 @@ def _filled(text: str, labels: Mapping[str, str], value: float, alert: Alert) ->
 
 
 def _healthy(group: RuleGroup, alerts: Sequence[Alert], options: RuleOptions) -> Iterator[RuleTest]:
-    """Healthy traffic raises nothing, and no traffic is no error."""
+    """Neither healthy traffic nor the lack of traffic raises an alert."""
     window = max((alert.window for alert in alerts), default=options.interval)
     step, end = max(1, window // _SAMPLES), _end(window, options)
     labels = {"model": options.model, "version": "1"}
@@ -288,7 +288,7 @@ def _healthy(group: RuleGroup, alerts: Sequence[Alert], options: RuleOptions) ->
     names += [rule.alert for rule in group.alerting if rule.alert in (rules.UNREACHABLE, rules.NOT_LOGGED)]
     quick = tuple(ExpectedAlert(name) for name in names if name not in slow)
     yield RuleTest("healthy traffic", step, end, series, quick)
-    yield RuleTest("no traffic is no error", step, end, (), tuple(map(ExpectedAlert, names)))
+    yield RuleTest("no traffic is not an error", step, end, (), tuple(map(ExpectedAlert, names)))
 
 
 def _server(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
