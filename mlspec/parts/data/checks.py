@@ -25,6 +25,12 @@ def checked(data: DataSpec, sources: Mapping[str, Raw]) -> list[Failure]:
     return failures + list(_rows(data, sources))
 
 
+def checked_values(data: DataSpec, raw: Raw) -> list[Failure]:
+    """The values of `raw` that violate a declared check; a column that it does not have is not checked."""
+    checks = {name: check for name, check in data.checks.columns.items() if name in raw.names}
+    return [failure for name, check in checks.items() for failure in _column(data, name, check, raw)]
+
+
 def _rows(data: DataSpec, sources: Mapping[str, Raw]) -> Iterator[Failure]:
     rows = data.checks.rows
     if rows is None:

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
+from mlspec.parts.data.checks import checked_values
+from mlspec.parts.data.raw_rows import Failure, Piece, joined
 from mlspec.records.decisions import Decision
 from mlspec.sections.data import DataSpec
 
@@ -26,6 +28,8 @@ class CollectedRows:
     table: pa.Table
     files: tuple[tuple[str, int], ...] = ()
     """Path in the project and number of rows of each file, in the order of the rows."""
+    failures: tuple[Failure, ...] = ()
+    """Values that violate a declared check."""
 
     @property
     def decisions(self) -> list[Decision]:
@@ -47,13 +51,15 @@ def collected_rows(data: DataSpec, root: Path, train: pa.Table, labels: list[str
     schema = pa.schema([train.schema.field(name) for name in names])
     if data.collected is None:
         return CollectedRows(schema.empty_table())
-    tables, files = [], []
+    tables, files, failures = [], [], list[Failure]()
     for path in sorted((root / data.collected).glob("*.parquet")):
         name = path.relative_to(root).as_posix()
-        table = _typed(_read(path, name), name, schema, data.target.column, labels)
+        raw = _read(path, name)
+        table = _typed(raw, name, schema, data.target.column, labels)
+        failures += checked_values(data, joined([Piece(name, raw, range(1, raw.num_rows + 1))], names, ()))
         tables.append(table)
         files.append((name, table.num_rows))
-    return CollectedRows(pa.concat_tables([schema.empty_table(), *tables]), tuple(files))
+    return CollectedRows(pa.concat_tables([schema.empty_table(), *tables]), tuple(files), tuple(failures))
 
 
 def _read(path: Path, name: str) -> pa.Table:

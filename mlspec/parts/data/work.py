@@ -64,6 +64,7 @@ def main(job: Job) -> None:
     several(data, tables, labels)
     measurable(job, data, tables)
     collected = collected_rows(data, job.root, tables["train"], labels)
+    _stop(job, data, [*collected.failures])
     record = DataDecisions.of([*decisions, *collected.decisions])
     partial = fresh(job.outputs / "data")
     row_origins.write(partial, converted, rows, collected.files)

@@ -68,3 +68,14 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": csv(16), f"{FOLDER}/1.parquet": b"PAR1"})
     with pytest.raises(StageError, match=f"cannot read {FOLDER}/1.parquet"):
         made(tmp_path, collected=FOLDER)
+
+
+def test_values_that_violate_a_check_stop_the_stage(tmp_path: Path) -> None:
+    write(tmp_path, {"data/rows.csv": csv(16)})
+    collect(tmp_path, "1.parquet", {"sentence": ["a sentence", "ab"], "label": ["no", "yes"]})
+    with pytest.raises(StageError) as caught:
+        made(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}, "other": {"not_null": True}})
+    assert "other" in caught.value.message
+    with pytest.raises(StageError) as caught:
+        made(tmp_path, collected=FOLDER, checks={"sentence": {"min_length": 3}})
+    assert f"{FOLDER}/1.parquet" in caught.value.message
