@@ -190,6 +190,8 @@ class ElasticSink:
         return True
 
     def _count(self, result: BulkResult) -> None:
+        if result.refused:
+            self._keep_refused(result.refused)
         for outcome, count in (
             ("stored", result.stored),
             ("duplicate", result.duplicate),
@@ -198,8 +200,6 @@ class ElasticSink:
         ):
             if count:
                 self._counts.add(outcome, count)
-        if result.refused:
-            self._keep_refused(result.refused)
 
     def _keep_refused(self, refused: Sequence[RefusedDocument]) -> None:
         """Append refused documents to a file, within a bound."""
