@@ -189,7 +189,7 @@ class _Traffic:
         kept = f" WHERE NOT {started}" if incident.silent else ""
         columns = ", ".join(self._columns(incident, started, weight))
         self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE predictions AS SELECT *, CASE WHEN status = 200 THEN 0 END AS row FROM "  # noqa: S608
+            "CREATE OR REPLACE TEMP TABLE predictions AS SELECT *, CASE WHEN status = 200 THEN 0 END AS row FROM "
             f"(SELECT time, {columns} FROM (SELECT {at} AS time, i FROM range({rows}) AS rows(i)){kept})"
         )
 

@@ -8,18 +8,18 @@ from datetime import datetime
 
 from mlspec.monitoring.drift.column_reference import reference_columns
 from mlspec.monitoring.monitor_state import ChartLine, PanelUnit, PanelView
-from mlspec.monitoring.panel_data import MOST_LINES, ViewedRange
+from mlspec.monitoring.panel_data import MOST_LINES, RunQuery, ViewedRange
 from mlspec.monitoring.queries.sql import name as quoted
 from mlspec.monitoring.watched_model import WatchedModel
 
 
-def quality_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) -> PanelView:
+def quality_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
     """The share of right labels, or the mean absolute error, of each version over time."""
     if model.signature.labels:
         title, measure = "Accuracy", "AVG(CASE WHEN label = actual THEN 1.0 ELSE 0.0 END)"
     else:
         title, measure = "Mean absolute error", "AVG(ABS(value - actual))"
-    rows = model.store.query(
+    rows = run(
         f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, version, {measure} AS measured "
         "FROM labelled WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],
@@ -33,7 +33,7 @@ def quality_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) ->
     return replace(panel, title=title, lines=drawn, units=(unit,), empty="No prediction has a label yet.")
 
 
-def shift_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) -> PanelView:
+def shift_panel(model: WatchedModel, run: RunQuery, viewed: ViewedRange, panel: PanelView) -> PanelView:
     """The mean of each numeric column over time, as its distance from training in standard deviations."""
     types = model.store.columns.types
     columns = [c for c in reference_columns(model.reference) if c.kind == "number" and c.name in types and c.deviation]
@@ -42,7 +42,7 @@ def shift_panel(model: WatchedModel, viewed: ViewedRange, panel: PanelView) -> P
     if not columns:
         return replace(panel, title=title, lines=(), units=("number",), empty=empty)
     means = ", ".join(f"AVG({quoted(column.name)})" for column in columns)
-    table = model.store.query(
+    table = run(
         f"SELECT time_bucket(INTERVAL {viewed.bucket} SECONDS, time) AS moment, {means} "
         "FROM predictions WHERE time >= ? AND time < ? GROUP BY ALL ORDER BY ALL",
         [viewed.since, viewed.until],

@@ -12,7 +12,7 @@ from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
-from mlspec.monitoring.panel_data import ViewedRange, panel_views
+from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
 from mlspec.monitoring.quality_state import QualityLook, look_at_quality
 from mlspec.monitoring.queries import sql
@@ -58,6 +58,8 @@ class Observer:
     now: datetime
     viewed: ViewedRange
     notes: list[str] = field(default_factory=list)
+    _run: RunQuery = field(init=False)
+    """Runs a statement in the session of this observation: all of it is about one state of the store."""
     _benign: list[Alarm] = field(default_factory=list)
     """Changes that are not harmful by the labels."""
 
@@ -69,7 +71,12 @@ class Observer:
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
-        quality = look_at_quality(self.model, self.viewed)
+        with self.model.store.opened() as connection:
+            self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
+            return self._observed(look)
+
+    def _observed(self, look: DriftLook | None) -> Observation:
+        quality = look_at_quality(self.model, self._run, self.viewed)
         drift_alarms: Sequence[ActiveAlarm] = ()
         if look is not None:
             self._benign = self._without_harm(look, quality)
@@ -89,7 +96,7 @@ class Observer:
             until=viewed.until,
             signals=tuple(self._signals(traffic, look, quality, alarms)),
             alarms=alarms,
-            panels=tuple(self._panels(panel_views(model.store.query, shown, model.shape, viewed))),
+            panels=tuple(self._panels(panel_views(self._run, shown, model.shape, viewed))),
             features=tuple(self._features(look)),
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
@@ -101,7 +108,7 @@ class Observer:
             self.notes.append(f"{sealed.corrupt} lines of the prediction log could not be read and were skipped")
 
     def _traffic(self) -> _Traffic:
-        table = self.model.store.query(
+        table = self._run(
             'SELECT COUNT(*) FILTER (WHERE "row" IS NULL OR "row" = 0) AS requests, '
             'COUNT(*) FILTER (WHERE ("row" IS NULL OR "row" = 0) AND status >= 500) AS errors, '
             'QUANTILE_CONT(latency_ms, 0.95) FILTER (WHERE "row" IS NULL OR "row" = 0) AS p95, MAX(time) AS last '
@@ -115,9 +122,9 @@ class Observer:
         """The panels, with those of quality and drift drawn from the log."""
         for panel in panels:
             if panel.id == "quality":
-                yield quality_panel(self.model, self.viewed, panel)
+                yield quality_panel(self.model, self._run, self.viewed, panel)
             elif panel.id == "drift":
-                yield shift_panel(self.model, self.viewed, panel)
+                yield shift_panel(self.model, self._run, self.viewed, panel)
             else:
                 yield panel
 
@@ -165,7 +172,7 @@ class Observer:
     def _service_alarms(self) -> Iterator[ActiveAlarm]:
         for alert in self.model.alerts:
             since = self.now - timedelta(seconds=alert.window)
-            for row in self.model.store.query(sql.rule(alert, self.model.shape), [since, self.now]).to_pylist():
+            for row in self._run(sql.rule(alert, self.model.shape), [since, self.now]).to_pylist():
                 groups = {g.value: str(row[g.value]) for g in (Grouping.VERSION, Grouping.COLUMN) if row.get(g.value)}
                 yield _service_alarm(alert, groups, row["measured"], since)
 
@@ -175,7 +182,7 @@ class Observer:
         return [a for a in look.alarms if a.group.version in harmless and self._labelled_since(a) >= _ENOUGH_LABELS]
 
     def _labelled_since(self, alarm: Alarm) -> int:
-        table = self.model.store.query(
+        table = self._run(
             "SELECT COUNT(*) FROM labelled WHERE version = ? AND time >= ?",
             [alarm.group.version, _moment(alarm.since_time, self.now)],
         )
@@ -202,7 +209,7 @@ class Observer:
         if not alarm.sample:
             return ()
         marks = ", ".join("?" * len(alarm.sample[-_EXAMPLES:]))
-        rows = self.model.store.query(
+        rows = self._run(
             f"SELECT * FROM predictions WHERE CAST(id AS VARCHAR) IN ({marks}) ORDER BY time",
             list(alarm.sample[-_EXAMPLES:]),
         ).to_pylist()
@@ -224,7 +231,7 @@ class Observer:
         if not names:
             return
         counts = ", ".join(f"COUNT({sql.name(f'input.{n}')})" for n, _ in names)
-        table = self.model.store.query(
+        table = self._run(
             f'SELECT COUNT(*), {counts} FROM predictions WHERE "row" IS NOT NULL AND time >= ? AND time < ?',
             [self.viewed.since, self.viewed.until],
         )
@@ -249,7 +256,7 @@ class Observer:
             )
 
     def _deployments(self) -> Iterator[tuple[datetime, str]]:
-        table = self.model.store.query(
+        table = self._run(
             "SELECT version, MIN(time) AS time FROM predictions GROUP BY version ORDER BY time"
         )
         for row in table.to_pylist()[1:]:

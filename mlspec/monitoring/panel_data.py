@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -15,8 +15,14 @@ from mlspec.monitoring.queries.dashboard_model import Dashboard, Panel
 from mlspec.monitoring.queries.measure import Latest
 from mlspec.monitoring.queries.query import Grouping, ModelShape, Series
 
-RunQuery = Callable[[str, Sequence[object]], pa.Table]
-"""Runs a statement with its parameters."""
+
+class RunQuery(Protocol):
+    """Runs a statement with its parameters."""
+
+    def __call__(self, text: str, values: Sequence[object] = (), /) -> pa.Table:
+        """The result."""
+
+
 MOST_LINES: Final = 8
 """Lines of a chart; more are summed as `other` where they are counts, and left out where they are not."""
 _POINTS: Final = 48

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.panel_data import ViewedRange
+from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
@@ -94,24 +94,24 @@ class QualityLook:
         return tuple(each for each in self.versions if each.risk.state == "harmful")
 
 
-def look_at_quality(model: WatchedModel, viewed: ViewedRange) -> QualityLook:
+def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> QualityLook:
     """Take labels that are new since the last look, and save the state; a label counts once."""
     path = model.state / _FILE
     saved = _restore(path, model)
     source, scale = _source(model)
     monitors = _monitors(saved)
-    until = _take(model, monitors, source, scale, saved.until)
+    until = _take(model, run, monitors, source, scale, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     document = SavedQuality(reference=model.reference.digest, until=until, versions=versions)
     write_text(path, document.model_dump_json() + "\n")
-    labelled, rows = _counts(model, viewed)
-    measured = _measured(model, viewed)
+    labelled, rows = _counts(run, viewed)
+    measured = _measured(model, run, viewed)
     return QualityLook(
         versions=tuple(VersionQuality(v, monitor.risk(), measured.get(v)) for v, monitor in sorted(monitors.items())),
         labelled=labelled,
         rows=rows,
-        estimate=_estimate(model, viewed),
+        estimate=_estimate(model, run, viewed),
         expected=_expected(model),
     )
 
@@ -156,10 +156,10 @@ def _new_monitor(model: WatchedModel, source: Floats) -> RiskMonitor:
 
 
 def _take(
-    model: WatchedModel, monitors: dict[str, RiskMonitor], source: Floats, scale: float, since: datetime
+    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], source: Floats, scale: float, since: datetime
 ) -> datetime:
     answer = "label" if model.signature.labels else "value"
-    rows = model.store.query(
+    rows = run(
         f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "
         "WHERE labelled_at > ? AND actual IS NOT NULL ORDER BY labelled_at, time, id",
         [since],
@@ -181,11 +181,11 @@ def _loss(answer: object, actual: object, scale: float) -> float:
     return float(answer != actual)
 
 
-def _counts(model: WatchedModel, viewed: ViewedRange) -> tuple[int, int]:
+def _counts(run: RunQuery, viewed: ViewedRange) -> tuple[int, int]:
     limits = [viewed.since, viewed.until]
     condition = "WHERE \"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND time < ?"
     counts = [
-        int(model.store.query(f"SELECT COUNT(*) FROM {view} {condition}", limits).column(0)[0].as_py())
+        int(run(f"SELECT COUNT(*) FROM {view} {condition}", limits).column(0)[0].as_py())
         for view in ("labelled", "predictions")
     ]
     return counts[0], counts[1]
@@ -199,10 +199,10 @@ def _expected(model: WatchedModel) -> float:
     return values.error.mean if values is not None else 0.0
 
 
-def _measured(model: WatchedModel, viewed: ViewedRange) -> dict[str, MeasuredQuality]:
+def _measured(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, MeasuredQuality]:
     """By version, of the predictions in the range."""
     loss = "CAST(label = actual AS DOUBLE)" if model.signature.labels else "ABS(value - actual)"
-    rows = model.store.query(
+    rows = run(
         f"SELECT version, COUNT(*) AS count, AVG({loss}) AS mean, STDDEV_SAMP({loss}) AS deviation FROM labelled "
         "WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY version",
         [viewed.since, viewed.until],
@@ -219,12 +219,12 @@ def _measured(model: WatchedModel, viewed: ViewedRange) -> dict[str, MeasuredQua
     return result
 
 
-def _estimate(model: WatchedModel, viewed: ViewedRange) -> Estimate | None:
+def _estimate(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Estimate | None:
     """The expected accuracy of the newest predictions; None for numbers and without predictions."""
     classes = model.reference.classes
     if classes is None:
         return None
-    table = model.store.query(
+    table = run(
         "SELECT score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
         f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
         [viewed.since, viewed.until],
