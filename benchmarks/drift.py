@@ -33,7 +33,7 @@ COLUMNS, LOOKS, ROWS, REFERENCE = 20, 30, 1000, 5000
 TOLERANCE = 0.015
 BUDGET = Budget.of(1, 90, ROWS)
 Look = Callable[[Floats, Floats], bool]
-"""Whether one look at a window raises an alarm: the sorted reference and the rows of the window."""
+"""Whether one window raises an alarm: the sorted reference and the rows of the window."""
 
 
 def p_values(reference: Floats, window: Floats) -> Floats:
@@ -207,7 +207,7 @@ def penguins() -> tuple[dict[str, Floats], dict[str, list[str | None]]]:
 
 INCIDENTS: dict[str, Callable[[dict[str, Floats]], dict[str, Floats]]] = {
     "no change": lambda n: n,
-    "a column in other units (x 1000)": lambda n: n | {"body_mass_g": n["body_mass_g"] / 1000},
+    "a column in other units (1/1000)": lambda n: n | {"body_mass_g": n["body_mass_g"] / 1000},
     "a column scaled by 1.05": lambda n: n | {"bill_length_mm": n["bill_length_mm"] * 1.05},
     "two columns swapped": lambda n: n | {"bill_length_mm": n["bill_depth_mm"], "bill_depth_mm": n["bill_length_mm"]},
     "a column missing": lambda n: n | {"flipper_length_mm": np.full(len(n["flipper_length_mm"]), np.nan)},

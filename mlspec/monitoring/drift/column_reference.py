@@ -55,7 +55,7 @@ class ColumnReference:
 
     @classmethod
     def of_pairs(cls, name: str, sample: int) -> ColumnReference:
-        """The share of pairs in which a classifier tells the live text from one of the sample."""
+        """The share of pairs in which a classifier recognises the live text."""
         return cls(name, "share", sample, mean=0.5, deviation=0.5)
 
     @classmethod

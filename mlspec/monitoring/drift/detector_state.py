@@ -75,7 +75,7 @@ class DetectorState:
         )
 
     def forget(self, streams: Integers) -> None:
-        """Begin anew with some streams: after an alarm."""
+        """Start again with some streams: after an alarm."""
         self.sums[streams] = 0.0
         self.path[streams] = 0.0
         self.lowest[streams] = _NONE

@@ -1,4 +1,4 @@
-"""Whether live texts can be told from those of the reference: a classifier that bets on each pair before it learns it.
+"""Whether live texts differ from those of the reference: a classifier that bets on each pair before it learns it.
 
 Each live text is paired with one of the reference. On unchanged data the live one has the higher score in every second
 pair, whatever the classifier has learned, so that its winnings are evidence. Texts are sequences of word hashes.
@@ -57,7 +57,7 @@ class OnlineLogistic:
 
 @dataclass
 class DomainClassifier:
-    """Predict, bet, then learn. The classifier begins anew when each text of the sample has been used once.
+    """Predict, bet, then learn. The classifier starts again when each text of the sample has been used once.
 
     Otherwise it would know the sample by heart, and every live text would look new. Results depend on the texts alone.
     """
@@ -68,7 +68,7 @@ class DomainClassifier:
     used: int = 0
     """Pairs so far."""
     turn: list[Integers] = field(default_factory=list)
-    """The live texts since the classifier began anew, as features: its state follows from them."""
+    """The live texts since the classifier started again, as features: its state follows from them."""
 
     def __post_init__(self) -> None:
         self._known = [features(text) for text in self.sample]

@@ -20,7 +20,7 @@ _KINDS: dict[str, AlarmKind] = {
     "category": "category",
 }  # fmt: skip
 _MOST_SD = 5.0
-"""Positions in 0..1 cannot tell larger shifts apart."""
+"""Larger shifts have the same positions in 0..1."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Alarm:
             case "moved" if self.effect.unit == "sd":
                 return f"moved {self.direction} by {effect}"
             case "moved" if self.column.startswith("domain."):
-                return f"can be told from the training data in {effect} of pairs, expected {self.expected:.0%}"
+                return f"is distinguished from the training data in {effect} of pairs, expected {self.expected:.0%}"
             case "moved":
                 return f"moved {self.direction} from {self.expected:.1%} to {effect}"
             case "spread":
@@ -115,7 +115,7 @@ class Alarm:
 
 
 def utc(seconds: float) -> str:
-    """Seconds since 1970 as a time in UTC; `unknown` for what is no time."""
+    """Seconds since 1970 as a time in UTC; `unknown` for what is not a time."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):

@@ -24,7 +24,7 @@ _QUIET_ROWS: Final = 200
 
 @dataclass(frozen=True)
 class OpenAlarm:
-    """A column that has changed: the first crossing, and the last one, since the detector begins anew after each."""
+    """A column that has changed: the first crossing, and the last one, since the detector starts again after each."""
 
     first: Crossing
     last: Crossing
@@ -176,7 +176,7 @@ class DriftMonitor:
         return json.dumps({"version": FORMAT, "groups": groups})
 
     def restore(self, text: str) -> None:
-        """Resume from `to_json`. Groups whose streams have changed since begin anew. Raises ValueError if damaged."""
+        """Resume from `to_json`. Groups whose streams have changed since start again. Raises ValueError if damaged."""
         for saved in _SAVED.validate_json(text).groups:
             group = RowGroup(saved.version, saved.slice)
             watched = self._watched(group)

@@ -52,7 +52,7 @@ class Bets:
         return result
 
     def factors(self, values: Floats) -> Floats:
-        """What each bet multiplies its stake by, for values by row and stream; 1 where there is no value (NaN)."""
+        """What each bet multiplies its stake by, for values by row and stream; 1 without a value (NaN)."""
         result: Floats = self._gains(values)[..., None] * self.rates()
         result += 1.0
         return result

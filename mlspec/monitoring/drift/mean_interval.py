@@ -1,4 +1,4 @@
-"""Intervals of a mean that hold at every row at once, so that one may look at any time."""
+"""Intervals of a mean that hold at every row at once, so that they may be read at any time."""
 
 from __future__ import annotations
 

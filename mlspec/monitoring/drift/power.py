@@ -26,7 +26,7 @@ _POINTS: Final = np.array([NormalDist().inv_cdf((i + 0.5) / 400) for i in range(
 
 
 @dataclass(frozen=True)
-class Seen:
+class DetectableChange:
     """A change, and the median rows until it raises an alarm; infinite where it is within the tolerance."""
 
     change: str
@@ -81,9 +81,9 @@ def share_values(share: float) -> Floats:
     return np.concatenate([np.ones(ones), np.zeros(1000 - ones)])
 
 
-def shifts_seen(stream: Stream, threshold: float, shifts: tuple[float, ...] = SHIFTS) -> list[Seen]:
+def shifts_seen(stream: Stream, threshold: float, shifts: tuple[float, ...] = SHIFTS) -> list[DetectableChange]:
     """The rows for shifts of a number column."""
-    return [Seen(f"{s:g} sd", rows_to_detect(stream, shift_values(s), threshold)) for s in shifts]
+    return [DetectableChange(f"{s:g} sd", rows_to_detect(stream, shift_values(s), threshold)) for s in shifts]
 
 
 def shift_within(stream: Stream, threshold: float, rows: float) -> float:

@@ -139,8 +139,8 @@ class Streams:
                 return scale.positions(indices, draws)
             if s.kind == "missing":
                 return (~present).astype(np.float64)
-            wanted = UNSEEN if s.kind == "unseen" else scale.order.index(s.category)
-            chosen: Floats = np.where(present, (indices == wanted).astype(np.float64), np.nan)
+            place = UNSEEN if s.kind == "unseen" else scale.order.index(s.category)
+            chosen: Floats = np.where(present, (indices == place).astype(np.float64), np.nan)
             return chosen
 
         return np.stack([stream(s) for s in part], axis=1)

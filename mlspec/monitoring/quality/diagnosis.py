@@ -24,7 +24,7 @@ class Diagnosis:
 
     @property
     def alarm(self) -> bool:
-        """Whether somebody has to act: a harmless drift is a note."""
+        """Whether it needs an action: benign drift is only noted."""
         return self.cause in ("harmful drift", "concept drift", "unknown")
 
 

@@ -96,10 +96,10 @@ def estimated_metrics(probabilities: Floats, predicted: Integers, label: int, na
 
 def _counts(truth: Floats, chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Floats, Floats, Floats]:
     """Precision, recall and F1 by draw of the labels; NaN where there is none."""
-    right, actual, said = truth[:, chosen].sum(axis=1), truth.sum(axis=1), float(chosen.sum())
+    right, actual, chosen_rows = truth[:, chosen].sum(axis=1), truth.sum(axis=1), float(chosen.sum())
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision: Floats = right / said
-        return precision, right / actual, 2 * right / (actual + said)
+        precision: Floats = right / chosen_rows
+        return precision, right / actual, 2 * right / (actual + chosen_rows)
 
 
 def weighted_auroc(scores: Floats, chances: Floats) -> float:

@@ -74,7 +74,7 @@ class RiskMonitor:
 
     @property
     def allowed(self) -> float:
-        """The largest loss that is no harm."""
+        """The largest loss within the tolerance."""
         return min(1.0, self.source.high + self.tolerance)
 
     def risk(self) -> Risk:

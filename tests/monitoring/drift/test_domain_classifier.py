@@ -60,5 +60,5 @@ def test_a_monitor_bets_on_the_pairs() -> None:
         result.update(RowGroup(), rows)
         result.restore(result.to_json())
     (alarm,) = result.alarms()
-    assert "can be told from the training data" in alarm.words()
+    assert "is distinguished from the training data" in alarm.words()
     assert alarm.effect.low > 0.5
