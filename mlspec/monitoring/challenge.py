@@ -59,7 +59,7 @@ def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
     names = [i.name for i in model.signature.inputs]
     columns = ", ".join(f"{quoted_name(f'input.{name}')} AS {quoted_name(name)}" for name in names)
     table = model.store.query(
-        f"SELECT CAST(id AS VARCHAR) AS \"id \", time AS \"time \", actual AS \"actual \", {columns} FROM labelled "
+        f'SELECT CAST(id AS VARCHAR) AS "id ", time AS "time ", actual AS "actual ", {columns} FROM labelled '
         "WHERE time > ? AND actual IS NOT NULL ORDER BY time, id",
         [since],
     )

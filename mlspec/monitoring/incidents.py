@@ -117,7 +117,7 @@ def replay(
     """Replay all incidents through all alerts at `per_minute` requests a minute."""
     known = tuple((name, (_KNOWN,)) for name, kind in shape.inputs if kind == "category")
     with duckdb.connect() as connection:
-        traffic = _Traffic(replace(shape, known=known), per_minute, connection)
+        traffic = _IncidentTraffic(replace(shape, known=known), per_minute, connection)
         replays = tuple(_replayed(incident, alerts, detectors, traffic) for incident in INCIDENTS)
         always = tuple(alert.name for alert in alerts if traffic.fires(alert, INCIDENTS[0], 0))
     fired = {one.alert for each in replays for one in each.fired}
@@ -129,7 +129,7 @@ def replay(
 
 
 def _replayed(
-    incident: Incident, alerts: Sequence[Alert], detectors: Sequence[IncidentDetector], traffic: _Traffic
+    incident: Incident, alerts: Sequence[Alert], detectors: Sequence[IncidentDetector], traffic: _IncidentTraffic
 ) -> IncidentReplay:
     fired = [*_fired(incident, alerts, traffic)]
     for detector in detectors:
@@ -139,7 +139,7 @@ def _replayed(
     return IncidentReplay(incident, tuple(sorted(fired, key=lambda one: (one.minutes, one.alert))))
 
 
-def _fired(incident: Incident, alerts: Sequence[Alert], traffic: _Traffic) -> Iterator[FiredAlert]:
+def _fired(incident: Incident, alerts: Sequence[Alert], traffic: _IncidentTraffic) -> Iterator[FiredAlert]:
     """The first evaluation of each alert that fires, up to the one whose window has nothing but the incident."""
     last = {alert: math.ceil(alert.window / alert.interval) + 1 for alert in alerts}
     waiting = {alert for alert, number in last.items() if traffic.fires(alert, incident, number * alert.interval)}
@@ -161,7 +161,7 @@ def _reason(alert: Alert, per_minute: float) -> str:
     return "no incident fires it"
 
 
-class _Traffic:
+class _IncidentTraffic:
     """Predictions before and during an incident, as a table in DuckDB."""
 
     def __init__(self, shape: ModelShape, per_minute: float, connection: duckdb.DuckDBPyConnection) -> None:

@@ -164,9 +164,7 @@ class RetrainingRun:
             raise StageError("the current model could not be restored, see above", help="mlspec apply --until export")
         return outcome
 
-    def _ended(
-        self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str
-    ) -> RetrainingOutcome:
+    def _ended(self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str) -> RetrainingOutcome:
         ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
         write_history(self.history_file, history.with_last(ended))
         return RetrainingOutcome(ended, detail)

@@ -26,7 +26,8 @@ def history(*ago: float, verdict: Verdict = "released") -> RetrainingHistory:
     """Trainings that began that many days ago."""
     return RetrainingHistory(
         retrainings=tuple(
-            Retraining(started=NOW - timedelta(days=days), verdict=verdict, rows=10, cause="age moved", until=NOW) for days in ago
+            Retraining(started=NOW - timedelta(days=days), verdict=verdict, rows=10, cause="age moved", until=NOW)
+            for days in ago
         )
     )
 

@@ -180,7 +180,8 @@ class _Tests:
             quick = _latencies(self._labels("1"), ends[0], 10 * scale) if fast else ()
             yield self._test("fires for a slow canary", (*quick, *canary), self._fires(_p95(slow), version="2"))
             if self.alert.least > _SAMPLES + 2:
-                few = [replace(s, step=min(s.step, 1)) for s in canary]
+                slowest = _latencies(self._labels("2"), ends[-1], 1)
+                few = [replace(s, step=min(s.step, 1)) for s in slowest]
                 yield self._test("is silent with few requests", few)
         if fast is not None:
             yield self._test("is silent below the limit", _latencies(self._labels("2"), fast, scale))
