@@ -1,7 +1,5 @@
 """Options of `monitor`: the prediction log, drift detection and alerts."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from mlspec.sections.monitor_alerts import Alerts
@@ -12,8 +10,6 @@ from mlspec.spec.spec_model import SpecModel
 
 class Monitor(SpecModel):
     """Monitoring: the prediction log, dashboards, drift detection and alerts."""
-
-    READ_BY_STAGES: ClassVar[bool] = False
 
     elasticsearch: Elasticsearch | None = Field(
         None, description="Store predictions in Elasticsearch, with dashboards in Kibana"

@@ -16,14 +16,18 @@ _CORE: Final = "8.8.0"
 
 def panels(task: str) -> list[Panel]:
     """What the dashboard shows: traffic, errors, latency, predictions, confidence, versions."""
-    p95 = percentile("latency_ms", 95, "p95 (ms)")
-    latency = {"time": over_time(), **{f"p{p}": percentile("latency_ms", p, f"p{p} (ms)") for p in (50, 95, 99)}}
-    by_version = {"time": over_time(), "version": top("model.version", "Version", "count"), "count": count("Requests")}
-    by_outcome = {"time": over_time(), "outcome": top("outcome", "Outcome", "count"), "count": count("Requests")}
-    numbers = {"count": count("Requests"), "failed": rate("failed", "Errors"), "p95": p95}
+    p95 = percentile("event.duration", 95, "p95 (ms)")
+    latency = {"time": over_time(), **{f"p{p}": percentile("event.duration", p, f"p{p} (ms)") for p in (50, 95, 99)}}
+    by_version = {
+        "time": over_time(),
+        "version": top("service.version", "Version", "count"),
+        "count": count("Requests"),
+    }
+    by_outcome = {"time": over_time(), "outcome": top("event.outcome", "Outcome", "count"), "count": count("Requests")}
+    numbers = {"count": count("Requests"), "failed": rate("prediction.failed", "Errors"), "p95": p95}
     return [
         Panel("requests", "Requests", (0, 0, 16, 6), "lnsMetric", {"count": count("Requests")}),
-        Panel("errors", "Error rate", (16, 0, 16, 6), "lnsMetric", {"failed": rate("failed", "Error rate")}),
+        Panel("errors", "Error rate", (16, 0, 16, 6), "lnsMetric", {"failed": rate("prediction.failed", "Error rate")}),
         Panel("p95", "Latency, p95", (32, 0, 16, 6), "lnsMetric", {"p95": p95}),
         Panel("versions", "Requests by version", (0, 6, 24, 12), "lnsXY", by_version, "bar_stacked"),
         Panel("outcomes", "Outcomes", (24, 6, 24, 12), "lnsXY", by_outcome, "bar_stacked"),
@@ -34,7 +38,7 @@ def panels(task: str) -> list[Panel]:
             "Versions side by side",
             (24, 30, 24, 12),
             "lnsDatatable",
-            {"version": top("model.version", "Version", "count"), **numbers},
+            {"version": top("service.version", "Version", "count"), **numbers},
         ),
     ]
 

@@ -10,11 +10,11 @@ def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, dic
     """Rule by name. `actions` is empty: the team configures who is notified."""
     rules_by_name = {}
     if alerts.error_rate:
-        rules_by_name["error-rate"] = _over(alerts, stream, "AVG(failed)", alerts.error_rate)
+        rules_by_name["error-rate"] = _over(alerts, stream, "AVG(prediction.failed)", alerts.error_rate)
     if alerts.p95_ms:
-        rules_by_name["latency"] = _over(alerts, stream, "PERCENTILE(latency_ms, 95)", alerts.p95_ms)
+        rules_by_name["latency"] = _over(alerts, stream, "PERCENTILE(event.duration, 95) / 1000000", alerts.p95_ms)
     if alerts.unsure_rate and task == "classification":
-        rules_by_name["unsure"] = _over(alerts, stream, "AVG(unsure)", alerts.unsure_rate)
+        rules_by_name["unsure"] = _over(alerts, stream, "AVG(prediction.unsure)", alerts.unsure_rate)
     if alerts.silence:
         query = f"FROM {stream} | STATS requests = COUNT(*) | WHERE requests == 0"
         rules_by_name["silence"] = _params(query, duration_seconds(alerts.silence))

@@ -1,0 +1,67 @@
+"""What a project has in Elasticsearch and Kibana, in the order in which it is created.
+
+The providers are listed here once. `plan` only reads; `install` executes the actions that it returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mlspec.aws.action import Action, Executor, Provider, ResourceKind, execute
+from mlspec.elastic.api_key_provider import ApiKeyProvider
+from mlspec.elastic.document_provider import DocumentProvider
+from mlspec.elastic.stack_client import StackClient
+from mlspec.elastic.stack_resources import DesiredStack
+from mlspec.elastic.stream_provider import DataStreamProvider
+
+R = TypeVar("R")
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One project's resources on one stack. `variables` are the lines of the file of a new API key."""
+
+    client: StackClient
+    desired: DesiredStack
+    variables: Callable[[str], dict[str, str]]
+
+    @property
+    def providers(self) -> Mapping[ResourceKind, Executor]:
+        """Who executes the actions of each kind."""
+        return {
+            **{kind: self._documents(kind) for kind in ("component-template", "index-template", "ingest-pipeline")},
+            "data-stream": DataStreamProvider(self.client),
+            "api-key": self._keys,
+        }
+
+    def _documents(self, kind: ResourceKind) -> DocumentProvider:
+        return DocumentProvider(self.client, kind, self.desired.project)
+
+    @property
+    def _keys(self) -> ApiKeyProvider:
+        return ApiKeyProvider(self.client, self.desired.project, self.variables)
+
+    def plan(self) -> list[Action]:
+        """What gives the stack its desired state. Changes nothing; raises StageError where the stack cannot be read."""
+        self.client.check_version()
+        return [*self._elasticsearch()]
+
+    def _elasticsearch(self) -> Iterable[Action]:
+        """Templates and pipeline come before the streams that use them, streams before the rules that query them."""
+        for document in (*self.desired.templates, self.desired.pipeline):
+            yield from _diff(self._documents(document.kind), document.name, document)
+        for stream in self.desired.streams:
+            yield from _diff(DataStreamProvider(self.client), stream.name, stream)
+        for key in self.desired.keys:
+            yield from _diff(self._keys, key.name, key)
+
+    def install(self, actions: Iterable[Action], say: Say) -> int:
+        """Execute actions in order; returns their number."""
+        return execute(actions, self.providers, say)
+
+
+def _diff(provider: Provider[R], name: str, desired: R) -> list[Action]:
+    return provider.diff(desired, provider.read(name))
