@@ -38,6 +38,7 @@ LAYERS: tuple[str, ...] = (
     "run",
     "compiler",
     "parts",
+    "monitoring",
     "shipping",
     "shipping.rehearsal",
     "shipping.rollout",
@@ -48,6 +49,7 @@ LAYERS: tuple[str, ...] = (
     "learning",
     "runtime",
     "runtime.preprocess",
+    "monitoring.queries",
     "sections",
     "starters",
     "explain",
@@ -74,6 +76,7 @@ NARROW: dict[str, set[str]] = {
     "runtime.preprocess": set(),
     "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
                  "stage_result", "watch"},
+    "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),
     "records": {"errors", "job"},
@@ -176,7 +179,17 @@ def test_imports_go_down_only(name: str) -> None:
     assert not wrong, f"{name} ({here}) imports {wrong}"
 
 
-EFFECTS = {"aws", "docker", "shipping", "shipping.rehearsal", "shipping.rollout", "learning", "dvc", "workspace"}
+EFFECTS = {
+    "aws",
+    "docker",
+    "monitoring",
+    "shipping",
+    "shipping.rehearsal",
+    "shipping.rollout",
+    "learning",
+    "dvc",
+    "workspace",
+}
 
 
 @pytest.mark.parametrize("name", sorted(LIGHT))

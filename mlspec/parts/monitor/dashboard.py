@@ -8,50 +8,48 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from mlspec.parts.monitor.panels import LAYER, Panel, count, over_time, percentile, rate, top
+from mlspec.parts.monitor.panels import LAYER, LensPanel, count, over_time, percentile, rate, top
 
 _CORE: Final = "8.8.0"
 """Version of the saved objects' format; a newer Kibana migrates older ones."""
 
 
-def panels(task: str) -> list[Panel]:
+def panels(task: str) -> list[LensPanel]:
     """What the dashboard shows: traffic, errors, latency, predictions, confidence, versions."""
-    p95 = percentile("event.duration", 95, "p95 (ms)")
-    latency = {"time": over_time(), **{f"p{p}": percentile("event.duration", p, f"p{p} (ms)") for p in (50, 95, 99)}}
-    by_version = {
-        "time": over_time(),
-        "version": top("service.version", "Version", "count"),
-        "count": count("Requests"),
-    }
-    by_outcome = {"time": over_time(), "outcome": top("event.outcome", "Outcome", "count"), "count": count("Requests")}
-    numbers = {"count": count("Requests"), "failed": rate("prediction.failed", "Errors"), "p95": p95}
+    p95 = percentile("latency_ms", 95, "p95 (ms)")
+    latency = {"time": over_time(), **{f"p{p}": percentile("latency_ms", p, f"p{p} (ms)") for p in (50, 95, 99)}}
+    by_version = {"time": over_time(), "version": top("model.version", "Version", "count"), "count": count("Requests")}
+    by_outcome = {"time": over_time(), "outcome": top("outcome", "Outcome", "count"), "count": count("Requests")}
+    numbers = {"count": count("Requests"), "failed": rate("failed", "Errors"), "p95": p95}
     return [
-        Panel("requests", "Requests", (0, 0, 16, 6), "lnsMetric", {"count": count("Requests")}),
-        Panel("errors", "Error rate", (16, 0, 16, 6), "lnsMetric", {"failed": rate("prediction.failed", "Error rate")}),
-        Panel("p95", "Latency, p95", (32, 0, 16, 6), "lnsMetric", {"p95": p95}),
-        Panel("versions", "Requests by version", (0, 6, 24, 12), "lnsXY", by_version, "bar_stacked"),
-        Panel("outcomes", "Outcomes", (24, 6, 24, 12), "lnsXY", by_outcome, "bar_stacked"),
-        Panel("latency", "Latency", (0, 18, 24, 12), "lnsXY", latency),
+        LensPanel("requests", "Requests", (0, 0, 16, 6), "lnsMetric", {"count": count("Requests")}),
+        LensPanel("errors", "Error rate", (16, 0, 16, 6), "lnsMetric", {"failed": rate("failed", "Error rate")}),
+        LensPanel("p95", "Latency, p95", (32, 0, 16, 6), "lnsMetric", {"p95": p95}),
+        LensPanel("versions", "Requests by version", (0, 6, 24, 12), "lnsXY", by_version, "bar_stacked"),
+        LensPanel("outcomes", "Outcomes", (24, 6, 24, 12), "lnsXY", by_outcome, "bar_stacked"),
+        LensPanel("latency", "Latency", (0, 18, 24, 12), "lnsXY", latency),
         *_predictions(task),
-        Panel(
+        LensPanel(
             "table",
             "Versions side by side",
             (24, 30, 24, 12),
             "lnsDatatable",
-            {"version": top("service.version", "Version", "count"), **numbers},
+            {"version": top("model.version", "Version", "count"), **numbers},
         ),
     ]
 
 
-def _predictions(task: str) -> list[Panel]:
+def _predictions(task: str) -> list[LensPanel]:
     if task == "regression":
         spread = {f"p{p}": percentile("prediction.value", p, f"p{p}") for p in (5, 50, 95)}
-        return [Panel("predictions", "Predicted values", (24, 18, 24, 12), "lnsXY", {"time": over_time(), **spread})]
+        return [
+            LensPanel("predictions", "Predicted values", (24, 18, 24, 12), "lnsXY", {"time": over_time(), **spread})
+        ]
     mix = {"time": over_time(), "label": top("prediction.label", "Label", "count"), "count": count("Predictions")}
     score = {f"p{p}": percentile("prediction.score", p, f"p{p}") for p in (5, 50)}
     return [
-        Panel("predictions", "Prediction mix", (24, 18, 24, 12), "lnsXY", mix, "bar_percentage_stacked"),
-        Panel("confidence", "Confidence", (0, 30, 24, 12), "lnsXY", {"time": over_time(), **score}),
+        LensPanel("predictions", "Prediction mix", (24, 18, 24, 12), "lnsXY", mix, "bar_percentage_stacked"),
+        LensPanel("confidence", "Confidence", (0, 30, 24, 12), "lnsXY", {"time": over_time(), **score}),
     ]
 
 

@@ -13,7 +13,7 @@ LAYER: Final = "layer"
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class LensPanel:
     """One panel: its place in Kibana's grid of 48 columns, its kind, and the columns of its table by id."""
 
     id: str

@@ -1,0 +1,213 @@
+"""The dashboard of a project as values: is it up, is it fast, is it still right, since when not, which version?
+
+Places are in a grid of 48 columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.measure import Count, Counted, Latest, Mean, Measure, Percentile, rate
+from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
+
+Chart: TypeAlias = Literal["number", "lines", "stacked", "shares", "table"]
+COLUMNS: Final = 48
+_TALL: Final = 12
+_NUMBER_HEIGHT: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Position and size in a grid of 48 columns."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A line at the limit of an alert."""
+
+    value: float
+    title: str
+    alert: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel: the question it answers, its query and its chart.
+
+    A chart of lines has one line for each series and group.
+    """
+
+    id: str
+    title: str
+    question: str
+    chart: Chart
+    query: Query
+    place: Place
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Panels, what they can be filtered by, and whether the first request of each version is marked."""
+
+    title: str
+    description: str
+    panels: tuple[Panel, ...]
+    controls: tuple[Grouping, ...] = (Grouping.VERSION,)
+    deployments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A panel without a place."""
+
+    id: str
+    title: str
+    question: str
+    chart: Chart
+    query: Query
+    alert: str = ""
+    """The alert whose limit is drawn."""
+
+
+def dashboard(shape: ModelShape, alerts: Sequence[Alert], title: str, description: str) -> Dashboard:
+    """The dashboard of a project with these alerts."""
+    limits = {alert.name: Limit(alert.limit, alert.title, alert.name) for alert in alerts if not alert.silence}
+    return Dashboard(f"{title}: model in production", description, tuple(_placed([*_drafts(shape)], limits)))
+
+
+def _placed(drafts: Sequence[_Draft], limits: dict[str, Limit]) -> Iterator[Panel]:
+    """Numbers side by side in the first row, then two charts in each row; tables are as wide as the grid."""
+    numbers = [draft for draft in drafts if draft.chart == "number"]
+    x, y, height = 0, 0, _NUMBER_HEIGHT
+    for draft in drafts:
+        width = {"number": COLUMNS // max(len(numbers), 1), "table": COLUMNS}.get(draft.chart, COLUMNS // 2)
+        tall = _NUMBER_HEIGHT if draft.chart == "number" else _TALL
+        if x + width > COLUMNS or tall != height:
+            x, y, height = 0, y + (height if x else 0), tall
+        drawn = (limits[draft.alert],) if draft.alert in limits else ()
+        yield Panel(draft.id, draft.title, draft.question, draft.chart, draft.query, Place(x, y, width, tall), drawn)
+        x += width
+
+
+def _drafts(shape: ModelShape) -> Iterator[_Draft]:
+    yield from _numbers(shape)
+    yield from _traffic()
+    yield from _answers(shape)
+    yield from _features(shape)
+    yield _quality()
+    yield _versions(shape)
+
+
+def _one(id: str, title: str, question: str, measure: Measure, alert: str = "") -> _Draft:
+    return _Draft(id, title, question, "number", Query((Series(id, title, measure),)), alert)
+
+
+def _numbers(shape: ModelShape) -> Iterator[_Draft]:
+    yield _one("requests", "Requests", "Is it up?", Count(Counted.REQUESTS))
+    yield _one("errors", "Error rate", "Does it answer?", rate(Counted.ERRORS), "error-rate")
+    yield _one("p95", "Latency, p95", "Is it fast?", Percentile("latency", 95), "latency")
+    if shape.task == "classification":
+        title = "Low-confidence predictions"
+        yield _one("unsure", title, "Is it sure?", rate(Counted.UNSURE), "unsure")
+
+
+def _traffic() -> Iterator[_Draft]:
+    per_second = Series("requests", "Requests per second", Count(Counted.REQUESTS, per_second=True))
+    over_time, by_version = (Grouping.TIME,), (Grouping.TIME, Grouping.VERSION)
+    kinds = tuple(Series(kind.value, title, rate(kind)) for kind, title in _KINDS.items())
+    percentiles = tuple(Series(f"p{p}", f"p{p}", Percentile("latency", p)) for p in (50, 95, 99))
+    errors, p95 = Series("errors", "Error rate", rate(Counted.ERRORS)), Series("p95", "p95", Percentile("latency", 95))
+    yield _Draft(
+        "traffic", "Requests by version", "Which version answers?", "stacked", Query((per_second,), by_version)
+    )
+    yield _Draft("kinds", "Errors by kind", "What goes wrong?", "lines", Query(kinds, over_time))
+    yield _Draft(
+        "errors-by-version",
+        "Error rate by version",
+        "Which version fails?",
+        "lines",
+        Query((errors,), by_version),
+        "error-rate",
+    )
+    yield _Draft("latency", "Latency", "How slow are the slowest?", "lines", Query(percentiles, over_time))
+    yield _Draft(
+        "latency-by-version",
+        "Latency by version, p95",
+        "Which version is slow?",
+        "lines",
+        Query((p95,), by_version),
+        "latency",
+    )
+
+
+_KINDS: Final = {
+    Counted.REFUSED: "Refused (4xx)",
+    Counted.FAILED: "Failed (5xx)",
+    Counted.TIMEOUTS: "Timeouts",
+    Counted.THROTTLED: "Throttled",
+}
+
+
+def _answers(shape: ModelShape) -> Iterator[_Draft]:
+    if shape.task == "regression":
+        values = tuple(Series(f"p{p}", f"p{p}", Percentile("value", p)) for p in (5, 50, 95))
+        yield _Draft("values", "Predicted values", "Do the predictions move?", "lines", Query(values, (Grouping.TIME,)))
+        return
+    mix = Query((Series("predictions", "Predictions", Count(Counted.PREDICTIONS)),), (Grouping.TIME, Grouping.LABEL))
+    mean = Series("mean", "Mean", Mean("score"))
+    score = (mean, *(Series(f"p{p}", f"p{p}", Percentile("score", p)) for p in (5, 50)))
+    unsure = Query((Series("unsure", "Low confidence", rate(Counted.UNSURE)),), (Grouping.TIME, Grouping.VERSION))
+    yield _Draft("labels", "Prediction mix", "Does the mix of labels move?", "shares", mix)
+    yield _Draft("confidence", "Confidence", "Is the model less sure?", "lines", Query(score, (Grouping.TIME,)))
+    yield _Draft(
+        "unsure-by-version",
+        "Low-confidence predictions by version",
+        "Which version is unsure?",
+        "lines",
+        unsure,
+        "unsure",
+    )
+
+
+def _features(shape: ModelShape) -> Iterator[_Draft]:
+    by_column = (Grouping.TIME, Grouping.COLUMN)
+    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
+    unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
+    drift = Query((Series("evidence", "Evidence", Latest("drift_evidence")),), by_column)
+    yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing)
+    if shape.columns(Counted.UNSEEN):
+        yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen)
+    yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift)
+
+
+def _quality() -> _Draft:
+    series = (
+        Series("quality", "Quality", Latest("quality")),
+        Series("labelled", "Labelled share", Latest("labelled_share")),
+    )
+    by_version = (Grouping.TIME, Grouping.VERSION)
+    return _Draft(
+        "quality", "Quality on labelled predictions", "Is it still right?", "lines", Query(series, by_version)
+    )
+
+
+def _versions(shape: ModelShape) -> _Draft:
+    series = [
+        Series("requests", "Requests", Count(Counted.REQUESTS)),
+        *(Series(kind.value, title, rate(kind)) for kind, title in _KINDS.items()),
+        Series("p50", "p50", Percentile("latency", 50)),
+        Series("p95", "p95", Percentile("latency", 95)),
+    ]
+    if shape.task == "classification":
+        series.append(Series("unsure", "Low confidence", rate(Counted.UNSURE)))
+    query = Query(tuple(series), (Grouping.VERSION,))
+    return _Draft("versions", "Versions side by side", "Is the new version better?", "table", query)

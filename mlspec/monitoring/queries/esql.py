@@ -1,0 +1,190 @@
+"""The query model in ES|QL, for Kibana's panels and alert rules.
+
+The documents have ECS fields where ECS has them. `prediction.weight` is how many records a stored one stands for;
+`prediction.row` is the position of a row in its request, absent if the request was not answered. `missing.NAME` and
+`unseen.NAME` are 1 where the input NAME of the row is missing or unseen, and may be absent elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.measure import (
+    UNROUTED,
+    Count,
+    Counted,
+    Latest,
+    Mean,
+    Measure,
+    Percentile,
+    Quantity,
+    Rate,
+    Statuses,
+)
+from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
+
+TIME: Final = "@timestamp"
+STATUS: Final = "http.response.status_code"
+WEIGHT: Final = "prediction.weight"
+ROW: Final = "prediction.row"
+VERSION: Final = "service.version"
+UNSURE: Final = "prediction.unsure"
+_GROUPS: Final = {
+    Grouping.TIME: f"BUCKET({TIME}, 50, ?_tstart, ?_tend)",
+    Grouping.VERSION: VERSION,
+    Grouping.LABEL: "prediction.label",
+    Grouping.COLUMN: "monitor.column",
+}
+_QUANTITIES: Final[dict[Quantity, str]] = {
+    "latency": "event.duration / 1000000.0",
+    "score": "prediction.score",
+    "value": "prediction.value",
+}
+_ROUTED: Final = f"{STATUS} NOT IN ({', '.join(map(str, UNROUTED))})"
+_NAMED: Final = f"EVAL status = {STATUS}, request = ({ROW} IS NULL OR {ROW} == 0) AND {_ROUTED}"
+"""A request is counted at its first row, and at its only record if it was not answered."""
+_RANGE: Final = f"WHERE {TIME} >= ?_tstart AND {TIME} <= ?_tend"
+"""Kibana fills in the time range of the dashboard."""
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_FLAGS: Final = {Counted.MISSING: "missing", Counted.UNSEEN: "unseen"}
+
+
+@dataclass(frozen=True, slots=True)
+class EsqlQuery:
+    """A query, the columns of its result that groups are in, and those with the values of its series."""
+
+    text: str
+    groups: tuple[str, ...]
+    values: tuple[Series, ...]
+
+
+def panel(query: Query, shape: ModelShape, stream: str) -> EsqlQuery:
+    """The query of a panel over the time range of the dashboard."""
+    series, by = _expanded(query, shape)
+    reported = [s.measure for s in series if isinstance(s.measure, Latest)]
+    where = [f"WHERE {' OR '.join(f'{_reported(m)} IS NOT NULL' for m in reported)}"] if reported else []
+    sort = ["SORT time"] if Grouping.TIME in by else []
+    stages = (_from(stream), _RANGE, *where, *_aggregated(series, by), *sort)
+    return EsqlQuery(" | ".join(stages), tuple(by), series)
+
+
+def rule(alert: Alert, shape: ModelShape, stream: str) -> str:
+    """The query of an alert rule. Kibana filters by time; every row of the result is an alert of its group."""
+    if alert.silence:
+        count = f"STATS requests = COUNT(*) WHERE {condition(alert.enough)}"
+        return f"{_from(stream)} | {_NAMED} | {count} | WHERE requests {alert.sign} {alert.limit:g}"
+    enough = Series(alert.enough.value, "", Count(alert.enough))
+    series, by = _expanded(Query((enough, Series("measured", alert.title, alert.measure)), alert.by), shape)
+    measured = [s.name for s in series if s is not enough]
+    exceeds = " OR ".join(f"{name(m)} {alert.sign} {alert.limit:g}" for m in measured)
+    keep = f"WHERE {alert.enough.value} >= {alert.least} AND {exceeds if len(measured) == 1 else f'({exceeds})'}"
+    return " | ".join((_from(stream), *_aggregated(series, by), keep))
+
+
+def deployments(stream: str) -> str:
+    """The time of the first record of each version."""
+    return f"{_from(stream)} | {_RANGE} | STATS deployed = MIN({TIME}) BY version = {VERSION} | SORT deployed"
+
+
+def name(text: str) -> str:
+    """An identifier, quoted if it is not a plain one (https://www.elastic.co/docs/reference/query-languages/esql)."""
+    return text if _PLAIN.fullmatch(text) else f"`{text.replace('`', '``')}`"
+
+
+def _field(path: str) -> str:
+    return ".".join(map(name, path.split(".")))
+
+
+def _from(stream: str) -> str:
+    return f"FROM {stream}" if re.fullmatch(r"[a-z0-9][a-z0-9._*-]*", stream) else f'FROM "{stream}"'
+
+
+def _expanded(query: Query, shape: ModelShape) -> tuple[tuple[Series, ...], tuple[Grouping, ...]]:
+    """A rate by column as one series for each input; the documents have one field for each."""
+    if Grouping.COLUMN not in query.by or any(isinstance(s.measure, Latest) for s in query.series):
+        return query.series, query.by
+    series = tuple(
+        Series(f"{s.name} {column}", column, Rate(s.measure.part, s.measure.whole, column))
+        if isinstance(s.measure, Rate) and s.measure.part in _FLAGS
+        else s
+        for s in query.series
+        for column in (shape.columns(s.measure.part) if isinstance(s.measure, Rate) else ("",))
+    )
+    return series, tuple(g for g in query.by if g is not Grouping.COLUMN)
+
+
+def _aggregated(series: Sequence[Series], by: Sequence[Grouping]) -> Iterator[str]:
+    """Counts and other aggregations of STATS, then rates as their quotients."""
+    rates = {s.name: s.measure for s in series if isinstance(s.measure, Rate)}
+    counts = {_counted(c, m.column): (c, m.column) for m in rates.values() for c in (m.part, m.whole)}
+    stats = [f"{key} = {_count(c, column if c in _FLAGS else '')}" for key, (c, column) in counts.items()]
+    stats += [f"{name(s.name)} = {_aggregation(s.measure)}" for s in series if s.name not in rates]
+    groups = ", ".join(f"{grouping.value} = {_GROUPS[grouping]}" for grouping in by)
+    if not all(isinstance(s.measure, Latest) for s in series):
+        yield _NAMED
+    yield f"STATS {', '.join(dict.fromkeys(stats))}{' BY ' if by else ''}{groups}"
+    if rates:
+        quotients = (f"{name(n)} = {_quotient(m)}" for n, m in rates.items())
+        yield f"EVAL {', '.join(quotients)}"
+        yield "KEEP " + ", ".join([*(grouping.value for grouping in by), *(name(s.name) for s in series)])
+
+
+def _counted(counted: Counted, column: str) -> str:
+    return name(f"n_{counted.value}_{column}" if counted in _FLAGS else f"n_{counted.value}")
+
+
+def _quotient(rate: Rate) -> str:
+    """Null if nothing was counted: no traffic is not zero errors."""
+    return f"COALESCE({_counted(rate.part, rate.column)}, 0) / {_counted(rate.whole, rate.column)}"
+
+
+def _aggregation(measure: Measure) -> str:
+    match measure:
+        case Count():
+            return _count(measure.counted, "")
+        case Percentile():
+            return f"PERCENTILE({_QUANTITIES[measure.quantity]}, {measure.percent}){_of(measure.quantity)}"
+        case Mean():
+            return f"AVG({_QUANTITIES[measure.quantity]}){_of(measure.quantity)}"
+        case Latest():
+            return f"MAX({_reported(measure)})"
+        case Rate():
+            raise ValueError("a rate is a quotient of two counts")
+        case _:
+            assert_never(measure)
+
+
+def _of(quantity: Quantity) -> str:
+    """A latency belongs to the request, so it counts once for all its rows."""
+    return f" WHERE {condition(Counted.REQUESTS)}" if quantity == "latency" else ""
+
+
+def _count(counted: Counted, column: str) -> str:
+    return f"SUM({WEIGHT}) WHERE {condition(counted, column)}"
+
+
+def condition(counted: Counted, column: str = "") -> str:
+    """The condition of the records that count; `column` is the input of `missing` and `unseen`."""
+    if counted is Counted.REQUESTS:
+        return "request"
+    if counted.statuses is not None:
+        statuses = " OR ".join(map(_within, counted.statuses))
+        return f"request AND {statuses if len(counted.statuses) == 1 else f'({statuses})'}"
+    if counted in _FLAGS:
+        return f"{_field(f'{_FLAGS[counted]}.{column}')} == 1"
+    return f"{UNSURE} == 1" if counted is Counted.UNSURE else f"{ROW} IS NOT NULL"
+
+
+def _within(statuses: Statuses) -> str:
+    if statuses.low == statuses.high:
+        return f"status == {statuses.low}"
+    text = f"status >= {statuses.low} AND status <= {statuses.high}"
+    return text + (f" AND status NOT IN ({', '.join(map(str, statuses.without))})" if statuses.without else "")
+
+
+def _reported(measure: Latest) -> str:
+    return f"monitor.{measure.reported}"

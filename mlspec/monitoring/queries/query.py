@@ -1,0 +1,57 @@
+"""A query: measures by name, and what they are grouped by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlspec.monitoring.queries.measure import Counted, Measure, Unit
+
+
+class Grouping(StrEnum):
+    """What records are grouped by; COLUMN is the input of `missing`, `unseen` and of drift."""
+
+    TIME = "time"
+    VERSION = "version"
+    LABEL = "label"
+    COLUMN = "column"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measure with the name of its column and a title for readers."""
+
+    name: str
+    title: str
+    measure: Measure
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the measure."""
+        return self.measure.unit
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Measures for each group; one row for the whole time range without groups."""
+
+    series: tuple[Series, ...]
+    by: tuple[Grouping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What the queries are about: the project, its task, inputs by type, labels, and the limit of low confidence.
+
+    `labels` is empty where they are known only from the data.
+    """
+
+    project: str
+    task: str
+    inputs: tuple[tuple[str, str], ...]
+    labels: tuple[str, ...] = ()
+    low_confidence: float = 0.5
+
+    def columns(self, counted: Counted) -> tuple[str, ...]:
+        """The inputs whose missing or unseen values can be counted; only a category has unseen values."""
+        return tuple(name for name, kind in self.inputs if counted is not Counted.UNSEEN or kind == "category")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from mlspec.monitoring.queries.alerts import alerts
+from mlspec.monitoring.queries.dashboard_model import COLUMNS, dashboard
+from mlspec.monitoring.queries.query import ModelShape
+from mlspec.sections.monitor_alerts import Alerts
+
+TEXT = ModelShape("cola", "classification", (("sentence", "text"),))
+MIXED = ModelShape("cola", "classification", (("town", "category"), ("age", "number")))
+PRICE = ModelShape("cola", "regression", (("age", "number"),))
+
+
+@pytest.mark.parametrize("shape", [TEXT, MIXED, PRICE])
+def test_panels_fit_the_grid_without_overlap(shape: ModelShape) -> None:
+    panels = dashboard(shape, alerts(Alerts(), shape), "cola", "").panels
+    for one in panels:
+        assert one.place.x + one.place.width <= COLUMNS
+    for a, b in itertools.combinations((p.place for p in panels), 2):
+        beside = a.x + a.width <= b.x or b.x + b.width <= a.x
+        assert beside or a.y + a.height <= b.y or b.y + b.height <= a.y
+    assert len({p.id for p in panels}) == len(panels)
+
+
+def test_the_limit_of_an_alert_is_drawn_where_its_measure_is_shown() -> None:
+    panels = dashboard(MIXED, alerts(Alerts(error_rate="> 0.02", p95_ms="> 300"), MIXED), "cola", "").panels
+    limits = {p.id: [limit.value for limit in p.limits] for p in panels if p.limits}
+    assert limits == {"errors": [0.02], "p95": [300], "errors-by-version": [0.02], "latency-by-version": [300]}
+
+
+def test_panels_follow_the_task_and_the_inputs() -> None:
+    ids = {shape: {p.id for p in dashboard(shape, (), "x", "").panels} for shape in (TEXT, MIXED, PRICE)}
+    assert "unseen" in ids[MIXED] - ids[TEXT]
+    assert "values" in ids[PRICE] - ids[MIXED]
+    assert not {"labels", "confidence", "unsure"} & ids[PRICE]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from mlspec.monitoring.queries import esql
+from mlspec.monitoring.queries.alerts import alerts
+from mlspec.monitoring.queries.dashboard_model import dashboard
+from mlspec.monitoring.queries.measure import Counted, rate
+from mlspec.monitoring.queries.query import Grouping, ModelShape, Query, Series
+from mlspec.sections.monitor_alerts import Alerts
+from tests.esql_grammar import syntax_errors
+
+INPUTS = (("sentence", "text"), ("age", "number"), ("odd `name.x", "category"))
+SCHEMA = ModelShape("cola", "classification", INPUTS, ("no", "yes"))
+REGRESSION = ModelShape("cola", "regression", INPUTS)
+ALL = Alerts(error_rate="> 0.02", p95_ms="> 300", unsure_rate="> 0.3", silence="1h", min_requests=7)
+
+
+@pytest.mark.parametrize("shape", [SCHEMA, REGRESSION], ids=["classification", "regression"])
+def test_every_query_is_valid(shape: ModelShape) -> None:
+    fired = alerts(ALL, shape)
+    shown = dashboard(shape, fired, "cola", "").panels
+    queries = [esql.panel(p.query, shape, "predictions-cola-default").text for p in shown]
+    queries += [esql.rule(alert, shape, "Odd stream") for alert in fired]
+    queries.append(esql.deployments("predictions-cola-default"))
+    errors = syntax_errors([*queries, "FROM x | WHERE a = 1"])
+    assert errors.pop()
+    assert errors == [[]] * len(queries)
+
+
+def test_a_rule_judges_each_version_and_keeps_the_limit() -> None:
+    (error, *_) = alerts(ALL, SCHEMA)
+    query = esql.rule(error, SCHEMA, "mine")
+    assert "n_errors = SUM(prediction.weight) WHERE request AND status >= 500" in query
+    assert "BY version = service.version" in query
+    assert query.endswith("WHERE requests >= 7 AND measured > 0.02")
+
+
+def test_no_traffic_is_not_zero_errors() -> None:
+    """The numerator may be null, the denominator may not be replaced by a number."""
+    text = esql.panel(Query((Series("errors", "", rate(Counted.ERRORS)),)), SCHEMA, "s").text
+    assert "errors = COALESCE(n_errors, 0) / n_requests" in text
+
+
+def test_silence_counts_so_that_an_empty_stream_has_a_row() -> None:
+    silence = alerts(ALL, SCHEMA)[-1]
+    assert esql.rule(silence, SCHEMA, "s").endswith("STATS requests = COUNT(*) WHERE request | WHERE requests < 1")
+
+
+def test_a_rate_by_column_has_one_series_for_each_input() -> None:
+    query = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), (Grouping.TIME, Grouping.COLUMN))
+    rendered = esql.panel(query, SCHEMA, "s")
+    assert [s.name for s in rendered.values] == ["unseen odd `name.x"]
+    assert rendered.groups == (Grouping.TIME,)
+    missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), (Grouping.TIME, Grouping.COLUMN))
+    assert len(esql.panel(missing, SCHEMA, "s").values) == len(INPUTS)
