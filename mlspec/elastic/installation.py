@@ -12,8 +12,15 @@ from typing import TypeVar
 from mlspec.aws.action import Action, Executor, Provider, ResourceKind, execute
 from mlspec.elastic.api_key_provider import ApiKeyProvider
 from mlspec.elastic.document_provider import DocumentProvider
+from mlspec.elastic.kibana_provider import (
+    API_SINCE,
+    AlertRuleProvider,
+    DashboardProvider,
+    DataViewProvider,
+    SavedDashboardProvider,
+)
 from mlspec.elastic.stack_client import StackClient
-from mlspec.elastic.stack_resources import DesiredStack
+from mlspec.elastic.stack_resources import DesiredStack, StackDocument
 from mlspec.elastic.stream_provider import DataStreamProvider
 
 R = TypeVar("R")
@@ -30,8 +37,13 @@ class Installation:
 
     @property
     def providers(self) -> Mapping[ResourceKind, Executor]:
-        """Who executes the actions of each kind."""
+        """Who executes the actions of each kind; those of Kibana only where the spec has one."""
+        kibana: dict[ResourceKind, Executor] = {}
+        if self.client.kibana_url:
+            rules, views = AlertRuleProvider(self.client), DataViewProvider(self.client)
+            kibana = {"data-view": views, "dashboard": self._dashboards, "alert-rule": rules}
         return {
+            **kibana,
             **{kind: self._documents(kind) for kind in ("component-template", "index-template", "ingest-pipeline")},
             "data-stream": DataStreamProvider(self.client),
             "api-key": self._keys,
@@ -44,10 +56,27 @@ class Installation:
     def _keys(self) -> ApiKeyProvider:
         return ApiKeyProvider(self.client, self.desired.project, self.variables)
 
+    @property
+    def _dashboards(self) -> DashboardProvider | SavedDashboardProvider:
+        if self.client.kibana_version >= API_SINCE:
+            return DashboardProvider(self.client)
+        return SavedDashboardProvider(self.client, self.desired.saved_dashboard)
+
     def plan(self) -> list[Action]:
         """What gives the stack its desired state. Changes nothing; raises StageError where the stack cannot be read."""
         self.client.check_version()
-        return [*self._elasticsearch()]
+        return [*self._elasticsearch(), *(self._kibana() if self.client.kibana_url else ())]
+
+    def _kibana(self) -> Iterable[Action]:
+        """Rules last: one with ES|QL fails while its data stream does not exist."""
+        view, dashboard = self.desired.data_view, self.desired.dashboard
+        if view is not None:
+            yield from _diff(DataViewProvider(self.client), view.name, view)
+        if dashboard is not None:
+            provider: Provider[StackDocument] = self._dashboards
+            yield from _diff(provider, dashboard.name, dashboard)
+        for rule in self.desired.rules:
+            yield from _diff(AlertRuleProvider(self.client), rule.name, rule)
 
     def _elasticsearch(self) -> Iterable[Action]:
         """Templates and pipeline come before the streams that use them, streams before the rules that query them."""

@@ -10,7 +10,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,8 +73,9 @@ class StackClient:
         except TransportError as error:
             raise unreachable("Elasticsearch", self.url, error.message) from None
         if meta.status >= 300:
-            self._refusal(method, path, meta.status, answer)
-            return None
+            if meta.status == 404 and method in ("GET", "DELETE"):
+                return None
+            raise refused(Refusal("Elasticsearch", self.url, method, path, meta.status, answer))
         if meta.headers.get("x-elastic-product") != "Elasticsearch":
             raise not_elasticsearch(self.url, _product(answer))
         return answered("Elasticsearch", path, answer)
@@ -87,7 +88,7 @@ class StackClient:
 
     def kibana_lines(self, path: str, body: Json) -> list[dict[str, JsonValue]] | None:
         """The JSON lines that Kibana answers; None where a resource does not exist."""
-        text = self._kibana("POST", path, json.dumps(body).encode(), "application/json")
+        text = self._kibana("POST", path, json.dumps(body).encode(), "application/json", absent=(400, 404))
         return None if text is None else [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def kibana_upload(self, path: str, name: str, lines: Sequence[Json]) -> dict[str, JsonValue] | None:
@@ -102,32 +103,32 @@ class StackClient:
         text = self._kibana("POST", path, data.encode(), f"multipart/form-data; boundary={boundary}")
         return answered("Kibana", path, json.loads(text or "{}"))
 
-    def _kibana(self, method: Method, path: str, data: bytes | None, media_type: str) -> str | None:
+    def _kibana(
+        self, method: Method, path: str, data: bytes | None, media_type: str, absent: Collection[int] = (404,)
+    ) -> str | None:
+        """The text that Kibana answers; None for a status that says that the resource does not exist."""
         headers = {"kbn-xsrf": "mlspec", "content-type": media_type, "authorization": f"ApiKey {self.api_key}"}
         request = urllib.request.Request(self.kibana_url.rstrip("/") + path, data, headers, method=method)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=self._seconds) as response:  # noqa: S310 - the spec allows http, https
                 return str(response.read().decode("utf-8"))
         except urllib.error.HTTPError as error:
+            if error.code in absent:
+                return None
             body: object = error.read().decode("utf-8", errors="replace")
             with suppress(ValueError):
                 body = json.loads(str(body))
-            self._refusal(method, path, error.code, body, "Kibana")
-            return None
+            raise refused(Refusal("Kibana", self.kibana_url, method, path, error.code, body)) from None
         except (OSError, ValueError) as error:
             raise unreachable("Kibana", self.kibana_url, str(getattr(error, "reason", error))) from None
-
-    def _refusal(self, method: Method, path: str, status: int, body: object, server: str = "Elasticsearch") -> None:
-        if status == 404 and method in ("GET", "DELETE", "POST"):
-            return
-        url = self.kibana_url if server == "Kibana" else self.url
-        raise refused(Refusal(server, url, method, path, status, body))
 
     def check_version(self) -> Version:
         """The version of Elasticsearch. Raises StageError for OpenSearch and for a version that is too old."""
         root = self.elasticsearch("GET", "/") or {}
         about = root.get("version")
         about = about if isinstance(about, dict) else {}
+        if about.get("distribution") == "opensearch":
+            raise not_elasticsearch(self.url, "OpenSearch")
         version = _version(about.get("number"))
         if about.get("build_flavor") != "serverless" and (version < OLDEST or version[:2] == (9, 0)):
             raise too_old(self.url, version)

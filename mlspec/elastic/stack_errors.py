@@ -109,6 +109,15 @@ def foreign(resource: str, owner: str) -> StageError:
     )
 
 
+def import_failed(errors: JsonValue) -> StageError:
+    """Kibana refused a saved object of an import."""
+    reasons = (
+        [str(error.get("error")) for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    )
+    message = f"Kibana did not import the dashboard: {'; '.join(reasons)[:300] or 'without a reason'}"
+    return StageError(message, help="import kibana/dashboard.ndjson by hand in Stack Management > Saved Objects")
+
+
 def answered(server: str, path: str, body: object) -> dict[str, JsonValue]:
     """An answer that must be a JSON object."""
     if isinstance(body, dict):

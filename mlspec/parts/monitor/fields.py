@@ -85,6 +85,7 @@ def _model(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> d
         "lengths": _group(texts),
         **({"images": _group(images)} if images else {}),
         "prediction": _group({**_prediction(task), **_common()}),
+        **_flags(inputs),
     }
 
 
@@ -104,26 +105,34 @@ def _common() -> dict[str, JsonValue]:
     return {"failed": _number("byte"), "row": _number("integer"), "front": _KEYWORD, "weight": _number("float")}
 
 
+def _flags(inputs: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Whether the value of an input is missing, and of a category, whether the training data has it: 0 or 1."""
+    unseen = {name: _number("byte") for name, kind in inputs.items() if kind == "category"}
+    missing = {name: _number("byte") for name in inputs}
+    return {"missing": _group(missing), **({"unseen": _group(unseen)} if unseen else {})}
+
+
 def _later(task: str) -> dict[str, JsonValue]:
     """What becomes known after the prediction: the true label, and what `mlspec monitor` reports."""
     true: dict[str, JsonValue] = {"value": _number("double")} if task == "regression" else {"label": _KEYWORD}
     error: dict[str, JsonValue] = {"error": _number("double")} if task == "regression" else {"correct": _number("byte")}
-    return {
-        "actual": _group({**true, **error, "time": {"type": "date"}}),
-        "drift": _group(
-            {
-                "column": _KEYWORD,
-                "kind": _KEYWORD,
-                "evidence": _number("double"),
-                "effect": _number("double"),
-                "direction": _KEYWORD,
-                "since": {"type": "date"},
-                "rows": _number("long"),
-                "alarm": _number("byte"),
-            }
-        ),
-        "quality": _group({"metric": _KEYWORD, "value": _number("double"), "labelled": _number("float")}),
-    }
+    return {"actual": _group({**true, **error, "time": {"type": "date"}}), "monitor": _group(_REPORT)}
+
+
+_REPORT: Final[dict[str, JsonValue]] = {
+    "column": _KEYWORD,
+    "kind": _KEYWORD,
+    "drift_evidence": _number("double"),
+    "effect": _number("double"),
+    "direction": _KEYWORD,
+    "since": {"type": "date"},
+    "rows": _number("long"),
+    "alarm": _number("byte"),
+    "metric": _KEYWORD,
+    "quality": _number("double"),
+    "labelled_share": _number("float"),
+}
+"""A report of `mlspec monitor`: drift of a column, or the quality of a version."""
 
 
 def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -8,8 +8,9 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import dashboard, rules, templates
-from mlspec.parts.monitor.stack_names import default_stream, part_of_name, stream_name
+from mlspec.parts.monitor import templates
+from mlspec.parts.monitor.kibana import kibana_objects
+from mlspec.parts.monitor.stack_names import default_stream, part_of_name
 from mlspec.parts.monitor.templates import stream_options
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
@@ -121,7 +122,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     monitor, data = project.get(Monitor), project.get(DataSpec)
     if monitor is None or monitor.elasticsearch is None or data is None:
         return
-    info, options = project.info, stream_options(project)
+    options = stream_options(project)
     bodies = {
         "component-template": templates.component_template(options),
         "index-template": templates.index_template(options),
@@ -131,9 +132,9 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     }
     for name, body in bodies.items():
         yield Artifact(f"elasticsearch/{name}.json", "elasticsearch/body.json.j2", {"value": body})
-    title = f"{info.name} ({project.environment})" if project.environment else info.name
-    stream = stream_name(project)
-    objects = dashboard.saved_objects(title, info.description, stream, data.task)
-    yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": objects})
-    for name, rule in rules.rules(monitor.alerts, title, stream, data.task).items():
-        yield Artifact(f"kibana/rules/{name}.json", "kibana/rule.json.j2", {"value": rule})
+    kibana = kibana_objects(project)
+    yield Artifact("kibana/data-view.json", "elasticsearch/body.json.j2", {"value": kibana.data_view})
+    yield Artifact("kibana/dashboard.json", "elasticsearch/body.json.j2", {"value": kibana.dashboard})
+    yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": kibana.saved})
+    for rule in kibana.rules:
+        yield Artifact(f"kibana/rules/{rule.name}.json", "kibana/rule.json.j2", {"value": rule.body})

@@ -9,6 +9,7 @@ from mlspec.elastic.stack_client import StackClient, stack_client
 from mlspec.elastic.stack_resources import ApiKey, DataStream, DesiredStack, StackDocument
 from mlspec.parts.monitor import templates
 from mlspec.parts.monitor.fields import mappings
+from mlspec.parts.monitor.kibana import KibanaObjects, kibana_objects
 from mlspec.parts.monitor.stack_names import SpecSections
 from mlspec.parts.monitor.templates import StreamOptions, stream_options
 from mlspec.sections.monitor import Monitor
@@ -27,11 +28,13 @@ def installation(
     assert options is not None
     client = client or stack_client(options, hasty=hasty)
     return Installation(
-        client, desired_stack(stream_options(spec), root), lambda key: _variables(options, client.url, key)
+        client,
+        desired_stack(stream_options(spec), kibana_objects(spec), root),
+        lambda key: _variables(options, client.url, key),
     )
 
 
-def desired_stack(options: StreamOptions, root: Path) -> DesiredStack:
+def desired_stack(options: StreamOptions, kibana: KibanaObjects, root: Path) -> DesiredStack:
     """Everything that the options describe."""
     properties = mappings(options.inputs, options.redacted, options.task)["properties"]
     assert isinstance(properties, dict)
@@ -43,8 +46,12 @@ def desired_stack(options: StreamOptions, root: Path) -> DesiredStack:
             StackDocument("index-template", options.stream, templates.index_template(options)),
         ),
         pipeline=StackDocument("ingest-pipeline", options.stream, templates.pipeline(options)),
-        streams=[DataStream(name, options.retention, properties) for name in (options.stream, options.drift)],
+        streams=[DataStream(name, options.retention, properties) for name in (options.stream, options.reports)],
         keys=[ApiKey(str(key["name"]), key, root / KEYS / f"{role}.env") for role, key in keys.items()],
+        data_view=StackDocument("data-view", kibana.view_id, kibana.data_view),
+        dashboard=StackDocument("dashboard", kibana.dashboard_id, kibana.dashboard, kibana.source.dashboard.title),
+        saved_dashboard=kibana.saved,
+        rules=[StackDocument("alert-rule", rule.id, rule.body, str(rule.body["name"])) for rule in kibana.rules],
     )
 
 

@@ -41,11 +41,11 @@ def stream_name(spec: SpecSections) -> str:
     return given or default_stream(spec.need(ProjectInfo).name, options.namespace if options else "")
 
 
-def drift_stream(spec: SpecSections) -> str:
+def report_stream(spec: SpecSections) -> str:
     """The data stream that `mlspec monitor` reports to."""
     stream = stream_name(spec)
     kind, dash, rest = stream.partition("-")
-    return f"drift-{rest}" if dash and kind == "predictions" else f"drift-{stream}"
+    return f"monitor-{rest}" if dash and kind == "predictions" else f"monitor-{stream}"
 
 
 def stable_uuid(*parts: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from mlspec.parts.monitor.fields import VERSION, mappings
-from mlspec.parts.monitor.stack_names import SpecSections, drift_stream, stream_name
+from mlspec.parts.monitor.stack_names import SpecSections, report_stream, stream_name
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.project import ProjectInfo
@@ -25,7 +25,7 @@ class StreamOptions:
     project: str
     description: str
     stream: str
-    drift: str
+    reports: str
     inputs: Mapping[str, str]
     redacted: Sequence[str]
     task: Literal["classification", "regression"]
@@ -51,7 +51,7 @@ def stream_options(spec: SpecSections) -> StreamOptions:
         project=info.name,
         description=info.description,
         stream=stream_name(spec),
-        drift=drift_stream(spec),
+        reports=report_stream(spec),
         inputs={name: column.type for name, column in data.columns.items()},
         redacted=options.redact,
         task=data.task,
@@ -78,7 +78,7 @@ def index_template(options: StreamOptions) -> Body:
     A document that does not fit the mappings goes to the failure store (`STREAM::failures`) and is not lost.
     """
     return {
-        "index_patterns": [options.stream, options.drift],
+        "index_patterns": [options.stream, options.reports],
         "composed_of": [options.component],
         "data_stream": {},
         "priority": 500,
@@ -119,8 +119,8 @@ def reader_key(options: StreamOptions) -> Body:
         options,
         "reader",
         [
-            {"names": [options.stream, options.drift], "privileges": ["read", "view_index_metadata"]},
-            {"names": [options.drift], "privileges": ["create_doc"]},
+            {"names": [options.stream, options.reports], "privileges": ["read", "view_index_metadata"]},
+            {"names": [options.reports], "privileges": ["create_doc"]},
         ],
     )
 
