@@ -5,7 +5,7 @@ The providers are listed here once. `plan` only reads; `install` executes the ac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,17 +44,24 @@ class Installation:
             kibana = {"data-view": views, "dashboard": self._dashboards, "alert-rule": rules}
         return {
             **kibana,
-            **{kind: self._documents(kind) for kind in ("component-template", "index-template", "ingest-pipeline")},
-            "data-stream": DataStreamProvider(self.client),
-            "api-key": self._keys,
+            **{kind: self.documents(kind) for kind in ("component-template", "index-template", "ingest-pipeline")},
+            "data-stream": self.streams,
+            "api-key": self.keys,
         }
 
-    def _documents(self, kind: ResourceKind) -> DocumentProvider:
+    def documents(self, kind: ResourceKind) -> DocumentProvider:
+        """The provider of templates or pipelines."""
         return DocumentProvider(self.client, kind, self.desired.project)
 
     @property
-    def _keys(self) -> ApiKeyProvider:
+    def keys(self) -> ApiKeyProvider:
+        """The provider of API keys."""
         return ApiKeyProvider(self.client, self.desired.project, self.variables)
+
+    @property
+    def streams(self) -> DataStreamProvider:
+        """The provider of data streams."""
+        return DataStreamProvider(self.client)
 
     @property
     def _dashboards(self) -> DashboardProvider | SavedDashboardProvider:
@@ -81,15 +88,30 @@ class Installation:
     def _elasticsearch(self) -> Iterable[Action]:
         """Templates and pipeline come before the streams that use them, streams before the rules that query them."""
         for document in (*self.desired.templates, self.desired.pipeline):
-            yield from _diff(self._documents(document.kind), document.name, document)
+            yield from _diff(self.documents(document.kind), document.name, document)
         for stream in self.desired.streams:
-            yield from _diff(DataStreamProvider(self.client), stream.name, stream)
+            yield from _diff(self.streams, stream.name, stream)
         for key in self.desired.keys:
-            yield from _diff(self._keys, key.name, key)
+            yield from _diff(self.keys, key.name, key)
+
+    def kibana_removals(self) -> Iterator[Action]:
+        """What removes the rules, the dashboard and the data view, which the rules and the dashboard need."""
+        view, dashboard = self.desired.data_view, self.desired.dashboard
+        for rule in self.desired.rules:
+            yield from _removed(AlertRuleProvider(self.client), rule.name)
+        if dashboard is not None:
+            shown: Provider[StackDocument] = self._dashboards
+            yield from _removed(shown, dashboard.name)
+        if view is not None:
+            yield from _removed(DataViewProvider(self.client), view.name)
 
     def install(self, actions: Iterable[Action], say: Say) -> int:
         """Execute actions in order; returns their number."""
         return execute(actions, self.providers, say)
+
+
+def _removed(provider: Provider[R], name: str) -> list[Action]:
+    return provider.diff(None, provider.read(name))
 
 
 def _diff(provider: Provider[R], name: str, desired: R) -> list[Action]:

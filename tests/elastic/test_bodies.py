@@ -96,15 +96,15 @@ def esql_in(body: Any) -> list[str]:
 
 
 def test_every_query_is_valid_esql(trees: dict[str, dict[str, Any]]) -> None:
-    """One process for all of them: the grammar takes seconds to load."""
-    queries = []
-    for tree in trees.values():
+    """One process for all of them, and the spec with the oddest names: the grammar takes a second for a query."""
+    queries: list[str] = []
+    for tree in (trees["texts"], trees["odd names"]):
         for path, body in tree.items():
             queries += (
                 esql_in(body) if path != "ndjson" else [q for panel in saved_panels(body) for q in esql_in(panel)]
             )
     unique = list(dict.fromkeys(queries))
-    assert len(unique) > 60
+    assert len(unique) > 40
     errors = syntax_errors([*unique, "FROM x | WHERE a = 1"])
     assert errors.pop()
     assert {query: found for query, found in zip(unique, errors, strict=True) if found} == {}

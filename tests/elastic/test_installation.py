@@ -13,6 +13,7 @@ from mlspec.aws.action import lines
 from mlspec.elastic.installation import Installation
 from mlspec.elastic.stack_client import StackClient
 from mlspec.errors import StageError
+from mlspec.parts.monitor import stack_removal
 from mlspec.parts.monitor.stack import installation
 from tests.elastic.servers import client, osmem
 from tests.elastic.stand_in import StandIn, stand_in
@@ -211,3 +212,34 @@ def test_a_saved_response_has_no_key(server: StandIn, installed: Callable[[str],
     one.install(actions, said.append)
     shown: Any = [list(action.rows()) for action in actions]
     assert "ENCODED" not in str(shown) + "".join(said)
+
+
+def test_removal_keeps_the_predictions(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.documents["predictions-cola-default"] = 7
+    one = installed("")
+    removals = stack_removal.plan(one, predictions=False)
+    kept = {removal.action.resource: removal.kept for removal in removals if removal.kept}
+    assert kept["data stream predictions-cola-default"] == stack_removal.KEPT
+    assert kept["index template predictions-cola-default"] == "the stored predictions need it"
+    stack_removal.carry_out(one, removals, lambda _: None)
+    assert not [path for path in server.stored if path.startswith(("/api", "/_security"))]
+    assert "/_data_stream/predictions-cola-default" in server.stored
+
+
+def test_everything_can_be_removed(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.documents["predictions-cola-default"] = 7
+    one = installed("")
+    removals = stack_removal.plan(one, predictions=True)
+    assert "7 documents" in [removal.detail for removal in removals]
+    stack_removal.carry_out(one, removals, lambda _: None)
+    assert server.stored == {}
+    assert stack_removal.plan(one, predictions=True) == []
+
+
+def test_what_is_another_projects_stays(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.stored["/_ingest/pipeline/predictions-cola-default"]["_meta"] = {"mlspec": {"project": "other"}}
+    kept = [removal for removal in stack_removal.plan(installed(""), predictions=True) if removal.kept]
+    assert [removal.action.kind for removal in kept] == ["ingest-pipeline"]
