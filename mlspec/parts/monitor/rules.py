@@ -32,7 +32,7 @@ class AlertRule:
 def alert_rules(alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str) -> list[AlertRule]:
     """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it."""
     bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
-    bodies["drift"] = _of_drift(title, reports, alerts)
+    bodies["drift"] = _of_drift(shape.project, title, reports, alerts)
     return [AlertRule(name, stable_uuid("rule", stream, name), body) for name, body in bodies.items()]
 
 
@@ -42,13 +42,13 @@ def _of_alert(alert: Alert, shape: ModelShape, title: str, stream: str) -> Body:
     return _rule(f"{title}: {alert.title.lower()}", query, alert.window, alert.interval, delay, _tags(shape, alert))
 
 
-def _of_drift(title: str, reports: str, alerts: tuple[Alert, ...]) -> Body:
+def _of_drift(project: str, title: str, reports: str, alerts: tuple[Alert, ...]) -> Body:
     """`mlspec monitor` decides what drift is, with a stated false-alarm budget; the rule repeats its alarms."""
     stats = "STATS evidence = MAX(monitor.drift_evidence), effect = MAX(monitor.effect)"
     groups = "BY column = monitor.column, kind = monitor.kind, version = service.version"
     query = f"FROM {reports} | WHERE monitor.alarm == 1 | {stats} {groups}"
     interval = max((alert.interval for alert in alerts), default=300)
-    return _rule(f"{title}: drift", query, _REPORTED_WITHIN, interval, 1, ["mlspec", "warning"])
+    return _rule(f"{title}: drift", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "warning"])
 
 
 def _tags(shape: ModelShape, alert: Alert) -> list[str]:
