@@ -1,1 +1,1 @@
-"""Monitoring of a model in production."""
+"""Monitoring: what the served model did, whether its inputs moved, and what to do about it."""

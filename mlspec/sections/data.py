@@ -215,6 +215,12 @@ class DataSpec(SpecModel):
         default_factory=lambda: Checks(rows=None),
         description="Checks by column name; `rows` checks the rows as a whole",
     )
+    collected: ProjectPath | None = Field(
+        None,
+        description="Folder of labelled predictions as Parquet files, which `mlspec monitor retrain` adds; their rows "
+        "are added to the split `train`",
+        examples=["data/collected"],
+    )
     remote: Annotated[str, AfterValidator(_remote)] | None = Field(
         None, description="DVC remote that stores data and models", examples=["s3://my-bucket/dvc", "../dvc-storage"]
     )

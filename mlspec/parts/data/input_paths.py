@@ -19,4 +19,6 @@ def watched(data: DataSpec) -> Iterator[str]:
         yield (above or place) if beside else place
     if data.holds_paths and data.format.images is not None:
         yield data.format.images
+    if data.collected is not None:
+        yield data.collected
     yield from data.deps

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.data import section_checks
 from mlspec.parts.data.input_paths import watched
-from mlspec.parts.part_protocol import no_artifacts as artifacts
+from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage, outermost
 from mlspec.sections import addresses
 from mlspec.sections.data import SPLITS, DataSpec
@@ -63,6 +63,14 @@ def stages(project: Project) -> Iterable[Stage]:
         params=tuple(f"data.{key}" for key in keys),
         version=3,  # one spelling for each moment
     )
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
+    """The page in the folder of collected rows: with it the folder exists before there are any."""
+    data = project.get(DataSpec)
+    if data is not None and data.collected is not None:
+        values = {"target": data.target.column, "inputs": list(data.columns), "stage": "data"}
+        yield Artifact(f"{data.collected}/README.md", "data/collected.md.j2", values)
 
 
 def _inputs_once(data: DataSpec, project: Project) -> tuple[str, ...]:

@@ -25,10 +25,16 @@ def origin(sources: Collection[str], rows: Mapping[str, Sequence[int]], split: s
     return (split, at) if split in sources else ("", rows[split][at])
 
 
-def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[int]]) -> None:
+def write(
+    folder: Path,
+    sources: Mapping[str, Raw],
+    rows: Mapping[str, Sequence[int]],
+    collected: Sequence[tuple[str, int]] = (),
+) -> None:
     """Write one row for each row of each split: `split`, `file`, `row` and `line`, both counted from 1.
 
-    `row` is 0 if the file is one row, `line` is 0 if the file has no lines.
+    `row` is 0 if the file is one row, `line` is 0 if the file has no lines. `collected` names the files whose rows
+    follow those of `train`, with the number of rows of each.
     """
     columns: dict[str, list[object]] = {"split": [], "file": [], "row": [], "line": []}
     for split in SPLITS:
@@ -39,6 +45,11 @@ def write(folder: Path, sources: Mapping[str, Raw], rows: Mapping[str, Sequence[
             line = sources[source].line(row)
             for name, value in zip(columns, (split, place.file, place.row, line), strict=True):
                 columns[name].append(value)
+        for file, added in collected if split == "train" else ():
+            columns["split"] += [split] * added
+            columns["file"] += [file] * added
+            columns["row"] += range(1, added + 1)
+            columns["line"] += [0] * added
     words = {name: pa.array(columns[name], pa.string()).dictionary_encode() for name in ("split", "file")}
     table = pa.table({**words, **{name: pa.array(columns[name], pa.int64()) for name in ("row", "line")}})
     pq.write_table(table, folder / Path(FILE).name, compression="zstd")

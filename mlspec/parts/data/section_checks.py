@@ -287,6 +287,24 @@ def _repeated(names: list[str]) -> tuple[int, str] | None:
     return next(((index, name) for index, name in enumerate(names) if name in names[:index]), None)
 
 
+def _collected(data: DataSpec, project: Project) -> Iterator[Finding]:  # noqa: ARG001 - a rule's signature
+    """Rows of predictions that cannot be collected, or would be read twice."""
+    if data.collected is None:
+        return
+    at = ("data", "collected")
+    if images := [name for name, column in data.columns.items() if column.type == "image"]:
+        message = f"`{images[0]}` is an image, and the prediction log does not store images"
+        yield Finding("collected-rows", at, message, "remove `collected`, and add new images to data.source")
+    for name, path in data.files.items():
+        if f"{addresses.folder(path)}/".startswith(f"{data.collected}/") or f"{data.collected}/".startswith(
+            f"{addresses.folder(path)}/"
+        ):
+            message = f"{data.collected} and `{data.sources[name]}` overlap, so rows would be read twice"
+            yield Finding("collected-rows", at, message, "use a folder of its own, for example data/collected")
+
+
 Rule = Callable[[DataSpec, Project], Iterator[Finding]]
 
-RULES: tuple[Rule, ...] = (_callables, _format, _names, _inputs, _target, _split, _fetched, _columns, _checks, _opened)
+RULES: tuple[Rule, ...] = (
+    _callables, _format, _names, _inputs, _target, _split, _fetched, _columns, _checks, _opened, _collected,
+)  # fmt: skip

@@ -14,6 +14,7 @@ from mlspec.job import Job, fresh, swap, write_json
 from mlspec.parts.data import failure_report, row_origins
 from mlspec.parts.data.checks import checked
 from mlspec.parts.data.class_counts import several
+from mlspec.parts.data.collected import collected_rows
 from mlspec.parts.data.data_warnings import data_warnings
 from mlspec.parts.data.duplicate_rows import repeats
 from mlspec.parts.data.labels import label_names
@@ -62,10 +63,11 @@ def main(job: Job) -> None:
     tables = splits(converted, rows)
     several(data, tables, labels)
     measurable(job, data, tables)
-    record = DataDecisions.of(decisions)
+    collected = collected_rows(data, job.root, tables["train"], labels)
+    record = DataDecisions.of([*decisions, *collected.decisions])
     partial = fresh(job.outputs / "data")
-    row_origins.write(partial, converted, rows)
-    _write(partial, data, tables, labels)
+    row_origins.write(partial, converted, rows, collected.files)
+    _write(partial, data, {**tables, "train": collected.added_to(tables["train"])}, labels)
     where = functools.partial(row_origins.place, converted, rows)
     alike = compared(data, tables, pixels, functools.partial(row_origins.origin, converted, rows))
     for warning in (*warnings, *data_warnings(data, tables, labels), *repeats(data, alike, labels, where)):

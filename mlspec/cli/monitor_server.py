@@ -1,0 +1,70 @@
+"""The state of a served model, live in a browser: one page that replaces its content, and the state as JSON."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from mlspec.cli.monitor_text import state_json
+from mlspec.errors import MlspecError
+from mlspec.monitoring.monitor_state import MonitorState
+from mlspec.report.monitor_page import monitor_page
+
+REFRESH: Final = 5
+"""Seconds between two states of an open page."""
+
+
+class LatestState:
+    """The newest state, made at most once in REFRESH seconds whoever asks. Thread-safe."""
+
+    def __init__(self, make: Callable[[], MonitorState], clock: Callable[[], float] = time.monotonic) -> None:
+        self._make, self._clock = make, clock
+        self._lock = threading.Lock()
+        self._state: MonitorState | None = None
+        self._made = 0.0
+
+    def get(self) -> MonitorState:
+        """The state; made again if it is too old. Raises MlspecError if it cannot be made."""
+        with self._lock:
+            now = self._clock()
+            if self._state is None or now - self._made >= REFRESH:
+                self._state, self._made = self._make(), now
+            return self._state
+
+
+def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPServer:
+    """A server that is bound and not yet running. Raises OSError if the address cannot be listened on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path not in ("/", "/state.json"):
+                self._send(404, "text/plain; charset=utf-8", "not found: the paths are / and /state.json\n")
+                return
+            try:
+                state = latest.get()
+            except MlspecError as error:
+                self._send(503, "text/plain; charset=utf-8", f"{error.message}\n{error.help}\n")
+                return
+            if path == "/":
+                self._send(200, "text/html; charset=utf-8", monitor_page(state, refresh=REFRESH))
+            else:
+                self._send(200, "application/json", json.dumps(state_json(state), ensure_ascii=False))
+
+        def _send(self, status: int, kind: str, text: str) -> None:
+            body = text.encode("utf-8", "surrogatepass")
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests of the page are not worth a line each."""
+
+    return ThreadingHTTPServer((host, port), Handler)
