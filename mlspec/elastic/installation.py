@@ -20,7 +20,7 @@ from mlspec.elastic.kibana_provider import (
     SavedDashboardProvider,
 )
 from mlspec.elastic.stack_client import StackClient
-from mlspec.elastic.stack_resources import DesiredStack, StackDocument
+from mlspec.elastic.stack_resources import DesiredStack, StackDocument, for_serverless
 from mlspec.elastic.stream_provider import DataStreamProvider
 
 R = TypeVar("R")
@@ -65,7 +65,7 @@ class Installation:
 
     @property
     def _dashboards(self) -> DashboardProvider | SavedDashboardProvider:
-        if self.client.kibana_version >= API_SINCE:
+        if self.client.serverless or self.client.kibana_version >= API_SINCE:
             return DashboardProvider(self.client)
         return SavedDashboardProvider(self.client, self.desired.saved_dashboard)
 
@@ -87,7 +87,8 @@ class Installation:
 
     def _elasticsearch(self) -> Iterable[Action]:
         """Templates and pipeline come before the streams that use them, streams before the rules that query them."""
-        for document in (*self.desired.templates, self.desired.pipeline):
+        for described in (*self.desired.templates, self.desired.pipeline):
+            document = for_serverless(described) if self.client.serverless else described
             yield from _diff(self.documents(document.kind), document.name, document)
         for stream in self.desired.streams:
             yield from _diff(self.streams, stream.name, stream)

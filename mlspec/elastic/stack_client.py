@@ -124,15 +124,24 @@ class StackClient:
 
     def check_version(self) -> Version:
         """The version of Elasticsearch. Raises StageError for OpenSearch and for a version that is too old."""
-        root = self.elasticsearch("GET", "/") or {}
-        about = root.get("version")
-        about = about if isinstance(about, dict) else {}
+        about = self._about
         if about.get("distribution") == "opensearch":
             raise not_elasticsearch(self.url, "OpenSearch")
         version = _version(about.get("number"))
-        if about.get("build_flavor") != "serverless" and (version < OLDEST or version[:2] == (9, 0)):
+        if not self.serverless and (version < OLDEST or version[:2] == (9, 0)):
             raise too_old(self.url, version)
         return version
+
+    @cached_property
+    def _about(self) -> Mapping[str, JsonValue]:
+        """What Elasticsearch says of itself."""
+        about = (self.elasticsearch("GET", "/") or {}).get("version")
+        return about if isinstance(about, dict) else {}
+
+    @property
+    def serverless(self) -> bool:
+        """Whether it is a serverless project, which has no replicas, no ILM and no version to compare."""
+        return self._about.get("build_flavor") == "serverless"
 
     @cached_property
     def kibana_version(self) -> Version:

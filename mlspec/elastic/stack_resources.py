@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +65,17 @@ class DesiredStack:
     saved_dashboard: Sequence[Json] = ()
     """The dashboard as saved objects, for a Kibana without the API of dashboards."""
     rules: Sequence[StackDocument] = ()
+
+
+def for_serverless(document: StackDocument) -> StackDocument:
+    """A component template without the settings that a serverless project manages itself: replicas and ILM."""
+    template = document.body.get("template")
+    settings = template.get("settings") if isinstance(template, dict) else None
+    index = settings.get("index") if isinstance(settings, dict) else None
+    if not isinstance(template, dict) or not isinstance(index, dict):
+        return document
+    kept = {key: value for key, value in index.items() if key not in ("lifecycle", "number_of_replicas")}
+    return replace(document, body={**document.body, "template": {**template, "settings": {"index": kept}}})
 
 
 def document_changes(desired: Json, current: Json) -> tuple[FieldChange, ...]:

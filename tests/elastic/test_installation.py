@@ -199,9 +199,14 @@ def test_opensearch_is_refused_with_what_to_use_instead(tmp_path: Path) -> None:
     assert "monitor.prometheus" in error.help
 
 
-def test_serverless_has_no_version_to_compare(server: StandIn, installed: Callable[[str], Installation]) -> None:
+def test_serverless_manages_versions_and_replicas_itself(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
     server.version, server.flavor = "8.11.0", "serverless"
-    assert apply(installed(""))
+    apply(installed("replicas: 1"))
+    component = server.stored["/_component_template/predictions-cola-default@mappings"]
+    assert component["template"]["settings"] == {"index": {"default_pipeline": "predictions-cola-default"}}
+    assert installed("replicas: 1").plan() == []
 
 
 def test_a_saved_response_has_no_key(server: StandIn, installed: Callable[[str], Installation]) -> None:
