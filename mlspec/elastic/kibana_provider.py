@@ -68,7 +68,7 @@ class DashboardProvider:
         return StackDocument("dashboard", name, data) if isinstance(data, dict) else None
 
     def diff(self, desired: StackDocument | None, current: StackDocument | None) -> list[Action]:
-        """What replaces it: a panel that was edited by hand is shown, and gets its old form back."""
+        """What replaces it: a panel that was edited manually is shown, and gets its old form back."""
         if desired is None:
             return _removal(current)
         if current is None:

@@ -115,7 +115,7 @@ def import_failed(errors: JsonValue) -> StageError:
         [str(error.get("error")) for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     )
     message = f"Kibana did not import the dashboard: {'; '.join(reasons)[:300] or 'without a reason'}"
-    return StageError(message, help="import kibana/dashboard.ndjson by hand in Stack Management > Saved Objects")
+    return StageError(message, help="import kibana/dashboard.ndjson manually in Stack Management > Saved Objects")
 
 
 def answered(server: str, path: str, body: object) -> dict[str, JsonValue]:

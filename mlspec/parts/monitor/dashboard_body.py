@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from mlspec.monitoring.queries.dashboard_model import Panel
 from mlspec.monitoring.queries.measure import Unit
-from mlspec.parts.monitor.panels import VERSION, ChartLayer, DashboardSource, Value, shown_limit, values
+from mlspec.parts.monitor.panels import VERSION, ChartLayer, ChartValue, DashboardSource, shown_limit, values
 
 Body = dict[str, JsonValue]
 REFRESH: Final = 60_000
@@ -80,5 +80,5 @@ def _layer(layer: ChartLayer) -> Body:
     }
 
 
-def _value(value: Value) -> Body:
+def _value(value: ChartValue) -> Body:
     return {"column": value.column, "label": value.label, "format": _FORMATS[value.unit]}

@@ -18,7 +18,7 @@ VERSION: Final = "service.version"
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ChartValue:
     """One value of a layer: its column in the result of the query, what a person calls it, and its unit."""
 
     column: str
@@ -34,7 +34,7 @@ class ChartLayer:
     query: str
     shape: Shape
     x: str
-    values: tuple[Value, ...]
+    values: tuple[ChartValue, ...]
     breakdown: str = ""
     second: bool = False
 
@@ -72,13 +72,13 @@ class DashboardSource:
 
     def _deployments(self) -> ChartLayer:
         query = f"{esql.deployments(self.stream)} | EVAL deployment = 1"
-        value = Value("deployment", "First request of a version", "count")
+        value = ChartValue("deployment", "First request of a version", "count")
         return ChartLayer("deployments", query, "bar_stacked", "deployed", (value,), "version", second=True)
 
 
-def values(query: esql.EsqlQuery) -> tuple[Value, ...]:
+def values(query: esql.EsqlQuery) -> tuple[ChartValue, ...]:
     """The values in the result of a query."""
-    return tuple(Value(series.name, label(series), unit(series)) for series in query.values)
+    return tuple(ChartValue(series.name, label(series), unit(series)) for series in query.values)
 
 
 def label(series: Series) -> str:
@@ -95,8 +95,8 @@ def _per_second(series: Series) -> bool:
     return isinstance(series.measure, Count) and series.measure.per_second
 
 
-def _limit(panel: Panel, limit: Limit) -> Value:
-    return Value("limit", f"Alert: {limit.title}", panel.query.series[0].unit)
+def _limit(panel: Panel, limit: Limit) -> ChartValue:
+    return ChartValue("limit", f"Alert: {limit.title}", panel.query.series[0].unit)
 
 
 def _constant(stream: str, limit: Limit) -> str:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from mlspec.monitoring.queries.dashboard_model import Panel
 from mlspec.monitoring.queries.measure import Unit
 from mlspec.parts.monitor.dashboard_body import REFRESH
-from mlspec.parts.monitor.panels import VERSION, ChartLayer, DashboardSource, Value, values
+from mlspec.parts.monitor.panels import VERSION, ChartLayer, ChartValue, DashboardSource, values
 
 Body = dict[str, JsonValue]
 _CORE: Final = "8.8.0"
@@ -36,8 +36,15 @@ def saved_objects(source: DashboardSource, data_view: str, dashboard: str) -> li
 
 def _data_view(source: DashboardSource, id: str) -> Body:
     attributes: Body = {"title": source.stream, "name": view_name(source.shape.project), "timeFieldName": "@timestamp"}
-    return {"type": "index-pattern", "id": id, "attributes": attributes, "references": [], "managed": False,
-            "coreMigrationVersion": _CORE, "typeMigrationVersion": "8.0.0"}  # fmt: skip
+    return {
+        "type": "index-pattern",
+        "id": id,
+        "attributes": attributes,
+        "references": [],
+        "managed": False,
+        "coreMigrationVersion": _CORE,
+        "typeMigrationVersion": "8.0.0",
+    }
 
 
 def view_name(project: str) -> str:
@@ -48,8 +55,13 @@ def view_name(project: str) -> str:
 def _dashboard(source: DashboardSource, data_view: str, id: str) -> Body:
     shown = source.dashboard
     search: Body = {"query": {"query": "", "language": "kuery"}, "filter": []}
-    options: Body = {"useMargins": True, "syncColors": True, "syncCursor": True, "syncTooltips": False,
-                     "hidePanelTitles": False}  # fmt: skip
+    options: Body = {
+        "useMargins": True,
+        "syncColors": True,
+        "syncCursor": True,
+        "syncTooltips": False,
+        "hidePanelTitles": False,
+    }
     attributes: Body = {
         "title": shown.title,
         "description": shown.description,
@@ -63,8 +75,15 @@ def _dashboard(source: DashboardSource, data_view: str, id: str) -> Body:
         "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(search)},
     }
     control: Body = {"type": "index-pattern", "id": data_view, "name": "controlGroup_version:optionsListDataView"}
-    return {"type": "dashboard", "id": id, "attributes": attributes, "references": [control], "managed": False,
-            "coreMigrationVersion": _CORE, "typeMigrationVersion": "8.9.0"}  # fmt: skip
+    return {
+        "type": "dashboard",
+        "id": id,
+        "attributes": attributes,
+        "references": [control],
+        "managed": False,
+        "coreMigrationVersion": _CORE,
+        "typeMigrationVersion": "8.9.0",
+    }
 
 
 def _controls() -> Body:
@@ -95,16 +114,36 @@ def _panel(source: DashboardSource, panel: Panel) -> Body:
         "needsRefresh": False,
     }
     kind = {"number": "lnsMetric", "table": "lnsDatatable"}.get(panel.chart, "lnsXY")
-    attributes: Body = {"title": panel.title, "description": panel.question, "visualizationType": kind, "type": "lens",
-                        "references": [], "state": state}  # fmt: skip
+    attributes: Body = {
+        "title": panel.title,
+        "description": panel.question,
+        "visualizationType": kind,
+        "type": "lens",
+        "references": [],
+        "state": state,
+    }
     grid: Body = {"x": place.x, "y": place.y, "w": place.width, "h": place.height, "i": panel.id}
-    return {"type": "lens", "title": panel.title, "panelIndex": panel.id, "gridData": grid,
-            "embeddableConfig": {"attributes": attributes, "enhancements": {}}}  # fmt: skip
+    return {
+        "type": "lens",
+        "title": panel.title,
+        "panelIndex": panel.id,
+        "gridData": grid,
+        "embeddableConfig": {"attributes": attributes, "enhancements": {}},
+    }
 
 
 def _ad_hoc(stream: str) -> Body:
-    return {"id": stream, "title": stream, "name": stream, "timeFieldName": "@timestamp", "type": "esql",
-            "sourceFilters": [], "fieldFormats": {}, "runtimeFieldMap": {}, "allowNoIndex": False}  # fmt: skip
+    return {
+        "id": stream,
+        "title": stream,
+        "name": stream,
+        "timeFieldName": "@timestamp",
+        "type": "esql",
+        "sourceFilters": [],
+        "fieldFormats": {},
+        "runtimeFieldMap": {},
+        "allowNoIndex": False,
+    }
 
 
 def _layers(source: DashboardSource, panel: Panel) -> Sequence[ChartLayer]:
@@ -120,14 +159,25 @@ def _columns(source: DashboardSource, layer: ChartLayer) -> Body:
     for name, kind in ((layer.breakdown, "string"), (layer.x, "date")):
         if name:
             columns.insert(0, {"columnId": name, "fieldName": name, "label": name, "meta": {"type": kind}})
-    return {"index": source.stream, "query": {"esql": layer.query}, "columns": columns, "allColumns": columns,
-            "timeField": "@timestamp"}  # fmt: skip
+    return {
+        "index": source.stream,
+        "query": {"esql": layer.query},
+        "columns": columns,
+        "allColumns": columns,
+        "timeField": "@timestamp",
+    }
 
 
-def _column(value: Value) -> Body:
+def _column(value: ChartValue) -> Body:
     params: Body = {"format": _FORMATS[value.unit]}
-    return {"columnId": value.column, "fieldName": value.column, "label": value.label, "customLabel": True,
-            "meta": {"type": "number"}, "params": params}  # fmt: skip
+    return {
+        "columnId": value.column,
+        "fieldName": value.column,
+        "label": value.label,
+        "customLabel": True,
+        "meta": {"type": "number"},
+        "params": params,
+    }
 
 
 def _visualization(panel: Panel, layers: Sequence[ChartLayer], groups: Sequence[str]) -> Body:
@@ -138,8 +188,13 @@ def _visualization(panel: Panel, layers: Sequence[ChartLayer], groups: Sequence[
         names = [*groups, *(value.column for value in first.values)]
         return {"layerId": first.id, "layerType": "data", "columns": [{"columnId": name} for name in names]}
     drawn: list[JsonValue] = [_drawn(layer) for layer in layers]
-    return {"layers": drawn, "preferredSeriesType": _series(first), "valueLabels": "hide", "fittingFunction": "None",
-            "legend": {"isVisible": True, "position": "right"}}  # fmt: skip
+    return {
+        "layers": drawn,
+        "preferredSeriesType": _series(first),
+        "valueLabels": "hide",
+        "fittingFunction": "None",
+        "legend": {"isVisible": True, "position": "right"},
+    }
 
 
 def _drawn(layer: ChartLayer) -> Body:
