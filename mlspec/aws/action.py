@@ -14,7 +14,8 @@ Sign = Literal["+", "~", "-"]
 ResourceKind = Literal[
     "role", "log-group", "function", "reserved-concurrency", "version", "alias", "provisioned-concurrency",
     "function-url", "permission", "http-api", "repository", "image-tag", "image", "release-file", "signature",
-    "local-endpoint", "release-history",
+    "local-endpoint", "release-history", "component-template", "index-template", "ingest-pipeline", "data-stream",
+    "api-key", "data-view", "dashboard", "alert-rule",
 ]  # fmt: skip
 LABELS: Final[Mapping[ResourceKind, str]] = {
     "role": "iam role",
@@ -34,6 +35,14 @@ LABELS: Final[Mapping[ResourceKind, str]] = {
     "signature": "signature of",
     "local-endpoint": "endpoint on this machine",
     "release-history": "release history",
+    "component-template": "component template",
+    "index-template": "index template",
+    "ingest-pipeline": "ingest pipeline",
+    "data-stream": "data stream",
+    "api-key": "api key",
+    "data-view": "kibana data view",
+    "dashboard": "kibana dashboard",
+    "alert-rule": "kibana alert rule",
 }
 """What a person calls each kind of resource, before its name."""
 R = TypeVar("R")

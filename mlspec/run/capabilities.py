@@ -52,6 +52,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "psutil>=5.9",
         "ruamel.yaml>=0.18",
     ),
+    "elastic": ("elasticsearch>=9", "hydra-core>=1.3.6", "omegaconf>=2.3", "psutil>=5.9", "ruamel.yaml>=0.18"),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest supported version; a test compares them with

@@ -1,7 +1,7 @@
 """Options of `monitor`: the prediction log, drift detection and alerts."""
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,8 +18,6 @@ from mlspec.spec.spec_model import SpecModel
 
 class Monitor(SpecModel):
     """Monitoring: the prediction log, dashboards, drift detection and alerts."""
-
-    READ_BY_STAGES: ClassVar[bool] = False
 
     log: Log = Field(default_factory=Log, description="What the servers store of each prediction")
     elasticsearch: Elasticsearch | None = Field(

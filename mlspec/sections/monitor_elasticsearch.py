@@ -19,10 +19,20 @@ class Elasticsearch(SpecModel):
     api_key: SecretRef = Field(
         SecretRef(env="ELASTIC_API_KEY"), description="Environment variable that contains the API key"
     )
+    kibana_url: Url | SecretRef | None = Field(
+        None,
+        description="URL of Kibana, with `/s/NAME` for a space of its own; without it, no dashboard or alert rule is "
+        "installed",
+    )
+    namespace: str = Field(
+        "",
+        pattern=r"^([a-z0-9][a-z0-9._]{0,99})?$",
+        description="Last part of the name of the data stream; default: the environment, or `default`",
+    )
     index: str = Field(
         "",
         pattern=r"^([a-z0-9][a-z0-9._-]{0,199})?$",
-        description="Name of the data stream; default: predictions-PROJECT",
+        description="Name of the data stream; default: predictions-PROJECT-NAMESPACE",
     )
     retention: Duration = Field("30d", description="How long predictions are stored")
     sample: float | None = Field(
@@ -45,4 +55,6 @@ class Elasticsearch(SpecModel):
     spool: Size = Field(
         "256MB", description="Largest size of the predictions that a server keeps on disk while Elasticsearch is down"
     )
-    replicas: int = Field(1, ge=0, le=5, description="Replicas of each shard; 0 on a single node")
+    replicas: int | None = Field(
+        None, ge=0, le=5, description="Replicas of each shard; 0 on a single node; default: as the cluster decides"
+    )

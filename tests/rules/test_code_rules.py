@@ -42,6 +42,7 @@ LAYERS: tuple[str, ...] = (
     "shipping",
     "shipping.rehearsal",
     "shipping.rollout",
+    "elastic",
     "aws",
     "docker",
     "dvc",
@@ -80,6 +81,7 @@ NARROW: dict[str, set[str]] = {
     "plan": set(),
     "records": {"errors", "job"},
     "aws": {"errors", "sections", "spec", "stage_result"},
+    "elastic": {"aws", "errors", "job", "sections", "spec"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""

@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 @spec_options
 @target_option
 @click.option("--images", is_flag=True, help="Also remove the image repository with all its images.")
+@click.option("--predictions", is_flag=True, help="Also remove the stored predictions from Elasticsearch.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(
-    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, images: bool, yes: bool
+    spec: str | None,
+    env: str | None,
+    as_json: bool,
+    target: TargetName | None,
+    images: bool,
+    predictions: bool,
+    yes: bool,
 ) -> int:
-    """Remove the function and everything that was created for it.
+    """Remove the function and everything that was created for it, and what is installed in Elasticsearch and Kibana.
 
     Shows what it will remove and asks for confirmation. Resources without the project's tag are kept. After an
     interruption, run it again to resume. With --target local it stops the rehearsal and its containers without asking.
     """
     from mlspec.aws.error_messages import DESTROY, aws_errors
     from mlspec.cli import local_target
-    from mlspec.cli.deployed import shipped
-    from mlspec.shipping import removal
+    from mlspec.cli.removals import removals
     from mlspec.workspace.mutex import hold
     from mlspec.workspace.roots import find_roots
 
@@ -44,17 +50,18 @@ def command(
     if context.rehearses:
         return local_target.stop(console, context)
     with hold(roots, "mlspec destroy", wait=False), aws_errors(DESTROY):
-        desired = shipped(where, context)
-        removals = removal.plan(desired, images=images)
-        going = [one for one in removals if not one.kept]
-        _show(console, removals)
+        planned = removals(where, context, images=images, predictions=predictions)
+        going = [one for one in planned.all if not one.kept]
+        _show(console, planned.all)
+        if planned.unread:
+            console.out(f"    Elasticsearch and Kibana are not touched: {planned.unread}")
         if going and not yes and not confirmed(console, "Remove them? This cannot be undone.", in_ci=False):
             console.say("nothing was done")
             return EXIT_OK
-        removal.carry_out(desired, removals, console.say)
+        planned.carry_out(console.say)
         _forget(context, going)
     if as_json:
-        kept = [{"resource": r.action.resource, "why": r.kept} for r in removals if r.kept]
+        kept = [{"resource": r.action.resource, "why": r.kept} for r in planned.all if r.kept]
         console.document({"ok": True, "removed": [r.action.resource for r in going], "left": kept})
     return EXIT_OK
 

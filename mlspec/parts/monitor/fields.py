@@ -1,86 +1,151 @@
 """One prediction as a document: its fields with their Elasticsearch types. Pure.
 
-`failed`, `unsure` are 0 or 1, so that their average is a rate in every tool that can average.
+Names are those of the Elastic Common Schema where it has them (https://www.elastic.co/docs/reference/ecs); predictions,
+inputs, labels and drift are mlspec's own. `failed`, `unsure` and `correct` are 0 or 1, so that their average is a rate
+in every tool that can average.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Literal
 
-_KEYWORD: Final[dict[str, object]] = {"type": "keyword", "ignore_above": 1024}
-_INPUTS: Final[Mapping[str, dict[str, object]]] = {
-    "text": {"type": "match_only_text"},
-    "number": {"type": "double"},
-    "category": dict(_KEYWORD),
-    "image": {"type": "keyword", "index": False, "doc_values": False, "ignore_above": 64},
+from pydantic import JsonValue
+
+Properties = Mapping[str, JsonValue]
+VERSION: Final = 2
+"""Version of the documents: raised whenever a field changes its name or its type."""
+
+_KEYWORD: Final[dict[str, JsonValue]] = {"type": "keyword", "ignore_above": 1024}
+_TEXT: Final[dict[str, JsonValue]] = {"type": "match_only_text"}
+_IMAGE: Final[dict[str, JsonValue]] = {"type": "keyword", "index": False, "doc_values": False, "ignore_above": 64}
+
+
+def _number(kind: Literal["byte", "short", "integer", "long", "float", "double"]) -> dict[str, JsonValue]:
+    """A number; a document whose value is none is stored without it."""
+    return {"type": kind, "ignore_malformed": True}
+
+
+_INPUTS: Final[Mapping[str, dict[str, JsonValue]]] = {
+    "text": _TEXT,
+    "number": _number("double"),
+    "category": _KEYWORD,
+    "image": _IMAGE,
 }
 """Of an image only the digest is stored."""
 
 
 def mappings(
-    inputs: Mapping[str, str],
-    redacted: Collection[str],
-    task: Literal["classification", "regression"],
-    meta: dict[str, object],
-) -> dict[str, object]:
-    """The mappings of the index: closed, so that an unknown key is kept in `_source` and adds no field."""
-    return {"dynamic": "false", "_meta": meta, "properties": _properties(inputs, redacted, task)}
+    inputs: Mapping[str, str], redacted: Collection[str], task: Literal["classification", "regression"]
+) -> dict[str, JsonValue]:
+    """The mappings of the data streams: closed, so that an unknown key is kept in `_source` and adds no field."""
+    return {"dynamic": "false", "properties": {**_request(), **_model(inputs, redacted, task), **_later(task)}}
 
 
-def _properties(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> dict[str, object]:
+def _request() -> dict[str, JsonValue]:
+    """Fields of the Elastic Common Schema."""
     return {
         "@timestamp": {"type": "date"},
-        "request_id": _KEYWORD,
-        "model": _group({"name": _KEYWORD, "version": _KEYWORD}),
-        "route": _KEYWORD,
-        "status": {"type": "short"},
-        "outcome": _KEYWORD,
-        "failed": {"type": "byte"},
-        "unsure": {"type": "byte"},
-        "error": _group({"code": _KEYWORD, "message": {"type": "match_only_text"}}),
-        "latency_ms": {"type": "float"},
-        "cold_start": {"type": "boolean"},
-        "inputs": _inputs(inputs, redacted),
-        "lengths": _group({name: {"type": "integer"} for name, kind in inputs.items() if kind == "text"}),
-        "prediction": _group(_prediction(task)),
+        "event": _group(
+            {
+                "kind": _KEYWORD,
+                "outcome": _KEYWORD,
+                "duration": _number("long"),
+                "ingested": {"type": "date"},
+            }
+        ),
+        "service": _group({"name": _KEYWORD, "version": _KEYWORD}),
+        "http": _group(
+            {
+                "request": _group({"id": _KEYWORD}),
+                "response": _group({"status_code": _number("short")}),
+            }
+        ),
+        "url": _group({"path": _KEYWORD}),
+        "error": _group({"type": _KEYWORD, "message": _TEXT}),
+        "trace": _group({"id": _KEYWORD}),
     }
 
 
-def _inputs(inputs: Mapping[str, str], redacted: Collection[str]) -> dict[str, object]:
-    return _group({name: _INPUTS[kind] for name, kind in inputs.items() if name not in redacted})
-
-
-def _group(properties: dict[str, object]) -> dict[str, object]:
-    """An object with those fields; a dot in a column's name is part of the name."""
-    dotted = any("." in name for name in properties)
-    return {"type": "object", **({"subobjects": "false"} if dotted else {}), "properties": properties}
-
-
-def _prediction(task: str) -> dict[str, object]:
-    if task == "regression":
-        return {"value": {"type": "double"}}
-    return {"label": _KEYWORD, "score": {"type": "float"}, "probabilities": {"type": "object", "enabled": False}}
-
-
-def index_template(stream: str, mapped: dict[str, object], retention_seconds: int, replicas: int) -> dict[str, object]:
-    """Body of `PUT _index_template/NAME`: a data stream whose documents Elasticsearch deletes after the retention."""
+def _model(inputs: Mapping[str, str], redacted: Collection[str], task: str) -> dict[str, JsonValue]:
+    """What the model was given, and what it predicted."""
+    stored = {name: _INPUTS[kind] for name, kind in inputs.items() if name not in redacted}
+    texts = {
+        name: _group({"characters": _number("integer"), "words": _number("integer")})
+        for name, kind in inputs.items()
+        if kind == "text"
+    }
+    images = {
+        name: _group({"digest": _IMAGE, "mean": _number("float"), "contrast": _number("float")})
+        for name, kind in inputs.items()
+        if kind == "image"
+    }
     return {
-        "index_patterns": [stream],
-        "data_stream": {},
-        "priority": 500,
-        "template": {
-            "settings": {"index": {"number_of_replicas": replicas, "codec": "best_compression"}},
-            "mappings": mapped,
-            "lifecycle": {"data_retention": _duration(retention_seconds)},
-        },
-        "_meta": mapped["_meta"],
+        "inputs": _group(stored),
+        "lengths": _group(texts),
+        **({"images": _group(images)} if images else {}),
+        "prediction": _group({**_prediction(task), **_common()}),
+        **_flags(inputs),
     }
 
 
-def _duration(seconds: int) -> str:
-    """A time value in the largest unit in which it is a whole number."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+def _prediction(task: str) -> dict[str, JsonValue]:
+    if task == "regression":
+        return {"value": _number("double")}
+    return {
+        "label": _KEYWORD,
+        "score": _number("float"),
+        "unsure": _number("byte"),
+        "probabilities": {"type": "object", "enabled": False},
+    }
+
+
+def _common() -> dict[str, JsonValue]:
+    """Of every request: whether it failed, which of its rows this is, how it came, and how many it stands for."""
+    return {"failed": _number("byte"), "row": _number("integer"), "front": _KEYWORD, "weight": _number("float")}
+
+
+def _flags(inputs: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Whether the value of an input is missing, and of a category, whether the training data has it: 0 or 1."""
+    unseen = {name: _number("byte") for name, kind in inputs.items() if kind == "category"}
+    missing = {name: _number("byte") for name in inputs}
+    return {"missing": _group(missing), **({"unseen": _group(unseen)} if unseen else {})}
+
+
+def _later(task: str) -> dict[str, JsonValue]:
+    """What becomes known after the prediction: the true label, and what `mlspec monitor` reports."""
+    true: dict[str, JsonValue] = {"value": _number("double")} if task == "regression" else {"label": _KEYWORD}
+    error: dict[str, JsonValue] = {"error": _number("double")} if task == "regression" else {"correct": _number("byte")}
+    return {"actual": _group({**true, **error, "time": {"type": "date"}}), "monitor": _group(_REPORT)}
+
+
+_REPORT: Final[dict[str, JsonValue]] = {
+    "column": _KEYWORD,
+    "kind": _KEYWORD,
+    "drift_evidence": _number("double"),
+    "effect": _number("double"),
+    "direction": _KEYWORD,
+    "since": {"type": "date"},
+    "rows": _number("long"),
+    "alarm": _number("byte"),
+    "metric": _KEYWORD,
+    "quality": _number("double"),
+    "labelled_share": _number("float"),
+}
+"""A report of `mlspec monitor`: drift of a column, or the quality of a version."""
+
+
+def _group(properties: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """An object with those fields; a dot in a column's name is part of the name, so its object has no objects."""
+    if not any("." in name for name in properties):
+        return {"type": "object", "properties": dict(properties)}
+    return {"type": "object", "subobjects": "false", "properties": dict(_flat(properties))}
+
+
+def _flat(properties: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    for name, field in properties.items():
+        inner = field.get("properties") if isinstance(field, dict) else None
+        if isinstance(inner, dict):
+            yield from ((f"{name}.{below}", leaf) for below, leaf in inner.items())
+        else:
+            yield name, field

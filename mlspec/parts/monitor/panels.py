@@ -1,131 +1,118 @@
-"""Panels of a Kibana dashboard as Lens documents with their values inside. Pure.
-
-A layer is a table: its columns are buckets (time, a field's top values) and metrics over each bucket.
-"""
+"""Panels of the dashboard as layers of ES|QL, shared by the dashboards API and by saved objects. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-LAYER: Final = "layer"
+from mlspec.monitoring.queries import esql
+from mlspec.monitoring.queries.dashboard_model import Dashboard, Limit, Panel
+from mlspec.monitoring.queries.measure import Count, Latest, Unit
+from mlspec.monitoring.queries.query import Grouping, ModelShape, Series
+
+Shape = Literal["line", "bar_stacked", "bar_percentage"]
+_SHAPES: Final[dict[str, Shape]] = {"lines": "line", "stacked": "bar_stacked", "shares": "bar_percentage"}
+VERSION: Final = "service.version"
+"""The field that the dashboard's control filters by."""
 
 
 @dataclass(frozen=True, slots=True)
-class LensPanel:
-    """One panel: its place in Kibana's grid of 48 columns, its kind, and the columns of its table by id."""
+class ChartValue:
+    """One value of a layer: its column in the result of the query, what a person calls it, and its unit."""
+
+    column: str
+    label: str
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLayer:
+    """One query and how its result is drawn; `second` has an axis of its own."""
 
     id: str
-    title: str
-    place: tuple[int, int, int, int]
-    kind: Literal["lnsMetric", "lnsXY", "lnsDatatable"]
-    columns: Mapping[str, dict[str, object]]
-    series: Literal["bar_stacked", "bar_percentage_stacked", "line"] = "line"
-
-    def saved(self, data_view: str) -> dict[str, object]:
-        """The panel as an element of a dashboard's `panelsJSON`."""
-        x, y, w, h = self.place
-        attributes = {
-            "title": self.title,
-            "description": "",
-            "visualizationType": self.kind,
-            "type": "lens",
-            "references": [
-                {"type": "index-pattern", "id": data_view, "name": f"indexpattern-datasource-layer-{LAYER}"}
-            ],
-            "state": {
-                "visualization": self._visualization(),
-                "query": {"query": "", "language": "kuery"},
-                "filters": [],
-                "datasourceStates": {"formBased": {"layers": {LAYER: self._layer()}}},
-                "internalReferences": [],
-                "adHocDataViews": {},
-            },
-        }
-        return {
-            "type": "lens",
-            "title": self.title,
-            "panelIndex": self.id,
-            "gridData": {"x": x, "y": y, "w": w, "h": h, "i": self.id},
-            "embeddableConfig": {"attributes": attributes, "enhancements": {}},
-        }
-
-    def _layer(self) -> dict[str, object]:
-        order = sorted(self.columns, key=lambda name: not self.columns[name]["isBucketed"])
-        return {"columns": dict(self.columns), "columnOrder": order, "incompleteColumns": {}, "sampling": 1}
-
-    def _visualization(self) -> dict[str, object]:
-        metrics = [name for name, column in self.columns.items() if not column["isBucketed"]]
-        if self.kind == "lnsMetric":
-            return {"layerId": LAYER, "layerType": "data", "metricAccessor": metrics[0]}
-        if self.kind == "lnsDatatable":
-            columns = [{"columnId": name} for name in self.columns]
-            return {"layerId": LAYER, "layerType": "data", "columns": columns}
-        return self._chart(metrics)
-
-    def _chart(self, metrics: Sequence[str]) -> dict[str, object]:
-        buckets = {name: column["operationType"] for name, column in self.columns.items() if column["isBucketed"]}
-        layer: dict[str, object] = {
-            "layerId": LAYER,
-            "layerType": "data",
-            "seriesType": self.series,
-            "xAccessor": next(name for name, kind in buckets.items() if kind == "date_histogram"),
-            "accessors": list(metrics),
-        }
-        split = [name for name, kind in buckets.items() if kind == "terms"]
-        if split:
-            layer["splitAccessor"] = split[0]
-        return {
-            "layers": [layer],
-            "preferredSeriesType": self.series,
-            "legend": {"isVisible": True, "position": "right"},
-            "valueLabels": "hide",
-            "fittingFunction": "None",
-        }
+    query: str
+    shape: Shape
+    x: str
+    values: tuple[ChartValue, ...]
+    breakdown: str = ""
+    second: bool = False
 
 
-def _column(
-    label: str, kind: str, operation: str, field: str, *, bucketed: bool, params: dict[str, object]
-) -> dict[str, object]:
-    scale = {"date": "interval", "string": "ordinal"}.get(kind, "ratio")
-    return {
-        "label": label,
-        "customLabel": True,
-        "dataType": kind,
-        "operationType": operation,
-        "sourceField": field,
-        "isBucketed": bucketed,
-        "scale": scale,
-        "params": params,
-    }
+@dataclass(frozen=True, slots=True)
+class DashboardSource:
+    """What the panels of a project are made of: `stream` has predictions, `reports` what `mlspec monitor` reports."""
+
+    dashboard: Dashboard
+    shape: ModelShape
+    stream: str
+    reports: str
+    tags: tuple[str, ...] = ()
+
+    def query(self, panel: Panel) -> esql.EsqlQuery:
+        """The query of a panel, over the stream that has its numbers."""
+        reported = all(isinstance(series.measure, Latest) for series in panel.query.series)
+        return esql.panel(panel.query, self.shape, self.reports if reported else self.stream)
+
+    def layers(self, panel: Panel) -> tuple[ChartLayer, ...]:
+        """A chart over time: its lines or bars, a line for each limit of an alert, and a bar for each deployment."""
+        query = self.query(panel)
+        groups = [group for group in query.groups if group != Grouping.TIME]
+        drawn = ChartLayer(
+            "data", query.text, _SHAPES[panel.chart], Grouping.TIME.value, values(query), groups[0] if groups else ""
+        )
+        marks = [self._deployments()] if self.dashboard.deployments and Grouping.VERSION in query.groups else []
+        return (drawn, *self._limits(panel), *marks)
+
+    def _limits(self, panel: Panel) -> Iterator[ChartLayer]:
+        for limit in panel.limits:
+            yield ChartLayer(
+                f"limit-{limit.alert}", _constant(self.stream, limit), "line", "time", (_limit(panel, limit),)
+            )
+
+    def _deployments(self) -> ChartLayer:
+        query = f"{esql.deployments(self.stream)} | EVAL deployment = 1"
+        value = ChartValue("deployment", "First request of a version", "count")
+        return ChartLayer("deployments", query, "bar_stacked", "deployed", (value,), "version", second=True)
 
 
-def over_time() -> dict[str, object]:
-    """One bucket for each stretch of time, as wide as the view asks for."""
-    params = {"interval": "auto", "includeEmptyRows": True, "dropPartials": False}
-    return _column("Time", "date", "date_histogram", "@timestamp", bucketed=True, params=params)
+def values(query: esql.EsqlQuery) -> tuple[ChartValue, ...]:
+    """The values in the result of a query."""
+    return tuple(ChartValue(series.name, label(series), unit(series)) for series in query.values)
 
 
-def top(field: str, label: str, by: str) -> dict[str, object]:
-    """One bucket for each of a field's ten most frequent values; `by` is the column that counts."""
-    params = {"size": 10, "orderBy": {"type": "column", "columnId": by}, "orderDirection": "desc", "otherBucket": True,
-              "missingBucket": False, "parentFormat": {"id": "terms"}}  # fmt: skip
-    return _column(label, "string", "terms", field, bucketed=True, params=params)
+def label(series: Series) -> str:
+    """What a person calls a series. ES|QL counts in each stretch of time, not in each second."""
+    return "Requests" if _per_second(series) else series.title
 
 
-def count(label: str) -> dict[str, object]:
-    """Documents in the bucket."""
-    return _column(label, "number", "count", "___records___", bucketed=False, params={"emptyAsNull": False})
+def unit(series: Series) -> Unit:
+    """The unit of a series in ES|QL."""
+    return "count" if _per_second(series) else series.unit
 
 
-def rate(field: str, label: str) -> dict[str, object]:
-    """Average of a field that is 0 or 1, as a percentage."""
-    params = {"format": {"id": "percent", "params": {"decimals": 2}}, "emptyAsNull": True}
-    return _column(label, "number", "average", field, bucketed=False, params=params)
+def _per_second(series: Series) -> bool:
+    return isinstance(series.measure, Count) and series.measure.per_second
 
 
-def percentile(field: str, percent: int, label: str) -> dict[str, object]:
-    """A percentile of a field."""
-    params = {"percentile": percent, "format": {"id": "number", "params": {"decimals": 2}}}
-    return _column(label, "number", "percentile", field, bucketed=False, params=params)
+def _limit(panel: Panel, limit: Limit) -> ChartValue:
+    return ChartValue("limit", f"Alert: {limit.title}", panel.query.series[0].unit)
+
+
+def _constant(stream: str, limit: Limit) -> str:
+    """The limit at each point in time that has documents."""
+    time = f"BUCKET({esql.TIME}, 50, ?_tstart, ?_tend)"
+    within = f"WHERE {esql.TIME} >= ?_tstart AND {esql.TIME} <= ?_tend"
+    count = f"STATS documents = COUNT(*) BY time = {time}"
+    return f"FROM {stream} | {within} | {count} | EVAL limit = {limit.value:.15g} | KEEP time, limit | SORT time"
+
+
+def shown_limit(panel: Panel) -> str:
+    """The limit of an alert in words, for a panel that is a single number; "" without one."""
+    if not panel.limits:
+        return ""
+    value, kind = panel.limits[0].value, panel.query.series[0].unit
+    return f"alert at {value * 100:g} %" if kind == "fraction" else f"alert at {value:g}{_SUFFIXES.get(kind, '')}"
+
+
+_SUFFIXES: Final[dict[Unit, str]] = {"milliseconds": " ms", "per_second": "/s"}

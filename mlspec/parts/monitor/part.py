@@ -1,4 +1,4 @@
-"""`monitor` to an Elasticsearch index template and to Kibana's data view, dashboard and alert rules."""
+"""`monitor` to the policy of the servers, and to the files of Elasticsearch, Kibana, Prometheus and Grafana."""
 
 from __future__ import annotations
 
@@ -8,34 +8,40 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import alert_checks, dashboard, fields, log_checks, prometheus_files, rules, serving_policy
-from mlspec.parts.part_protocol import no_stages
+from mlspec.parts.monitor import alert_checks, log_checks, prometheus_files, serving_policy, templates
+from mlspec.parts.monitor.kibana import kibana_objects
+from mlspec.parts.monitor.stack_names import default_stream, part_of_name, stream_name
+from mlspec.parts.monitor.templates import stream_options
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.monitor_drift import Drift
 from mlspec.source.document import Plain
-from mlspec.spec.names import suffixed, suggest
+from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
-from mlspec.spec.types import duration_seconds
+from mlspec.spec.types import SecretRef
 
 NAME: Final = "monitor"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
-PROGRAMS: Final[dict[str, str]] = {}
-stages = no_stages
+PROGRAMS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.work:main"}
+OBSERVERS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.remote_stack:monitor"}
 MIN_BUDGET: Final = 100
 """Rows between two false alarms: with fewer, an alarm would say nothing."""
 
 
 def name_after(environment: str, given: dict[str, Plain]) -> None:
-    """Complete the name of the data stream where the spec has none; ids of saved objects follow from it."""
+    """Complete the namespace and the name of the data stream where the spec has none; other names follow from it."""
     project, monitor = given.get("project"), given.get("monitor")
     name = project.get("name") if isinstance(project, dict) else None
     options = monitor.get("elasticsearch") if isinstance(monitor, dict) else None
-    if isinstance(options, dict) and not options.get("index") and isinstance(name, str):
-        options["index"] = suffixed(f"predictions-{name}", environment)
+    if not isinstance(options, dict) or not isinstance(name, str):
+        return
+    if not options.get("namespace"):
+        options["namespace"] = part_of_name(environment)
+    if not options.get("index"):
+        options["index"] = default_stream(name, str(options["namespace"]))
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -57,7 +63,7 @@ def _shared(project: Project) -> Iterator[Finding]:
         message = (
             f"{same.one} and {same.other} would share the data stream `{same.name}`, with its dashboard and alerts"
         )
-        default = suffixed(f"predictions-{at(same.theirs[0], ('project', 'name'))}", same.environment)
+        default = default_stream(str(at(same.theirs[0], ("project", "name"))), same.environment)
         help = (
             f"set environments.{same.environment}.monitor.elasticsearch.index to another name; where no name is given "
             f"at all, it ends with that of the environment: {default}"
@@ -85,6 +91,25 @@ def _drift(drift: Drift, data: DataSpec) -> Iterator[Finding]:
         yield Finding("drift-budget", (*at, "false_alarms"), message, "allow fewer false alarms, for example 1 per 90d")
 
 
+def stages(project: Project) -> Iterator[Stage]:
+    """The stage `monitor`: changes Elasticsearch and Kibana, and nothing of the project."""
+    monitor = project.get(Monitor)
+    if monitor is None or monitor.elasticsearch is None or project.get(DataSpec) is None:
+        return
+    options = monitor.elasticsearch
+    variables = [
+        given.env for given in (options.url, options.api_key, options.kibana_url) if isinstance(given, SecretRef)
+    ]
+    yield Stage(
+        name="monitor",
+        description="Install templates, data streams, API keys, dashboard and alert rules",
+        part=NAME,
+        params=("monitor",),
+        needs=("extra:elastic", *(f"env:{name}" for name in variables)),
+        effects=True,
+    )
+
+
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """The policy of the servers, and the files of Kibana and Prometheus."""
     monitor, data = project.get(Monitor), project.get(DataSpec)
@@ -99,26 +124,21 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 
 def _kibana(project: Project, monitor: Monitor) -> Iterator[Artifact]:
     """The index template, the saved objects, and one file for each alert rule."""
-    data = project.need(DataSpec)
     if monitor.elasticsearch is None:
         return
-    options, info = monitor.elasticsearch, project.info
-    stream = stream_name(project)
-    inputs = {name: column.type for name, column in data.columns.items()}
-    meta: dict[str, object] = {"mlspec": {"project": info.name, "description": info.description}}
-    redacted = [name for name, storage in monitor.storage(inputs).items() if storage == "redacted"]
-    mapped = fields.mappings(inputs, redacted, data.task, meta)
-    template = fields.index_template(stream, mapped, duration_seconds(options.retention), options.replicas)
-    yield Artifact("elasticsearch/index-template.json", "elasticsearch/body.json.j2", {"value": template})
-    title = f"{info.name} ({project.environment})" if project.environment else info.name
-    objects = dashboard.saved_objects(title, info.description, stream, data.task)
-    yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": objects})
-    for name, rule in rules.rules(monitor.alerts, title, stream, data.task).items():
-        yield Artifact(f"kibana/rules/{name}.json", "kibana/rule.json.j2", {"value": rule})
-
-
-def stream_name(project: Project) -> str:
-    """The data stream that predictions go to."""
-    monitor = project.need(Monitor)
-    given = monitor.elasticsearch.index if monitor.elasticsearch else ""
-    return given or f"predictions-{project.info.name}"
+    options = stream_options(project)
+    bodies = {
+        "component-template": templates.component_template(options),
+        "index-template": templates.index_template(options),
+        "pipeline": templates.pipeline(options),
+        "server-key": templates.server_key(options),
+        "reader-key": templates.reader_key(options),
+    }
+    for name, body in bodies.items():
+        yield Artifact(f"elasticsearch/{name}.json", "elasticsearch/body.json.j2", {"value": body})
+    kibana = kibana_objects(project)
+    yield Artifact("kibana/data-view.json", "elasticsearch/body.json.j2", {"value": kibana.data_view})
+    yield Artifact("kibana/dashboard.json", "elasticsearch/body.json.j2", {"value": kibana.dashboard})
+    yield Artifact("kibana/dashboard.ndjson", "kibana/objects.ndjson.j2", {"objects": kibana.saved})
+    for rule in kibana.rules:
+        yield Artifact(f"kibana/rules/{rule.name}.json", "kibana/rule.json.j2", {"value": rule.body})

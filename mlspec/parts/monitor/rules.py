@@ -1,55 +1,88 @@
-"""Alert rules of Kibana as bodies of `POST /api/alerting/rule`: one ES|QL query each, each row of which is an alert."""
+"""Alert rules of Kibana as bodies of `POST /api/alerting/rule/{id}`: ES|QL queries, each row of which is an alert."""
 
 from __future__ import annotations
 
-from mlspec.sections.monitor_alerts import Alerts
-from mlspec.spec.types import bound_parts, duration_seconds
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.monitoring.queries import esql
+from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.queries.query import ModelShape
+from mlspec.parts.monitor.stack_names import stable_uuid
+
+Body = dict[str, JsonValue]
+DELAY: Final = 2
+"""Runs in a row in which a condition must hold before it is an alert: one bad window is not an incident."""
+_REPORTED_WITHIN: Final = 86_400
+"""Seconds in which a report of drift is an alert: `mlspec monitor` may run once a day."""
 
 
-def rules(alerts: Alerts, project: str, stream: str, task: str) -> dict[str, dict[str, object]]:
-    """Rule by name. `actions` is empty: the team configures who is notified."""
-    rules_by_name = {}
-    if alerts.error_rate:
-        rules_by_name["error-rate"] = _over(alerts, stream, "AVG(failed)", alerts.error_rate)
-    if alerts.p95_ms:
-        rules_by_name["latency"] = _over(alerts, stream, "PERCENTILE(latency_ms, 95)", alerts.p95_ms)
-    if alerts.unsure_rate and task == "classification":
-        rules_by_name["unsure"] = _over(alerts, stream, "AVG(unsure)", alerts.unsure_rate)
-    if alerts.silence:
-        query = f"FROM {stream} | STATS requests = COUNT(*) | WHERE requests == 0"
-        rules_by_name["silence"] = _params(query, duration_seconds(alerts.silence))
-    return {name: _rule(f"{project}: {name}", project, params, alerts) for name, params in rules_by_name.items()}
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """A rule: its name in files, and its id in Kibana, which is a function of the data stream and the name."""
+
+    name: str
+    id: str
+    body: Body
 
 
-def _over(alerts: Alerts, stream: str, measure: str, bound: str) -> dict[str, object]:
-    sign, number = bound_parts(bound)
-    stats = f"STATS requests = COUNT(*), measured = {measure}"
-    holds = f"WHERE requests >= {alerts.min_requests} AND measured {sign} {number:g}"
-    return _params(f"FROM {stream} | {stats} | {holds}", duration_seconds(alerts.window))
+def alert_rules(alerts: tuple[Alert, ...], shape: ModelShape, title: str, stream: str, reports: str) -> list[AlertRule]:
+    """The rules of a project. `actions` is empty: the team configures who is notified, and a second apply keeps it."""
+    bodies = {alert.name: _of_alert(alert, shape, title, stream) for alert in alerts}
+    bodies["drift"] = _of_drift(shape.project, title, reports, alerts)
+    return [AlertRule(name, stable_uuid("rule", stream, name), body) for name, body in bodies.items()]
 
 
-def _params(query: str, seconds: int) -> dict[str, object]:
-    size, unit = (seconds // 60, "m") if seconds % 60 == 0 else (seconds, "s")
-    return {
+def _of_alert(alert: Alert, shape: ModelShape, title: str, stream: str) -> Body:
+    delay = 1 if alert.silence else DELAY
+    query = esql.rule(alert, shape, stream)
+    return _rule(f"{title}: {alert.title.lower()}", query, alert.window, alert.interval, delay, _tags(shape, alert))
+
+
+def _of_drift(project: str, title: str, reports: str, alerts: tuple[Alert, ...]) -> Body:
+    """`mlspec monitor` decides what drift is, with a stated false-alarm budget; the rule repeats its alarms."""
+    stats = "STATS evidence = MAX(monitor.drift_evidence), effect = MAX(monitor.effect)"
+    groups = "BY column = monitor.column, kind = monitor.kind, version = service.version"
+    query = f"FROM {reports} | WHERE monitor.alarm == 1 | {stats} {groups}"
+    interval = max((alert.interval for alert in alerts), default=300)
+    return _rule(f"{title}: drift", query, _REPORTED_WITHIN, interval, 1, ["mlspec", project, "warning"])
+
+
+def _tags(shape: ModelShape, alert: Alert) -> list[str]:
+    return ["mlspec", shape.project, alert.severity]
+
+
+def _rule(name: str, query: str, window: int, interval: int, delay: int, tags: list[str]) -> Body:
+    size, unit = (window // 60, "m") if window % 60 == 0 else (window, "s")
+    params: Body = {
         "searchType": "esqlQuery",
         "esqlQuery": {"esql": query},
-        "timeField": "@timestamp",
+        "timeField": esql.TIME,
         "timeWindowSize": size,
         "timeWindowUnit": unit,
         "threshold": [0],
         "thresholdComparator": ">",
         "size": 0,
+        "groupBy": "row",
     }
-
-
-def _rule(name: str, project: str, params: dict[str, object], alerts: Alerts) -> dict[str, object]:
-    seconds = duration_seconds(alerts.interval)
     return {
         "name": name,
         "rule_type_id": ".es-query",
         "consumer": "stackAlerts",
-        "tags": ["mlspec", project],
-        "schedule": {"interval": f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"},
+        "tags": list[JsonValue](tags),
+        "schedule": {"interval": f"{interval // 60}m" if interval % 60 == 0 else f"{interval}s"},
         "params": params,
+        "alert_delay": {"active": delay},
         "actions": [],
     }
+
+
+def queries(rules: list[AlertRule]) -> Iterator[str]:
+    """The ES|QL of each rule."""
+    for rule in rules:
+        params = rule.body["params"]
+        query = params.get("esqlQuery") if isinstance(params, dict) else None
+        yield str(query["esql"]) if isinstance(query, dict) else ""

@@ -10,37 +10,96 @@ from mlspec.parts.monitor.fields import mappings
 from tests.parts.targets import BASE, codes, files
 
 
-def template(folder: Path, monitor: str, base: str = BASE) -> Any:
-    return json.loads(files(folder, f"monitor: {monitor}\n", base)["elasticsearch/index-template.json"])
+def body(folder: Path, name: str, monitor: str, base: str = BASE) -> Any:
+    return json.loads(files(folder, f"monitor: {monitor}\n", base)[f"elasticsearch/{name}.json"])
+
+
+def properties(folder: Path, monitor: str, base: str = BASE) -> Any:
+    return body(folder, "component-template", monitor, base)["template"]["mappings"]["properties"]
 
 
 def test_inputs_become_typed_fields() -> None:
     inputs = {"sentence": "text", "age": "number", "city": "category", "photo": "image"}
-    properties = mappings(inputs, (), "classification", {})["properties"]
-    kinds = {name: field["type"] for name, field in properties["inputs"]["properties"].items()}
+    fields: Any = mappings(inputs, (), "classification")["properties"]
+    kinds = {name: field["type"] for name, field in fields["inputs"]["properties"].items()}
     assert kinds == {"sentence": "match_only_text", "age": "double", "city": "keyword", "photo": "keyword"}
-    assert set(properties["lengths"]["properties"]) == {"sentence"}
-    assert "score" in properties["prediction"]["properties"]
-    assert set(mappings(inputs, (), "regression", {})["properties"]["prediction"]["properties"]) == {"value"}
+    assert set(fields["lengths"]["properties"]) == {"sentence"}
+    assert set(fields["images"]["properties"]) == {"photo"}
+    assert {"label", "score", "unsure"} <= fields["prediction"]["properties"].keys()
+    regression: Any = mappings(inputs, (), "regression")["properties"]
+    assert "value" in regression["prediction"]["properties"]
+    assert not {"label", "score"} & regression["prediction"]["properties"].keys()
 
 
-def test_what_is_redacted_has_no_field(tmp_path: Path) -> None:
-    properties = template(tmp_path, "{elasticsearch: {redact: [sentence]}}")["template"]["mappings"]["properties"]
-    assert properties["inputs"]["properties"] == {}
+def test_every_number_survives_a_malformed_value() -> None:
+    """One bad value of one column must not refuse the whole document."""
+    fields: Any = mappings({"age": "number"}, (), "classification")["properties"]
+    numbers = [
+        field for field in leaves_of(fields) if field["type"] in ("byte", "short", "integer", "long", "float", "double")
+    ]
+    assert len(numbers) > 10
+    assert all(field["ignore_malformed"] is True for field in numbers)
+
+
+def leaves_of(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    below = [leaf for field in fields.values() if "properties" in field for leaf in leaves_of(field["properties"])]
+    return [field for field in fields.values() if "properties" not in field] + below
+
+
+def test_what_is_redacted_has_no_field_and_is_removed_on_arrival(tmp_path: Path) -> None:
+    monitor = "{elasticsearch: {redact: [sentence]}}"
+    assert properties(tmp_path, monitor)["inputs"]["properties"] == {}
+    assert {"remove": {"field": ["inputs.sentence"], "ignore_missing": True}} in body(tmp_path, "pipeline", monitor)[
+        "processors"
+    ]
 
 
 def test_a_dot_in_a_column_is_part_of_its_name(tmp_path: Path) -> None:
-    base = BASE.replace("{sentence: text}", "{a: number, a.b: number}").replace("text-classifier", "tabular")
-    inputs = template(tmp_path, "{elasticsearch: {}}", base)["template"]["mappings"]["properties"]["inputs"]
-    assert inputs["subobjects"] == "false"
+    base = BASE.replace("{sentence: text}", "{a: text, a.b: text}")
+    fields = properties(tmp_path, "{elasticsearch: {}}", base)
+    assert fields["inputs"]["subobjects"] == "false"
+    assert set(fields["lengths"]["properties"]) == {"a.characters", "a.words", "a.b.characters", "a.b.words"}
+
+
+def test_the_name_of_the_stream_has_three_parts(tmp_path: Path) -> None:
+    base = BASE.replace("name: cola", "name: co-la")
+    assert body(tmp_path, "index-template", "{elasticsearch: {}}", base)["index_patterns"] == [
+        "predictions-co_la-default",
+        "monitor-co_la-default",
+    ]
+    given = body(tmp_path, "index-template", "{elasticsearch: {namespace: eu}}", base)
+    assert given["index_patterns"][0] == "predictions-co_la-eu"
+    old = body(tmp_path, "index-template", "{elasticsearch: {index: predictions-cola}}", base)
+    assert old["index_patterns"] == ["predictions-cola", "monitor-cola"]
+
+
+def test_replicas_are_left_to_the_cluster(tmp_path: Path) -> None:
+    def index(monitor: str) -> Any:
+        return body(tmp_path, "component-template", monitor)["template"]["settings"]["index"]
+
+    assert "number_of_replicas" not in index("{elasticsearch: {}}")
+    assert index("{elasticsearch: {replicas: 0}}")["number_of_replicas"] == 0
+    assert index("{elasticsearch: {}}")["lifecycle"] == {"prefer_ilm": False}
+
+
+def test_keys_have_the_least_privileges(tmp_path: Path) -> None:
+    server = body(tmp_path, "server-key", "{elasticsearch: {}}")["role_descriptors"]["server"]
+    assert server["cluster"] == []
+    assert server["indices"] == [
+        {"names": ["predictions-cola-default"], "privileges": ["create_doc", "auto_configure"]}
+    ]
+    reader = body(tmp_path, "reader-key", "{elasticsearch: {}}")["role_descriptors"]["reader"]
+    assert "predictions-cola-default" not in [
+        name for i in reader["indices"] if "create_doc" in i["privileges"] for name in i["names"]
+    ]
 
 
 @pytest.mark.parametrize(
     ("given", "written"), [("30d", "30d"), ("2w", "14d"), ("90m", "90m"), ("36h", "36h"), ("5s", "5s")]
 )
 def test_retention_is_written_in_units_that_elasticsearch_has(given: str, written: str, tmp_path: Path) -> None:
-    found = template(tmp_path, f"{{elasticsearch: {{retention: {given}}}}}")
-    assert found["template"]["lifecycle"] == {"data_retention": written}
+    index = body(tmp_path, "index-template", f"{{elasticsearch: {{retention: {given}}}}}")
+    assert index["template"]["lifecycle"] == {"data_retention": written}
 
 
 def test_no_secret_enters_a_file(tmp_path: Path) -> None:
@@ -52,13 +111,13 @@ def test_rules_are_asked_for(tmp_path: Path) -> None:
     alerts = (
         'alerts: {error_rate: "> 0.02", p95_ms: ">= 300", silence: 2h, window: 30s, interval: 10s, min_requests: 7}'
     )
-    made = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
-    rules = {path: json.loads(text) for path, text in made.items() if path.startswith("kibana/rules/")}
-    assert set(rules) == {f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence")}
+    rendered = files(tmp_path, f"monitor: {{elasticsearch: {{index: mine}}, {alerts}}}\n")
+    rules = {path: json.loads(text) for path, text in rendered.items() if path.startswith("kibana/rules/")}
+    assert set(rules) == {f"kibana/rules/{name}.json" for name in ("error-rate", "latency", "silence", "drift")}
     error = rules["kibana/rules/error-rate.json"]
-    assert error["params"]["esqlQuery"]["esql"] == (
-        "FROM mine | STATS requests = COUNT(*), measured = AVG(failed) | WHERE requests >= 7 AND measured > 0.02"
-    )
+    query = error["params"]["esqlQuery"]["esql"]
+    assert query.startswith("FROM mine | ")
+    assert query.endswith("WHERE requests >= 7 AND measured > 0.02")
     assert (error["schedule"]["interval"], error["params"]["timeWindowSize"]) == ("10s", 30)
     assert rules["kibana/rules/silence.json"]["params"]["timeWindowSize"] == 120
 

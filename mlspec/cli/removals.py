@@ -1,0 +1,93 @@
+"""What `mlspec destroy` removes: a deployment in AWS, and what is installed in Elasticsearch and Kibana."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlspec.errors import StageError, UsageError
+from mlspec.stage_context import StageContext
+from mlspec.workspace.spec_file import SpecFile
+
+if TYPE_CHECKING:
+    from mlspec.aws.desired import DesiredFunction
+    from mlspec.elastic.installation import Installation
+    from mlspec.shipping.removal import Removal
+
+
+@dataclass(frozen=True)
+class Removals:
+    """The removals in both places; `unread` says why Elasticsearch could not be compared, "" where it could."""
+
+    function: DesiredFunction | None
+    stack: Installation | None
+    deployed: tuple[Removal, ...] = ()
+    installed: tuple[Removal, ...] = ()
+    unread: str = ""
+
+    @property
+    def all(self) -> list[Removal]:
+        """All removals; what is installed goes first, so that no alert fires because the deployment is gone."""
+        return [*self.installed, *self.deployed]
+
+    def carry_out(self, say: Callable[[str], object]) -> None:
+        """Remove what is not kept."""
+        from mlspec.parts.monitor import stack_removal
+        from mlspec.shipping import removal
+
+        if self.stack is not None:
+            stack_removal.carry_out(self.stack, self.installed, say)
+        if self.function is not None:
+            removal.carry_out(self.function, self.deployed, say)
+
+
+def removals(where: SpecFile, context: StageContext, *, images: bool, predictions: bool) -> Removals:
+    """What exists of the spec. Raises UsageError where it has neither a deployment nor `monitor.elasticsearch`."""
+    from mlspec.cli.deployed import shipped
+    from mlspec.parts.monitor import stack_removal
+    from mlspec.shipping import removal
+
+    try:
+        function = shipped(where, context)
+    except UsageError:
+        function = None
+        if not _has_stack(where):
+            raise
+    stack, unread = _stack(where, context, alone=function is None)
+    installed: tuple[Removal, ...] = ()
+    if stack is not None:
+        try:
+            installed = tuple(stack_removal.plan(stack, predictions=predictions))
+        except StageError as error:
+            if function is None:
+                raise
+            stack, unread = None, error.message
+    deployed = tuple(removal.plan(function, images=images)) if function else ()
+    return Removals(function, stack, deployed, installed, unread)
+
+
+def _has_stack(where: SpecFile) -> bool:
+    from mlspec.compiler import compile_project
+    from mlspec.sections.monitor import Monitor
+    from mlspec.workspace.template_cache import template_cache
+
+    monitor = compile_project(where.spec, where.environment, compiled=template_cache()).project.get(Monitor)
+    return monitor is not None and monitor.elasticsearch is not None
+
+
+def _stack(where: SpecFile, context: StageContext, *, alone: bool) -> tuple[Installation | None, str]:
+    """The installation of the spec; where a variable is not set, None and the reason, unless there is nothing else."""
+    from mlspec.compiler import compile_project
+    from mlspec.parts.monitor.stack import installation
+    from mlspec.workspace.template_cache import template_cache
+
+    if not _has_stack(where):
+        return None, ""
+    project = compile_project(where.spec, where.environment, compiled=template_cache()).project
+    try:
+        return installation(project, context.root), ""
+    except StageError as error:
+        if alone:
+            raise
+        return None, error.message

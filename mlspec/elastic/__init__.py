@@ -1,0 +1,1 @@
+"""Elasticsearch and Kibana: resources as values, and providers that read, compare and change them."""

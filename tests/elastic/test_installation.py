@@ -1,0 +1,250 @@
+"""The whole installation on a recording stand-in: order, idempotence, updates in place, hand edits, errors."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlspec.aws.action import lines
+from mlspec.elastic.installation import Installation
+from mlspec.elastic.stack_client import StackClient
+from mlspec.errors import StageError
+from mlspec.parts.monitor import stack_removal
+from mlspec.parts.monitor.stack import installation
+from tests.elastic.servers import client, osmem
+from tests.elastic.stand_in import StandIn, stand_in
+from tests.parts.targets import build
+
+SPEC = "monitor: {elasticsearch: {%s}, alerts: {p95_ms: '> 300', silence: 1h}}\n"
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with stand_in() as state:
+        yield state
+        assert state.wrong == []
+
+
+@pytest.fixture
+def installed(server: StandIn, tmp_path: Path) -> Callable[[str], Installation]:
+    def of(options: str = "") -> Installation:
+        project = build(tmp_path, SPEC % options).project
+        return installation(project, tmp_path, client(server.url, server.url))
+
+    return of
+
+
+def apply(one: Installation) -> list[str]:
+    actions = one.plan()
+    one.install(actions, lambda _: None)
+    return lines(actions)
+
+
+def test_everything_is_created_in_the_order_of_its_needs(
+    server: StandIn, installed: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    apply(installed(""))
+    names = [path.split("/")[1] if not path.startswith("/api") else path.split("/")[2] for _, path in server.requests]
+    order = list(dict.fromkeys(n for n, (method, _) in zip(names, server.requests, strict=True) if method != "GET"))
+    assert order == [
+        "_component_template", "_index_template", "_ingest", "_data_stream", "_security", "data_views", "dashboards",
+        "alerting",
+    ]  # fmt: skip
+    assert "PUT /_data_stream/predictions-cola-default/_lifecycle" in server.writes
+    assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 4
+    for role in ("server", "reader"):
+        file = tmp_path / ".mlspec" / "elasticsearch" / f"{role}.env"
+        assert f"ELASTIC_API_KEY=ENCODED-predictions-cola-default-{role}\n" in file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_second_apply_changes_nothing(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    before = len(server.writes)
+    assert apply(installed("")) == []
+    assert len(server.writes) == before
+
+
+def test_a_change_of_the_spec_updates_in_place(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    changed = apply(installed("retention: 7d, redact: [sentence]"))
+    assert "~ data stream predictions-cola-default retention: 30d -> 7d" in changed
+    assert "~ index template predictions-cola-default template.lifecycle.data_retention: 30d -> 7d" in changed
+    assert any(line.startswith("~ ingest pipeline predictions-cola-default processors") for line in changed)
+    assert apply(installed("retention: 7d, redact: [sentence]")) == []
+
+
+def test_a_new_field_is_added_to_the_existing_stream(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    del server.mappings["predictions-cola-default"]["properties"]["trace"]
+    assert apply(installed("")) == ["+ data stream predictions-cola-default trace.id: keyword"]
+    server.mappings["predictions-cola-default"]["properties"]["trace"]["properties"]["id"]["type"] = "text"
+    assert apply(installed("")) == ["~ data stream predictions-cola-default trace.id: text -> keyword"]
+    assert server.writes[-1] == "POST /predictions-cola-default/_rollover"
+    assert installed("").plan() == []
+
+
+def test_a_hand_edit_in_kibana_is_shown_and_taken_back(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    apply(installed(""))
+    dashboard = server.stored["/api/dashboards/predictions-cola-default-dashboard"]
+    dashboard["panels"][1]["config"]["title"] = "Mine"
+    assert lines(installed("").plan()) == [
+        "~ kibana dashboard cola: model in production panels[1].config.title: Mine -> Error rate"
+    ]
+    apply(installed(""))
+    dashboard = server.stored["/api/dashboards/predictions-cola-default-dashboard"]
+    dashboard["panels"] = dashboard["panels"][1:]
+    (line,) = lines(installed("").plan())
+    assert " items -> " in line
+    rule = next(path for path in server.stored if path.startswith("/api/alerting"))
+    server.stored[rule]["params"]["timeWindowSize"] = 99
+    assert any("params.timeWindowSize: 99 -> 15" in line for line in lines(installed("").plan()))
+
+
+def test_who_is_notified_stays_as_the_team_configured_it(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    apply(installed(""))
+    rule = next(path for path in server.stored if path.startswith("/api/alerting"))
+    server.stored[rule]["actions"] = [{"group": "query matched", "id": "mail", "params": {}}]
+    assert installed("").plan() == []
+    server.stored[rule]["alert_delay"] = {"active": 7}
+    apply(installed(""))
+    assert server.stored[rule]["actions"][0]["id"] == "mail"
+
+
+def test_an_older_kibana_imports_saved_objects(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    server.kibana_version = "9.4.2"
+    apply(installed(""))
+    assert "POST /api/saved_objects/_import" in server.writes
+    assert not any("/api/dashboards" in path for path in server.stored)
+    assert apply(installed("")) == []
+    attributes = server.stored["/api/saved_objects/dashboard/predictions-cola-default-dashboard"]["attributes"]
+    attributes["title"] = "Mine"
+    assert len(apply(installed(""))) == 1
+
+
+def test_without_kibana_only_elasticsearch_is_touched(server: StandIn, tmp_path: Path) -> None:
+    project = build(tmp_path, SPEC % "").project
+    apply(installation(project, tmp_path, client(server.url)))
+    assert not [path for _, path in server.requests if path.startswith("/api")]
+
+
+def test_a_key_with_other_rights_gets_those_of_the_spec(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    apply(installed(""))
+    key = next(
+        key for path, key in server.stored.items() if path.startswith("/_security") and key["name"].endswith("server")
+    )
+    key["role_descriptors"]["server"]["indices"][0]["privileges"].append("all")
+    (line,) = apply(installed(""))
+    assert line.startswith("~ api key predictions-cola-default-server role_descriptors.server.indices[0].privileges")
+    assert installed("").plan() == []
+
+
+def refusal(one: Installation) -> StageError:
+    with pytest.raises(StageError) as caught:
+        one.plan()
+    return caught.value
+
+
+def test_errors_name_the_next_step(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    server.version = "8.17.3"
+    assert "version 8.17; mlspec needs 8.19" in refusal(installed("")).message
+    server.version = "9.0.4"
+    assert "9.0" in refusal(installed("")).message
+    server.version = "9.1.0"
+    reason = (
+        "action [cluster:admin/component_template/get] is unauthorized for API key id [x], this action is granted by the "
+        "cluster privileges [manage_index_templates,manage,all]"
+    )
+    server.refuse = {"/_component_template": (403, {"error": {"type": "security_exception", "reason": reason}})}
+    denied = refusal(installed(""))
+    assert denied.message == "the API key may not do cluster:admin/component_template/get in Elasticsearch"
+    assert "manage_index_templates,manage,all" in denied.help
+    server.refuse = {"/": (401, {"error": {"type": "security_exception", "reason": "unable to authenticate"}})}
+    assert "does not accept the API key" in refusal(installed("")).message
+    server.refuse = {"/api": (403, {"statusCode": 403, "message": "Forbidden"})}
+    assert "in Kibana" in refusal(installed("")).message
+
+
+def test_a_server_that_is_down(tmp_path: Path) -> None:
+    project = build(tmp_path, SPEC % "").project
+    down = StackClient("http://127.0.0.1:9", "x", hasty=True)
+    error = refusal(installation(project, tmp_path, down))
+    assert error.code == "unreachable"
+    assert "cannot be reached" in error.message
+
+
+def test_a_variable_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ELASTIC_URL", raising=False)
+    project = build(tmp_path, SPEC % "").project
+    with pytest.raises(StageError, match=r"ELASTIC_URL, which .* names, is not set"):
+        installation(project, tmp_path)
+
+
+def test_opensearch_is_refused_with_what_to_use_instead(tmp_path: Path) -> None:
+    """The in-memory server reports itself as OpenSearch."""
+    project = build(tmp_path, SPEC % "").project
+    with osmem() as url:
+        error = refusal(installation(project, tmp_path, client(url)))
+    assert "is not Elasticsearch but OpenSearch" in error.message
+    assert "monitor.prometheus" in error.help
+
+
+def test_serverless_manages_versions_and_replicas_itself(
+    server: StandIn, installed: Callable[[str], Installation]
+) -> None:
+    server.version, server.flavor = "8.11.0", "serverless"
+    apply(installed("replicas: 1"))
+    component = server.stored["/_component_template/predictions-cola-default@mappings"]
+    assert component["template"]["settings"] == {"index": {"default_pipeline": "predictions-cola-default"}}
+    assert installed("replicas: 1").plan() == []
+
+
+def test_a_saved_response_has_no_key(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    """What a plan shows, and what an action says, never has the key."""
+    one = installed("")
+    actions = one.plan()
+    said: list[str] = []
+    one.install(actions, said.append)
+    shown: Any = [list(action.rows()) for action in actions]
+    assert "ENCODED" not in str(shown) + "".join(said)
+
+
+def test_removal_keeps_the_predictions(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.documents["predictions-cola-default"] = 7
+    one = installed("")
+    removals = stack_removal.plan(one, predictions=False)
+    kept = {removal.action.resource: removal.kept for removal in removals if removal.kept}
+    assert kept["data stream predictions-cola-default"] == stack_removal.KEPT
+    assert kept["index template predictions-cola-default"] == "the stored predictions need it"
+    stack_removal.carry_out(one, removals, lambda _: None)
+    assert not [path for path in server.stored if path.startswith(("/api", "/_security"))]
+    assert "/_data_stream/predictions-cola-default" in server.stored
+
+
+def test_everything_can_be_removed(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.documents["predictions-cola-default"] = 7
+    one = installed("")
+    removals = stack_removal.plan(one, predictions=True)
+    assert "7 documents" in [removal.detail for removal in removals]
+    stack_removal.carry_out(one, removals, lambda _: None)
+    assert server.stored == {}
+    assert stack_removal.plan(one, predictions=True) == []
+
+
+def test_what_is_another_projects_stays(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    apply(installed(""))
+    server.stored["/_ingest/pipeline/predictions-cola-default"]["_meta"] = {"mlspec": {"project": "other"}}
+    kept = [removal for removal in stack_removal.plan(installed(""), predictions=True) if removal.kept]
+    assert [removal.action.kind for removal in kept] == ["ingest-pipeline"]
