@@ -1,12 +1,12 @@
 """A line of the prediction log to an Elasticsearch document, with field names of the Elastic Common Schema. Pure.
 
 Fields: https://www.elastic.co/docs/reference/ecs. `prediction`, `inputs`, `lengths` and `images` are mlspec's own;
-`unsure` and `failed` are 0 or 1, so that their average is a rate.
+`unsure`, `failed`, `missing.NAME` and `unseen.NAME` are 0 or 1, so that their average is a rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final, NamedTuple, cast
 
 import orjson
@@ -21,8 +21,11 @@ class ElasticDocument(NamedTuple):
     source: Mapping[str, object]
 
 
-def document(line: bytes, low_confidence: float) -> ElasticDocument:
-    """The document of a line; a score below `low_confidence` counts as unsure."""
+def document(line: bytes, low_confidence: float, known: Mapping[str, Container[str]]) -> ElasticDocument:
+    """The document of a line; a score below `low_confidence` counts as unsure.
+
+    `known` has the values of categories in the training data; an input without them is never unseen.
+    """
     record: dict[str, object] = orjson.loads(line)
     source: dict[str, object] = {
         "@timestamp": record["time"],
@@ -39,6 +42,11 @@ def document(line: bytes, low_confidence: float) -> ElasticDocument:
     if record.get("error") is not None:
         source["error"] = {"type": record["error"]}
     source |= {name: record[name] for name in _OWN if name in record}
+    inputs = cast("Mapping[str, object]", record.get("inputs") or {})
+    if inputs:
+        source["missing"] = {name: int(value is None) for name, value in inputs.items()}
+    if unseen := {n: int(inputs[n] not in known[n]) for n in known if inputs.get(n) is not None}:
+        source["unseen"] = unseen
     return ElasticDocument(str(record["id"]), source)
 
 

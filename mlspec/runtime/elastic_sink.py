@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -62,11 +62,13 @@ class ElasticSink:
         *,
         ids: bool = True,
         low_confidence: float = 0.5,
+        known: Mapping[str, Container[str]] | None = None,
         max_lines: int = MAX_LINES,
         pause: float = 0.5,
     ) -> None:
         self._connect, self._stream, self._spool = connect, stream, spool
         self._counts, self._say, self._ids, self._low = counts, say, ids, low_confidence
+        self._known = known or {}
         self._max_lines, self._pause = max_lines, pause
         self._refused = spool.folder.parent / "refused" / f"{spool.process}.jsonl"
         self._lock, self._wake, self._stop = threading.Lock(), threading.Event(), threading.Event()
@@ -168,7 +170,7 @@ class ElasticSink:
         """
         from mlspec.runtime import elastic_bulk
 
-        left = {each.id: (each, line) for each, line in ((document(line, self._low), line) for line in lines)}
+        left = {each.id: (each, line) for each, line in ((document(line, self._low, self._known), line) for line in lines)}
         attempt = 0
         while left:
             if unknown and self._ids:

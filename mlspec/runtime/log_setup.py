@@ -48,12 +48,18 @@ def attach(service: Service, front: Front, policy_file: Path, environment: Mappi
         folder = Path(environment.get("MLSPEC_LOG_FOLDER") or path.parent / policy.folder)
         log.add_sink(_sink(to, folder))
         if policy.elastic is not None and front != "lambda":
-            _send_to_elasticsearch(log, policy, policy.elastic, folder, environment)
+            known = known_categories(service.model.preprocess) if isinstance(service.model, Predictor) else {}
+            _send_to_elasticsearch(log, policy, policy.elastic, folder, environment, known)
     return log
 
 
 def _send_to_elasticsearch(
-    log: PredictionLog, policy: LogPolicy, elastic: ElasticPolicy, folder: Path, environment: Mapping[str, str]
+    log: PredictionLog,
+    policy: LogPolicy,
+    elastic: ElasticPolicy,
+    folder: Path,
+    environment: Mapping[str, str],
+    known: Mapping[str, frozenset[str]],
 ) -> None:
     """Add the sink. A function does not send: it would be suspended while it does."""
     url = environment.get(elastic.url, "") if elastic.url_variable else elastic.url
@@ -76,6 +82,8 @@ def _send_to_elasticsearch(
             say,
             ids=elastic.ids,
             low_confidence=policy.low_confidence,
+            # Of a hashed value it is not known whether it occurs in the training data.
+            known={n: values for n, values in known.items() if policy.columns.get(n, "full") == "full"},
         )
         log.add_sink(sink)
 

@@ -94,7 +94,7 @@ def retrain_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     scheduled job runs this after `mlspec monitor`; cool-down, minimum of rows and trainings per week are in
     `monitor.retrain`.
     """
-    from mlspec.cli.retraining import retrain
+    from mlspec.cli.retrain_command import retrain
 
     return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
 
@@ -105,6 +105,6 @@ def retrain_command(spec: str | None, env: str | None, as_json: bool, target: Ta
 @click.option("--reject", is_flag=True, help="Drop the new model instead.")
 def approve_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, reject: bool) -> int:
     """Release the model that won and waits for approval."""
-    from mlspec.cli.retraining import approve
+    from mlspec.cli.retrain_command import approve
 
     return approve(Console(as_json=as_json), spec, env, target, reject=reject)

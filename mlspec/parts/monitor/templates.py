@@ -111,8 +111,11 @@ def pipeline(options: StreamOptions) -> Body:
 
 
 def server_key(options: StreamOptions) -> Body:
-    """Body of `POST _security/api_key`: the server may add documents to its data stream, and nothing else."""
-    rights: list[JsonValue] = ["create_doc", "auto_configure"]
+    """Body of `POST _security/api_key`: the server may add documents to its data stream, and read it.
+
+    It reads ids alone: after a lost answer, to send no document twice into an index that began in between.
+    """
+    rights: list[JsonValue] = ["create_doc", "auto_configure", "read"]
     return _key(options, "server", [{"names": [options.stream], "privileges": rights}])
 
 
