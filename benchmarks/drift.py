@@ -26,8 +26,8 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.quantile_grid import QuantileGrid
-from mlspec.monitoring.reference import Hashes, is_known
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import Hashes, is_known
 
 COLUMNS, LOOKS, ROWS, REFERENCE = 20, 30, 1000, 5000
 TOLERANCE = 0.015

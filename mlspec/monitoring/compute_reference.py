@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
 from mlspec.job import write_text
-from mlspec.monitoring.quantile_grid import Floats, QuantileGrid
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     ColumnDistribution,

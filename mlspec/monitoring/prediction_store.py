@@ -22,7 +22,7 @@ from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
 from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
-from mlspec.monitoring.reference import Reference
+from mlspec.monitoring.baseline.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
 from mlspec.monitoring.store_folders import StoreFolders, label_files

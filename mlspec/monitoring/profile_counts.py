@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
-from mlspec.monitoring.quantile_grid import Floats, QuantileGrid, bins
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid, bins
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ColumnDistribution,
     ImageReference,

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.monitoring.profile_counts import LATENCY_EDGES, SCORE_EDGES, grid_of
-from mlspec.monitoring.quantile_grid import QuantileGrid
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     Reference,

@@ -12,7 +12,7 @@ from mlspec.monitoring.compute_reference import project_reference
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.query import ModelShape
-from mlspec.monitoring.reference import CategoryReference, Reference
+from mlspec.monitoring.baseline.reference import CategoryReference, Reference
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.project import Project
@@ -54,7 +54,7 @@ class WatchedModel:
     @cached_property
     def store(self) -> PredictionStore:
         """The predictions."""
-        return PredictionStore(self.folder, self.signature, hashed=self.hashed)
+        return PredictionStore(self.folder, self.signature, hashed=self.hashed, reference=self.reference)
 
     @cached_property
     def reference(self) -> Reference:

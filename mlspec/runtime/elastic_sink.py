@@ -170,7 +170,8 @@ class ElasticSink:
         """
         from mlspec.runtime import elastic_bulk
 
-        left = {each.id: (each, line) for each, line in ((document(line, self._low, self._known), line) for line in lines)}
+        documents = ((document(line, self._low, self._known), line) for line in lines)
+        left = {each.id: (each, line) for each, line in documents}
         attempt = 0
         while left:
             if unknown and self._ids:

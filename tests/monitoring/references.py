@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlspec.monitoring.quantile_grid import QuantileGrid
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     NumberReference,

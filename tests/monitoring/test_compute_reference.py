@@ -13,8 +13,8 @@ from PIL import Image
 
 from mlspec.errors import StageError
 from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
-from mlspec.monitoring.quantile_grid import QuantileGrid
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ImageReference,
     NumberReference,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from mlspec.monitoring.quantile_grid import QuantileGrid, bins
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid, bins
 from mlspec.monitoring.shift_measures import chi_square, coarse, kolmogorov_smirnov, psi
 
 

@@ -9,8 +9,11 @@ from mlspec.runtime.elastic_document import document
 from tests.runtime.answered import OK, ROW, encoder, refused, request
 
 
+KNOWN = {"town": frozenset({"Bonn", "Köln"})}
+
+
 def source(line: bytes, low: float = 0.5) -> dict[str, Any]:
-    each = document(line, low)
+    each = document(line, low, KNOWN)
     assert each.id == json.loads(line)["id"]
     return dict(each.source)
 
@@ -26,6 +29,7 @@ def test_a_prediction_has_the_fields_of_the_elastic_common_schema() -> None:
         "prediction": {**OK, "unsure": 0, "failed": 0, "row": 0, "front": "http", "weight": 1.0},
         "inputs": ROW,
         "lengths": {"sentence": {"characters": 11, "words": 3}},
+        "missing": dict.fromkeys(ROW, 0),
     }
     assert source(line, 0.95)["prediction"]["unsure"] == 1
 
@@ -43,3 +47,13 @@ def test_a_request_without_a_prediction(status: int, failed: int) -> None:
 def test_a_regression_is_never_unsure() -> None:
     (line,) = encoder().lines(request(predictions=[{"value": 2.5}])).lines
     assert source(line)["prediction"] == {"value": 2.5, "failed": 0, "row": 0, "front": "http", "weight": 1.0}
+
+
+def test_missing_and_unseen_values_are_flags() -> None:
+    (line,) = encoder().lines(request()).lines
+    record = json.loads(line) | {"inputs": {"town": "Trier", "age": None}}
+    flags = source(json.dumps(record).encode())
+    assert flags["missing"] == {"town": 0, "age": 1}
+    assert flags["unseen"] == {"town": 1}
+    record["inputs"] = {"town": None, "age": 1.0}
+    assert "unseen" not in source(json.dumps(record).encode())

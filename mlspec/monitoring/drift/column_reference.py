@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.quantile_grid import QuantileGrid
-from mlspec.monitoring.reference import (
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     Hashes,

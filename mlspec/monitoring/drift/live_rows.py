@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mlspec.monitoring.drift.arrays import Booleans, Floats
 from mlspec.monitoring.drift.domain_classifier import text_hashes
-from mlspec.monitoring.reference import Hashes, Reference, TextReference, is_known, unpack
+from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, is_known, unpack
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats, Integers
-from mlspec.monitoring.reference import Hashes, is_known, word_hash
+from mlspec.monitoring.baseline.reference import Hashes, is_known, word_hash
 
 MISSING: Final = -2
 UNSEEN: Final = -1

@@ -22,7 +22,7 @@ from mlspec.monitoring.drift.positions import (
     by_share,
     uniform_draws,
 )
-from mlspec.monitoring.reference import Hashes, Reference, TextReference, unpack
+from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, unpack
 
 Kind: TypeAlias = Literal["value", "spread", "missing", "unseen", "category", "share"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from mlspec.monitoring.drift.arrays import Floats, Integers
-from mlspec.monitoring.reference import ScoreBin
+from mlspec.monitoring.baseline.reference import ScoreBin
 
 LEVEL: Final = 0.05
 ASSUMPTION: Final = (

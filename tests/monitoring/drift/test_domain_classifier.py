@@ -12,7 +12,7 @@ from mlspec.monitoring.drift.drift_alarm import RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.reference import Hashes
+from mlspec.monitoring.baseline.reference import Hashes
 
 WORDS = np.random.default_rng(0).integers(0, 2**32, 300, dtype=np.uint32)
 

@@ -10,7 +10,7 @@ from mlspec.monitoring.quality.estimated_quality import (
     poisson_binomial_interval,
     weighted_auroc,
 )
-from mlspec.monitoring.reference import ScoreBin
+from mlspec.monitoring.baseline.reference import ScoreBin
 from tests.monitoring.quality.test_label_shift import posteriors
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from mlspec.monitoring.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.records.record_file import Finite, Value
 
 Hashes: TypeAlias = npt.NDArray[np.uint32]

@@ -1,0 +1,1 @@
+"""What live data is compared with: the training data and the predictions on the test split, as plain numbers."""
