@@ -18,6 +18,8 @@ from scipy.special import kolmogorov
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
+from mlspec.monitoring.baseline.reference import Hashes, is_known
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.budget import Budget
 from mlspec.monitoring.drift.column_reference import ColumnReference
@@ -26,8 +28,6 @@ from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
-from mlspec.monitoring.baseline.reference import Hashes, is_known
 
 COLUMNS, LOOKS, ROWS, REFERENCE = 20, 30, 1000, 5000
 TOLERANCE = 0.015

@@ -256,9 +256,7 @@ class Observer:
             )
 
     def _deployments(self) -> Iterator[tuple[datetime, str]]:
-        table = self._run(
-            "SELECT version, MIN(time) AS time FROM predictions GROUP BY version ORDER BY time"
-        )
+        table = self._run("SELECT version, MIN(time) AS time FROM predictions GROUP BY version ORDER BY time")
         for row in table.to_pylist()[1:]:
             yield row["time"], str(row["version"])
 

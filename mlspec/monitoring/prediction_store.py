@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlspec.monitoring.baseline.reference import Reference
 from mlspec.monitoring.data_files import DayFiles, copy_rows, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_name, session
 from mlspec.monitoring.log_columns import LogColumns
@@ -22,7 +23,6 @@ from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
 from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
-from mlspec.monitoring.baseline.reference import Reference
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
 from mlspec.monitoring.store_folders import StoreFolders, label_files

@@ -11,8 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlspec.monitoring.duckdb_session import quoted_name
-from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid, bins
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -25,6 +23,8 @@ from mlspec.monitoring.baseline.reference import (
     unpack,
     word_hash,
 )
+from mlspec.monitoring.duckdb_session import quoted_name
+from mlspec.monitoring.log_columns import LENGTHS, PIXELS, LogColumns
 
 SCHEMA: Final = pa.schema(
     [

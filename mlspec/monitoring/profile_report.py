@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlspec.monitoring.profile_counts import LATENCY_EDGES, SCORE_EDGES, grid_of
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     Reference,
 )
+from mlspec.monitoring.profile_counts import LATENCY_EDGES, SCORE_EDGES, grid_of
 from mlspec.monitoring.shift_measures import Counted, ShiftMeasure, chi_square, coarse, kolmogorov_smirnov, psi
 
 QUANTILES: Final = (0.5, 0.95, 0.99)

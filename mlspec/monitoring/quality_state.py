@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
+from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
-from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_drift import DAY
 from mlspec.spec.types import rate_parts

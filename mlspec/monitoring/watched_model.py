@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.errors import StageError
+from mlspec.monitoring.baseline.reference import CategoryReference, Reference
 from mlspec.monitoring.compute_reference import project_reference
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.query import ModelShape
-from mlspec.monitoring.baseline.reference import CategoryReference, Reference
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.project import Project

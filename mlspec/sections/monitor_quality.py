@@ -13,7 +13,7 @@ class Quality(SpecModel):
         0.05,
         gt=0,
         lt=1,
-        description="Largest rise of the loss that is no alarm: of the share of wrong labels, or of the mean absolute "
+        description="Largest rise of the loss that raises no alarm: of the share of wrong labels, or of the mean absolute "
         "error in units of two standard deviations of the true values",
     )
     false_alarms: Rate = Field(

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from mlspec.errors import StageError
-from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -25,6 +24,7 @@ from mlspec.monitoring.baseline.reference import (
     unseen_share,
     word_hash,
 )
+from mlspec.monitoring.compute_reference import CATEGORIES, project_reference
 from tests.bundles import text_bundle
 
 CLASS = {"column": "label", "type": "class", "labels": ["no", "yes"]}

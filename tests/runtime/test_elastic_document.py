@@ -8,7 +8,6 @@ import pytest
 from mlspec.runtime.elastic_document import document
 from tests.runtime.answered import OK, ROW, encoder, refused, request
 
-
 KNOWN = {"town": frozenset({"Bonn", "Köln"})}
 
 
@@ -29,7 +28,7 @@ def test_a_prediction_has_the_fields_of_the_elastic_common_schema() -> None:
         "prediction": {**OK, "unsure": 0, "failed": 0, "row": 0, "front": "http", "weight": 1.0},
         "inputs": ROW,
         "lengths": {"sentence": {"characters": 11, "words": 3}},
-        "missing": dict.fromkeys(ROW, 0),
+        "missing": {name: int(value is None) for name, value in ROW.items()},
     }
     assert source(line, 0.95)["prediction"]["unsure"] == 1
 

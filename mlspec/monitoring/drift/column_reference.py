@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -20,6 +19,7 @@ from mlspec.monitoring.baseline.reference import (
     TextReference,
     unpack,
 )
+from mlspec.monitoring.drift.arrays import Floats
 
 
 @dataclass(frozen=True)

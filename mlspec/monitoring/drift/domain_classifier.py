@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.baseline.reference import Hashes, word_hash, words
+from mlspec.monitoring.drift.arrays import Floats, Integers
 
 FEATURES: Final = 2**16
 BATCH: Final = 16

@@ -9,9 +9,9 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
+from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, is_known, unpack
 from mlspec.monitoring.drift.arrays import Booleans, Floats
 from mlspec.monitoring.drift.domain_classifier import text_hashes
-from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, is_known, unpack
 
 
 @dataclass(frozen=True)

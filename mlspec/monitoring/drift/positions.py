@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.baseline.reference import Hashes, is_known, word_hash
+from mlspec.monitoring.drift.arrays import Floats, Integers
 
 MISSING: Final = -2
 UNSEEN: Final = -1

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, unpack
 from mlspec.monitoring.drift.arrays import Booleans, Floats, Integers
 from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
 from mlspec.monitoring.drift.evidence import Bets
@@ -22,7 +23,6 @@ from mlspec.monitoring.drift.positions import (
     by_share,
     uniform_draws,
 )
-from mlspec.monitoring.baseline.reference import Hashes, Reference, TextReference, unpack
 
 Kind: TypeAlias = Literal["value", "spread", "missing", "unseen", "category", "share"]
 

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.baseline.reference import ScoreBin
+from mlspec.monitoring.drift.arrays import Floats, Integers
 
 LEVEL: Final = 0.05
 ASSUMPTION: Final = (

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.detector import Detector
 from mlspec.monitoring.drift.detector_state import DetectorState
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 
 GRID = QuantileGrid.of(np.random.default_rng(9).beta(5, 5, 20_000))
 BINS = (np.arange(64) + 0.5) / 64

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from mlspec.monitoring.baseline.reference import Hashes
 from mlspec.monitoring.drift.budget import Budget
 from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.domain_classifier import DomainClassifier
@@ -12,7 +13,6 @@ from mlspec.monitoring.drift.drift_alarm import RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.baseline.reference import Hashes
 
 WORDS = np.random.default_rng(0).integers(0, 2**32, 300, dtype=np.uint32)
 

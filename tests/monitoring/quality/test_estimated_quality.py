@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.quality.estimated_quality import (
     calibrated,
     estimated_accuracy,
@@ -10,7 +11,6 @@ from mlspec.monitoring.quality.estimated_quality import (
     poisson_binomial_interval,
     weighted_auroc,
 )
-from mlspec.monitoring.baseline.reference import ScoreBin
 from tests.monitoring.quality.test_label_shift import posteriors
 
 
