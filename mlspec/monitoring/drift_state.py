@@ -24,6 +24,8 @@ from mlspec.spec.types import rate_parts
 
 SETTLE: Final = timedelta(seconds=5)
 """Rows this young may still be in the memory of a server, and later ones are compared only after them."""
+PULL_SETTLE: Final = timedelta(minutes=15)
+"""The same for predictions that are pulled from a log group, which may deliver them late."""
 _FILE: Final = "drift.json"
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -53,12 +55,11 @@ class DriftLook:
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
     """Take the rows since the last look into the detectors, and save them. How often this is called changes nothing."""
     path = model.state / _FILE
-    columns = [c for c in _columns(model, options) if c.rows]
-    alarms, seconds = rate_parts(options.false_alarms)
-    budget = Budget.of(alarms, seconds / DAY, options.rows_per_day())
-    monitor = DriftMonitor({"": Streams(tuple(columns), options.tolerance)}, budget, 1 + len(options.slices))
+    columns = compared_columns(model, options)
+    budget, monitor = drift_budget(options), new_drift_monitor(model, options)
     saved, note = _restore(path, model, columns, monitor)
-    until = max(now - SETTLE, saved)
+    settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
+    until = max(now - settle, saved)
     rows = _take(model, options, columns, monitor, saved, until)
     names = tuple(column.name for column in columns)
     state = SavedDrift(reference=model.reference.digest, columns=names, until=until, monitor=monitor.to_json())
@@ -67,14 +68,22 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     return DriftLook(tuple(monitor.alarms()), rows, budget.words(), note)
 
 
-def _columns(model: WatchedModel, options: Drift) -> Sequence[ColumnReference]:
+def drift_budget(options: Drift) -> Budget:
+    """The budget of false alarms at the declared traffic."""
+    alarms, seconds = rate_parts(options.false_alarms)
+    return Budget.of(alarms, seconds / DAY, options.rows_per_day())
+
+
+def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
+    """Detectors that have seen no row."""
+    streams = Streams(compared_columns(model, options), options.tolerance)
+    return DriftMonitor({"": streams}, drift_budget(options), 1 + len(options.slices))
+
+
+def compared_columns(model: WatchedModel, options: Drift) -> tuple[ColumnReference, ...]:
     """The columns that can be compared: a hash or a value that is not logged has no reference."""
-    hidden = model.hashed | model.redacted
-    return [
-        column
-        for column in reference_columns(model.reference, options.columns)
-        if not (column.name.startswith(("input.", "unseen.")) and column.name.partition(".")[2] in hidden)
-    ]
+    hidden = {f"{kind}.{name}" for name in model.hashed | model.redacted for kind in ("input", "unseen")}
+    return tuple(c for c in reference_columns(model.reference, options.columns) if c.rows and c.name not in hidden)
 
 
 def _restore(

@@ -48,6 +48,16 @@ class Incident:
     unseen: bool = False
     flipped: bool = False
 
+    @property
+    def answered(self) -> bool:
+        """Whether some requests get a prediction."""
+        return 200 in self.statuses
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether inputs or predictions are not as before."""
+        return self.unsure or self.missing or self.unseen or self.flipped
+
 
 INCIDENTS: Final = (
     Incident("outage", "the model fails on every request", statuses=(500,)),

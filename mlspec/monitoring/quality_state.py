@@ -98,9 +98,9 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     """Take labels that are new since the last look, and save the state; a label counts once."""
     path = model.state / _FILE
     saved = _restore(path, model)
-    source, scale = _source(model)
+    _, scale = _source(model)
     monitors = _monitors(saved)
-    until = _take(model, run, monitors, source, scale, saved.until)
+    until = _take(model, run, monitors, scale, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     document = SavedQuality(reference=model.reference.digest, until=until, versions=versions)
@@ -148,7 +148,14 @@ def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor]:
         return {}
 
 
-def _new_monitor(model: WatchedModel, source: Floats) -> RiskMonitor:
+def test_losses(model: WatchedModel) -> Floats:
+    """The losses on the test split."""
+    return _source(model)[0]
+
+
+def new_risk_monitor(model: WatchedModel) -> RiskMonitor:
+    """A detector that has seen no label."""
+    source, _ = _source(model)
     options = model.options.quality
     alarms, seconds = rate_parts(options.false_alarms)
     per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
@@ -156,7 +163,7 @@ def _new_monitor(model: WatchedModel, source: Floats) -> RiskMonitor:
 
 
 def _take(
-    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], source: Floats, scale: float, since: datetime
+    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], scale: float, since: datetime
 ) -> datetime:
     answer = "label" if model.signature.labels else "value"
     rows = run(
@@ -169,7 +176,7 @@ def _take(
         losses.setdefault(str(row["version"]), []).append(_loss(row["answer"], row["actual"], scale))
     for version, values in losses.items():
         if version not in monitors:
-            monitors[version] = _new_monitor(model, source)
+            monitors[version] = new_risk_monitor(model)
         monitors[version].update(np.array(values))
     newest = [row["labelled_at"] for row in rows]
     return max(newest, default=since)

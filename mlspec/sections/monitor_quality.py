@@ -13,8 +13,8 @@ class Quality(SpecModel):
         0.05,
         gt=0,
         lt=1,
-        description="Largest rise of the loss that raises no alarm: of the share of wrong labels, or of the mean absolute "
-        "error in units of two standard deviations of the true values",
+        description="Largest rise of the loss that raises no alarm: of the share of wrong labels, or of the mean "
+        "absolute error in units of two standard deviations of the true values",
     )
     false_alarms: Rate = Field(
         "1 per 90d",

@@ -20,10 +20,10 @@ from tests.monitoring.references import REFERENCE
 class Service:
     """Predictions arrive one second after the other; `now` is the time of the next one."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, start: datetime = DAY, **options: Any) -> None:
         defaults = {"drift": {"traffic": "1000 per 1d"}, "alerts": {"error_rate": "> 0.05", "min_requests": 20}}
         self.options = Monitor.model_validate(defaults | options)
-        self.folder = folder
+        self.folder, self.start = folder, start
         self.count = 0
         self._random = np.random.default_rng(0)
         state = folder / "state"
@@ -32,7 +32,7 @@ class Service:
 
     @property
     def now(self) -> datetime:
-        return DAY + timedelta(seconds=self.count)
+        return self.start + timedelta(seconds=self.count)
 
     @property
     def model(self) -> WatchedModel:
@@ -44,7 +44,7 @@ class Service:
 
     def fail(self, requests: int, version: str = "7") -> None:
         """Requests that the model fails on."""
-        self._log(failure(self._next(), version=version) for _ in range(requests))
+        self._log(failure(self._next(), version=version, time=self._time()) for _ in range(requests))
 
     def observe(self, last: timedelta = timedelta(hours=6)) -> Observation:
         """An observation once all rows have settled."""
@@ -59,11 +59,15 @@ class Service:
         ]
 
     def _log(self, records: Iterator[dict[str, Any]]) -> None:
-        segment(self.folder, list(records), f"host-1-{self.count}-0")
+        begun = f"{self.now:%Y-%m-%d}"
+        segment(self.folder, list(records), f"host-1-{self.count}-0", day=begun)
 
     def _next(self) -> int:
         self.count += 1
         return self.count
+
+    def _time(self) -> str:
+        return self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _prediction(self, age: float, version: str) -> dict[str, Any]:
         number, draw = self._next(), self._random
@@ -72,6 +76,7 @@ class Service:
         label = "yes" if draw.random() < 0.6 else "no"
         return line(
             number,
+            self.now,
             version=version,
             inputs={
                 "age": None if draw.random() < 0.02 else draw.normal(age, 10),

@@ -108,3 +108,39 @@ def approve_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     from mlspec.cli.retrain_command import approve
 
     return approve(Console(as_json=as_json), spec, env, target, reject=reject)
+
+
+@command.command("power")
+@spec_options
+def power_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Show which changes of the inputs raise an alarm, and after how many rows, at the declared traffic."""
+    from mlspec.cli.monitor_checks import show_power
+
+    return show_power(Console(as_json=as_json), spec, env)
+
+
+@command.command("test")
+@spec_options
+def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Replay synthetic incidents through the alerts and detectors: which fires, after how many rows.
+
+    An alert that no incident can fire is an error, and so is one that fires on healthy traffic. The rules of Prometheus
+    are tested with promtool, where it is installed.
+    """
+    from mlspec.cli.monitor_checks import test_alarms
+
+    return test_alarms(Console(as_json=as_json), spec, env)
+
+
+@command.command("pull")
+@spec_options
+@target_option
+@click.option("--file", metavar="FILE", help="Read lines of the prediction log from FILE; `-`: standard input.")
+def pull_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, file: str | None) -> int:
+    """Bring predictions that a Lambda function logged into the store, from CloudWatch.
+
+    Continues where the last pull stopped; a prediction is stored once, however often it is pulled.
+    """
+    from mlspec.cli.monitor_pull import pull_predictions
+
+    return pull_predictions(Console(as_json=as_json), spec, env, target, file)

@@ -1,0 +1,111 @@
+"""The detectors of drift and of quality on synthetic incidents: after how many rows each raises its alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.drift.column_reference import ColumnReference
+from mlspec.monitoring.drift.drift_alarm import RowGroup
+from mlspec.monitoring.drift.drift_monitor import DriftMonitor
+from mlspec.monitoring.drift.live_rows import LiveRows
+from mlspec.monitoring.incidents import Incident
+from mlspec.monitoring.quality.risk_alarm import RiskMonitor
+
+MOST_ROWS: Final = 20_000
+"""An incident that raises no alarm within so many rows raises none."""
+_BLOCK: Final = 20
+"""Rows between two looks: the resolution of the answer."""
+_GROUP: Final = RowGroup("incident")
+
+
+@dataclass(frozen=True)
+class DriftReplay:
+    """The drift detector of a model. `make` gives a new one; `columns` are what it compares."""
+
+    make: Callable[[], DriftMonitor]
+    columns: tuple[ColumnReference, ...]
+    name: str = "drift"
+
+    def rows_until_alarm(self, incident: Incident) -> int | None:
+        """Rows from the beginning of the incident to the first alarm; None without one, or without rows."""
+        if incident.silent or not incident.answered:
+            return None
+        monitor, random = self.make(), np.random.default_rng(0)
+        for first in range(0, MOST_ROWS, _BLOCK):
+            monitor.update(_GROUP, self._rows(incident, first, random))
+            if monitor.alarms():
+                return min(alarm.row for alarm in monitor.alarms()) + 1
+            if not incident.changes_rows and first >= 2_000:
+                return None
+        return None
+
+    def _rows(self, incident: Incident, first: int, random: np.random.Generator) -> LiveRows:
+        numbers: dict[str, Floats] = {}
+        categories: dict[str, list[object]] = {}
+        for column in self.columns:
+            if column.kind == "category":
+                categories[column.name] = _categories(column, incident, random)
+            else:
+                numbers[column.name] = _numbers(column, incident, random)
+        ids = [str(first + index) for index in range(_BLOCK)]
+        return LiveRows(ids, np.arange(first, first + _BLOCK, dtype=np.float64), numbers, categories)
+
+
+@dataclass(frozen=True)
+class QualityReplay:
+    """The detector of a fall in quality. `losses` are those of the test split."""
+
+    make: Callable[[], RiskMonitor]
+    losses: Floats
+    name: str = "quality"
+
+    def rows_until_alarm(self, incident: Incident) -> int | None:
+        """Labelled rows from the beginning of the incident to the alarm; None without one, or without rows."""
+        if incident.silent or not incident.answered or not len(self.losses):
+            return None
+        monitor, random = self.make(), np.random.default_rng(0)
+        for first in range(0, MOST_ROWS, _BLOCK):
+            drawn = random.choice(self.losses, _BLOCK)
+            monitor.update(1 - drawn if incident.flipped else drawn)
+            if monitor.risk().state == "harmful":
+                return monitor.alarm_row + 1 if monitor.alarm_row is not None else first + _BLOCK
+            if not incident.flipped and first >= 2_000:
+                return None
+        return None
+
+
+def _numbers(column: ColumnReference, incident: Incident, random: np.random.Generator) -> Floats:
+    """Values as in training; beyond all of training where they are new, or missing."""
+    if incident.missing and column.name.startswith("input."):
+        return np.full(_BLOCK, np.nan)
+    if column.kind == "share":
+        return np.full(_BLOCK, 1.0) if incident.unseen else np.full(_BLOCK, column.mean)
+    if not len(column.points):
+        return np.full(_BLOCK, np.nan)
+    if column.name == "score":
+        return np.full(_BLOCK, column.points.min()) if incident.unsure else random.choice(column.points, _BLOCK)
+    moved = incident.unseen and column.name != "value"
+    values = random.choice(column.points, _BLOCK) + (3 * column.deviation if moved else 0.0)
+    absent = random.random(_BLOCK) < column.missing
+    return np.where(absent, np.nan, values)
+
+
+def _categories(column: ColumnReference, incident: Incident, random: np.random.Generator) -> list[object]:
+    if incident.missing and column.name.startswith("input."):
+        return [None] * _BLOCK
+    if incident.unseen and column.name.startswith("input."):
+        return ["never seen before"] * _BLOCK
+    names = list(column.shares)
+    if not names:
+        return [None] * _BLOCK
+    shares = np.array(list(column.shares.values()))
+    if incident.flipped and column.name == "label":
+        shares = shares[::-1]
+    drawn = random.choice(len(names), _BLOCK, p=shares / shares.sum())
+    absent = random.random(_BLOCK) < column.missing
+    return [None if gone else names[index] for index, gone in zip(drawn, absent, strict=True)]

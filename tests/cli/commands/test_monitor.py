@@ -1,0 +1,119 @@
+"""The commands of `mlspec monitor` on a project with a bundle's signature, a carried reference and a prediction log."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mlspec.cli.commands.monitor import command
+from mlspec.errors import MlspecError
+from tests.monitoring.log_lines import SIGNATURE, line
+from tests.monitoring.watched import Service
+
+SPEC = """\
+project: {name: shop}
+data:
+  source: data/rows.csv
+  inputs: {age: number, town: category, sentence: text}
+  target: {column: label, labels: ["no", "yes"]}
+model: {type: custom, class: src.model:Net}
+monitor:
+  drift: {traffic: 100000 per 1d}
+  alerts: {error_rate: "> 0.05", min_requests: 20}
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A project whose predictions began an hour ago; the commands run in its folder."""
+    (tmp_path / "mlproject.yaml").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "model.py").write_text("class Net:\n    pass\n", encoding="utf-8")
+    bundle = tmp_path / "artifacts" / "bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "signature.json").write_text(json.dumps(SIGNATURE.to_json()), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return Service(tmp_path / ".mlspec" / "monitor", start=datetime.now(UTC) - timedelta(hours=1))
+
+
+def run(*arguments: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(command, arguments, input=input, standalone_mode=False)
+
+
+def test_a_quiet_service_exits_with_0(service: Service) -> None:
+    service.answer(700)
+    quiet = run()
+    assert (quiet.return_value, "Has it moved?" in quiet.output) == (0, True)
+
+
+def test_a_shift_exits_with_4_and_is_in_every_form(service: Service) -> None:
+    service.answer(700)
+    service.answer(700, age=52)
+    moved = run("--html")
+    assert moved.return_value == 4
+    assert "alarm[moved]: age moved (version 7)" in moved.output
+    assert "<title>shop: " in Path("artifacts/monitor.html").read_text(encoding="utf-8")
+    document = json.loads(run("--json").stdout)
+    assert [alarm["group"] for alarm in document["alarms"]] == ["moved"]
+    assert document["ok"] is False
+
+
+def test_power_says_what_can_be_seen(service: Service) -> None:
+    output = run("power").output
+    assert "alarm is raised at most once in" in output
+    assert "1 sd in about" in output
+
+
+def test_an_alert_that_cannot_fire_is_an_error(service: Service) -> None:
+    assert run("test").return_value == 0
+    spec = Path("mlproject.yaml")
+    spec.write_text(SPEC.replace("100000 per 1d", "100 per 1d"), encoding="utf-8")
+    tested = run("test", "--json")
+    document = json.loads(tested.stdout)
+    assert tested.return_value == 4
+    assert [silent["alert"] for silent in document["never"]] == ["error-rate"]
+    fired = {each["name"]: [f["alert"] for f in each["fired"]] for each in document["incidents"]}
+    assert "drift" in fired["drift"]
+    assert "quality" in fired["label-flip"]
+
+
+def test_lines_are_pulled_once(service: Service) -> None:
+    lines = "".join(json.dumps({"mlspec": "prediction"} | line(number)) + "\n" for number in range(3)) + "other\n"
+    assert "added 3 predictions" in run("pull", "--file", "-", input=lines).output
+    assert "added 0 predictions, 3 were stored already" in run("pull", "--file", "-", input=lines).output
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (("monitor:", "m:"), (), "is not a key of the spec"),
+        (("  drift: {traffic: 100000 per 1d}\n", ""), ("power",), "the spec has no `monitor.drift`"),
+        (("x", "x"), ("--last", "yesterday"), "--last yesterday is not a duration"),
+        (("x", "x"), ("pull", "--file", "none.jsonl"), "cannot read none.jsonl: No such file or directory"),
+        (("x", "x"), ("pull",), "this project has no deployment"),
+        (("x", "x"), ("retrain",), "labelled predictions have no folder"),
+        (("x", "x"), ("approve",), "labelled predictions have no folder"),
+        (("  source: data/rows.csv", "  source: data/rows.csv\n  collected: data/collected"), ("retrain",),
+         "monitor.on_drift is `alert`"),
+    ],
+)  # fmt: skip
+def test_what_a_command_needs_is_said_with_help(
+    service: Service, change: tuple[str, str], arguments: tuple[str, ...], message: str
+) -> None:
+    Path("mlproject.yaml").write_text(SPEC.replace(*change), encoding="utf-8")
+    error = run(*arguments).exception
+    assert isinstance(error, MlspecError)
+    found = [error.message, *(d.message for d in getattr(error, "diagnostics", ()))]
+    assert any(message in text for text in found), found
+    assert error.help or found[1:]
+
+
+def test_without_a_bundle_the_help_is_to_export(service: Service) -> None:
+    Path("artifacts/bundle/signature.json").unlink()
+    error = run().exception
+    assert isinstance(error, MlspecError)
+    assert "mlspec apply --until export" in error.help
