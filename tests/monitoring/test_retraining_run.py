@@ -1,0 +1,212 @@
+"""A training on labelled predictions from its start to the release, with real bundles and a pipeline that swaps them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from onnx import numpy_helper
+
+from mlspec.errors import ConflictError, StageError
+from mlspec.monitoring.baseline.reference import Reference
+from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.retraining import Retraining, Verdict, read_history
+from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
+from mlspec.monitoring.watched_model import WatchedModel
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.runtime.predictor import Predictor
+from mlspec.sections.monitor import Monitor
+from tests.bundles import text_bundle
+from tests.monitoring.log_lines import DAY, line, segment
+from tests.monitoring.references import REFERENCE
+
+ROWS = 240
+NOW = DAY + timedelta(hours=1)
+TEXTS = ("the cat sat", "a dog ran", "the dog sat", "a cat")
+
+
+def opposite(bundle: Path) -> None:
+    """Make the model answer the other label."""
+    model = onnx.load(bundle / "model.onnx")
+    weights = next(each for each in model.graph.initializer if each.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(-np.asarray(numpy_helper.to_array(weights)), "weights"))
+    onnx.save(model, bundle / "model.onnx")
+
+
+class Project:
+    """A project whose pipeline makes a bundle: another one while there are collected rows."""
+
+    def __init__(self, root: Path, **options: object) -> None:
+        self.root, self.steps, self.fails = root, list[str](), set[str]()
+        self.champion, self.challenger = text_bundle(root / "old"), text_bundle(root / "new")
+        opposite(self.challenger)
+        artifacts = root / "artifacts"
+        shutil.copytree(self.champion, artifacts / "bundle")
+        schema = {
+            "inputs": {"sentence": {"type": "text"}},
+            "target": {"column": "label", "type": "class", "labels": ["no", "yes"]},
+        }
+        (artifacts / "data").mkdir()
+        (artifacts / "data" / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+        folder = root / ".mlspec" / "monitor"
+        (folder / "state").mkdir(parents=True)
+        reference: Reference = REFERENCE.model_copy(update={"columns": {"sentence": REFERENCE.columns["sentence"]}})
+        (folder / "state" / f"reference-{REFERENCE.digest}.json").write_text(
+            reference.model_dump_json(), encoding="utf-8"
+        )
+        monitor = Monitor.model_validate({"on_drift": "retrain", "retrain": {"min_rows": 100, **options}})
+        signature = BundleSignature.read(artifacts)
+        self.model = WatchedModel("cola", "", monitor, artifacts, folder, signature)
+
+    def collected(self) -> list[Path]:
+        return sorted((self.root / "data" / "collected").glob("*.parquet"))
+
+    def train(self) -> int:
+        self.steps.append("train")
+        if "train" in self.fails and self.collected():
+            return 4
+        shutil.rmtree(self.model.artifacts / "bundle")
+        shutil.copytree(self.challenger if self.collected() else self.champion, self.model.artifacts / "bundle")
+        return 0
+
+    def release(self) -> int:
+        self.steps.append("release")
+        return 4 if "release" in self.fails else self.train()
+
+    def serves_challenger(self) -> bool:
+        served = (self.model.artifacts / "bundle" / "model.onnx").read_bytes()
+        return served == (self.challenger / "model.onnx").read_bytes()
+
+    def predictions(self, labels_of: Path, rows: int = ROWS) -> None:
+        """Predictions with the labels that a bundle would give."""
+        texts = [TEXTS[i % len(TEXTS)] for i in range(rows)]
+        predictor = Predictor(labels_of)
+        prepared = [feature for _, feature in predictor.prepare([{"sentence": text} for text in texts])]
+        answers = predictor.compute(prepared)
+        lines = [line(i, inputs={"sentence": text}) for i, text in enumerate(texts)]
+        segment(self.model.folder, lines)
+        labels = [{"request_id": f"r{i}", "label": a["label"]} for i, a in enumerate(answers) if "label" in a]
+        LabelStore(self.model.store).add(pa.Table.from_pylist(labels), NOW)
+
+    def run(self, alarms: tuple[str, ...] = ("sentence moved",), now: datetime = NOW) -> RetrainingOutcome:
+        return self._run().run([*alarms], now)
+
+    def approve(self, *, approve: bool) -> RetrainingOutcome:
+        return self._run().decide_waiting(approve=approve)
+
+    def _run(self) -> RetrainingRun:
+        return RetrainingRun(self.model, self.root, "data/collected", self.train, self.release, lambda _: None)
+
+    def verdicts(self) -> list[Verdict]:
+        return [r.verdict for r in read_history(self._run().history_file).retrainings]
+
+
+Make = Callable[..., Project]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Make:
+    return lambda **options: Project(tmp_path, **options)
+
+
+def test_a_better_model_is_released_with_its_rows(project: Make) -> None:
+    each = project()
+    each.predictions(labels_of=each.challenger)
+    outcome = each.run()
+    assert outcome.retraining is not None
+    assert (outcome.retraining.verdict, each.serves_challenger()) == ("released", True)
+    assert "the challenger is better" in outcome.reason
+    rows = pq.read_table(each.collected()[0])
+    assert rows.column_names == ["sentence", "label"]
+    assert 0.3 * ROWS < rows.num_rows < 0.7 * ROWS
+    again = each.run(now=NOW + timedelta(days=2))
+    assert (again.retraining, again.reason) == (None, "0 new labelled predictions, 100 are needed")
+
+
+def test_a_model_that_is_not_better_leaves_no_trace(project: Make) -> None:
+    each = project()
+    each.predictions(labels_of=each.champion)
+    outcome = each.run()
+    assert each.verdicts() == ["lost"]
+    assert (each.serves_challenger(), each.collected(), "release" in each.steps) == (False, [], False)
+    assert "the challenger is worse" in outcome.reason
+
+
+def test_a_person_approves_or_rejects(project: Make) -> None:
+    each = project(approve=True)
+    each.predictions(labels_of=each.challenger)
+    each.run()
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["waiting"], False, [])
+    assert "waits for approval" in each.run().reason
+    each.approve(approve=True)
+    assert (each.verdicts(), each.serves_challenger()) == (["approved"], True)
+    assert each.approve(approve=True).reason == "no model waits for approval"
+
+
+def test_a_rejected_model_is_dropped(project: Make) -> None:
+    each = project(approve=True)
+    each.predictions(labels_of=each.challenger)
+    each.run()
+    each.approve(approve=False)
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["lost"], False, [])
+
+
+@pytest.mark.parametrize("step", ["train", "release"])
+def test_a_failure_restores_the_current_model(project: Make, step: str) -> None:
+    each = project()
+    each.predictions(labels_of=each.challenger)
+    each.fails.add(step)
+    each.run()
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["failed"], False, [])
+
+
+def test_a_kill_in_training_is_cleaned_up_by_the_next_run(project: Make) -> None:
+    each = project(cooldown="1s")
+    each.predictions(labels_of=each.challenger)
+    state = each.model.state
+    file = each.root / "data" / "collected" / "killed.parquet"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"half")
+    killed = Retraining(
+        started=NOW, verdict="running", rows=1, cause="x", until=NOW, file="data/collected/killed.parquet"
+    )
+    (state / "retraining.json").write_text(f'{{"retrainings": [{killed.model_dump_json()}]}}', encoding="utf-8")
+    each.run(now=NOW + timedelta(hours=1))
+    assert each.verdicts() == ["failed", "released"]
+    assert not file.exists()
+
+
+def test_an_exception_leaves_the_data_as_it_was(project: Make) -> None:
+    each = project()
+    each.predictions(labels_of=each.challenger)
+
+    def killed() -> int:
+        raise KeyboardInterrupt
+
+    run = RetrainingRun(each.model, each.root, "data/collected", killed, each.release, lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(["sentence moved"], NOW)
+    assert (each.verdicts(), each.collected()) == (["failed"], [])
+
+
+def test_only_one_training_at_a_time(project: Make) -> None:
+    each = project()
+    with each.model.store.folders.retraining() as alone, pytest.raises(ConflictError, match="another"):
+        assert alone
+        each.run()
+
+
+def test_a_log_without_the_inputs_cannot_train(project: Make) -> None:
+    each = project()
+    hidden = Monitor.model_validate({"log": {"columns": {"sentence": "redacted"}}})
+    each.model = WatchedModel("cola", "", hidden, each.model.artifacts, each.model.folder, each.model.signature)
+    with pytest.raises(StageError, match="does not have the values of sentence"):
+        each.run(now=datetime.now(UTC))
