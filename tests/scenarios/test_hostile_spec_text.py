@@ -56,9 +56,9 @@ def test_a_dockerfile_gets_no_new_instruction(tmp_path: Path) -> None:
     lines = files(tmp_path, "", SPEC)["Dockerfile"].splitlines()
     words = [line.split(" ")[0] for line in lines if line and not line.startswith((" ", "#"))]
     stages = (
-        "FROM ENV WORKDIR RUN COPY RUN RUN FROM ENV WORKDIR COPY COPY COPY RUN FROM LABEL ARG ENV COPY COPY WORKDIR"
+        "FROM ENV WORKDIR RUN COPY RUN RUN FROM ENV WORKDIR COPY COPY COPY COPY RUN FROM LABEL ARG ENV COPY COPY COPY"
     )
-    assert words == f"{stages} USER EXPOSE HEALTHCHECK CMD".split()
+    assert words == f"{stages} VOLUME WORKDIR USER EXPOSE HEALTHCHECK CMD".split()
 
 
 def test_workflows_do_not_hold_it_at_all(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def spec(text: str) -> dict[str, Any]:
         "registry": {"ecr": {"repository": "cola", "region": "eu-west-1"}},
         "deploy": {"lambda": {"environment": {"NOTE": literal}}},
         "ci": {"github": {"train_on": ["dispatch", "pull_request"]}},
-        "monitor": {"elasticsearch": {"redact": [label]}},
+        "monitor": {"elasticsearch": {}, "log": {"columns": {name: "redacted"}}},
     }
 
 
