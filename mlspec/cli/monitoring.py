@@ -54,6 +54,35 @@ def send_notifications(console: Console, model: WatchedModel, observation: Obser
         console.say("  = help: it is sent again by the next `mlspec monitor`")
 
 
+def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedModel, observation: Observation) -> None:
+    """Store the reports where the rules of Kibana read them; what prevents it is said, and stops nothing."""
+    options = model.options.elasticsearch
+    if options is None or not observation.reports:
+        return
+    from mlspec.monitoring.reports import send
+    from mlspec.parts.monitor.stack_names import report_stream
+    from mlspec.runtime.elastic_sink import connect
+
+    variables = [given for given in (options.url, options.api_key) if not isinstance(given, str)]
+    if missing := [given.env for given in variables if not os.environ.get(given.env)]:
+        console.say(f"nothing is reported to Elasticsearch: not set: {', '.join(missing)}")
+        return
+    project = compile_project(
+        find_spec(spec, model.environment or None).spec, model.environment or None, compiled=template_cache()
+    ).project
+    url = options.url if isinstance(options.url, str) else os.environ[options.url.env]
+    documents = [report.document(model.project, observation.state.until) for report in observation.reports]
+    try:
+        with connect(url, os.environ[options.api_key.env]) as client:
+            send(client, report_stream(project), documents)
+    except ModuleNotFoundError as error:
+        console.say(f"nothing is reported to Elasticsearch: the package {error.name} is missing")
+        console.say("  = help: pip install 'mlspec[elastic]'")
+    except StageError as error:
+        console.say(f"{console.paint('warning', 'yellow')}: {error.message}")
+        console.say(f"  = help: {error.help}")
+
+
 def time_range(text: str) -> timedelta:
     """A duration such as `1d`. Raises UsageError."""
     try:

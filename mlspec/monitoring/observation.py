@@ -19,6 +19,7 @@ from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import Alert
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.queries.query import Grouping
+from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import number, share
@@ -38,6 +39,7 @@ class Observation:
 
     state: MonitorState
     changes: AlarmChanges
+    reports: tuple[MonitorReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class Observer:
             drift_alarms = [*self._drift_alarms([a for a in look.alarms if a not in self._benign], quality)]
         active = [*self._service_alarms(), *_harm(quality, look, self.now), *drift_alarms]
         changes = remember(self.model.state / ALARMS, self.model.project, active, self.now)
-        return Observation(self._state(look, quality, changes.alarms), changes)
+        documents = tuple(reports(look.alarms if look else (), quality))
+        return Observation(self._state(look, quality, changes.alarms), changes, documents)
 
     def _state(self, look: DriftLook | None, quality: QualityLook, alarms: tuple[ActiveAlarm, ...]) -> MonitorState:
         model, viewed = self.model, self.viewed

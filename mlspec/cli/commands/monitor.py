@@ -17,7 +17,7 @@ from mlspec.stage_context import TargetName
 @click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
-@click.option("--no-notify", is_flag=True, help="Send no notifications.")
+@click.option("--no-notify", is_flag=True, help="Send no notifications and reports.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -40,7 +40,14 @@ def command(
     if context.invoked_subcommand is not None:
         return EXIT_OK
     from mlspec.cli.monitor_text import show_state, state_json
-    from mlspec.cli.monitoring import observe, page_path, send_notifications, served_model, time_range
+    from mlspec.cli.monitoring import (
+        observe,
+        page_path,
+        report_to_elasticsearch,
+        send_notifications,
+        served_model,
+        time_range,
+    )
     from mlspec.report.monitor_page import monitor_page
 
     console = Console(as_json=as_json)
@@ -51,6 +58,7 @@ def command(
     observation = observe(model, span)
     if not no_notify:
         send_notifications(console, model, observation)
+        report_to_elasticsearch(console, spec, model, observation)
     state = observation.state
     if as_json:
         console.document(state_json(state))
