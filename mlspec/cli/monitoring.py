@@ -55,7 +55,7 @@ def send_notifications(console: Console, model: WatchedModel, observation: Obser
 
 
 def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedModel, observation: Observation) -> None:
-    """Store the reports where the rules of Kibana read them; what prevents it is said, and stops nothing."""
+    """Store the reports where the rules of Kibana read them; what prevents it is reported, and stops nothing."""
     options = model.options.elasticsearch
     if options is None or not observation.reports:
         return
@@ -91,6 +91,6 @@ def time_range(text: str) -> timedelta:
         raise UsageError(f"--last {text} is not a duration", help="for example --last 1d, --last 6h") from None
 
 
-def page_path(model: WatchedModel, given: str | None) -> Path:
-    """Where the page is written: as given, or beside the report."""
-    return Path(given) if given else model.artifacts / "monitor.html"
+def page_path(model: WatchedModel) -> Path:
+    """Where the page is written: beside the report."""
+    return model.artifacts / "monitor.html"

@@ -39,34 +39,30 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return EXIT_OK
-    from mlspec.cli.monitor_text import show_state, state_json
-    from mlspec.cli.monitoring import (
-        observe,
-        page_path,
-        report_to_elasticsearch,
-        send_notifications,
-        served_model,
-        time_range,
-    )
-    from mlspec.report.monitor_page import monitor_page
-
     console = Console(as_json=as_json)
-    span = time_range(last)
-    model = served_model(spec, env)
     if serve:
         return _serve(console, spec, env, last, host, port)
-    observation = observe(model, span)
-    if not no_notify:
-        send_notifications(console, model, observation)
-        report_to_elasticsearch(console, spec, model, observation)
+    return _show(console, spec, env, last, html=html, notify=not no_notify)
+
+
+def _show(console: Console, spec: str | None, env: str | None, last: str, *, html: bool, notify: bool) -> int:
+    from mlspec.cli import monitoring
+    from mlspec.cli.monitor_text import show_state, state_json
+    from mlspec.job import write_text
+    from mlspec.report.monitor_page import monitor_page
+
+    span = monitoring.time_range(last)
+    model = monitoring.served_model(spec, env)
+    observation = monitoring.observe(model, span)
     state = observation.state
-    if as_json:
+    if notify:
+        monitoring.send_notifications(console, model, observation)
+        monitoring.report_to_elasticsearch(console, spec, model, observation)
+    if console.as_json:
         console.document(state_json(state))
     show_state(console, state)
     if html:
-        from mlspec.job import write_text
-
-        path = page_path(model, None)
+        path = monitoring.page_path(model)
         write_text(path, monitor_page(state))
         console.say(f"page: {path}")
     return EXIT_STAGE if state.alarms else EXIT_OK
