@@ -1,143 +1,46 @@
-"""The `mlspec` program: a lazy group of commands, and the one place where an error becomes an exit code."""
+"""The `mlspec` program: its help at once, everything else by click."""
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-import click
-
-import mlspec
-from mlspec.cli.console import Console
-from mlspec.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MlspecError, of_the_machine
-
-COMMANDS: dict[str, str] = {
-    "init": "Start a project that works at once.",
-    "build": "Check the spec and write the files of every tool.",
-    "plan": "Show what apply would do, and why.",
-    "apply": "Build, then run the stages that are not up to date.",
-    "status": "Show what is current and what is stale.",
-    "graph": "Draw the pipeline.",
-    "logs": "Show the log of a stage.",
-    "report": "Write the HTML report.",
-    "run": "Run one stage with Hydra overrides.",
-    "serve": "Answer requests with the exported model.",
-    "monitor": "Show the state of the served model, and its alarms.",
-    "labels": "Add labels that arrive after their predictions.",
-    "releases": "List the versions that were shipped.",
-    "why": "Show everything that led to a version.",
-    "rollback": "Send all traffic to an earlier version.",
-    "destroy": "Remove what mlspec created in the account.",
-    "show": "Print the spec with every default filled in.",
-    "schema": "Print the JSON Schema of the spec.",
-    "explain": "Explain an error code, or a key of the spec.",
-    "doctor": "Show what this machine has and lacks.",
-}
-"""Name to one line of help; each is `command` in `mlspec/cli/commands/NAME.py`, imported only when it is called."""
-_LASTING = {"init", "apply", "destroy", "run", "report", "serve"}
-"""Commands that run others' code, or for long."""
-
-
-class _Lazy(click.Group):
-    """Imports a command's module only when that command is run: `mlspec --help` imports none."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"mlspec.cli.commands.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS:
-            from mlspec.spec.names import suggest
-
-            hint = suggest(args[0], COMMANDS, "the commands are")
-            message = f"unknown command `{args[0]}`; {hint}"
-            raise click.UsageError(message, ctx)  # no help: click has no place for one, the message contains it
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(mlspec.__version__, message="mlspec %(version)s")
-def group() -> None:
-    """One mlproject.yaml describes a whole machine-learning project.
-
-    `mlspec build` renders the files of every tool from it, `mlspec apply` runs the pipeline.
-    """
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Without `arguments` the process is this command's alone."""
-    if arguments is not None:
-        return _run(arguments)
-    _hasten(sys.argv[1:])
-    code = _run(sys.argv[1:])
-    gc.freeze()  # what is left goes with the process; looking through it first takes longer than a build's own work
-    return code
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given in (["--help"], ["-h"]) and _printed():
+        return 0
+    from mlspec.cli.program import run
+
+    return run(arguments)
 
 
-def _hasten(arguments: Sequence[str]) -> None:
-    """Save a short-lived command what costs it more than its work: collecting garbage, and looking for plugins of
-    pydantic in every installed package."""
-    if not _LASTING & set(arguments):
-        gc.disable()
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+def _printed() -> bool:
+    """Print the page, unless the terminal is too narrow for it or the reader has gone."""
+    from mlspec.cli.help_page import NARROWEST, help_page
 
-
-def _run(arguments: Sequence[str]) -> int:
+    columns = _columns()
+    if columns < NARROWEST:
+        return False
     try:
-        code = _outcome(Console(as_json="--json" in arguments), arguments)
+        sys.stdout.write(f"{help_page(columns)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (head, less) has gone. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    return code
+    return True
 
 
-def _outcome(console: Console, arguments: Sequence[str]) -> int:
+def _columns() -> int:
+    """The width of the terminal: as COLUMNS says, or as the terminal does; 80 where there is none."""
     try:
-        code = group.main(list(arguments), prog_name="mlspec", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        console.say(error.format_message())
-        return EXIT_USAGE
-    except click.ClickException as error:
-        return _usage(console, error)
-    except MlspecError as error:
-        console.failure(error)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        console.say("interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - everything else that is raised is a bug in mlspec
-        if (failure := of_the_machine(error)) is not None:
-            console.failure(failure)
-            return failure.exit_code
-        from mlspec.cli.bug_report import report
-
-        report(console, error, arguments)
-        return EXIT_BUG
-    return code if isinstance(code, int) else EXIT_OK
-
-
-def _usage(console: Console, error: click.ClickException) -> int:
-    context = getattr(error, "ctx", None)
-    console.failure(MlspecError(error.format_message(), help=f"see `{context.command_path} --help`" if context else ""))
-    return EXIT_USAGE
+        given = int(os.environ.get("COLUMNS", "0"))
+    except ValueError:
+        given = 0
+    if given > 0:
+        return given
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlspec.cli.app import COMMANDS, main
+from mlspec.cli.app import main
+from mlspec.cli.help_page import COMMANDS
 from tests.conftest import CHECKOUT
 
 
@@ -23,7 +24,7 @@ def mlspec(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProces
 def test_help_names_every_command_and_imports_none(tmp_path: Path) -> None:
     probe = (
         "import sys; from mlspec.cli.app import main; main(['--help']); "
-        "sys.exit(any(m in sys.modules for m in ('pydantic', 'jinja2', 'yaml')))"
+        "sys.exit(any(m in sys.modules for m in ('click', 'pydantic', 'jinja2', 'yaml')))"
     )
     done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from mlspec.cli.app import COMMANDS, main
+from mlspec.cli.app import main
+from mlspec.cli.help_page import COMMANDS
 from mlspec.cli.paths import PathType
 from tests.parts.targets import BASE
 

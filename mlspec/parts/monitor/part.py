@@ -104,7 +104,7 @@ def stages(project: Project) -> Iterator[Stage]:
         name="monitor",
         description="Install templates, data streams, API keys, dashboard and alert rules",
         part=NAME,
-        params=("monitor",),
+        params=("monitor.elasticsearch", "monitor.alerts", "monitor.log"),
         needs=("extra:elastic", *(f"env:{name}" for name in variables)),
         effects=True,
     )

@@ -1,0 +1,67 @@
+"""The page of `mlspec --help`, made without click: its import alone takes longer than printing the page.
+
+The commands and what the program is for are stated here once; click's own pages use them too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMANDS: Final[dict[str, str]] = {
+    "init": "Start a project that works at once.",
+    "build": "Check the spec and write the files of every tool.",
+    "plan": "Show what apply would do, and why.",
+    "apply": "Build, then run the stages that are not up to date.",
+    "status": "Show what is current and what is stale.",
+    "graph": "Draw the pipeline.",
+    "logs": "Show the log of a stage.",
+    "report": "Write the HTML report.",
+    "run": "Run one stage with Hydra overrides.",
+    "serve": "Answer requests with the exported model.",
+    "monitor": "Show the state of the served model, and its alarms.",
+    "labels": "Add labels that arrive after their predictions.",
+    "releases": "List the versions that were shipped.",
+    "why": "Show everything that led to a version.",
+    "rollback": "Send all traffic to an earlier version.",
+    "destroy": "Remove what mlspec created in the account.",
+    "show": "Print the spec with every default filled in.",
+    "schema": "Print the JSON Schema of the spec.",
+    "explain": "Explain an error code, or a key of the spec.",
+    "doctor": "Show what this machine has and lacks.",
+}
+"""Name to one line of help; each is `command` in `mlspec/cli/commands/NAME.py`, imported only when it is called."""
+ABOUT: Final = (
+    "One mlproject.yaml describes a whole machine-learning project.",
+    "`mlspec build` renders the files of every tool from it, `mlspec apply` runs the pipeline.",
+)
+"""Paragraphs."""
+OPTIONS: Final = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}
+WIDEST: Final = 100
+"""Columns of a page at most."""
+NARROWEST: Final = 74
+"""Columns below which lines of the tables wrap, which click does."""
+
+
+def help_page(columns: int) -> str:
+    """The page for a terminal of so many columns, at least NARROWEST."""
+    width = min(columns, WIDEST) - 2
+    about = "\n\n".join(_wrapped(paragraph, width) for paragraph in ABOUT)
+    return (
+        f"Usage: mlspec [OPTIONS] COMMAND [ARGS]...\n\n{about}\n\n"
+        f"Options:\n{_table(OPTIONS)}\n\nCommands:\n{_table(COMMANDS)}"
+    )
+
+
+def _wrapped(paragraph: str, width: int) -> str:
+    """The paragraph, indented by two, with as many words in a line as fit."""
+    lines = [""]
+    for word in paragraph.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width - 2:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _table(rows: dict[str, str]) -> str:
+    widest = max(map(len, rows))
+    return "\n".join(f"  {name:{widest}}  {text}" for name, text in rows.items())
