@@ -53,8 +53,12 @@ class WatchedModel:
 
     @cached_property
     def store(self) -> PredictionStore:
-        """The predictions."""
-        return PredictionStore(self.folder, self.signature, hashed=self.hashed, reference=self.reference)
+        """The predictions. Without a reference the profiles that are written at sealing have no bins."""
+        try:
+            reference = self.reference
+        except StageError:
+            reference = None
+        return PredictionStore(self.folder, self.signature, hashed=self.hashed, reference=reference)
 
     @cached_property
     def reference(self) -> Reference:

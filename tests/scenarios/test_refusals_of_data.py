@@ -16,6 +16,9 @@ PACKAGE = CHECKOUT / "mlspec" / "parts" / "data"
 RAISES = ("StageError", "failure", "Failure")
 
 ONE_REMEDY: dict[str, int] = {
+    "collected._read": 1,
+    "collected._typed": 3,
+    "collected._with_positions": 1,
     "checks._rows": 3,
     "checks._column": 2,
     "class_counts.several": 2,
