@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given in (["--help"], ["-h"]) and _printed():
         return 0
-    from mlspec.cli.program import run
+    from mlspec.cli.command_line import run
 
     return run(arguments)
 

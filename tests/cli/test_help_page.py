@@ -6,7 +6,7 @@ import click
 import pytest
 
 from mlspec.cli.help_page import NARROWEST, help_page
-from mlspec.cli.program import group
+from mlspec.cli.command_line import group
 
 
 @pytest.mark.parametrize("columns", [NARROWEST, 80, 93, 100, 101, 200])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from mlspec.monitoring.monitor_state import MonitorState, Signal
 from mlspec.report.monitor_page import monitor_page, state_verdict
@@ -53,15 +51,7 @@ def test_the_verdict_without_alarms(level: str, title: str) -> None:
     assert ("no requests" in verdict.detail) is (level != "good")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        launched = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-def test_a_live_page_follows_the_state_and_says_when_it_cannot(browser: Browser) -> None:
+def test_a_live_page_follows_the_state_and_says_when_it_cannot(chromium: Any) -> None:
     states = [full_state()]
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,7 +67,7 @@ def test_a_live_page_follows_the_state_and_says_when_it_cannot(browser: Browser)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    page, problems = browser.new_page(), list[str]()
+    page, problems = chromium.new_page(), list[str]()
     page.on("pageerror", lambda error: problems.append(str(error)))
     try:
         page.goto(f"http://127.0.0.1:{server.server_port}/")
@@ -95,7 +85,7 @@ def test_a_live_page_follows_the_state_and_says_when_it_cannot(browser: Browser)
     assert problems == []
 
 
-def test_a_narrow_screen_needs_no_scrolling_to_the_side(browser: Browser) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 800})
+def test_a_narrow_screen_needs_no_scrolling_to_the_side(chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
     page.set_content(monitor_page(full_state()))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -391,7 +391,7 @@ def test_variables_of_mlspec_are_named_in_one_module() -> None:
 def test_the_command_line_sets_no_variable() -> None:
     """What a command passes to its stages is a value; `app` only turns off a feature of pydantic for its own process."""
     writers = {name for name, tree in TREES.items() if layer(name).startswith("cli") and _sets_variables(tree)}
-    assert writers == {"mlspec.cli.program"}
+    assert writers == {"mlspec.cli.command_line"}
 
 
 def _sets_variables(tree: ast.AST) -> bool:

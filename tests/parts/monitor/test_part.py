@@ -86,7 +86,7 @@ def test_keys_have_the_least_privileges(tmp_path: Path) -> None:
     server = body(tmp_path, "server-key", "{elasticsearch: {}}")["role_descriptors"]["server"]
     assert server["cluster"] == []
     assert server["indices"] == [
-        {"names": ["predictions-cola-default"], "privileges": ["create_doc", "auto_configure"]}
+        {"names": ["predictions-cola-default"], "privileges": ["create_doc", "auto_configure", "read"]}
     ]
     reader = body(tmp_path, "reader-key", "{elasticsearch: {}}")["role_descriptors"]["reader"]
     assert "predictions-cola-default" not in [

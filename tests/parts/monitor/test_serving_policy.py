@@ -32,7 +32,7 @@ def test_each_column_has_its_storage(tmp_path: Path) -> None:
 def test_elasticsearch_is_named_by_variables_and_not_by_secrets(tmp_path: Path) -> None:
     whole = policy(tmp_path, "{elasticsearch: {url: 'https://es:9200', api_key: {env: KEY}, spool: 1MB}}")
     assert whole["elasticsearch"] == {
-        "url": "https://es:9200", "api_key": {"env": "KEY"}, "stream": "predictions-cola", "ids": True,
+        "url": "https://es:9200", "api_key": {"env": "KEY"}, "stream": "predictions-cola-default", "ids": True,
         "spool_bytes": 1_000_000,
     }  # fmt: skip
     assert "elasticsearch" not in policy(tmp_path, "{}")

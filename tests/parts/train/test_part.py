@@ -16,6 +16,7 @@ CHANGES_THE_WEIGHTS: dict[str, str] = {
     "data.source": "yes",
     "data.sha256": "no: a digest of a remote source, whose file is an input itself",
     "data.deps": "no: they are inputs themselves",
+    "data.collected": "no: its files are inputs themselves",
     "data.format": "yes",
     "data.inputs": "yes",
     "data.target": "yes",
