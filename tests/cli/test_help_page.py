@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from mlspec.cli.help_page import NARROWEST, help_page
 from mlspec.cli.command_line import group
+from mlspec.cli.help_page import NARROWEST, help_page
 
 
 @pytest.mark.parametrize("columns", [NARROWEST, 80, 93, 100, 101, 200])

@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from mlspec.cli.help_page import COMMANDS
 from mlspec.cli.command_line import group
+from mlspec.cli.help_page import COMMANDS
 from mlspec.parts.all_parts import PARTS
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
