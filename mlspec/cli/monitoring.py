@@ -35,13 +35,13 @@ def missing_package(error: ModuleNotFoundError) -> StageError:
     return StageError(f"monitoring needs the package {error.name}", help="pip install 'mlspec[monitor]'")
 
 
-def observe(model: WatchedModel, last: timedelta, now: datetime | None = None) -> Observation:
-    """An observation of the last `last` before `now`."""
+def observe(model: WatchedModel, last: timedelta, *, notifies: bool = True) -> Observation:
+    """An observation of the last `last` before now; `notifies`: its events are sent."""
     from mlspec.monitoring.observation import Observer
     from mlspec.monitoring.panel_data import ViewedRange
 
-    moment = now or datetime.now(UTC)
-    return Observer(model, moment, ViewedRange(moment - last, moment)).observe()
+    moment = datetime.now(UTC)
+    return Observer(model, moment, ViewedRange(moment - last, moment), notifies).observe()
 
 
 def send_notifications(console: Console, model: WatchedModel, observation: Observation) -> None:

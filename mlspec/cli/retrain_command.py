@@ -23,7 +23,7 @@ def retrain(console: Console, spec: str | None, env: str | None, target: TargetN
     if run.model.options.on_drift != "retrain" and not anyway:
         help = "set monitor.on_drift: retrain, or train once: mlspec monitor retrain --now"
         raise StageError("monitor.on_drift is `alert`: an alarm leads to no training", help=help)
-    state = observe(run.model, timedelta(days=1)).state
+    state = observe(run.model, timedelta(days=1), notifies=False).state
     alarms = [alarm.title for alarm in state.alarms if alarm.group in ("moved", "harmful")]
     return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway))
 

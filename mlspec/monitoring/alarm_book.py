@@ -41,8 +41,10 @@ class AlarmChanges:
     events: tuple[AlarmEvent, ...]
 
 
-def remember(path: Path, project: str, alarms: Sequence[ActiveAlarm], now: datetime) -> AlarmChanges:
-    """Compare the alarms with those of the last run, and store them.
+def remember(
+    path: Path, project: str, alarms: Sequence[ActiveAlarm], now: datetime, *, store: bool = True
+) -> AlarmChanges:
+    """Compare the alarms with those of the last run, and store them; without `store` the next run sees no difference.
 
     An alarm that fired before keeps its time. An event is repeated by each run while its alarm fires, and once more
     after it cleared: a Notifier sends it once to each channel, also to one that was down.
@@ -53,8 +55,9 @@ def remember(path: Path, project: str, alarms: Sequence[ActiveAlarm], now: datet
         for alarm in alarms
     }
     cleared = {f"{id}@{old.began.isoformat()}": old for id, old in known.alarms.items() if id not in current}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, RememberedAlarms(alarms=current, cleared=cleared).model_dump_json(indent=1) + "\n")
+    if store:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, RememberedAlarms(alarms=current, cleared=cleared).model_dump_json(indent=1) + "\n")
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     firing = [
         AlarmEvent(f"{a.id}@{current[a.id].began.isoformat()}", "firing", project, a.title, a.text, time)

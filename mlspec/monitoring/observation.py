@@ -54,11 +54,15 @@ class _Traffic:
 
 @dataclass
 class Observer:
-    """Makes observations of one model. `now` is the moment that they are about."""
+    """Makes observations of one model. `now` is the moment that they are about.
+
+    An observer that does not notify leaves the memory of alarms alone: their events are for a run that does.
+    """
 
     model: WatchedModel
     now: datetime
     viewed: ViewedRange
+    notifies: bool = True
     notes: list[str] = field(default_factory=list)
     _run: RunQuery = field(init=False)
     """Runs a statement in the session of this observation: all of it is about one state of the store."""
@@ -84,7 +88,8 @@ class Observer:
             self._benign = self._without_harm(look, quality)
             drift_alarms = [*self._drift_alarms([a for a in look.alarms if a not in self._benign], quality)]
         active = [*self._service_alarms(), *_harm(quality, look, self.now), *drift_alarms]
-        changes = remember(self.model.state / ALARMS, self.model.project, active, self.now)
+        book = self.model.state / ALARMS
+        changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         documents = tuple(reports(look.alarms if look else (), quality))
         return Observation(self._state(look, quality, changes.alarms), changes, documents)
 

@@ -47,3 +47,12 @@ def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "alarms.json").write_text("{", encoding="utf-8")
     assert len(run(tmp_path, 0, "age").alarms) == 1
     assert keys(run(tmp_path, 1)) != []
+
+
+def test_a_run_that_does_not_notify_takes_no_event_from_the_one_that_does(tmp_path: Path) -> None:
+    run(tmp_path, 0, "age")
+    for hour in (1, 2):
+        now = NOW + timedelta(hours=hour)
+        silent = remember(tmp_path / "alarms.json", "cola", [], now, store=False)
+        assert [event.state for event in silent.events] == ["cleared"]
+    assert [key.rpartition(":")[2] for key in keys(run(tmp_path, 3))] == ["cleared"]

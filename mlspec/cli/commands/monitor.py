@@ -53,7 +53,7 @@ def _show(console: Console, spec: str | None, env: str | None, last: str, *, htm
 
     span = monitoring.time_range(last)
     model = monitoring.served_model(spec, env)
-    observation = monitoring.observe(model, span)
+    observation = monitoring.observe(model, span, notifies=notify)
     state = observation.state
     if notify:
         monitoring.send_notifications(console, model, observation)
@@ -74,7 +74,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
 
     span, model = time_range(last), served_model(spec, env)
     try:
-        server = monitor_server(LatestState(lambda: observe(model, span).state), host, port)
+        server = monitor_server(LatestState(lambda: observe(model, span, notifies=False).state), host, port)
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
         raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
