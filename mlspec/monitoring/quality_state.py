@@ -100,6 +100,8 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     saved = _restore(path, model)
     _, scale = _source(model)
     monitors = _monitors(saved)
+    if monitors is None:  # damaged: all labels are taken again
+        saved, monitors = SavedQuality(reference="", until=_FIRST, versions={}), {}
     until = _take(model, run, monitors, scale, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,11 +143,12 @@ def _source(model: WatchedModel) -> tuple[Floats, float]:
     return shuffle(np.minimum(np.array(values.error.points) / scale, 1.0)), scale
 
 
-def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor]:
+def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:
+    """The saved detectors; None if they cannot be read."""
     try:
         return {version: RiskMonitor.from_json(json.loads(state)) for version, state in saved.versions.items()}
     except ValueError:
-        return {}
+        return None
 
 
 def test_losses(model: WatchedModel) -> Floats:

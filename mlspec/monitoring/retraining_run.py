@@ -93,6 +93,7 @@ class RetrainingRun:
                 shutil.copyfile(candidate, self.root / last.file)
                 if self.release() != 0:
                     (self.root / last.file).unlink()
+                    self.train()  # gives back the current model; the one that waits can be approved again
                     raise StageError("the release failed, see above", help="fix it, then: mlspec monitor approve")
             candidate.unlink(missing_ok=True)
             return self._ended(history, last, "approved" if approve else "lost", last.detail)

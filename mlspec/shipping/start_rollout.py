@@ -85,7 +85,7 @@ def roll_out(published: Published, plan: RolloutPlan, execution: Execution, meas
     events = ReleaseHistory(target, function.name)
     _say_again(events.read(), published.version)
     tools = measure(published)
-    read = lambda: alias.read(target, function.name, plan.name)  # noqa: E731 - bound to what is known here
+    read = lambda: alias.read(target, function.name, plan.name)  # noqa: E731 - a closure over this rollout
     check = lambda version: published.tests.run(tools.prober, version)  # noqa: E731
     RolloutExecutor(plan, execution, read, tools, events, check, _say).run()
 

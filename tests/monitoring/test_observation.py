@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -125,3 +126,14 @@ def test_a_damaged_state_is_said_and_made_again(tmp_path: Path) -> None:
     seen = service.observe()
     assert titles(seen) == ["age moved (version 7)"]
     assert any("could not be read" in note for note in seen.state.notes)
+
+
+def test_damaged_detectors_of_quality_take_all_labels_again(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(1200)
+    add(service, 1, 1200, right=0.2)
+    service.observe()
+    file = tmp_path / "state" / "quality.json"
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(saved | {"versions": {"7": "{"}}), encoding="utf-8")
+    assert [alarm.group for alarm in service.observe().state.alarms] == ["harmful"]

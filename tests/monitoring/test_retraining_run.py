@@ -210,3 +210,17 @@ def test_a_log_without_the_inputs_cannot_train(project: Make) -> None:
     each.model = WatchedModel("cola", "", hidden, each.model.artifacts, each.model.folder, each.model.signature)
     with pytest.raises(StageError, match="does not have the values of sentence"):
         each.run(now=datetime.now(UTC))
+
+
+def test_an_approval_whose_release_fails_can_be_repeated(project: Make) -> None:
+    each = project(approve=True)
+    each.predictions(labels_of=each.challenger)
+    each.run()
+    each.fails.add("release")
+    with pytest.raises(StageError, match="the release failed"):
+        each.approve(approve=True)
+    assert (each.verdicts(), each.serves_challenger(), each.collected()) == (["waiting"], False, [])
+    assert each.steps[-1] == "train"
+    each.fails.clear()
+    each.approve(approve=True)
+    assert (each.verdicts(), each.serves_challenger()) == (["approved"], True)
