@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mlspec.monitoring.alarm_book import AlarmChanges, remember
+from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
@@ -82,7 +83,9 @@ class Observer:
             return self._observed(look)
 
     def _observed(self, look: DriftLook | None) -> Observation:
-        quality = look_at_quality(self.model, self._run, self.viewed)
+        versions = answering_versions(self._run, self.model.version)
+        quality = quality_of(look_at_quality(self.model, self._run, self.viewed), versions)
+        look = drift_of(look, versions) if look is not None else None
         drift_alarms: Sequence[ActiveAlarm] = ()
         if look is not None:
             self._benign = self._without_harm(look, quality)
@@ -283,7 +286,7 @@ def _right(quality: QualityLook) -> Signal:
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    detail = f"{one.measured.words()}, version {one.version}; {quality.expected:.3g} on the test split; {labelled}"
+    detail = f"{one.measured.words()}, version {one.version}; {one.expected:.3g} on the test split; {labelled}"
     return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
 
 
@@ -300,7 +303,7 @@ def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterat
             id=f"quality/{each.version}",
             group="harmful",
             title=f"{metric} is worse than on the test split (version {each.version})",
-            text=f"{cause}: {measured}, {quality.expected:.3g} on the test split; {inputs}.",
+            text=f"{cause}: {measured}, {each.expected:.3g} on the test split; {inputs}.",
             since=now,
             help="train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
         )

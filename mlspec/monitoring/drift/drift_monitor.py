@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
@@ -175,9 +175,14 @@ class DriftMonitor:
         ]
         return json.dumps({"version": FORMAT, "groups": groups})
 
-    def restore(self, text: str) -> None:
-        """Resume from `to_json`. Groups whose streams have changed since start again. Raises ValueError if damaged."""
+    def restore(self, text: str, keeps: Callable[[str], bool] = lambda _: True) -> None:
+        """Resume from `to_json` the groups of versions for which `keeps` is true and whose streams are the same.
+
+        The others start again. Raises ValueError if damaged.
+        """
         for saved in _SAVED.validate_json(text).groups:
+            if not keeps(saved.version):
+                continue
             group = RowGroup(saved.version, saved.slice)
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:
