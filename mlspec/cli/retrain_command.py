@@ -19,9 +19,24 @@ from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
 
 
-def retrain(console: Console, spec: str | None, env: str | None, target: TargetName | None, *, anyway: bool) -> int:
-    """Train on labelled predictions if an alarm calls for it and the policy allows it. Gives the exit code."""
+class PipelineConsole(Console):
+    """The output of a pipeline within another command: all of it goes to stderr, and none of it is the result."""
+
+    def out(self, text: str = "") -> None:
+        """A line of the result of the pipeline."""
+        self.say(text)
+
+
+def retrain(
+    console: Console, spec: str | None, env: str | None, target: TargetName | None, *, anyway: bool, hold: bool
+) -> int:
+    """Train on labelled predictions if an alarm calls for it and the policy allows it. Gives the exit code.
+
+    With `hold` a model that wins waits for approval.
+    """
     run, deployed = _run(console, spec, env, target)
+    if hold:
+        run = replace(run, holds=True)
     if run.model.options.on_drift != "retrain" and not anyway:
         help = "set monitor.on_drift: retrain, or train once: mlspec monitor retrain --now"
         raise StageError("monitor.on_drift is `alert`: an alarm leads to no training", help=help)
@@ -50,7 +65,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
         options = ApplyOptions(
             Selection(until, (), ()), None, 1, target, (), allow_breaking=False, yes=True, dry_run=False
         )
-        return apply(console, plan_source(None, spec, env, options), options)
+        return apply(PipelineConsole(), plan_source(None, spec, env, options), options)
 
     run = RetrainingRun(
         model, where.root, data.collected, lambda: pipeline("export"), lambda: pipeline(None), console.say
@@ -65,6 +80,7 @@ def _print_outcome(console: Console, outcome: RetrainingOutcome, *, deployed: bo
         outcome = replace(outcome, help="restart what serves it: mlspec serve, or docker compose up --build")
     if console.as_json:
         document = {"verdict": done.verdict if done else None, "reason": outcome.reason, "help": outcome.help}
+        document |= {"waiting": outcome.waiting}
         console.document({"ok": done is None or done.verdict != "failed", **document})
         return EXIT_STAGE if done and done.verdict == "failed" else EXIT_OK
     if done is None:

@@ -46,6 +46,8 @@ class RetrainingOutcome:
     retraining: Retraining | None
     reason: str
     help: str = ""
+    waiting: bool = False
+    """Whether a model waits for approval now."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class RetrainingRun:
     train: Callable[[], int]
     release: Callable[[], int]
     say: Callable[[str], None]
+    holds: bool = False
+    """A model that wins waits for approval, whatever the options say."""
 
     @property
     def history_file(self) -> Path:
@@ -78,7 +82,7 @@ class RetrainingRun:
             decision = decide(self.model.options.retrain, history, alarms, len(rows), now)
             waiting = history.last is not None and history.last.verdict == "waiting"
             if not decision.train and (waiting or not anyway or not len(rows)):
-                return RetrainingOutcome(None, decision.reason, decision.help)
+                return RetrainingOutcome(None, decision.reason, decision.help, waiting)
             cause = "; ".join(alarms) or "started manually"
             return self._train(history, rows, cause, now)
 
@@ -138,7 +142,7 @@ class RetrainingRun:
         if comparison.verdict != "better":
             verdict: Verdict = "lost" if comparison.verdict == "worse" else "undecided"
             return self._restored(history, begun, verdict, words)
-        if self.model.options.retrain.approve:
+        if self.holds or self.model.options.retrain.approve:
             shutil.copyfile(self.root / file, self.model.state / _CANDIDATE)
             return self._restored(history, begun, "waiting", words)
         if self.release() != 0:
@@ -182,7 +186,7 @@ class RetrainingRun:
     def _ended(self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str) -> RetrainingOutcome:
         ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
         write_history(self.history_file, history.with_last(ended))
-        return RetrainingOutcome(ended, detail)
+        return RetrainingOutcome(ended, detail, waiting=verdict == "waiting")
 
 
 def _busy() -> ConflictError:

@@ -91,7 +91,10 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
 @spec_options
 @target_option
 @click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
-def retrain_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool) -> int:
+@click.option("--hold", is_flag=True, help="A model that wins waits for `mlspec monitor approve`, whatever the spec says.")
+def retrain_command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool, hold: bool
+) -> int:
     """Train on labelled predictions if an alarm calls for it, and release the new model if it is better.
 
     Part of the labelled predictions joins the training data, the rest compares both models. With `on_drift: retrain` a
@@ -100,7 +103,7 @@ def retrain_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     """
     from mlspec.cli.retrain_command import retrain
 
-    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
+    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway, hold=hold)
 
 
 @command.command("approve")
@@ -148,3 +151,24 @@ def pull_command(spec: str | None, env: str | None, as_json: bool, target: Targe
     from mlspec.cli.monitor_pull import pull_predictions
 
     return pull_predictions(Console(as_json=as_json), spec, env, target, file)
+
+
+@command.command("restore")
+@spec_options
+def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Bring the predictions and the state of the detectors that `mlspec monitor save` stored to this machine."""
+    from mlspec.cli.monitor_copy import restore_store
+
+    return restore_store(Console(as_json=as_json), spec, env)
+
+
+@command.command("save")
+@spec_options
+def save_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Store the predictions and the state of the detectors below the DVC remote (s3://), for the next run of a job.
+
+    It is all or nothing, and refused if another run has saved since `mlspec monitor restore`.
+    """
+    from mlspec.cli.monitor_copy import save_store
+
+    return save_store(Console(as_json=as_json), spec, env)
