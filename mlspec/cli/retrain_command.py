@@ -80,8 +80,8 @@ def _print_outcome(console: Console, outcome: RetrainingOutcome, *, deployed: bo
         outcome = replace(outcome, help="restart what serves it: mlspec serve, or docker compose up --build")
     if console.as_json:
         document = {"verdict": done.verdict if done else None, "reason": outcome.reason, "help": outcome.help}
-        document |= {"waiting": outcome.waiting}
-        console.document({"ok": done is None or done.verdict != "failed", **document})
+        ok = done is None or done.verdict != "failed"
+        console.document({"ok": ok, **document, "waiting": outcome.waiting})
         return EXIT_STAGE if done and done.verdict == "failed" else EXIT_OK
     if done is None:
         console.out(f"no training: {outcome.reason}")

@@ -25,8 +25,9 @@ def answering_versions(run: RunQuery, exported: str) -> frozenset[str]:
 
 
 def drift_of(look: DriftLook, versions: frozenset[str]) -> DriftLook:
-    """The alarms about these versions."""
-    return replace(look, alarms=tuple(a for a in look.alarms if not a.group.version or a.group.version in versions))
+    """The alarms and scores of these versions."""
+    alarms = tuple(a for a in look.alarms if not a.group.version or a.group.version in versions)
+    return replace(look, alarms=alarms, scores=tuple(s for s in look.scores if s.group.version in versions))
 
 
 def quality_of(quality: QualityLook, versions: frozenset[str]) -> QualityLook:

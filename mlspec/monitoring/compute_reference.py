@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
+from mlspec.job import whole
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -102,7 +103,8 @@ def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table
     shutil.copyfile(artifacts / Schema.FILE, scratch / Schema.FILE)
     (scratch / "bundle").symlink_to((artifacts / "bundle").resolve(), target_is_directory=True)
     for name, table in ((_TRAIN, train), (_TEST, test)):
-        pq.write_table(_with_positions(table, schema), scratch / name)
+        with whole(scratch / name) as partial:
+            pq.write_table(_with_positions(table, schema), partial)
     return compute_reference(scratch, digest)
 
 

@@ -13,15 +13,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
 from mlspec.monitoring.baseline.reference import Hashes, Reference
-from mlspec.monitoring.drift.budget import Budget
+from mlspec.monitoring.drift.budget import drift_budget
 from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
 from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
-from mlspec.monitoring.drift.drift_monitor import DriftMonitor
+from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
 from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
 from mlspec.monitoring.drift.streams import Streams, text_samples
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.sections.monitor_drift import DAY, Drift
-from mlspec.spec.types import rate_parts
+from mlspec.sections.monitor_drift import Drift
 
 SETTLE: Final = timedelta(seconds=5)
 """Rows this young may still be in the memory of a server, and later ones are compared only after them."""
@@ -53,6 +52,8 @@ class DriftLook:
     """Rows taken by this look."""
     budget: str
     note: str = ""
+    scores: tuple[ColumnScore, ...] = ()
+    """The evidence of every column of every version and slice."""
 
 
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
@@ -73,13 +74,7 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
-    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), note)
-
-
-def drift_budget(options: Drift) -> Budget:
-    """The budget of false alarms at the declared traffic."""
-    alarms, seconds = rate_parts(options.false_alarms)
-    return Budget.of(alarms, seconds / DAY, options.rows_per_day())
+    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), note, tuple(monitor.scores()))
 
 
 def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:

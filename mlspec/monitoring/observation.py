@@ -12,6 +12,7 @@ from mlspec.monitoring.answering_versions import answering_versions, drift_of, q
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
+from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
@@ -112,6 +113,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
+            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms)),
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:

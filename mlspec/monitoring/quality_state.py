@@ -177,9 +177,7 @@ def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
     return RiskMonitor.of(source, options.tolerance, max(1.0, per_day * seconds / DAY / alarms))
 
 
-def _take(
-    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime
-) -> datetime:
+def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
     answer = "label" if model.signature.labels else "value"
     rows = run(
         f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "

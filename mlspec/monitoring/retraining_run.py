@@ -154,7 +154,9 @@ class RetrainingRun:
         """Compare live data with these rows from now on: the released model won on them, so they are expected."""
         artifacts = self.model.artifacts
         target = Schema.read(artifacts).target.column
-        train = pa.concat_tables([as_table(for_training, target), as_table(for_test, target)], promote_options="default")
+        train = pa.concat_tables(
+            [as_table(for_training, target), as_table(for_test, target)], promote_options="default"
+        )
         with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
             digest = reference_digest(artifacts)
             reference = live_reference(artifacts, digest, train, as_table(for_test, target), Path(folder))

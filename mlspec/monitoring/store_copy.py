@@ -30,7 +30,7 @@ _CONFLICT: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"
 _NO_BUCKET: Final = "NoSuchBucket"
 
 
-class Manifest(BaseModel):
+class StoreManifest(BaseModel):
     """The files of a saved store: path to SHA-256. `before`: the digests of the manifest that it replaced."""
 
     model_config = ConfigDict(frozen=True)
@@ -66,8 +66,8 @@ class StoreCopy:
     """boto3's S3 client."""
 
     def restore(self) -> CopiedStore:
-        """Make the files of the copy those of the folder. What only this folder has is kept, unless the copy had it when
-        this folder was restored before."""
+        """Make the files of the copy those of the folder. What only this folder has is kept, unless the copy had it
+        before."""
         with _s3_errors(self):
             manifest, _ = self._manifest()
             count = 0
@@ -95,7 +95,7 @@ class StoreCopy:
             for digest, name in new.items():
                 self._upload(digest, self.folder / name)
             known = tuple(sorted({*earlier.files.values()} - {*files.values()}))
-            self._write(Manifest(files=files, before=known), etag)
+            self._write(StoreManifest(files=files, before=known), etag)
             for digest in stored - {*files.values()} - {*known}:
                 self.client.delete_object(Bucket=self.bucket, Key=self._key(digest))
         self._note(own)
@@ -129,7 +129,7 @@ class StoreCopy:
     def _key(self, digest: str) -> str:
         return f"{self.prefix}/objects/{digest}"
 
-    def _manifest(self) -> tuple[Manifest, str]:
+    def _manifest(self) -> tuple[StoreManifest, str]:
         """The manifest with its ETag; empty before the first save."""
         from botocore.exceptions import ClientError
 
@@ -137,14 +137,16 @@ class StoreCopy:
             answer = self.client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{_MANIFEST}")
         except ClientError as error:
             if _code(error) in _MISSING:
-                return Manifest(), ""
+                return StoreManifest(), ""
             raise
         try:
-            return Manifest.model_validate_json(answer["Body"].read()), str(answer["ETag"])
+            return StoreManifest.model_validate_json(answer["Body"].read()), str(answer["ETag"])
         except ValidationError as error:
-            raise StageError(f"the manifest in s3://{self.bucket}/{self.prefix} is damaged: {error}", help=_RESET) from None
+            raise StageError(
+                f"the manifest in s3://{self.bucket}/{self.prefix} is damaged: {error}", help=_RESET
+            ) from None
 
-    def _write(self, manifest: Manifest, etag: str) -> None:
+    def _write(self, manifest: StoreManifest, etag: str) -> None:
         from botocore.exceptions import ClientError
 
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
@@ -204,7 +206,11 @@ def _s3_errors(copy: StoreCopy) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        help = "create the bucket" if _code(error) == _NO_BUCKET else "the role needs the rights in lambda/monitor-policy.json"
+        help = (
+            "create the bucket"
+            if _code(error) == _NO_BUCKET
+            else "the role needs the rights in lambda/monitor-policy.json"
+        )
         raise StageError(f"{where} cannot be used: {error}", help=help) from None
     except (BotoCoreError, S3UploadFailedError) as error:
         raise StageError(f"{where} cannot be reached: {error}", help="check the credentials and the network") from None

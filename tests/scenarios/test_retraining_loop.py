@@ -20,7 +20,6 @@ import pytest
 
 from mlspec.monitoring.store_folders import StoreFolders
 from mlspec.sections.monitor_log import Log
-from tests.conftest import CHECKOUT
 from tests.runtime.callers import ask, until
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
@@ -195,7 +194,10 @@ def test_the_loop_closes(shop: Shop) -> None:
     assert json.loads(shop.done("monitor", "--json"))["alarms"] == []
 
     with shop.serving() as port:  # the gauge is repaired, and the flippers are measured in inches
-        rows = [row | {"flipper_length_mm": float(str(row["flipper_length_mm"])) / 2.54} for row in shifted(penguins(shop.root))]
+        rows = [
+            row | {"flipper_length_mm": float(str(row["flipper_length_mm"])) / 2.54}
+            for row in shifted(penguins(shop.root))
+        ]
         shop.predict(port, rows, labelled=200)
     shop.labels()
     code, text = shop.settled(datetime.now().astimezone())

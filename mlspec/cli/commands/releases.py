@@ -20,7 +20,7 @@ from mlspec.workspace.spec_file import find_spec
     "--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show only the newest N."
 )
 def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
-    """List the published versions: when, from which commit, with which model and metrics, and which one receives traffic.
+    """List the published versions: when, from which commit, which model and metrics, and which one receives traffic.
 
     The model is named as in predictions, `/metrics` and `mlspec monitor`.
     """

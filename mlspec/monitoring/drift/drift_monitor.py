@@ -37,6 +37,16 @@ class OpenAlarm:
 
 
 @dataclass(frozen=True)
+class ColumnScore:
+    """The evidence that a column of a group has changed, since its last alarm; at `threshold` an alarm begins."""
+
+    group: RowGroup
+    column: str
+    evidence: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class SavedDomain:
     """The state of a domain classifier as JSON."""
 
@@ -159,6 +169,16 @@ class DriftMonitor:
     def alarms(self) -> list[Alarm]:
         """The open alarms of all groups."""
         return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]
+
+    def scores(self) -> list[ColumnScore]:
+        """The evidence of each column of all groups."""
+        return [
+            ColumnScore(group, column.name, float(evidence), watched.detector.threshold)
+            for group, watched in self.groups.items()
+            for column, evidence in zip(
+                watched.detector.streams.columns, watched.detector.evidence().tolist(), strict=True
+            )
+        ]
 
     def to_json(self) -> str:
         """The state of all groups."""

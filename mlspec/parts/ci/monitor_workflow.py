@@ -1,4 +1,4 @@
-"""The workflow that runs `mlspec monitor` on schedule: when there is one, its values, and the rights of its role. Pure."""
+"""The workflow that runs `mlspec monitor` on schedule: when there is one, its values, the rights of its role. Pure."""
 
 from __future__ import annotations
 
@@ -77,6 +77,12 @@ def read_by_monitor(project: Project) -> list[object]:
         monitor.notify.model_dump(mode="json"),
         elastic.model_dump(mode="json", include={"url", "api_key"}) if elastic else None,
     ]
+
+
+def read_by_stage(project: Project) -> object:
+    """The options whose secrets the stage `monitor` reads: those of Elasticsearch and Kibana."""
+    elastic = project.need(Monitor).elasticsearch
+    return elastic.model_dump(mode="json") if elastic else None
 
 
 def policy(project: Project) -> PolicyDocument:

@@ -112,7 +112,7 @@ def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> 
     monitored = _secrets(monitor_workflow.read_by_monitor(project))
     own = monitor_workflow.values(project, github, _extras(project, data), monitored)
     released = _secrets({name: project.values.get(name) for name in (*_TRAINING, "deploy")})
-    released |= _secrets(project.values.get("monitor", {}).get("elasticsearch"))
+    released |= _secrets(monitor_workflow.read_by_stage(project))
     own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
     path = workflow(project.info.name, project.surroundings.prefix, "monitor")
     yield Artifact(path, monitor_workflow.TEMPLATE, {**values, **own}, anchor="repository")
