@@ -75,7 +75,9 @@ def like(lines: list[str]) -> str:
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
             continue
-        for piece in re.split(r"(\.{3}|\b[0-9a-f]{12}\b|\d+(?:\.\d+)?(?:e-\d+)?(?: (?:s|min|h)\b)?| {2,})", line.rstrip()):
+        for piece in re.split(
+            r"(\.{3}|\b[0-9a-f]{12}\b|\d+(?:\.\d+)?(?:e-\d+)?(?: (?:s|min|h)\b)?| {2,})", line.rstrip()
+        ):
             duration = re.fullmatch(r".*\d (s|min|h)", piece)
             if piece == "...":
                 pattern += ".*"

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlspec.monitoring.baseline.reference import NumberReference
+from mlspec.monitoring.baseline.reference import NumberReference, TextReference, pack, word_hash
+from mlspec.monitoring.drift_state import look_for_drift
 from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.observation import Observation
 from mlspec.monitoring.reference_files import store_reference
-from tests.monitoring.log_lines import DAY
+from mlspec.sections.monitor_drift import Drift
+from tests.monitoring.log_lines import DAY, line, segment
 from tests.monitoring.references import REFERENCE, grid
 from tests.monitoring.watched import Service
 
@@ -169,3 +171,29 @@ def test_each_version_is_compared_with_the_data_of_its_own_training(tmp_path: Pa
         service.answer(60, age=52, version="8")
         service.answer(20, age=52)
     assert titles(service.observe()) == ["age moved (version 7)"]
+
+
+def test_texts_of_another_domain_are_found_by_the_classifier(tmp_path: Path) -> None:
+    words = ("red", "blue", "green", "small", "large", "car", "house", "tree")
+    known = [f"the {one} {other} is here" for one in words for other in words]
+    service = Service(tmp_path)
+    (tmp_path / "state" / f"reference-{REFERENCE.digest}.json").unlink()
+    vocabulary = {word_hash(word) for text in known for word in text.split()}
+    sentence = TextReference(
+        missing=0,
+        characters=grid(1, 5000, 24, 2),
+        words=grid(2, 5000, 5, 1),
+        vocabulary=pack(vocabulary),
+        sample=tuple(pack((word_hash(word) for word in text.split()), ordered=True) for text in known),
+    )
+    columns = {**REFERENCE.columns, "sentence": sentence}
+    store_reference(service.model.state, "7", REFERENCE.model_copy(update={"columns": columns}))
+    options = Drift.model_validate({"traffic": "1000 per 1d", "columns": ["sentence"]})
+    kept = [
+        line(i, inputs={"age": 40.0, "town": "Bonn", "sentence": f"here is the {words[i % 4]} {words[4 + i % 4]}"},
+             lengths={"sentence": {"characters": 24 + i % 3 - 1, "words": 5 + i % 3 - 1}})
+        for i in range(600)
+    ]  # fmt: skip
+    segment(tmp_path, kept)
+    look = look_for_drift(service.model, options, DAY + timedelta(hours=1))
+    assert "domain.sentence" in {alarm.column for alarm in look.alarms}

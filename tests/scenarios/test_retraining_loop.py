@@ -190,10 +190,11 @@ def test_the_loop_closes(shop: Shop) -> None:
     shop.labels()
     code, text = shop.settled(newest)
     assert code == 0, text
+    assert re.search(r"Has it moved\? +no\b", text), "live data is compared with the rows on which the model won"
     assert earlier not in text.partition("Is it still right?")[2].partition("\n")[0]
     assert json.loads(shop.done("monitor", "--json"))["alarms"] == []
 
-    with shop.serving() as port:  # the gauge is repaired, and the flippers are measured in inches
+    with shop.serving() as port:  # the next shift comes within the cool-down
         rows = [
             row | {"flipper_length_mm": float(str(row["flipper_length_mm"])) / 2.54}
             for row in shifted(penguins(shop.root))
