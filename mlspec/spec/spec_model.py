@@ -30,6 +30,7 @@ class SpecModel(BaseModel):
         allow_inf_nan=False,
         serialize_by_alias=True,
         protected_namespaces=(),
+        defer_build=True,
     )
 
 
