@@ -17,7 +17,7 @@ from mlspec.monitoring.drift.column_reference import ColumnReference, reference_
 from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows, live_rows, vocabularies
-from mlspec.monitoring.drift.streams import Streams
+from mlspec.monitoring.drift.streams import Streams, text_samples
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.sections.monitor_drift import DAY, Drift
 from mlspec.spec.types import rate_parts
@@ -76,13 +76,15 @@ def drift_budget(options: Drift) -> Budget:
 
 def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
     """Detectors that have seen no row."""
-    streams = Streams(compared_columns(model, options), options.tolerance)
+    samples = text_samples(model.reference)
+    streams = Streams(compared_columns(model, options), options.tolerance, samples)
     return DriftMonitor({"": streams}, drift_budget(options), 1 + len(options.slices))
 
 
 def compared_columns(model: WatchedModel, options: Drift) -> tuple[ColumnReference, ...]:
     """The columns that can be compared: a hash or a value that is not logged has no reference."""
-    hidden = {f"{kind}.{name}" for name in model.hashed | model.redacted for kind in ("input", "unseen")}
+    kinds = ("input", "unseen", "domain")
+    hidden = {f"{kind}.{name}" for name in model.hashed | model.redacted for kind in kinds}
     return tuple(c for c in reference_columns(model.reference, options.columns) if c.rows and c.name not in hidden)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
-from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate, changed_columns
+from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate, changed_columns
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -127,9 +127,16 @@ class Detector:
             origin = Origin(int(self.state.origin_row[at]), float(self.state.origin_time[at]), before)
             ids = self.state.recent[stream][direction]
             row = self.state.row - 1
-            crossings.append(Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids))
+            counted = self.moments(stream)
+            crossings.append(
+                Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids, counted)
+            )
             self.state.forget(streams)
         return crossings
+
+    def evidence(self) -> Floats:
+        """The evidence of each column since the first row, or since its last crossing."""
+        return self._evidence((self.state.sums @ WEIGHTS)[None])[0]
 
     def moments(self, stream: int) -> Moments:
         """Of all values of a stream so far."""

@@ -18,8 +18,8 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
 
 _QUIET: Final = 4
-"""An alarm is over after this many times the rows in which it was found, without new evidence."""
-_QUIET_ROWS: Final = 200
+"""An alarm ends after this many times the rows that its last evidence took, and QUIET_ROWS at least, without more."""
+QUIET_ROWS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OpenAlarm:
     def over_at(self) -> int:
         """The row at which the alarm is over, if the column does not cross again."""
         taken = self.last.row - self.last.origin.row + 1
-        return self.last.row + max(_QUIET * taken, _QUIET_ROWS)
+        return self.last.row + max(_QUIET * taken, QUIET_ROWS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Watched:
 
     def update(self, rows: LiveRows) -> None:
         """Take in the next rows of the group."""
-        by_domain = {f"domain.{name}": self._domain(name).values(texts) for name, texts in rows.texts.items()}
+        compared = {name: texts for name, texts in rows.texts.items() if self._domain(name).usable}
+        by_domain = {f"domain.{name}": self._domain(name).values(texts) for name, texts in compared.items()}
         complete = replace(rows, numbers={**rows.numbers, **by_domain})
         values = self.detector.streams.values(complete, self.detector.state.row)
         for crossing in self.detector.update(rows.ids, rows.times, values):
@@ -82,23 +83,27 @@ class Watched:
     def _alarm(self, group: RowGroup, alarm: OpenAlarm) -> Alarm:
         first, streams = alarm.first, self.detector.streams
         stream, column = streams.streams[first.stream], streams.columns[first.column]
-        moments = self.detector.moments(first.stream).minus(first.origin.before)
+        counted = self.detector.moments(first.stream)
+        since = counted.minus(first.origin.before)
+        after = counted.minus(first.counted) if first.counted is not None else None
         direction: Direction = "down" if first.direction else "up"
         return Alarm(
             kind=alarm_kind(stream),
             column=column.name,
             group=group,
             evidence=max(first.evidence, alarm.last.evidence),
-            effect=effect(stream, column, moments),
+            effect=effect(stream, column, since, after),
             expected=stream.mean,
             direction=direction,
             since_row=first.origin.row,
             since_time=first.origin.time,
             row=first.row,
             time=first.time,
-            rows=int(moments.rows),
+            rows=int(since.rows),
             sample=first.ids,
             category=stream.category,
+            threshold=self.detector.threshold,
+            ends_after=max(alarm.over_at - self.detector.state.row + 1, 0),
         )
 
 
@@ -151,7 +156,7 @@ class DriftMonitor:
 
     def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
-            streams = self.streams.get(group.version) or self.streams[""]
+            streams = (self.streams.get(group.version) or self.streams[""]).outside(group.slice)
             state = DetectorState.empty(len(streams.streams))
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
         return self.groups[group]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
@@ -64,9 +64,12 @@ class Streams:
     @classmethod
     def of(cls, reference: Reference, tolerance: float, inputs: Sequence[str] = ()) -> Streams:
         """The streams of `inputs` (default: all) and of the predictions."""
-        texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
-        samples = {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
-        return cls(reference_columns(reference, inputs), tolerance, samples)
+        return cls(reference_columns(reference, inputs), tolerance, text_samples(reference))
+
+    def outside(self, slice: str) -> Streams:
+        """Without the column that a slice such as `town=Bonn` is cut by: there it has a single value."""
+        kept = tuple(c for c in self.columns if not slice.startswith(f"{c.name.removeprefix('input.')}="))
+        return replace(self, columns=kept) if len(kept) < len(self.columns) else self
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
@@ -144,6 +147,12 @@ class Streams:
             return chosen
 
         return np.stack([stream(s) for s in part], axis=1)
+
+
+def text_samples(reference: Reference) -> dict[str, Sequence[Hashes]]:
+    """Texts of the test split by input, as word hashes."""
+    texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
+    return {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
 
 
 def _streams(column: ColumnReference, tolerance: float) -> Iterator[Stream]:
