@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +49,10 @@ class DriftLook:
     rows: int
     """Rows taken by this look."""
     budget: str
+    evidence: Mapping[str, float]
+    """By compared column."""
+    threshold: float
+    """The evidence at which a column raises an alarm."""
     note: str = ""
 
 
@@ -65,7 +69,8 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     state = SavedDrift(reference=model.reference.digest, columns=names, until=until, monitor=monitor.to_json())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
-    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), note)
+    threshold = monitor.threshold(monitor.streams[""])
+    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), monitor.evidence(), threshold, note)
 
 
 def drift_budget(options: Drift) -> Budget:

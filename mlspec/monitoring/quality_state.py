@@ -70,6 +70,10 @@ class VersionQuality:
     version: str
     risk: Risk
     measured: MeasuredQuality | None
+    evidence: float = 0.0
+    """That the loss has risen beyond the tolerance."""
+    threshold: float = math.inf
+    """The evidence that an alarm needs."""
 
     def words(self) -> str:
         """Whether a change of the inputs is harmful, and the quality that shows it."""
@@ -84,7 +88,8 @@ class QualityLook:
     versions: tuple[VersionQuality, ...]
     labelled: int
     rows: int
-    estimate: Estimate | None
+    estimates: Mapping[str, Estimate]
+    """By version: what is expected without labels."""
     expected: float
     """The quality on the test split: the accuracy, or the mean absolute error."""
 
@@ -110,10 +115,13 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     labelled, rows = _counts(run, viewed)
     measured = _measured(model, run, viewed)
     return QualityLook(
-        versions=tuple(VersionQuality(v, monitor.risk(), measured.get(v)) for v, monitor in sorted(monitors.items())),
+        versions=tuple(
+            VersionQuality(v, monitor.risk(), measured.get(v), monitor.evidence, monitor.budget_rows)
+            for v, monitor in sorted(monitors.items())
+        ),
         labelled=labelled,
         rows=rows,
-        estimate=_estimate(model, run, viewed),
+        estimates=_estimates(model, run, viewed),
         expected=_expected(model),
     )
 
@@ -217,32 +225,52 @@ def _measured(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[s
         "WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY version",
         [viewed.since, viewed.until],
     ).to_pylist()
-    result = {}
-    for row in rows:
-        count, mean = int(row["count"]), float(row["mean"])
-        if model.signature.labels:
-            low, high = wilson(round(mean * count), count)
-            result[str(row["version"])] = MeasuredQuality("accuracy", mean, low, high, count)
-        else:
-            half = _Z * float(row["deviation"] or 0.0) / count**0.5
-            result[str(row["version"])] = MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
-    return result
+    labels = bool(model.signature.labels)
+    return {
+        str(row["version"]): measured_quality(float(row["mean"]), row["deviation"], int(row["count"]), labels=labels)
+        for row in rows
+    }
 
 
-def _estimate(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Estimate | None:
-    """The expected accuracy of the newest predictions; None for numbers and without predictions."""
+def measured_quality(mean: float, deviation: float | None, count: int, *, labels: bool) -> MeasuredQuality:
+    """The mean of right answers (`labels`), or of absolute errors, of `count` rows, with its interval."""
+    if labels:
+        return MeasuredQuality("accuracy", mean, *wilson(round(mean * count), count), count)
+    half = _Z * (deviation or 0.0) / count**0.5
+    return MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
+
+
+def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime | None:
+    """When the loss of a version rose: the time of the row after the lowest point of a bet on it."""
+    _, scale = _source(model)
+    answer = "label" if model.signature.labels else "value"
+    rows = run(
+        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND actual IS NOT NULL "
+        "ORDER BY time, id",
+        [version],
+    ).to_pylist()
+    if not rows:
+        return None
+    losses = np.array([_loss(row["answer"], row["actual"], scale) for row in rows])
+    start = new_risk_monitor(model).start(losses)
+    time = rows[start]["time"]
+    return time if isinstance(time, datetime) else None
+
+
+def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:
+    """The expected accuracy of the newest predictions of each version; empty for numbers and without predictions."""
     classes = model.reference.classes
     if classes is None:
-        return None
-    table = run(
-        "SELECT score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
+        return {}
+    rows = run(
+        "SELECT version, score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
         f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
         [viewed.since, viewed.until],
-    )
-    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
-    if not len(scores):
-        return None
-    return estimated_accuracy(_right(scores, classes.calibration))
+    ).to_pylist()
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        scores.setdefault(str(row["version"]), []).append(float(row["score"]))
+    return {v: estimated_accuracy(_right(np.array(s), classes.calibration)) for v, s in scores.items()}
 
 
 def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:

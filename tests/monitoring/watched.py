@@ -41,9 +41,7 @@ class Service:
     def model(self) -> WatchedModel:
         return WatchedModel("shop", "", self.options, self.folder / "artifacts", self.folder, SIGNATURE)
 
-    def answer(
-        self, rows: int, *, age: float = 40.0, version: str = "7", sentence: str = "as in training"
-    ) -> None:
+    def answer(self, rows: int, *, age: float = 40.0, version: str = "7", sentence: str = "as in training") -> None:
         """Rows as in the reference, but for the mean of `age` and the text."""
         self._log(self._prediction(age, version, sentence) for _ in range(rows))
 

@@ -17,6 +17,13 @@ from mlspec.stage_context import TargetName
 @click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
+@click.option(
+    "--rows",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Rows that show the alarms to print, shared among the alarms. The page and --json have 20 of each.",
+)
 @click.option("--no-notify", is_flag=True, help="Send no notifications and reports.")
 @click.pass_context
 def command(
@@ -29,6 +36,7 @@ def command(
     serve: bool,
     host: str,
     port: int,
+    rows: int,
     no_notify: bool,
 ) -> int:
     """Show the state of the served model: is it up, is it fast, is it still right, has it moved.
@@ -42,10 +50,12 @@ def command(
     console = Console(as_json=as_json)
     if serve:
         return _serve(console, spec, env, last, host, port)
-    return _show(console, spec, env, last, html=html, notify=not no_notify)
+    return _show(console, spec, env, last, html=html, notify=not no_notify, rows=rows)
 
 
-def _show(console: Console, spec: str | None, env: str | None, last: str, *, html: bool, notify: bool) -> int:
+def _show(
+    console: Console, spec: str | None, env: str | None, last: str, *, html: bool, notify: bool, rows: int
+) -> int:
     from mlspec.cli import monitoring
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
@@ -60,7 +70,7 @@ def _show(console: Console, spec: str | None, env: str | None, last: str, *, htm
         monitoring.report_to_elasticsearch(console, spec, model, observation)
     if console.as_json:
         console.document(state_json(state))
-    show_state(console, state)
+    show_state(console, state, rows)
     if html:
         path = monitoring.page_path(model)
         write_text(path, monitor_page(state))

@@ -136,7 +136,8 @@ class Detector:
 
     def evidence(self) -> Floats:
         """The evidence of each column since the first row, or since its last crossing."""
-        return self._evidence((self.state.sums @ WEIGHTS)[None])[0]
+        result: Floats = self._evidence((self.state.sums @ WEIGHTS)[None])[0]
+        return result
 
     def moments(self, stream: int) -> Moments:
         """Of all values of a stream so far."""

@@ -13,6 +13,7 @@ from mlspec.monitoring.drift.arrays import JsonValue
 from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.mean_interval import Moments, mean_interval
 from mlspec.monitoring.drift.streams import Stream
+from mlspec.render.formatting import rounded
 
 AlarmKind: TypeAlias = Literal["moved", "spread", "missing", "unseen", "category"]
 Direction: TypeAlias = Literal["up", "down"]
@@ -106,7 +107,14 @@ class Alarm:
         """One sentence."""
         where = f" [{self.group.words()}]" if self.group.words() else ""
         since = f"since row {self.since_row:,} ({utc(self.since_time)})"
-        return f"{self.column} {self._change()}{where} {since}, {self.rows:,} rows; evidence {self.evidence:.3g}"
+        needed = f" (an alarm needs {self.threshold:,.0f})" if math.isfinite(self.threshold) else ""
+        evidence = f"evidence {rounded(self.evidence)}{needed}"
+        return f"{column_title(self.column)} {self._change()}{where} {since}, {self.rows:,} rows; {evidence}"
+
+    def short(self) -> str:
+        """The change and its group, without the evidence."""
+        where = f" [{self.group.words()}]" if self.group.words() else ""
+        return f"{self._change()}{where}"
 
     def _change(self) -> str:
         effect = self.effect.words()
@@ -138,6 +146,17 @@ class Alarm:
             "rows": self.rows, "ends_after": self.ends_after, "sample": list(self.sample),
         }  # fmt: skip
         return document
+
+
+def column_title(column: str) -> str:
+    """The name of a compared column for readers: `age`, `words of sentence`."""
+    kind, dot, name = column.partition(".")
+    if not dot:
+        names = {"label": "predicted label", "value": "predicted value", "actual": "actual label"}
+        return names.get(column, column)
+    return {"input": name, "unseen": f"unknown words of {name}", "domain": f"wording of {name}"}.get(
+        kind, f"{kind} of {name}"
+    )
 
 
 def utc(seconds: float) -> str:

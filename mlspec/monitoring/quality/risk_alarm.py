@@ -9,11 +9,14 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, Bets, accumulate
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate
 from mlspec.monitoring.quality.betting_interval import BettingInterval
 
 LEVEL: Final = 0.05
 """The probability that a model whose loss has not risen ever raises an alarm."""
+
+_DATING_BET: Final = 1
+"""The bet that dates a change: the second of FRACTIONS."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,17 @@ class RiskMonitor:
         if self.alarm_row is None and len(reached):
             self.alarm_row = self.live.rows + int(reached[0])
         self.live.update(losses)
+
+    @property
+    def evidence(self) -> float:
+        """That the loss has risen: an alarm is raised at `budget_rows`."""
+        return float(np.dot(self.sums, WEIGHTS))
+
+    def start(self, losses: Floats) -> int:
+        """The row from which on the loss is above the allowed one: the one after the lowest point of a bet on it."""
+        factors = Bets(np.array([self.allowed]), np.zeros(1)).factors(losses[:, None])[:, 0, 0, _DATING_BET]
+        path = np.concatenate([[0.0], np.cumsum(np.log(factors))])
+        return min(int(path.argmin()), len(losses) - 1)
 
     @property
     def allowed(self) -> float:
