@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since
+from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since, moment
 from mlspec.monitoring.alarm_book import AlarmChanges, remember
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
@@ -17,7 +17,7 @@ from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, Pa
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
 from mlspec.monitoring.quality.diagnosis import diagnose
 from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
-from mlspec.monitoring.quality_state import QualityLook, look_at_quality
+from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
 from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
 from mlspec.monitoring.queries.dashboard_model import dashboard
 from mlspec.monitoring.reports import MonitorReport, reports
@@ -72,6 +72,9 @@ class Observer:
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
         self._note_sealed(self.model.store.seal(self.now))
+        if self.model.store.empty:
+            folder = self.model.options.log.folder
+            self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
         kept = timedelta(seconds=duration_seconds(self.model.options.log.retention))
         self.model.store.forget((self.now - kept).date())
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
@@ -82,7 +85,7 @@ class Observer:
             return self._observed(look)
 
     def _observed(self, look: DriftLook | None) -> Observation:
-        quality = look_at_quality(self.model, self._run, self.viewed)
+        quality = self._quality(look)
         makes = ActiveAlarms(self.model, self._run, self.now, self.viewed)
         moved = look.alarms if look else ()
         self._benign = self._without_harm(look, quality) if look else []
@@ -184,8 +187,17 @@ class Observer:
             return Signal(question, "unknown", "no requests")
         return Signal(question, "good", "no", "inputs and predictions are as in training")
 
+    def _quality(self, look: DriftLook | None) -> QualityLook:
+        """The quality; of a version that moved it is judged since then."""
+        quality = look_at_quality(self.model, self._run, self.viewed)
+        changes: dict[str, datetime] = {}
+        for alarm in look.alarms if look else ():
+            since = moment(alarm.since_time, self.now)
+            changes[alarm.group.version] = min(changes.get(alarm.group.version, since), since)
+        return judged_since(self.model, self._run, quality, changes)
+
     def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
-        """The changes after which enough labelled rows have a loss within the tolerance: these are no alarms."""
+        """The changes since which enough labelled rows have a loss within the tolerance: these are no alarms."""
         harmless = {each.version for each in quality.versions if each.risk.state == "within the tolerance"}
         return [
             a

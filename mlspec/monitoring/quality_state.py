@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +17,7 @@ from mlspec.job import write_text
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
-from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy, widened
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
 from mlspec.monitoring.watched_model import WatchedModel
@@ -97,6 +97,34 @@ class QualityLook:
     def harmful(self) -> tuple[VersionQuality, ...]:
         """The versions whose loss has risen beyond the tolerance."""
         return tuple(each for each in self.versions if each.risk.state == "harmful")
+
+
+def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes: Mapping[str, datetime]) -> QualityLook:
+    """The look with the risk of each version in `changes` since that time: earlier rows say nothing about a change."""
+    monitors = _monitors(_restore(model.state / _FILE, model)) or {}
+    _, scale = _source(model)
+    versions = []
+    for each in look.versions:
+        if (since := changes.get(each.version)) is None or each.version not in monitors:
+            versions.append(each)
+            continue
+        losses = np.array([_loss(*pair, scale) for _, *pair in _labelled(model, run, each.version, since)])
+        risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
+        versions.append(replace(each, risk=risk))
+    return replace(look, versions=tuple(versions))
+
+
+def _labelled(
+    model: WatchedModel, run: RunQuery, version: str, since: datetime
+) -> list[tuple[datetime, object, object]]:
+    """The time, the answer and the label of the labelled rows of a version, in the order of time."""
+    answer = "label" if model.signature.labels else "value"
+    rows = run(
+        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND time >= ? "
+        "AND actual IS NOT NULL ORDER BY time, id",
+        [version, since],
+    ).to_pylist()
+    return [(row["time"], row["answer"], row["actual"]) for row in rows]
 
 
 def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> QualityLook:
@@ -243,18 +271,11 @@ def measured_quality(mean: float, deviation: float | None, count: int, *, labels
 def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime | None:
     """When the loss of a version rose: the time of the row after the lowest point of a bet on it."""
     _, scale = _source(model)
-    answer = "label" if model.signature.labels else "value"
-    rows = run(
-        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND actual IS NOT NULL "
-        "ORDER BY time, id",
-        [version],
-    ).to_pylist()
+    rows = _labelled(model, run, version, _FIRST)
     if not rows:
         return None
-    losses = np.array([_loss(row["answer"], row["actual"], scale) for row in rows])
-    start = new_risk_monitor(model).start(losses)
-    time = rows[start]["time"]
-    return time if isinstance(time, datetime) else None
+    losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+    return rows[new_risk_monitor(model).start(losses)][0]
 
 
 def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:
@@ -270,7 +291,11 @@ def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[
     scores: dict[str, list[float]] = {}
     for row in rows:
         scores.setdefault(str(row["version"]), []).append(float(row["score"]))
-    return {v: estimated_accuracy(_right(np.array(s), classes.calibration)) for v, s in scores.items()}
+    right, total = sum(row[index] for index, row in enumerate(classes.confusion)), sum(map(sum, classes.confusion))
+    return {
+        version: widened(estimated_accuracy(_right(np.array(values), classes.calibration)), right, total)
+        for version, values in scores.items()
+    }
 
 
 def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:

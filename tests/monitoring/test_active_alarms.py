@@ -63,5 +63,5 @@ def test_what_is_to_be_decided_is_said_by_version() -> None:
     assert (said["7"].title, said["7"].help) == ("moved, not harmful", "")
     assert said["8"].title == "moved and harmful"
     assert said["8"].sentences[0] == "moved: age"
-    assert "is above the allowed" in said["8"].sentences[1]
+    assert "allowed is 0.299" in said["8"].sentences[1]
     assert "mlspec rollback" in said["8"].help
