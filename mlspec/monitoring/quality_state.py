@@ -108,7 +108,8 @@ def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes:
         if (since := changes.get(each.version)) is None or each.version not in monitors:
             versions.append(each)
             continue
-        losses = np.array([_loss(*pair, scale) for _, *pair in _labelled(model, run, each.version, since)])
+        rows = _labelled(model, run, each.version, since)
+        losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
         risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
         versions.append(replace(each, risk=risk))
     return replace(look, versions=tuple(versions))
