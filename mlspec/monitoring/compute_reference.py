@@ -81,7 +81,7 @@ def _carried(state: Path) -> Reference:
     reference = next((r for file in files if (r := _load(file)) is not None), None)
     if reference is None:
         raise StageError(
-            f"no reference: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
+            f"no training data to compare with: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
             help="mlspec apply --until evaluate, or copy reference-*.json from the machine that trained the model",
         )
     return reference

@@ -115,7 +115,7 @@ def test_it_is_cached_and_can_be_carried(project: Path, tmp_path: Path) -> None:
 
 
 def test_without_data_and_without_a_copy(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="no reference") as error:
+    with pytest.raises(StageError, match="no training data to compare with") as error:
         project_reference(tmp_path, tmp_path)
     assert "mlspec apply --until evaluate" in error.value.help
 
