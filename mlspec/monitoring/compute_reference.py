@@ -41,39 +41,45 @@ VOCABULARY: Final = 200_000
 """Words of a text column at most, the most frequent ones."""
 SAMPLE: Final = 2000
 """Texts of which the word hashes are kept, and images that are decoded."""
+SLICE_ROWS: Final = 50
+"""A value of an input with fewer rows of the training data has no reference of its own."""
 _SCORE_BINS: Final = 20
 _TRAIN, _TEST, _PREDICTIONS = "data/train.parquet", "data/test.parquet", "evaluate/predictions.parquet"
 V = TypeVar("V", bytes, str)
 
 
-def project_reference(artifacts: Path, state: Path) -> Reference:
+def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    Without the training data the newest one in `state` is returned. Raises StageError if there is none.
+    It has the slices of the inputs in `sliced`. Without the training data the newest one in `state` is returned. Raises
+    StageError if there is none.
     """
     if not (artifacts / _TRAIN).is_file():
         return _carried(state)
     digest = _digest(artifacts)
     cached = _load(state / f"reference-{digest}.json")
-    if cached is not None:
+    if cached is not None and set(sliced) <= set(cached.sliced):
         return cached
-    reference = compute_reference(artifacts, digest)
+    reference = compute_reference(artifacts, digest, sliced)
     write_text(state / f"reference-{digest}.json", reference.model_dump_json())
     return reference
 
 
-def compute_reference(artifacts: Path, digest: str) -> Reference:
+def compute_reference(artifacts: Path, digest: str, sliced: Sequence[str] = ()) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
     columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
+    slices = {key: value for name in sliced for key, value in _slices(artifacts, name, schema).items()}
     rows = pq.read_metadata(artifacts / _TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
     if schema.labels:
         classes = _classes(schema.labels, actual, predicted)
-        return Reference(digest=digest, rows=rows, columns=columns, classes=classes)
+        return Reference(
+            digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, classes=classes
+        )
     values = _values(actual, predicted)
-    return Reference(digest=digest, rows=rows, columns=columns, values=values)
+    return Reference(digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, values=values)
 
 
 def _carried(state: Path) -> Reference:
@@ -104,13 +110,32 @@ def _digest(artifacts: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _slices(artifacts: Path, sliced: str, schema: Schema) -> dict[str, dict[str, ColumnDistribution]]:
+    """The numbers and categories of the rows of each frequent value of an input."""
+    kinds = {name: kind.type for name, kind in schema.inputs.items() if name != sliced}
+    names = [name for name, kind in kinds.items() if kind in ("number", "category")]
+    table = pq.read_table(artifacts / _TRAIN, columns=[sliced, *names])
+    values = pc.cast(table[sliced], pa.string())
+    result: dict[str, dict[str, ColumnDistribution]] = {}
+    for counted in pc.value_counts(values.drop_null()).to_pylist():
+        if counted["counts"] >= SLICE_ROWS:
+            rows = table.filter(pc.equal(values, counted["values"]))
+            columns: dict[str, ColumnDistribution] = {}
+            for name in names:
+                columns[name] = _number(rows[name]) if kinds[name] == "number" else _category(rows[name])
+            result[f"{sliced}={counted['values']}"] = columns
+    return result
+
+
+def _number(values: pa.ChunkedArray) -> NumberReference:
+    grid = QuantileGrid.of(pc.cast(values, pa.float64()).drop_null().to_numpy())
+    return NumberReference(missing=len(values) - grid.count, values=grid)
+
+
 def _column(artifacts: Path, name: str, described: InputSchema) -> ColumnDistribution:
     match described.type:
         case "number":
-            values = _read(artifacts / _TRAIN, name)
-            numbers = pc.cast(values, pa.float64()).drop_null().to_numpy()
-            grid = QuantileGrid.of(numbers)
-            return NumberReference(missing=len(values) - grid.count, values=grid)
+            return _number(_read(artifacts / _TRAIN, name))
         case "category":
             return _category(_read(artifacts / _TRAIN, name))
         case "text":

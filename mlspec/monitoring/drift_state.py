@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
 from mlspec.monitoring.drift.budget import Budget
-from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
+from mlspec.monitoring.drift.column_reference import ColumnReference, input_columns, reference_columns
 from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import DriftMonitor
 from mlspec.monitoring.drift.live_rows import LiveRows, live_rows, vocabularies
@@ -62,6 +62,11 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     columns = compared_columns(model, options)
     budget, monitor = drift_budget(options), new_drift_monitor(model, options)
     saved, note = _restore(path, model, columns, monitor)
+    if not note and set(options.slices) - set(model.reference.sliced):
+        note = (
+            "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
+            "data is, then copy reference-*.json again"
+        )
     settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
     until = max(now - settle, saved)
     rows = _take(model, options, columns, monitor, saved, until)
@@ -83,7 +88,19 @@ def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
     """Detectors that have seen no row."""
     samples = text_samples(model.reference)
     streams = Streams(compared_columns(model, options), options.tolerance, samples)
-    return DriftMonitor({"": streams}, drift_budget(options), 1 + len(options.slices))
+    return DriftMonitor({"": streams}, drift_budget(options), 1 + len(options.slices), slice_streams(model, options))
+
+
+def slice_streams(model: WatchedModel, options: Drift) -> dict[str, Streams]:
+    """The streams of each slice, from its rows of the training data: the inputs whose values are logged."""
+    hidden = model.hashed | model.redacted
+    result: dict[str, Streams] = {}
+    for slice, columns in model.reference.slices.items():
+        known = {n: c for n, c in columns.items() if n not in hidden and (not options.columns or n in options.columns)}
+        compared = input_columns(known)
+        if compared and any(slice.startswith(f"{name}=") for name in options.slices):
+            result[slice] = Streams(compared, options.tolerance)
+    return result
 
 
 def compared_columns(model: WatchedModel, options: Drift) -> tuple[ColumnReference, ...]:

@@ -144,6 +144,8 @@ class DriftMonitor:
     """By version; `""` is for versions without streams of their own."""
     budget: Budget
     divisions: int = 1
+    slices: Mapping[str, Streams] = field(default_factory=dict)
+    """By slice: the streams of its rows, which are not distributed as all rows are. Other slices are not judged."""
     groups: dict[RowGroup, Watched] = field(default_factory=dict)
 
     def threshold(self, streams: Streams) -> float:
@@ -152,11 +154,13 @@ class DriftMonitor:
 
     def update(self, group: RowGroup, rows: LiveRows) -> None:
         """Take in the next rows of one group, in the order of time."""
-        self._watched(group).update(rows)
+        if not group.slice or group.slice in self.slices:
+            self._watched(group).update(rows)
 
     def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
-            streams = (self.streams.get(group.version) or self.streams[""]).outside(group.slice)
+            of_rows = self.streams.get(group.version) or self.streams[""]
+            streams = self.slices[group.slice] if group.slice else of_rows
             state = DetectorState.empty(len(streams.streams))
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
         return self.groups[group]
@@ -195,6 +199,8 @@ class DriftMonitor:
         """Resume from `to_json`. Groups whose streams have changed since start again. Raises ValueError if damaged."""
         for saved in _SAVED.validate_json(text).groups:
             group = RowGroup(saved.version, saved.slice)
+            if group.slice and group.slice not in self.slices:
+                continue
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:
                 watched.detector.state = DetectorState.from_json(saved.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
@@ -65,11 +65,6 @@ class Streams:
     def of(cls, reference: Reference, tolerance: float, inputs: Sequence[str] = ()) -> Streams:
         """The streams of `inputs` (default: all) and of the predictions."""
         return cls(reference_columns(reference, inputs), tolerance, text_samples(reference))
-
-    def outside(self, slice: str) -> Streams:
-        """Without the column that a slice such as `town=Bonn` is cut by: there it has a single value."""
-        kept = tuple(c for c in self.columns if not slice.startswith(f"{c.name.removeprefix('input.')}="))
-        return replace(self, columns=kept) if len(kept) < len(self.columns) else self
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:

@@ -253,12 +253,15 @@ def test_an_alarm_says_after_how_many_rows_it_ends() -> None:
     assert fed(values[:end]).alarms() == []
 
 
-def test_a_slice_does_not_judge_the_column_that_cuts_it() -> None:
-    columns = (ColumnReference.of_categories("input.town", TOWNS), ColumnReference.of_numbers("input.age", NORMAL))
-    result = DriftMonitor({"": Streams(columns, 0.015)}, BUDGET, divisions=2)
+def test_a_slice_is_judged_by_a_reference_of_its_own() -> None:
+    """Its rows are not distributed as all rows are; a slice without a reference is not judged."""
+    whole = Streams((ColumnReference.of_numbers("input.age", NORMAL * 3 + 5),), 0.015)
+    inside = Streams((ColumnReference.of_numbers("input.age", NORMAL),), 0.015)
+    result = DriftMonitor({"": whole}, BUDGET, divisions=2, slices={"town=a": inside})
     ages = np.random.default_rng(1).normal(size=3000)
     ids, times = [str(i) for i in range(3000)], np.arange(3000.0)
     result.update(RowGroup("1", "town=a"), LiveRows(ids, times, {"input.age": ages}, {"input.town": ["a"] * 3000}))
+    result.update(RowGroup("1", "town=b"), LiveRows(ids, times, {"input.age": ages + 9}, {"input.town": ["b"] * 3000}))
     assert result.alarms() == []
     result.update(RowGroup("1", "town=a"), LiveRows(ids, times, {"input.age": ages + 1}, {"input.town": ["a"] * 3000}))
     assert only(result.alarms()).column == "input.age"
