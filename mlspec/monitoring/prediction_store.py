@@ -72,6 +72,11 @@ class PredictionStore:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
         return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a sealed prediction nor a segment."""
+        return not self.folders.days(self.folders.data) and not any(segments(self.folders))
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
         a label, which has the columns `actual` and `labelled_at` too."""
