@@ -103,9 +103,10 @@ class ActiveAlarms:
 
     def drift(self, alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[ActiveAlarm]:
         """One for each column, version and slice that moved."""
-        known = {each.version: each.words() for each in quality.versions}
+        known = {each.version: each for each in quality.versions}
         for alarm in alarms:
-            cost = known.get(alarm.group.version, "unknown whether it is harmful: no labels")
+            labelled = known.get(alarm.group.version)
+            cost = labelled.words() if labelled else "unknown whether it is harmful: no labels"
             where = "/".join(filter(None, (alarm.group.version, alarm.group.slice)))
             title = f"{column_title(alarm.column)} {alarm.kind if alarm.kind != 'category' else 'moved'}"
             yield ActiveAlarm(
@@ -114,7 +115,7 @@ class ActiveAlarms:
                 title=f"{title} ({alarm.group.words()})" if alarm.group.words() else title,
                 text=_sentences(alarm.words(), cost, f"the size is {alarm.effect.basis()}", f"the alarm {alarm.end()}"),
                 since=moment(alarm.since_time, self.now),
-                help="examine the rows; to measure what the change costs, add labels: `mlspec labels add FILE`",
+                help=_drift_help(labelled),
                 examples=self._drifted(alarm),
                 facts=_drift_facts(alarm),
             )
@@ -180,6 +181,12 @@ def _measured(alert: Alert, row: Mapping[str, object]) -> tuple[float, float | N
     if not isinstance(alert.measure, Rate) or not isinstance(enough, int | float) or enough < 1:
         return measured, None, None
     return measured, *wilson(round(measured * enough), round(enough))
+
+
+def _drift_help(labelled: VersionQuality | None) -> str:
+    if labelled is not None and labelled.risk.state == "harmful":
+        return "examine the rows, then train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`"
+    return "examine the rows; to measure what the change costs, add labels: `mlspec labels add FILE`"
 
 
 def _drift_facts(alarm: Alarm) -> AlarmFacts:

@@ -38,7 +38,7 @@ def test_the_rows_are_shared_among_the_alarms(capsys: pytest.CaptureFixture[str]
 
 def test_a_command_in_a_help_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`mlspec rollback`" in printed(capsys)
-    assert "`mlspec labels add FILE`" in printed(capsys)
+    assert "`mlspec monitor retrain`" in printed(capsys)
 
 
 @pytest.mark.parametrize("state", [incidents_state, full_state])

@@ -25,6 +25,7 @@ def test_an_alarm_of_drift_has_all_its_facts() -> None:
     assert abs(moved.since - (DAY + timedelta(seconds=1100))) < timedelta(seconds=60)
     assert len(moved.examples) == 20
     assert [name for name, _ in moved.examples[0]][:2] == ["time", "age"]
+    assert "mlspec rollback" in moved.help
     for words in ("evidence", "an alarm needs", "The size is measured on the", "more rows without new evidence."):
         assert words in moved.text
 
