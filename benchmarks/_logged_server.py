@@ -2,7 +2,7 @@
 
 python benchmarks/_logged_server.py BUNDLE POLICY PORT_FILE SLICE SECONDS
 
-Prints the CPU seconds of this process in each slice, from the first slice on as JSON: `{"first": 17, "cpu": [0.2, ...]}`.
+Prints the CPU seconds of this process in each slice as JSON: `{"first": 17, "cpu": [0.2, ...]}`.
 A slice is counted in units of SLICE seconds since 1970; `on` tells which have the log.
 """
 

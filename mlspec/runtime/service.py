@@ -199,8 +199,9 @@ class Service:
             body = pending.request.body
             self.log.add(
                 answered((
-                    time.time(), pending.headers["X-Request-Id"], path, status, error, seconds, work.inputs, predictions,
-                    work.rows if self._has_images else (), len(body), *((body, answer.body) if work.one else _NO_TEXTS),
+                    time.time(), pending.headers["X-Request-Id"], path, status, error, seconds, work.inputs,
+                    predictions, work.rows if self._has_images else (), len(body),
+                    *((body, answer.body) if work.one else _NO_TEXTS),
                 ))
             )  # fmt: skip
         return answer
