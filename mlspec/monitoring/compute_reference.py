@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,9 @@ from mlspec.monitoring.reference_files import (
 )
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
-from mlspec.runtime.predictor import Predictor
+
+if TYPE_CHECKING:
+    from mlspec.runtime.predictor import Predictor
 
 CATEGORIES: Final = 1000
 """Values of a category that are counted by name; of the others only hashes are kept."""
@@ -269,6 +271,8 @@ def _answers(artifacts: Path, schema: Schema) -> tuple[pa.ChunkedArray, pa.Table
     target = test[schema.target.column]
     if schema.labels:
         target = pa.chunked_array([pa.array(schema.labels).take(target.combine_chunks())])
+    from mlspec.runtime.predictor import Predictor  # onnxruntime takes long to import
+
     predictor = Predictor(artifacts / "bundle")
     return target, _scored(predictor, test.select(list(schema.inputs)).to_pylist())
 
