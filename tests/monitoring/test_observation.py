@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from mlspec.monitoring.baseline.reference import NumberReference, TextReference, pack, word_hash
 from mlspec.monitoring.drift_state import look_for_drift
@@ -198,27 +200,31 @@ def test_each_version_is_compared_with_the_data_of_its_own_training(tmp_path: Pa
     assert titles(service.observe()) == ["age moved (version 7)"]
 
 
-def test_texts_of_another_domain_are_found_by_the_classifier(tmp_path: Path) -> None:
-    words = ("red", "blue", "green", "small", "large", "car", "house", "tree")
-    known = [f"the {one} {other} is here" for one in words for other in words]
+@pytest.mark.parametrize(("other", "expected"), [(False, set()), (True, {("domain.sentence", "moved")})])
+def test_texts_of_another_domain_are_found_by_the_classifier(
+    tmp_path: Path, other: bool, expected: set[tuple[str, str]]
+) -> None:
+    draw, words = random.Random(0), ("red", "blue", "green", "small", "large", "car", "house", "tree")
+    known = [f"the {draw.choice(words)} {draw.choice(words)} is here" for _ in range(200)]
     service = Service(tmp_path)
     (tmp_path / "state" / f"reference-{REFERENCE.digest}.json").unlink()
-    vocabulary = {word_hash(word) for text in known for word in text.split()}
     sentence = TextReference(
         missing=0,
         characters=grid(1, 5000, 24, 2),
         words=grid(2, 5000, 5, 1),
-        vocabulary=pack(vocabulary),
+        vocabulary=pack({word_hash(word) for text in known for word in text.split()}),
         sample=tuple(pack((word_hash(word) for word in text.split()), ordered=True) for text in known),
     )
     columns = {**REFERENCE.columns, "sentence": sentence}
     store_reference(service.model.state, "7", REFERENCE.model_copy(update={"columns": columns}))
     options = Drift.model_validate({"traffic": "1000 per 1d", "columns": ["sentence"]})
-    kept = [
-        line(i, inputs={"age": 40.0, "town": "Bonn", "sentence": f"here is the {words[i % 4]} {words[4 + i % 4]}"},
-             lengths={"sentence": {"characters": 24 + i % 3 - 1, "words": 5 + i % 3 - 1}})
-        for i in range(600)
+    order = "here is the {} {}" if other else "the {} {} is here"
+    lines = [
+        line(number, inputs={"sentence": order.format(draw.choice(words), draw.choice(words))},
+             lengths={"sentence": {"characters": draw.gauss(24, 2), "words": draw.gauss(5, 1)}},
+             prediction={"label": draw.choice(["no", "yes", "yes"]), "score": draw.gauss(0.7, 0.05)})
+        for number in range(400)
     ]  # fmt: skip
-    segment(tmp_path, kept)
+    segment(tmp_path, lines)
     look = look_for_drift(service.model, options, DAY + timedelta(hours=1))
-    assert "domain.sentence" in {alarm.column for alarm in look.alarms}
+    assert {(alarm.column, alarm.kind) for alarm in look.alarms} == expected

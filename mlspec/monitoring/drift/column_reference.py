@@ -21,6 +21,7 @@ from mlspec.monitoring.baseline.reference import (
     unpack,
 )
 from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.drift.domain_classifier import BATCH
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ def _input(name: str, column: ColumnDistribution) -> Iterator[ColumnReference]:
             yield ColumnReference.of_grid(f"words.{name}", column.words)
             if column.unseen.count:
                 yield ColumnReference.of_share(f"unseen.{name}", column.unseen)
-            if column.sample:
-                yield ColumnReference.of_pairs(f"domain.{name}", len(column.sample))
+            texts = len(column.sample)
+            if texts >= BATCH:  # the classifier learns from so many at a time
+                yield ColumnReference.of_pairs(f"domain.{name}", texts)
         case ImageReference():
             yield ColumnReference.of_grid(f"mean.{name}", column.mean, column.missing)
             yield ColumnReference.of_grid(f"contrast.{name}", column.contrast)
