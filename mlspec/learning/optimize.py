@@ -21,16 +21,32 @@ def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, ob
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
+    fused = _fused(network, train)
     if settings.type == "sgd":
-        optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            groups, lr=train.learning_rate, momentum=settings.momentum, fused=fused
+        )
     else:
-        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
+        betas = (settings.beta1, settings.beta2)
+        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, betas=betas, fused=fused)
+    if train.precision == "bf16-mixed":
+        # Nothing is scaled, but Lightning refuses to clip the gradients of an optimizer that could unscale them.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     share = train.schedule.warmup or (0.3 if train.schedule.type == "one-cycle" else 0.0)
     warmup = round(share * steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: factor(train.schedule.type, step, warmup, steps)
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _fused(network: nn.Module, train: TrainSpec) -> bool | None:
+    """True if one kernel can update all parameters; None for torch's default.
+
+    With 16-mixed such an optimizer also unscales the gradients, after which they cannot be clipped.
+    """
+    clipped = train.precision == "16-mixed" and train.gradient_clip is not None
+    return True if next(network.parameters()).device.type == "cuda" and not clipped else None
 
 
 def factor(kind: str, step: int, warmup: int, steps: int) -> float:
