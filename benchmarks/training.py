@@ -14,7 +14,6 @@ other in one process; the first epoch is a warm-up, and the seconds are those of
 `--counts` also counts what a step of each does, with torch's profiler: operators or kernels, copies between host and
 device, and waits for the device. `--data` names a tab-separated file whose second column is a label of 0 or 1 and whose
 last is a sentence (the Corpus of Linguistic Acceptability, say); without it sentences of such lengths are generated.
-`--startup` measures whole processes instead: `mlspec run train` of the digits starter against a script of that loop.
 """
 
 from __future__ import annotations

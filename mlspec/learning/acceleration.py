@@ -86,6 +86,8 @@ def _inductor(module: pl.LightningModule, train: TrainSpec) -> None:
     import torch._dynamo
     import torch._inductor.config
 
+    # A training earlier in this process would leave code for other shapes, and rounding would depend on it.
+    torch._dynamo.reset()
     torch._dynamo.config.suppress_errors = True
     # Else dropout draws other numbers than without compilation.
     torch._inductor.config.fallback_random = train.deterministic

@@ -193,7 +193,7 @@ class Curves(Checkpoint):
         """Record the metrics of the epoch, and print them."""
         metrics = _whole(trainer.callback_metrics)
         numbers = {name: float(metrics[name]) for name in sorted(metrics) if name not in ("epoch", "step")}
-        rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
+        rate = _rate(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
         place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**place, **numbers, "learning_rate": numbers.get("learning_rate", rate)})
         if self.lines and trainer.is_global_zero:
@@ -208,6 +208,11 @@ class Curves(Checkpoint):
             if shown and name not in self.undefined:
                 print(f"note: {name} is undefined: {self.why(name)}", flush=True)
         self.undefined.update(undefined)
+
+
+def _rate(value: float | Tensor) -> float:
+    """A learning rate. In the memory of a device it is a float32, which has seven digits."""
+    return float(f"{float(value):.7g}") if isinstance(value, Tensor) else float(value)
 
 
 def _whole(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -173,5 +173,5 @@ def _utilization(device: torch.device) -> Reading:
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
         return lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
-    except Exception:  # noqa: BLE001 - without the package, a driver or permission there are no readings
+    except Exception:  # noqa: BLE001 - the package, the driver or a permission may be missing
         return lambda: None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
-from mlspec.learning.optimize import optimizers
+from mlspec.learning.optimize import on_device, optimizers
 from mlspec.learning.repeatable import repeatable
 from mlspec.learning.step_graphs import NotCapturable, StepGraphs
+from mlspec.learning.update_graph import UpdateGraph
 from mlspec.sections.metric_names import Task
 from mlspec.sections.train import TrainSpec
 from mlspec.stage_result import decide
@@ -35,10 +37,18 @@ class Learner(pl.LightningModule):
         self.sums: dict[str, Tensor | None] = {"train": None, "valid": None}
         """Of each split the summed loss and the sum of its divisors, float64 [2] on the device."""
         self.graphs: StepGraphs | None = None
-        self._replayed = False
+        self.update = UpdateGraph(train.gradient_clip)
+        self._known = self._replayed = False
         self.metrics = metrics
         self.counts = True
         """Whether the rows of this process count: with fewer rows than processes some processes only repeat rows."""
+
+    def __setattr__(self, name: str, value: Tensor | nn.Module) -> None:
+        """Set an attribute. Lightning sets this one fifty times a step, and torch would search it for tensors."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
@@ -75,6 +85,31 @@ class Learner(pl.LightningModule):
                 decide(f"train.compile: no CUDA graphs, because {reason}")
         self._replayed = step is not None
         return step
+
+    def on_train_start(self) -> None:
+        """Move the learning rates of a resumed run to the device."""
+        for optimizer in self.trainer.optimizers:
+            on_device(optimizer, self.device)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Look up whether the whole step of this batch is recorded."""
+        self._known = self.graphs is not None and self.graphs.knows(batch)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """A recorded step clips and updates in a graph; others as Lightning does."""
+        if not self._known or optimizer_closure is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+        optimizer_closure()
+        plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
+        self.on_before_optimizer_step(plain)
+        self.update.run(plain)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """The backward pass, unless a graph contains it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from typing import Final
 
 import torch
 
@@ -11,6 +12,9 @@ from mlspec.learning.batches import Collate, lengths
 from mlspec.learning.learner import Learner
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess
+
+MARGIN: Final = 4
+"""A batch counts as fitting if one larger by a quarter does: the memory of a device is fragmented."""
 
 
 def fitting_batch(module: Learner, rows: Rows, preprocess: Preprocess, batch_size: int) -> int | None:
@@ -45,7 +49,7 @@ def _attempt(module: Learner, size: int, train: Callable[[int], None]) -> bool:
     has_state = any(optimizer.state for optimizer in module.trainer.optimizers)
     try:
         reserved = torch.empty(0 if has_state else 2 * parameters, dtype=torch.uint8, device=module.device)
-        train(size)
+        train(size + -(-size // MARGIN))
         del reserved
     except torch.OutOfMemoryError:
         return False

@@ -1,6 +1,6 @@
 """Forward and backward pass of a batch as one CUDA graph for each batch shape, so that the host launches one kernel.
 
-The optimizer, gradient clipping and everything else run as without graphs (https://pytorch.org/docs/stable/notes/cuda.html).
+Clipping and optimizer have a graph of their own (`update_graph.py`). See https://pytorch.org/docs/stable/notes/cuda.html.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mlspec.learning.repeatable import repeatable
 
 Loss = Callable[[Mapping[str, Tensor], Tensor], tuple[Tensor, Tensor]]
 """The summed loss of a batch and the divisor of its mean."""
+Shape = tuple[tuple[int, ...], ...]
 MOST_SHAPES: Final = 64
 """Maximum number of graphs; batches of further shapes run without one."""
 
@@ -42,11 +43,15 @@ class StepGraphs:
 
     def __init__(self, network: nn.Module, loss: Loss, rows: int) -> None:
         self.network, self.loss, self.rows = network, loss, rows
-        self.graphs: dict[tuple[tuple[int, ...], ...], Recorded] = {}
-        self.seen: set[tuple[tuple[int, ...], ...]] = set()
+        self.graphs: dict[Shape, Recorded] = {}
+        self.seen: set[Shape] = set()
         self.pool: object = None
         self.gradients: list[tuple[nn.Parameter, Tensor]] = []
         """Shared by all graphs, because only the gradients of the last step are needed."""
+
+    def knows(self, batch: Batch) -> bool:
+        """Whether the batch has a graph."""
+        return len(batch[1]) == self.rows and _shape(batch[0]) in self.graphs
 
     def replay(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """The summed loss and the divisor of its mean; the gradients are in the parameters.
@@ -56,7 +61,7 @@ class StepGraphs:
         inputs, targets = batch
         if len(targets) != self.rows:
             return None
-        shape = tuple(tuple(tensor.shape) for tensor in inputs.values())
+        shape = _shape(inputs)
         recorded = self.graphs.get(shape)
         if recorded is None:
             if shape not in self.seen or len(self.graphs) >= MOST_SHAPES:
@@ -123,6 +128,10 @@ class StepGraphs:
         with torch.autocast("cuda", enabled=False), repeatable(self.network):
             loss.backward()  # type: ignore[no-untyped-call]
         return total.detach(), weight.detach()
+
+
+def _shape(inputs: Mapping[str, Tensor]) -> Shape:
+    return tuple(tuple(tensor.shape) for tensor in inputs.values())
 
 
 def _all(tensors: Sequence[Tensor | None]) -> list[Tensor]:

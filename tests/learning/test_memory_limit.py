@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from mlspec.errors import StageError  # noqa: E402
 from mlspec.learning.memory_limit import largest  # noqa: E402
-from mlspec.parts.train.fitting import _memory  # noqa: E402
+from mlspec.parts.train.fitting import memory_errors  # noqa: E402
 from mlspec.sections.train import TrainSpec  # noqa: E402
 
 
@@ -28,13 +28,13 @@ def test_a_gpu_without_memory_names_the_batch_that_fits(fitting: int | None, hel
     train = TrainSpec(batch_size=64, accumulate=2)
     with (
         pytest.raises(StageError, match=r"out of memory with train\.batch_size: 64") as raised,
-        _memory(train, lambda: fitting),
+        memory_errors(train, lambda: fitting),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
     assert raised.value.help.startswith(help)
 
 
 def test_a_cpu_without_memory_gets_the_same_advice(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="out of memory") as raised, _memory(TrainSpec(), lambda: None):
+    with pytest.raises(StageError, match="out of memory") as raised, memory_errors(TrainSpec(), lambda: None):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
     assert "train.batch_size" in raised.value.help

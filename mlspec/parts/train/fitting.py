@@ -142,7 +142,7 @@ class Fitting:
         self._module = module
         self._compiled = accelerate(module, self.trainer, self.train)
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
-        memory = _memory(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
+        memory = memory_errors(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
         with interruptible(self.keep), own, _configuration_errors(named), memory, _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
@@ -245,7 +245,7 @@ def _first_error() -> Iterator[None]:
 
 
 @contextmanager
-def _memory(train: TrainSpec, fitting: Callable[[], int | None]) -> Iterator[None]:
+def memory_errors(train: TrainSpec, fitting: Callable[[], int | None]) -> Iterator[None]:
     """Convert an error about memory to a StageError; on a GPU `fitting` finds the batch size that fits."""
     help = "lower train.batch_size (and raise train.accumulate), or model.max_length"
     try:

@@ -1,11 +1,12 @@
 """On an NVIDIA GPU: graphs give the bits of plain steps, precisions and weights train, a killed run resumes.
 
-Elsewhere these tests are skipped; tests/scenarios runs the same parts on the CPU.
+Skipped elsewhere; tests/parts/train and tests/scenarios run the same parts on the CPU.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from mlspec.errors import StageError  # noqa: E402
 from mlspec.learning.repeatable import repeatable  # noqa: E402
 from mlspec.learning.step_graphs import NotCapturable, StepGraphs  # noqa: E402
 from mlspec.records.export import Export  # noqa: E402
@@ -76,6 +78,29 @@ def test_two_runs_are_equal(settings: dict[str, str], tmp_path: Path) -> None:
     one, other = (trained(tmp_path / name, "text", **settings) for name in ("one", "other"))
     assert same(weights(one), weights(other))
     assert metrics(one) == metrics(other)
+
+
+def test_a_compiled_model_learns_the_same(tmp_path: Path) -> None:
+    plain, compiled = (trained(tmp_path / how, "text", compile=how) for how in ("off", "inductor"))
+    assert speed(compiled)["compiled"] == "inductor"
+    first = [float(curves(project)[0]["train/loss"]) for project in (plain, compiled)]
+    assert first[0] == pytest.approx(first[1], rel=1e-3)
+
+
+def test_a_batch_that_exceeds_the_memory_is_answered_with_one_that_fits(tmp_path: Path) -> None:
+    project = projects.text(tmp_path)
+    project.spec("layers: 1, hidden: 16", "layers: 4, hidden: 256")
+    project.spec("batch_size: 16", "batch_size: 128, compile: off")
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(2e8 / torch.cuda.get_device_properties(0).total_memory)
+    try:
+        with pytest.raises(StageError, match=r"out of memory with train\.batch_size: 128") as raised:
+            project.run("data", "train")
+        found = re.search(r"set train\.batch_size: (\d+), which fits", raised.value.help)
+        assert found
+        assert 1 <= int(found[1]) < 128
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
