@@ -338,12 +338,12 @@ class Service:
         return predictions
 
 
-def load(bundle: Path, *, shared: bool = False) -> Service:
+def load(bundle: Path, *, shared: bool = False, environment: Mapping[str, str] = os.environ) -> Service:
     """The service of the bundle in that folder, `shared` for concurrent requests. Raises BundleError."""
     predictor = Predictor(bundle)
     if shared:
         predictor.split()
-    return Service(predictor, contract.of(predictor.signature, bundle_version(bundle, os.environ)))
+    return Service(predictor, contract.of(predictor.signature, bundle_version(bundle, environment)))
 
 
 def _must_be_json(content_type: str) -> None:

@@ -171,7 +171,7 @@ def shop(applied: Path, warm: WarmPython, tmp_path: Path) -> Shop:
 def test_the_loop_closes(shop: Shop) -> None:
     code, text = shop.mlspec("monitor")
     assert code == 4, text
-    assert "alarm[harmful]: accuracy is worse than on the test split" in text
+    assert "alarm[harmful]: Accuracy is worse than on the test split" in text
     earlier = re.findall(r"test split \(version ([0-9a-f]{12})\)", text)[0]
 
     with shop.store.retraining() as alone:
