@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,11 +28,16 @@ PULL_SETTLE: Final = timedelta(minutes=15)
 """The same for predictions that are pulled from a log group, which may deliver them late."""
 _FILE: Final = "drift.json"
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATE: Final = timedelta(days=30)
+"""Age up to which rows that arrive late are counted."""
 
 
 class SavedDrift(BaseModel):
-    """The state file. `until` is the time up to which all rows were taken; `reference` and `columns` are those of the
-    exported model, `references` the digests of those of all versions."""
+    """The state file. `until` is the time up to which all rows were taken; `stored` were in the store then, by day.
+
+    `reference` and `columns` are those of the exported model, `references` the digests of those of all versions. Of
+    `late` rows the time is before a look that took place before they arrived.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,6 +46,8 @@ class SavedDrift(BaseModel):
     until: datetime
     monitor: str
     references: Mapping[str, str] = {}
+    stored: dict[date, int] | None = None
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class DriftLook:
     note: str = ""
     scores: tuple[ColumnScore, ...] = ()
     """The evidence of every column of every version and slice."""
+    late: int = 0
+    """Rows that arrived after a look at later ones: they are in the store, but not in the evidence."""
 
 
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
@@ -65,27 +74,41 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     path = model.state / _FILE
     budget, monitor = drift_budget(options), new_drift_monitor(model, options)
     columns = monitor.streams[""].columns
-    saved, note = _restore(path, model, columns, monitor)
-    if not note and set(options.slices) - set(model.reference.sliced):
-        note = (
-            "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
-            "data is, then copy reference-*.json again"
-        )
+    last = _restore(path, model, columns, monitor)
     settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
-    until = max(now - settle, saved)
-    rows = _take(model, options, monitor, saved, until)
+    until = max(now - settle, last.until)
+    stored = _stored_rows(model, last.until, until)
+    late = last.late + last.late_rows(stored)
+    rows = _take(model, options, monitor, last.until, until)
     state = SavedDrift(
         reference=model.reference.digest,
         columns=tuple(column.name for column in columns),
         until=until,
         monitor=monitor.to_json(),
         references=model.referenced_models,
+        stored={day: rows.now for day, rows in stored.items()},
+        late=late,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
-    threshold = monitor.threshold(monitor.streams[""])
     return DriftLook(
-        tuple(monitor.alarms()), rows, budget.words(), monitor.evidence(), threshold, note, tuple(monitor.scores())
+        alarms=tuple(monitor.alarms()),
+        rows=rows,
+        budget=budget.words(),
+        evidence=monitor.evidence(),
+        threshold=monitor.threshold(monitor.streams[""]),
+        note=last.note or _note(model, options),
+        scores=tuple(monitor.scores()),
+        late=late,
+    )
+
+
+def _note(model: WatchedModel, options: Drift) -> str:
+    if set(options.slices) <= set(model.reference.sliced):
+        return ""
+    return (
+        "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training data "
+        "is, then copy reference-*.json again"
     )
 
 
@@ -124,10 +147,44 @@ def _streams(model: WatchedModel, options: Drift, reference: Reference) -> Strea
     return Streams(columns, options.tolerance, text_samples(reference))
 
 
-def _restore(
-    path: Path, model: WatchedModel, columns: Sequence[ColumnReference], monitor: DriftMonitor
-) -> tuple[datetime, str]:
-    """Resume `monitor`; the time of the last look, and a note if it could not be resumed."""
+class _LastLook(NamedTuple):
+    """What the last look left: the time up to which it took rows, a note if it cannot be resumed, and its counts."""
+
+    until: datetime
+    note: str = ""
+    stored: Mapping[date, int] | None = None
+    """Rows in the store by day; None if they were not counted."""
+    late: int = 0
+
+    def late_rows(self, stored: Mapping[date, _DayRows]) -> int:
+        """The rows that arrived since, of the time before it."""
+        known = self.stored
+        if known is None:
+            return 0
+        return sum(max(0, rows.before - known.get(day, 0)) for day, rows in stored.items())
+
+
+class _DayRows(NamedTuple):
+    """Rows of a day that are in the store: those before the last look, and those before this one."""
+
+    before: int
+    now: int
+
+
+def _stored_rows(model: WatchedModel, last: datetime, until: datetime) -> dict[date, _DayRows]:
+    """The successful predictions in the store of the last 30 days, by day in UTC."""
+    table = model.store.query(
+        "SELECT CAST(time AS DATE), COUNT(*) FILTER (WHERE time < ?), COUNT(*) FROM predictions "
+        "WHERE outcome = 'success' AND time >= ? AND time < ? GROUP BY 1",
+        [last, until - _LATE, until],
+    )
+    return {
+        day: _DayRows(before, now) for day, before, now in zip(*(c.to_pylist() for c in table.columns), strict=True)
+    }
+
+
+def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference], monitor: DriftMonitor) -> _LastLook:
+    """Resume `monitor`."""
     try:
         saved = SavedDrift.model_validate_json(path.read_bytes())
         unchanged = saved.reference == model.reference.digest and saved.columns == tuple(c.name for c in columns)
@@ -139,11 +196,13 @@ def _restore(
             return unchanged if digest is None else saved.references.get(version, saved.reference) == digest
 
         monitor.restore(saved.monitor, keeps)
-        return saved.until, ""
+        return _LastLook(saved.until, "", saved.stored, saved.late)
     except FileNotFoundError:
-        return _FIRST, ""
+        return _LastLook(_FIRST)
     except (OSError, ValidationError, ValueError) as error:
-        return _FIRST, f"{path} could not be read ({type(error).__name__}), so all stored rows were compared again"
+        return _LastLook(
+            _FIRST, f"{path} could not be read ({type(error).__name__}), so all stored rows were compared again"
+        )
 
 
 def _take(

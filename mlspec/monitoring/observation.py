@@ -82,6 +82,11 @@ class Observer:
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
         if look is not None and look.note:
             self.notes.append(look.note)
+        if look is not None and look.late:
+            self.notes.append(
+                f"{look.late:,} prediction{'s' * (look.late != 1)} arrived after a look at later ones: in the numbers, "
+                "but not in the evidence of the detectors"
+            )
         with self.model.store.opened() as connection:
             self._run = lambda text, values=(): connection.sql(text, params=list(values)).to_arrow_table()
             return self._observed(look)

@@ -61,6 +61,29 @@ def test_a_shift_is_found_once_however_often_one_looks(tmp_path: Path) -> None:
     assert {event.key for event in second.changes.events} == {event.key for event in first.changes.events}
 
 
+def test_predictions_that_arrive_after_a_look_at_later_ones_are_counted_and_reported(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.count = 90_000  # the late ones are of another day than the last look too
+    service.answer(300)
+    assert service.observe().state.notes == ()
+    on_time, service.count = service.count, 86_300
+    service.answer(200, age=60)  # a server that was cut off: 100 of them are of the day before
+    service.count = on_time + 60
+    service.answer(50)
+    late = (
+        "200 predictions arrived after a look at later ones: in the numbers, but not in the evidence of the detectors"
+    )
+    first, second = service.observe(), service.observe()
+    assert first.state.notes == second.state.notes == (late,)
+    assert titles(second) == []
+    features = {feature.name: feature.rows for feature in service.observe(timedelta(days=2)).state.features}
+    assert features["age"] == 550
+    service.count = on_time - 100
+    service.answer(1)
+    service.count = on_time + 200
+    assert service.observe().state.notes[0].startswith("201 predictions")
+
+
 def test_an_alarm_that_is_over_is_cleared_with_an_event(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_lowercase, ascii_uppercase
 
 from mlspec.diagnostics import Finding
 from mlspec.sections.data import DataSpec
@@ -11,11 +12,13 @@ from mlspec.spec.names import suggest
 from mlspec.spec.types import duration_seconds
 
 _AT = ("monitor", "log")
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""As column names are compared in SQL: other letters are equal only to themselves."""
 _BEFORE = ("monitor", "elasticsearch")
 
 
 def check(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
-    """Unknown inputs, times that are too short, and options that have moved."""
+    """Unknown inputs, names that are one column, times that are too short, and options that have moved."""
     for name in monitor.log.columns:
         if name not in data.columns:
             message = f"input not found: `{name}`, so nothing of it is stored or hidden"
@@ -26,7 +29,22 @@ def check(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
     if duration_seconds(monitor.log.retention) < 86400:
         message = f"predictions are deleted by the day, so {monitor.log.retention} would store none"
         yield Finding("bad-format", (*_AT, "retention"), message, "use at least 1d")
+    yield from _same_columns(data)
     yield from _moved(monitor, data)
+
+
+def _same_columns(data: DataSpec) -> Iterator[Finding]:
+    """Inputs and labels that are one column of the prediction store, where names differ in more than case."""
+    labels = data.target.labels or ()
+    inputs = [(("data", "inputs", name), "inputs", name) for name in data.inputs]
+    targets = [(("data", "target", "labels", index), "labels", str(label)) for index, label in enumerate(labels)]
+    known: dict[tuple[str, str], str] = {}
+    for at, kind, name in (*inputs, *targets):
+        first = known.setdefault((kind, name.translate(_LOWER)), name)
+        if first != name:
+            message = f"`{name}` and `{first}` differ only in case; the prediction store has one column for both"
+            help = f"rename one of the {kind}"
+            yield Finding("same-column", at, message, help, on="key" if kind == "inputs" else "value")
 
 
 def _moved(monitor: Monitor, data: DataSpec) -> Iterator[Finding]:
