@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from mlspec.cli.console import Console
 from mlspec.cli.monitoring import served_model
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.monitoring.drift.budget import drift_budget
 from mlspec.monitoring.drift.power import power_words
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.drift_state import compared_columns, drift_budget, new_drift_monitor
+from mlspec.monitoring.drift_state import compared_columns, new_drift_monitor
 from mlspec.monitoring.incident_detectors import DriftReplay, QualityReplay
 from mlspec.monitoring.incidents import IncidentDetector, IncidentReport, prometheus_tests, replay
 from mlspec.monitoring.quality_state import new_risk_monitor, test_losses
@@ -33,8 +34,7 @@ def show_power(console: Console, spec: str | None, env: str | None) -> int:
     numbers = [s for s in streams.streams if s.kind == "value" and s.column not in ("label",)]
     if not numbers:
         raise StageError("no column can be compared", help="store inputs in full: monitor.log.inputs: full")
-    threshold = monitor.threshold(streams) / numbers[0].weight
-    lines = power_words(numbers[0], threshold, budget)
+    lines = power_words(numbers[0], monitor.threshold(streams), budget)
     if console.as_json:
         console.document({"ok": True, "columns": len(streams.columns), "power": lines})
     first, *rest = lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.job import write_text
+from mlspec.job import whole
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -32,6 +33,14 @@ from mlspec.monitoring.baseline.reference import (
     word_hash,
     words,
 )
+from mlspec.monitoring.reference_files import (
+    load_reference,
+    newest_reference,
+    note_version,
+    referenced_models,
+    store_reference,
+)
+from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
 from mlspec.runtime.predictor import Predictor
 
@@ -49,17 +58,24 @@ V = TypeVar("V", bytes, str)
 def project_reference(artifacts: Path, state: Path) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    Without the training data the newest one in `state` is returned. Raises StageError if there is none.
+    Without the training data it is that of the same model in `state`, else the newest one. Raises StageError if there
+    is none.
     """
+    version = model_version(artifacts)
     if not (artifacts / _TRAIN).is_file():
-        return _carried(state)
-    digest = _digest(artifacts)
-    cached = _load(state / f"reference-{digest}.json")
-    if cached is not None:
-        return cached
-    reference = compute_reference(artifacts, digest)
-    write_text(state / f"reference-{digest}.json", reference.model_dump_json())
-    return reference
+        return _carried(state, version)
+    digest = reference_digest(artifacts)
+    cached = load_reference(state, digest)
+    if cached is None:
+        cached = compute_reference(artifacts, digest)
+        store_reference(state, version, cached)
+    note_version(state, version, digest)
+    return cached
+
+
+def model_version(artifacts: Path) -> str:
+    """The version that a server of the exported model reports; empty without one."""
+    return bundle_version(bundle_digest(artifacts / "bundle"))
 
 
 def compute_reference(artifacts: Path, digest: str) -> Reference:
@@ -76,9 +92,35 @@ def compute_reference(artifacts: Path, digest: str) -> Reference:
     return Reference(digest=digest, rows=rows, columns=columns, values=values)
 
 
-def _carried(state: Path) -> Reference:
-    files = sorted(state.glob("reference-*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    reference = next((r for file in files if (r := _load(file)) is not None), None)
+def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table, scratch: Path) -> Reference:
+    """The reference of the model in `artifacts` as if these were its splits; targets are labels as text, or numbers.
+
+    `scratch` is a new folder for what is read.
+    """
+    schema = Schema.read(artifacts)
+    data = scratch / "data"
+    data.mkdir(parents=True)
+    shutil.copyfile(artifacts / Schema.FILE, scratch / Schema.FILE)
+    (scratch / "bundle").symlink_to((artifacts / "bundle").resolve(), target_is_directory=True)
+    for name, table in ((_TRAIN, train), (_TEST, test)):
+        with whole(scratch / name) as partial:
+            pq.write_table(_with_positions(table, schema), partial)
+    return compute_reference(scratch, digest)
+
+
+def _with_positions(table: pa.Table, schema: Schema) -> pa.Table:
+    """The table with the positions of the labels, as splits have them."""
+    if not schema.labels:
+        return table
+    column = schema.target.column
+    labels = pc.cast(table[column], pa.string())
+    positions = pc.index_in(labels, value_set=pa.array(schema.labels))
+    return table.set_column(table.column_names.index(column), column, positions)
+
+
+def _carried(state: Path, version: str) -> Reference:
+    own = referenced_models(state).get(version)
+    reference = (load_reference(state, own) if own else None) or newest_reference(state)
     if reference is None:
         raise StageError(
             f"no reference: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
@@ -87,14 +129,8 @@ def _carried(state: Path) -> Reference:
     return reference
 
 
-def _load(file: Path) -> Reference | None:
-    try:
-        return Reference.parse_json(file.read_text(encoding="utf-8"))
-    except OSError:
-        return None
-
-
-def _digest(artifacts: Path) -> str:
+def reference_digest(artifacts: Path) -> str:
+    """Of all that the reference of a model is computed from."""
     digest = hashlib.sha256()
     for name in (_TRAIN, _TEST, Schema.FILE, _PREDICTIONS, "bundle/model.onnx"):
         file = artifacts / name

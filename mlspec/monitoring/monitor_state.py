@@ -91,6 +91,15 @@ class FeatureView:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorMetric:
+    """One sample of a gauge; the names of `labels` are fixed, and their values are versions and columns."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorState:
     """The state of a served model between two moments."""
 
@@ -108,6 +117,8 @@ class MonitorState:
     """How often a drift alarm is false, in words."""
     notes: tuple[str, ...] = ()
     """What limits this view: dropped records, lines that could not be read."""
+    metrics: tuple[MonitorMetric, ...] = ()
+    """What was measured, for Prometheus."""
 
     @property
     def level(self) -> Level:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mlspec.monitoring.alarm_book import AlarmChanges, remember
+from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
 from mlspec.monitoring.drift.drift_alarm import Alarm
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
+from mlspec.monitoring.monitor_metrics import monitor_metrics
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
 from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
@@ -82,7 +84,9 @@ class Observer:
             return self._observed(look)
 
     def _observed(self, look: DriftLook | None) -> Observation:
-        quality = look_at_quality(self.model, self._run, self.viewed)
+        versions = answering_versions(self._run, self.model.version)
+        quality = quality_of(look_at_quality(self.model, self._run, self.viewed), versions)
+        look = drift_of(look, versions) if look is not None else None
         drift_alarms: Sequence[ActiveAlarm] = ()
         if look is not None:
             self._benign = self._without_harm(look, quality)
@@ -109,6 +113,7 @@ class Observer:
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
+            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms)),
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:
@@ -283,7 +288,7 @@ def _right(quality: QualityLook) -> Signal:
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    detail = f"{one.measured.words()}, version {one.version}; {quality.expected:.3g} on the test split; {labelled}"
+    detail = f"{one.measured.words()}, version {one.version}; {one.expected:.3g} on the test split; {labelled}"
     return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
 
 
@@ -300,7 +305,7 @@ def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterat
             id=f"quality/{each.version}",
             group="harmful",
             title=f"{metric} is worse than on the test split (version {each.version})",
-            text=f"{cause}: {measured}, {quality.expected:.3g} on the test split; {inputs}.",
+            text=f"{cause}: {measured}, {each.expected:.3g} on the test split; {inputs}.",
             since=now,
             help="train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
         )

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
-from mlspec.monitoring.baseline.reference import ScoreBin
+from mlspec.monitoring.baseline.reference import Reference, ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
@@ -46,6 +46,8 @@ class SavedQuality(BaseModel):
     until: datetime
     versions: Mapping[str, str]
     """The detector of each version, as JSON."""
+    references: Mapping[str, str] = {}
+    """The digest of the reference of each version; `reference` is that of the exported model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class VersionQuality:
     version: str
     risk: Risk
     measured: MeasuredQuality | None
+    expected: float
+    """The quality on the test split: the accuracy, or the mean absolute error."""
 
     def words(self) -> str:
         """Whether a change of the inputs is harmful, and the quality that shows it."""
@@ -85,8 +89,6 @@ class QualityLook:
     labelled: int
     rows: int
     estimate: Estimate | None
-    expected: float
-    """The quality on the test split: the accuracy, or the mean absolute error."""
 
     @property
     def harmful(self) -> tuple[VersionQuality, ...]:
@@ -98,23 +100,26 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     """Take labels that are new since the last look, and save the state; a label counts once."""
     path = model.state / _FILE
     saved = _restore(path, model)
-    _, scale = _source(model)
     monitors = _monitors(saved)
     if monitors is None:  # damaged: all labels are taken again
         saved, monitors = SavedQuality(reference="", until=_FIRST, versions={}), {}
-    until = _take(model, run, monitors, scale, saved.until)
+    until = _take(model, run, monitors, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = SavedQuality(reference=model.reference.digest, until=until, versions=versions)
+    document = SavedQuality(
+        reference=model.reference.digest, until=until, versions=versions, references=model.referenced_models
+    )
     write_text(path, document.model_dump_json() + "\n")
     labelled, rows = _counts(run, viewed)
     measured = _measured(model, run, viewed)
     return QualityLook(
-        versions=tuple(VersionQuality(v, monitor.risk(), measured.get(v)) for v, monitor in sorted(monitors.items())),
+        versions=tuple(
+            VersionQuality(v, monitor.risk(), measured.get(v), _expected(model.reference_of(v)))
+            for v, monitor in sorted(monitors.items())
+        ),
         labelled=labelled,
         rows=rows,
         estimate=_estimate(model, run, viewed),
-        expected=_expected(model),
     )
 
 
@@ -123,16 +128,23 @@ def _restore(path: Path, model: WatchedModel) -> SavedQuality:
         saved = SavedQuality.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return SavedQuality(reference="", until=_FIRST, versions={})
-    if saved.reference != model.reference.digest:
-        # A new model: what was measured is of the old one.
-        return SavedQuality(reference="", until=saved.until, versions={})
-    return saved
+    known = model.referenced_models
+
+    def digest_before(version: str) -> str:
+        return saved.references.get(version, saved.reference)
+
+    kept = {
+        version: state
+        for version, state in saved.versions.items()
+        if digest_before(version) == known.get(version, model.reference.digest)
+    }
+    return saved.model_copy(update={"versions": kept})  # the others were compared with another reference
 
 
-def _source(model: WatchedModel) -> tuple[Floats, float]:
+def _source(reference: Reference) -> tuple[Floats, float]:
     """The losses on the test split in random order, as the interval needs them, and the error that is a loss of 1."""
     shuffle = np.random.default_rng(0).permutation
-    classes, values = model.reference.classes, model.reference.values
+    classes, values = reference.classes, reference.values
     if classes is not None:
         right = sum(row[index] for index, row in enumerate(classes.confusion))
         total = sum(sum(row) for row in classes.confusion)
@@ -153,21 +165,19 @@ def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:
 
 def test_losses(model: WatchedModel) -> Floats:
     """The losses on the test split."""
-    return _source(model)[0]
+    return _source(model.reference)[0]
 
 
-def new_risk_monitor(model: WatchedModel) -> RiskMonitor:
-    """A detector that has seen no label."""
-    source, _ = _source(model)
+def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
+    """A detector of a version that has seen no label; default: of the exported model."""
+    source, _ = _source(model.reference_of(version))
     options = model.options.quality
     alarms, seconds = rate_parts(options.false_alarms)
     per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
     return RiskMonitor.of(source, options.tolerance, max(1.0, per_day * seconds / DAY / alarms))
 
 
-def _take(
-    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], scale: float, since: datetime
-) -> datetime:
+def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
     answer = "label" if model.signature.labels else "value"
     rows = run(
         f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "
@@ -175,11 +185,13 @@ def _take(
         [since],
     ).to_pylist()
     losses: dict[str, list[float]] = {}
+    scales = {version: _source(model.reference_of(version))[1] for version in {str(row["version"]) for row in rows}}
     for row in rows:
-        losses.setdefault(str(row["version"]), []).append(_loss(row["answer"], row["actual"], scale))
+        version = str(row["version"])
+        losses.setdefault(version, []).append(_loss(row["answer"], row["actual"], scales[version]))
     for version, values in losses.items():
         if version not in monitors:
-            monitors[version] = new_risk_monitor(model)
+            monitors[version] = new_risk_monitor(model, version)
         monitors[version].update(np.array(values))
     newest = [row["labelled_at"] for row in rows]
     return max(newest, default=since)
@@ -201,8 +213,8 @@ def _counts(run: RunQuery, viewed: ViewedRange) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def _expected(model: WatchedModel) -> float:
-    classes, values = model.reference.classes, model.reference.values
+def _expected(reference: Reference) -> float:
+    classes, values = reference.classes, reference.values
     if classes is not None:
         total = sum(sum(row) for row in classes.confusion)
         return sum(row[index] for index, row in enumerate(classes.confusion)) / max(total, 1)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mlspec.runtime import contract, counters, inference_protocol
+from mlspec.runtime.bundle_version import bundle_version
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
@@ -330,7 +331,7 @@ def load(bundle: Path, *, shared: bool = False) -> Service:
     predictor = Predictor(bundle)
     if shared:
         predictor.split()
-    return Service(predictor, contract.of(predictor.signature))
+    return Service(predictor, contract.of(predictor.signature, bundle_version(bundle, os.environ)))
 
 
 def _must_be_json(content_type: str) -> None:

@@ -15,6 +15,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
+from mlspec.records.bundle_provenance import bundle_version
 
 State = Literal["live", "canary", "previous", "rolled-back", "older", "unreleased"]
 """`canary`: it receives a share of the traffic; `unreleased`: it never received any."""
@@ -35,6 +36,11 @@ class VersionState:
     release: Mapping[str, JsonValue] = field(default_factory=dict)
     events: Sequence[ReleaseEvent] = ()
 
+    @property
+    def model(self) -> str:
+        """The version that its server reports, in predictions and `/metrics`; empty where it is not known."""
+        return bundle_version(str(self.release.get("bundle") or ""))
+
 
 @dataclass(frozen=True, slots=True)
 class VersionList:
@@ -43,9 +49,10 @@ class VersionList:
     releases: tuple[VersionState, ...]
     live: Alias | None
 
-    def find(self, number: str) -> VersionState | None:
-        """The version of that number."""
-        return next((r for r in self.releases if r.version == number), None)
+    def find(self, name: str) -> VersionState | None:
+        """The version of that number; else the newest one that serves the model version of that name."""
+        same = (r for r in self.releases if name and r.model == name)
+        return next((r for r in self.releases if r.version == name), None) or next(same, None)
 
     @property
     def previous(self) -> VersionState | None:

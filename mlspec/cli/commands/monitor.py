@@ -14,6 +14,11 @@ from mlspec.stage_context import TargetName
 @spec_options
 @click.option("--last", default="1d", show_default=True, metavar="DURATION", help="Range of time to show.")
 @click.option("--html", is_flag=True, help="Write a page to artifacts/monitor.html and print its path.")
+@click.option(
+    "--metrics",
+    metavar="FILE",
+    help="Write what was measured for Prometheus, for the textfile collector of node_exporter; `-`: to stdout.",
+)
 @click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
@@ -26,6 +31,7 @@ def command(
     as_json: bool,
     last: str,
     html: bool,
+    metrics: str | None,
     serve: bool,
     host: str,
     port: int,
@@ -42,10 +48,12 @@ def command(
     console = Console(as_json=as_json)
     if serve:
         return _serve(console, spec, env, last, host, port)
-    return _show(console, spec, env, last, html=html, notify=not no_notify)
+    return _show(console, spec, env, last, html=html, metrics=metrics, notify=not no_notify)
 
 
-def _show(console: Console, spec: str | None, env: str | None, last: str, *, html: bool, notify: bool) -> int:
+def _show(
+    console: Console, spec: str | None, env: str | None, last: str, *, html: bool, metrics: str | None, notify: bool
+) -> int:
     from mlspec.cli import monitoring
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
@@ -58,6 +66,11 @@ def _show(console: Console, spec: str | None, env: str | None, last: str, *, htm
     if notify:
         monitoring.send_notifications(console, model, observation)
         monitoring.report_to_elasticsearch(console, spec, model, observation)
+        monitoring.push_metrics(console, model, observation)
+    if metrics is not None:
+        monitoring.write_metrics(metrics, observation)
+    if metrics == "-":
+        return EXIT_STAGE if state.alarms else EXIT_OK
     if console.as_json:
         console.document(state_json(state))
     show_state(console, state)
@@ -91,7 +104,10 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
 @spec_options
 @target_option
 @click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
-def retrain_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool) -> int:
+@click.option("--hold", is_flag=True, help="A model that wins waits for `mlspec monitor approve`.")
+def retrain_command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool, hold: bool
+) -> int:
     """Train on labelled predictions if an alarm calls for it, and release the new model if it is better.
 
     Part of the labelled predictions joins the training data, the rest compares both models. With `on_drift: retrain` a
@@ -100,7 +116,7 @@ def retrain_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     """
     from mlspec.cli.retrain_command import retrain
 
-    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
+    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway, hold=hold)
 
 
 @command.command("approve")
@@ -148,3 +164,24 @@ def pull_command(spec: str | None, env: str | None, as_json: bool, target: Targe
     from mlspec.cli.monitor_pull import pull_predictions
 
     return pull_predictions(Console(as_json=as_json), spec, env, target, file)
+
+
+@command.command("restore")
+@spec_options
+def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Bring the predictions and the state of the detectors that `mlspec monitor save` stored to this machine."""
+    from mlspec.cli.monitor_copy import restore_store
+
+    return restore_store(Console(as_json=as_json), spec, env)
+
+
+@command.command("save")
+@spec_options
+def save_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Store the predictions and the state of the detectors below the DVC remote (s3://), for the next run of a job.
+
+    It is all or nothing, and refused if another run has saved since `mlspec monitor restore`.
+    """
+    from mlspec.cli.monitor_copy import save_store
+
+    return save_store(Console(as_json=as_json), spec, env)

@@ -39,6 +39,8 @@ def command(
 ) -> int:
     """Show what VERSION is made of, by default the live one, and what happened to it.
 
+    VERSION is a number of `mlspec releases`, or the version of a model as in predictions and `mlspec monitor`.
+
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
     published.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
-from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate, changed_columns
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate, changed_columns
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -99,6 +99,12 @@ class Detector:
                 crossings += self._cross(mixtures[end], float(times[start + end]))
             start, size = rows.stop, _AFTER_CROSSING if end is not None else 4 * size
         return crossings
+
+    def evidence(self) -> Floats:
+        """By column, since the detector last started again."""
+        mixtures: Floats = np.minimum(self.state.sums @ WEIGHTS, CAP)
+        result: Floats = self._evidence(mixtures[None])[0]
+        return result
 
     def _evidence(self, mixtures: Floats) -> Floats:
         """By row and column."""

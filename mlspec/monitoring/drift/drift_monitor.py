@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
@@ -34,6 +34,16 @@ class OpenAlarm:
         """The row at which the alarm is over, if the column does not cross again."""
         taken = self.last.row - self.last.origin.row + 1
         return self.last.row + max(_QUIET * taken, _QUIET_ROWS)
+
+
+@dataclass(frozen=True)
+class ColumnScore:
+    """The evidence that a column of a group has changed, since its last alarm; at `threshold` an alarm begins."""
+
+    group: RowGroup
+    column: str
+    evidence: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,16 @@ class DriftMonitor:
         """The open alarms of all groups."""
         return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]
 
+    def scores(self) -> list[ColumnScore]:
+        """The evidence of each column of all groups."""
+        return [
+            ColumnScore(group, column.name, float(evidence), watched.detector.threshold)
+            for group, watched in self.groups.items()
+            for column, evidence in zip(
+                watched.detector.streams.columns, watched.detector.evidence().tolist(), strict=True
+            )
+        ]
+
     def to_json(self) -> str:
         """The state of all groups."""
         groups = [
@@ -175,9 +195,14 @@ class DriftMonitor:
         ]
         return json.dumps({"version": FORMAT, "groups": groups})
 
-    def restore(self, text: str) -> None:
-        """Resume from `to_json`. Groups whose streams have changed since start again. Raises ValueError if damaged."""
+    def restore(self, text: str, keeps: Callable[[str], bool] = lambda _: True) -> None:
+        """Resume from `to_json` the groups of versions for which `keeps` is true and whose streams are the same.
+
+        The others start again. Raises ValueError if damaged.
+        """
         for saved in _SAVED.validate_json(text).groups:
+            if not keeps(saved.version):
+                continue
             group = RowGroup(saved.version, saved.slice)
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:

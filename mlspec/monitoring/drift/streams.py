@@ -38,6 +38,12 @@ _SHARES: Final[Mapping[str, Mapping[Kind, float]]] = {
 """How the evidence of a column is weighted, by its kind and that of the stream."""
 
 
+def text_samples(reference: Reference) -> dict[str, list[Hashes]]:
+    """Texts of each text input, as word hashes."""
+    texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
+    return {name: [unpack(text) for text in column.sample] for name, column in texts.items()}
+
+
 @dataclass(frozen=True)
 class Stream:
     """Values in 0..1 of one column."""
@@ -64,9 +70,7 @@ class Streams:
     @classmethod
     def of(cls, reference: Reference, tolerance: float, inputs: Sequence[str] = ()) -> Streams:
         """The streams of `inputs` (default: all) and of the predictions."""
-        texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
-        samples = {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
-        return cls(reference_columns(reference, inputs), tolerance, samples)
+        return cls(reference_columns(reference, inputs), tolerance, text_samples(reference))
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
