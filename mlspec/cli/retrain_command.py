@@ -39,7 +39,7 @@ def retrain(
         run = replace(run, holds=True)
     if run.model.options.on_drift != "retrain" and not anyway:
         help = "set monitor.on_drift: retrain, or train once: mlspec monitor retrain --now"
-        raise StageError("monitor.on_drift is `alert`: an alarm leads to no training", help=help)
+        raise StageError("monitor.on_drift is `alert`, so an alarm starts no training", help=help)
     state = observe(run.model, timedelta(days=1), notifies=False).state
     alarms = [alarm.title for alarm in state.alarms if alarm.group in ("moved", "harmful")]
     return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway), deployed=deployed)
@@ -59,7 +59,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
     data = project.need(DataSpec)
     if data.collected is None:
         help = "add to `data`: collected: data/collected, then: mlspec build"
-        raise StageError("labelled predictions have no folder: `data.collected` is not set", help=help)
+        raise StageError("`data.collected` is not set, so there is no folder for labelled predictions", help=help)
 
     def pipeline(until: str | None) -> int:
         options = ApplyOptions(

@@ -32,4 +32,6 @@ def drift_of(look: DriftLook, versions: frozenset[str]) -> DriftLook:
 
 def quality_of(quality: QualityLook, versions: frozenset[str]) -> QualityLook:
     """The quality of these versions."""
-    return replace(quality, versions=tuple(each for each in quality.versions if each.version in versions))
+    estimates = {version: each for version, each in quality.estimates.items() if version in versions}
+    own = tuple(each for each in quality.versions if each.version in versions)
+    return replace(quality, versions=own, estimates=estimates)

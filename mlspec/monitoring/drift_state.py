@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlspec.job import write_text
 from mlspec.monitoring.baseline.reference import Hashes, Reference
 from mlspec.monitoring.drift.budget import drift_budget
-from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
+from mlspec.monitoring.drift.column_reference import ColumnReference, input_columns, reference_columns
 from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
 from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
 from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
@@ -51,6 +51,10 @@ class DriftLook:
     rows: int
     """Rows taken by this look."""
     budget: str
+    evidence: Mapping[str, float]
+    """By compared column."""
+    threshold: float
+    """The evidence at which a column raises an alarm."""
     note: str = ""
     scores: tuple[ColumnScore, ...] = ()
     """The evidence of every column of every version and slice."""
@@ -62,6 +66,11 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     budget, monitor = drift_budget(options), new_drift_monitor(model, options)
     columns = monitor.streams[""].columns
     saved, note = _restore(path, model, columns, monitor)
+    if not note and set(options.slices) - set(model.reference.sliced):
+        note = (
+            "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
+            "data is, then copy reference-*.json again"
+        )
     settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
     until = max(now - settle, saved)
     rows = _take(model, options, monitor, saved, until)
@@ -74,7 +83,10 @@ def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftL
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
-    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), note, tuple(monitor.scores()))
+    threshold = monitor.threshold(monitor.streams[""])
+    return DriftLook(
+        tuple(monitor.alarms()), rows, budget.words(), monitor.evidence(), threshold, note, tuple(monitor.scores())
+    )
 
 
 def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
@@ -83,7 +95,19 @@ def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
     for version in model.referenced_models:
         own = model.reference_of(version)
         streams[version] = streams[""] if own is model.reference else _streams(model, options, own)
-    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices))
+    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices), slice_streams(model, options))
+
+
+def slice_streams(model: WatchedModel, options: Drift) -> dict[str, Streams]:
+    """The streams of each slice, from its rows of the training data: the inputs whose values are logged."""
+    hidden = model.hashed | model.redacted
+    result: dict[str, Streams] = {}
+    for slice, columns in model.reference.slices.items():
+        known = {n: c for n, c in columns.items() if n not in hidden and (not options.columns or n in options.columns)}
+        compared = input_columns(known)
+        if compared and any(slice.startswith(f"{name}=") for name in options.slices):
+            result[slice] = Streams(compared, options.tolerance)
+    return result
 
 
 def compared_columns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
-from mlspec.monitoring.baseline.reference import Reference, ScoreBin
+from mlspec.monitoring.baseline.reference import ClassReference, Reference, ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
-from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy, widened
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
 from mlspec.monitoring.watched_model import WatchedModel
@@ -74,6 +74,10 @@ class VersionQuality:
     measured: MeasuredQuality | None
     expected: float
     """The quality on the test split: the accuracy, or the mean absolute error."""
+    evidence: float = 0.0
+    """That the loss has risen beyond the tolerance."""
+    threshold: float = math.inf
+    """The evidence that an alarm needs."""
 
     def words(self) -> str:
         """Whether a change of the inputs is harmful, and the quality that shows it."""
@@ -88,12 +92,42 @@ class QualityLook:
     versions: tuple[VersionQuality, ...]
     labelled: int
     rows: int
-    estimate: Estimate | None
+    estimates: Mapping[str, Estimate]
+    """By version: what is expected without labels."""
 
     @property
     def harmful(self) -> tuple[VersionQuality, ...]:
         """The versions whose loss has risen beyond the tolerance."""
         return tuple(each for each in self.versions if each.risk.state == "harmful")
+
+
+def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes: Mapping[str, datetime]) -> QualityLook:
+    """The look with the risk of each version in `changes` since that time: earlier rows say nothing about a change."""
+    monitors = _monitors(_restore(model.state / _FILE, model)) or {}
+    versions = []
+    for each in look.versions:
+        if (since := changes.get(each.version)) is None or each.version not in monitors:
+            versions.append(each)
+            continue
+        rows = _labelled(model, run, each.version, since)
+        _, scale = _source(model.reference_of(each.version))
+        losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+        risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
+        versions.append(replace(each, risk=risk))
+    return replace(look, versions=tuple(versions))
+
+
+def _labelled(
+    model: WatchedModel, run: RunQuery, version: str, since: datetime
+) -> list[tuple[datetime, object, object]]:
+    """The time, the answer and the label of the labelled rows of a version, in the order of time."""
+    answer = "label" if model.signature.labels else "value"
+    rows = run(
+        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND time >= ? "
+        "AND actual IS NOT NULL ORDER BY time, id",
+        [version, since],
+    ).to_pylist()
+    return [(row["time"], row["answer"], row["actual"]) for row in rows]
 
 
 def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> QualityLook:
@@ -114,12 +148,19 @@ def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> 
     measured = _measured(model, run, viewed)
     return QualityLook(
         versions=tuple(
-            VersionQuality(v, monitor.risk(), measured.get(v), _expected(model.reference_of(v)))
+            VersionQuality(
+                v,
+                monitor.risk(),
+                measured.get(v),
+                _expected(model.reference_of(v)),
+                monitor.evidence,
+                monitor.budget_rows,
+            )
             for v, monitor in sorted(monitors.items())
         ),
         labelled=labelled,
         rows=rows,
-        estimate=_estimate(model, run, viewed),
+        estimates=_estimates(model, run, viewed),
     )
 
 
@@ -229,32 +270,54 @@ def _measured(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[s
         "WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY version",
         [viewed.since, viewed.until],
     ).to_pylist()
-    result = {}
-    for row in rows:
-        count, mean = int(row["count"]), float(row["mean"])
-        if model.signature.labels:
-            low, high = wilson(round(mean * count), count)
-            result[str(row["version"])] = MeasuredQuality("accuracy", mean, low, high, count)
-        else:
-            half = _Z * float(row["deviation"] or 0.0) / count**0.5
-            result[str(row["version"])] = MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
-    return result
+    labels = bool(model.signature.labels)
+    return {
+        str(row["version"]): measured_quality(float(row["mean"]), row["deviation"], int(row["count"]), labels=labels)
+        for row in rows
+    }
 
 
-def _estimate(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Estimate | None:
-    """The expected accuracy of the newest predictions; None for numbers and without predictions."""
-    classes = model.reference.classes
-    if classes is None:
+def measured_quality(mean: float, deviation: float | None, count: int, *, labels: bool) -> MeasuredQuality:
+    """The mean of right answers (`labels`), or of absolute errors, of `count` rows, with its interval."""
+    if labels:
+        return MeasuredQuality("accuracy", mean, *wilson(round(mean * count), count), count)
+    half = _Z * (deviation or 0.0) / count**0.5
+    return MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
+
+
+def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime | None:
+    """When the loss of a version rose: the time of the row after the lowest point of a bet on it."""
+    _, scale = _source(model.reference_of(version))
+    rows = _labelled(model, run, version, _FIRST)
+    if not rows:
         return None
-    table = run(
-        "SELECT score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
+    losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+    return rows[new_risk_monitor(model, version).start(losses)][0]
+
+
+def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:
+    """The expected accuracy of the newest predictions of each version; empty for numbers and without predictions."""
+    if model.reference.classes is None:
+        return {}
+    rows = run(
+        "SELECT version, score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
         f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
         [viewed.since, viewed.until],
-    )
-    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
-    if not len(scores):
-        return None
-    return estimated_accuracy(_right(scores, classes.calibration))
+    ).to_pylist()
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        scores.setdefault(str(row["version"]), []).append(float(row["score"]))
+    known = {version: model.reference_of(version).classes for version in scores}
+    return {
+        version: _estimate(np.array(values), classes)
+        for version, values in scores.items()
+        if (classes := known[version]) is not None
+    }
+
+
+def _estimate(scores: Floats, classes: ClassReference) -> Estimate:
+    right, total = sum(row[index] for index, row in enumerate(classes.confusion)), sum(map(sum, classes.confusion))
+    return widened(estimated_accuracy(_right(scores, classes.calibration)), right, total)
 
 
 def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:

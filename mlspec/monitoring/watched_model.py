@@ -65,7 +65,7 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises StageError if there is neither the data nor a carried reference."""
-        return project_reference(self.artifacts, self.state)
+        return project_reference(self.artifacts, self.state, self.options.drift.slices if self.options.drift else ())
 
     @cached_property
     def version(self) -> str:

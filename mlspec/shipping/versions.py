@@ -35,6 +35,7 @@ class VersionState:
     """The tag of its image: commit, bundle and content."""
     release: Mapping[str, JsonValue] = field(default_factory=dict)
     events: Sequence[ReleaseEvent] = ()
+    """Its own, and the manual rollbacks from it to another version."""
 
     @property
     def model(self) -> str:
@@ -95,7 +96,8 @@ def _released(
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
     published = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
     state = _state(number, percent, own, before)
-    return VersionState(number, published, state, percent, version.function.description, release, own)
+    shown = tuple(event for event in events if event in own or (event.kind == "rollback" and event.before == number))
+    return VersionState(number, published, state, percent, version.function.description, release, shown)
 
 
 def _percent(number: str, live: Alias | None) -> float:

@@ -108,9 +108,7 @@ def play(job: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -
     return said
 
 
-def test_a_tag_is_built_tried_pushed_and_deployed(
-    commit: Path, tmp_path: Path, docker: str, warm: WarmPython
-) -> None:
+def test_a_tag_is_built_tried_pushed_and_deployed(commit: Path, tmp_path: Path, docker: str, warm: WarmPython) -> None:
     assert docker
     jobs = yaml.safe_load((commit / ".github/workflows/mlspec-release.yaml").read_text())["jobs"]
     built, shipped = tmp_path / "built", tmp_path / "shipped"

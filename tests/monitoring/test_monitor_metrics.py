@@ -85,7 +85,7 @@ def test_a_dashboard_has_the_numbers_of_the_page(scraped: Api, state: MonitorSta
     assert share == pytest.approx(400 / 800)
     evidence = latest(scraped, "drift_evidence", Grouping.COLUMN)
     (alarm,) = [alarm for alarm in state.alarms if alarm.group == "moved"]
-    shown = float(re.findall(r"evidence (\S+?)\. ", alarm.text)[0])
+    shown = float(re.findall(r"evidence ([\d,.]+\d)", alarm.text)[0].replace(",", ""))
     assert evidence["input.age",] == pytest.approx(shown, rel=0.01)
     assert max((value, name) for name, value in evidence.items())[1] == ("input.age",)
 

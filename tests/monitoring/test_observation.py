@@ -110,6 +110,31 @@ def test_labels_that_show_no_harm_turn_the_alarm_into_a_note(tmp_path: Path) -> 
     assert answers(seen)["Is it still right?"][0] == "good"
 
 
+def test_right_predictions_before_a_change_do_not_hide_that_it_is_harmful(tmp_path: Path) -> None:
+    """The loss over all labels is within the tolerance; since the change it may not be."""
+    service = Service(tmp_path)
+    service.answer(2000)
+    service.answer(250, age=50)
+    labels = service.model.store.query("SELECT request_id, label FROM predictions ORDER BY time").to_pylist()
+    other = {"yes": "no", "no": "yes"}
+    wrong = [i % 5 == 0 if i < 2000 else i % 4 == 0 for i in range(2250)]
+    true = [row | ({"label": other[row["label"]]} if no else {}) for row, no in zip(labels, wrong, strict=True)]
+    LabelStore(service.model.store).add(pa.Table.from_pylist(true), service.now)
+    seen = service.observe()
+    assert titles(seen) == ["age moved (version 7)"]
+    assert [each.cause for each in seen.state.diagnoses] == ["unknown"]
+    assert "since 2026-11-27 00:3" in seen.state.diagnoses[0].sentences[1]
+
+
+def test_an_empty_store_says_who_writes_to_it(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    assert service.observe().state.notes == (
+        "no prediction is stored in .mlspec/monitor yet: `mlspec serve` and the image write there",
+    )
+    service.answer(1)
+    assert service.observe().state.notes == ()
+
+
 def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(1200)

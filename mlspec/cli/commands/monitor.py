@@ -20,9 +20,24 @@ from mlspec.stage_context import TargetName
     help="Write what was measured for Prometheus, for the textfile collector of node_exporter; `-`: to stdout.",
 )
 @click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
-@click.option("--no-notify", is_flag=True, help="Send no notifications and reports.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="With --serve: listen here.")
+@click.option(
+    "--port",
+    default=8090,
+    show_default=True,
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="With --serve: port; 0 takes a free one.",
+)
+@click.option(
+    "--rows",
+    default=20,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    help="Rows that show the alarms to print, shared among the alarms. The page and --json have 20 of each.",
+)
+@click.option("--no-notify", is_flag=True, help="Do not notify, and send no reports to Elasticsearch.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -35,24 +50,33 @@ def command(
     serve: bool,
     host: str,
     port: int,
+    rows: int,
     no_notify: bool,
 ) -> int:
     """Show the state of the served model: is it up, is it fast, is it still right, has it moved.
 
-    Reads the prediction log, takes new rows into the drift detectors, checks the alerts of the spec, sends
-    notifications of alarms that begin or clear, and exits with 4 if an alarm fires. It may be run as often as you like:
-    each row counts once, and the rate of false alarms does not depend on it.
+    Reads the prediction log, passes new rows to the drift detectors, checks the alerts of the spec, notifies of alarms
+    that begin or clear, and exits with 4 while an alarm fires. Run it as often as you like: each row counts once, so
+    that the rate of false alarms stays as declared.
     """
     if context.invoked_subcommand is not None:
         return EXIT_OK
     console = Console(as_json=as_json)
     if serve:
         return _serve(console, spec, env, last, host, port)
-    return _show(console, spec, env, last, html=html, metrics=metrics, notify=not no_notify)
+    return _show(console, spec, env, last, html=html, metrics=metrics, notify=not no_notify, rows=rows)
 
 
 def _show(
-    console: Console, spec: str | None, env: str | None, last: str, *, html: bool, metrics: str | None, notify: bool
+    console: Console,
+    spec: str | None,
+    env: str | None,
+    last: str,
+    *,
+    html: bool,
+    metrics: str | None,
+    notify: bool,
+    rows: int,
 ) -> int:
     from mlspec.cli import monitoring
     from mlspec.cli.monitor_text import show_state, state_json
@@ -73,7 +97,7 @@ def _show(
         return EXIT_STAGE if state.alarms else EXIT_OK
     if console.as_json:
         console.document(state_json(state))
-    show_state(console, state)
+    show_state(console, state, rows)
     if html:
         path = monitoring.page_path(model)
         write_text(path, monitor_page(state))
@@ -90,7 +114,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
         server = monitor_server(LatestState(lambda: observe(model, span, notifies=False).state), host, port)
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
-        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+        raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
     console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
     with server:
         try:
@@ -100,7 +124,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
     return EXIT_OK
 
 
-@command.command("retrain")
+@command.command("retrain", short_help="Train on labelled predictions if an alarm calls for it.")
 @spec_options
 @target_option
 @click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
@@ -119,7 +143,7 @@ def retrain_command(
     return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway, hold=hold)
 
 
-@command.command("approve")
+@command.command("approve", short_help="Release the new model that waits for approval.")
 @spec_options
 @target_option
 @click.option("--reject", is_flag=True, help="Drop the new model instead.")
@@ -130,16 +154,16 @@ def approve_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     return approve(Console(as_json=as_json), spec, env, target, reject=reject)
 
 
-@command.command("power")
+@command.command("power", short_help="Show which changes can be detected at your traffic.")
 @spec_options
 def power_command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Show which changes of the inputs raise an alarm, and after how many rows, at the declared traffic."""
+    """Show which changes of an input can be detected, and after how many rows, at the declared traffic."""
     from mlspec.cli.monitor_checks import show_power
 
     return show_power(Console(as_json=as_json), spec, env)
 
 
-@command.command("test")
+@command.command("test", short_help="Replay incidents: which alert fires, after how many rows.")
 @spec_options
 def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Replay synthetic incidents through the alerts and detectors: which fires, after how many rows.
@@ -152,7 +176,7 @@ def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
     return test_alarms(Console(as_json=as_json), spec, env)
 
 
-@command.command("pull")
+@command.command("pull", short_help="Fetch the predictions of a Lambda function.")
 @spec_options
 @target_option
 @click.option("--file", metavar="FILE", help="Read lines of the prediction log from FILE; `-`: standard input.")

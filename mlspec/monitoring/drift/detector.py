@@ -133,7 +133,10 @@ class Detector:
             origin = Origin(int(self.state.origin_row[at]), float(self.state.origin_time[at]), before)
             ids = self.state.recent[stream][direction]
             row = self.state.row - 1
-            crossings.append(Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids))
+            counted = self.moments(stream)
+            crossings.append(
+                Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids, counted)
+            )
             self.state.forget(streams)
         return crossings
 

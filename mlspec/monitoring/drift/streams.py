@@ -38,12 +38,6 @@ _SHARES: Final[Mapping[str, Mapping[Kind, float]]] = {
 """How the evidence of a column is weighted, by its kind and that of the stream."""
 
 
-def text_samples(reference: Reference) -> dict[str, list[Hashes]]:
-    """Texts of each text input, as word hashes."""
-    texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
-    return {name: [unpack(text) for text in column.sample] for name, column in texts.items()}
-
-
 @dataclass(frozen=True)
 class Stream:
     """Values in 0..1 of one column."""
@@ -148,6 +142,12 @@ class Streams:
             return chosen
 
         return np.stack([stream(s) for s in part], axis=1)
+
+
+def text_samples(reference: Reference) -> dict[str, Sequence[Hashes]]:
+    """Texts of the test split by input, as word hashes."""
+    texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
+    return {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
 
 
 def _streams(column: ColumnReference, tolerance: float) -> Iterator[Stream]:
