@@ -180,6 +180,9 @@ def _for_wandb(sweep: Sweep) -> dict[str, object]:
         if parameter.whole:
             parameters[key]["q"] = 1
     limit = {} if sweep.method == "grid" else {"run_cap": sweep.trials}
+    stop = sweep.early_terminate
+    stopped = {} if stop is None else {"early_terminate": {"type": "hyperband", **stop.model_dump()}}
     metric = {"name": sweep.metric, "goal": GOALS[of_sweep(sweep.metric, sweep.goal).mode or "min"]}
     description = f"{metric['goal'].capitalize()} {sweep.metric} over {', '.join(parameters)}"
-    return {"description": description, "method": sweep.method, "metric": metric, **limit, "parameters": parameters}
+    known = {"description": description, "method": sweep.method, "metric": metric}
+    return {**known, **limit, **stopped, "parameters": parameters}

@@ -106,6 +106,7 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
             "metric": "valid/f1",
             "goal": "maximize",
             "trials": 7,
+            "early_terminate": {"min_iter": 2, "eta": 4},
             "parameters": {
                 "train.learning_rate": {"min": 1e-5, "max": 1e-3, "log": True},
                 "train.batch_size": {"values": [16, 32]},
@@ -123,6 +124,7 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
     assert found["command"][-1] == "${args_no_hyphens}"
     assert found["metric"] == {"name": "valid/f1", "goal": "maximize"}
     assert found["run_cap"] == 7
+    assert found["early_terminate"] == {"type": "hyperband", "min_iter": 2, "eta": 4, "strict": False}
     assert found["parameters"]["train.learning_rate"] == {
         "distribution": "log_uniform_values",
         "min": 1e-5,
