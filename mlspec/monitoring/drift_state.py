@@ -107,8 +107,8 @@ def _note(model: WatchedModel, options: Drift) -> str:
     if set(options.slices) <= set(model.reference.sliced):
         return ""
     return (
-        "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training data "
-        "is, then copy reference-*.json again"
+        "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
+        "data is, then copy reference-*.json again"
     )
 
 
