@@ -212,7 +212,7 @@ class _Unsealed:
 
 
 def _hours(table: pa.Table, since: datetime, until: datetime, day: date | None = None) -> pa.Table:
-    """The hours that begin in `since` <= hour < `until` of a table in their order; of a profile of one `day` often all."""
+    """The hours that begin in `since` <= hour < `until`, in their order; of a profile of one `day` often all."""
     if day is not None and since <= _midnight(day) and _midnight(day) + timedelta(days=1) <= until:
         return table
     if not table.num_rows:
