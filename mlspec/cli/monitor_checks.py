@@ -37,8 +37,7 @@ def show_power(console: Console, spec: str | None, env: str | None) -> int:
             "no number is compared: all inputs are stored as hashes or not at all",
             help="store inputs in full: monitor.log.inputs: full",
         )
-    threshold = monitor.threshold(streams) / numbers[0].weight
-    lines = power_words(numbers[0], threshold, budget)
+    lines = power_words(numbers[0], monitor.threshold(streams), budget)
     if console.as_json:
         console.document({"ok": True, "columns": len(streams.columns), "power": lines})
     first, *rest = lines

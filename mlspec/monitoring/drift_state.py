@@ -118,14 +118,16 @@ def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
     for version in model.referenced_models:
         own = model.reference_of(version)
         streams[version] = streams[""] if own is model.reference else _streams(model, options, own)
-    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices), slice_streams(model, options))
+    slices = {version: slice_streams(model, options, model.reference_of(version)) for version in streams if version}
+    slices[""] = slice_streams(model, options, model.reference)
+    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices), slices)
 
 
-def slice_streams(model: WatchedModel, options: Drift) -> dict[str, Streams]:
+def slice_streams(model: WatchedModel, options: Drift, reference: Reference) -> dict[str, Streams]:
     """The streams of each slice, from its rows of the training data: the inputs whose values are logged."""
     hidden = model.hashed | model.redacted
     result: dict[str, Streams] = {}
-    for slice, columns in model.reference.slices.items():
+    for slice, columns in reference.slices.items():
         known = {n: c for n, c in columns.items() if n not in hidden and (not options.columns or n in options.columns)}
         compared = input_columns(known)
         if compared and any(slice.startswith(f"{name}=") for name in options.slices):

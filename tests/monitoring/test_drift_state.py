@@ -77,7 +77,7 @@ def test_a_slice_that_differs_from_the_rest_raises_no_alarm_until_it_changes(tmp
         model.store.seal(DAY)
         look = look_for_drift(model, options, DAY + timedelta(seconds=first + 405))
         assert {alarm.column for alarm in look.alarms if alarm.group.slice} == alarms
-    assert set(monitor.slices) == {"town=Trier"}
+    assert set(monitor.slices[""]) == {"town=Trier"}
 
 
 def test_a_carried_reference_without_slices_is_mentioned(tmp_path: Path) -> None:

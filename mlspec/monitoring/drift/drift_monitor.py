@@ -154,8 +154,9 @@ class DriftMonitor:
     """By version; `""` is for versions without streams of their own."""
     budget: Budget
     divisions: int = 1
-    slices: Mapping[str, Streams] = field(default_factory=dict)
-    """By slice: the streams of its rows, which are not distributed as all rows are. Other slices are not judged."""
+    slices: Mapping[str, Mapping[str, Streams]] = field(default_factory=dict)
+    """By version and slice: the streams of its rows, which are not distributed as all rows are. Other slices are not
+    judged. `""` is for versions without slices of their own."""
     groups: dict[RowGroup, Watched] = field(default_factory=dict)
 
     def threshold(self, streams: Streams) -> float:
@@ -164,13 +165,16 @@ class DriftMonitor:
 
     def update(self, group: RowGroup, rows: LiveRows) -> None:
         """Take in the next rows of one group, in the order of time."""
-        if not group.slice or group.slice in self.slices:
+        if not group.slice or self._slice(group) is not None:
             self._watched(group).update(rows)
+
+    def _slice(self, group: RowGroup) -> Streams | None:
+        return self.slices.get(group.version, self.slices.get("", {})).get(group.slice)
 
     def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
             of_rows = self.streams.get(group.version) or self.streams[""]
-            streams = self.slices[group.slice] if group.slice else of_rows
+            streams = self._slice(group) or of_rows
             state = DetectorState.empty(len(streams.streams))
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
         return self.groups[group]
@@ -224,7 +228,7 @@ class DriftMonitor:
             if not keeps(saved.version):
                 continue
             group = RowGroup(saved.version, saved.slice)
-            if group.slice and group.slice not in self.slices:
+            if group.slice and self._slice(group) is None:
                 continue
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:

@@ -257,7 +257,7 @@ def test_a_slice_is_judged_by_a_reference_of_its_own() -> None:
     """Its rows are not distributed as all rows are; a slice without a reference is not judged."""
     whole = Streams((ColumnReference.of_numbers("input.age", NORMAL * 3 + 5),), 0.015)
     inside = Streams((ColumnReference.of_numbers("input.age", NORMAL),), 0.015)
-    result = DriftMonitor({"": whole}, BUDGET, divisions=2, slices={"town=a": inside})
+    result = DriftMonitor({"": whole}, BUDGET, divisions=2, slices={"": {"town=a": inside}})
     ages = np.random.default_rng(1).normal(size=3000)
     ids, times = [str(i) for i in range(3000)], np.arange(3000.0)
     result.update(RowGroup("1", "town=a"), LiveRows(ids, times, {"input.age": ages}, {"input.town": ["a"] * 3000}))
