@@ -24,13 +24,18 @@ class Role:
     boundary: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        return f"Runs the Lambda function {self.name}"
+
     def to_request(self) -> dict[str, JsonValue]:
         """Input of CreateRole."""
         boundary: dict[str, JsonValue] = {"PermissionsBoundary": self.boundary} if self.boundary else {}
         return {
             "RoleName": self.name,
             "AssumeRolePolicyDocument": self.trust.to_text(),
-            "Description": f"Runs the Lambda function {self.name}",
+            "Description": self.description,
             "Tags": [dict(pair) for pair in to_pairs(self.tags)],
             **boundary,
         }

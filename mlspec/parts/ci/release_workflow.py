@@ -20,7 +20,7 @@ _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-pol
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
-_LONGEST_SESSION: Final = 43_200
+LONGEST_SESSION: Final = 43_200
 """Seconds that a role assumed by OIDC lasts, by default and at most
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)."""
 
@@ -43,7 +43,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "with_env": f" --env {github.env}" if github.env else "",
         "install_to_ship": package_of(github, mlspec.__version__, "aws"),
         "ship_minutes": minutes,
-        "session": min(minutes * 60, _LONGEST_SESSION) if minutes * 60 > _SESSION else None,
+        "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
 
 
