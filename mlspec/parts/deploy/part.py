@@ -12,6 +12,7 @@ from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
+from mlspec.parts.infrastructure_files import after_infrastructure
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci
@@ -114,7 +115,11 @@ def stages(project: Project) -> Iterator[Stage]:
         name="deploy",
         description="Update the Lambda function and roll the new version out to clients",
         part=NAME,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
+        inputs=(
+            "artifacts/image.json",
+            "artifacts/function.zip" if zipped else "artifacts/release.json",
+            *after_infrastructure(project, "service"),
+        ),
         params=("deploy",),
         needs=("extra:aws",),
         effects=True,

@@ -31,13 +31,18 @@ from mlspec.spec.types import SecretRef
 FOUNDATION: Final = "foundation"
 SERVICE: Final = "service"
 FOLDER: Final = "terraform"
+DONE: Final = {FOUNDATION: "artifacts/foundation.json", SERVICE: "artifacts/service.json"}
+"""The outputs of each module, written once it is applied."""
 _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A resource that exists: the name of its import block, its address in the module, and its id in the account."""
+    """A resource that Terraform can take over: the name of its import block, its address in the module, and its id.
+
+    Parts of the id that only the account knows are in capitals.
+    """
 
     name: str
     to: str
@@ -52,6 +57,11 @@ def deployed_function(project: Project) -> FunctionSpec | None:
     found = function_location(deploy.lambda_, registry)
     repository = registry.ecr.repository if registry else ""
     return FunctionSpec(project.info, deploy.lambda_, package, _here(found), repository) if found else None
+
+
+def has_foundation(project: Project) -> bool:
+    """Whether anything must exist before the function."""
+    return project.get(Registry) is not None or project.get(Ci) is not None
 
 
 def _here(location: AwsLocation) -> AwsLocation:
@@ -72,6 +82,8 @@ def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
         Import("function_url", "aws_lambda_function_url.this", f"{name}/{alias}"),
         Import("provisioned_concurrency", "aws_lambda_provisioned_concurrency_config.this", f"{name},{alias}"),
     ]
+    if spec.api():
+        service += _api_imports(name, alias)
     absent = set[str]()
     absent |= set() if spec.role() else {"role", "role_policy"}
     absent |= set() if spec.url() else {"function_url"}
@@ -80,6 +92,16 @@ def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
         FOUNDATION: _repository_imports(spec.repository) if spec.repository else (),
         SERVICE: tuple(one for one in service if one.name not in absent),
     }
+
+
+def _api_imports(name: str, alias: str) -> tuple[Import, ...]:
+    return (
+        Import("api", "aws_apigatewayv2_api.this", "API"),
+        Import("api_integration", "aws_apigatewayv2_integration.this", "API/INTEGRATION"),
+        Import("api_route", "aws_apigatewayv2_route.this", "API/ROUTE"),
+        Import("api_stage", "aws_apigatewayv2_stage.this", "API/$default"),
+        Import("api_permission", "aws_lambda_permission.api", f"{name}:{alias}/{STATEMENT}"),
+    )
 
 
 def _repository_imports(name: str) -> tuple[Import, ...]:
@@ -94,7 +116,7 @@ def files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     """The files of both modules."""
     ci, registry = project.get(Ci), project.get(Registry)
     common = _common(project, spec)
-    if registry or ci:
+    if has_foundation(project):
         yield from _foundation(spec, registry, ci.github if ci else None, project.need(Deploy).rollout, common)
     yield from _service(spec, common)
 

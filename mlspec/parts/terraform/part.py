@@ -8,15 +8,22 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.terraform.modules import deployed_function, files, secret_names
+from mlspec.parts.terraform.modules import DONE, FOUNDATION, SERVICE, deployed_function, files, has_foundation, secret_names
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Stage
+from mlspec.plan.stage import Output, Stage
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = "terraform"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {}
-PROGRAMS: Final[dict[str, str]] = {}
+PROGRAMS: Final[dict[str, str]] = {
+    FOUNDATION: "mlspec.parts.terraform.work:foundation",
+    SERVICE: "mlspec.parts.terraform.work:service",
+}
+OBSERVERS: Final[dict[str, str]] = {
+    FOUNDATION: "mlspec.parts.terraform.observed:foundation",
+    SERVICE: "mlspec.parts.terraform.observed:service",
+}
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -34,8 +41,31 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """None yet."""
-    return iter(())
+    """One stage for each module: the image is pushed between them."""
+    deploy, spec = project.get(Deploy), deployed_function(project)
+    if deploy is None or deploy.iac != "terraform" or spec is None:
+        return
+    needs = ("terraform", "extra:aws")
+    if has_foundation(project):
+        yield Stage(
+            name=FOUNDATION,
+            description="Apply the Terraform module with the registry and the role for releases",
+            part=NAME,
+            outputs=(Output(DONE[FOUNDATION], cache=False),),
+            params=("deploy",),
+            needs=needs,
+            effects=True,
+        )
+    yield Stage(
+        name=SERVICE,
+        description="Apply the Terraform module with the function and what belongs to it",
+        part=NAME,
+        inputs=("artifacts/image.json", "artifacts/function.zip" if spec.package.zip else "artifacts/release.json"),
+        outputs=(Output(DONE[SERVICE], cache=False),),
+        params=("deploy",),
+        needs=needs,
+        effects=True,
+    )
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
