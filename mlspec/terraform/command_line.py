@@ -21,7 +21,7 @@ _INSTALL: Final = "install Terraform: https://developer.hashicorp.com/terraform/
 class Terraform:
     """One module: the folder of its files, and a folder for its providers and plans, which git ignores.
 
-    `variables` are passed by environment, since some are secrets. `backend` holds settings of a remote state.
+    `variables` are passed by environment, since some are secrets.
     """
 
     module: Path
@@ -29,16 +29,13 @@ class Terraform:
     variables: Mapping[str, Value] = field(repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """More variables of the environment: the address and the credentials of an emulated AWS."""
-    backend: Mapping[str, str] = field(default_factory=dict)
-    backend_file: Path = Path("backend.hcl")
-    """The user's settings of a remote state."""
+    backend_file: Path | None = None
+    """The user's settings of a remote state; None of a local one."""
 
     def init(self) -> None:
         """Install the providers, of the versions in the module's lock file where it has one."""
-        settings = [f"-backend-config={key}={value}" for key, value in self.backend.items()]
-        if self.backend:
-            settings = [f"-backend-config={self._backend_file()}", *settings]
-        done = self._execute("init", "-input=false", "-json", *settings)
+        settings = [f"-backend-config={_existing(self.backend_file)}"] if self.backend_file else []
+        done = self._execute("init", "-input=false", "-json", "-reconfigure", *settings)
         if done.returncode:
             raise _error("init", messages(done.stdout), done.stderr)
 
@@ -81,16 +78,6 @@ class Terraform:
             raise _error(arguments[0], [], done.stderr)
         return done.stdout
 
-    def _backend_file(self) -> Path:
-        if not self.backend_file.is_file():
-            message = f"terraform/{self.backend_file.name} not found: it names the S3 bucket of Terraform's state"
-            help = (
-                'write it, a line each: bucket = "NAME", region = "REGION" and use_lockfile = true; or set '
-                "deploy.terraform.backend: local"
-            )
-            raise StageError(message, help=help)
-        return self.backend_file.resolve()
-
     def _execute(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, **self.environ, "TF_DATA_DIR": str(self.work / "data"), "TF_IN_AUTOMATION": "1"}
         environ |= {f"TF_VAR_{name}": _written(value) for name, value in self.variables.items()}
@@ -106,6 +93,17 @@ class Terraform:
             )
         except FileNotFoundError:
             raise StageError("terraform not found", help=_INSTALL) from None
+
+
+def _existing(file: Path) -> Path:
+    if file.is_file():
+        return file.resolve()
+    message = f"terraform/{file.name} not found: it names the S3 bucket of Terraform's state"
+    help = (
+        'write it, a line each: bucket = "NAME", region = "REGION" and use_lockfile = true; or set '
+        "deploy.terraform.backend: local"
+    )
+    raise StageError(message, help=help)
 
 
 def _written(value: Value) -> str:

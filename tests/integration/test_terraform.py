@@ -14,11 +14,12 @@ from mlspec.aws.action import Action, lines
 from mlspec.compiler import compile_project
 from mlspec.parts.terraform import observed, work
 from mlspec.aws import alias
+from mlspec.aws.function import read_function
 from mlspec.errors import StageError
 from mlspec.records.infrastructure import ServiceOutputs
 from mlspec.shipping import remote_changes
 from tests.conftest import missing
-from tests.shipping.cloud import Shipped
+from tests.shipping.cloud import Run, Shipped
 
 Make = Callable[..., Shipped]
 pytestmark = pytest.mark.slow
@@ -89,7 +90,9 @@ def apply(project: Shipped) -> None:
     project.deploy()
 
 
-def test_the_life_of_a_function_that_terraform_creates(shipped: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_life_of_a_function_that_terraform_creates(
+    shipped: Make, mlspec: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = shipped("{url: true, memory: 512}")
     project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
     for_the_emulator(project)
@@ -102,13 +105,11 @@ def test_the_life_of_a_function_that_terraform_creates(shipped: Make, capsys: py
     reported = capsys.readouterr().out.splitlines()
     assert [line for line in first[0] + first[1] if line not in reported] == [], "what was planned is what is done"
     assert ServiceOutputs.read(project.artifacts).outputs["function_name"] == project.root.name
-    for stage in ("foundation", "push", "service", "deploy"):
-        assert planned(project, stage) == [], stage
+    assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
 
     project.image("two")
     project.push()
     project.deploy()
-    assert planned(project, "service") == [], "the alias and the code are moved by a release"
     assert live_version(project) == "2"
 
     project.spec("memory: 512", "memory: 1024")
@@ -117,7 +118,42 @@ def test_the_life_of_a_function_that_terraform_creates(shipped: Make, capsys: py
     ]
     write_files(project)
     work.apply(project.job(), "service", project.target)
-    assert "~ lambda alias live FunctionVersion: 2 -> 3" in planned(project, "deploy")
+    assert "~ lambda alias live version: 2 -> 3" in planned(project, "deploy")
     project.deploy()
     assert live_version(project) == "3"
-    assert planned(project, "service") == []
+    for stage in ("foundation", "service"):
+        assert planned(project, stage) == [], "what a release moved is no difference"
+
+    code, out, err = mlspec(project, "destroy", "--images", "--yes")
+    assert (code, err.splitlines()[-1:]) == (0, ["removed: terraform module foundation"]), out + err
+    assert "- terraform module service (aws_cloudwatch_log_group.function, " in out
+    assert read_function(project.target, project.root.name) is None
+    assert not list(project.root.glob(".mlspec/terraform/**/*.tfplan")), "a saved plan may hold secrets"
+    assert mlspec(project, "destroy", "--images", "--yes")[1] == "Nothing to remove.\n"
+
+
+def test_what_mlspec_created_is_taken_over_and_given_back(shipped: Make, mlspec: Run) -> None:
+    project = shipped("{url: {type: http-api}}")
+    project.push()
+    project.deploy()
+    before = live_version(project)
+    project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
+    for_the_emulator(project)
+    for stage in ("foundation", "service"):
+        signs = {line for line in planned(project, stage) if not line.endswith(": taken over")}
+        assert not [line for line in signs if line.startswith(("+", "-"))], "nothing is created twice or removed"
+    apply(project)
+    assert live_version(project) == before
+    project.spec("deploy: {iac: terraform, lambda:", "deploy: {lambda:")
+    assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
+
+
+def test_a_function_of_another_project_is_not_taken_over(shipped: Make) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    function = project.target.client("lambda").get_function(FunctionName=project.root.name)["Configuration"]
+    project.target.client("lambda").tag_resource(Resource=function["FunctionArn"], Tags={"mlspec:project": "other"})
+    project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
+    with pytest.raises(StageError, match="it belongs to the project other"):
+        planned(project, "service")

@@ -43,6 +43,7 @@ LAYERS: tuple[str, ...] = (
     "shipping.rehearsal",
     "shipping.rollout",
     "elastic",
+    "terraform",
     "aws",
     "docker",
     "dvc",
@@ -82,6 +83,7 @@ NARROW: dict[str, set[str]] = {
     "records": {"errors", "job"},
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
+    "terraform": {"aws", "errors"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""

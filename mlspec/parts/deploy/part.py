@@ -52,7 +52,7 @@ def check(project: Project) -> Iterator[Finding]:
             "iac-not-rendered",
             ("deploy", "iac"),
             f"this version of mlspec does not write files for {deploy.iac}",
-            "use the files in lambda/ and ecr/ with the AWS command line, and set `iac: none`",
+            "set `iac: terraform`; or `iac: none`, and `mlspec apply` creates the resources",
             severity="warning",
         )
 

@@ -67,8 +67,7 @@ class TerraformModule:
             work=self.root / ".mlspec" / FOLDER / self.name,
             variables=self._variables(desired),
             environ=_environ(self.target),
-            backend={"key": f"mlspec/{desired.project}/{desired.name}/{self.name}.tfstate"} if remote else {},
-            backend_file=self.root / FOLDER / "backend.hcl",
+            backend_file=self.root / FOLDER / "backend.hcl" if remote else None,
         )
 
     def _variables(self, desired: DesiredFunction) -> dict[str, Value]:

@@ -132,7 +132,15 @@ def _common(project: Project, spec: FunctionSpec) -> dict[str, object]:
     }
 
 
-def _module(folder: str, templates: Mapping[str, str], values: Mapping[str, object]) -> Iterator[Artifact]:
+def _state(spec: FunctionSpec, module: str, backend: str) -> str:
+    """Where the state lies: each function has its own, so that environments do not take each other's resources."""
+    return f"{spec.name}.tfstate" if backend == "local" else f"mlspec/{spec.info.name}/{spec.name}/{module}.tfstate"
+
+
+def _module(
+    spec: FunctionSpec, folder: str, templates: Mapping[str, str], values: Mapping[str, object]
+) -> Iterator[Artifact]:
+    values = {**values, "state": _state(spec, folder, str(values["backend"]))}
     for file, template in templates.items():
         yield Artifact(f"{FOLDER}/{folder}/{file}", f"terraform/{template}.j2", values)
 
@@ -160,7 +168,7 @@ def _foundation(
         }
         shared["github.tf"] = "foundation/github.tf"
     shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"
-    yield from _module(FOUNDATION, shared, values)
+    yield from _module(spec, FOUNDATION, shared, values)
 
 
 def _release_policies(spec: FunctionSpec, registry: Registry | None) -> dict[str, JsonValue]:
@@ -203,7 +211,7 @@ def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artif
     shared |= {"endpoint.tf": "service/endpoint.tf"} if spec.url() or spec.api() else {}
     shared |= {"outputs.tf": "service/outputs.tf", "imports.tf": "imports.tf"}
     shared["tests/service.tftest.hcl"] = "tests/service.tftest.hcl"
-    yield from _module(SERVICE, shared, values)
+    yield from _module(spec, SERVICE, shared, values)
 
 
 def secret_names(options: Lambda) -> list[str]:

@@ -27,17 +27,22 @@ OBSERVERS: Final[dict[str, str]] = {
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Secrets that would be in the state, and settings of a tool that is not chosen."""
+    """Modules without a function, and secrets that would be in the state."""
     deploy = project.get(Deploy)
-    if deploy is None:
+    if deploy is None or deploy.iac != "terraform":
         return
-    if deploy.iac == "terraform" and deploy.lambda_ is not None:
-        for name in secret_names(deploy.lambda_):
-            at = ("deploy", "lambda", "environment", name)
-            message = f"Terraform stores the value of `{name}` in its state"
-            help = "use an encrypted backend that few can read (deploy.terraform.backend: s3), or read the secret in "\
-                "the function's code from AWS Secrets Manager"
-            yield Finding("secret-in-state", at, message, help, severity="warning")
+    if deploy.lambda_ is None:
+        message = "`iac: terraform` needs `deploy.lambda`: the modules describe the function and what it needs"
+        yield Finding("section-needed", ("deploy", "iac"), message, "add `lambda: {}`", on="key")
+        return
+    for name in secret_names(deploy.lambda_):
+        message = f"Terraform stores the value of `{name}` in its state"
+        help = (
+            "use an encrypted backend that few can read (`terraform: {backend: s3}`), or let the function read the "
+            "secret from AWS Secrets Manager"
+        )
+        at = ("deploy", "lambda", "environment", name)
+        yield Finding("secret-in-state", at, message, help, severity="warning", on="key")
 
 
 def stages(project: Project) -> Iterator[Stage]:
