@@ -15,7 +15,7 @@ from mlspec.workspace.spec_file import SpecFile
 if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
     from mlspec.elastic.installation import Installation
-    from mlspec.parts.terraform.removal import ModuleRemovals
+    from mlspec.parts.terraform.module_removal import ModuleRemovals
     from mlspec.shipping.removal import Removal
     from mlspec.spec.project import Project
 
@@ -51,9 +51,7 @@ class Removals:
 
 
 @contextmanager
-def removals(
-    where: SpecFile, context: StageContext, *, images: bool, predictions: bool
-) -> Iterator[Removals]:
+def removals(where: SpecFile, context: StageContext, *, images: bool, predictions: bool) -> Iterator[Removals]:
     """What exists of the spec. Raises UsageError where it has neither a deployment nor `monitor.elasticsearch`."""
     from mlspec.cli.deployed import shipped
     from mlspec.parts.monitor import stack_removal
@@ -76,7 +74,7 @@ def removals(
             stack, unread = None, error.message
     with _modules(where, function, context.root, images=images) as modules:
         deployed = tuple(removal.plan(function, images=images)) if function and modules is None else ()
-        yield Removals(function, stack, deployed, installed, unread, modules)
+        yield Removals(function, stack, deployed, modules, installed, unread)
 
 
 @contextmanager
@@ -84,7 +82,7 @@ def _modules(
     where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
 ) -> Iterator[ModuleRemovals | None]:
     """The modules that Terraform has a state of; None where it created nothing."""
-    from mlspec.parts.terraform.removal import planned_removals
+    from mlspec.parts.terraform.module_removal import planned_removals
 
     if function is None or not function.delivers_only:
         yield None

@@ -177,6 +177,4 @@ class Deploy(SpecModel):
     iac: Literal["terraform", "sam", "serverless", "none"] = Field(
         "none", description="Infrastructure-as-code tool to generate files for"
     )
-    terraform: TerraformOptions = Field(
-        default_factory=TerraformOptions, description="Settings of `iac: terraform`"
-    )
+    terraform: TerraformOptions = Field(default_factory=TerraformOptions, description="Settings of `iac: terraform`")

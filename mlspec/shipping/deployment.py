@@ -157,7 +157,9 @@ class Deployment:
         if not self.desired.delivers_only:
             return
         if self.live() is None:
-            raise StageError(f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help)
+            raise StageError(
+                f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help
+            )
         actions = _diff(FunctionProvider(self.desired), name, self.desired.function())
         settings = [line for action in actions if action.operation == "set-settings" for line in action.lines()]
         if settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlspec.aws.action import Action, unexpected
-from mlspec.terraform.command_line import Terraform
+from mlspec.terraform.terraform_program import Terraform
 from mlspec.terraform.planned_change import ModulePlan
 
 

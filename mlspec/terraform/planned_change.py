@@ -30,7 +30,7 @@ class _Known(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class _Place(_Known):
+class _SourceRange(_Known):
     filename: str = ""
 
 
@@ -41,7 +41,7 @@ class Problem(_Known):
     summary: str
     detail: str = ""
     address: str = ""
-    range: _Place | None = None
+    range: _SourceRange | None = None
 
     @property
     def text(self) -> str:
@@ -106,14 +106,14 @@ def _messages(lines: Iterable[str]) -> Iterator[Message]:
             continue
 
 
-def planned(said: Iterable[Message]) -> list[PlannedChange]:
+def planned(output: Iterable[Message]) -> list[PlannedChange]:
     """The changes that a plan announced."""
-    changes = [one.change for one in said if one.type == "planned_change" and one.change is not None]
+    changes = [one.change for one in output if one.type == "planned_change" and one.change is not None]
     return [change for change in changes if change.action in _SIGNS]
 
 
 def differences(changes: Iterable[PlannedChange], document: str) -> tuple[FieldChange, ...]:
-    """Each change; of an update each setting, from the answer of `terraform show -json`, "" where there is no update."""
+    """Each change; of an update each setting, from the answer of `terraform show -json`, "" without an update."""
     plan = _Plan.model_validate(json.loads(document)) if document else _Plan()
     details = {resource.address: resource.change for resource in plan.resource_changes}
     return tuple(difference for change in changes for difference in _differences(change, details))

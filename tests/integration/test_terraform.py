@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlspec.aws.action import Action, lines
-from mlspec.compiler import compile_project
-from mlspec.parts.terraform import observed, work
 from mlspec.aws import alias
+from mlspec.aws.action import Action, lines
 from mlspec.aws.function import read_function
+from mlspec.compiler import compile_project
 from mlspec.errors import StageError
-from mlspec.records.infrastructure import ServiceOutputs
+from mlspec.parts.terraform import observed, work
+from mlspec.records.terraform_outputs import ServiceOutputs
 from mlspec.shipping import remote_changes
 from tests.conftest import missing
 from tests.shipping.cloud import Run, Shipped

@@ -100,6 +100,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
     "mlspec.parts.data.fetch._download": "a partial download",

@@ -24,8 +24,8 @@ def to_adopt(desired: DesiredFunction, module: str, state: frozenset[str]) -> di
     missing = {one.name: one for one in imports(desired.spec)[module] if one.to not in state}
     if not missing:
         return {}
-    found = {SERVICE: _service, FOUNDATION: _foundation}[module](desired, missing)
-    return {name: id for name, id in found if name in missing}
+    existing = {SERVICE: _service, FOUNDATION: _foundation}[module](desired, missing)
+    return {name: id for name, id in existing if name in missing}
 
 
 def _foundation(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[tuple[str, str]]:
@@ -33,9 +33,7 @@ def _foundation(desired: DesiredFunction, missing: dict[str, Import]) -> Iterato
     if repository is None:
         return
     command = f"aws ecr tag-resource --resource-arn {repository.arn} --tags Key={{}},Value={{}}"
-    check_ownership(
-        f"ecr repository {repository.name}", repository.tags, desired.project, command, desired.target
-    )
+    check_ownership(f"ecr repository {repository.name}", repository.tags, desired.project, command, desired.target)
     parts = {"repository": True, "lifecycle_policy": repository.lifecycle, "repository_policy": repository.policy}
     for name, part in parts.items():
         if part and name in missing:

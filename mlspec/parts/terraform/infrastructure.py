@@ -20,7 +20,7 @@ from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.spec.types import SecretRef
-from mlspec.terraform.command_line import Terraform, Value
+from mlspec.terraform.terraform_program import Terraform, Value
 from mlspec.terraform.module_provider import ModuleProvider, module_actions
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64

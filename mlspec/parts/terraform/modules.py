@@ -15,9 +15,8 @@ from mlspec.aws import policies
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
-from mlspec.aws.http_api import STATEMENT
 from mlspec.aws.resource_tags import tags
-from mlspec.aws.role import POLICY
+from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
 from mlspec.plan.artifact import Artifact
 from mlspec.render.hcl import ACCOUNT, Expression
@@ -54,9 +53,9 @@ def deployed_function(project: Project) -> FunctionSpec | None:
     deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
     if deploy is None or deploy.lambda_ is None or package is None:
         return None
-    found = function_location(deploy.lambda_, registry)
+    location = function_location(deploy.lambda_, registry)
     repository = registry.ecr.repository if registry else ""
-    return FunctionSpec(project.info, deploy.lambda_, package, _here(found), repository) if found else None
+    return FunctionSpec(project.info, deploy.lambda_, package, _here(location), repository) if location else None
 
 
 def has_foundation(project: Project) -> bool:
@@ -74,7 +73,7 @@ def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
     name, alias = spec.name, spec.options.alias
     service = [
         Import("role", "aws_iam_role.this", name),
-        Import("role_policy", "aws_iam_role_policy.this", f"{name}:{POLICY}"),
+        Import("role_policy", "aws_iam_role_policy.this", f"{name}:{ROLE_POLICY}"),
         Import("log_group", "aws_cloudwatch_log_group.function", spec.log_group_name),
         Import("release_log_group", "aws_cloudwatch_log_group.releases", spec.history_group().name),
         Import("function", "aws_lambda_function.this", name),
@@ -100,7 +99,7 @@ def _api_imports(name: str, alias: str) -> tuple[Import, ...]:
         Import("api_integration", "aws_apigatewayv2_integration.this", "API/INTEGRATION"),
         Import("api_route", "aws_apigatewayv2_route.this", "API/ROUTE"),
         Import("api_stage", "aws_apigatewayv2_stage.this", "API/$default"),
-        Import("api_permission", "aws_lambda_permission.api", f"{name}:{alias}/{STATEMENT}"),
+        Import("api_permission", "aws_lambda_permission.api", f"{name}:{alias}/{API_STATEMENT}"),
     )
 
 
@@ -190,13 +189,13 @@ def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artif
         **common,
         "function": spec.function(),
         "role": spec.role(),
-        "policy_name": POLICY,
+        "policy_name": ROLE_POLICY,
         "group": spec.log_group(),
         "history": spec.history_group(),
         "alias": spec.options.alias,
         "url": spec.url(),
         "api": spec.api(),
-        "api_statement": STATEMENT,
+        "api_statement": API_STATEMENT,
         "reserved": spec.reserved(),
         "provisioned": spec.provisioned(),
         "zipped": spec.package.zip is not None,

@@ -8,7 +8,15 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.terraform.modules import DONE, FOUNDATION, SERVICE, deployed_function, files, has_foundation, secret_names
+from mlspec.parts.terraform.modules import (
+    DONE,
+    FOUNDATION,
+    SERVICE,
+    deployed_function,
+    files,
+    has_foundation,
+    secret_names,
+)
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.deploy import Deploy

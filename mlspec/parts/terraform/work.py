@@ -13,7 +13,7 @@ from mlspec.job import Job
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
 from mlspec.parts.terraform.observed import pushed_digest
-from mlspec.records.infrastructure import FoundationOutputs, ServiceOutputs
+from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
 from mlspec.shipping.target_choice import current
 
 _RECORDS: Final[dict[str, type[FoundationOutputs | ServiceOutputs]]] = {

@@ -26,7 +26,7 @@ class ModuleRemovals:
     modules: Mapping[str, Executor] = field(default_factory=dict)
 
     def carry_out(self, say: Callable[[str], object]) -> None:
-        """Remove what is not kept. Raises StageError where Terraform fails; the next removal goes on from there."""
+        """Remove what is not kept. Raises StageError where Terraform fails; the next removal continues from there."""
         for removal in self.removals:
             action = removal.action
             if removal.kept:

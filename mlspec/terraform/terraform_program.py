@@ -45,11 +45,11 @@ class Terraform:
         file = self.work / ("destroy.tfplan" if destroy else "apply.tfplan")
         options = ["-input=false", "-lock=false", "-json", f"-out={file}", *(["-destroy"] if destroy else [])]
         done = self._execute("plan", *options)
-        said = messages(done.stdout)
+        output = messages(done.stdout)
         if done.returncode:
             file.unlink(missing_ok=True)
-            raise _error("plan", said, done.stderr)
-        changes = planned(said)
+            raise _error("plan", output, done.stderr)
+        changes = planned(output)
         updates = any(change.action == "update" for change in changes)
         return ModulePlan(file, differences(changes, self._show(file) if updates else ""))
 
@@ -111,9 +111,9 @@ def _written(value: Value) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _error(command: str, said: list[Message], other: str) -> StageError:
+def _error(command: str, output: list[Message], other: str) -> StageError:
     """Terraform's own errors; where it gave none in JSON, the last lines of what it wrote."""
-    problems = [one.diagnostic for one in said if one.diagnostic and one.diagnostic.severity == "error"]
+    problems = [one.diagnostic for one in output if one.diagnostic and one.diagnostic.severity == "error"]
     shown = [problem.text for problem in problems[:5]] or other.strip().splitlines()[-12:]
     message = f"terraform {command} failed: " + "\n  ".join(shown)
     help = "correct the spec, the account or terraform/ where the message points; the state is as Terraform left it"
