@@ -1,6 +1,6 @@
 """Callers that ask as fast as they are answered, in one process of raw sockets: what it costs, the server lacks.
 
-python benchmarks/_load.py PORT PATH BODIES.json CLIENTS SECONDS
+python benchmarks/_load.py PORT PATH BODIES.json CLIENTS SECONDS [each]
 """
 
 from __future__ import annotations
@@ -45,8 +45,13 @@ def requests(path: str, bodies: list[str]) -> list[bytes]:
     return [f"{head}{len(body.encode())}\r\n\r\n{body}".encode() for body in bodies]
 
 
-def load(port: int, path: str, bodies: list[str], clients: int, seconds: float) -> dict[str, float]:
-    """Answers a second and their latencies in milliseconds; stops the program at the first that is not a 200."""
+def load(
+    port: int, path: str, bodies: list[str], clients: int, seconds: float, each: list[tuple[float, float]] | None = None
+) -> dict[str, float]:
+    """Answers a second and their latencies in milliseconds; stops the program at the first that is not a 200.
+
+    `each` receives the time since 1970 and the latency of every answer, in seconds.
+    """
     prepared, number, took = requests(path, bodies), 0, []
     selector = selectors.DefaultSelector()
     start = time.perf_counter()
@@ -63,6 +68,8 @@ def load(port: int, path: str, bodies: list[str], clients: int, seconds: float) 
                 now = time.perf_counter()
                 if b" 200 " not in caller.answer[:16]:
                     raise SystemExit(f"not an answer: {caller.answer[:600]!r}")
+                if each is not None:
+                    each.append((time.time(), now - caller.began))
                 if now > counted_from:
                     took.append(now - caller.began)
                 caller.ask(prepared[number % len(prepared)])
@@ -77,6 +84,8 @@ def load(port: int, path: str, bodies: list[str], clients: int, seconds: float) 
 
 
 if __name__ == "__main__":
-    port, path, file, clients, seconds = sys.argv[1:]
+    port, path, file, clients, seconds, *whole = sys.argv[1:]
     bodies = json.loads(Path(file).read_text(encoding="utf-8"))
-    print(json.dumps(load(int(port), path, bodies, int(clients), float(seconds))))
+    each: list[tuple[float, float]] | None = [] if whole else None
+    summary = load(int(port), path, bodies, int(clients), float(seconds), each)
+    print(json.dumps(each if whole else summary))

@@ -3,7 +3,7 @@
     nice python -m benchmarks.monitoring --rows 10_000_000 --evidently 1_000_000
 
 Each measured step is a process of its own on at most two cores: 15 columns (8 numbers, 6 categories, a text). Evidently
-is installed into an environment of its own in the folder `--cache`.
+has an environment of its own, the folder `--environment`; without it the comparison is left out.
 """
 
 from __future__ import annotations
@@ -171,15 +171,28 @@ print(len(result.dict()["metrics"]), "metrics")
 """
 
 
-def evidently(folder: Path, cache: Path) -> Path:
-    """The interpreter of an environment with Evidently."""
-    python = cache / "venv" / "bin" / "python"
-    if not (cache / "ready").is_file():
-        subprocess.run([sys.executable, "-m", "venv", str(cache / "venv")], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "evidently", "pyarrow"], check=True)
-        (cache / "ready").touch()
+def evidently(environment: Path) -> Path | None:
+    """The interpreter of the environment; None, with the commands that create it, if Evidently cannot be imported."""
+    python = environment / "bin" / "python"
+    if python.is_file() and not subprocess.run([str(python), "-c", "import evidently"], capture_output=True).returncode:
+        return python
+    print(
+        f"Evidently cannot be imported in {environment}; the comparison is left out. help: "
+        f"python -m venv {environment} && {python} -m pip install evidently 'pandas<3' pyarrow"
+    )
+    return None
+
+
+def compared(folder: Path, python: Path, times: dict[str, float], rows: int) -> None:
+    """Evidently on the same rows, and the ratios of its time to ours."""
+    export(folder)
     (folder / "drift.py").write_text(EVIDENTLY)
-    return python
+    files = [str(folder / name) for name in ("drift.py", "live.parquet", "known.parquet")]
+    seconds, cpu, memory = measured([str(python), *files], folder)
+    print(f"{rows:>11,} rows  {'Evidently':24} {seconds:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB")
+    for name in ("raw", "profiles"):
+        ratio = seconds / times[name]
+        print(f"  its time / ours, from {name:9} {ratio:6.1f}   at least 10: {'yes' if ratio >= 10 else 'NO'}")
 
 
 def export(folder: Path) -> None:
@@ -212,7 +225,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--evidently", type=int, default=0, metavar="ROWS", help="compare with Evidently on ROWS rows")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "mlspec" / "evidently")
+    environment = Path.home() / ".cache" / "mlspec" / "evidently"
+    parser.add_argument("--environment", type=Path, default=environment, help="virtual environment with Evidently")
     parser.add_argument("--folder", type=Path, help="keep the data in this folder")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -236,21 +250,8 @@ def main() -> None:
                     f"{rows:>11,} rows  {label:24} {times[name]:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB",
                     flush=True,
                 )
-            if rows == options.evidently:
-                export(folder)
-                python = evidently(folder, options.cache)
-                seconds, cpu, memory = measured(
-                    [
-                        str(python),
-                        str(folder / "drift.py"),
-                        str(folder / "live.parquet"),
-                        str(folder / "known.parquet"),
-                    ],
-                    folder,
-                )
-                print(f"{rows:>11,} rows  {'Evidently':24} {seconds:7.2f} s  {cpu:7.2f} s of CPU  {memory:6.0f} MiB")
-                ratios = [f"from {name} {seconds / times[name]:.1f}" for name in ("raw", "profiles")]
-                print(f"ratio to Evidently: {', '.join(ratios)}")
+            if rows == options.evidently and (python := evidently(options.environment)):
+                compared(folder, python, times, rows)
     print(f"load after: {os.getloadavg()[0]:.1f}")
 
 

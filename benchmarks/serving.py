@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -24,12 +25,15 @@ from pathlib import Path
 from typing import Any
 
 import _models
+from _logged_server import on
 from _servers import CORES, HERE, Contender, contenders, cpu, started
-from text_training import sentences
+from _text_data import sentences
 
 from mlspec.runtime import Predictor
 
 CLIENTS = 32
+SLICE = 0.5
+"""Seconds for which the prediction log is on or off."""
 
 
 def load(port: int, contender: Contender, rows: list[dict[str, Any]], clients: int, seconds: float) -> dict[str, float]:
@@ -176,7 +180,7 @@ def tabular(options: argparse.Namespace) -> None:
 
 
 def logging(options: argparse.Namespace) -> None:
-    """The prediction log against none: two servers of one bundle, in turn for a second each, compared pair by pair."""
+    """The prediction log against none: one server switches it on and off twice a second; neighbours are compared."""
     rows = _models.made_rows(256)
     tabular_bundle = _models.tabular(options.cache / "tabular", rows)
     texts = sentences(options.data, 512) if options.data else ["a sentence of some words to log"] * 64
@@ -186,40 +190,54 @@ def logging(options: argparse.Namespace) -> None:
         ("text", text_bundle, [{"sentence": one} for one in texts]),
     ):
         with tempfile.TemporaryDirectory() as folder:
-            _pairs(name, bundle, some, options, Path(folder))
+            _log_ratios(name, bundle, some, options, Path(folder))
 
 
-def _pairs(name: str, bundle: Path, rows: list[dict[str, Any]], options: argparse.Namespace, folder: Path) -> None:
+def _log_ratios(name: str, bundle: Path, rows: list[dict[str, Any]], options: argparse.Namespace, folder: Path) -> None:
     log = {"folder": "log", "sample": 1, "flush_seconds": 1, "low_confidence": 0.5, "columns": {}}
     policy = folder / "monitoring.json"
     policy.write_text(json.dumps({"version": 1, "project": "benchmark", "log": log}))
-    ours = contenders(bundle)[0]
-    logged = replace(ours, settings={"MLSPEC_MONITORING": str(policy)})
-    silent = replace(ours, settings={"MLSPEC_LOG": "off"})
-    with (
-        started(logged, bundle, options.cache, rows[0]) as one,
-        started(silent, bundle, options.cache, rows[0]) as other,
-    ):
-        ratios: dict[str, list[float]] = {"p50": [], "rate": [], "cpu": []}
-        for number in range(options.rounds * 8):
-            pair = (one, other) if number % 2 else (other, one)
-            measured = {server: _second(server, ours, rows) for server in pair}
-            if number:  # the first warms up
-                for key, values in ratios.items():
-                    values.append(measured[one][key] / measured[other][key])
+    one = _slices(bundle, policy, rows, 1, options)
+    many = _slices(bundle, policy, rows, CLIENTS, options)
     lines = sum(file.read_bytes().count(b"\n") for file in folder.rglob("*.jsonl"))
-    print(f"Prediction log, {name}: {lines} records; medians of {len(ratios['p50'])} pairs, with the log / without")
-    verdict("1 caller: p50", statistics.median(ratios["p50"]), 1.03, least=False)
-    verdict(f"{CLIENTS} callers: answers", statistics.median(ratios["rate"]), 0.95)
-    print(f"  {'processor for an answer':58} {statistics.median(ratios['cpu']):6.2f}")
+    load = f"load {os.getloadavg()[0]:.1f} on {CORES} cores"
+    print(f"Prediction log, {name}: {lines} records; medians of {len(many)} pairs of {SLICE} s, log / none; {load}")
+    verdict("1 caller: p50", statistics.median(pair["p50"] for pair in one), 1.03, least=False)
+    verdict(f"{CLIENTS} callers: answers", statistics.median(pair["rate"] for pair in many), 0.95)
+    print(f"  {'processor for an answer':58} {statistics.median(pair['cpu'] for pair in many):6.2f}")
 
 
-def _second(server: tuple[int, int], contender: Contender, rows: list[dict[str, Any]]) -> dict[str, float]:
-    port, session = server
-    alone = load(port, contender, rows, 1, 1)
-    before = cpu(session)
-    many = load(port, contender, rows, CLIENTS, 1)
-    return {"p50": alone["p50"], "rate": many["rate"], "cpu": (cpu(session) - before) / many["answers"]}
+def _slices(
+    bundle: Path, policy: Path, rows: list[dict[str, Any]], clients: int, options: argparse.Namespace
+) -> list[dict[str, float]]:
+    """The ratios, with the log to without, of each pair of neighbouring slices."""
+    seconds, port = options.rounds * options.seconds, policy.with_name(f"port-{clients}")
+    bodies = policy.with_name("bodies.json")
+    bodies.write_text(json.dumps([json.dumps(row) for row in rows]))
+    command = [sys.executable, str(HERE / "_logged_server.py"), str(bundle), str(policy), str(port), str(SLICE)]
+    with subprocess.Popen([*command, str(seconds + 1)], stdout=subprocess.PIPE) as server:
+        while not port.exists() or not port.read_text():
+            time.sleep(0.05)
+        caller = [sys.executable, str(HERE / "_load.py"), port.read_text(), "/predict", str(bodies), str(clients)]
+        answers = json.loads(subprocess.check_output([*caller, str(seconds), "each"]))
+        assert server.stdout is not None
+        measured = json.loads(server.stdout.read())
+    by_slice: dict[int, list[float]] = {}
+    for at, latency in answers:
+        by_slice.setdefault(int(at / SLICE), []).append(latency)
+    counted = sorted(by_slice)[2:-2]  # the others are not whole, or warm up
+    values = {
+        number: {
+            "p50": statistics.median(by_slice[number]),
+            "rate": len(by_slice[number]),
+            "cpu": measured["cpu"][number - measured["first"]] / len(by_slice[number]),
+        }
+        for number in counted
+        if 0 <= number - measured["first"] < len(measured["cpu"])
+    }
+    pairs = [(n, n + 1) for n in values if n % 2 == 0 and n + 1 in values]
+    ordered = [pair if on(pair[0]) else pair[::-1] for pair in pairs]
+    return [{key: values[a][key] / values[b][key] for key in values[a]} for a, b in ordered]
 
 
 def main() -> None:

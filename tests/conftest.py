@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.sharing import once, shared_folder
-from tests.warm_python import WarmPython, start
+from tests.warm_python import WarmPython, provide, start, warm_python
 
 pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -89,11 +89,17 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> WarmPython:
-    """A Python that has the heavy imports done, one for all workers."""
+@pytest.fixture(scope="session", autouse=True)
+def _warm_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`warm_python()` has its server in a folder that all workers share."""
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    return WarmPython(once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
+    provide(lambda: once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
+
+
+@pytest.fixture(scope="session")
+def warm(_warm_programs: None) -> WarmPython:
+    """A Python that has the heavy imports done, one for all workers."""
+    return warm_python()
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,17 @@ class Action:
         return replace(self, name=resolved_text(self.name, outputs), changes=changes, arguments=arguments)
 
 
+def replace_or_delete(action: Action, replace_it: Callable[[], object], delete_it: Callable[[], object]) -> None:
+    """Execute an action on a resource that is created and replaced by the same request."""
+    match action.operation:
+        case "create" | "replace":
+            replace_it()
+        case "delete":
+            delete_it()
+        case _:
+            raise unexpected(action)
+
+
 def unexpected(action: Action) -> AssertionError:
     """A bug: an action that its provider never returns."""
     return AssertionError(f"{action.kind} has no operation {action.operation}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -9,8 +10,16 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Without `arguments` the process is this command's alone."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    if given in (["--help"], ["-h"]) and _printed():
+    if arguments is not None:
+        return _run(arguments, list(arguments))
+    gc.set_threshold(20_000)  # importing the models alone would otherwise start hundreds of collections
+    code = _run(None, sys.argv[1:])
+    gc.freeze()  # the process ends: a collection of everything would be an eighth of a build
+    return code
+
+
+def _run(arguments: Sequence[str] | None, given: Sequence[str]) -> int:
+    if list(given) in (["--help"], ["-h"]) and _printed():
         return 0
     from mlspec.cli.command_line import run
 

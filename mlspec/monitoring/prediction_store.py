@@ -12,16 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlspec.monitoring.baseline.reference import Reference
-from mlspec.monitoring.data_files import DayFiles, copy_rows, day_files
+from mlspec.monitoring.data_files import DataFile, DayFiles, copy_rows, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches, quoted_name, session
 from mlspec.monitoring.log_columns import LogColumns
 from mlspec.monitoring.log_table import ARROW, days_of, parse_lines, rows_of
 from mlspec.monitoring.predictions_view import create_labels, create_view
-from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_counts import NOTHING, ProfileCounts, Profiler, merged
 from mlspec.monitoring.profile_files import read_profile, update_profile
 from mlspec.monitoring.sealing import Sealed, Sealer
 from mlspec.monitoring.segments import Segment, segments
@@ -33,7 +34,7 @@ from mlspec.records.bundle_signature import BundleSignature
 class _Snapshot:
     """The files of one query: Parquet files by day, and Parquet copies of the unsealed lines, of any day."""
 
-    sealed: Mapping[date, tuple[Path, ...]]
+    sealed: Mapping[date, tuple[DataFile, ...]]
     unsealed: tuple[Path, ...]
     unsealed_days: frozenset[date]
 
@@ -43,11 +44,11 @@ class _Snapshot:
 
     @property
     def paths(self) -> list[Path]:
-        return [path for paths in self.sealed.values() for path in paths] + [*self.unsealed]
+        return [file.path for files in self.sealed.values() for file in files] + [*self.unsealed]
 
     def of_day(self, day: date) -> list[Path]:
         """The files that may have predictions of a day."""
-        return [*self.sealed.get(day, ()), *self.unsealed]
+        return [*(file.path for file in self.sealed.get(day, ())), *self.unsealed]
 
 
 class PredictionStore:
@@ -71,6 +72,11 @@ class PredictionStore:
     def seal(self, now: datetime) -> Sealed:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
         return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a sealed prediction nor a segment."""
+        return not self.folders.days(self.folders.data) and not any(segments(self.folders))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
@@ -96,25 +102,30 @@ class PredictionStore:
 
     def profiles(self, since: datetime, until: datetime) -> pa.Table:
         """Hourly profiles of the hours that begin in `since` <= hour < `until`, unsealed predictions included."""
-        days = [day for day in self.folders.days(self.folders.data) if since.date() <= day <= until.date()]
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
-            sealed = [read_profile(self.folders, self.profiler, connection, day) for day in days]
-            unsealed = self._count(connection, snapshot.unsealed)
-        table = pa.concat_tables([SCHEMA.empty_table(), *sealed])
-        return _hours(merged([table, unsealed]) if unsealed.num_rows else table, since, until)
+            sealed = [
+                _hours(read_profile(self.folders, self.profiler, connection, day, files), since, until, day)
+                for day, files in snapshot.sealed.items()
+                if since.date() <= day <= until.date()
+            ]
+            unsealed = _hours(self._count(connection, snapshot.unsealed), since, until)
+        table = pa.concat_tables([NOTHING, *sealed])
+        return merged([table, unsealed]) if unsealed.num_rows else table
 
     def profile(self, since: datetime, until: datetime) -> pa.Table:
         """The same from the predictions themselves, which takes longer: seconds for a million of them."""
         with session(self.limits) as connection, self._snapshot(connection) as snapshot:
-            paths = [p for day, files in snapshot.sealed.items() if since.date() <= day <= until.date() for p in files]
-            return _hours(self._count(connection, [*paths, *snapshot.unsealed]), since, until)
+            files = [f for day, some in snapshot.sealed.items() if since.date() <= day <= until.date() for f in some]
+            paths = [*(file.path for file in files), *snapshot.unsealed]
+            return _hours(self._count(connection, paths), since, until)
 
     def _count(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> pa.Table:
+        if not paths:
+            return NOTHING
         counts = ProfileCounts()
-        if paths:
-            create_view(connection, self.columns.types, paths)
-            for batch in arrow_batches(connection, self.profiler.query, None, self.limits.rows):
-                self.profiler.count(batch, counts)
+        create_view(connection, self.columns.types, paths)
+        for batch in arrow_batches(connection, self.profiler.query, None, self.limits.rows):
+            self.profiler.count(batch, counts)
         return counts.table()
 
     def _update_profiles(self) -> None:
@@ -164,7 +175,7 @@ class PredictionStore:
             unsealed = _Unsealed(self.columns, self.limits.rows, days, connection, Path(temporary))
             for segment in listed.values():
                 unsealed.add(segment)
-            sealed = {day: tuple(file.path for file in files.current) for day, files in days.items()}
+            sealed = {day: files.current for day, files in days.items()}
             yield _Snapshot(sealed, tuple(unsealed.paths), frozenset(unsealed.days))
 
 
@@ -200,10 +211,16 @@ class _Unsealed:
         self.days.add(day)
 
 
-def _hours(table: pa.Table, since: datetime, until: datetime) -> pa.Table:
-    kind = table.schema.field("hour").type
-    first, last = (pa.scalar(moment, kind) for moment in (since, until))
-    return table.filter(pc.and_(pc.greater_equal(table["hour"], first), pc.less(table["hour"], last)))
+def _hours(table: pa.Table, since: datetime, until: datetime, day: date | None = None) -> pa.Table:
+    """The hours that begin in `since` <= hour < `until` of a table in their order; of a profile of one `day` often all."""
+    if day is not None and since <= _midnight(day) and _midnight(day) + timedelta(days=1) <= until:
+        return table
+    if not table.num_rows:
+        return table
+    hours = np.from_dlpack(pc.cast(table["hour"], pa.int64()).combine_chunks())  # `to_numpy` imports pandas
+    first, last = (moment.timestamp() * 1_000_000 for moment in (since, until))
+    start, end = np.searchsorted(hours, (first, last)).tolist()
+    return table.slice(start, max(0, end - start))
 
 
 def _midnight(day: date) -> datetime:

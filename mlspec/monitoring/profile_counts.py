@@ -38,6 +38,8 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """A profile: `rows` were logged, `weight` estimates how many there were before sampling. Both add up."""
+NOTHING: Final = pa.Table.from_batches([], SCHEMA)
+"""A profile of no predictions."""
 LATENCY_EDGES: Final = tuple(float(edge) for edge in np.logspace(-2, 6, 8 * 24 + 1))
 """Milliseconds: 24 bins for each power of ten, so that a percentile is within 10 %."""
 SCORE_EDGES: Final = tuple(step / 50 for step in range(1, 50))
@@ -121,7 +123,7 @@ class ProfileCounts:
 
 def merged(tables: Iterable[pa.Table]) -> pa.Table:
     """The profile of the union of what the tables are profiles of."""
-    table = pa.concat_tables([SCHEMA.empty_table(), *tables])
+    table = pa.concat_tables([NOTHING, *tables])
     keys = ["hour", "version", "measure", "column", "key"]
     summed = table.group_by(keys).aggregate([("rows", "sum"), ("weight", "sum")])
     return summed.rename_columns([*keys, "rows", "weight"]).sort_by([(k, "ascending") for k in keys]).cast(SCHEMA)

@@ -17,7 +17,7 @@ from mlspec.job import whole
 from mlspec.monitoring.data_files import DataFile, day_files
 from mlspec.monitoring.duckdb_session import QueryLimits, arrow_batches
 from mlspec.monitoring.predictions_view import create_view
-from mlspec.monitoring.profile_counts import SCHEMA, ProfileCounts, Profiler, merged
+from mlspec.monitoring.profile_counts import NOTHING, SCHEMA, ProfileCounts, Profiler, merged
 from mlspec.monitoring.store_folders import StoreFolders
 
 _FILES: Final = b"mlspec.files"
@@ -47,10 +47,13 @@ def update_profile(folders: StoreFolders, profiler: Profiler, connection: duckdb
 
 
 def read_profile(
-    folders: StoreFolders, profiler: Profiler, connection: duckdb.DuckDBPyConnection, day: date
+    folders: StoreFolders,
+    profiler: Profiler,
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
+    files: Sequence[DataFile],
 ) -> pa.Table:
-    """The profile of a day's sealed predictions; what the stored one lacks is counted."""
-    files = day_files(folders, day).current
+    """The profile of a day's data files; what the stored one lacks is counted."""
     return _completed(_stored(folders, profiler, day, files), profiler, connection, files)
 
 
@@ -70,9 +73,10 @@ def _completed(
 def _stored(folders: StoreFolders, profiler: Profiler, day: date, files: Sequence[DataFile]) -> _Profile:
     """The stored profile; an empty one where it is missing or damaged, has another reference, or covers only a part of
     the rows of a data file."""
-    nothing = _Profile(SCHEMA.empty_table(), frozenset())
+    nothing = _Profile(NOTHING, frozenset())
     try:
-        table = pq.read_table(_path(folders, day))
+        with pq.ParquetFile(_path(folders, day)) as file:  # `read_table` takes twice as long
+            table = file.read()
     except (OSError, pa.ArrowInvalid):
         return nothing
     metadata = table.schema.metadata or {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -95,6 +96,18 @@ def report(profiles: pa.Table, reference: Reference | None, version: str | None 
     )
 
 
+class _Encoded(NamedTuple):
+    """The distinct texts of a column, and the position of each row's text among them."""
+
+    names: Sequence[str]
+    codes: npt.NDArray[np.int64]
+
+
+def _encoded(column: pa.ChunkedArray) -> _Encoded:
+    array = column.combine_chunks().dictionary_encode()
+    return _Encoded(array.dictionary.to_pylist(), np.from_dlpack(array.indices).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class _Totals:
     """Sums over hours and versions, by measure and column."""
@@ -105,15 +118,18 @@ class _Totals:
     def of(cls, profiles: pa.Table, version: str | None) -> _Totals:
         if version is not None:
             profiles = profiles.filter(pc.equal(profiles["version"], version))
-        keys = ["measure", "column", "key"]
-        summed = (
-            profiles.group_by(keys)
-            .aggregate([("rows", "sum"), ("weight", "sum")])
-            .select([*keys, "rows_sum", "weight_sum"])
-        )
+        # Without `group_by`, `to_numpy` and `array`, which import pandas: a sixth of the time of a report.
+        measures, columns, keys = (_encoded(profiles[name]) for name in ("measure", "column", "key"))
+        codes = (measures.codes * len(columns.names) + columns.codes) * len(keys.names) + keys.codes
+        groups = pa.Array.from_buffers(pa.int64(), len(codes), [None, pa.py_buffer(codes)]).dictionary_encode()
+        at = np.from_dlpack(groups.indices)
+        counted = (np.from_dlpack(profiles[name].combine_chunks()) for name in ("rows", "weight"))
+        sums = (np.bincount(at, values).tolist() for values in counted)
         values: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
-        for measure, column, key, rows, weight in zip(*(c.to_pylist() for c in summed.columns), strict=True):
-            values.setdefault((measure, column), {})[key] = (rows, weight)
+        for group, rows, weight in zip(groups.dictionary.to_pylist(), *sums, strict=True):
+            pair, key = divmod(group, len(keys.names))
+            measure, column = divmod(pair, len(columns.names))
+            values.setdefault((measures.names[measure], columns.names[column]), {})[keys.names[key]] = (rows, weight)
         return cls(values)
 
     @property

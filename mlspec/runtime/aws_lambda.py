@@ -21,6 +21,8 @@ from mlspec.runtime.service import Answer, Request, Service, load
 
 MAX_ANSWER: Final = 6 * 1024 * 1024 - 64 * 1024
 """Maximum response body in bytes: Lambda's limit for a synchronous invocation is 6 MB, including the envelope."""
+_LONGEST_ESCAPE: Final = 6
+"""Most bytes of a character in JSON text for one byte of it."""
 Event = Mapping[str, Any]
 Handle = Callable[[object, object], object]
 
@@ -60,6 +62,7 @@ def handler_for(service: Service, of: Mapping[str, str] | None = None) -> Handle
     counts a function error. With `of` (function name and version) each invocation also logs the counts of predicted
     labels as metrics, so that a rollout can compare the predictions of versions.
     """
+    service.fits = _fits_in_event
 
     def handle(event: object, context: object) -> object:
         before = service.counters.labels() if of else None
@@ -103,19 +106,26 @@ def _answer(service: Service, event: Event, read: Callable[[Event], Request], re
         )
     if request_id and "x-request-id" not in request.headers:
         request = Request(request.method, request.path, {**request.headers, "x-request-id": request_id}, request.body)
-    answer = service.answer(request)
-    if len(answer.body) > MAX_ANSWER:
-        return service.refuse(
-            RefusedError(413, "answer-too-large", "the response exceeds 6 MB; send fewer rows per request")
-        )
-    return answer
+    return service.answer(request)
+
+
+def _fits_in_event(body: bytes) -> bool:
+    """Whether Lambda returns a response with that body, which becomes a JSON string: each quote takes two bytes."""
+    if len(body) * _LONGEST_ESCAPE <= MAX_ANSWER:
+        return True
+    return len(body) <= MAX_ANSWER and len(json.dumps(body.decode())) <= MAX_ANSWER
+
+
+def _fits(body: bytes) -> bool:
+    """Whether Lambda returns this JSON text as the result of a direct invocation."""
+    return len(body) <= MAX_ANSWER
 
 
 def _direct(service: Service, event: object, request_id: str | None) -> object:
     """A direct invocation with a row or a list of rows: the predictions, or the error."""
     try:
         predictions = service.predict(
-            event if isinstance(event, list) else [event], request_id=request_id, route="invoke"
+            event if isinstance(event, list) else [event], request_id=request_id, route="invoke", fits=_fits
         )
         return list(predictions) if isinstance(event, list) else predictions[0]
     except RefusedError as error:

@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Final
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -33,8 +33,8 @@ class MetricHistogram:
 
     def update(self, values: Sequence[float]) -> None:
         """Count several values."""
-        for place in [bisect_left(self.bounds, value) for value in values]:
-            self.counts[place] += 1
+        for place, count in Counter(map(bisect_left, repeat(self.bounds), values)).items():
+            self.counts[place] += count
         self.sum += sum(values)
 
     def lines(self, name: str, labels: Sequence[tuple[str, str]]) -> Iterator[str]:

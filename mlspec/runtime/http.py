@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -91,6 +92,7 @@ def serve(
     with bound(host, port) as sock:
         service = load(bundle, shared=True)
         service.warm_up()
+        gc.freeze()  # what was loaded stays: a collection examines only the objects of requests
         more_files()
         running = loop()
         with logging(service, "http", policy or bundle.parent / log_policy.FILE, os.environ):

@@ -44,7 +44,7 @@ class LogCounts:
         scores = [prediction["score"] for prediction in predictions if "score" in prediction]
         with self._lock:
             self._rows += len(rows)
-            self._unsure += sum([score < self._low for score in scores])
+            self._unsure += sum(map(self._low.__gt__, scores))
             self._scores.update(scores)
             for row in rows:
                 if None in row.values():

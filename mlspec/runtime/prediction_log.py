@@ -133,6 +133,9 @@ class PredictionLog:
 
     def _by_day(self, requests: Sequence[AnsweredRequest]) -> Iterator[tuple[str, list[bytes]]]:
         """The encoded requests; consecutive ones of one day together."""
+        if (alike := self._alike(requests)) is not None:
+            yield alike
+            return
         day = ""
         lines: list[bytes] = []
         for request in requests:
@@ -145,6 +148,13 @@ class PredictionLog:
             lines += encoded.lines
         if lines:
             yield day, lines
+
+    def _alike(self, requests: Sequence[AnsweredRequest]) -> Lines | None:
+        """The lines of all requests, if they can be encoded together."""
+        try:
+            return self._encoder.alike(requests)
+        except Exception:  # noqa: BLE001 - encoded one by one, the request at fault is reported
+            return None
 
     def _encoded(self, request: AnsweredRequest) -> Lines | None:
         try:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mlspec.runtime import contract, counters, inference_protocol
+from mlspec.runtime.bundle_version import bundle_version
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
 from mlspec.runtime.prediction_log import PredictionLog
-from mlspec.runtime.prediction_record import CANCELLED, AnsweredRequest, Row
+from mlspec.runtime.prediction_record import CANCELLED, AnsweredRequest, Row, answered
 from mlspec.runtime.predictor import BATCH, Prediction, Predictor
 from mlspec.runtime.preprocess.base import Feature
 from mlspec.runtime.preprocess.bundle_errors import BadRow
@@ -28,6 +29,7 @@ from mlspec.runtime.rows import RefusedError, rows
 MAX_ROWS: Final = 1024
 """Maximum number of rows in a request."""
 _FAILED: Final = "model-failed"
+_TOO_LARGE: Final = "the response exceeds 6 MB; send fewer rows per request"
 _PROCESS, _NUMBERS = os.urandom(8).hex(), itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -77,6 +79,8 @@ class PredictWork:
     write: Callable[[Sequence[Prediction]], object]
     inputs: Sequence[Row] = ()
     """The rows before they were prepared."""
+    one: bool = False
+    """Whether the request body is the only row, and the response body its prediction."""
 
 
 @dataclass(slots=True)
@@ -89,6 +93,7 @@ class PendingRequest:
     work: PredictWork
 
 
+_NO_TEXTS: Final = (b"", b"")
 _NOTHING: Final = PredictWork((), lambda _: None)
 Route = Callable[["Service", Request], "tuple[int, object] | PredictWork"]
 
@@ -102,6 +107,8 @@ class Service:
         self.counters = Counters(promised.name, promised.version)
         self.log: PredictionLog | None = None
         """Receives the requests to prediction routes; None: they are not logged."""
+        self.fits: Callable[[bytes], bool] | None = None
+        """Whether a response body can be sent; None: each can."""
         self.ready = True
         self._described: TextBody | None = None
         self._versioned = inference_protocol.versioned(promised)
@@ -150,11 +157,13 @@ class Service:
     def finish(self, pending: PendingRequest, predictions: Sequence[Prediction]) -> Answer:
         """The answer to a request with its predictions. Never raises."""
         try:
-            value = pending.work.write(predictions)
+            body = written(pending.work.write(predictions))
+            if self.fits is not None and not self.fits(body):
+                raise RefusedError(413, "answer-too-large", _TOO_LARGE)
         except Exception as error:  # noqa: BLE001
             return self.fail(pending, error)
         self._count(predictions)
-        return self._ended(pending, 200, value, predictions=predictions)
+        return self._ended(pending, 200, body, predictions=predictions)
 
     def fail(self, pending: PendingRequest, error: BaseException) -> Answer:
         """The error response for a refused request, or for a failure of the model, which is logged."""
@@ -185,33 +194,18 @@ class Service:
     ) -> Answer:
         path, seconds = pending.request.path, time.perf_counter() - pending.began
         self.counters.ended(path if path in self._routes else "other", status, seconds, error)
-        if path in self._logged:
-            size = len(pending.request.body)
-            self._record(pending.headers["X-Request-Id"], path, status, error, seconds, pending.work, predictions, size)
-        return _written(status, value, pending.headers)
-
-    def _record(
-        self,
-        request_id: str,
-        route: str,
-        status: int,
-        error: str | None,
-        seconds: float,
-        work: PredictWork,
-        predictions: Sequence[Prediction],
-        size: int,
-    ) -> None:
-        """Add an answered request to the prediction log."""
-        if self.log is None:
-            return
-        if not predictions:
-            work = _NOTHING
-        features = work.rows if self._has_images else ()
-        self.log.add(
-            AnsweredRequest(
-                time.time(), request_id, route, status, error, seconds, work.inputs, predictions, features, size
-            )
-        )
+        answer = _written(status, value, pending.headers)
+        if self.log is not None and path in self._logged:
+            work = pending.work if predictions else _NOTHING
+            body = pending.request.body
+            self.log.add(
+                answered((
+                    time.time(), pending.headers["X-Request-Id"], path, status, error, seconds, work.inputs,
+                    predictions, work.rows if self._has_images else (), len(body),
+                    *((body, answer.body) if work.one else _NO_TEXTS),
+                ))
+            )  # fmt: skip
+        return answer
 
     def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:
         """Predictions in the order of `rows`, computed in batches of similar length."""
@@ -284,12 +278,14 @@ class Service:
         value = parse(request.body)
         if isinstance(value, list):
             return self._work(value, lambda predictions: predictions)
-        return self._work([value], lambda predictions: predictions[0])
+        return self._work([value], lambda predictions: predictions[0], one=True)
 
-    def _work(self, values: Sequence[object], write: Callable[[Sequence[Prediction]], object]) -> PredictWork:
+    def _work(
+        self, values: Sequence[object], write: Callable[[Sequence[Prediction]], object], *, one: bool = False
+    ) -> PredictWork:
         checked = rows(values, self.contract, MAX_ROWS)
         try:
-            return PredictWork(self.model.prepare(checked), write, checked)
+            return PredictWork(self.model.prepare(checked), write, checked, one)
         except BadRow as error:
             public = error.public()
             detail = {"row": public.index, "input": public.input, "problem": public.message}
@@ -304,16 +300,27 @@ class Service:
                 self.model.compute(prepared, alone)
 
     def predict(
-        self, values: Sequence[object], *, request_id: str | None = None, route: str = "predict"
+        self,
+        values: Sequence[object],
+        *,
+        request_id: str | None = None,
+        route: str = "predict",
+        fits: Callable[[bytes], bool] | None = None,
     ) -> Sequence[Prediction]:
-        """The predictions of rows, counted and logged. Raises RefusedError for rows that violate the contract."""
+        """The predictions of rows, counted and logged.
+
+        Raises RefusedError for rows that violate the contract, and if `fits` refuses the predictions as JSON.
+        """
         began, work = time.perf_counter(), _NOTHING
         predictions: Sequence[Prediction] = ()
         status: int = 500
         code: str | None = _FAILED
         try:
             work = self._work(values, lambda predictions: predictions)
-            predictions = self._compute(work.rows)
+            computed = self._compute(work.rows)
+            if fits is not None and not fits(written(computed)):
+                raise RefusedError(413, "answer-too-large", _TOO_LARGE)
+            predictions = computed
             self._count(predictions)
             status, code = 200, None
         except RefusedError as error:
@@ -321,7 +328,13 @@ class Service:
             raise
         finally:
             seconds = time.perf_counter() - began
-            self._record(request_id or _new_id(), route, status, code, seconds, work, predictions, 0)
+            if self.log is not None:
+                work = work if predictions else _NOTHING
+                features = work.rows if self._has_images else ()
+                id = request_id or _new_id()
+                self.log.add(
+                    AnsweredRequest(time.time(), id, route, status, code, seconds, work.inputs, predictions, features)
+                )
         return predictions
 
 
@@ -330,7 +343,7 @@ def load(bundle: Path, *, shared: bool = False) -> Service:
     predictor = Predictor(bundle)
     if shared:
         predictor.split()
-    return Service(predictor, contract.of(predictor.signature))
+    return Service(predictor, contract.of(predictor.signature, bundle_version(bundle, os.environ)))
 
 
 def _must_be_json(content_type: str) -> None:
@@ -357,4 +370,4 @@ def _written(status: int, value: object, headers: dict[str, str]) -> Answer:
         headers["Content-Type"] = value.kind
         return Answer(status, value.text.encode(), headers)
     headers["Content-Type"] = "application/json"
-    return Answer(status, written(value), headers)
+    return Answer(status, value if isinstance(value, bytes) else written(value), headers)

@@ -12,7 +12,12 @@ import pytest
 
 from mlspec.runtime.aws_lambda import handler_for
 from mlspec.runtime.contract import Contract
+from mlspec.runtime.log_counts import LogCounts
+from mlspec.runtime.log_output import LogOutput
+from mlspec.runtime.log_policy import LogPolicy
+from mlspec.runtime.prediction_log import PredictionLog
 from mlspec.runtime.prediction_mix import dimensions, lines
+from mlspec.runtime.prediction_record import RecordEncoder
 from mlspec.runtime.service import Service
 from tests.bundles import text_bundle
 from tests.conftest import CHECKOUT
@@ -133,14 +138,38 @@ def test_a_failing_model_is_a_500_over_http_and_an_error_of_the_function_without
         handle(failing)
 
 
-def test_an_answer_larger_than_lambda_takes_is_refused() -> None:
-    class Wordy(Rows):
-        def compute(self, prepared: Any, alone: bool = True) -> Any:
-            return [{"label": "x" * 7_000_000, "score": 1.0, "probabilities": {}} for _ in prepared]
+class Wordy(Rows):
+    """Predictions with a label of that text, repeated."""
 
-    handler = handler_for(Service(Wordy(), Contract("cola", "1", {"sentence": "text"}, ("no", "yes"))))
+    def __init__(self, text: str, times: int) -> None:
+        self.label = text * times
+
+    def compute(self, prepared: Any, alone: bool = True) -> Any:
+        return [{"label": self.label, "score": 1.0, "probabilities": {}} for _ in prepared]
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "status", "direct"),
+    [("x", 7_000_000, 413, 413), ("x", 5_000_000, 200, 200), ('"', 2_500_000, 413, 200), ("é", 1_500_000, 413, 200)],
+    ids=["too large", "fits", "too large as a JSON string", "too large when escaped"],
+)
+def test_an_answer_larger_than_lambda_returns_is_refused_and_logged_as_refused(
+    text: str, times: int, status: int, direct: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wordy = Service(Wordy(text, times), Contract("cola", "1", {"sentence": "text"}, ("no", "yes")))
+    encoder = RecordEncoder(wordy.contract, LogPolicy("cola"), "lambda")
+    wordy.log = PredictionLog(encoder, [LogOutput()], LogCounts(wordy.contract, {}, 0.5))
+    handler = handler_for(wordy)
     answer = handler(v2(body='{"sentence": "a"}'), None)
-    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (413, "answer-too-large")
+    assert answer["statusCode"] == status
+    assert "answer-too-large" in answer["body"] or status == 200
+    result = handler({"sentence": "a"}, None)
+    assert (result.get("code") == "answer-too-large") == (direct == 413)
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    outcomes = {200: ("success", None), 413: ("refused", "answer-too-large")}
+    logged = [(record["route"], record["status"], (record["outcome"], record["error"])) for record in records]
+    assert logged == [("/predict", status, outcomes[status]), ("invoke", direct, outcomes[direct])]
+    assert f'route="/predict",status="{status}"' in wordy.counters.text()
 
 
 def test_each_invocation_writes_the_labels_it_gave(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,3 +104,59 @@ def test_a_regression_has_a_value() -> None:
     (record,) = records(encoder(contract=prices), request(rows=[{"age": 1.0}], predictions=[{"value": 1.5}]))
     assert record["prediction"] == {"value": 1.5}
     assert "lengths" not in record
+
+
+def received(text: str, row: dict[str, Any] | None = None, **changes: Any) -> AnsweredRequest:
+    """A request of one row whose body and response are known."""
+    answer = json.dumps(OK).encode()
+    return request(rows=[row or ROW], body=text.encode(), answer=answer, **changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"sentence":"The cat sat","age":31,"town":null}',
+        ' { "town" : null, "age" : 3.1e1, "sentence" : "The \\u0063at sat" } ',
+        '{\n  "sentence": "The cat sat",\r\n  "age": 31.0,\r  "town": null\n}',
+    ],
+)
+def test_a_row_is_stored_as_it_was_received_and_is_the_same_record(text: str) -> None:
+    (encoded,), (spliced,) = records(encoder(), request()), records(encoder(), received(text))
+    assert spliced == encoded
+
+
+@pytest.mark.parametrize("storage", ["hashed", "redacted"])
+def test_a_row_with_a_hidden_column_is_never_stored_as_it_was_received(storage: Any) -> None:
+    policy = LogPolicy("cola", columns={"town": storage})
+    row = {**ROW, "town": "Bonn"}
+    hidden = received(json.dumps(row), row)
+    assert b"Bonn" not in encoder(policy).lines(hidden).lines[0]
+    assert encoder(policy).alike([hidden]) is None
+
+
+def test_requests_that_are_encoded_together_are_the_same_lines() -> None:
+    rows = [{"sentence": "é" * count or None, "age": count / 3, "town": "50 % {b}"} for count in range(70)]
+    some = [
+        received(json.dumps(row), row, time=AT + number / 100, seconds=number / 7e4, request_id=f"r{number}")
+        for number, row in enumerate(rows)
+    ]
+    together = encoder().alike(some)
+    one = encoder()
+    assert together is not None
+    assert together.lines == [line for request in some for line in one.lines(request).lines]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        received(json.dumps(ROW), time=AT + 1),
+        received(json.dumps(ROW), time=AT - 86400),
+        received(json.dumps(ROW), status=201),
+        received(json.dumps(ROW, indent=1)),
+        request(2),
+        refused(),
+    ],
+)
+def test_requests_that_differ_are_not_encoded_together(other: AnsweredRequest) -> None:
+    assert encoder().alike([received(json.dumps(ROW)), other]) is None
+    assert encoder(LogPolicy("cola", sample=0.5)).alike([received(json.dumps(ROW))]) is None

@@ -55,7 +55,7 @@ def serving(bundle: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
         [sys.executable, "-m", "mlspec.runtime.http", "--bundle", str(bundle), "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "MODEL_VERSION": "1", **environment},
     )
     assert process.stdout is not None
     try:
