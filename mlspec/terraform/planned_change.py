@@ -107,9 +107,9 @@ def _messages(lines: Iterable[str]) -> Iterator[Message]:
 
 
 def planned(output: Iterable[Message]) -> list[PlannedChange]:
-    """The changes that a plan announced."""
+    """The changes that a plan announced, by address: Terraform announces them in no order."""
     changes = [one.change for one in output if one.type == "planned_change" and one.change is not None]
-    return [change for change in changes if change.action in _SIGNS]
+    return sorted((c for c in changes if c.action in _SIGNS), key=lambda change: change.resource.addr)
 
 
 def differences(changes: Iterable[PlannedChange], document: str) -> tuple[FieldChange, ...]:
