@@ -174,7 +174,7 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     checks = examine(tmp_path, spec, Plan((), (Stage("probe", "Probe", "x", needs=("some-program",)),)))
     required = {check.capability.name for check in checks if check.required}
     assert {"torch", "wandb", "dvc-s3", "docker", "buildkit", "some-program"} <= required
-    assert "terraform" not in required, "nothing is written for it yet"
+    assert "terraform" not in required, "the spec creates its resources directly"
     assert "optuna" not in required
     assert "git" not in required
     assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required
