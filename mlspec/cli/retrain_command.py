@@ -59,7 +59,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
     data = project.need(DataSpec)
     if data.collected is None:
         help = "add to `data`: collected: data/collected, then: mlspec build"
-        raise StageError("`data.collected` is not set, so labels cannot join the training data", help=help)
+        raise StageError("labelled predictions have no folder: `data.collected` is not set", help=help)
 
     def pipeline(until: str | None) -> int:
         options = ApplyOptions(

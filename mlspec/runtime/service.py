@@ -198,13 +198,10 @@ class Service:
         if self.log is not None and path in self._logged:
             work = pending.work if predictions else _NOTHING
             body = pending.request.body
-            self.log.add(
-                answered((
-                    time.time(), pending.headers["X-Request-Id"], path, status, error, seconds, work.inputs,
-                    predictions, work.rows if self._has_images else (), len(body),
-                    *((body, answer.body) if work.one else _NO_TEXTS),
-                ))
-            )  # fmt: skip
+            images = work.rows if self._has_images else ()
+            texts = (body, answer.body) if work.one else _NO_TEXTS
+            head = (time.time(), pending.headers["X-Request-Id"], path, status, error, seconds)
+            self.log.add(answered((*head, work.inputs, predictions, images, len(body), *texts)))
         return answer
 
     def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlspec.aws.action import Action, unexpected
-from mlspec.terraform.terraform_program import Terraform
 from mlspec.terraform.planned_change import ModulePlan
+from mlspec.terraform.terraform_program import Terraform
 
 
 @dataclass(frozen=True)

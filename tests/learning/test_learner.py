@@ -35,7 +35,9 @@ def waits(rows: int, folder: Path) -> int:
     features = preprocess.features([{"n": value} for value in values])
     split = Rows(None, features, np.asarray([at % 2 for at in range(rows)]))
     train = TrainSpec(max_epochs=1, batch_size=4, log_every=1000, gradient_clip=1.0)
-    run = Fitting(Job(folder, folder, folder, {}, {"train": train, "model": Tabular(type="tabular")}), folder, {}, False)
+    run = Fitting(
+        Job(folder, folder, folder, {}, {"train": train, "model": Tabular(type="tabular")}), folder, {}, False
+    )
     run.finite.every = 1000  # as on an accelerator
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
         run.fit(learner(train), {"train": split, "valid": Rows(None, features[:4], split.targets[:4])}, preprocess)

@@ -20,8 +20,8 @@ from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.spec.types import SecretRef
-from mlspec.terraform.terraform_program import Terraform, Value
 from mlspec.terraform.module_provider import ModuleProvider, module_actions
+from mlspec.terraform.terraform_program import Terraform, Value
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""

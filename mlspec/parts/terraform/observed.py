@@ -11,8 +11,8 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import Spec, spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.parts.terraform.infrastructure import TerraformModule
-from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
 from mlspec.parts.terraform.module_preview import preview
+from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import image_push
