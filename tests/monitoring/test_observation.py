@@ -71,7 +71,7 @@ def test_predictions_that_arrive_after_a_look_at_later_ones_are_counted_and_repo
     service.count = on_time + 60
     service.answer(50)
     late = (
-        "200 predictions arrived after a look at later ones: in the numbers, but not in the evidence of the detectors"
+        "200 predictions arrived after later ones had been compared: in the numbers, but not in the evidence of the detectors"
     )
     first, second = service.observe(), service.observe()
     assert first.state.notes == second.state.notes == (late,)
