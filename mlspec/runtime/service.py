@@ -198,12 +198,22 @@ class Service:
             work = pending.work if predictions else _NOTHING
             body = pending.request.body
             self.log.add(
-                answered((
-                    time.time(), pending.headers["X-Request-Id"], path, status, error, seconds, work.inputs,
-                    predictions, work.rows if self._has_images else (), len(body),
-                    *((body, answer.body) if work.one else _NO_TEXTS),
-                ))
-            )  # fmt: skip
+                answered(
+                    (
+                        time.time(),
+                        pending.headers["X-Request-Id"],
+                        path,
+                        status,
+                        error,
+                        seconds,
+                        work.inputs,
+                        predictions,
+                        work.rows if self._has_images else (),
+                        len(body),
+                        *((body, answer.body) if work.one else _NO_TEXTS),
+                    )
+                )
+            )
         return answer
 
     def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:
