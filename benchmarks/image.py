@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from text_training import MINILM, sentences
+from _text_data import MINILM, sentences
 
 from mlspec.compiler import compile_project
 from mlspec.docker.client import Docker, with_buildkit

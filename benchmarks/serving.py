@@ -27,7 +27,7 @@ from typing import Any
 import _models
 from _logged_server import on
 from _servers import CORES, HERE, Contender, contenders, cpu, started
-from text_training import sentences
+from _text_data import sentences
 
 from mlspec.runtime import Predictor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import importlib.util
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.sharing import once, shared_folder
-from tests.warm_python import WarmPython, start
+from tests.warm_python import WarmPython, provide, start, warm_python
 
 pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -89,11 +90,17 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> WarmPython:
-    """A Python that has the heavy imports done, one for all workers."""
+@pytest.fixture(scope="session", autouse=True)
+def _warm_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`warm_python()` has its server in a folder that all workers share."""
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    return WarmPython(once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
+    provide(lambda: once(shared_folder(tmp_path_factory, "warm"), lambda folder: start(folder, owner)))
+
+
+@pytest.fixture(scope="session")
+def warm(_warm_programs: None) -> WarmPython:
+    """A Python that has the heavy imports done, one for all workers."""
+    return warm_python()
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +166,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((at for at, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected by now out of garbage collections: each would visit millions of objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.fixture

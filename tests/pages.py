@@ -69,16 +69,20 @@ def _commands(block: str) -> Iterator[PageCommand]:
 
 
 def like(lines: list[str]) -> str:
-    """A pattern for output: numbers, durations and gaps may differ; `...` stands for any text or lines."""
+    """A pattern for output: numbers, durations, digests and gaps may differ; `...` stands for any text or lines."""
     pattern = ""
     for line in lines:
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
             continue
-        for piece in re.split(r"(\.{3}|\d+(?:\.\d+)?(?:e-\d+)?(?: (?:s|min|h)\b)?| {2,})", line.rstrip()):
+        for piece in re.split(
+            r"(\.{3}|\b[0-9a-f]{12}\b|\d+(?:\.\d+)?(?:e-\d+)?(?: (?:s|min|h)\b)?| {2,})", line.rstrip()
+        ):
             duration = re.fullmatch(r".*\d (s|min|h)", piece)
             if piece == "...":
                 pattern += ".*"
+            elif re.fullmatch("[0-9a-f]{12}", piece):
+                pattern += "[0-9a-f]{12}"
             elif piece[:1].isdigit():
                 pattern += NUMBER + (" (?:s|min|h)" if duration else "")
             else:

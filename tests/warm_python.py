@@ -1,14 +1,16 @@
 """A Python whose programs start with the heavy imports done: a server that has them forks once for each start.
 
 Its folder has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest` run in
-such a fork, with the arguments, folder, variables and files of whoever started them; everything else runs in the Python
-of the tests. What a test says of starting, of signals or of imports needs a Python of its own: `sys.executable`.
+such a fork, with the arguments, working folder, variables and files of the client; everything else runs in the Python of
+the tests. `warm_python()` starts the server for the first test that needs it. A test of start-up, signals or imports
+needs a process of its own: `sys.executable`.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +32,40 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = ("dvc", "mlspec", "pytest")
 """What `python -m` runs in a fork."""
 PRELOADED = (
-    "mlspec.cli.commands.run",
-    "mlspec.run.program",
-    *(f"mlspec.parts.{part}.work" for part in ("data", "train", "evaluate", "export", "test")),
-    *("dvc.commands.repro", "dvc.repo", "networkx", "onnxscript.optimizer", "pandas", "ruamel.yaml"),
+    *(f"mlspec.cli.commands.{name}" for name in ("apply", "build", "plan", "releases", "report", "run", "status")),
+    *(
+        "mlspec.cli.app",
+        "mlspec.cli.applying",
+        "mlspec.cli.command_line",
+        "mlspec.cli.deployed",
+        "mlspec.cli.plan_text",
+    ),
+    *("mlspec.run.program", "mlspec.run.sweeper", "mlspec.apply.execute", "mlspec.apply.remote", "mlspec.report.page"),
+    *(f"mlspec.parts.{part}.work" for part in ("data", "train", "evaluate", "export", "test", "registry", "deploy")),
+    *("mlspec.runtime.preprocess.tabular", "omegaconf._impl", "pyarrow.dataset", "pyarrow.pandas_compat", "s3fs"),
+    *("torch.onnx._internal.exporter._compat", "torch.utils.serialization", "torch.export.pt2_archive._package"),
+    *("onnxscript.optimizer", "onnxscript.function_libs.torch_lib.ops", "sympy.combinatorics", "sympy.tensor.tensor"),
+    *("dvc.cli.parser", "dvc.commands.repro", "dvc.compare", "dvc.data_cloud", "dvc.repo.index", "dvc.repo.stage"),
+    *(
+        "dvc.cachemgr",
+        "dvc.lock",
+        "dvc.repo.metrics",
+        "dvc.repo.plots",
+        "dvc.rwlock",
+        "dvc.scm",
+        "dvc.utils.strictyaml",
+    ),
+    *(
+        "configobj",
+        "dulwich.porcelain",
+        "flufl.lock",
+        "networkx",
+        "pandas",
+        "ruamel.yaml",
+        "scmrepo.git",
+        "zc.lockfile",
+    ),
+    *("boto3", "botocore.client", "botocore.handlers", "botocore.parsers"),
 )
 """What several of these programs import, often only when they need it."""
 CLIENT = """\
@@ -65,6 +97,11 @@ class WarmPython:
     """The folder with the programs `python` and `mlspec`."""
 
     bin: Path
+
+    @property
+    def python(self) -> str:
+        """The path of `python`."""
+        return str(self.bin / "python")
 
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
         """`variables` with these programs first on PATH, and mlspec from this checkout."""
@@ -102,13 +139,33 @@ def start(folder: Path, owner: int) -> None:
 
 
 _SERVERS: list[subprocess.Popen[bytes]] = []
-"""Kept: it ends by itself."""
+"""Referenced until the end of the run: a server stops with the process `owner`."""
+_FOLDERS: list[Callable[[], Path]] = []
+"""The function that returns the folder of the programs, with their server running."""
+
+
+def provide(folder: Callable[[], Path]) -> None:
+    """Set what returns the folder of the programs; it starts their server in the first call."""
+    _FOLDERS[:] = [folder]
+
+
+def warm_python() -> WarmPython:
+    """The programs of this test run, one server for all workers."""
+    return WarmPython(_FOLDERS[0]())
 
 
 def _serve(listener: socket.socket, owner: int, python: str) -> None:
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    from mlspec.compiler import compile_project
+
     for name in PRELOADED:
         importlib.import_module(name)
+    compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
+    ONNXRegistry.from_torchlib()  # parses the source of its operators
     sys.executable = python
+    gc.collect()
+    gc.freeze()  # else the first collection of each fork visits, and so copies, all that was imported
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     ended = os.pidfd_open(owner)
     while ended not in select.select([listener, ended], [], [])[0]:

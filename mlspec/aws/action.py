@@ -15,7 +15,7 @@ ResourceKind = Literal[
     "role", "log-group", "function", "reserved-concurrency", "version", "alias", "provisioned-concurrency",
     "function-url", "permission", "http-api", "repository", "image-tag", "image", "release-file", "signature",
     "local-endpoint", "release-history", "component-template", "index-template", "ingest-pipeline", "data-stream",
-    "api-key", "data-view", "dashboard", "alert-rule",
+    "api-key", "data-view", "dashboard", "alert-rule", "terraform-module",
 ]  # fmt: skip
 LABELS: Final[Mapping[ResourceKind, str]] = {
     "role": "iam role",
@@ -43,6 +43,7 @@ LABELS: Final[Mapping[ResourceKind, str]] = {
     "data-view": "kibana data view",
     "dashboard": "kibana dashboard",
     "alert-rule": "kibana alert rule",
+    "terraform-module": "terraform module",
 }
 """What a person calls each kind of resource, before its name."""
 R = TypeVar("R")
@@ -118,6 +119,17 @@ class Action:
         )
         arguments = {key: resolved(value, outputs) for key, value in self.arguments.items()}
         return replace(self, name=resolved_text(self.name, outputs), changes=changes, arguments=arguments)
+
+
+def replace_or_delete(action: Action, replace_it: Callable[[], object], delete_it: Callable[[], object]) -> None:
+    """Execute an action on a resource that is created and replaced by the same request."""
+    match action.operation:
+        case "create" | "replace":
+            replace_it()
+        case "delete":
+            delete_it()
+        case _:
+            raise unexpected(action)
 
 
 def unexpected(action: Action) -> AssertionError:

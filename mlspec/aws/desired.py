@@ -56,6 +56,8 @@ class DesiredFunction:
     image: str
     variables: Mapping[str, str | None] = field(repr=False)
     archive: ZipArchive | None = None
+    delivers_only: bool = False
+    """Whether another tool creates the function and what belongs to it, so that only its code and alias change here."""
 
     @property
     def name(self) -> str:
@@ -99,7 +101,14 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     repository = repository_name(target, registry.ecr.repository) if registry else ""
     function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
-    return DesiredFunction(target, function, image, _variables(options.environment), archive)
+    delivers = delivers_only(spec, target)
+    return DesiredFunction(target, function, image, _variables(options.environment), archive, delivers)
+
+
+def delivers_only(spec: Spec, target: AwsTarget) -> bool:
+    """Whether another tool creates the infrastructure. A rehearsal creates its own."""
+    deploy = spec.get(Deploy)
+    return target.kind == "aws" and deploy is not None and deploy.iac == "terraform"
 
 
 def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:

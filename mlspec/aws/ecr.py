@@ -178,11 +178,13 @@ _SETTLE: Final = ("CreateRepository", "DeleteRepositoryPolicy", "DescribeReposit
 _KEEP: Final = (*_PULL, "BatchDeleteImage", "GetRepositoryPolicy", "ListImages", "PutImage")
 
 
-def push_policy(ecr: Ecr) -> PolicyDocument:
-    """Rights of the stage `push`: log in, configure this one repository, and push to it."""
-    at = (ecr_location(ecr), ecr.repository)
-    statements = [_LOG_IN, repository_rights("Push", *at, _PULL + _PUSH), repository_rights("Settle", *at, _SETTLE)]
-    if ecr.kms_key:
+def push_policy(ecr: Ecr, location: AwsLocation | None = None, *, settle: bool = True) -> PolicyDocument:
+    """Rights of the stage `push`: log in, push to this one repository, and with `settle` configure it."""
+    at = (location or ecr_location(ecr), ecr.repository)
+    statements = [_LOG_IN, repository_rights("Push", *at, _PULL + _PUSH)]
+    if settle:
+        statements.append(repository_rights("Settle", *at, _SETTLE))
+    if ecr.kms_key and settle:
         statements.append(Statement(("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"), ecr.kms_key, "Key"))
     return PolicyDocument(tuple(statements))
 

@@ -15,9 +15,8 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.known_after_apply import KnownAfterApply, Outputs, join
 from mlspec.aws.ownership import other_address
 from mlspec.aws.resource_tags import PROJECT
-from mlspec.aws.resources import HttpApi, Integration, Route
+from mlspec.aws.resources import API_STATEMENT, HttpApi, Integration, Route
 
-_SID: Final = "mlspec-api"
 _DEFAULT: Final = "$default"
 
 
@@ -54,7 +53,7 @@ class HttpApiProvider:
             integration=Integration.from_json(integration) if integration else None,
             route=Route(route.get("AuthorizationType") or "NONE", route["RouteId"]) if route else None,
             stage=any(stage["StageName"] == _DEFAULT for stage in client.get_stages(**which)["Items"]),
-            permission=permissions.statements.get(_SID) if permissions else None,
+            permission=permissions.statements.get(API_STATEMENT) if permissions else None,
         )
 
     def _owns(self, tags: Mapping[str, str]) -> bool:
@@ -84,7 +83,7 @@ class HttpApiProvider:
     def _first_permission(self, desired: HttpApi) -> list[Action]:
         """The permission of an API that has no id yet. An earlier API of that name may have left its own."""
         permissions = AliasPermissionProvider(self.target, self.alias).read(desired.function)
-        left = permissions.statements.get(_SID) if permissions else None
+        left = permissions.statements.get(API_STATEMENT) if permissions else None
         return self._permission(desired, replace(desired, permission=left, id=KnownAfterApply("{api}")))
 
     def _permission(self, desired: HttpApi, current: HttpApi) -> list[Action]:
@@ -92,12 +91,12 @@ class HttpApiProvider:
         source = join(self.location.arn("execute-api", ""), current.id, "/*/*")
         if current.permission is not None and source in str(current.permission.condition):
             return []
-        change = FieldChange("+", _SID, new=source)
+        change = FieldChange("+", API_STATEMENT, new=source)
         grant = Action("permission", desired.function, "create", (change,), self._grant(desired.function, source))
         return [*_revoked(current, self._which), grant]
 
     def _which(self, function: str) -> dict[str, JsonValue]:
-        return {"FunctionName": function, "Qualifier": self.alias, "StatementId": _SID}
+        return {"FunctionName": function, "Qualifier": self.alias, "StatementId": API_STATEMENT}
 
     def _grant(self, function: str, source: str) -> dict[str, JsonValue]:
         invoker = {"Principal": "apigateway.amazonaws.com", "Action": "lambda:InvokeFunction"}
@@ -152,7 +151,9 @@ def _removed(current: HttpApi, which: Callable[[str], dict[str, JsonValue]]) -> 
 def _revoked(current: HttpApi, which: Callable[[str], dict[str, JsonValue]]) -> list[Action]:
     if current.permission is None:
         return []
-    return [Action("permission", current.function, "delete", (FieldChange("-", _SID),), which(current.function))]
+    return [
+        Action("permission", current.function, "delete", (FieldChange("-", API_STATEMENT),), which(current.function))
+    ]
 
 
 def _integration(desired: HttpApi, current: HttpApi) -> list[Action]:

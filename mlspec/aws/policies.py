@@ -24,6 +24,11 @@ _FUNCTION: Final = (
     "PutProvisionedConcurrencyConfig", "RemovePermission", "TagResource", "UpdateAlias", "UpdateFunctionCode",
     "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
 )  # fmt: skip
+_DELIVER: Final = (
+    "GetAlias", "GetFunction", "GetFunctionConfiguration", "GetFunctionUrlConfig", "GetPolicy", "InvokeFunction",
+    "ListVersionsByFunction", "PublishVersion", "UpdateAlias", "UpdateFunctionCode",
+)  # fmt: skip
+_PERMIT: Final = ("AddPermission", "RemovePermission")
 _READ_ROLE: Final = ("GetRole", "GetRolePolicy")
 _BOUNDED: Final = ("CreateRole", "PutRolePolicy")
 """Writes that IAM can tie to a permissions boundary
@@ -63,6 +68,21 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
         statements.append(
             Statement(("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"), "*", "Network")
         )
+    return PolicyDocument(tuple(statements))
+
+
+def deliver(spec: FunctionSpec) -> PolicyDocument:
+    """Give the function new code, publish it and move the alias to it, read its metrics. All else is another tool's."""
+    url = spec.url()
+    public = _PERMIT if url is not None and url.auth == "NONE" else ()
+    statements = [
+        _on_function("Function", spec, (*_DELIVER, *public)),
+        *_logs(spec, "Logs", ("CreateLogStream", "GetLogEvents", "PutLogEvents")),
+        *([] if spec.package.zip else keep_rights(spec.location, spec.repository)),
+        *_by_bucket(spec),
+        *_api(spec),
+        Statement("cloudwatch:GetMetricData", "*", "Watch"),
+    ]
     return PolicyDocument(tuple(statements))
 
 

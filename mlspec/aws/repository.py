@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -15,6 +16,9 @@ from mlspec.aws.error_messages import code_of
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.resource_tags import PROJECT, SOURCE, to_pairs
 from mlspec.errors import StageError
+
+_MOST_IMAGES: Final = 100
+"""Of one call (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html)."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,24 @@ class RepositoryProvider:
                 client.set_repository_policy(**given)
             case "delete-policy":
                 client.delete_repository_policy(**given)
+            case "empty":
+                self._empty(action.name)
             case "delete":
                 client.delete_repository(repositoryName=action.name, force=True)
             case _:
                 raise unexpected(action)
+
+    def images(self, name: str) -> list[dict[str, str]]:
+        """The digests of all images of a repository, each once."""
+        pages = self.target.client("ecr").get_paginator("list_images").paginate(repositoryName=name)
+        digests = {image["imageDigest"] for page in pages for image in page["imageIds"]}
+        return [{"imageDigest": digest} for digest in sorted(digests)]
+
+    def _empty(self, name: str) -> None:
+        images = self.images(name)
+        for first in range(0, len(images), _MOST_IMAGES):
+            some = images[first : first + _MOST_IMAGES]
+            self.target.client("ecr").batch_delete_image(repositoryName=name, imageIds=some)
 
 
 def _source(desired: Repository, current: Repository) -> list[Action]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
@@ -12,6 +12,10 @@ from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_tags import from_pairs, to_pairs
 
 Auth = Literal["AWS_IAM", "NONE"]
+ROLE_POLICY: Final = "mlspec"
+"""Name of the inline policy of a function's role."""
+API_STATEMENT: Final = "mlspec-api"
+"""Id of the statement that lets API Gateway invoke the alias."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,18 @@ class Role:
     boundary: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        return f"Runs the Lambda function {self.name}"
+
     def to_request(self) -> dict[str, JsonValue]:
         """Input of CreateRole."""
         boundary: dict[str, JsonValue] = {"PermissionsBoundary": self.boundary} if self.boundary else {}
         return {
             "RoleName": self.name,
             "AssumeRolePolicyDocument": self.trust.to_text(),
-            "Description": f"Runs the Lambda function {self.name}",
+            "Description": self.description,
             "Tags": [dict(pair) for pair in to_pairs(self.tags)],
             **boundary,
         }

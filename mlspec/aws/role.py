@@ -18,11 +18,9 @@ from mlspec.aws.error_messages import code_of, is_denied, message_of
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.policy_document import PolicyDocument
 from mlspec.aws.resource_tags import PROJECT, SOURCE, to_pairs
-from mlspec.aws.resources import Role
+from mlspec.aws.resources import ROLE_POLICY, Role
 from mlspec.errors import StageError
 
-POLICY: Final = "mlspec"
-"""Name of the inline policy."""
 _ADMINISTRATOR: Final = (
     "run `mlspec apply` once with an administrator's credentials: lambda/deploy-policy.json and "
     "lambda/role-admin-policy.json together have the rights; or set deploy.lambda.role to an existing role, or "
@@ -63,7 +61,7 @@ class RoleProvider:
         from botocore.exceptions import ClientError
 
         try:
-            answer = self.target.client("iam").get_role_policy(RoleName=name, PolicyName=POLICY)
+            answer = self.target.client("iam").get_role_policy(RoleName=name, PolicyName=ROLE_POLICY)
         except ClientError as error:
             if code_of(error) == "NoSuchEntity":
                 return None
@@ -75,7 +73,7 @@ class RoleProvider:
         boundary, an existing one stays."""
         if desired is None or desired.rights is None:
             return []
-        rights = {"RoleName": desired.name, "PolicyName": POLICY, "PolicyDocument": desired.rights.to_text()}
+        rights = {"RoleName": desired.name, "PolicyName": ROLE_POLICY, "PolicyDocument": desired.rights.to_text()}
         if current is None:
             return [create("role", desired.name, list(desired.rights.actions), {**desired.to_request(), **rights})]
         self._check_owner(desired, current)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +24,11 @@ class Console:
     def terminal(self) -> bool:
         """Whether a user watches: stderr is a terminal, and this does not run in CI."""
         return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+    @property
+    def columns(self) -> int | None:
+        """The width of the terminal that stdout is; None for a pipe or a file, whose lines are not wrapped."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def paint(self, text: str, *styles: str, stream: str = "err") -> str:
         """`text` in colour where that stream is a terminal and NO_COLOR (https://no-color.org) is not set."""

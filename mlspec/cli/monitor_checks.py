@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from mlspec.cli.console import Console
 from mlspec.cli.monitoring import served_model
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
+from mlspec.monitoring.drift.budget import drift_budget
 from mlspec.monitoring.drift.power import power_words
 from mlspec.monitoring.drift.streams import Streams
-from mlspec.monitoring.drift_state import compared_columns, drift_budget, new_drift_monitor
+from mlspec.monitoring.drift_state import compared_columns, new_drift_monitor
 from mlspec.monitoring.incident_detectors import DriftReplay, QualityReplay
 from mlspec.monitoring.incidents import IncidentDetector, IncidentReport, prometheus_tests, replay
 from mlspec.monitoring.quality_state import new_risk_monitor, test_losses
@@ -32,14 +33,16 @@ def show_power(console: Console, spec: str | None, env: str | None) -> int:
     streams = Streams(compared_columns(model, options), options.tolerance)
     numbers = [s for s in streams.streams if s.kind == "value" and s.column not in ("label",)]
     if not numbers:
-        raise StageError("no column can be compared", help="store inputs in full: monitor.log.inputs: full")
-    threshold = monitor.threshold(streams) / numbers[0].weight
-    lines = power_words(numbers[0], threshold, budget)
+        raise StageError(
+            "no number is compared: all inputs are stored as hashes or not at all",
+            help="store inputs in full: monitor.log.inputs: full",
+        )
+    lines = power_words(numbers[0], monitor.threshold(streams), budget)
     if console.as_json:
         console.document({"ok": True, "columns": len(streams.columns), "power": lines})
     first, *rest = lines
     console.out(f"{first[:1].upper()}{first[1:]}.")
-    console.out(f"{len(streams.columns)} columns are compared. Half of the changes of one column are found:")
+    console.out(f"{len(streams.columns)} columns are compared. Half of all changes of one column raise an alarm:")
     for line in rest:
         console.out(f"  {line}")
     return EXIT_OK
@@ -91,7 +94,7 @@ def _lines(console: Console, report: IncidentReport) -> Iterator[str]:
             after = f"after {fired.rows:,} rows" + (f", {fired.minutes:.3g} min" if fired.minutes else "")
             yield f"  {console.paint('fires', 'green', stream='out')}  {fired.alert}, {after}"
         if not each.fired:
-            yield "  nothing fires"
+            yield "  no alert fires"
     for silent in report.silent:
         yield f"{console.paint('error', 'red', stream='out')}: {silent.alert} never fires: {silent.reason}"
     for name in report.always:

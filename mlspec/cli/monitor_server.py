@@ -1,4 +1,5 @@
-"""The state of a served model, live in a browser: one page that replaces its content, and the state as JSON."""
+"""The state of a served model, live in a browser: one page that replaces its content, the state as
+JSON, and its gauges for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ from typing import Final
 
 from mlspec.cli.monitor_text import state_json
 from mlspec.errors import MlspecError
+from mlspec.monitoring.monitor_metrics import metrics_text
 from mlspec.monitoring.monitor_state import MonitorState
 from mlspec.report.monitor_page import monitor_page
+from mlspec.runtime.counters import CONTENT_TYPE
 
 REFRESH: Final = 5
 """Seconds between two states of an open page."""
@@ -42,8 +45,8 @@ def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPSe
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            if path not in ("/", "/state.json"):
-                self._send(404, "text/plain; charset=utf-8", "not found: the paths are / and /state.json\n")
+            if path not in ("/", "/state.json", "/metrics"):
+                self._send(404, "text/plain; charset=utf-8", "not found: the paths are /, /state.json and /metrics\n")
                 return
             try:
                 state = latest.get()
@@ -52,6 +55,8 @@ def monitor_server(latest: LatestState, host: str, port: int) -> ThreadingHTTPSe
                 return
             if path == "/":
                 self._send(200, "text/html; charset=utf-8", monitor_page(state, refresh=REFRESH))
+            elif path == "/metrics":
+                self._send(200, CONTENT_TYPE, metrics_text(state.metrics))
             else:
                 self._send(200, "application/json", json.dumps(state_json(state), ensure_ascii=False))
 

@@ -2,45 +2,177 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import accumulate
 
 from mlspec.cli.console import Console
-from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView
-from mlspec.render.formatting import share
+from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
+from mlspec.render.formatting import rounded, share
+from mlspec.report.monitor_words import QUALITY_HEADS, quality_cells, quality_title, shift_words, worse_slices
 from mlspec.report.time_chart import shown
 
+ROWS = 20
+"""Rows that show the alarms, shared among them."""
 _WIDTH = 100
 _COLOURS: dict[Level, str] = {"good": "green", "warn": "yellow", "bad": "red", "unknown": "dim"}
+_NOTABLE = 0.05
+"""A smaller difference of the estimated share of a label from training is left out."""
+_SPACE = "\x1f"
+_CELL = 20
+"""Characters of a value in a table of rows."""
 
 
-def show_state(console: Console, state: MonitorState) -> None:
-    """Print the four answers, the alarms, the versions, and the inputs that are not as in training."""
-    name = f"{state.project} ({state.environment})" if state.environment else state.project
-    console.out(f"{name}, {state.since:%Y-%m-%d %H:%M} to {state.until:%Y-%m-%d %H:%M} UTC")
-    console.out()
-    widest = max((len(signal.question) for signal in state.signals), default=0)
-    answers = max((len(signal.answer) for signal in state.signals), default=0)
-    for signal in state.signals:
-        answer = console.paint(f"{signal.answer:{answers}}", _COLOURS[signal.level], stream="out")
-        console.out(f"  {signal.question:{widest}}  {answer}  {signal.detail}".rstrip())
-    for alarm in state.alarms:
-        console.out()
-        for line in _alarm(console, alarm):
-            console.out(line)
-    for panel in state.panels:
-        if panel.chart == "table" and panel.cells:
-            console.out()
-            for line in _table(panel):
-                console.out(line)
-    if poor := [feature for feature in state.features if feature.state in ("bad", "warn")]:
-        console.out()
-        console.out("Inputs that are not as in training")
-        for feature in poor:
-            missing = f"missing {share(feature.missing)} ({share(feature.missing_reference)} in training)"
-            console.out(f"  {feature.name}: {feature.note or missing}")
+def show_state(console: Console, state: MonitorState, rows: int = ROWS) -> None:
+    """Print the four answers, what they say about each version, the alarms, and the numbers behind them."""
+    for line in _state(console, state, rows):
+        console.out(line)
     for note in state.notes:
         console.say(f"{console.paint('note', 'yellow')}: {note}")
+
+
+def _state(console: Console, state: MonitorState, rows: int) -> Iterator[str]:
+    name = f"{state.project} ({state.environment})" if state.environment else state.project
+    yield f"{name}, {state.since:%Y-%m-%d %H:%M} to {state.until:%Y-%m-%d %H:%M} UTC"
+    yield ""
+    yield from _signals(console, state)
+    for diagnosis in state.diagnoses:
+        yield from _diagnosis(console, diagnosis)
+    showing = sum(bool(alarm.examples) for alarm in state.alarms)
+    each = max(rows // showing, 1) if rows and showing else 0
+    for alarm in state.alarms:
+        yield ""
+        yield from _alarm(console, alarm, each)
+    for panel in state.panels:
+        if panel.chart == "table" and panel.cells:
+            yield ""
+            yield from _panel(panel)
+    yield from _quality(state)
+    yield from _features(state)
+
+
+def _signals(console: Console, state: MonitorState) -> Iterator[str]:
+    widest = max((len(signal.question) for signal in state.signals), default=0)
+    answers = max((len(signal.answer) for signal in state.signals), default=0)
+    indent = widest + answers + 6
+    for signal in state.signals:
+        answer = console.paint(f"{signal.answer:{answers}}", _COLOURS[signal.level], stream="out")
+        first, *more = textwrap.wrap(signal.detail, max(_WIDTH - indent, 40)) or [""]
+        yield f"  {signal.question:{widest}}  {answer}  {first}".rstrip()
+        yield from (f"{'':{indent}}{line}" for line in more)
+
+
+def _diagnosis(console: Console, diagnosis: VersionDiagnosis) -> Iterator[str]:
+    """What is to be decided about a version; one that has not changed is left out."""
+    if diagnosis.cause == "unchanged":
+        return
+    yield ""
+    colour = "yellow" if diagnosis.cause == "benign drift" else "red"
+    yield f"version {diagnosis.version}: {console.paint(diagnosis.title, colour, stream='out')}"
+    for sentence in diagnosis.sentences:
+        yield from _wrapped(sentence)
+    if diagnosis.help:
+        yield from _wrapped(f"= help: {diagnosis.help}")
+
+
+def _alarm(console: Console, alarm: ActiveAlarm, rows: int) -> Iterator[str]:
+    mark = console.paint("alarm", "red", "bold", stream="out")
+    yield f"{mark}[{alarm.group}]: {alarm.title}, since {alarm.since:%Y-%m-%d %H:%M}"
+    yield from _wrapped(alarm.text)
+    if rows and alarm.examples:
+        newest = alarm.examples[-rows:]
+        of = f" of {len(alarm.examples)}" if len(newest) < len(alarm.examples) else ""
+        yield f"  {len(newest)}{of} rows that show it:"
+        yield from _table([name for name, _ in newest[0]], [[value for _, value in row] for row in newest])
+    if alarm.help:
+        yield from _wrapped(f"= help: {alarm.help}")
+
+
+def _wrapped(text: str) -> list[str]:
+    """The lines of a text, which keep a command in backticks whole."""
+    whole = re.sub("`[^`]*`", lambda command: command[0].replace(" ", _SPACE), text)
+    lines = textwrap.wrap(whole, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return [line.replace(_SPACE, " ") for line in lines]
+
+
+def _panel(panel: PanelView) -> Iterator[str]:
+    rows = [
+        (str(row[0]), *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[1:], panel.units, strict=True)))
+        for row in panel.cells
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(panel.heads, *rows, strict=True)]
+    for cells in (panel.heads, *rows):
+        first, *rest = (
+            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield f"  {'  '.join((first, *rest))}".rstrip()
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table of text; long cells are cut, and columns beyond the width are left out."""
+    cells = [[_cut(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    used = sum(4 + end - 2 <= _WIDTH for end in accumulate(width + 2 for width in widths))
+    for row in cells:
+        yield f"    {'  '.join(f'{c:{w}}' for c, w in zip(row[:used], widths, strict=False))}".rstrip()
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _CELL else f"{line[: _CELL - 3]}..."
+
+
+def _quality(state: MonitorState) -> Iterator[str]:
+    """Measured with labels by version and the slices that are worse than it; expected without them."""
+    worse = worse_slices(state.quality)
+    pairs = zip(state.quality, quality_cells(state), strict=True)
+    kept = [cells for view, cells in pairs if not view.slice or view in worse]
+    if not kept:
+        return
+    yield ""
+    yield f"{quality_title(state)}, with 95 % intervals" + (" (slices: those that are worse)" if worse else "")
+    rows = [QUALITY_HEADS, *kept]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
+    if state.estimate_assumption:
+        yield from _wrapped(f"What is expected without labels {state.estimate_assumption}.")
+    if state.label_bias:
+        yield from _wrapped(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
+    if state.label_mix and any(abs(s.estimated - s.training) > _NOTABLE for s in state.label_mix.shares):
+        parts = (f"{s.label} {share(s.estimated)} ({share(s.training)} in training)" for s in state.label_mix.shares)
+        yield from _wrapped(f"Estimated shares of the true labels: {', '.join(parts)}; {state.label_mix.assumption}.")
+
+
+def _features(state: MonitorState) -> Iterator[str]:
+    """The columns that are not as in training, with the numbers net of their noise."""
+    poor = [feature for feature in state.features if feature.state in ("bad", "warn")]
+    if not poor:
+        return
+    yield ""
+    yield "Columns that are not as in training (PSI, KS and Cramer's V are net of their noise)"
+    heads = ("column", "rows", "missing", "unseen", "PSI", "KS", "Cramer's V", "evidence")
+    rows = [_cells(feature) for feature in poor]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        yield f"  {'  '.join(f'{cell:{width}}' for cell, width in zip(row, widths, strict=True))}".rstrip()
+    if state.evidence_threshold is not None:
+        yield f"  A column raises an alarm at an evidence of {state.evidence_threshold:,.0f}."
+
+
+def _cells(feature: FeatureView) -> tuple[str, ...]:
+    shifts = (shift_words(shift) for shift in (feature.psi, feature.ks, feature.chi_square))
+    shares = (share(feature.missing), share(feature.unseen))
+    evidence = "" if feature.evidence is None else rounded(feature.evidence)
+    return (feature.title, f"{feature.rows:,}", *shares, *shifts, evidence)
+
+
+def _feature(feature: FeatureView) -> dict[str, object]:
+    shifts = {"psi": feature.psi, "ks": feature.ks, "chi_square": feature.chi_square}
+    known = {name: asdict(shift) | {"net": shift.net} for name, shift in shifts.items() if shift}
+    return asdict(feature) | known
 
 
 def state_json(state: MonitorState) -> dict[str, object]:
@@ -52,60 +184,20 @@ def state_json(state: MonitorState) -> dict[str, object]:
         "since": state.since.isoformat(),
         "until": state.until.isoformat(),
         "level": state.level,
-        "signals": [
-            {"question": s.question, "level": s.level, "answer": s.answer, "detail": s.detail} for s in state.signals
-        ],
+        "signals": [asdict(signal) for signal in state.signals],
+        "diagnoses": [asdict(diagnosis) for diagnosis in state.diagnoses],
         "alarms": [
-            {
-                "id": a.id,
-                "group": a.group,
-                "title": a.title,
-                "text": a.text,
-                "since": a.since.isoformat(),
-                "help": a.help,
-                "examples": [dict(row) for row in a.examples],
-            }
-            for a in state.alarms
+            asdict(alarm) | {"since": alarm.since.isoformat(), "examples": [dict(row) for row in alarm.examples]}
+            for alarm in state.alarms
         ],
-        "features": [
-            {
-                "name": f.name,
-                "kind": f.kind,
-                "rows": f.rows,
-                "missing": f.missing,
-                "missing_reference": f.missing_reference,
-                "unseen": f.unseen,
-                "psi": f.psi,
-                "ks": f.ks,
-                "state": f.state,
-                "note": f.note,
-            }
-            for f in state.features
-        ],
+        "features": [_feature(feature) for feature in state.features],
+        "evidence_threshold": state.evidence_threshold,
+        "quality": [asdict(view) | {"labelled_share": view.labelled_share} for view in state.quality],
+        "estimates": [asdict(view) | {"assumption": state.estimate_assumption} for view in state.estimates],
+        "label_bias": state.label_bias,
+        "label_mix": asdict(state.label_mix) if state.label_mix else None,
         "tables": {p.id: [dict(zip(p.heads, row, strict=True)) for row in p.cells] for p in state.panels if p.cells},
         "deployments": [{"time": time.isoformat(), "version": version} for time, version in state.deployments],
         "budget": state.budget,
         "notes": list(state.notes),
     }
-
-
-def _alarm(console: Console, alarm: ActiveAlarm) -> Iterator[str]:
-    mark = console.paint("alarm", "red", "bold", stream="out")
-    yield f"{mark}[{alarm.group}]: {alarm.title}, since {alarm.since:%Y-%m-%d %H:%M}"
-    for line in textwrap.wrap(alarm.text, _WIDTH):
-        yield f"  {line}"
-    if alarm.help:
-        yield f"  = help: {alarm.help}"
-
-
-def _table(panel: PanelView) -> Iterator[str]:
-    rows = [
-        (str(row[0]), *(c if isinstance(c, str) else shown(c, u) for c, u in zip(row[1:], panel.units, strict=True)))
-        for row in panel.cells
-    ]
-    widths = [max(len(cell) for cell in column) for column in zip(panel.heads, *rows, strict=True)]
-    for cells in (panel.heads, *rows):
-        first, *rest = (
-            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-        )
-        yield f"  {'  '.join((first, *rest))}".rstrip()

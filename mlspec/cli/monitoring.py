@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlspec.cli.console import Console
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError, UsageError
+from mlspec.job import write_text
 from mlspec.spec.types import duration_seconds
 from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
@@ -81,6 +83,40 @@ def report_to_elasticsearch(console: Console, spec: str | None, model: WatchedMo
     except StageError as error:
         console.say(f"{console.paint('warning', 'yellow')}: {error.message}")
         console.say(f"  = help: {error.help}")
+
+
+def push_metrics(console: Console, model: WatchedModel, observation: Observation) -> None:
+    """Replace the gauges at the Pushgateway of the spec; what prevents it is reported, and stops nothing."""
+    from mlspec.monitoring.monitor_metrics import metrics_text
+    from mlspec.monitoring.pushgateway import push
+
+    options = model.options.prometheus
+    if options is None or options.pushgateway is None:
+        return
+    given = options.pushgateway
+    url = given if isinstance(given, str) else os.environ.get(given.env, "")
+    if not url:
+        console.say(f"nothing is pushed to Prometheus: not set: {given if isinstance(given, str) else given.env}")
+        return
+    try:
+        push(url, f"{model.project}-monitor", metrics_text(observation.state.metrics))
+    except StageError as error:
+        console.say(f"{console.paint('warning', 'yellow')}: {error.message}")
+        console.say(f"  = help: {error.help}")
+
+
+def write_metrics(file: str, observation: Observation) -> None:
+    """Write the gauges as text for Prometheus, whole or not at all. Raises UsageError if the file cannot be written."""
+    from mlspec.monitoring.monitor_metrics import metrics_text
+
+    text = metrics_text(observation.state.metrics)
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        write_text(Path(file), text)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}", help="--metrics names a file") from None
 
 
 def time_range(text: str) -> timedelta:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from mlspec.apply.apply_plan import ApplyPlan
 from mlspec.apply.remote import RemoteState
 from mlspec.cli.console import Console
@@ -87,8 +89,32 @@ def _show_remote(console: Console, remote: RemoteState) -> None:
     for action in remote.actions:
         for line in action.lines():
             colour = "red" if action.breaking else _SIGN_COLOURS.get(line[0], "yellow")
-            console.out(f"  {console.paint(line[0], colour, stream='out')}{line[1:]}")
+            first, *more = wrapped(line, console.columns, indent=2)
+            console.out(f"  {console.paint(first[2], colour, stream='out')}{first[3:]}")
+            for rest in more:
+                console.out(rest)
     for why in dict.fromkeys(remote.unobserved.values()):
         stages = " and ".join(stage for stage, reason in remote.unobserved.items() if reason == why)
-        console.out(f"    {stages}: cannot compare with what is deployed: {why}")
+        text = f"{stages}: cannot compare with what is deployed: {why}"
+        for line in wrapped(text, console.columns, indent=4):
+            console.out(line)
     console.out()
+
+
+def wrapped(line: str, columns: int | None, indent: int) -> list[str]:
+    """An indented line as lines that a terminal of that width does not break in words; None: not a terminal.
+
+    A word that is longer than the terminal is left to it.
+    """
+    whole = " " * indent + line
+    if columns is None or len(whole) <= columns:
+        return [whole]
+    further = " " * (indent + 4)
+    return textwrap.wrap(
+        line,
+        max(columns, 30),
+        initial_indent=" " * indent,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlspec.errors import StageError, UsageError
@@ -13,7 +15,9 @@ from mlspec.workspace.spec_file import SpecFile
 if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
     from mlspec.elastic.installation import Installation
+    from mlspec.parts.terraform.module_removal import ModuleRemovals
     from mlspec.shipping.removal import Removal
+    from mlspec.spec.project import Project
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,15 @@ class Removals:
     function: DesiredFunction | None
     stack: Installation | None
     deployed: tuple[Removal, ...] = ()
+    modules: ModuleRemovals | None = None
+    """What Terraform created, instead of `deployed`."""
     installed: tuple[Removal, ...] = ()
     unread: str = ""
 
     @property
     def all(self) -> list[Removal]:
         """All removals; what is installed goes first, so that no alert fires because the deployment is gone."""
-        return [*self.installed, *self.deployed]
+        return [*self.installed, *self.deployed, *(self.modules.removals if self.modules else ())]
 
     def carry_out(self, say: Callable[[str], object]) -> None:
         """Remove what is not kept."""
@@ -38,11 +44,14 @@ class Removals:
 
         if self.stack is not None:
             stack_removal.carry_out(self.stack, self.installed, say)
-        if self.function is not None:
+        if self.modules is not None:
+            self.modules.carry_out(say)
+        elif self.function is not None:
             removal.carry_out(self.function, self.deployed, say)
 
 
-def removals(where: SpecFile, context: StageContext, *, images: bool, predictions: bool) -> Removals:
+@contextmanager
+def removals(where: SpecFile, context: StageContext, *, images: bool, predictions: bool) -> Iterator[Removals]:
     """What exists of the spec. Raises UsageError where it has neither a deployment nor `monitor.elasticsearch`."""
     from mlspec.cli.deployed import shipped
     from mlspec.parts.monitor import stack_removal
@@ -63,28 +72,46 @@ def removals(where: SpecFile, context: StageContext, *, images: bool, prediction
             if function is None:
                 raise
             stack, unread = None, error.message
-    deployed = tuple(removal.plan(function, images=images)) if function else ()
-    return Removals(function, stack, deployed, installed, unread)
+    with _modules(where, function, context.root, images=images) as modules:
+        deployed = tuple(removal.plan(function, images=images)) if function and modules is None else ()
+        yield Removals(function, stack, deployed, modules, installed, unread)
+
+
+@contextmanager
+def _modules(
+    where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
+) -> Iterator[ModuleRemovals | None]:
+    """The modules that Terraform has a state of; None where it created nothing."""
+    from mlspec.parts.terraform.module_removal import planned_removals
+
+    if function is None or not function.delivers_only:
+        yield None
+        return
+    with planned_removals(_project(where), function, root, images=images) as modules:
+        yield modules
+
+
+def _project(where: SpecFile) -> Project:
+    from mlspec.compiler import compile_project
+    from mlspec.workspace.template_cache import template_cache
+
+    return compile_project(where.spec, where.environment, compiled=template_cache()).project
 
 
 def _has_stack(where: SpecFile) -> bool:
-    from mlspec.compiler import compile_project
     from mlspec.sections.monitor import Monitor
-    from mlspec.workspace.template_cache import template_cache
 
-    monitor = compile_project(where.spec, where.environment, compiled=template_cache()).project.get(Monitor)
+    monitor = _project(where).get(Monitor)
     return monitor is not None and monitor.elasticsearch is not None
 
 
 def _stack(where: SpecFile, context: StageContext, *, alone: bool) -> tuple[Installation | None, str]:
     """The installation of the spec; where a variable is not set, None and the reason, unless there is nothing else."""
-    from mlspec.compiler import compile_project
     from mlspec.parts.monitor.stack import installation
-    from mlspec.workspace.template_cache import template_cache
 
     if not _has_stack(where):
         return None, ""
-    project = compile_project(where.spec, where.environment, compiled=template_cache()).project
+    project = _project(where)
     try:
         return installation(project, context.root), ""
     except StageError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mlspec.cli.applying import ApplyOptions, apply, plan_source
@@ -12,52 +13,75 @@ from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
 from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
 from mlspec.run.schedule import Selection
 from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
 from mlspec.workspace.template_cache import template_cache
 
 
-def retrain(console: Console, spec: str | None, env: str | None, target: TargetName | None, *, anyway: bool) -> int:
-    """Train on labelled predictions if an alarm calls for it and the policy allows it. Gives the exit code."""
-    run = _run(console, spec, env, target)
+class PipelineConsole(Console):
+    """The output of a pipeline within another command: all of it goes to stderr, and none of it is the result."""
+
+    def out(self, text: str = "") -> None:
+        """A line of the result of the pipeline."""
+        self.say(text)
+
+
+def retrain(
+    console: Console, spec: str | None, env: str | None, target: TargetName | None, *, anyway: bool, hold: bool
+) -> int:
+    """Train on labelled predictions if an alarm calls for it and the policy allows it. Gives the exit code.
+
+    With `hold` a model that wins waits for approval.
+    """
+    run, deployed = _run(console, spec, env, target)
+    if hold:
+        run = replace(run, holds=True)
     if run.model.options.on_drift != "retrain" and not anyway:
         help = "set monitor.on_drift: retrain, or train once: mlspec monitor retrain --now"
-        raise StageError("monitor.on_drift is `alert`: an alarm leads to no training", help=help)
+        raise StageError("monitor.on_drift is `alert`, so an alarm starts no training", help=help)
     state = observe(run.model, timedelta(days=1), notifies=False).state
     alarms = [alarm.title for alarm in state.alarms if alarm.group in ("moved", "harmful")]
-    return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway))
+    return _print_outcome(console, run.run(alarms, datetime.now(UTC), anyway=anyway), deployed=deployed)
 
 
 def approve(console: Console, spec: str | None, env: str | None, target: TargetName | None, *, reject: bool) -> int:
     """Release the model that waits for approval, or drop it."""
-    return _print_outcome(console, _run(console, spec, env, target).decide_waiting(approve=not reject))
+    run, deployed = _run(console, spec, env, target)
+    return _print_outcome(console, run.decide_waiting(approve=not reject), deployed=deployed)
 
 
-def _run(console: Console, spec: str | None, env: str | None, target: TargetName | None) -> RetrainingRun:
+def _run(console: Console, spec: str | None, env: str | None, target: TargetName | None) -> tuple[RetrainingRun, bool]:
+    """The run, and whether the release deploys the model."""
     model = served_model(spec, env)
     where = find_spec(spec, env)
-    data = compile_project(where.spec, env, compiled=template_cache()).project.need(DataSpec)
+    project = compile_project(where.spec, env, compiled=template_cache()).project
+    data = project.need(DataSpec)
     if data.collected is None:
         help = "add to `data`: collected: data/collected, then: mlspec build"
-        raise StageError("labelled predictions have no folder: `data.collected` is not set", help=help)
+        raise StageError("`data.collected` is not set, so labels cannot join the training data", help=help)
 
     def pipeline(until: str | None) -> int:
         options = ApplyOptions(
             Selection(until, (), ()), None, 1, target, (), allow_breaking=False, yes=True, dry_run=False
         )
-        return apply(console, plan_source(None, spec, env, options), options)
+        return apply(PipelineConsole(), plan_source(None, spec, env, options), options)
 
-    return RetrainingRun(
+    run = RetrainingRun(
         model, where.root, data.collected, lambda: pipeline("export"), lambda: pipeline(None), console.say
     )
+    return run, project.get(Deploy) is not None
 
 
-def _print_outcome(console: Console, outcome: RetrainingOutcome) -> int:
+def _print_outcome(console: Console, outcome: RetrainingOutcome, *, deployed: bool) -> int:
     """Print the outcome; 4 where a training failed."""
     done = outcome.retraining
+    if not deployed and done is not None and done.verdict in ("released", "approved"):
+        outcome = replace(outcome, help="restart what serves it: mlspec serve, or docker compose up --build")
     if console.as_json:
         document = {"verdict": done.verdict if done else None, "reason": outcome.reason, "help": outcome.help}
-        console.document({"ok": done is None or done.verdict != "failed", **document})
+        ok = done is None or done.verdict != "failed"
+        console.document({"ok": ok, **document, "waiting": outcome.waiting})
         return EXIT_STAGE if done and done.verdict == "failed" else EXIT_OK
     if done is None:
         console.out(f"no training: {outcome.reason}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 ABSENT: Final = object()
 """The value at a key that does not exist."""
 
 
+@lru_cache(maxsize=64)
 def parse_yaml(text: str) -> object:
-    """The value of a YAML text; None where it cannot be parsed."""
+    """The value of a YAML text, shared by all calls with this text; None where it cannot be parsed."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from mlspec.aws.action import Action, ResourceKind, create, unexpected
+from mlspec.aws.action import Action, ResourceKind, create, replace_or_delete
 from mlspec.elastic.stack_client import StackClient, path_of
 from mlspec.elastic.stack_errors import foreign
 from mlspec.elastic.stack_resources import StackDocument, document_changes
@@ -47,13 +47,12 @@ class DocumentProvider:
 
     def apply(self, action: Action) -> None:
         """Execute an action on a document."""
-        match action.operation:
-            case "create" | "replace":
-                self.client.elasticsearch("PUT", self._path(action.name), action.arguments)
-            case "delete":
-                self.client.elasticsearch("DELETE", self._path(action.name))
-            case _:
-                raise unexpected(action)
+        path = self._path(action.name)
+        replace_or_delete(
+            action,
+            lambda: self.client.elasticsearch("PUT", path, action.arguments),
+            lambda: self.client.elasticsearch("DELETE", path),
+        )
 
     def _path(self, name: str) -> str:
         return f"/{_PATHS[self.kind]}{path_of(name)}"

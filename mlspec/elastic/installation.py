@@ -72,7 +72,8 @@ class Installation:
     def plan(self) -> list[Action]:
         """What gives the stack its desired state. Changes nothing; raises StageError where the stack cannot be read."""
         self.client.check_version()
-        return [*self._elasticsearch(), *(self._kibana() if self.client.kibana_url else ())]
+        kibana = self._kibana() if self.client.kibana_url else ()
+        return [*self._elasticsearch(), *kibana, *self._api_keys()]
 
     def _kibana(self) -> Iterable[Action]:
         """Rules last: one with ES|QL fails while its data stream does not exist."""
@@ -92,6 +93,9 @@ class Installation:
             yield from _diff(self.documents(document.kind), document.name, document)
         for stream in self.desired.streams:
             yield from _diff(self.streams, stream.name, stream)
+
+    def _api_keys(self) -> Iterable[Action]:
+        """Last: nothing needs them here, and Elasticsearch lets only a user create them."""
         for key in self.desired.keys:
             yield from _diff(self.keys, key.name, key)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from mlspec.aws.action import Action, FieldChange, create, unexpected
+from mlspec.aws.action import Action, FieldChange, create, replace_or_delete, unexpected
 from mlspec.elastic.stack_client import StackClient, Version, path_of
 from mlspec.elastic.stack_errors import import_failed
 from mlspec.elastic.stack_resources import Json, StackDocument, document_changes
@@ -46,13 +46,12 @@ class DataViewProvider:
 
     def apply(self, action: Action) -> None:
         """Execute an action on a data view."""
-        match action.operation:
-            case "create" | "replace":
-                self.client.kibana("POST", "/api/data_views/data_view", _body(action))
-            case "delete":
-                self.client.kibana("DELETE", f"/api/data_views/data_view{path_of(_id(action))}")
-            case _:
-                raise unexpected(action)
+        path = "/api/data_views/data_view"
+        replace_or_delete(
+            action,
+            lambda: self.client.kibana("POST", path, _body(action)),
+            lambda: self.client.kibana("DELETE", f"{path}{path_of(_id(action))}"),
+        )
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,11 @@ class DashboardProvider:
     def apply(self, action: Action) -> None:
         """Execute an action on a dashboard."""
         path = f"/api/dashboards{path_of(_id(action))}"
-        match action.operation:
-            case "create" | "replace":
-                self.client.kibana("PUT", path, _body(action))
-            case "delete":
-                self.client.kibana("DELETE", path)
-            case _:
-                raise unexpected(action)
+        replace_or_delete(
+            action,
+            lambda: self.client.kibana("PUT", path, _body(action)),
+            lambda: self.client.kibana("DELETE", path),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,16 +113,15 @@ class SavedDashboardProvider:
 
     def apply(self, action: Action) -> None:
         """Execute an action on a dashboard."""
-        match action.operation:
-            case "create" | "replace":
-                path = "/api/saved_objects/_import?overwrite=true"
-                answer = self.client.kibana_upload(path, "dashboard.ndjson", self.objects) or {}
-                if answer.get("success") is not True:
-                    raise import_failed(answer.get("errors"))
-            case "delete":
-                self.client.kibana("DELETE", f"/api/saved_objects/dashboard{path_of(_id(action))}")
-            case _:
-                raise unexpected(action)
+        path = f"/api/saved_objects/dashboard{path_of(_id(action))}"
+        replace_or_delete(action, self._import, lambda: self.client.kibana("DELETE", path))
+
+    def _import(self) -> None:
+        """Import the objects over those that exist. Raises StageError where Kibana refuses one."""
+        path = "/api/saved_objects/_import?overwrite=true"
+        answer = self.client.kibana_upload(path, "dashboard.ndjson", self.objects) or {}
+        if answer.get("success") is not True:
+            raise import_failed(answer.get("errors"))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ RIGHTS: Final = (
 _ACTION: Final = re.compile(r"action \[(?P<action>[^\]]+)\]")
 _INDICES: Final = re.compile(r"on (?:restricted )?indices \[(?P<on>[^\]]+)\]")
 _PRIVILEGES: Final = re.compile(r"granted by the (?P<kind>index|cluster) privileges \[(?P<names>[^\]]+)\]")
+_BY_KEY: Final = re.compile("derived api keys|authentication via api key", re.IGNORECASE)
 OPENSEARCH: Final = (
     "mlspec installs data stream lifecycles, failure stores, ES|QL rules and Kibana dashboards, which OpenSearch does "
     "not have. Use `monitor.prometheus` with Grafana, or the page of `mlspec monitor --html`, and remove "
@@ -60,6 +61,13 @@ def refused(refusal: Refusal) -> StageError:
 
 
 def _other(refusal: Refusal) -> StageError:
+    if refusal.path.startswith("/_security/api_key") and _BY_KEY.search(refusal.reason):
+        message = f"Elasticsearch lets no API key create or change another one: {refusal.reason}"
+        help = (
+            "create it as a user, in Kibana's Dev Tools: POST _security/api_key with the body of "
+            "elasticsearch/server-key.json or reader-key.json (delete an old one first), then: mlspec apply"
+        )
+        return StageError(message, help=help)
     server, reason = refusal.server, refusal.reason
     request = f"{refusal.method} {refusal.path}"
     message = f"{server} refused {request} (status {refusal.status}): {reason or 'without a reason'}"

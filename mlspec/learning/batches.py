@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
+from mlspec.learning.padding import Padding
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Feature, Preprocess
 
 POOL = 50
 """Number of batches that are sorted by length together."""
 
+NO_PADDING = Padding()
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 Position = Callable[[], tuple[int, int]]
 """The epoch, and the number of its batches that are done (above 0 only after a resume)."""
@@ -148,27 +150,14 @@ def _divided(batches: list[list[int]], count: int) -> list[list[int]]:
 class Collate:
     """Collates rows to a batch of tensors. A class, because worker processes have to unpickle it."""
 
-    def __init__(self, preprocess: Preprocess) -> None:
-        self.preprocess = preprocess
+    def __init__(self, preprocess: Preprocess, padding: Padding = NO_PADDING) -> None:
+        self.preprocess, self.padding = preprocess, padding
 
     def __call__(self, rows: Sequence[tuple[Feature, np.generic]]) -> Batch:
-        """Pad the rows to the longest and stack them."""
+        """Pad the rows to one length and stack them."""
         inputs = self.preprocess.collate([feature for feature, _ in rows])
         targets = torch.from_numpy(np.asarray([target for _, target in rows]))
-        return {name: torch.from_numpy(array) for name, array in inputs.items()}, targets
-
-
-def loader(rows: Rows, preprocess: Preprocess, sampler: Buckets, workers: int = 0) -> DataLoader[Batch]:
-    """A loader over the batches of `sampler`."""
-    # Without a separate generator torch draws from the global one at every epoch, and a resumed run differs.
-    return DataLoader(
-        rows,  # type: ignore[arg-type]
-        batch_sampler=sampler,
-        collate_fn=Collate(preprocess),
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),
-    )
+        return self.padding.padded({name: torch.from_numpy(array) for name, array in inputs.items()}), targets
 
 
 def lengths(rows: Rows, preprocess: Preprocess) -> list[int]:

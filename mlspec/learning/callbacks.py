@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mlspec.errors import StageError
 from mlspec.learning import ranks
+from mlspec.learning.device_use import DeviceTimes
 
 
 class CheckpointWriter(Checkpoint):
@@ -162,7 +163,8 @@ class Curves(Checkpoint):
     A subclass of Checkpoint because Lightning runs these last, after the module's hooks have logged their metrics.
     """
 
-    def __init__(self, epochs: int, lines: bool) -> None:
+    def __init__(self, epochs: int, lines: bool, times: DeviceTimes | None = None) -> None:
+        self.times = times
         self.rows: list[dict[str, float]] = []
         self.valid: list[str] = []
         self.epochs, self.lines = epochs, lines
@@ -191,12 +193,13 @@ class Curves(Checkpoint):
         """Record the metrics of the epoch, and print them."""
         metrics = _whole(trainer.callback_metrics)
         numbers = {name: float(metrics[name]) for name in sorted(metrics) if name not in ("epoch", "step")}
-        rate = float(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
+        rate = _rate(trainer.optimizers[0].param_groups[0]["lr"]) if trainer.optimizers else 0.0
         place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append({**place, **numbers, "learning_rate": numbers.get("learning_rate", rate)})
         if self.lines and trainer.is_global_zero:
             shown = "  ".join(f"{n} {'undefined' if math.isnan(v) else f'{v:.4f}'}" for n, v in numbers.items())
-            print(f"epoch {trainer.current_epoch + 1}/{self.epochs}  {shown}", flush=True)
+            speed = f"  {self.times.line}" if self.times and self.times.line else ""
+            print(f"epoch {trainer.current_epoch + 1}/{self.epochs}  {shown}{speed}", flush=True)
         self._explain([name for name, v in numbers.items() if math.isnan(v)], self.lines and trainer.is_global_zero)
 
     def _explain(self, undefined: Sequence[str], shown: bool) -> None:
@@ -207,24 +210,58 @@ class Curves(Checkpoint):
         self.undefined.update(undefined)
 
 
+def _rate(value: float | Tensor) -> float:
+    """A learning rate. In the memory of a device it is a float32, which has seven digits."""
+    return float(f"{float(value):.7g}") if isinstance(value, Tensor) else float(value)
+
+
 def _whole(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The metrics without those of single steps that also exist for the epoch."""
     return {n: v for n, v in metrics.items() if not (n.endswith("_step") and n.removesuffix("_step") in metrics)}
 
 
 class FiniteLoss(pl.Callback):
-    """Stops training when the loss is NaN or infinite."""
+    """Stops training when the loss is NaN or infinite.
+
+    Reading a loss waits for the device, so on an accelerator the losses of `every` steps are read together.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
+        self._losses: list[tuple[int, Tensor]] = []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, *_: object
     ) -> None:
-        """Raise StageError if the loss of the batch is NaN or infinite."""
+        """Raise StageError if the loss of a batch is NaN or infinite."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if loss is not None and not math.isfinite(float(loss)):
-            raise StageError(
-                f"the loss is {float(loss)} at step {trainer.global_step}",
-                help="lower train.learning_rate, set train.gradient_clip, or use train.precision 32-true",
-            )
+        if loss is None:
+            return
+        self._losses.append((trainer.global_step, torch.as_tensor(loss).detach()))
+        if len(self._losses) >= self.every:
+            self._check()
+
+    def on_validation_start(self, *_: object) -> None:
+        """Check before metrics are computed."""
+        self._check()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        """Check before an epoch counts."""
+        self._check()
+
+    def on_save_checkpoint(self, *_: object) -> None:
+        """Check before weights are saved."""
+        self._check()
+
+    def _check(self) -> None:
+        losses, self._losses = self._losses, []
+        values = torch.stack([loss.float() for _, loss in losses]).tolist() if losses else []
+        for (step, _), loss in zip(losses, values, strict=True):
+            if not math.isfinite(loss):
+                raise StageError(
+                    f"the loss is {loss} at step {step}",
+                    help="lower train.learning_rate, set train.gradient_clip, or use train.precision 32-true",
+                )
 
 
 class LastStep(pl.Callback):

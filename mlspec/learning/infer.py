@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
 
 from mlspec.errors import StageError
-from mlspec.learning.batches import Buckets, lengths, loader
+from mlspec.learning.batch_source import source
+from mlspec.learning.batches import Buckets, lengths
 from mlspec.learning.split_rows import Rows
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.runtime.preprocess.base import Array
+
+ON_ACCELERATOR: Final = 512
+"""Rows in a batch on an accelerator, if they fit: small batches leave it idle."""
 
 
 def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_size: int = 64) -> Array:
@@ -19,18 +24,39 @@ def logits(module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_si
 
     Raises StageError if `forward` does not return a tensor with one entry for each row.
     """
-    sampler = Buckets(lengths(rows, preprocess), batch_size, 0, shuffle=False)
-    outputs: list[Any] = [None] * len(rows)
-    module.eval()
     # A module without parameters, such as a constant baseline, has no device.
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    if device.type != "cpu":
+        batch_size = max(batch_size, ON_ACCELERATOR)
+    while True:
+        try:
+            return _logits(module, rows, preprocess, batch_size, device)
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise StageError("out of memory with one row in a batch", help="evaluate.accelerator: cpu") from None
+            batch_size //= 2
+            torch.cuda.empty_cache()
+
+
+def _logits(
+    module: torch.nn.Module, rows: Rows, preprocess: Preprocess, batch_size: int, device: torch.device
+) -> Array:
+    sampler = Buckets(lengths(rows, preprocess), batch_size, 0, shuffle=False)
+    module.eval()
+    outputs: list[torch.Tensor] = []
     with torch.inference_mode():
-        for numbers, (inputs, _) in zip(sampler.batches(0), loader(rows, preprocess, sampler), strict=True):
-            output = module(**{name: tensor.to(device) for name, tensor in inputs.items()})
-            batch = _tensor(module, output, len(numbers)).float().cpu().numpy()
-            for position, row in enumerate(numbers):
-                outputs[row] = batch[position]
-    return np.stack(outputs)
+        for numbers, (inputs, _) in zip(sampler.batches(0), source(rows, preprocess, sampler, device), strict=True):
+            output = module(**{name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()})
+            outputs.append(_tensor(module, output, len(numbers)).float())
+    # Once for all batches: a copy from the device waits for it.
+    return _in_order(torch.cat(outputs).cpu().numpy(), sampler.batches(0))
+
+
+def _in_order(outputs: Array, batches: Sequence[Sequence[int]]) -> Array:
+    """The outputs in the order of the rows; `batches` are their numbers."""
+    ordered = np.empty_like(outputs)
+    ordered[np.concatenate([np.asarray(batch) for batch in batches])] = outputs
+    return ordered
 
 
 def _tensor(module: torch.nn.Module, output: object, rows: int) -> torch.Tensor:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mlspec.learning.batches import Batch
 from mlspec.learning.metrics import Scores
-from mlspec.learning.optimize import optimizers
+from mlspec.learning.optimize import on_device, optimizers
+from mlspec.learning.repeatable import repeatable
+from mlspec.learning.step_graphs import NotCapturable, StepGraphs
+from mlspec.learning.update_graph import UpdateGraph
 from mlspec.sections.metric_names import Task
 from mlspec.sections.train import TrainSpec
+from mlspec.stage_result import decide
 
 
 class Learner(pl.LightningModule):
@@ -28,25 +34,93 @@ class Learner(pl.LightningModule):
         self.classes = task == "classification"
         # Not buffers: precision bf16-true would round them to eight bits.
         self.weights = weights
-        self.sums = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
+        self.sums: dict[str, Tensor | None] = {"train": None, "valid": None}
+        """Of each split the summed loss and the sum of its divisors, float64 [2] on the device."""
+        self.graphs: StepGraphs | None = None
+        self.update = UpdateGraph(train.gradient_clip)
+        self._known = self._replayed = False
         self.metrics = metrics
         self.counts = True
         """Whether the rows of this process count: with fewer rows than processes some processes only repeat rows."""
+
+    def __setattr__(self, name: str, value: Tensor | nn.Module) -> None:
+        """Set an attribute. Lightning sets this one fifty times a step, and torch would search it for tensors."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's logits."""
         logits: Tensor = self.network(**inputs)
         return logits
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch."""
-        inputs, targets = batch
-        total, weight = self._loss(self(**inputs), targets)
+        total, weight = self._replay(batch) or self.loss(*batch)
         loss = total / weight
-        self.log("train/loss_step", loss, prog_bar=True, batch_size=len(targets))
+        if self._logs(batch_idx):
+            shown = self.trainer.progress_bar_callback is not None
+            self.log("train/loss_step", loss, prog_bar=shown, batch_size=len(batch[1]))
         if self.counts:
             self._add("train", total, weight)
         return loss
+
+    def _logs(self, batch_idx: int) -> bool:
+        """Whether a logger or a progress bar reads the loss of this batch: they do every `log_every` steps."""
+        trainer = self.trainer
+        if trainer.is_last_batch:
+            return True  # its value is that of the epoch
+        due = trainer.fit_loop.epoch_loop._batches_that_stepped + 1, batch_idx + 1
+        return any(step % self.settings.log_every == 0 for step in due)
+
+    def _replay(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """The loss of a batch whose forward and backward pass is a graph."""
+        step = None
+        if self.graphs is not None:
+            try:
+                step = self.graphs.replay(batch)
+            except NotCapturable as reason:
+                self.graphs = None
+                decide(f"train.compile: no CUDA graphs, because {reason}")
+        self._replayed = step is not None
+        return step
+
+    def on_train_start(self) -> None:
+        """Move the learning rates of a resumed run to the device."""
+        for optimizer in self.trainer.optimizers:
+            on_device(optimizer, self.device)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Look up whether the whole step of this batch is recorded."""
+        self._known = self.graphs is not None and self.graphs.knows(batch)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """A recorded step clips and updates in a graph; others as Lightning does."""
+        if not self._known or optimizer_closure is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+        optimizer_closure()
+        plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
+        self.on_before_optimizer_step(plain)
+        self.update.run(plain)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """The backward pass, unless a graph contains it."""
+        if not self._replayed:
+            with repeatable(self.network):
+                super().backward(loss, *args, **kwargs)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Clear the gradients, unless a graph has just written them."""
+        if not self._replayed:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch."""
@@ -59,6 +133,10 @@ class Learner(pl.LightningModule):
         self._add("valid", *self._loss(logits, targets))
         self.metrics.update(logits.float(), targets)
 
+    def loss(self, inputs: Mapping[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The summed loss of a batch and the divisor of its mean."""
+        return self._loss(self(**inputs), targets)
+
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The summed loss of all rows and the divisor of the mean, at least in float32."""
         values = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -67,36 +145,48 @@ class Learner(pl.LightningModule):
             total = functional.cross_entropy(values, targets, weight=weights, reduction="sum")
             return total, self.weight(targets).to(values)
         total = functional.mse_loss(self._scaled(values), self._scaled(targets.to(values)), reduction="sum")
-        return total, values.new_tensor(len(targets))
+        return total, values.new_full((), len(targets))
 
     def weight(self, targets: Tensor) -> Tensor:
         """The divisor of the loss of these rows: their number, or the sum of the class weights."""
-        rows = torch.tensor(float(len(targets)), device=targets.device)
-        return rows if self.weights is None else self.weights.to(targets.device)[targets].sum()
+        if self.weights is None:
+            # Not of the default type, which is bfloat16 with bf16-true: it would round more than 256 rows.
+            return torch.full((), len(targets), dtype=torch.float32, device=targets.device)
+        if self.weights.device != targets.device:
+            self.weights = self.weights.to(targets.device)
+        return self.weights[targets].sum()
 
     def _add(self, split: str, total: Tensor, weight: Tensor) -> None:
-        """Add to the sums in float64. Lightning's own mean restarts when a run resumes."""
-        for at, value in enumerate((total, weight)):
-            self.sums[split][at] += float(value.detach())
+        """Add to the sums without waiting for the device. Lightning's own mean restarts when a run resumes."""
+        values = torch.stack((total.detach(), weight.detach())).to(_exact(total.device))
+        sums = self.sums[split]
+        self.sums[split] = values if sums is None else sums.to(values) + values
 
     def _log_mean(self, split: str) -> None:
         """Log the mean loss over the rows of all processes, and reset the sums."""
-        sums = torch.tensor(self.sums[split], dtype=torch.float32, device=self.device)
+        sums = self._sum(split).float()
         if self.trainer.world_size > 1:
             sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self.log(f"{split}/loss", sums[0] / sums[1], prog_bar=split == "valid")
-        self.sums[split] = [0.0, 0.0]
+        self.sums[split] = None
+
+    def _sum(self, split: str) -> Tensor:
+        sums = self.sums[split]
+        return (
+            torch.zeros(2, dtype=_exact(self.device), device=self.device)
+            if sums is None
+            else sums.to(self.device, copy=True)
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Save the sums of an unfinished epoch; of several processes the mean, since each loads the same file."""
-        reduce = self.trainer.strategy.reduce
-        sums = {split: torch.tensor(values, device=self.device) for split, values in self.sums.items()}
-        many = self.trainer.world_size > 1
-        checkpoint["sums"] = {s: reduce(v, reduce_op="mean").tolist() for s, v in sums.items()} if many else self.sums
+        reduce, many = self.trainer.strategy.reduce, self.trainer.world_size > 1
+        sums = {split: self._sum(split) for split in self.sums}
+        checkpoint["sums"] = {s: (reduce(v, reduce_op="mean") if many else v).tolist() for s, v in sums.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the sums of the interrupted epoch."""
-        self.sums = {split: list(values) for split, values in checkpoint["sums"].items()}
+        self.sums = {s: torch.tensor(values, dtype=torch.float64) for s, values in checkpoint["sums"].items()}
 
     def _scaled(self, values: Tensor) -> Tensor:
         """Values in standard deviations of the target, so that the learning rate does not depend on its unit."""
@@ -112,3 +202,8 @@ class Learner(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer and schedule of the `train` section."""
         return optimizers(self.network, self.settings, int(self.trainer.estimated_stepping_batches))
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """float64; float32 on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64

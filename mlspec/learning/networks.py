@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+FULL_ATTENTION: Final = frozenset({"bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"})
+"""Encoders of transformers that accept an attention mask in four dimensions and use it in every layer."""
 
 
 class ImageNetwork(nn.Module):
@@ -95,12 +100,17 @@ class TextNetwork(nn.Module):
         self.blocks = nn.ModuleList(_Block(hidden, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
+        self.recompute = False
+        """Whether the backward pass computes the activations of a block again, to save memory."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """`input_ids` and `attention_mask` int64 [B, L] to logits [B, classes]."""
         state = self.tokens(input_ids) + self.places.weight[: input_ids.shape[1]]
         for block in self.blocks:
-            state = block(state, attention_mask)
+            again = self.recompute and self.training
+            state = (
+                checkpoint(block, state, attention_mask, use_reentrant=False) if again else block(state, attention_mask)
+            )
         logits: Tensor = self.head(mean(self.norm(state), attention_mask))
         return logits
 
@@ -138,9 +148,18 @@ class PretrainedNetwork(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """`input_ids`, `attention_mask` and optional `token_type_ids` int64 [B, L] to logits [B, classes]."""
         more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        state = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
+        mask = self._mask(attention_mask)
+        state = self.encoder(input_ids=input_ids, attention_mask=mask, **more).last_hidden_state
         logits: Tensor = self.head(mean(state, attention_mask))
         return logits
+
+    def _mask(self, mask: Tensor) -> Tensor:
+        """The mask as the encoder reads it: on CUDA in four dimensions, else transformers waits for the device.
+
+        It looks for a mask without zeros. Only where every layer attends to all tokens, so that one mask serves all.
+        """
+        known = getattr(getattr(self.encoder, "config", None), "model_type", "") in FULL_ATTENTION
+        return (mask > 0)[:, None, None, :] if mask.is_cuda and known else mask
 
 
 def mean(state: Tensor, mask: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -21,16 +22,52 @@ def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, ob
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
+    fused, device = _fused(network, train), next(network.parameters()).device
     if settings.type == "sgd":
-        optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=settings.momentum)
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            groups, lr=train.learning_rate, momentum=settings.momentum, fused=fused
+        )
     else:
-        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, betas=(settings.beta1, settings.beta2))
+        betas, rate = (settings.beta1, settings.beta2), train.learning_rate
+        lr = torch.tensor(rate, device=device, dtype=torch.float32) if fused else rate
+        optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused, capturable=bool(fused))
+    if train.precision == "bf16-mixed":
+        # Nothing is scaled, but Lightning refuses to clip the gradients of an optimizer that could unscale them.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     share = train.schedule.warmup or (0.3 if train.schedule.type == "one-cycle" else 0.0)
     warmup = round(share * steps)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: factor(train.schedule.type, step, warmup, steps)
-    )
+    schedule = scheduled(optimizer, train.learning_rate, lambda step: factor(train.schedule.type, step, warmup, steps))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def scheduled(
+    optimizer: torch.optim.Optimizer, rate: float, factor: Callable[[int], float]
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The schedule `rate * factor(step)`. A rate in the memory of a device, which graphs read, is written there."""
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            # Computed in Python: multiplying tensors would take kernels and wait for what a checkpoint restores.
+            group["initial_lr"] = rate
+            group["lr"].fill_(rate * factor(0))
+            schedule.base_lrs = [rate] * len(optimizer.param_groups)
+    return schedule
+
+
+def on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Move the learning rate, which a checkpoint restores on the CPU, to the device."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"] = group["lr"].to(device)
+
+
+def _fused(network: nn.Module, train: TrainSpec) -> bool | None:
+    """True if one kernel can update all parameters; None for torch's default.
+
+    With 16-mixed such an optimizer also unscales the gradients, after which they cannot be clipped.
+    """
+    clipped = train.precision == "16-mixed" and train.gradient_clip is not None
+    return True if next(network.parameters()).device.type == "cuda" and not clipped else None
 
 
 def factor(kind: str, step: int, warmup: int, steps: int) -> float:

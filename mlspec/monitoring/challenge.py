@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.runtime.predictor import BATCH, Predictor
 from mlspec.runtime.preprocess.bundle_errors import BadRow, BundleError
 
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 Floats = npt.NDArray[np.float64]
 
 
@@ -51,8 +53,8 @@ class LabelledRows:
         )
 
 
-def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
-    """The labelled predictions since `since`. Raises StageError where the log does not have the inputs."""
+def labelled_rows(model: WatchedModel, since: datetime, until: datetime = LATEST) -> LabelledRows:
+    """The labelled predictions after `since`, up to `until`. Raises StageError where the log lacks the inputs."""
     if hidden := sorted(model.hashed | model.redacted):
         message = f"the prediction log does not have the values of {', '.join(hidden)}, so no model can train on them"
         raise StageError(message, help="set monitor.log.columns so that every input is stored in full")
@@ -60,8 +62,8 @@ def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
     columns = ", ".join(f"{quoted_name(f'input.{name}')} AS {quoted_name(name)}" for name in names)
     table = model.store.query(
         f'SELECT CAST(id AS VARCHAR) AS "id ", time AS "time ", actual AS "actual ", {columns} FROM labelled '
-        "WHERE time > ? AND actual IS NOT NULL ORDER BY time, id",
-        [since],
+        "WHERE time > ? AND time <= ? AND actual IS NOT NULL ORDER BY time, id",
+        [since, until],
     )
     rows = table.select(names).to_pylist()
     times = table["time "].to_pylist()
@@ -71,9 +73,14 @@ def labelled_rows(model: WatchedModel, since: datetime) -> LabelledRows:
 
 def write_collected(path: Path, rows: LabelledRows, target: str) -> None:
     """Write the rows as a file of the folder `data.collected`: whole or not at all."""
-    table = pa.Table.from_pylist([{**row, target: value} for row, value in zip(rows.inputs, rows.actual, strict=True)])
+    table = as_table(rows, target)
     with whole(path) as partial:
         pq.write_table(table, partial, compression="zstd")
+
+
+def as_table(rows: LabelledRows, target: str) -> pa.Table:
+    """The inputs, and the true value in the column `target`."""
+    return pa.Table.from_pylist([{**row, target: value} for row, value in zip(rows.inputs, rows.actual, strict=True)])
 
 
 def losses(bundle: Path, rows: LabelledRows, scale: float) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlspec.errors import StageError
-from mlspec.job import write_text
+from mlspec.job import whole
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
@@ -32,6 +33,14 @@ from mlspec.monitoring.baseline.reference import (
     word_hash,
     words,
 )
+from mlspec.monitoring.reference_files import (
+    load_reference,
+    newest_reference,
+    note_version,
+    referenced_models,
+    store_reference,
+)
+from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.schema import InputSchema, Schema
 
 if TYPE_CHECKING:
@@ -43,60 +52,92 @@ VOCABULARY: Final = 200_000
 """Words of a text column at most, the most frequent ones."""
 SAMPLE: Final = 2000
 """Texts of which the word hashes are kept, and images that are decoded."""
+SLICE_ROWS: Final = 50
+"""A value of an input with fewer rows of the training data has no reference of its own."""
 _SCORE_BINS: Final = 20
 _TRAIN, _TEST, _PREDICTIONS = "data/train.parquet", "data/test.parquet", "evaluate/predictions.parquet"
 V = TypeVar("V", bytes, str)
 
 
-def project_reference(artifacts: Path, state: Path) -> Reference:
+def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) -> Reference:
     """The reference of the model in `artifacts`, cached in the folder `state` of the store.
 
-    Without the training data the newest one in `state` is returned. Raises StageError if there is none.
+    It has the slices of the inputs in `sliced`. Without the training data it is that of the same model in `state`, else
+    the newest one. Raises StageError if there is none.
     """
+    version = model_version(artifacts)
     if not (artifacts / _TRAIN).is_file():
-        return _carried(state)
-    digest = _digest(artifacts)
-    cached = _load(state / f"reference-{digest}.json")
-    if cached is not None:
-        return cached
-    reference = compute_reference(artifacts, digest)
-    write_text(state / f"reference-{digest}.json", reference.model_dump_json())
-    return reference
+        return _carried(state, version)
+    digest = reference_digest(artifacts)
+    cached = load_reference(state, digest)
+    if cached is None or not set(sliced) <= set(cached.sliced):
+        cached = compute_reference(artifacts, digest, sliced)
+        store_reference(state, version, cached)
+    note_version(state, version, digest)
+    return cached
 
 
-def compute_reference(artifacts: Path, digest: str) -> Reference:
+def model_version(artifacts: Path) -> str:
+    """The version that a server of the exported model reports; empty without one."""
+    return bundle_version(bundle_digest(artifacts / "bundle"))
+
+
+def compute_reference(artifacts: Path, digest: str, sliced: Sequence[str] = ()) -> Reference:
     """The reference from `artifacts`: data/schema.json, data/train.parquet, data/test.parquet, and the predictions of
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
     columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
+    slices = {key: value for name in sliced for key, value in _slices(artifacts, name, schema).items()}
     rows = pq.read_metadata(artifacts / _TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
     if schema.labels:
         classes = _classes(schema.labels, actual, predicted)
-        return Reference(digest=digest, rows=rows, columns=columns, classes=classes)
+        return Reference(
+            digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, classes=classes
+        )
     values = _values(actual, predicted)
-    return Reference(digest=digest, rows=rows, columns=columns, values=values)
+    return Reference(digest=digest, rows=rows, columns=columns, sliced=tuple(sliced), slices=slices, values=values)
 
 
-def _carried(state: Path) -> Reference:
-    files = sorted(state.glob("reference-*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    reference = next((r for file in files if (r := _load(file)) is not None), None)
+def live_reference(artifacts: Path, digest: str, train: pa.Table, test: pa.Table, scratch: Path) -> Reference:
+    """The reference of the model in `artifacts` as if these were its splits; targets are labels as text, or numbers.
+
+    `scratch` is a new folder for what is read.
+    """
+    schema = Schema.read(artifacts)
+    data = scratch / "data"
+    data.mkdir(parents=True)
+    shutil.copyfile(artifacts / Schema.FILE, scratch / Schema.FILE)
+    (scratch / "bundle").symlink_to((artifacts / "bundle").resolve(), target_is_directory=True)
+    for name, table in ((_TRAIN, train), (_TEST, test)):
+        with whole(scratch / name) as partial:
+            pq.write_table(_with_positions(table, schema), partial)
+    return compute_reference(scratch, digest)
+
+
+def _with_positions(table: pa.Table, schema: Schema) -> pa.Table:
+    """The table with the positions of the labels, as splits have them."""
+    if not schema.labels:
+        return table
+    column = schema.target.column
+    labels = pc.cast(table[column], pa.string())
+    positions = pc.index_in(labels, value_set=pa.array(schema.labels))
+    return table.set_column(table.column_names.index(column), column, positions)
+
+
+def _carried(state: Path, version: str) -> Reference:
+    own = referenced_models(state).get(version)
+    reference = (load_reference(state, own) if own else None) or newest_reference(state)
     if reference is None:
         raise StageError(
-            f"no reference: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
+            f"no training data to compare with: neither artifacts/{_TRAIN} nor {state}/reference-*.json exists",
             help="mlspec apply --until evaluate, or copy reference-*.json from the machine that trained the model",
         )
     return reference
 
 
-def _load(file: Path) -> Reference | None:
-    try:
-        return Reference.parse_json(file.read_text(encoding="utf-8"))
-    except OSError:
-        return None
-
-
-def _digest(artifacts: Path) -> str:
+def reference_digest(artifacts: Path) -> str:
+    """Of all that the reference of a model is computed from."""
     digest = hashlib.sha256()
     for name in (_TRAIN, _TEST, Schema.FILE, _PREDICTIONS, "bundle/model.onnx"):
         file = artifacts / name
@@ -106,13 +147,32 @@ def _digest(artifacts: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _slices(artifacts: Path, sliced: str, schema: Schema) -> dict[str, dict[str, ColumnDistribution]]:
+    """The numbers and categories of the rows of each frequent value of an input."""
+    kinds = {name: kind.type for name, kind in schema.inputs.items() if name != sliced}
+    names = [name for name, kind in kinds.items() if kind in ("number", "category")]
+    table = pq.read_table(artifacts / _TRAIN, columns=[sliced, *names])
+    values = pc.cast(table[sliced], pa.string())
+    result: dict[str, dict[str, ColumnDistribution]] = {}
+    for counted in pc.value_counts(values.drop_null()).to_pylist():
+        if counted["counts"] >= SLICE_ROWS:
+            rows = table.filter(pc.equal(values, counted["values"]))
+            columns: dict[str, ColumnDistribution] = {}
+            for name in names:
+                columns[name] = _number(rows[name]) if kinds[name] == "number" else _category(rows[name])
+            result[f"{sliced}={counted['values']}"] = columns
+    return result
+
+
+def _number(values: pa.ChunkedArray) -> NumberReference:
+    grid = QuantileGrid.of(pc.cast(values, pa.float64()).drop_null().to_numpy())
+    return NumberReference(missing=len(values) - grid.count, values=grid)
+
+
 def _column(artifacts: Path, name: str, described: InputSchema) -> ColumnDistribution:
     match described.type:
         case "number":
-            values = _read(artifacts / _TRAIN, name)
-            numbers = pc.cast(values, pa.float64()).drop_null().to_numpy()
-            grid = QuantileGrid.of(numbers)
-            return NumberReference(missing=len(values) - grid.count, values=grid)
+            return _number(_read(artifacts / _TRAIN, name))
         case "category":
             return _category(_read(artifacts / _TRAIN, name))
         case "text":

@@ -8,19 +8,19 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
-from mlspec.monitoring.drift.budget import Budget
-from mlspec.monitoring.drift.column_reference import ColumnReference, reference_columns
+from mlspec.monitoring.baseline.reference import Hashes, Reference
+from mlspec.monitoring.drift.budget import drift_budget
+from mlspec.monitoring.drift.column_reference import ColumnReference, input_columns, reference_columns
 from mlspec.monitoring.drift.drift_alarm import Alarm, RowGroup
-from mlspec.monitoring.drift.drift_monitor import DriftMonitor
-from mlspec.monitoring.drift.live_rows import LiveRows, live_rows, vocabularies
-from mlspec.monitoring.drift.streams import Streams
+from mlspec.monitoring.drift.drift_monitor import ColumnScore, DriftMonitor
+from mlspec.monitoring.drift.live_rows import live_rows, vocabularies
+from mlspec.monitoring.drift.streams import Streams, text_samples
 from mlspec.monitoring.watched_model import WatchedModel
-from mlspec.sections.monitor_drift import DAY, Drift
-from mlspec.spec.types import rate_parts
+from mlspec.sections.monitor_drift import Drift
 
 SETTLE: Final = timedelta(seconds=5)
 """Rows this young may still be in the memory of a server, and later ones are compared only after them."""
@@ -35,7 +35,8 @@ _LATE: Final = timedelta(days=30)
 class SavedDrift(BaseModel):
     """The state file. `until` is the time up to which all rows were taken; `stored` were in the store then, by day.
 
-    Of `late` rows the time is before a look that took place before they arrived.
+    `reference` and `columns` are those of the exported model, `references` the digests of those of all versions. Of
+    `late` rows the time is before a look that took place before they arrived.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +45,7 @@ class SavedDrift(BaseModel):
     columns: tuple[str, ...]
     until: datetime
     monitor: str
+    references: Mapping[str, str] = {}
     stored: dict[date, int] | None = None
     late: int = 0
 
@@ -56,7 +58,13 @@ class DriftLook:
     rows: int
     """Rows taken by this look."""
     budget: str
+    evidence: Mapping[str, float]
+    """By compared column."""
+    threshold: float
+    """The evidence at which a column raises an alarm."""
     note: str = ""
+    scores: tuple[ColumnScore, ...] = ()
+    """The evidence of every column of every version and slice."""
     late: int = 0
     """Rows that arrived after a look at later ones: they are in the store, but not in the evidence."""
 
@@ -64,43 +72,81 @@ class DriftLook:
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:
     """Take the rows since the last look into the detectors, and save them. How often this is called changes nothing."""
     path = model.state / _FILE
-    columns = compared_columns(model, options)
     budget, monitor = drift_budget(options), new_drift_monitor(model, options)
+    columns = monitor.streams[""].columns
     last = _restore(path, model, columns, monitor)
     settle = PULL_SETTLE if any(model.state.glob("pull*.json")) else SETTLE
     until = max(now - settle, last.until)
     stored = _stored_rows(model, last.until, until)
     late = last.late + last.late_rows(stored)
-    rows = _take(model, options, columns, monitor, last.until, until)
+    rows = _take(model, options, monitor, last.until, until)
     state = SavedDrift(
         reference=model.reference.digest,
         columns=tuple(column.name for column in columns),
         until=until,
         monitor=monitor.to_json(),
+        references=model.referenced_models,
         stored={day: rows.now for day, rows in stored.items()},
         late=late,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, state.model_dump_json() + "\n")
-    return DriftLook(tuple(monitor.alarms()), rows, budget.words(), last.note, late)
+    return DriftLook(
+        alarms=tuple(monitor.alarms()),
+        rows=rows,
+        budget=budget.words(),
+        evidence=monitor.evidence(),
+        threshold=monitor.threshold(monitor.streams[""]),
+        note=last.note or _note(model, options),
+        scores=tuple(monitor.scores()),
+        late=late,
+    )
 
 
-def drift_budget(options: Drift) -> Budget:
-    """The budget of false alarms at the declared traffic."""
-    alarms, seconds = rate_parts(options.false_alarms)
-    return Budget.of(alarms, seconds / DAY, options.rows_per_day())
+def _note(model: WatchedModel, options: Drift) -> str:
+    if set(options.slices) <= set(model.reference.sliced):
+        return ""
+    return (
+        "slices are not compared: the reference was computed without them; run `mlspec monitor` where the training "
+        "data is, then copy reference-*.json again"
+    )
 
 
 def new_drift_monitor(model: WatchedModel, options: Drift) -> DriftMonitor:
-    """Detectors that have seen no row."""
-    streams = Streams(compared_columns(model, options), options.tolerance)
-    return DriftMonitor({"": streams}, drift_budget(options), 1 + len(options.slices))
+    """Detectors that have seen no row: of each version against the data of its own training."""
+    streams = {"": _streams(model, options, model.reference)}
+    for version in model.referenced_models:
+        own = model.reference_of(version)
+        streams[version] = streams[""] if own is model.reference else _streams(model, options, own)
+    slices = {version: slice_streams(model, options, model.reference_of(version)) for version in streams if version}
+    slices[""] = slice_streams(model, options, model.reference)
+    return DriftMonitor(streams, drift_budget(options), 1 + len(options.slices), slices)
 
 
-def compared_columns(model: WatchedModel, options: Drift) -> tuple[ColumnReference, ...]:
+def slice_streams(model: WatchedModel, options: Drift, reference: Reference) -> dict[str, Streams]:
+    """The streams of each slice, from its rows of the training data: the inputs whose values are logged."""
+    hidden = model.hashed | model.redacted
+    result: dict[str, Streams] = {}
+    for slice, columns in reference.slices.items():
+        known = {n: c for n, c in columns.items() if n not in hidden and (not options.columns or n in options.columns)}
+        compared = input_columns(known)
+        if compared and any(slice.startswith(f"{name}=") for name in options.slices):
+            result[slice] = Streams(compared, options.tolerance)
+    return result
+
+
+def compared_columns(
+    model: WatchedModel, options: Drift, reference: Reference | None = None
+) -> tuple[ColumnReference, ...]:
     """The columns that can be compared: a hash or a value that is not logged has no reference."""
-    hidden = {f"{kind}.{name}" for name in model.hashed | model.redacted for kind in ("input", "unseen")}
-    return tuple(c for c in reference_columns(model.reference, options.columns) if c.rows and c.name not in hidden)
+    hidden = {f"{kind}.{name}" for name in model.hashed | model.redacted for kind in ("input", "unseen", "domain")}
+    columns = reference_columns(reference or model.reference, options.columns)
+    return tuple(c for c in columns if c.rows and c.name not in hidden)
+
+
+def _streams(model: WatchedModel, options: Drift, reference: Reference) -> Streams:
+    columns = compared_columns(model, options, reference)
+    return Streams(columns, options.tolerance, text_samples(reference))
 
 
 class _LastLook(NamedTuple):
@@ -143,23 +189,27 @@ def _restore(path: Path, model: WatchedModel, columns: Sequence[ColumnReference]
     """Resume `monitor`."""
     try:
         saved = SavedDrift.model_validate_json(path.read_bytes())
-        if saved.reference == model.reference.digest and saved.columns == tuple(c.name for c in columns):
-            monitor.restore(saved.monitor)
-            return _LastLook(saved.until, "", saved.stored, saved.late)
+        unchanged = saved.reference == model.reference.digest and saved.columns == tuple(c.name for c in columns)
+
+        def keeps(version: str) -> bool:
+            """Whether it is compared with what it was compared with before; a version without a reference of its own
+            is compared with that of the exported model."""
+            digest = model.referenced_models.get(version)
+            return unchanged if digest is None else saved.references.get(version, saved.reference) == digest
+
+        monitor.restore(saved.monitor, keeps)
+        return _LastLook(saved.until, "", saved.stored, saved.late)
     except FileNotFoundError:
         return _LastLook(_FIRST)
     except (OSError, ValidationError, ValueError) as error:
         return _LastLook(
             _FIRST, f"{path} could not be read ({type(error).__name__}), so all stored rows were compared again"
         )
-    # A new model: its reference is new, and earlier rows were answered by the old one.
-    return _LastLook(saved.until)
 
 
 def _take(
     model: WatchedModel,
     options: Drift,
-    columns: Sequence[ColumnReference],
     monitor: DriftMonitor,
     since: datetime,
     until: datetime,
@@ -168,16 +218,14 @@ def _take(
         return 0
     types = model.store.columns.types
     slices = [f"input.{name}" for name in options.slices]
-    texts = {name: hashes for name, hashes in vocabularies(model.reference).items() if name not in model.redacted}
-    needed = [name for column in columns if (name := _stored(column.name)) in types]
+    compared = dict.fromkeys(c.name for streams in monitor.streams.values() for c in streams.columns)
+    needed = [name for column in compared for name in _stored(column) if name in types]
     names = list(dict.fromkeys(["id", "time", "version", "outcome", *needed, *slices]))
     count = 0
     for batch in model.store.rows(since, until, names):
-        rows = live_rows(batch, texts)
-        answered = [outcome == "success" for outcome in rows.categories["outcome"]]
-        if not any(answered):
-            continue
-        for version, part in _where(rows, answered).split("version").items():
+        answered = batch.filter(pc.equal(batch["outcome"], "success"))
+        for version in sorted(v for v in answered["version"].unique().to_pylist() if v is not None):
+            part = live_rows(answered.filter(pc.equal(answered["version"], version)), _texts(model, version))
             count += len(part)
             monitor.update(RowGroup(version), part)
             for name in slices:
@@ -186,10 +234,13 @@ def _take(
     return count
 
 
-def _where(rows: LiveRows, chosen: Sequence[bool]) -> LiveRows:
-    return rows.where(np.array(chosen, dtype=np.bool_))
+def _texts(model: WatchedModel, version: str) -> Mapping[str, Hashes]:
+    """The vocabulary of each text input whose values are logged."""
+    hidden = model.redacted | model.hashed
+    return {name: known for name, known in vocabularies(model.reference_of(version)).items() if name not in hidden}
 
 
-def _stored(column: str) -> str:
+def _stored(column: str) -> tuple[str, ...]:
     """The column of the log from which a compared column is computed."""
-    return f"input.{column.removeprefix('unseen.')}" if column.startswith("unseen.") else column
+    kind, _, name = column.partition(".")
+    return (f"input.{name}",) if kind in ("unseen", "domain") else (column,)

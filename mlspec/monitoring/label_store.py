@@ -125,7 +125,7 @@ class _Given:
         keys = [name for name in ("id", "request_id") if name in names]
         if len(answers) != 1 or not keys:
             lacks = "`id` or `request_id`" if not keys else "exactly one of `label` and `value`"
-            raise UsageError(f"the labels need the column {lacks}, not only {_shown(names)}", help=_HELP)
+            raise UsageError(f"the labels need the column {lacks}; the file has {_shown(names)}", help=_HELP)
         by_id = "id" in keys
         return cls(
             key="nullif(lower(replace(trim(CAST(id AS VARCHAR)), '-', '')), '')"

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from mlspec.monitoring.quality.cause import Cause
+
 Level: TypeAlias = Literal["good", "warn", "bad", "unknown"]
 """`unknown`: there is too little to judge."""
 AlarmGroup: TypeAlias = Literal["service", "moved", "harmful"]
 """`service`: errors, latency, silence. `moved`: inputs or scores are not those of training. `harmful`: quality fell."""
 PanelUnit: TypeAlias = Literal["count", "per_second", "fraction", "milliseconds", "number"]
+FactUnit: TypeAlias = Literal["sd", "ratio", "fraction", "milliseconds", "count", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,32 @@ class Signal:
     level: Level
     answer: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmFacts:
+    """What an alarm states, one fact each. What it does not have is empty or None."""
+
+    column: str = ""
+    version: str = ""
+    slice: str = ""
+    direction: Literal["up", "down", ""] = ""
+    size: float | None = None
+    """How large the change is, or the value that was measured, in `unit`."""
+    low: float | None = None
+    high: float | None = None
+    unit: FactUnit = "number"
+    basis: str = ""
+    """What the size was measured on, and what that means for its interval."""
+    expected: float | None = None
+    """The value in training or on the test split, or the limit of the alert."""
+    evidence: float | None = None
+    threshold: float | None = None
+    """The evidence that an alarm needs."""
+    rows: int | None = None
+    """Rows since the change."""
+    end: str = ""
+    """When the alarm ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,7 @@ class ActiveAlarm:
     help: str = ""
     examples: tuple[tuple[tuple[str, str], ...], ...] = ()
     """Rows that show it: names and values."""
+    facts: AlarmFacts = AlarmFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +103,115 @@ class PanelView:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftView:
+    """A distance of live data from training: its value, and what it is without any shift."""
+
+    value: float
+    noise: float
+    p: float | None = None
+
+    @property
+    def net(self) -> float:
+        """The value above the noise, at least 0."""
+        return max(0.0, self.value - self.noise)
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureView:
-    """One input of the model, live against training."""
+    """One compared column, live against training: an input, a measure of it such as the words of a text, or what the
+    model predicts."""
 
     name: str
-    kind: str
+    """The input, or `score`, `label` or `value`."""
+    measure: str
+    """What is compared: `number`, `category`, `characters`, `words`, `unseen`, `domain`, `mean`, `contrast`, or as the
+    name of a prediction."""
+    title: str
     rows: int
-    missing: float | None
-    missing_reference: float | None
-    unseen: float | None
-    psi: float | None
-    """Population stability index net of its noise."""
-    ks: float | None
+    missing: float | None = None
+    missing_reference: float | None = None
+    unseen: float | None = None
+    mean: float | None = None
+    mean_reference: float | None = None
+    psi: ShiftView | None = None
+    """Population stability index."""
+    ks: ShiftView | None = None
     """Kolmogorov-Smirnov statistic, of a number."""
+    chi_square: ShiftView | None = None
+    """The chi-square test, as Cramer's V."""
+    evidence: float | None = None
+    """Of the detectors: the largest of all versions and slices."""
     state: Level = "unknown"
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorMetric:
+    """One sample of a gauge; the names of `labels` are fixed, and their values are versions and columns."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityView:
+    """The quality of one version, or of a slice of it, in the viewed range, with a 95 % interval."""
+
+    version: str
+    slice: str
+    metric: str
+    value: float | None
+    """None without labels."""
+    low: float | None
+    high: float | None
+    labelled: int
+    rows: int
+
+    @property
+    def labelled_share(self) -> float:
+        """The share of the predictions that have a label."""
+        return self.labelled / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateView:
+    """The quality of one version that is expected without labels, with the interval of 95 of 100 cases."""
+
+    version: str
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelShareView:
+    """One label: its share in training, among the predictions, and as it is estimated for the true labels."""
+
+    label: str
+    training: float
+    predicted: float
+    estimated: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMix:
+    """The shares of all labels (label shift)."""
+
+    shares: tuple[LabelShareView, ...]
+    assumption: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDiagnosis:
+    """What drift and quality together say about one version."""
+
+    version: str
+    cause: Cause
+    title: str
+    sentences: tuple[str, ...]
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +226,23 @@ class MonitorState:
     alarms: tuple[ActiveAlarm, ...]
     panels: tuple[PanelView, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    diagnoses: tuple[VersionDiagnosis, ...] = ()
+    quality: tuple[QualityView, ...] = ()
+    estimates: tuple[EstimateView, ...] = ()
+    estimate_assumption: str = ""
+    label_bias: str = ""
+    """Whether the labelled rows are like the others."""
+    label_mix: LabelMix | None = None
+    evidence_threshold: float | None = None
+    """The evidence at which a column raises an alarm."""
     deployments: tuple[tuple[datetime, str], ...] = ()
     """When each version answered first."""
     budget: str = ""
     """How often a drift alarm is false, in words."""
     notes: tuple[str, ...] = ()
     """What limits this view: dropped records, lines that could not be read."""
+    metrics: tuple[MonitorMetric, ...] = ()
+    """What was measured, for Prometheus."""
 
     @property
     def level(self) -> Level:

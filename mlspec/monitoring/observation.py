@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from mlspec.monitoring.active_alarms import ActiveAlarms, labelled_since, moment
 from mlspec.monitoring.alarm_book import AlarmChanges, remember
-from mlspec.monitoring.drift.drift_alarm import Alarm
+from mlspec.monitoring.answering_versions import answering_versions, drift_of, quality_of
+from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook, look_for_drift
+from mlspec.monitoring.input_views import input_views
 from mlspec.monitoring.log_panels import quality_panel, shift_panel
-from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, Signal
+from mlspec.monitoring.monitor_metrics import monitor_metrics
+from mlspec.monitoring.monitor_state import ActiveAlarm, Level, MonitorState, PanelView, Signal, VersionDiagnosis
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange, panel_views
-from mlspec.monitoring.quality.diagnosis import PREDICTIONS, diagnose
-from mlspec.monitoring.quality_state import QualityLook, look_at_quality
-from mlspec.monitoring.queries import sql
-from mlspec.monitoring.queries.alerts import Alert
+from mlspec.monitoring.quality.diagnosis import diagnose
+from mlspec.monitoring.quality.estimated_quality import ASSUMPTION
+from mlspec.monitoring.quality_state import QualityLook, judged_since, look_at_quality
+from mlspec.monitoring.quality_views import estimate_views, label_bias_words, label_mix, quality_views
 from mlspec.monitoring.queries.dashboard_model import dashboard
-from mlspec.monitoring.queries.query import Grouping
 from mlspec.monitoring.reports import MonitorReport, reports
 from mlspec.monitoring.sealing import Sealed
 from mlspec.monitoring.watched_model import WatchedModel
@@ -26,7 +29,6 @@ from mlspec.render.formatting import number, share
 from mlspec.spec.types import duration_seconds
 
 ALARMS: Final = "alarms.json"
-_EXAMPLES: Final = 20
 _RISKS: Final = ("unknown", "within the tolerance", "harmful")
 """From the best known to the worst: the worst version is shown."""
 _ENOUGH_LABELS: Final = 100
@@ -72,6 +74,9 @@ class Observer:
     def observe(self) -> Observation:
         """Seal and forget, look for drift, check the alerts, and describe the state."""
         self._note_sealed(self.model.store.seal(self.now))
+        if self.model.store.empty:
+            folder = self.model.options.log.folder
+            self.notes.append(f"no prediction is stored in {folder} yet: `mlspec serve` and the image write there")
         kept = timedelta(seconds=duration_seconds(self.model.options.log.retention))
         self.model.store.forget((self.now - kept).date())
         look = look_for_drift(self.model, self.model.options.drift, self.now) if self.model.options.drift else None
@@ -87,12 +92,14 @@ class Observer:
             return self._observed(look)
 
     def _observed(self, look: DriftLook | None) -> Observation:
-        quality = look_at_quality(self.model, self._run, self.viewed)
-        drift_alarms: Sequence[ActiveAlarm] = ()
-        if look is not None:
-            self._benign = self._without_harm(look, quality)
-            drift_alarms = [*self._drift_alarms([a for a in look.alarms if a not in self._benign], quality)]
-        active = [*self._service_alarms(), *_harm(quality, look, self.now), *drift_alarms]
+        versions = answering_versions(self._run, self.model.version)
+        look = drift_of(look, versions) if look is not None else None
+        quality = quality_of(self._quality(look), versions)
+        makes = ActiveAlarms(self.model, self._run, self.now, self.viewed)
+        moved = look.alarms if look else ()
+        self._benign = self._without_harm(look, quality) if look else []
+        drift = makes.drift([a for a in moved if a not in self._benign], quality)
+        active = [*makes.service(), *makes.harmful(quality, moved), *drift]
         book = self.model.state / ALARMS
         changes = remember(book, self.model.project, active, self.now, store=self.notifies)
         documents = tuple(reports(look.alarms if look else (), quality))
@@ -110,10 +117,18 @@ class Observer:
             signals=tuple(self._signals(traffic, look, quality, alarms)),
             alarms=alarms,
             panels=tuple(self._panels(panel_views(self._run, shown, model.shape, viewed))),
-            features=tuple(self._features(look)),
+            features=tuple(input_views(model, viewed.since, viewed.until, look, self._benign)),
+            diagnoses=tuple(_diagnoses(look, quality)),
+            quality=tuple(quality_views(model, self._run, viewed)),
+            estimates=tuple(estimate_views(quality.estimates)),
+            estimate_assumption=ASSUMPTION if quality.estimates else "",
+            label_bias=label_bias_words(self._run, viewed),
+            label_mix=label_mix(model, self._run, viewed),
+            evidence_threshold=look.threshold if look else None,
             deployments=tuple(self._deployments()),
             budget=look.budget if look else "",
             notes=tuple(self.notes),
+            metrics=tuple(monitor_metrics(model.project, self.now, look, quality, alarms)),
         )
 
     def _note_sealed(self, sealed: Sealed) -> None:
@@ -173,7 +188,7 @@ class Observer:
     def _moved(self, look: DriftLook, traffic: _Traffic) -> Signal:
         question = "Has it moved?"
         if look.alarms:
-            names = sorted({shown_column(alarm.column) for alarm in look.alarms})
+            names = sorted({column_title(alarm.column) for alarm in look.alarms})
             harmless = all(alarm in self._benign for alarm in look.alarms)
             detail = ", ".join(names[:4]) + (": not harmful by the labels" if harmless else "")
             answer = f"{len(names)} column{'s' * (len(names) != 1)}"
@@ -182,96 +197,38 @@ class Observer:
             return Signal(question, "unknown", "no requests")
         return Signal(question, "good", "no", "inputs and predictions are as in training")
 
-    def _service_alarms(self) -> Iterator[ActiveAlarm]:
-        for alert in self.model.alerts:
-            since = self.now - timedelta(seconds=alert.window)
-            for row in self._run(sql.rule(alert, self.model.shape), [since, self.now]).to_pylist():
-                groups = {g.value: str(row[g.value]) for g in (Grouping.VERSION, Grouping.COLUMN) if row.get(g.value)}
-                yield _service_alarm(alert, groups, row["measured"], since)
+    def _quality(self, look: DriftLook | None) -> QualityLook:
+        """The quality; of a version that moved it is judged since then."""
+        quality = look_at_quality(self.model, self._run, self.viewed)
+        changes: dict[str, datetime] = {}
+        for alarm in look.alarms if look else ():
+            since = moment(alarm.since_time, self.now)
+            changes[alarm.group.version] = min(changes.get(alarm.group.version, since), since)
+        return judged_since(self.model, self._run, quality, changes)
 
     def _without_harm(self, look: DriftLook, quality: QualityLook) -> list[Alarm]:
-        """The changes after which enough labelled rows have a loss within the tolerance: these are no alarms."""
+        """The changes since which enough labelled rows have a loss within the tolerance: these are no alarms."""
         harmless = {each.version for each in quality.versions if each.risk.state == "within the tolerance"}
-        return [a for a in look.alarms if a.group.version in harmless and self._labelled_since(a) >= _ENOUGH_LABELS]
-
-    def _labelled_since(self, alarm: Alarm) -> int:
-        table = self._run(
-            "SELECT COUNT(*) FROM labelled WHERE version = ? AND time >= ?",
-            [alarm.group.version, _moment(alarm.since_time, self.now)],
-        )
-        return int(table.column(0)[0].as_py())
-
-    def _drift_alarms(self, alarms: Sequence[Alarm], quality: QualityLook) -> Iterator[ActiveAlarm]:
-        known = {each.version: each.words() for each in quality.versions}
-        for alarm in alarms:
-            cost = known.get(alarm.group.version, "unknown whether it is harmful: no labels")
-            where = "/".join(filter(None, (alarm.group.version, alarm.group.slice)))
-            title = f"{shown_column(alarm.column)} {alarm.kind if alarm.kind != 'category' else 'moved'}"
-            yield ActiveAlarm(
-                id="/".join(filter(None, ("drift", alarm.kind, alarm.column, alarm.category, where))),
-                group="moved",
-                title=f"{title} ({alarm.group.words()})" if alarm.group.words() else title,
-                text=f"{_words(alarm)}. {cost[:1].upper()}{cost[1:]}.",
-                since=_moment(alarm.since_time, self.now),
-                help="examine the rows; to measure what the change costs, add labels: `mlspec labels add FILE`",
-                examples=self._examples(alarm),
-            )
-
-    def _examples(self, alarm: Alarm) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """The rows that show an alarm, the column that moved first."""
-        if not alarm.sample:
-            return ()
-        marks = ", ".join("?" * len(alarm.sample[-_EXAMPLES:]))
-        rows = self._run(
-            f"SELECT * FROM predictions WHERE CAST(id AS VARCHAR) IN ({marks}) ORDER BY time",
-            list(alarm.sample[-_EXAMPLES:]),
-        ).to_pylist()
-        first = alarm.column.replace("unseen.", "input.")
-        inputs = [f"input.{name}" for name, _ in self.model.shape.inputs]
-        names = [
-            name for name in dict.fromkeys((first, *inputs, "label", "score", "value")) if rows and name in rows[0]
+        return [
+            a
+            for a in look.alarms
+            if a.group.version in harmless and labelled_since(self._run, a, self.now) >= _ENOUGH_LABELS
         ]
-        return tuple(
-            (("time", f"{row['time']:%Y-%m-%d %H:%M:%S}"), *((shown_column(name), _shown(row[name])) for name in names))
-            for row in rows
-        )
-
-    def _features(self, look: DriftLook | None) -> Iterator[FeatureView]:
-        """The inputs with their missing values, live and in training."""
-        alarms = {alarm.column.partition(".")[2]: alarm for alarm in look.alarms} if look else {}
-        columns = self.model.store.columns.types
-        names = [(n, kind) for n, kind in self.model.shape.inputs if f"input.{n}" in columns]
-        if not names:
-            return
-        counts = ", ".join(f"COUNT({sql.name(f'input.{n}')})" for n, _ in names)
-        table = self._run(
-            f'SELECT COUNT(*), {counts} FROM predictions WHERE "row" IS NOT NULL AND time >= ? AND time < ?',
-            [self.viewed.since, self.viewed.until],
-        )
-        rows, *present = (int(column[0].as_py()) for column in table.columns)
-        for (name, kind), values in zip(names, present, strict=True):
-            reference = self.model.reference.columns[name]
-            alarm = alarms.get(name)
-            level: Level = "good" if rows and look else "unknown"
-            if alarm:
-                level = "warn" if alarm in self._benign else "bad"
-            yield FeatureView(
-                name=name,
-                kind=kind,
-                rows=rows,
-                missing=1 - values / rows if rows else None,
-                missing_reference=reference.missing / max(self.model.reference.rows, 1),
-                unseen=None,
-                psi=None,
-                ks=None,
-                state=level,
-                note=_words(alarm) if alarm else "as in training" if level == "good" else "",
-            )
 
     def _deployments(self) -> Iterator[tuple[datetime, str]]:
         table = self._run("SELECT version, MIN(time) AS time FROM predictions GROUP BY version ORDER BY time")
         for row in table.to_pylist()[1:]:
             yield row["time"], str(row["version"])
+
+
+def _diagnoses(look: DriftLook | None, quality: QualityLook) -> Iterator[VersionDiagnosis]:
+    """What drift and quality together say about each version."""
+    risks = {each.version: each.risk for each in quality.versions}
+    moved = {alarm.group.version for alarm in look.alarms} if look else set()
+    for version in sorted(risks.keys() | moved | quality.estimates.keys()):
+        alarms = [alarm for alarm in look.alarms if alarm.group.version == version] if look else []
+        result = diagnose(alarms, risks.get(version), quality.estimates.get(version))
+        yield VersionDiagnosis(version, result.cause, result.title, result.sentences, result.help)
 
 
 def _right(quality: QualityLook) -> Signal:
@@ -280,73 +237,18 @@ def _right(quality: QualityLook) -> Signal:
     labelled = f"{quality.labelled:,} of {quality.rows:,} predictions labelled"
     measured = [each for each in quality.versions if each.risk.rows]
     if not measured:
-        if quality.estimate is None:
-            return Signal(question, "unknown", "no labels", "add them: mlspec labels add FILE")
-        answer = f"about {quality.estimate.value:.3f}"
-        return Signal(question, "unknown", answer, f"{quality.estimate.words()}; {labelled}")
+        if not quality.estimates:
+            return Signal(question, "unknown", "no labels", "add them: `mlspec labels add FILE`")
+        version, worst = min(quality.estimates.items(), key=lambda item: item[1].value)
+        interval = f"{worst.metric} {worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f})"
+        detail = f"{interval} is expected from the scores of version {version}; {labelled}"
+        return Signal(question, "unknown", f"about {worst.value:.3f}", detail)
     one = max(measured, key=lambda each: _RISKS.index(each.risk.state))
     if one.measured is None:
         return Signal(question, "unknown", "no labels", f"in this range of time; {labelled}")
     levels: dict[str, Level] = {"harmful": "bad", "within the tolerance": "good", "unknown": "unknown"}
-    detail = f"{one.measured.words()}, version {one.version}; {quality.expected:.3g} on the test split; {labelled}"
+    detail = f"{one.measured.words()}, version {one.version}; {one.expected:.3g} on the test split; {labelled}"
     return Signal(question, levels[one.risk.state], f"{one.measured.value:.3g}", detail)
-
-
-def _harm(quality: QualityLook, look: DriftLook | None, now: datetime) -> Iterator[ActiveAlarm]:
-    """An alarm for each version whose quality fell, with the cause as far as it is known."""
-    for each in quality.harmful:
-        moved = [a for a in look.alarms if a.group.version == each.version] if look else []
-        cause = diagnose(moved, each.risk).cause
-        names = ", ".join(dict.fromkeys(shown_column(a.column) for a in moved if a.column not in PREDICTIONS))
-        inputs = f"inputs that moved: {names}" if names else "the inputs have not moved: they have other labels now"
-        metric = each.measured.metric if each.measured else "quality"
-        measured = each.measured.words() if each.measured else "no labels in this range of time"
-        yield ActiveAlarm(
-            id=f"quality/{each.version}",
-            group="harmful",
-            title=f"{metric} is worse than on the test split (version {each.version})",
-            text=f"{cause}: {measured}, {quality.expected:.3g} on the test split; {inputs}.",
-            since=now,
-            help="train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
-        )
-
-
-def _service_alarm(alert: Alert, groups: dict[str, str], measured: object, since: datetime) -> ActiveAlarm:
-    where = ", ".join(f"{name} {value}" for name, value in groups.items())
-    title = f"{alert.title} ({where})" if where else alert.title
-    value = measured if isinstance(measured, int | float) else 0.0
-    unit = alert.measure.unit
-    form = share(value) if unit == "fraction" else number(value)
-    limit = share(alert.limit) if unit == "fraction" else number(alert.limit)
-    minutes = alert.window // 60 or 1
-    text = f"{alert.title} was {form} in the last {minutes} min; the alert fires at {alert.sign} {limit}."
-    help = "read the log of the server: `mlspec logs serve`" if alert.name == "error-rate" else ""
-    return ActiveAlarm("/".join((alert.name, *groups.values())), "service", title, text, since, help)
-
-
-def shown_column(column: str) -> str:
-    """The name of a compared column for readers: `age`, `words of sentence`."""
-    kind, dot, name = column.partition(".")
-    if not dot:
-        return {"label": "predicted label", "value": "predicted value"}.get(column, column)
-    return name if kind == "input" else f"{kind} of {name}" if kind != "unseen" else f"unknown words of {name}"
-
-
-def _words(alarm: Alarm) -> str:
-    return alarm.words().replace(alarm.column, shown_column(alarm.column), 1)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "missing"
-    return number(value) if isinstance(value, float) else str(value)[:200]
-
-
-def _moment(seconds: float, now: datetime) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return now
 
 
 def _ago(span: timedelta) -> str:

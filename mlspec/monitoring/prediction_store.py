@@ -73,6 +73,11 @@ class PredictionStore:
         """Move closed segments into Parquet files. Does nothing while another process seals."""
         return Sealer(self.folders, self.columns, self.limits, publish=self._update_profiles).seal(now)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a sealed prediction nor a segment."""
+        return not self.folders.days(self.folders.data) and not any(segments(self.folders))
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """The result of a query of the views `predictions`: all predictions, sealed or not, and `labelled`: those with
         a label, which has the columns `actual` and `labelled_at` too."""
@@ -207,7 +212,7 @@ class _Unsealed:
 
 
 def _hours(table: pa.Table, since: datetime, until: datetime, day: date | None = None) -> pa.Table:
-    """The hours from `since` on, before `until`, of a table in their order; of a profile of one `day` often all."""
+    """The hours that begin in `since` <= hour < `until` of a table in order; of a profile of one `day` often all."""
     if day is not None and since <= _midnight(day) and _midnight(day) + timedelta(days=1) <= until:
         return table
     if not table.num_rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlspec.job import write_text
-from mlspec.monitoring.baseline.reference import ScoreBin
+from mlspec.monitoring.baseline.reference import ClassReference, Reference, ScoreBin
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
-from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated, estimated_accuracy, widened
 from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality.risk_alarm import Risk, RiskMonitor
 from mlspec.monitoring.watched_model import WatchedModel
@@ -46,6 +46,8 @@ class SavedQuality(BaseModel):
     until: datetime
     versions: Mapping[str, str]
     """The detector of each version, as JSON."""
+    references: Mapping[str, str] = {}
+    """The digest of the reference of each version; `reference` is that of the exported model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ class VersionQuality:
     version: str
     risk: Risk
     measured: MeasuredQuality | None
+    expected: float
+    """The quality on the test split: the accuracy, or the mean absolute error."""
+    evidence: float = 0.0
+    """That the loss has risen beyond the tolerance."""
+    threshold: float = math.inf
+    """The evidence that an alarm needs."""
 
     def words(self) -> str:
         """Whether a change of the inputs is harmful, and the quality that shows it."""
@@ -84,9 +92,8 @@ class QualityLook:
     versions: tuple[VersionQuality, ...]
     labelled: int
     rows: int
-    estimate: Estimate | None
-    expected: float
-    """The quality on the test split: the accuracy, or the mean absolute error."""
+    estimates: Mapping[str, Estimate]
+    """By version: what is expected without labels."""
 
     @property
     def harmful(self) -> tuple[VersionQuality, ...]:
@@ -94,27 +101,66 @@ class QualityLook:
         return tuple(each for each in self.versions if each.risk.state == "harmful")
 
 
+def judged_since(model: WatchedModel, run: RunQuery, look: QualityLook, changes: Mapping[str, datetime]) -> QualityLook:
+    """The look with the risk of each version in `changes` since that time: earlier rows say nothing about a change."""
+    monitors = _monitors(_restore(model.state / _FILE, model)) or {}
+    versions = []
+    for each in look.versions:
+        if (since := changes.get(each.version)) is None or each.version not in monitors:
+            versions.append(each)
+            continue
+        rows = _labelled(model, run, each.version, since)
+        _, scale = _source(model.reference_of(each.version))
+        losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+        risk = monitors[each.version].risk_since(losses, f" since {since:%Y-%m-%d %H:%M}")
+        versions.append(replace(each, risk=risk))
+    return replace(look, versions=tuple(versions))
+
+
+def _labelled(
+    model: WatchedModel, run: RunQuery, version: str, since: datetime
+) -> list[tuple[datetime, object, object]]:
+    """The time, the answer and the label of the labelled rows of a version, in the order of time."""
+    answer = "label" if model.signature.labels else "value"
+    rows = run(
+        f"SELECT time, {answer} AS answer, actual FROM labelled WHERE version = ? AND time >= ? "
+        "AND actual IS NOT NULL ORDER BY time, id",
+        [version, since],
+    ).to_pylist()
+    return [(row["time"], row["answer"], row["actual"]) for row in rows]
+
+
 def look_at_quality(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> QualityLook:
     """Take labels that are new since the last look, and save the state; a label counts once."""
     path = model.state / _FILE
     saved = _restore(path, model)
-    _, scale = _source(model)
     monitors = _monitors(saved)
     if monitors is None:  # damaged: all labels are taken again
         saved, monitors = SavedQuality(reference="", until=_FIRST, versions={}), {}
-    until = _take(model, run, monitors, scale, saved.until)
+    until = _take(model, run, monitors, saved.until)
     versions = {version: json.dumps(monitor.to_json()) for version, monitor in monitors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = SavedQuality(reference=model.reference.digest, until=until, versions=versions)
+    document = SavedQuality(
+        reference=model.reference.digest, until=until, versions=versions, references=model.referenced_models
+    )
     write_text(path, document.model_dump_json() + "\n")
     labelled, rows = _counts(run, viewed)
     measured = _measured(model, run, viewed)
     return QualityLook(
-        versions=tuple(VersionQuality(v, monitor.risk(), measured.get(v)) for v, monitor in sorted(monitors.items())),
+        versions=tuple(
+            VersionQuality(
+                v,
+                monitor.risk(),
+                measured.get(v),
+                _expected(model.reference_of(v)),
+                monitor.evidence,
+                monitor.budget_rows,
+            )
+            for v, monitor in sorted(monitors.items())
+        ),
         labelled=labelled,
         rows=rows,
-        estimate=_estimate(model, run, viewed),
-        expected=_expected(model),
+        estimates=_estimates(model, run, viewed),
     )
 
 
@@ -123,16 +169,23 @@ def _restore(path: Path, model: WatchedModel) -> SavedQuality:
         saved = SavedQuality.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return SavedQuality(reference="", until=_FIRST, versions={})
-    if saved.reference != model.reference.digest:
-        # A new model: what was measured is of the old one.
-        return SavedQuality(reference="", until=saved.until, versions={})
-    return saved
+    known = model.referenced_models
+
+    def digest_before(version: str) -> str:
+        return saved.references.get(version, saved.reference)
+
+    kept = {
+        version: state
+        for version, state in saved.versions.items()
+        if digest_before(version) == known.get(version, model.reference.digest)
+    }
+    return saved.model_copy(update={"versions": kept})  # the others were compared with another reference
 
 
-def _source(model: WatchedModel) -> tuple[Floats, float]:
+def _source(reference: Reference) -> tuple[Floats, float]:
     """The losses on the test split in random order, as the interval needs them, and the error that is a loss of 1."""
     shuffle = np.random.default_rng(0).permutation
-    classes, values = model.reference.classes, model.reference.values
+    classes, values = reference.classes, reference.values
     if classes is not None:
         right = sum(row[index] for index, row in enumerate(classes.confusion))
         total = sum(sum(row) for row in classes.confusion)
@@ -153,21 +206,19 @@ def _monitors(saved: SavedQuality) -> dict[str, RiskMonitor] | None:
 
 def test_losses(model: WatchedModel) -> Floats:
     """The losses on the test split."""
-    return _source(model)[0]
+    return _source(model.reference)[0]
 
 
-def new_risk_monitor(model: WatchedModel) -> RiskMonitor:
-    """A detector that has seen no label."""
-    source, _ = _source(model)
+def new_risk_monitor(model: WatchedModel, version: str = "") -> RiskMonitor:
+    """A detector of a version that has seen no label; default: of the exported model."""
+    source, _ = _source(model.reference_of(version))
     options = model.options.quality
     alarms, seconds = rate_parts(options.false_alarms)
     per_day = model.options.drift.rows_per_day() if model.options.drift else 1000.0
     return RiskMonitor.of(source, options.tolerance, max(1.0, per_day * seconds / DAY / alarms))
 
 
-def _take(
-    model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], scale: float, since: datetime
-) -> datetime:
+def _take(model: WatchedModel, run: RunQuery, monitors: dict[str, RiskMonitor], since: datetime) -> datetime:
     answer = "label" if model.signature.labels else "value"
     rows = run(
         f"SELECT version, {answer} AS answer, actual, labelled_at FROM labelled "
@@ -175,11 +226,13 @@ def _take(
         [since],
     ).to_pylist()
     losses: dict[str, list[float]] = {}
+    scales = {version: _source(model.reference_of(version))[1] for version in {str(row["version"]) for row in rows}}
     for row in rows:
-        losses.setdefault(str(row["version"]), []).append(_loss(row["answer"], row["actual"], scale))
+        version = str(row["version"])
+        losses.setdefault(version, []).append(_loss(row["answer"], row["actual"], scales[version]))
     for version, values in losses.items():
         if version not in monitors:
-            monitors[version] = new_risk_monitor(model)
+            monitors[version] = new_risk_monitor(model, version)
         monitors[version].update(np.array(values))
     newest = [row["labelled_at"] for row in rows]
     return max(newest, default=since)
@@ -201,8 +254,8 @@ def _counts(run: RunQuery, viewed: ViewedRange) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def _expected(model: WatchedModel) -> float:
-    classes, values = model.reference.classes, model.reference.values
+def _expected(reference: Reference) -> float:
+    classes, values = reference.classes, reference.values
     if classes is not None:
         total = sum(sum(row) for row in classes.confusion)
         return sum(row[index] for index, row in enumerate(classes.confusion)) / max(total, 1)
@@ -217,32 +270,54 @@ def _measured(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[s
         "WHERE actual IS NOT NULL AND time >= ? AND time < ? GROUP BY version",
         [viewed.since, viewed.until],
     ).to_pylist()
-    result = {}
-    for row in rows:
-        count, mean = int(row["count"]), float(row["mean"])
-        if model.signature.labels:
-            low, high = wilson(round(mean * count), count)
-            result[str(row["version"])] = MeasuredQuality("accuracy", mean, low, high, count)
-        else:
-            half = _Z * float(row["deviation"] or 0.0) / count**0.5
-            result[str(row["version"])] = MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
-    return result
+    labels = bool(model.signature.labels)
+    return {
+        str(row["version"]): measured_quality(float(row["mean"]), row["deviation"], int(row["count"]), labels=labels)
+        for row in rows
+    }
 
 
-def _estimate(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Estimate | None:
-    """The expected accuracy of the newest predictions; None for numbers and without predictions."""
-    classes = model.reference.classes
-    if classes is None:
+def measured_quality(mean: float, deviation: float | None, count: int, *, labels: bool) -> MeasuredQuality:
+    """The mean of right answers (`labels`), or of absolute errors, of `count` rows, with its interval."""
+    if labels:
+        return MeasuredQuality("accuracy", mean, *wilson(round(mean * count), count), count)
+    half = _Z * (deviation or 0.0) / count**0.5
+    return MeasuredQuality("mean absolute error", mean, mean - half, mean + half, count)
+
+
+def change_of_loss(model: WatchedModel, run: RunQuery, version: str) -> datetime | None:
+    """When the loss of a version rose: the time of the row after the lowest point of a bet on it."""
+    _, scale = _source(model.reference_of(version))
+    rows = _labelled(model, run, version, _FIRST)
+    if not rows:
         return None
-    table = run(
-        "SELECT score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
+    losses = np.array([_loss(answer, actual, scale) for _, answer, actual in rows])
+    return rows[new_risk_monitor(model, version).start(losses)][0]
+
+
+def _estimates(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> dict[str, Estimate]:
+    """The expected accuracy of the newest predictions of each version; empty for numbers and without predictions."""
+    if model.reference.classes is None:
+        return {}
+    rows = run(
+        "SELECT version, score FROM predictions WHERE score IS NOT NULL AND time >= ? AND time < ? "
         f"ORDER BY time DESC LIMIT {_MOST_ESTIMATED}",
         [viewed.since, viewed.until],
-    )
-    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
-    if not len(scores):
-        return None
-    return estimated_accuracy(_right(scores, classes.calibration))
+    ).to_pylist()
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        scores.setdefault(str(row["version"]), []).append(float(row["score"]))
+    known = {version: model.reference_of(version).classes for version in scores}
+    return {
+        version: _estimate(np.array(values), classes)
+        for version, values in scores.items()
+        if (classes := known[version]) is not None
+    }
+
+
+def _estimate(scores: Floats, classes: ClassReference) -> Estimate:
+    right, total = sum(row[index] for index, row in enumerate(classes.confusion)), sum(map(sum, classes.confusion))
+    return widened(estimated_accuracy(_right(scores, classes.calibration)), right, total)
 
 
 def _right(scores: Floats, bins: Sequence[ScoreBin]) -> Floats:

@@ -60,6 +60,10 @@ def send(client: Elasticsearch, stream: str, documents: Sequence[Mapping[str, Js
     try:
         _, errors = bulk(client, actions, raise_on_error=False)
     except (ApiError, TransportError) as error:
-        raise StageError(f"the reports were not stored: {error}", help="check the address and the API key") from None
+        raise StageError(
+            f"Elasticsearch did not store the reports: {error}", help="check the address and the API key"
+        ) from None
     if isinstance(errors, list) and errors:
-        raise StageError(f"{len(errors)} reports were refused: {errors[0]}", help="install the templates: mlspec apply")
+        raise StageError(
+            f"Elasticsearch refused {len(errors)} reports: {errors[0]}", help="install the templates: mlspec apply"
+        )

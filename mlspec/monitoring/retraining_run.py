@@ -7,6 +7,7 @@ is interrupted, the next run finds the current model and its data.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from mlspec.errors import ConflictError, StageError
-from mlspec.monitoring.challenge import LabelledRows, labelled_rows, losses, write_collected
+from mlspec.monitoring.challenge import LabelledRows, as_table, labelled_rows, losses, write_collected
+from mlspec.monitoring.compute_reference import live_reference, model_version, reference_digest
 from mlspec.monitoring.quality.betting_interval import BettingInterval
 from mlspec.monitoring.quality.compare_versions import Comparison, PairedComparison
+from mlspec.monitoring.reference_files import store_reference
 from mlspec.monitoring.retraining import (
     Retraining,
     RetrainingHistory,
@@ -42,6 +46,8 @@ class RetrainingOutcome:
     retraining: Retraining | None
     reason: str
     help: str = ""
+    waiting: bool = False
+    """Whether a model waits for approval now."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class RetrainingRun:
     train: Callable[[], int]
     release: Callable[[], int]
     say: Callable[[str], None]
+    holds: bool = False
+    """A model that wins waits for approval, whatever the options say."""
 
     @property
     def history_file(self) -> Path:
@@ -74,7 +82,7 @@ class RetrainingRun:
             decision = decide(self.model.options.retrain, history, alarms, len(rows), now)
             waiting = history.last is not None and history.last.verdict == "waiting"
             if not decision.train and (waiting or not anyway or not len(rows)):
-                return RetrainingOutcome(None, decision.reason, decision.help)
+                return RetrainingOutcome(None, decision.reason, decision.help, waiting)
             cause = "; ".join(alarms) or "started manually"
             return self._train(history, rows, cause, now)
 
@@ -95,6 +103,8 @@ class RetrainingRun:
                     (self.root / last.file).unlink()
                     self.train()  # gives back the current model; the one that waits can be approved again
                     raise StageError("the release failed, see above", help="fix it, then: mlspec monitor approve")
+                rows = labelled_rows(self.model, history.used_until, last.until)
+                self._accept(*rows.divided(self.model.options.retrain.holdout))
             candidate.unlink(missing_ok=True)
             return self._ended(history, last, "approved" if approve else "lost", last.detail)
 
@@ -132,10 +142,25 @@ class RetrainingRun:
         if comparison.verdict != "better":
             verdict: Verdict = "lost" if comparison.verdict == "worse" else "undecided"
             return self._restored(history, begun, verdict, words)
-        if self.model.options.retrain.approve:
+        if self.holds or self.model.options.retrain.approve:
             shutil.copyfile(self.root / file, self.model.state / _CANDIDATE)
             return self._restored(history, begun, "waiting", words)
-        return self._released(history, begun, words)
+        if self.release() != 0:
+            return self._restored(history, begun, "failed", f"the new model won ({words}), and its release failed")
+        self._accept(for_training, for_test)
+        return self._ended(history, begun, "released", words)
+
+    def _accept(self, for_training: LabelledRows, for_test: LabelledRows) -> None:
+        """Compare live data with these rows from now on: the released model won on them, so they are expected."""
+        artifacts = self.model.artifacts
+        target = Schema.read(artifacts).target.column
+        train = pa.concat_tables(
+            [as_table(for_training, target), as_table(for_test, target)], promote_options="default"
+        )
+        with tempfile.TemporaryDirectory(prefix="mlspec-") as folder:
+            digest = reference_digest(artifacts)
+            reference = live_reference(artifacts, digest, train, as_table(for_test, target), Path(folder))
+        store_reference(self.model.state, model_version(artifacts), reference)
 
     def _compared(self, champion: Path, rows: LabelledRows) -> Comparison:
         """The new model against the current one. An error of a number is measured in the spread of the true values."""
@@ -148,11 +173,6 @@ class RetrainingRun:
         result = paired.result()
         self.say(result.words())
         return result
-
-    def _released(self, history: RetrainingHistory, begun: Retraining, words: str) -> RetrainingOutcome:
-        if self.release() != 0:
-            return self._restored(history, begun, "failed", f"the new model won ({words}), and its release failed")
-        return self._ended(history, begun, "released", words)
 
     def _restored(
         self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str
@@ -168,7 +188,7 @@ class RetrainingRun:
     def _ended(self, history: RetrainingHistory, begun: Retraining, verdict: Verdict, detail: str) -> RetrainingOutcome:
         ended = begun.model_copy(update={"verdict": verdict, "detail": detail})
         write_history(self.history_file, history.with_last(ended))
-        return RetrainingOutcome(ended, detail)
+        return RetrainingOutcome(ended, detail, waiting=verdict == "waiting")
 
 
 def _busy() -> ConflictError:

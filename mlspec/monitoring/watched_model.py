@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.monitoring.baseline.reference import CategoryReference, Reference
-from mlspec.monitoring.compute_reference import project_reference
+from mlspec.monitoring.compute_reference import model_version, project_reference
 from mlspec.monitoring.prediction_store import PredictionStore
 from mlspec.monitoring.queries.alerts import Alert, alerts
 from mlspec.monitoring.queries.query import ModelShape
+from mlspec.monitoring.reference_files import load_reference, referenced_models
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.monitor import Monitor
 from mlspec.spec.project import Project
@@ -63,7 +65,29 @@ class WatchedModel:
     @cached_property
     def reference(self) -> Reference:
         """The training data. Raises StageError if there is neither the data nor a carried reference."""
-        return project_reference(self.artifacts, self.state)
+        return project_reference(self.artifacts, self.state, self.options.drift.slices if self.options.drift else ())
+
+    @cached_property
+    def version(self) -> str:
+        """The version that a server of the exported model reports."""
+        return model_version(self.artifacts)
+
+    def reference_of(self, version: str) -> Reference:
+        """The reference of a version that was exported before; of an unknown one that of the exported model."""
+        if version == self.version or (digest := self.referenced_models.get(version)) is None:
+            return self.reference
+        if version not in self._earlier:
+            self._earlier[version] = load_reference(self.state, digest) or self.reference
+        return self._earlier[version]
+
+    @cached_property
+    def _earlier(self) -> dict[str, Reference]:
+        return {}
+
+    @cached_property
+    def referenced_models(self) -> Mapping[str, str]:
+        """The digest of the reference of each version that was exported so far."""
+        return {**referenced_models(self.state), self.version: self.reference.digest}
 
     @cached_property
     def shape(self) -> ModelShape:

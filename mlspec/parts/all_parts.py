@@ -14,6 +14,7 @@ from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
+from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
@@ -28,6 +29,7 @@ PARTS: tuple[Part, ...] = (
     test,
     package,
     registry,
+    terraform,
     deploy,
     ci,
     monitor,

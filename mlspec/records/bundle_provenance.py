@@ -17,6 +17,7 @@ from mlspec.records.lineage import Lineage
 from mlspec.records.record_file import Measured, Value, compact_json
 
 _SECTIONS: Final = ("data", "model", "train", "export")
+_VERSION_DIGITS: Final = 12
 _MAX_CONFIG: Final = 32_000
 """Characters of the configuration as JSON: a longer one does not fit into a label beside the rest."""
 
@@ -33,6 +34,11 @@ class BundleProvenance(Value):
     )
     metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
     run: str | None = Field(None, description="Id of the tracked run that trained the model")
+
+    @property
+    def version(self) -> str:
+        """The version that a server of the bundle reports; empty without a bundle."""
+        return bundle_version(self.bundle)
 
 
 def read_provenance(root: Path, artifacts: Path, commit: Commit | None = None) -> BundleProvenance:
@@ -61,6 +67,11 @@ def bundle_digest(folder: Path) -> str | None:
     if not files:
         return None
     return _digest("".join(f"{file_digest(path)}  {name}\n" for name, path in files).encode())
+
+
+def bundle_version(digest: str | None) -> str:
+    """The version of a bundle with that digest; empty for none. A server of the bundle computes the same."""
+    return (digest or "")[:_VERSION_DIGITS]
 
 
 def file_digest(path: Path) -> str:

@@ -25,7 +25,7 @@ def labels(provenance: BundleProvenance, signature: BundleSignature, commit: Com
         SIGNATURE_LABEL: compact_json(signature.to_json()),
     }
     if provenance.bundle:
-        values[_OCI + "version"] = provenance.bundle[:12]
+        values[_OCI + "version"] = provenance.version
     if provenance.commit:
         values[_OCI + "revision"] = provenance.commit
     if commit is not None:

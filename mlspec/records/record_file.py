@@ -46,7 +46,7 @@ OPTIONAL: Final[dict[str, JsonValue]] = {"optional": True}
 class Value(BaseModel):
     """A part of a record. Keys that a newer mlspec added are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:

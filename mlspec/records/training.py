@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.records.record_file import OPTIONAL, Measured, Record, Value
+from mlspec.records.record_file import OPTIONAL, Finite, Measured, Record, Value
 
 
 class Best(Value):
@@ -18,6 +18,19 @@ class Best(Value):
     value: Measured = Field(None, description="Its value of that metric")
     epoch: int = Field(description="Counted from 1")
     step: int = Field(0, description="Optimizer steps until then")
+
+
+class DeviceUse(Value):
+    """How the first device was used. Differs from run to run; no stage depends on it."""
+
+    device: str = Field(description="`cpu`, `cuda` or `mps`")
+    name: str = Field(description="Name of the device")
+    devices: int = Field(1, description="Number of devices")
+    compiled: str = Field("off", description="`graphs`, `inductor` or `off`, as `train.compile` was applied")
+    samples_per_second: Finite = Field(description="Training rows per second, over all devices, without validation")
+    busy: Measured = Field(None, description="Share of the time in which the device computed; null if unknown")
+    waiting: Finite = Field(description="Share of the time in which training fetched batches")
+    memory_bytes: int | None = Field(None, description="Most memory of the tensors on a GPU, of the process on a CPU")
 
 
 class Training(Record):
@@ -31,3 +44,4 @@ class Training(Record):
     best: Best = Field(description="The checkpoint that is kept")
     valid: Mapping[str, Measured] = Field({}, description="Every metric logged in validation, at that checkpoint")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value", json_schema_extra=OPTIONAL)
+    speed: DeviceUse | None = Field(None, description="How the device was used", json_schema_extra=OPTIONAL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 DASH = "–"
 
 
@@ -47,6 +49,15 @@ def share(value: float | None) -> str:
     if 0.999 < value < 1:
         return ">99.9%"
     return _minus(f"{100 * value:.1f}%".replace(".0%", "%"))
+
+
+def rounded(value: float) -> str:
+    """Three significant digits of a number that may be very large: `653`, `1,260,000`, `2.1e12`."""
+    if not math.isfinite(value) or value >= 1e9:
+        mantissa, _, exponent = f"{value:.2g}".partition("e+")
+        return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    digits = max(len(f"{value:.0f}") - 3, 0)
+    return f"{round(value, -digits):,.0f}"
 
 
 def count(value: float) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml as pyyaml
 
+from mlspec.render.hcl import hcl, hcl_document
+
 _BASE = getattr(pyyaml, "CSafeDumper", pyyaml.SafeDumper)
 _AMBIGUOUS = re.compile(
     r"""(?x) [-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)? | 0[oOxXbB][0-9a-fA-F_]+ | [-+]?[0-9][0-9_:.]*
@@ -118,23 +120,6 @@ def label_key(value: object) -> str:
     return str(value) if re.fullmatch(r"[A-Za-z0-9][\w./-]*", str(value), re.ASCII) else dockerfile(value)
 
 
-def hcl(value: object) -> str:
-    """`value` as an HCL expression: a quoted template with `${` and `%{` made literal, or a number, bool, list, map.
-
-    https://developer.hashicorp.com/terraform/language/expressions/strings
-    """
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
-    if isinstance(value, int | float):
-        return json.dumps(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{hcl(str(k))} = {hcl(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(hcl(item) for item in value) + "]"
-    text = json.dumps(str(value), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else " " for c in text)
-
-
 def comment(value: object) -> str:
     """`value` as text of a one-line comment in any format."""
     return _one_line(str(value))
@@ -173,6 +158,7 @@ FILTERS: dict[str, Callable[[Any], object]] = {
     "dockerfile": dockerfile,
     "label_key": label_key,
     "hcl": hcl,
+    "hcl_document": hcl_document,
     "comment": comment,
     "line": line,
     "ini": ini,

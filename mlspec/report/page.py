@@ -63,7 +63,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "share", "count", "seconds", "plural"):
+    for name in ("number", "share", "count", "seconds", "size", "plural"):
         jinja.filters[name] = getattr(formatting, name)
     jinja.filters["answer"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
     script = jinja.get_template(SCRIPT).render()

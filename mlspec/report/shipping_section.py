@@ -98,9 +98,9 @@ def _zip(archive: PackagedZip) -> Iterator[Fact]:
 
 
 def _predictions(rows: int, difference: float, first: float) -> str:
-    """`3 rows predicted as by the bundle, at most 2e−6 apart; the first after 0.8 s`."""
-    apart = f", at most {number(difference)} apart" if difference else ""
-    return f"{plural(rows, 'row')} predicted as by the bundle{apart}; the first after {seconds(first)}"
+    """`the predictions of 3 rows differ from those of the bundle by at most 2e−6; the first after 0.8 s`."""
+    words = f"differ from those of the bundle by at most {number(difference)}" if difference else "equal the bundle's"
+    return f"the predictions of {plural(rows, 'row')} {words}; the first after {seconds(first)}"
 
 
 def _memory(check: LockedCheck | ZipProof) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -81,7 +82,7 @@ class Capability:
 def probe(name: str) -> Capability:
     """Check one capability of this machine. A missing one is a result, never an exception.
 
-    Names: `docker` (client and engine), `buildkit`, `lambda emulator`, `python`; a program (`git`, `terraform`, …);
+    Names: `docker` (client and engine), `buildkit`, `lambda emulator`, `gpu`, `python`; a program (`git`, …);
     `extra:train`; `package:torch`; `env:NAME` (set or not; the value is never part of the result). Raises ValueError
     for an unknown prefix.
     """
@@ -137,6 +138,21 @@ def _emulator(name: str) -> Capability:
     page = "https://github.com/aws/aws-lambda-runtime-interface-emulator/releases"
     fix = f"download aws-lambda-rie from {page} and put it on PATH"
     return Capability(name, False, "not installed: images and zips cannot be tested as Lambda runs them", fix)
+
+
+def _gpu(name: str) -> Capability:
+    """The GPUs that the driver lists, and whether the installed PyTorch can use them."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return Capability(name, True, "Apple GPU (mps)")
+    code, text = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    listed = "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    if code or not listed:
+        return Capability(name, False, "none: nvidia-smi lists no GPU")
+    torch = _package("package:torch", "torch")
+    if torch.present and torch.detail.endswith("+cpu"):
+        fix = "install a PyTorch with CUDA: https://pytorch.org/get-started/locally"
+        return Capability(name, False, f"{listed}, but PyTorch {torch.detail} is built without CUDA", fix)
+    return Capability(name, True, listed)
 
 
 def _python(name: str) -> Capability:
@@ -209,6 +225,7 @@ _KINDS: Mapping[str, Callable[[str, str], Capability]] = {"extra": _extra, "pack
 _SPECIAL: Mapping[str, Callable[[str], Capability]] = {
     "docker": _docker,
     "buildkit": _buildkit,
+    "gpu": _gpu,
     "python": _python,
     "lambda emulator": _emulator,
 }

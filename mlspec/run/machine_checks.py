@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,6 +18,7 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.experiments import Sweep
 from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
+from mlspec.sections.train import TrainSpec
 from mlspec.spec.project import Project
 
 MINIMUM, ADVISED = 1e9, 5e9
@@ -82,6 +83,7 @@ def examine(
     return (
         *_machine(root),
         _watch(platform),
+        _training_device(project),
         *_packages(required_by),
         *_programs(required_by, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
@@ -105,6 +107,20 @@ def _machine(root: Path) -> Iterator[MachineCheck]:
     yield MachineCheck(
         "machine", Capability("project folder", writable, "writable" if writable else "read-only", fix), True
     )
+
+
+def _training_device(project: Project | None) -> MachineCheck:
+    """The GPU, and what `train.accelerator` selects on this machine."""
+    train = project.get(TrainSpec) if project else None
+    gpu = probe("gpu")
+    if train is None:
+        return MachineCheck("machine", gpu, False)
+    chosen = train.accelerator
+    uses = chosen if chosen != "auto" else "the GPU" if gpu.present else "the CPU"
+    detail = f"{gpu.detail}; train uses {uses} (train.accelerator: {chosen})"
+    required = chosen == "gpu"
+    fix = gpu.fix or ("set train.accelerator: auto" if required and not gpu.present else "")
+    return MachineCheck("machine", replace(gpu, detail=detail, fix=fix), required, "train.accelerator")
 
 
 def _watch(platform: str) -> MachineCheck:

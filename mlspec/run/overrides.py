@@ -12,7 +12,7 @@ from mlspec.errors import MlspecError, SpecError, UsageError
 from mlspec.source.document import Entry, Node
 from mlspec.spec.keys import Shape, at, known, models
 from mlspec.spec.names import closest, suggest
-from mlspec.spec.spec_model import dotted
+from mlspec.spec.spec_model import SpecModel, dotted
 
 COMMAND_LINE = "command line"
 _KEY = re.compile(r"[+~]*([^=@]+)")
@@ -40,7 +40,8 @@ def completed(overrides: Sequence[str], values: Mapping[str, JsonValue], shape: 
     Raises SpecError for sections that no stage reads. `values` are the configuration without overrides,
     `shape` the keys that a spec may have.
     """
-    if unread := [_unread(number, text) for number, text in enumerate(overrides, 1) if _is_unread(text, shape)]:
+    unread = [_unread(number, text, name) for number, text in enumerate(overrides, 1) if (name := _name(text, shape))]
+    if unread:
         raise SpecError(unread)
     return [f"++{text}" if _is_new(text, values, shape) else text for text in overrides]
 
@@ -59,17 +60,21 @@ def _is_new(text: str, values: Mapping[str, JsonValue], shape: Shape) -> bool:
     return False
 
 
-def _is_unread(text: str, shape: Shape) -> bool:
+def _name(text: str, shape: Shape) -> str:
+    """What an override sets that no stage reads: a section, or a key of one; empty for what a stage reads."""
     match = _KEY.match(text)
-    section = match[1].partition(".")[0] if match and "=" in text and not text.startswith("-") else ""
-    inner = at(shape, (section,)) if section else None
-    return inner is not None and not all(getattr(model, "READ_BY_STAGES", True) for model in models(inner))
+    section, _, rest = match[1].partition(".") if match and "=" in text and not text.startswith("-") else ("", "", "")
+    inner, key = at(shape, (section,)) if section else None, rest.partition(".")[0]
+    sections = [model for model in models(inner) if issubclass(model, SpecModel)] if inner is not None else []
+    if not all(model.READ_BY_STAGES for model in sections):
+        return section
+    return f"{section}.{key}" if any(key in model.UNREAD_KEYS for model in sections) else ""
 
 
-def _unread(number: int, text: str) -> Diagnostic:
+def _unread(number: int, text: str, name: str) -> Diagnostic:
     match = _KEY.match(text)
     assert match is not None
-    message = f"no stage reads `{match[1].partition('.')[0]}`, so it cannot be overridden for a run"
+    message = f"no stage reads `{name}`, so it cannot be overridden for a run"
     help = f"change `{match[1]}` in mlproject.yaml, then run `mlspec build`"
     return Diagnostic("unknown-key", message, COMMAND_LINE, _whole(match, number), help, text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -43,10 +42,7 @@ class Contract:
         )
 
 
-def of(signature: Signature) -> Contract:
-    """The contract of a bundle with that signature.
-
-    The version is the environment variable `MODEL_VERSION`, which the image sets to the release; default `1`.
-    """
+def of(signature: Signature, version: str) -> Contract:
+    """The contract of a bundle with that signature and version."""
     inputs = {entry["name"]: entry["type"] for entry in signature.inputs}
-    return Contract(signature.name, os.environ.get("MODEL_VERSION", "1"), inputs, signature.labels)
+    return Contract(signature.name, version, inputs, signature.labels)

@@ -20,7 +20,7 @@ class LoggedModel:
     """Predicts with the bundle in `folder`. Thread-safe. Raises BundleError."""
 
     def __init__(self, folder: str | Path, environment: Mapping[str, str] = os.environ) -> None:
-        self.service = load(Path(folder))
+        self.service = load(Path(folder), environment=environment)
         self._log = log_setup.attach(self.service, "python", Path(folder).parent / log_policy.FILE, environment)
         if self._log is not None:
             self._log.start()

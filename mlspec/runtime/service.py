@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mlspec.runtime import contract, counters, inference_protocol
+from mlspec.runtime.bundle_version import bundle_version
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
@@ -347,12 +348,12 @@ class Service:
         return predictions
 
 
-def load(bundle: Path, *, shared: bool = False) -> Service:
+def load(bundle: Path, *, shared: bool = False, environment: Mapping[str, str] = os.environ) -> Service:
     """The service of the bundle in that folder, `shared` for concurrent requests. Raises BundleError."""
     predictor = Predictor(bundle)
     if shared:
         predictor.split()
-    return Service(predictor, contract.of(predictor.signature))
+    return Service(predictor, contract.of(predictor.signature, bundle_version(bundle, environment)))
 
 
 def _must_be_json(content_type: str) -> None:

@@ -23,6 +23,9 @@ class Github(SpecModel):
         ["dispatch"], description="Events that start a training run, in addition to `schedule`"
     )
     schedule: Cron | None = Field(None, description="When to retrain, as a cron expression in UTC")
+    monitor_schedule: Cron = Field(
+        "23 * * * *", description="When to check the deployed model, as a cron expression in UTC"
+    )
     timeout: int = Field(120, ge=5, le=360, description="Timeout of a training job in minutes; GitHub's limit is 360")
     environment: str = Field(
         "production",

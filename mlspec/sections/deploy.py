@@ -159,6 +159,16 @@ class Rollout(SpecModel):
         return tuple(self.steps) or usual.get(self.strategy, (100.0,))
 
 
+class TerraformOptions(SpecModel):
+    """Settings of the generated Terraform modules."""
+
+    backend: Literal["local", "s3"] = Field(
+        "local",
+        description="Where Terraform stores its state: a file beside the module, or an S3 bucket that "
+        "`terraform/backend.hcl` names",
+    )
+
+
 class Deploy(SpecModel):
     """Deployment: the platform that serves the image, and the rollout of new versions."""
 
@@ -167,3 +177,4 @@ class Deploy(SpecModel):
     iac: Literal["terraform", "sam", "serverless", "none"] = Field(
         "none", description="Infrastructure-as-code tool to generate files for"
     )
+    terraform: TerraformOptions = Field(default_factory=TerraformOptions, description="Settings of `iac: terraform`")

@@ -57,7 +57,10 @@ class EvaluateSpec(SpecModel):
         description="Columns to slice by, or slices by name",
         examples=[["origin"], {"length": {"column": "sentence", "by": "length", "bins": [20, 40]}}],
     )
-    batch_size: int = Field(64, ge=1, description="Rows in a batch")
+    batch_size: int = Field(64, ge=1, description="Rows in a batch; on a GPU at least 512, if they fit")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] | None = Field(
+        None, description="Device of `evaluate`, and of the model's outputs in `export`; default: `train.accelerator`"
+    )
     average: Literal["binary", "macro", "micro", "weighted"] | None = Field(
         None,
         description="How f1, precision and recall are averaged over labels; default: `binary` (of the second label) "

@@ -39,6 +39,14 @@ class Parameter(SpecModel):
     whole: bool = Field(False, description="Sample integers only")
 
 
+class EarlyTerminate(SpecModel):
+    """Hyperband: stops the trials of a sweep that are behind, as W&B's agents do."""
+
+    min_iter: int = Field(3, ge=1, description="Epochs before a trial is compared for the first time")
+    eta: int = Field(3, ge=2, description="At each comparison the best 1/eta of the trials continue")
+    strict: bool = Field(False, description="Also stop trials that W&B would keep to explore further")
+
+
 class Sweep(SpecModel):
     """A hyperparameter search: `mlspec run train -m` runs it with Hydra, sweep.yaml with W&B."""
 
@@ -49,6 +57,9 @@ class Sweep(SpecModel):
     )
     trials: int = Field(20, ge=1, le=10_000, description="Number of trials of a random or bayes sweep")
     seed: int = Field(0, ge=0, description="Random seed of the search")
+    early_terminate: EarlyTerminate | None = Field(
+        None, description="Stops trials that are behind; read by W&B alone (sweep.yaml)"
+    )
     parameters: dict[str, Parameter] = Field(
         min_length=1,
         description="Keys of the spec to vary, each with its search space",

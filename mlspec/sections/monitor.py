@@ -1,7 +1,7 @@
 """Options of `monitor`: the prediction log, drift detection and alerts."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,10 @@ from mlspec.spec.spec_model import SpecModel
 
 class Monitor(SpecModel):
     """Monitoring: the prediction log, dashboards, drift detection and alerts."""
+
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset(
+        {"prometheus", "drift", "quality", "notify", "on_drift", "retrain"}
+    )
 
     log: Log = Field(default_factory=Log, description="What the servers store of each prediction")
     elasticsearch: Elasticsearch | None = Field(

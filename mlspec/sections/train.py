@@ -76,6 +76,18 @@ class TrainSpec(SpecModel):
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("auto", description="Lightning's `accelerator`")
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="Lightning's `devices`")
+    compile: Literal["auto", "off", "graphs", "inductor"] = Field(
+        "auto",
+        description="Record training steps as CUDA graphs, or compile the model with torch.compile (inductor); auto: "
+        "graphs on one NVIDIA GPU where the model allows it",
+    )
+    tf32: bool = Field(
+        False, description="On NVIDIA GPUs multiply float32 matrices in TensorFloat-32: faster, 10 bits of precision"
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Recompute activations in the backward pass: less memory, slower; for `text-classifier`",
+    )
     strategy: str = Field("auto", description="Lightning's `strategy`", examples=["ddp"])
     workers: int = Field(0, ge=0, le=256, description="Data loader processes; 0 is fastest for small rows")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Random seed of weights, row order and dropout")

@@ -26,6 +26,7 @@ from mlspec.aws.published_version import LATEST, NEXT, VersionProvider, current_
 from mlspec.aws.release_events import Kind, ReleaseEvent, ReleaseHistory, record_action, rolled_back_by_hand
 from mlspec.aws.resources import ImageTags, history_group
 from mlspec.aws.role import RoleProvider
+from mlspec.errors import StageError
 from mlspec.sections.deploy import Rollout
 from mlspec.shipping.rollout.rollout_plan import RolloutPlan, make_rollout_plan
 
@@ -120,6 +121,8 @@ class Deployment:
         """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet. A new
         version is called `description`."""
         live, function, events = self.live(), self.function_actions(), self.history.find()
+        if live is None and self.desired.delivers_only:
+            return self._plan_of_new_function(events)
         number = self._equal_version(function, live)
         version = number or NEXT
         roll_out = self._roll_out(live, version, events or [])
@@ -136,9 +139,39 @@ class Deployment:
             recorded=version in known,
         )
 
+    def _plan_of_new_function(self, events: Sequence[ReleaseEvent] | None) -> DeploymentPlan:
+        """What is left to do once another tool has created the function with the image, a version and the alias."""
+        return DeploymentPlan(
+            live=None,
+            version=NEXT,
+            function=tuple(self.history.diff(events)),
+            alias=tuple(self.alias_actions()),
+            tags=tuple(self._tag_actions(NEXT, None, release=False)),
+            roll_out=RolloutPlan(self.options, self.desired.name, self.desired.alias, NEXT, None),
+            recorded=False,
+        )
+
+    def check_infrastructure(self) -> None:
+        """Raise StageError where another tool creates the function, and has not brought it to the state of the spec."""
+        name, help = self.desired.name, "apply the infrastructure first: mlspec apply --until service"
+        if not self.desired.delivers_only:
+            return
+        if self.live() is None:
+            raise StageError(
+                f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help
+            )
+        actions = _diff(FunctionProvider(self.desired), name, self.desired.function())
+        settings = [line for action in actions if action.operation == "set-settings" for line in action.lines()]
+        if settings:
+            raise StageError("settings differ from the spec: " + "; ".join(settings), help=help)
+
     def function_actions(self) -> list[Action]:
-        """What gives the function, what it needs to run and the log group of its history their desired state."""
+        """What gives the function, what it needs to run and the log group of its history their desired state; where
+        another tool creates them, its code."""
         target, spec = self.desired.target, self.desired.spec
+        if self.desired.delivers_only:
+            actions = _diff(FunctionProvider(self.desired), spec.name, self.desired.function())
+            return [action for action in actions if action.operation == "set-code"]
         role, groups = spec.role(), LogGroupProvider(target)
         return [
             *(_diff(RoleProvider(target), role.name, role) if role else ()),
@@ -157,10 +190,13 @@ class Deployment:
         ]
 
     def alias_actions(self) -> list[Action]:
-        """What gives the address and the provisioned concurrency their desired state."""
+        """What gives the address and the provisioned concurrency their desired state; where another tool creates them,
+        the permissions of a public address, which not every release of that tool can express."""
         target, spec, name = self.desired.target, self.desired.spec, self.desired.alias
         url = spec.url()
         permissions = public(spec.name, name) if url and url.auth == "NONE" else None
+        if self.desired.delivers_only:
+            return _diff(AliasPermissionProvider(target, name), spec.name, permissions)
         return [
             *_diff(FunctionUrlProvider(target, name), spec.name, url),
             *_diff(AliasPermissionProvider(target, name), spec.name, permissions),

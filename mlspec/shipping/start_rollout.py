@@ -15,6 +15,7 @@ from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.render.formatting import plural
 from mlspec.shipping import image_push
 from mlspec.shipping.rollout.executor import RolloutExecutor
 from mlspec.shipping.rollout.rollout_plan import RolloutPlan
@@ -24,12 +25,12 @@ from mlspec.stage_result import warn
 
 Row = Mapping[str, JsonValue]
 Apart = Callable[[Row, Row], float]
-"""The bundle's answer and the version's to how far they lie apart."""
+"""The answers of the bundle and of the version to their difference."""
 
 
 @dataclass(frozen=True)
 class Tests:
-    """Rows, the bundle's own answers to them from when it was packed, and how far an answer may be off."""
+    """Test rows, the answers of the bundle to them when it was packed, and the largest difference of an answer."""
 
     rows: Sequence[Row]
     answers: Sequence[Row]
@@ -43,12 +44,16 @@ class Tests:
             answer = prober.invoke(version, row)
             gap = self.apart(expected, answer)
             if not gap <= self.tolerance:
-                message = f"it answers {str(answer)[:200]} to {str(row)[:200]}, and the bundle {str(expected)[:200]}"
+                message = (
+                    f"the version answers {str(answer)[:200]} to the row {str(row)[:200]}; the bundle answers "
+                    f"{str(expected)[:200]}"
+                )
                 raise StageError(
                     message, help="the image was built from another bundle than the one here: mlspec apply"
                 )
             worst = max(worst, gap)
-        return f"{len(self.rows)} rows answered as by the bundle, at most {worst:.2g} apart"
+        gap_words = f"differ from those of the bundle by at most {worst:.2g}" if worst else "equal those of the bundle"
+        return f"the predictions of {plural(len(self.rows), 'test row')} {gap_words}"
 
 
 @dataclass(frozen=True)

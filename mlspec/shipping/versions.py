@@ -15,6 +15,7 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.published_version import LATEST, PublishedVersion, VersionProvider
 from mlspec.aws.release_events import ReleaseEvent, ReleaseHistory
+from mlspec.records.bundle_provenance import bundle_version
 
 State = Literal["live", "canary", "previous", "rolled-back", "older", "unreleased"]
 """`canary`: it receives a share of the traffic; `unreleased`: it never received any."""
@@ -34,6 +35,12 @@ class VersionState:
     """The tag of its image: commit, bundle and content."""
     release: Mapping[str, JsonValue] = field(default_factory=dict)
     events: Sequence[ReleaseEvent] = ()
+    """Its own, and the manual rollbacks from it to another version."""
+
+    @property
+    def model(self) -> str:
+        """The version that its server reports, in predictions and `/metrics`; empty where it is not known."""
+        return bundle_version(str(self.release.get("bundle") or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,10 @@ class VersionList:
     releases: tuple[VersionState, ...]
     live: Alias | None
 
-    def find(self, number: str) -> VersionState | None:
-        """The version of that number."""
-        return next((r for r in self.releases if r.version == number), None)
+    def find(self, name: str) -> VersionState | None:
+        """The version of that number; else the newest one that serves the model version of that name."""
+        same = (r for r in self.releases if name and r.model == name)
+        return next((r for r in self.releases if r.version == name), None) or next(same, None)
 
     @property
     def previous(self) -> VersionState | None:
@@ -88,7 +96,8 @@ def _released(
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
     published = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
     state = _state(number, percent, own, before)
-    return VersionState(number, published, state, percent, version.function.description, release, own)
+    shown = tuple(event for event in events if event in own or (event.kind == "rollback" and event.before == number))
+    return VersionState(number, published, state, percent, version.function.description, release, shown)
 
 
 def _percent(number: str, live: Alias | None) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 _SUFFIXES = (*EXTENSION_SUFFIXES, ".py", ".pyc")
 _CALLS = ("import_module", "__import__")
+_CALLS_AS_BYTES = tuple(call.encode() for call in _CALLS)
 
 
 class Imports:
@@ -66,9 +67,11 @@ class Imports:
     def _names(self, path: str, module: str) -> tuple[str, ...]:
         """Dotted names that a file imports; empty if it is not Python source."""
         if path not in self._parsed:
-            tree = module_tree(self._root / path)
+            source = _source(self._root / path)
+            tree = _tree(source)
             package = module if path.rpartition("/")[2].startswith("__init__.") else module.rpartition(".")[0]
-            self._parsed[path] = tuple(dict.fromkeys(_imported(tree, package))) if tree else ()
+            calls = any(call in source for call in _CALLS_AS_BYTES)
+            self._parsed[path] = tuple(dict.fromkeys(_imported(tree, package, calls=calls))) if tree else ()
         return self._parsed[path]
 
     def _starred(self, package: str) -> list[str]:
@@ -90,17 +93,38 @@ def _module(path: str) -> str:
 
 def module_tree(file: Path) -> ast.Module | None:
     """The syntax tree of a file; None if it is not valid Python."""
-    if file.suffix != ".py":
-        return None
+    return _tree(_source(file))
+
+
+def _source(file: Path) -> bytes:
+    """The text of a Python file; empty if it cannot be read. Bytes: the file may declare its encoding."""
     try:
-        return ast.parse(file.read_bytes())  # bytes: the file may declare its encoding
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return file.read_bytes() if file.suffix == ".py" else b""
+    except (OSError, ValueError):
+        return b""
+
+
+def _tree(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source) if source else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def _imported(tree: ast.Module, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported(tree: ast.Module, package: str, *, calls: bool) -> Iterator[str]:
+    """The names that the statements import, in any order; with `calls` also those that calls import."""
+    for node in ast.walk(tree) if calls else _statements(tree):
         yield from named(node, package)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The statements of a module at every depth, without the expressions in them: a small part of its nodes."""
+    left: list[ast.AST] = [tree]
+    for node in left:
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, field, ())
+            left += inner if isinstance(inner, list) else ()
+        yield node
 
 
 def named(node: ast.AST, package: str) -> Iterator[str]:

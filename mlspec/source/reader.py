@@ -20,8 +20,11 @@ from mlspec.source.secrets import mask
 MAX_BYTES = 1024 * 1024
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """Line breaks as the YAML parser counts them, so that its positions match these lines."""
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\U00010000-\U0010ffff]|\ufeff")
-"""All characters that are not c-printable (YAML 1.2.2, 5.1); a byte order mark at the start is removed before."""
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+"""All characters that are not c-printable (YAML 1.2.2, 5.1); a byte order mark at the start is removed before.
+
+As a complement, `[^\t\n…]`, it would take milliseconds to compile.
+"""
 
 
 def read(path: Path, shown_as: str | None = None) -> Document:

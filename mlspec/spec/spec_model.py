@@ -18,6 +18,10 @@ class SpecModel(BaseModel):
     READ_BY_STAGES: ClassVar[bool] = True
     """Of a section: whether a stage reads it. One that only decides what is generated is not in `conf/`."""
 
+    UNREAD_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """Of a section that a stage reads: the keys that none reads. They are not in `conf/`, and the section is there only
+    if a stage names one of the others."""
+
     REMOVED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions, and what to do instead."""
 
@@ -30,6 +34,7 @@ class SpecModel(BaseModel):
         allow_inf_nan=False,
         serialize_by_alias=True,
         protected_namespaces=(),
+        defer_build=True,
     )
 
 

@@ -13,11 +13,16 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.cli.help_page import COMMANDS
 from tests.conftest import CHECKOUT
+from tests.warm_python import warm_python
 
 
 def mlspec(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mlspec", *arguments], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True
+        [warm_python().python, "-m", "mlspec", *arguments],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -59,7 +64,7 @@ def test_a_spec_that_is_no_file_is_refused_before_it_is_read(tmp_path: Path, nam
     os.mkfifo(tmp_path / "pipe")
     with (CHECKOUT / "specs/minimal/mlproject.yaml").open() as given:
         done = subprocess.run(
-            [sys.executable, "-m", "mlspec", command, "--spec", name],
+            [warm_python().python, "-m", "mlspec", command, "--spec", name],
             cwd=tmp_path, stdin=given, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode == 2

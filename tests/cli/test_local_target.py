@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.parts.targets import BASE, EXPORT, LAMBDA
+from tests.warm_python import warm_python
 
 ZIP = EXPORT + 'package: {zip: {python: "3.12"}}\ndeploy: {lambda: {region: eu-west-1}}\n'
 
@@ -18,7 +18,7 @@ def apply(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
     (folder / "mlproject.yaml").write_text(BASE + text, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSPEC_")}
     done = subprocess.run(
-        [sys.executable, "-m", "mlspec", "apply", "--yes", *arguments],
+        [warm_python().python, "-m", "mlspec", "apply", "--yes", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, done.stderr

@@ -77,4 +77,4 @@ def test_a_state_that_cannot_be_made_is_said_and_the_next_one_is_made(address: s
 
 
 def test_other_paths_are_not_found(address: str) -> None:
-    assert get(f"{address}/other") == (404, "not found: the paths are / and /state.json\n")
+    assert get(f"{address}/other") == (404, "not found: the paths are /, /state.json and /metrics\n")

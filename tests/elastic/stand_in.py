@@ -5,6 +5,7 @@ Every request body is checked against the published contract. It knows no querie
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ class StandIn:
     def writes(self) -> list[str]:
         """The requests that change something, as `PUT /path`."""
         return [f"{method} {path}" for method, path in self.requests if method != "GET" and "_export" not in path]
+
+    def key(self, name: str) -> str:
+        """The id of the API key of that name."""
+        return next(k["id"] for path, k in self.stored.items() if path.startswith("/_security/") and k["name"] == name)
 
     def answer(self, method: str, target: str, body: Any, headers: Any) -> Answer:
         """What the real server answers."""
@@ -144,7 +149,8 @@ class StandIn:
             return 200, {"updated": True}
         id = f"id{len(self.requests)}"
         self.stored[f"/_security/{id}"] = {"id": id, "invalidated": False, **body}
-        return 200, {"id": id, "name": body["name"], "api_key": "secret", "encoded": f"ENCODED-{body['name']}"}
+        encoded = base64.b64encode(f"{id}:secret".encode()).decode()
+        return 200, {"id": id, "name": body["name"], "api_key": "secret", "encoded": encoded}
 
     def _stored(self, method: str, path: str, body: Any, shown: Any) -> Answer:
         if method == "PUT":

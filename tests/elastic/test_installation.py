@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +53,15 @@ def test_everything_is_created_in_the_order_of_its_needs(
     names = [path.split("/")[1] if not path.startswith("/api") else path.split("/")[2] for _, path in server.requests]
     order = list(dict.fromkeys(n for n, (method, _) in zip(names, server.requests, strict=True) if method != "GET"))
     assert order == [
-        "_component_template", "_index_template", "_ingest", "_data_stream", "_security", "data_views", "dashboards",
-        "alerting",
+        "_component_template", "_index_template", "_ingest", "_data_stream", "data_views", "dashboards", "alerting",
+        "_security",
     ]  # fmt: skip
     assert "PUT /_data_stream/predictions-cola-default/_lifecycle" in server.writes
     assert len([path for path in server.stored if path.startswith("/api/alerting")]) == 4
     for role in ("server", "reader"):
         file = tmp_path / ".mlspec" / "elasticsearch" / f"{role}.env"
-        assert f"ELASTIC_API_KEY=ENCODED-predictions-cola-default-{role}\n" in file.read_text()
+        key = server.key(f"predictions-cola-default-{role}")
+        assert f"ELASTIC_API_KEY={base64.b64encode(f'{key}:secret'.encode()).decode()}\n" in file.read_text()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -147,6 +150,51 @@ def test_a_key_with_other_rights_gets_those_of_the_spec(
     (line,) = apply(installed(""))
     assert line.startswith("~ api key predictions-cola-default-server role_descriptors.server.indices[0].privileges")
     assert installed("").plan() == []
+
+
+def test_a_key_that_an_interrupted_apply_did_not_write_is_replaced(
+    server: StandIn, installed: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    def killed(key: str) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    one = installed("")
+    with pytest.raises(KeyboardInterrupt):
+        apply(replace(one, variables=killed))
+    lost = server.key("predictions-cola-default-server")
+    assert not (tmp_path / ".mlspec" / "elasticsearch" / "server.env").exists()
+    removed, created, _ = apply(installed(""))
+    assert removed.startswith("- api key predictions-cola-default-server: created by an interrupted apply")
+    assert created.startswith("+ api key predictions-cola-default-server")
+    key = server.key("predictions-cola-default-server")
+    assert key != lost
+    written = (tmp_path / ".mlspec" / "elasticsearch" / "server.env").read_text()
+    assert base64.b64encode(f"{key}:secret".encode()).decode() in written
+    assert apply(installed("")) == []
+
+
+def test_a_key_of_another_machine_and_one_that_was_written_stay(
+    server: StandIn, installed: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    """Without the file, and with the marker of an apply that was killed after it wrote the key."""
+    apply(installed(""))
+    folder = tmp_path / ".mlspec" / "elasticsearch"
+    (folder / "reader.env").unlink()
+    (folder / "server.env.creating").write_text("predictions-cola-default-server\n")
+    assert apply(installed("")) == []
+
+
+def test_a_key_cannot_create_keys(server: StandIn, installed: Callable[[str], Installation]) -> None:
+    """What Elasticsearch refuses comes last, and is said with the way around it."""
+    reason = "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)"
+    one = installed("")
+    actions = one.plan()
+    server.refuse["/_security"] = 400, {"error": {"reason": reason}}
+    with pytest.raises(StageError) as caught:
+        one.install(actions, lambda _: None)
+    assert caught.value.message.startswith("Elasticsearch lets no API key create or change another one")
+    assert "elasticsearch/server-key.json" in caught.value.help
+    assert [path for path in server.stored if path.startswith("/api/alerting")]
 
 
 def refusal(one: Installation) -> StageError:

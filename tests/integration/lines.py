@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.warm_python import warm_python
+
 SPEC = """\
 project: {name: held}
 data:
@@ -50,11 +52,13 @@ class Line:
 
     root: Path
 
-    def start(self, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, environment: Mapping[str, str] | None = None, python: str = sys.executable
+    ) -> subprocess.Popen[str]:
         """`mlspec WORDS` as a person starts it: at the head of a process group of its own."""
         kept = {key: value for key, value in os.environ.items() if key != "CI"}
         return subprocess.Popen(
-            [sys.executable, "-m", "mlspec", *words],
+            [python, "-m", "mlspec", *words],
             cwd=self.root,
             env={**kept, **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -66,7 +70,7 @@ class Line:
 
     def mlspec(self, *words: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of `mlspec WORDS`."""
-        process = self.start(*words, environment=environment)
+        process = self.start(*words, environment=environment, python=warm_python().python)
         out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 

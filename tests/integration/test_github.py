@@ -22,6 +22,13 @@ from tests.warm_python import WarmPython
 CI = 'ci: {github: {schedule: "0 3 * * 1", train_on: [pull_request, push, dispatch], branches: [main, "release/**"]}}\n'
 REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
 TEST = "test:\n"
+WATCHED = REMOTE.replace("data:\n", "data:\n  collected: data/collected\n")
+WATCH = """\
+monitor:
+  drift: {}
+  on_drift: retrain
+  notify: {github: {repository: octo-org/cola}, slack: {env: SLACK_WEBHOOK}}
+"""
 CASES = {
     "smallest": (BASE, "ci:\n"),
     "everything": (
@@ -30,6 +37,8 @@ CASES = {
     ),
     "arm": (BASE, EXPORT + "package: {docker: {platform: linux/arm64}}\n" + CI),
     "subfolder": (REMOTE, LAMBDA.replace(', account: "123456789012"', "") + CI),
+    "watched": (WATCHED, LAMBDA + CI + WATCH),
+    "watched, subfolder": (REMOTE, LAMBDA + CI + "monitor: {}\n"),
     "zip": (BASE, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n" + CI),
     "package": (BASE, PACKAGE + "ci: {github: {train_on: [push], mlspec: 'git+https://github.com/octo/mlspec@v1'}}\n"),
 }
@@ -55,7 +64,7 @@ def workflows(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
     """The workflow files of one case, written where GitHub reads them."""
     base, text = CASES[request.param]
     folder = tmp_path
-    if request.param == "subfolder":
+    if "subfolder" in request.param:
         (tmp_path / ".git").mkdir()
         folder = tmp_path / "ml" / "cola"
         folder.mkdir(parents=True)
@@ -90,7 +99,10 @@ def test_yaml_readers_agree_on_the_files(workflows: list[Path]) -> None:
     for file in workflows:
         read = yaml.safe_load(file.read_text(encoding="utf-8"))
         assert list(read)[:1] == ["name"]
-        assert {"jobs", "permissions", "concurrency"} <= set(read)
+        assert {"jobs", "permissions"} <= set(read)
+        # A job that waits for a person must not keep the others of its workflow waiting.
+        stateful = [job for job in read["jobs"].values() if "id-token" in job["permissions"]]
+        assert "concurrency" in read or all("concurrency" in job for job in stateful)
 
 
 def empty_wheel(folder: Path) -> None:

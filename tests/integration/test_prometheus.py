@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import promql_parser
 import pytest
 import yaml
 
+from mlspec.cli.monitor_server import LatestState, monitor_server
+from mlspec.monitoring.monitor_state import MonitorMetric
 from tests.monitoring.prometheus_servers import Api, Receiver, alertmanager, free_port, program, prometheus, promtool
 from tests.monitoring.prometheus_servers import webhook as webhook_receiver
 from tests.parts.targets import BASE, PACKAGE, write
+from tests.report.monitor_states import full_state
 from tests.runtime import bundles
 from tests.runtime.callers import ask, until
 from tests.scenarios.test_logged_requests import serving
@@ -165,11 +170,19 @@ model: {type: tabular}
 """
 LIVE = """\
 monitor:
-  prometheus: {targets: ["127.0.0.1:SERVER"], scrape_interval: 1s, pending: 0s}
+  prometheus: {targets: ["127.0.0.1:SERVER"], monitor_target: "127.0.0.1:MONITOR", scrape_interval: 1s, pending: 0s}
   notify: {webhook: {env: HOOK}}
   alerts: {refused_rate: "> 0.2", missing_rate: "> 0.2", unseen_rate: "> 0.2", p95_ms: "> 5000", unsure_rate: "> 0.9",
     silence: 1h, window: 5s, interval: 1s, min_requests: 5}
 """
+OF_VERSION = (("model", "toy"), ("version", "1"))
+GAUGES = (
+    MonitorMetric("drift_evidence", (*OF_VERSION, ("input", "input.age")), 3.0),
+    MonitorMetric("drift_alarm_open", (*OF_VERSION, ("input", "input.age")), 1.0),
+    MonitorMetric("quality", (*OF_VERSION, ("metric", "accuracy")), 0.8),
+    MonitorMetric("labelled_share", OF_VERSION, 0.5),
+)
+"""What `mlspec monitor --serve` has measured."""
 GOOD = {"age": 20.0, "city": "Bonn"}
 
 
@@ -191,7 +204,11 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     with ExitStack() as stack:
         _, server = stack.enter_context(serving(bundles.tabular(folder / "bundle")))
         receiver, port = stack.enter_context(webhook_receiver()), free_port()
-        write(folder, LIVE.replace("SERVER", str(server)), SPEC)
+        live = monitor_server(LatestState(lambda: replace(full_state("toy"), metrics=GAUGES)), "127.0.0.1", 0)
+        threading.Thread(target=live.serve_forever, daemon=True).start()
+        stack.callback(live.server_close)
+        stack.callback(live.shutdown)
+        write(folder, LIVE.replace("SERVER", str(server)).replace("MONITOR", str(live.server_port)), SPEC)
         routes, config = folder / "prometheus/alertmanager.yml", folder / "prometheus/prometheus.yml"
         hook = f"url: http://127.0.0.1:{receiver.port}/"
         text = routes.read_text().replace("url_file: /run/secrets/webhook_url", hook)
@@ -208,7 +225,8 @@ def test_an_alert_reaches_the_webhook(monitored: Monitored) -> None:
     def fired() -> bool:
         monitored.send({"age": None, "city": "Rome"})
         monitored.send({"age": "old", "city": "Bonn"})
-        return {"ModelRefusedRate", "ModelMissingRate", "ModelUnseenRate"} <= monitored.receiver.names()
+        expected = {"ModelRefusedRate", "ModelMissingRate", "ModelUnseenRate", "ModelDrift"}
+        return expected <= monitored.receiver.names()
 
     until(fired)
     by_name = {alert["labels"]["alertname"]: alert for alert in monitored.receiver.alerts}
@@ -216,6 +234,7 @@ def test_an_alert_reaches_the_webhook(monitored: Monitored) -> None:
         "alertname": "ModelMissingRate", "severity": "warning", "model": "toy", "version": "1", "input": "age",
     }  # fmt: skip
     assert by_name["ModelMissingRate"]["annotations"]["summary"].startswith("toy 1: Missing values of age ")
+    assert by_name["ModelDrift"]["annotations"]["summary"] == "toy 1: input.age has moved"
     assert "ModelErrorRate" not in monitored.receiver.names()
 
 

@@ -18,6 +18,7 @@ import yaml
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT
+from tests.warm_python import WarmPython
 
 pytestmark = pytest.mark.slow
 MLSPEC = (sys.executable, "-m", "mlspec")
@@ -107,13 +108,13 @@ def play(job: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -
     return said
 
 
-def test_a_tag_is_built_tried_pushed_and_deployed(commit: Path, tmp_path: Path, docker: str) -> None:
+def test_a_tag_is_built_tried_pushed_and_deployed(commit: Path, tmp_path: Path, docker: str, warm: WarmPython) -> None:
     assert docker
     jobs = yaml.safe_load((commit / ".github/workflows/mlspec-release.yaml").read_text())["jobs"]
     built, shipped = tmp_path / "built", tmp_path / "shipped"
     for clone in (built, shipped):
         git(tmp_path, "clone", "-q", str(commit), str(clone))
-    play(jobs["build"], built, variables(tmp_path) | {"MLSPEC_TARGET": "aws"})
+    play(jobs["build"], built, warm.variables(variables(tmp_path)) | {"MLSPEC_TARGET": "aws"})
 
     (upload,) = [step["with"] for step in jobs["build"]["steps"] if "upload-artifact" in step.get("uses", "")]
     (download,) = [step["with"] for step in jobs["ship"]["steps"] if "download-artifact" in step.get("uses", "")]

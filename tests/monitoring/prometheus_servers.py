@@ -1,4 +1,4 @@
-"""Real servers on free ports of 127.0.0.1: Prometheus, Alertmanager, and a receiver of its webhooks."""
+"""Real servers on free ports of 127.0.0.1: Prometheus, Alertmanager, Pushgateway, and a receiver of its webhooks."""
 
 from __future__ import annotations
 
@@ -92,6 +92,14 @@ def alertmanager(config: Path, folder: Path, port: int) -> Iterator[Api]:
                f"--storage.path={folder / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{port}",
                "--cluster.listen-address="]  # fmt: skip
     with _process(command, port, folder / "alertmanager.log") as api:
+        yield api
+
+
+@contextmanager
+def pushgateway(folder: Path) -> Iterator[Api]:
+    port = free_port()
+    command = [program("prometheus-pushgateway", "prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{port}"]
+    with _process(command, port, folder / "pushgateway.log") as api:
         yield api
 
 

@@ -114,8 +114,24 @@ def test_it_is_cached_and_can_be_carried(project: Path, tmp_path: Path) -> None:
     assert "the dog" not in file.read_text()
 
 
+def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    towns = ["Bonn"] * 300 + ["Trier"] * 200 + ["Rom"] * 49 + [None]
+    ages = np.concatenate([draws.normal(20, 2, 300), draws.normal(60, 2, 200), draws.normal(0, 1, 50)])
+    kinds = {"age": {"type": "number"}, "town": {"type": "category", "values": []}}
+    train = {"age": ages, "town": towns, "label": [0, 1] * 275}
+    project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
+    assert project_reference(project, tmp_path).slices == {}
+    reference = project_reference(project, tmp_path, ["town"])
+    assert set(reference.slices) == {"town=Bonn", "town=Trier"}
+    means = {name: columns["age"] for name, columns in reference.slices.items()}
+    assert all(isinstance(column, NumberReference) for column in means.values())
+    assert [round(column.values.mean) for column in means.values() if isinstance(column, NumberReference)] == [20, 60]
+    assert project_reference(project, tmp_path) == reference
+
+
 def test_without_data_and_without_a_copy(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="no reference") as error:
+    with pytest.raises(StageError, match="no training data to compare with") as error:
         project_reference(tmp_path, tmp_path)
     assert "mlspec apply --until evaluate" in error.value.help
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
+from mlspec.monitoring.baseline.reference import NumberReference, TextReference, pack, word_hash
+from mlspec.monitoring.drift_state import look_for_drift
 from mlspec.monitoring.label_store import LabelStore
 from mlspec.monitoring.observation import Observation
-from tests.monitoring.log_lines import DAY
+from mlspec.monitoring.reference_files import store_reference
+from mlspec.sections.monitor_drift import Drift
+from tests.monitoring.log_lines import DAY, line, segment
+from tests.monitoring.references import REFERENCE, grid
 from tests.monitoring.watched import Service
 
 
@@ -130,6 +137,31 @@ def test_labels_that_show_no_harm_turn_the_alarm_into_a_note(tmp_path: Path) -> 
     assert answers(seen)["Is it still right?"][0] == "good"
 
 
+def test_right_predictions_before_a_change_do_not_hide_that_it_is_harmful(tmp_path: Path) -> None:
+    """The loss over all labels is within the tolerance; since the change it may not be."""
+    service = Service(tmp_path)
+    service.answer(2000)
+    service.answer(250, age=50)
+    labels = service.model.store.query("SELECT request_id, label FROM predictions ORDER BY time").to_pylist()
+    other = {"yes": "no", "no": "yes"}
+    wrong = [i % 5 == 0 if i < 2000 else i % 4 == 0 for i in range(2250)]
+    true = [row | ({"label": other[row["label"]]} if no else {}) for row, no in zip(labels, wrong, strict=True)]
+    LabelStore(service.model.store).add(pa.Table.from_pylist(true), service.now)
+    seen = service.observe()
+    assert titles(seen) == ["age moved (version 7)"]
+    assert [each.cause for each in seen.state.diagnoses] == ["unknown"]
+    assert "since 2026-11-27 00:3" in seen.state.diagnoses[0].sentences[1]
+
+
+def test_an_empty_store_says_who_writes_to_it(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    assert service.observe().state.notes == (
+        "no prediction is stored in .mlspec/monitor yet: `mlspec serve` and the image write there",
+    )
+    service.answer(1)
+    assert service.observe().state.notes == ()
+
+
 def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(1200)
@@ -160,3 +192,62 @@ def test_damaged_detectors_of_quality_take_all_labels_again(tmp_path: Path) -> N
     saved = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(saved | {"versions": {"7": "{"}}), encoding="utf-8")
     assert [alarm.group for alarm in service.observe().state.alarms] == ["harmful"]
+
+
+def test_an_alarm_about_a_version_ends_when_another_one_answers(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(300)
+    service.answer(400, age=52)
+    assert titles(service.observe()) == ["age moved (version 7)"]
+    service.answer(30, version="8")
+    assert titles(service.observe()) == ["age moved (version 7)"]
+    service.answer(30, version="8")
+    seen = service.observe()
+    assert titles(seen) == []
+    assert [(event.state, event.title) for event in seen.changes.events] == [("cleared", "age moved (version 7)")]
+    assert answers(seen)["Has it moved?"] == ("good", "no")
+
+
+def test_each_version_is_compared_with_the_data_of_its_own_training(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.answer(300)
+    service.answer(400, age=52)
+    assert titles(service.observe()) == ["age moved (version 7)"]
+    columns = {**REFERENCE.columns, "age": NumberReference(missing=100, values=grid(0, 4900, 52, 10))}
+    later = REFERENCE.model_copy(update={"columns": columns, "digest": "fedcba9876543210"})
+    store_reference(service.model.state, "8", later)
+    store_reference(service.model.state, "7", REFERENCE)
+    for _ in range(10):
+        service.answer(60, age=52, version="8")
+        service.answer(20, age=52)
+    assert titles(service.observe()) == ["age moved (version 7)"]
+
+
+@pytest.mark.parametrize(("other", "expected"), [(False, set()), (True, {("domain.sentence", "moved")})])
+def test_texts_of_another_domain_are_found_by_the_classifier(
+    tmp_path: Path, other: bool, expected: set[tuple[str, str]]
+) -> None:
+    draw, words = random.Random(0), ("red", "blue", "green", "small", "large", "car", "house", "tree")
+    known = [f"the {draw.choice(words)} {draw.choice(words)} is here" for _ in range(200)]
+    service = Service(tmp_path)
+    (tmp_path / "state" / f"reference-{REFERENCE.digest}.json").unlink()
+    sentence = TextReference(
+        missing=0,
+        characters=grid(1, 5000, 24, 2),
+        words=grid(2, 5000, 5, 1),
+        vocabulary=pack({word_hash(word) for text in known for word in text.split()}),
+        sample=tuple(pack((word_hash(word) for word in text.split()), ordered=True) for text in known),
+    )
+    columns = {**REFERENCE.columns, "sentence": sentence}
+    store_reference(service.model.state, "7", REFERENCE.model_copy(update={"columns": columns}))
+    options = Drift.model_validate({"traffic": "1000 per 1d", "columns": ["sentence"]})
+    order = "here is the {} {}" if other else "the {} {} is here"
+    lines = [
+        line(number, inputs={"sentence": order.format(draw.choice(words), draw.choice(words))},
+             lengths={"sentence": {"characters": draw.gauss(24, 2), "words": draw.gauss(5, 1)}},
+             prediction={"label": draw.choice(["no", "yes", "yes"]), "score": draw.gauss(0.7, 0.05)})
+        for number in range(400)
+    ]  # fmt: skip
+    segment(tmp_path, lines)
+    look = look_for_drift(service.model, options, DAY + timedelta(hours=1))
+    assert {(alarm.column, alarm.kind) for alarm in look.alarms} == expected

@@ -17,7 +17,9 @@ from onnx import numpy_helper
 
 from mlspec.errors import ConflictError, StageError
 from mlspec.monitoring.baseline.reference import Reference
+from mlspec.monitoring.compute_reference import model_version, project_reference
 from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.reference_files import referenced_models
 from mlspec.monitoring.retraining import Retraining, Verdict, read_history
 from mlspec.monitoring.retraining_run import RetrainingOutcome, RetrainingRun
 from mlspec.monitoring.watched_model import WatchedModel
@@ -127,6 +129,11 @@ def test_a_better_model_is_released_with_its_rows(project: Make) -> None:
     rows = pq.read_table(each.collected()[0])
     assert rows.column_names == ["sentence", "label"]
     assert 0.3 * ROWS < rows.num_rows < 0.7 * ROWS
+    version = model_version(each.model.artifacts)
+    accepted = project_reference(each.model.artifacts, each.model.state)
+    assert (accepted.rows, referenced_models(each.model.state)[version]) == (ROWS, accepted.digest)
+    assert accepted.classes is not None
+    assert sum(map(sum, accepted.classes.confusion)) == ROWS - rows.num_rows
     again = each.run(now=NOW + timedelta(days=2))
     assert (again.retraining, again.reason) == (None, "0 new labelled predictions, 100 are needed")
 
@@ -148,6 +155,7 @@ def test_a_person_approves_or_rejects(project: Make) -> None:
     assert "waits for approval" in each.run().reason
     each.approve(approve=True)
     assert (each.verdicts(), each.serves_challenger()) == (["approved"], True)
+    assert project_reference(each.model.artifacts, each.model.state).rows == ROWS
     assert each.approve(approve=True).reason == "no model waits for approval"
 
 

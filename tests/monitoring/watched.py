@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlspec.monitoring.baseline.reference import Reference
 from mlspec.monitoring.observation import Observation, Observer
 from mlspec.monitoring.panel_data import ViewedRange
 from mlspec.monitoring.watched_model import WatchedModel
@@ -20,7 +21,9 @@ from tests.monitoring.references import REFERENCE
 class Service:
     """Predictions arrive one second after the other; `now` is the time of the next one."""
 
-    def __init__(self, folder: Path, start: datetime = DAY, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, start: datetime = DAY, *, reference: Reference = REFERENCE, **options: Any
+    ) -> None:
         defaults = {"drift": {"traffic": "1000 per 1d"}, "alerts": {"error_rate": "> 0.05", "min_requests": 20}}
         self.options = Monitor.model_validate(defaults | options)
         self.folder, self.start = folder, start
@@ -28,7 +31,7 @@ class Service:
         self._random = np.random.default_rng(0)
         state = folder / "state"
         state.mkdir(parents=True)
-        (state / f"reference-{REFERENCE.digest}.json").write_text(REFERENCE.model_dump_json(), encoding="utf-8")
+        (state / f"reference-{reference.digest}.json").write_text(reference.model_dump_json(), encoding="utf-8")
 
     @property
     def now(self) -> datetime:
@@ -38,9 +41,9 @@ class Service:
     def model(self) -> WatchedModel:
         return WatchedModel("shop", "", self.options, self.folder / "artifacts", self.folder, SIGNATURE)
 
-    def answer(self, rows: int, *, age: float = 40.0, version: str = "7") -> None:
-        """Rows as in the reference, but for the mean of `age`."""
-        self._log(self._prediction(age, version) for _ in range(rows))
+    def answer(self, rows: int, *, age: float = 40.0, version: str = "7", sentence: str = "as in training") -> None:
+        """Rows as in the reference, but for the mean of `age` and the text."""
+        self._log(self._prediction(age, version, sentence) for _ in range(rows))
 
     def fail(self, requests: int, version: str = "7") -> None:
         """Requests that the model fails on."""
@@ -69,7 +72,7 @@ class Service:
     def _time(self) -> str:
         return self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def _prediction(self, age: float, version: str) -> dict[str, Any]:
+    def _prediction(self, age: float, version: str, sentence: str) -> dict[str, Any]:
         number, draw = self._next(), self._random
         town = draw.choice(["Bonn", "Köln", "Trier"], p=[0.6, 0.38, 0.02])
         yes = float(np.clip(draw.normal(0.7, 0.05), 0.5, 1))
@@ -81,7 +84,7 @@ class Service:
             inputs={
                 "age": None if draw.random() < 0.02 else draw.normal(age, 10),
                 "town": str(town),
-                "sentence": "as in training",
+                "sentence": sentence,
             },
             lengths={"sentence": {"characters": draw.normal(30, 5), "words": draw.normal(6, 1)}},
             prediction={

@@ -31,7 +31,7 @@ from mlspec.records.record_file import Record
 from mlspec.records.release import DeployedFunction, PushedImage, RehearsedRelease, Release, RolloutEvent
 from mlspec.records.robustness import Perturbation, RobustnessResult
 from mlspec.records.schema import InputSchema, Schema, TargetSchema
-from mlspec.records.training import Best, Training
+from mlspec.records.training import Best, DeviceUse, Training
 from tests.packaged import SIGNATURE
 
 RECORDS: list[Record] = [
@@ -39,6 +39,12 @@ RECORDS: list[Record] = [
     TrainDecisions(decisions=(Decision("checkpoint", "largest mcc"),)),
     Training(epochs=2, steps=9, best=Best(monitor="mcc", mode="max", value=0.5, epoch=1, step=4), valid={"mcc": 0.5}),
     Training(epochs=1, steps=1, best=Best(monitor="x", epoch=1), valid={"x": None}, undefined={"x": "one class"}),
+    Training(
+        epochs=1,
+        steps=1,
+        best=Best(monitor="x", epoch=1),
+        speed=DeviceUse(device="cuda", name="NVIDIA H100", samples_per_second=7683.5, waiting=0.02, memory_bytes=10**9),
+    ),
     Evaluation(
         task="classification",
         rows=3,

@@ -79,7 +79,7 @@ def test_one_line_formats_never_break_their_line(text: str) -> None:
 
 def test_hcl_templates_are_literal() -> None:
     assert quoting.hcl('x"; ${file("/etc/passwd")} %{ if x }') == '"x\\"; $${file(\\"/etc/passwd\\")} %%{ if x }"'
-    assert quoting.hcl({"a": [1, True, None]}) == '{ "a" = [1, true, null] }'
+    assert quoting.hcl({"a": [1, True, None]}) == "{\n  a = [1, true, null]\n}"
 
 
 def test_a_line_that_counts_only_at_the_top_stays_there() -> None:

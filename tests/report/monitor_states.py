@@ -7,12 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 from mlspec.monitoring.monitor_state import (
     ActiveAlarm,
+    AlarmFacts,
     ChartLimit,
     ChartLine,
+    EstimateView,
     FeatureView,
+    LabelMix,
+    LabelShareView,
     MonitorState,
     PanelView,
+    QualityView,
+    ShiftView,
     Signal,
+    VersionDiagnosis,
 )
 
 UNTIL = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -43,6 +50,8 @@ def full_state(name: str = "cola") -> MonitorState:
                 "moved-age", "moved", f"{name} moved up by 0.42 sd", "0.42 sd (0.31 to 0.55) since row 1,204, version 7",
                 SINCE + timedelta(hours=21), "examine the newest rows, then `mlspec monitor retrain`",
                 ((("request", "a1"), (name, "<b>61</b>")), (("request", "a2"), (name, "64"))),
+                AlarmFacts(name, "8", f"{name}=a", "up", 0.42, 0.31, 0.55, "sd", "measured on the 400 rows", None,
+                           2_140_000.0, 1_440_000.0, 642, "ends after 200 more rows without new evidence"),
             ),
         ),
         panels=(
@@ -60,9 +69,30 @@ def full_state(name: str = "cola") -> MonitorState:
                       cells=((name, 17000.0, 0.021, 41.2), ("8", 1402.0, None, 44.0))),
         ),
         features=(
-            FeatureView(name, "number", 18402, 0.01, 0.012, None, 0.31, 0.18, "bad", "moved up by 0.42 sd"),
-            FeatureView("town", "category", 18402, 0.0, 0.0, 0.002, 0.0, None, "good", "as in training"),
+            FeatureView(name, "number", name, 18402, 0.01, 0.012, None, 41.2, 38.0, ShiftView(0.312, 0.002),
+                        ShiftView(0.181, 0.01, 1e-9), ShiftView(0.2, 0.01, 0.0), 2_140_000.0, "bad",
+                        "moved up by 0.42 sd"),
+            FeatureView("town", "category", "town", 18402, 0.0, 0.0, 0.002, psi=ShiftView(0.001, 0.002),
+                        chi_square=ShiftView(0.01, 0.012, 0.31), evidence=653.0, state="good", note="as in training"),
+            FeatureView("text", "domain", "wording of text", 18402),
         ),
+        diagnoses=(
+            VersionDiagnosis("7", "unchanged", "unchanged", ("the inputs have not moved",)),
+            VersionDiagnosis("8", "benign drift", "moved, not harmful", (f"moved: {name}", "not harmful: loss 0.1")),
+            VersionDiagnosis("9", "unknown", "moved, unknown whether it is harmful", (f"moved: {name}",),
+                             "add labels: `mlspec labels add FILE`"),
+        ),
+        quality=(
+            QualityView("7", "", "accuracy", 0.812, 0.79, 0.833, 412, 17000),
+            QualityView("7", f"{name}=a", "accuracy", 0.61, 0.52, 0.69, 90, 400),
+            QualityView("8", "", "accuracy", None, None, None, 0, 1402),
+        ),
+        estimates=(EstimateView("8", "accuracy", 0.801, 0.78, 0.822),),
+        estimate_assumption="assumes that scores are calibrated",
+        label_bias="the labelled rows are like the others",
+        label_mix=LabelMix((LabelShareView(name, 0.7, 0.6, 0.52), LabelShareView("other", 0.3, 0.4, 0.48)),
+                           "assumes that only the shares have changed"),
+        evidence_threshold=1_440_000.0,
         deployments=((SINCE + timedelta(hours=30), "8"),),
         budget="On data that does not change, an alarm is raised at most once in 90,000 rows on average.",
         notes=("12 records were dropped because the queue was full",),

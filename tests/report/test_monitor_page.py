@@ -19,7 +19,18 @@ from tests.report.test_page import HOSTILE, Page
 def test_the_page_answers_the_four_questions_and_names_the_alarm() -> None:
     page = Page(monitor_page(full_state()))
     for words in ("1 alarm", "Is it up?", "41 ms", "cola moved up by 0.42 sd", "2 rows that show it", "limit 6%",
-                  "version 8", "No labels yet.", "12 records were dropped"):  # fmt: skip
+                  "version 8", "No labels yet.", "12 records were dropped",
+                  # since when, which version, which column
+                  "since 2026-11-26 09:00 · version 8 · column cola",
+                  # what is to be decided
+                  "Version 9: moved, unknown whether it is harmful", "Version 8: moved, not harmful",
+                  # the facts of an alarm
+                  "+0.42 sd (+0.31 to +0.55)", "2,140,000 (an alarm needs 1,440,000)", "200 more rows without new",
+                  # PSI, KS and chi-square net of noise beside the evidence
+                  "0.310", "0.171, p < 0.001", "0.190, p < 0.001", "653",
+                  # quality by slice, without labels, and the mix of the labels
+                  "0.812 (0.790 to 0.833)", "412 of 17,000 (2.4%)", "cola=a", "0.801 (0.780 to 0.822)",
+                  "assumes that scores are calibrated", "52%", "assumes that only the shares have changed"):  # fmt: skip
         assert words in page.words, words
 
 

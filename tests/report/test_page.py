@@ -229,7 +229,7 @@ def test_a_zip_is_shown_with_its_checks(tmp_path: Path) -> None:
     words = Page(write(line)).words
     assert "The zip and the checks it passed" in words
     assert "3 MB, unpacked 9 MB, at most 1 GB" in words
-    assert "3 rows predicted as by the bundle; the first after 0.5 s, 64 MB of memory" in words
+    assert "the predictions of 3 rows equal the bundle's; the first after 0.5 s, 64 MB of memory" in words
     assert "not tested: no Linux" in words
 
 

@@ -43,6 +43,7 @@ LAYERS: tuple[str, ...] = (
     "shipping.rehearsal",
     "shipping.rollout",
     "elastic",
+    "terraform",
     "aws",
     "docker",
     "dvc",
@@ -82,6 +83,7 @@ NARROW: dict[str, set[str]] = {
     "records": {"errors", "job"},
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
+    "terraform": {"aws", "errors"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
@@ -98,6 +100,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
     "mlspec.parts.data.fetch._download": "a partial download",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from mlspec.run.machine_checks import MachineCheck, examine, fixes
 from mlspec.sections.data import DataSpec
 from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
+from mlspec.sections.train import TrainSpec
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 from tests.parts import targets
 
-MODELS = {"data": DataSpec, "track": TrackSpec, "package": Package}
+MODELS = {"data": DataSpec, "track": TrackSpec, "package": Package, "train": TrainSpec}
 DATA = {"source": "data.csv", "inputs": {"a": "number"}, "target": {"column": "b", "type": "number"}}
 
 
@@ -118,6 +120,42 @@ def test_an_empty_machine_has_no_programs(tmp_path: Path, monkeypatch: pytest.Mo
         assert answer.fix
 
 
+GPU = "echo 'NVIDIA H100 80GB HBM3, 81559 MiB'"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Apple's GPUs need no driver")
+@pytest.mark.parametrize(
+    ("accelerator", "script", "uses", "faulty"),
+    [
+        ("auto", None, "train uses the CPU (train.accelerator: auto)", False),
+        ("gpu", None, "train uses gpu (train.accelerator: gpu)", True),
+        ("cpu", GPU, "train uses cpu (train.accelerator: cpu)", False),
+        ("auto", "exit 9", "none: nvidia-smi lists no GPU", False),
+    ],
+)
+def test_the_device_that_training_would_use_is_listed(
+    accelerator: str, script: str | None, uses: str, faulty: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        program(tmp_path / "bin", "nvidia-smi", script)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    check = found(examine(tmp_path, project(train={"accelerator": accelerator}), None), "gpu")
+    assert uses in check.capability.detail
+    assert check.fault is faulty
+    assert not faulty or check.capability.fix
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Apple's GPUs need no driver")
+def test_a_gpu_without_a_torch_for_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "bin", "nvidia-smi", GPU)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    gpu, torch = probe("gpu"), probe("package:torch")
+    assert gpu.detail.startswith("NVIDIA H100 80GB HBM3, 81559 MiB")
+    if torch.detail.endswith("+cpu"):
+        assert not gpu.present
+        assert "built without CUDA" in gpu.detail
+
+
 def test_without_a_spec_only_the_machine_counts(tmp_path: Path) -> None:
     checks = examine(tmp_path, None, None)
     assert {check.capability.name for check in checks if check.required} == {"python", "disk", "project folder"}
@@ -136,7 +174,7 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     checks = examine(tmp_path, spec, Plan((), (Stage("probe", "Probe", "x", needs=("some-program",)),)))
     required = {check.capability.name for check in checks if check.required}
     assert {"torch", "wandb", "dvc-s3", "docker", "buildkit", "some-program"} <= required
-    assert "terraform" not in required, "nothing is written for it yet"
+    assert "terraform" not in required, "the spec creates its resources directly"
     assert "optuna" not in required
     assert "git" not in required
     assert {"env:ELASTIC_API_KEY", "env:ELASTIC_URL"} <= required

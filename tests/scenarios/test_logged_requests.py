@@ -55,7 +55,7 @@ def serving(bundle: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
         [sys.executable, "-m", "mlspec.runtime.http", "--bundle", str(bundle), "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "MODEL_VERSION": "1", **environment},
     )
     assert process.stdout is not None
     try:
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_sends_the_log_to_stdout(bundle: Path, t
 
 
 def test_a_client_that_leaves_is_a_line(bundle: Path, tmp_path: Path) -> None:
-    with LoggedModel(bundle, {}) as model:
+    with LoggedModel(bundle, {"MODEL_VERSION": "1"}) as model:
         pending = model.service.begin(Request("POST", "/predict", {"x-request-id": "gone"}, BODY))
         assert isinstance(pending, PendingRequest)
         model.service.drop(pending)
@@ -164,7 +164,7 @@ def test_a_function_prints_its_predictions(bundle: Path, capsys: pytest.CaptureF
 
 
 def test_a_program_logs_its_predictions(bundle: Path, tmp_path: Path) -> None:
-    with LoggedModel(bundle, {}) as model:
+    with LoggedModel(bundle, {"MODEL_VERSION": "1"}) as model:
         assert len(model.predict([ROW, {"age": None, "city": None}], request_id="p-1")) == 2
         with pytest.raises(RefusedError):
             model.predict([{"age": 1}])
@@ -177,7 +177,7 @@ def test_a_program_logs_its_predictions(bundle: Path, tmp_path: Path) -> None:
 
 def test_without_a_policy_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "monitoring.json").unlink()
-    with LoggedModel(bundle, {}) as model:
+    with LoggedModel(bundle, {"MODEL_VERSION": "1"}) as model:
         model.predict([{"age": None, "city": "Rome"}])
         model.close()
         text = model.service.log.counts.text() if model.service.log else ""
@@ -202,7 +202,7 @@ def test_without_the_address_of_elasticsearch_the_server_says_so_and_logs_to_fil
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "monitoring.json").write_text(json.dumps(POLICY | {"elasticsearch": ELASTIC}))
-    with LoggedModel(bundle, {}) as model:
+    with LoggedModel(bundle, {"MODEL_VERSION": "1"}) as model:
         model.predict([ROW])
     assert len(lines(tmp_path / "log-folder")) == 1
     assert "not set: ES_URL, ES_KEY" in capsys.readouterr().err

@@ -99,6 +99,16 @@ def test_apply_changes_what_differs_and_then_has_nothing_to_do(live: Shipped, ml
     assert remote(out, live.root.name)[0].startswith("+ record artifacts/release.json")
 
 
+def test_a_manual_rollback_is_in_the_history_of_both_versions(live: Shipped, mlspec: Run) -> None:
+    live.spec("memory: 512", "memory: 1024")
+    assert mlspec(live, "apply", "--yes", "--only", "deploy")[0] == 0
+    assert mlspec(live, "rollback", "--yes", "--why", "too slow")[0] == 0
+    assert re.search(r"rollback to 1  too slow$", mlspec(live, "why", "2")[1], re.M)
+    assert re.search(r"rollback from 2  too slow$", mlspec(live, "why", "1")[1], re.M)
+    events = json.loads(mlspec(live, "why", "2", "--json")[1])["events"]
+    assert (events[-1]["kind"], events[-1]["version"], events[-1]["before"]) == ("rollback", "1", "2")
+
+
 def test_a_failed_deployment_ends_in_a_sentence(live: Shipped, mlspec: Run) -> None:
     live.spec("url: true", "environment: {TOKEN: {env: NOT_SET_HERE}}")
     code, out, err = mlspec(live, "apply", "--yes", "--only", "deploy")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import missing
 from tests.shipping.cloud import REGISTRY, Run, Shipped, registry_runs, spec
+from tests.warm_python import WarmPython
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +69,13 @@ def quiet() -> None:
 
 
 @pytest.fixture
-def mlspec(moto: str, tmp_path: Path) -> Run:
+def mlspec(moto: str, warm: WarmPython, tmp_path: Path) -> Run:
     """The program in a project's folder, with an emulated AWS for AWS. Gives exit code, stdout, stderr."""
     aws = {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
     def run(project: Shipped, *arguments: str, **environment: str) -> tuple[int, str, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "mlspec", *arguments],
+            [warm.python, "-m", "mlspec", *arguments],
             cwd=project.root,
             env={**os.environ, **aws, **environment},
             capture_output=True,

@@ -49,8 +49,11 @@ def command(
     context = stage_context(roots.project, target)
     if context.rehearses:
         return local_target.stop(console, context)
-    with hold(roots, "mlspec destroy", wait=False), aws_errors(DESTROY):
-        planned = removals(where, context, images=images, predictions=predictions)
+    with (
+        hold(roots, "mlspec destroy", wait=False),
+        aws_errors(DESTROY),
+        removals(where, context, images=images, predictions=predictions) as planned,
+    ):
         going = [one for one in planned.all if not one.kept]
         _show(console, planned.all)
         if planned.unread:
@@ -83,7 +86,10 @@ def _forget(context: StageContext, removed: Sequence[Removal]) -> None:
 
     artifacts, target = context.root / "artifacts", context.target
     kinds = {removal.action.kind for removal in removed}
-    if "repository" in kinds:
+    modules = {removal.action.name for removal in removed if removal.action.kind == "terraform-module"}
+    for name in modules:
+        (artifacts / f"{name}.json").unlink(missing_ok=True)
+    if "repository" in kinds or "foundation" in modules:
         release_file.file(artifacts, target).unlink(missing_ok=True)
-    elif "function" in kinds and release_file.read(artifacts, target):
+    elif ("function" in kinds or "service" in modules) and release_file.read(artifacts, target):
         release_file.complete(artifacts, target, None)

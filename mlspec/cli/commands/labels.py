@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Labels that arrive after their predictions."""
+    """Add labels that arrive after their predictions: `mlspec labels add FILE`."""
 
 
-@command.command()
+@command.command(short_help="Add the labels in a file to their predictions.")
 @click.argument("file", type=PATH)
 @spec_options
 @click.option("--replace", is_flag=True, help="Let labels replace stored ones that differ. Default: the first is kept.")

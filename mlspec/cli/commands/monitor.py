@@ -14,10 +14,30 @@ from mlspec.stage_context import TargetName
 @spec_options
 @click.option("--last", default="1d", show_default=True, metavar="DURATION", help="Range of time to show.")
 @click.option("--html", is_flag=True, help="Write a page to artifacts/monitor.html and print its path.")
+@click.option(
+    "--metrics",
+    metavar="FILE",
+    help="Write what was measured for Prometheus, for the textfile collector of node_exporter; `-`: to stdout.",
+)
 @click.option("--serve", is_flag=True, help="Show the page in a browser and keep it up to date. Ctrl-C stops it.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: address to listen on.")
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="With --serve: port.")
-@click.option("--no-notify", is_flag=True, help="Send no notifications and reports.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="With --serve: listen here.")
+@click.option(
+    "--port",
+    default=8090,
+    show_default=True,
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="With --serve: port; 0 takes a free one.",
+)
+@click.option(
+    "--rows",
+    default=20,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    help="Rows that show the alarms to print, shared among the alarms. The page and --json have 20 of each.",
+)
+@click.option("--no-notify", is_flag=True, help="Do not notify, and send no reports to Elasticsearch.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -26,26 +46,38 @@ def command(
     as_json: bool,
     last: str,
     html: bool,
+    metrics: str | None,
     serve: bool,
     host: str,
     port: int,
+    rows: int,
     no_notify: bool,
 ) -> int:
     """Show the state of the served model: is it up, is it fast, is it still right, has it moved.
 
-    Reads the prediction log, takes new rows into the drift detectors, checks the alerts of the spec, sends
-    notifications of alarms that begin or clear, and exits with 4 if an alarm fires. It may be run as often as you like:
-    each row counts once, and the rate of false alarms does not depend on it.
+    Reads the prediction log, passes new rows to the drift detectors, checks the alerts of the spec, notifies of alarms
+    that begin or clear, and exits with 4 while an alarm fires. Run it as often as you like: each row counts once, so
+    that the rate of false alarms stays as declared.
     """
     if context.invoked_subcommand is not None:
         return EXIT_OK
     console = Console(as_json=as_json)
     if serve:
         return _serve(console, spec, env, last, host, port)
-    return _show(console, spec, env, last, html=html, notify=not no_notify)
+    return _show(console, spec, env, last, html=html, metrics=metrics, notify=not no_notify, rows=rows)
 
 
-def _show(console: Console, spec: str | None, env: str | None, last: str, *, html: bool, notify: bool) -> int:
+def _show(
+    console: Console,
+    spec: str | None,
+    env: str | None,
+    last: str,
+    *,
+    html: bool,
+    metrics: str | None,
+    notify: bool,
+    rows: int,
+) -> int:
     from mlspec.cli import monitoring
     from mlspec.cli.monitor_text import show_state, state_json
     from mlspec.job import write_text
@@ -58,9 +90,14 @@ def _show(console: Console, spec: str | None, env: str | None, last: str, *, htm
     if notify:
         monitoring.send_notifications(console, model, observation)
         monitoring.report_to_elasticsearch(console, spec, model, observation)
+        monitoring.push_metrics(console, model, observation)
+    if metrics is not None:
+        monitoring.write_metrics(metrics, observation)
+    if metrics == "-":
+        return EXIT_STAGE if state.alarms else EXIT_OK
     if console.as_json:
         console.document(state_json(state))
-    show_state(console, state)
+    show_state(console, state, rows)
     if html:
         path = monitoring.page_path(model)
         write_text(path, monitor_page(state))
@@ -77,7 +114,7 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
         server = monitor_server(LatestState(lambda: observe(model, span, notifies=False).state), host, port)
     except OSError as error:
         help = "choose another port: mlspec monitor --serve --port 0 takes any free one"
-        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+        raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
     console.say(f"{model.project} is shown at http://{host}:{server.server_port} (Ctrl-C stops it)")
     with server:
         try:
@@ -87,11 +124,14 @@ def _serve(console: Console, spec: str | None, env: str | None, last: str, host:
     return EXIT_OK
 
 
-@command.command("retrain")
+@command.command("retrain", short_help="Train on labelled predictions if an alarm calls for it.")
 @spec_options
 @target_option
 @click.option("--now", "anyway", is_flag=True, help="Train even without an alarm, and ignore pauses and limits.")
-def retrain_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool) -> int:
+@click.option("--hold", is_flag=True, help="A model that wins waits for `mlspec monitor approve`.")
+def retrain_command(
+    spec: str | None, env: str | None, as_json: bool, target: TargetName | None, anyway: bool, hold: bool
+) -> int:
     """Train on labelled predictions if an alarm calls for it, and release the new model if it is better.
 
     Part of the labelled predictions joins the training data, the rest compares both models. With `on_drift: retrain` a
@@ -100,10 +140,10 @@ def retrain_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     """
     from mlspec.cli.retrain_command import retrain
 
-    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway)
+    return retrain(Console(as_json=as_json), spec, env, target, anyway=anyway, hold=hold)
 
 
-@command.command("approve")
+@command.command("approve", short_help="Release the new model that waits for approval.")
 @spec_options
 @target_option
 @click.option("--reject", is_flag=True, help="Drop the new model instead.")
@@ -114,16 +154,16 @@ def approve_command(spec: str | None, env: str | None, as_json: bool, target: Ta
     return approve(Console(as_json=as_json), spec, env, target, reject=reject)
 
 
-@command.command("power")
+@command.command("power", short_help="Show which changes can be detected at your traffic.")
 @spec_options
 def power_command(spec: str | None, env: str | None, as_json: bool) -> int:
-    """Show which changes of the inputs raise an alarm, and after how many rows, at the declared traffic."""
+    """Show which changes of an input can be detected, and after how many rows, at the declared traffic."""
     from mlspec.cli.monitor_checks import show_power
 
     return show_power(Console(as_json=as_json), spec, env)
 
 
-@command.command("test")
+@command.command("test", short_help="Replay incidents: which alert fires, after how many rows.")
 @spec_options
 def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
     """Replay synthetic incidents through the alerts and detectors: which fires, after how many rows.
@@ -136,7 +176,7 @@ def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
     return test_alarms(Console(as_json=as_json), spec, env)
 
 
-@command.command("pull")
+@command.command("pull", short_help="Fetch the predictions of a Lambda function.")
 @spec_options
 @target_option
 @click.option("--file", metavar="FILE", help="Read lines of the prediction log from FILE; `-`: standard input.")
@@ -148,3 +188,24 @@ def pull_command(spec: str | None, env: str | None, as_json: bool, target: Targe
     from mlspec.cli.monitor_pull import pull_predictions
 
     return pull_predictions(Console(as_json=as_json), spec, env, target, file)
+
+
+@command.command("restore")
+@spec_options
+def restore_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Bring the predictions and the state of the detectors that `mlspec monitor save` stored to this machine."""
+    from mlspec.cli.monitor_copy import restore_store
+
+    return restore_store(Console(as_json=as_json), spec, env)
+
+
+@command.command("save")
+@spec_options
+def save_command(spec: str | None, env: str | None, as_json: bool) -> int:
+    """Store the predictions and the state of the detectors below the DVC remote (s3://), for the next run of a job.
+
+    It is all or nothing, and refused if another run has saved since `mlspec monitor restore`.
+    """
+    from mlspec.cli.monitor_copy import save_store
+
+    return save_store(Console(as_json=as_json), spec, env)

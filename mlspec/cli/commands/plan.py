@@ -40,6 +40,7 @@ def command(
     from mlspec.apply.apply_plan import ApplyRequest, make_apply_plan, to_json
     from mlspec.apply.plan_file import save_plan
     from mlspec.apply.preflight import preflight_findings
+    from mlspec.cli.plan_monitoring import detectable_changes
     from mlspec.cli.plan_text import show
     from mlspec.run.schedule import Selection
 
@@ -51,9 +52,15 @@ def command(
     if saved is not None:
         save_plan(plan, saved)
     console.diagnostics([*plan.build.warnings, *preflight_findings(plan, "warning")])
+    seen = detectable_changes(plan.build.project)
     if as_json:
-        console.document({"ok": conflict is None, **to_json(plan), "saved": str(saved) if saved else None})
+        monitoring = {"monitoring": seen} if seen else {}
+        console.document(
+            {"ok": conflict is None, **to_json(plan), **monitoring, "saved": str(saved) if saved else None}
+        )
     show(console, plan)
+    for line in ("", "Monitoring", *(f"  {text}" for text in seen)) if seen else ():
+        console.out(line)
     if conflict is not None:
         console.say(f"{console.paint('conflict', 'red')}: {conflict.message}")
         return conflict.exit_code

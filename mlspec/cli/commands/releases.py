@@ -20,7 +20,10 @@ from mlspec.workspace.spec_file import find_spec
     "--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show only the newest N."
 )
 def command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, last: int) -> int:
-    """List the published versions: when, from which commit, with which metrics, and which one receives traffic."""
+    """List the published versions: when, from which commit, which model and metrics, and which one receives traffic.
+
+    The model is named as in predictions, `/metrics` and `mlspec monitor`.
+    """
     from mlspec.cli.deployed import commit, deployed_versions, moment, numbers, standing
 
     console = Console(as_json=as_json)
@@ -36,9 +39,17 @@ def command(spec: str | None, env: str | None, as_json: bool, target: TargetName
         return EXIT_OK
     console.out(f"{desired.name}:{desired.alias}")
     rows = [
-        (r.version, standing(r), moment(r.published), commit(r), numbers(r.release.get("metrics") or {})) for r in shown
+        (
+            r.version,
+            standing(r),
+            moment(r.published),
+            commit(r),
+            r.model or "-",
+            numbers(r.release.get("metrics") or {}),
+        )
+        for r in shown
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     colours = {"live": "green", "canary": "yellow", "rolled-back": "red"}
     for release, row in zip(shown, rows, strict=True):
         cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]

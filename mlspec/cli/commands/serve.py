@@ -46,7 +46,7 @@ def _serve(bundle: Path, host: str, port: int, root: Path) -> int:
         raise StageError(str(error), help="export it again: mlspec apply --force export") from None
     except OSError as error:
         help = "choose another port: mlspec serve --port 0 takes any free one"
-        raise StageError(f"{host}:{port} cannot be listened on: {error.strerror}", help=help) from None
+        raise StageError(f"cannot listen on {host}:{port}: {error.strerror}", help=help) from None
 
 
 def _announce(service: Service, host: str, port: int) -> None:

@@ -17,6 +17,7 @@ from mlspec.workspace.spec_file import find_spec
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from mlspec.aws.release_events import ReleaseEvent
     from mlspec.shipping.provenance import Difference
     from mlspec.shipping.versions import VersionList, VersionState
 
@@ -38,6 +39,8 @@ def command(
     target: TargetName | None,
 ) -> int:
     """Show what VERSION is made of, by default the live one, and what happened to it.
+
+    VERSION is a number of `mlspec releases`, or the version of a model as in predictions and `mlspec monitor`.
 
     Commit, spec, data, configuration, run, metrics, bundle, image and the function's settings as they were when it was
     published.
@@ -103,9 +106,16 @@ def _lines(function: str, release: VersionState, known: Mapping[str, JsonValue])
     if release.events:
         yield "History"
     for event in release.events:
-        share = f"  {event.percent:g} %" if event.percent is not None else ""
         why = f"  {event.why}" if event.why else ""
-        yield f"  {moment(event.time)}  {event.kind:9}{share}{why}"
+        yield f"  {moment(event.time)}  {_event_words(event, release.version)}{why}"
+
+
+def _event_words(event: ReleaseEvent, version: str) -> str:
+    """What happened, with the share of the traffic; of a manual rollback the other version."""
+    if event.kind == "rollback":
+        return f"rollback to {event.version}" if event.before == version else f"rollback from {event.before}"
+    share = f"  {event.percent:g} %" if event.percent is not None else ""
+    return f"{event.kind:9}{share}"
 
 
 def _wrapped(first: str, text: str) -> list[str]:

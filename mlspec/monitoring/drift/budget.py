@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlspec.sections.monitor_drift import DAY, Drift
+from mlspec.spec.types import rate_parts
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -27,6 +30,12 @@ class Budget:
             f"on data that does not change, an alarm is raised at most once in {self.rows:,.0f} rows on average "
             f"({duration_words(self.days(self.rows))} at {self.rows_per_day:,.0f} rows a day)"
         )
+
+
+def drift_budget(options: Drift) -> Budget:
+    """The budget of false alarms at the declared traffic."""
+    alarms, seconds = rate_parts(options.false_alarms)
+    return Budget.of(alarms, seconds / DAY, options.rows_per_day())
 
 
 _UNITS = (("day", 1.0), ("hour", 24.0), ("minute", 1440.0))

@@ -12,6 +12,7 @@ from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
+    ColumnDistribution,
     Hashes,
     ImageReference,
     NumberReference,
@@ -20,6 +21,7 @@ from mlspec.monitoring.baseline.reference import (
     unpack,
 )
 from mlspec.monitoring.drift.arrays import Floats
+from mlspec.monitoring.drift.domain_classifier import BATCH
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,16 @@ class ColumnReference:
 
 def reference_columns(reference: Reference, inputs: Sequence[str] = ()) -> tuple[ColumnReference, ...]:
     """The columns of the prediction log that can be compared: of `inputs` (default: all), and of the predictions."""
-    chosen = [name for name in reference.columns if not inputs or name in inputs]
-    columns = [column for name in chosen for column in _input(name, reference)]
-    return (*columns, *_predictions(reference))
+    chosen = {name: column for name, column in reference.columns.items() if not inputs or name in inputs}
+    return (*input_columns(chosen), *_predictions(reference))
 
 
-def _input(name: str, reference: Reference) -> Iterator[ColumnReference]:
-    column = reference.columns[name]
+def input_columns(columns: Mapping[str, ColumnDistribution]) -> tuple[ColumnReference, ...]:
+    """The columns of the prediction log that can be compared, of these inputs."""
+    return tuple(column for name, known in columns.items() for column in _input(name, known))
+
+
+def _input(name: str, column: ColumnDistribution) -> Iterator[ColumnReference]:
     match column:
         case NumberReference():
             yield ColumnReference.of_grid(f"input.{name}", column.values, column.missing)
@@ -102,8 +107,9 @@ def _input(name: str, reference: Reference) -> Iterator[ColumnReference]:
             yield ColumnReference.of_grid(f"words.{name}", column.words)
             if column.unseen.count:
                 yield ColumnReference.of_share(f"unseen.{name}", column.unseen)
-            if column.sample:
-                yield ColumnReference.of_pairs(f"domain.{name}", len(column.sample))
+            texts = len(column.sample)
+            if texts >= BATCH:  # the classifier learns from so many at a time
+                yield ColumnReference.of_pairs(f"domain.{name}", texts)
         case ImageReference():
             yield ColumnReference.of_grid(f"mean.{name}", column.mean, column.missing)
             yield ColumnReference.of_grid(f"contrast.{name}", column.contrast)

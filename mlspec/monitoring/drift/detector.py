@@ -13,7 +13,7 @@ import numpy as np
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.detector_state import Crossing, DetectorState, Origin
-from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS, Bets, accumulate, changed_columns
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate, changed_columns
 from mlspec.monitoring.drift.mean_interval import Moments
 from mlspec.monitoring.drift.streams import Streams
 
@@ -100,6 +100,12 @@ class Detector:
             start, size = rows.stop, _AFTER_CROSSING if end is not None else 4 * size
         return crossings
 
+    def evidence(self) -> Floats:
+        """By column, since the detector last started again."""
+        mixtures: Floats = np.minimum(self.state.sums @ WEIGHTS, CAP)
+        result: Floats = self._evidence(mixtures[None])[0]
+        return result
+
     def _evidence(self, mixtures: Floats) -> Floats:
         """By row and column."""
         result: Floats = mixtures.mean(axis=-1) @ self.streams.weights
@@ -127,7 +133,10 @@ class Detector:
             origin = Origin(int(self.state.origin_row[at]), float(self.state.origin_time[at]), before)
             ids = self.state.recent[stream][direction]
             row = self.state.row - 1
-            crossings.append(Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids))
+            counted = self.moments(stream)
+            crossings.append(
+                Crossing(int(column), stream, direction, float(evidence[column]), row, time, origin, ids, counted)
+            )
             self.state.forget(streams)
         return crossings
 

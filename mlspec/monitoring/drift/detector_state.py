@@ -38,6 +38,8 @@ class Crossing:
     time: float
     origin: Origin
     ids: tuple[str, ...]
+    counted: Moments | None = None
+    """Of all values of the stream up to this row; None in states that earlier versions saved."""
 
 
 @dataclass

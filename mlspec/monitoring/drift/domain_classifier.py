@@ -76,9 +76,14 @@ class DomainClassifier:
         self._model = OnlineLogistic()
         self._begin()
 
+    @property
+    def usable(self) -> bool:
+        """Whether the sample is large enough to learn from."""
+        return len(self._known) >= BATCH
+
     def values(self, texts: Sequence[Hashes | None]) -> Floats:
         """1 where the live text has the higher score of its pair, 0 where it has the lower one; NaN without a text."""
-        if len(self._known) < BATCH:
+        if not self.usable:
             return np.full(len(texts), np.nan)
         return np.array([np.nan if text is None else self._pair(features(text)) for text in texts], dtype=np.float64)
 

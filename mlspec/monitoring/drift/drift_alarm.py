@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from mlspec.monitoring.drift.arrays import JsonValue
 from mlspec.monitoring.drift.column_reference import ColumnReference
 from mlspec.monitoring.drift.mean_interval import Moments, mean_interval
 from mlspec.monitoring.drift.streams import Stream
+from mlspec.render.formatting import rounded
 
 AlarmKind: TypeAlias = Literal["moved", "spread", "missing", "unseen", "category"]
 Direction: TypeAlias = Literal["up", "down"]
+EffectUnit: TypeAlias = Literal["sd", "ratio", "share"]
 _KINDS: dict[str, AlarmKind] = {
     "value": "moved", "share": "moved", "spread": "spread", "missing": "missing", "unseen": "unseen",
     "category": "category",
 }  # fmt: skip
-_MOST_SD = 5.0
+INDEPENDENT_ROWS: Final = 100
+"""So many rows after an alarm was raised, its size is measured on these alone."""
+_MOST_SD: Final = 5.0
 """Larger shifts have the same positions in 0..1."""
 
 
@@ -30,7 +35,20 @@ class Effect:
     size: float
     low: float
     high: float
-    unit: Literal["sd", "ratio", "share"]
+    unit: EffectUnit
+    rows: int = 0
+    """The rows that it was measured on."""
+    independent: bool = False
+    """Whether these came after the alarm was raised, so that the choice of its start does not matter."""
+
+    def basis(self) -> str:
+        """Which rows the interval is from, and what that means."""
+        if self.independent:
+            return f"measured on the {self.rows:,} rows after the alarm was raised"
+        return (
+            f"measured on the {self.rows:,} rows since the estimated start, which the same rows chose: it may be too "
+            f"large until {INDEPENDENT_ROWS} rows have arrived after the alarm"
+        )
 
     def words(self) -> str:
         """`+0.31 sd (0.20 to 0.42)`; a share is that of the live data."""
@@ -76,12 +94,27 @@ class Alarm:
     sample: tuple[str, ...]
     """Ids of rows that show it, the newest last."""
     category: str = ""
+    threshold: float = math.inf
+    """The evidence that a column alone needs for an alarm."""
+    ends_after: int = 0
+    """The rows without new evidence after which it ends."""
+
+    def end(self) -> str:
+        """When the alarm ends."""
+        return f"ends after {self.ends_after:,} more rows without new evidence"
 
     def words(self) -> str:
         """One sentence."""
         where = f" [{self.group.words()}]" if self.group.words() else ""
         since = f"since row {self.since_row:,} ({utc(self.since_time)})"
-        return f"{self.column} {self._change()}{where} {since}, {self.rows:,} rows; evidence {self.evidence:.3g}"
+        needed = f" (an alarm needs {self.threshold:,.0f})" if math.isfinite(self.threshold) else ""
+        evidence = f"evidence {rounded(self.evidence)}{needed}"
+        return f"{column_title(self.column)} {self._change()}{where} {since}, {self.rows:,} rows; {evidence}"
+
+    def short(self) -> str:
+        """The change and its group, without the evidence."""
+        where = f" [{self.group.words()}]" if self.group.words() else ""
+        return f"{self._change()}{where}"
 
     def _change(self) -> str:
         effect = self.effect.words()
@@ -107,11 +140,23 @@ class Alarm:
             "kind": self.kind, "column": self.column, "version": self.group.version, "slice": self.group.slice,
             "category": self.category, "evidence": self.evidence, "direction": self.direction,
             "effect": {"size": self.effect.size, "low": self.effect.low, "high": self.effect.high,
-                       "unit": self.effect.unit},
-            "expected": self.expected, "since": {"row": self.since_row, "time": utc(self.since_time)},
-            "row": self.row, "time": utc(self.time), "rows": self.rows, "sample": list(self.sample),
+                       "unit": self.effect.unit, "rows": self.effect.rows, "basis": self.effect.basis()},
+            "expected": self.expected, "threshold": self.threshold,
+            "since": {"row": self.since_row, "time": utc(self.since_time)}, "row": self.row, "time": utc(self.time),
+            "rows": self.rows, "ends_after": self.ends_after, "sample": list(self.sample),
         }  # fmt: skip
         return document
+
+
+def column_title(column: str) -> str:
+    """The name of a compared column for readers: `age`, `words of sentence`."""
+    kind, dot, name = column.partition(".")
+    if not dot:
+        names = {"label": "predicted label", "value": "predicted value", "actual": "actual label"}
+        return names.get(column, column)
+    return {"input": name, "unseen": f"unknown words of {name}", "domain": f"wording of {name}"}.get(
+        kind, f"{kind} of {name}"
+    )
 
 
 def utc(seconds: float) -> str:
@@ -127,17 +172,26 @@ def alarm_kind(stream: Stream) -> AlarmKind:
     return _KINDS[stream.kind]
 
 
-def effect(stream: Stream, column: ColumnReference, moments: Moments) -> Effect:
-    """The size of a change in units of its column, from the values of the stream since the change."""
+def effect(stream: Stream, column: ColumnReference, since: Moments, after: Moments | None) -> Effect:
+    """The size of a change in units of its column, from the values of the stream since the change.
+
+    `after` has those after the alarm was raised. The start was chosen by the values before, not by these: with enough
+    of them the size is theirs, and its interval is valid.
+    """
+    independent = after is not None and bool(after.rows >= INDEPENDENT_ROWS)
+    moments = after if after is not None and independent else since
+    convert, unit = _scale(stream, column)
     low, high = mean_interval(moments)
-    mean = moments.mean
-    if stream.kind == "value" and column.kind == "number":
-        return Effect(shift_in_sd(mean), shift_in_sd(low), shift_in_sd(high), "sd")
-    if stream.kind == "value":
-        return Effect(mean, low, high, "share")
+    return Effect(convert(moments.mean), convert(low), convert(high), unit, int(moments.rows), independent)
+
+
+def _scale(stream: Stream, column: ColumnReference) -> tuple[Callable[[float], float], EffectUnit]:
+    """From the mean of a stream to the size of a change."""
     if stream.kind == "spread":
-        return Effect(spread_ratio(mean), spread_ratio(low), spread_ratio(high), "ratio")
-    return Effect(mean, low, high, "share")
+        return spread_ratio, "ratio"
+    if stream.kind == "value" and column.kind == "number":
+        return shift_in_sd, "sd"
+    return float, "share"
 
 
 def shift_in_sd(position: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
@@ -18,8 +18,8 @@ from mlspec.monitoring.drift.live_rows import LiveRows
 from mlspec.monitoring.drift.streams import Streams
 
 _QUIET: Final = 4
-"""An alarm is over after this many times the rows in which it was found, without new evidence."""
-_QUIET_ROWS: Final = 200
+"""An alarm ends after this many times the rows that its last evidence took, and QUIET_ROWS at least, without more."""
+QUIET_ROWS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,17 @@ class OpenAlarm:
     def over_at(self) -> int:
         """The row at which the alarm is over, if the column does not cross again."""
         taken = self.last.row - self.last.origin.row + 1
-        return self.last.row + max(_QUIET * taken, _QUIET_ROWS)
+        return self.last.row + max(_QUIET * taken, QUIET_ROWS)
+
+
+@dataclass(frozen=True)
+class ColumnScore:
+    """The evidence that a column of a group has changed, since its last alarm; at `threshold` an alarm begins."""
+
+    group: RowGroup
+    column: str
+    evidence: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class Watched:
 
     def update(self, rows: LiveRows) -> None:
         """Take in the next rows of the group."""
-        by_domain = {f"domain.{name}": self._domain(name).values(texts) for name, texts in rows.texts.items()}
+        compared = {name: texts for name, texts in rows.texts.items() if self._domain(name).usable}
+        by_domain = {f"domain.{name}": self._domain(name).values(texts) for name, texts in compared.items()}
         complete = replace(rows, numbers={**rows.numbers, **by_domain})
         values = self.detector.streams.values(complete, self.detector.state.row)
         for crossing in self.detector.update(rows.ids, rows.times, values):
@@ -82,23 +93,27 @@ class Watched:
     def _alarm(self, group: RowGroup, alarm: OpenAlarm) -> Alarm:
         first, streams = alarm.first, self.detector.streams
         stream, column = streams.streams[first.stream], streams.columns[first.column]
-        moments = self.detector.moments(first.stream).minus(first.origin.before)
+        counted = self.detector.moments(first.stream)
+        since = counted.minus(first.origin.before)
+        after = counted.minus(first.counted) if first.counted is not None else None
         direction: Direction = "down" if first.direction else "up"
         return Alarm(
             kind=alarm_kind(stream),
             column=column.name,
             group=group,
             evidence=max(first.evidence, alarm.last.evidence),
-            effect=effect(stream, column, moments),
+            effect=effect(stream, column, since, after),
             expected=stream.mean,
             direction=direction,
             since_row=first.origin.row,
             since_time=first.origin.time,
             row=first.row,
             time=first.time,
-            rows=int(moments.rows),
+            rows=int(since.rows),
             sample=first.ids,
             category=stream.category,
+            threshold=self.detector.threshold,
+            ends_after=max(alarm.over_at - self.detector.state.row + 1, 0),
         )
 
 
@@ -139,6 +154,9 @@ class DriftMonitor:
     """By version; `""` is for versions without streams of their own."""
     budget: Budget
     divisions: int = 1
+    slices: Mapping[str, Mapping[str, Streams]] = field(default_factory=dict)
+    """By version and slice: the streams of its rows, which are not distributed as all rows are. Other slices are not
+    judged. `""` is for versions without slices of their own."""
     groups: dict[RowGroup, Watched] = field(default_factory=dict)
 
     def threshold(self, streams: Streams) -> float:
@@ -147,18 +165,44 @@ class DriftMonitor:
 
     def update(self, group: RowGroup, rows: LiveRows) -> None:
         """Take in the next rows of one group, in the order of time."""
-        self._watched(group).update(rows)
+        if not group.slice or self._slice(group) is not None:
+            self._watched(group).update(rows)
+
+    def _slice(self, group: RowGroup) -> Streams | None:
+        return self.slices.get(group.version, self.slices.get("", {})).get(group.slice)
 
     def _watched(self, group: RowGroup) -> Watched:
         if group not in self.groups:
-            streams = self.streams.get(group.version) or self.streams[""]
+            of_rows = self.streams.get(group.version) or self.streams[""]
+            streams = self._slice(group) or of_rows
             state = DetectorState.empty(len(streams.streams))
             self.groups[group] = Watched(Detector(streams, self.threshold(streams), state))
         return self.groups[group]
 
+    def evidence(self) -> dict[str, float]:
+        """The largest evidence of each column among all groups."""
+        result: dict[str, float] = {}
+        for watched in self.groups.values():
+            columns = watched.detector.streams.columns
+            for column, value in zip(columns, watched.detector.evidence().tolist(), strict=True):
+                result[column.name] = max(result.get(column.name, 0.0), value)
+        for alarm in self.alarms():
+            result[alarm.column] = max(result[alarm.column], alarm.evidence)
+        return result
+
     def alarms(self) -> list[Alarm]:
         """The open alarms of all groups."""
         return [alarm for group, watched in self.groups.items() for alarm in watched.alarms(group)]
+
+    def scores(self) -> list[ColumnScore]:
+        """The evidence of each column of all groups."""
+        return [
+            ColumnScore(group, column.name, float(evidence), watched.detector.threshold)
+            for group, watched in self.groups.items()
+            for column, evidence in zip(
+                watched.detector.streams.columns, watched.detector.evidence().tolist(), strict=True
+            )
+        ]
 
     def to_json(self) -> str:
         """The state of all groups."""
@@ -175,10 +219,17 @@ class DriftMonitor:
         ]
         return json.dumps({"version": FORMAT, "groups": groups})
 
-    def restore(self, text: str) -> None:
-        """Resume from `to_json`. Groups whose streams have changed since start again. Raises ValueError if damaged."""
+    def restore(self, text: str, keeps: Callable[[str], bool] = lambda _: True) -> None:
+        """Resume from `to_json` the groups of versions for which `keeps` is true and whose streams are the same.
+
+        The others start again. Raises ValueError if damaged.
+        """
         for saved in _SAVED.validate_json(text).groups:
+            if not keeps(saved.version):
+                continue
             group = RowGroup(saved.version, saved.slice)
+            if group.slice and self._slice(group) is None:
+                continue
             watched = self._watched(group)
             if stream_names(watched.detector.streams) == saved.streams:
                 watched.detector.state = DetectorState.from_json(saved.state)

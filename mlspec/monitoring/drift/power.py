@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.stats import gamma, invgauss
+from scipy.special import gammaincinv, log_ndtr, ndtr
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.budget import Budget, duration_words
@@ -59,15 +59,29 @@ def _starts(rate: float, variance: float) -> float:
     """
     if variance < 1e-9:
         return -math.log1p(-math.exp(-rate))
-    return math.log1p(2 / (variance * max(float(gamma.ppf(0.5, 2 * rate / variance)), 1e-12)))
+    return math.log1p(2 / (variance * max(float(gammaincinv(2 * rate / variance, 0.5)), 1e-12)))
 
 
 def _median_passage(distance: float, rate: float, variance: float) -> float:
     """The median time at which a Brownian motion with this drift and variance has come so far."""
     if variance < 1e-9:
         return distance / rate
-    shape = distance**2 / variance
-    return float(invgauss.ppf(0.5, distance / rate / shape, scale=shape))
+    return inverse_gaussian_median(distance / rate, distance**2 / variance)
+
+
+def inverse_gaussian_median(mean: float, shape: float) -> float:
+    """The median of an inverse Gaussian variable, which is below its mean."""
+
+    def reached(time: float) -> bool:
+        root = math.sqrt(shape / time)
+        later = math.exp(2 * shape / mean + float(log_ndtr(-root * (time / mean + 1))))
+        return float(ndtr(root * (time / mean - 1))) + later >= 0.5
+
+    low, high = 0.0, mean
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
 
 
 def shift_values(shift: float) -> Floats:

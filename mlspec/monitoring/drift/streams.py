@@ -64,9 +64,7 @@ class Streams:
     @classmethod
     def of(cls, reference: Reference, tolerance: float, inputs: Sequence[str] = ()) -> Streams:
         """The streams of `inputs` (default: all) and of the predictions."""
-        texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
-        samples = {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
-        return cls(reference_columns(reference, inputs), tolerance, samples)
+        return cls(reference_columns(reference, inputs), tolerance, text_samples(reference))
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
@@ -144,6 +142,12 @@ class Streams:
             return chosen
 
         return np.stack([stream(s) for s in part], axis=1)
+
+
+def text_samples(reference: Reference) -> dict[str, Sequence[Hashes]]:
+    """Texts of the test split by input, as word hashes."""
+    texts = {name: c for name, c in reference.columns.items() if isinstance(c, TextReference)}
+    return {name: [unpack(text) for text in c.sample] for name, c in texts.items()}
 
 
 def _streams(column: ColumnReference, tolerance: float) -> Iterator[Stream]:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from mlspec.monitoring.drift.drift_alarm import Alarm
+from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
+from mlspec.monitoring.quality.cause import Cause
 from mlspec.monitoring.quality.estimated_quality import Estimate
 from mlspec.monitoring.quality.risk_alarm import Risk
 
-Cause = Literal["unchanged", "benign drift", "harmful drift", "concept drift", "unknown"]
 PREDICTIONS = ("score", "label", "value")
 """Columns of what the model answers, not of its inputs."""
+_TITLES: dict[Cause, str] = {
+    "unchanged": "unchanged",
+    "benign drift": "moved, not harmful",
+    "harmful drift": "moved and harmful",
+    "concept drift": "harmful, and the inputs have not moved (concept drift)",
+    "unknown": "moved, unknown whether it is harmful",
+}
+_HELP: dict[Cause, str] = {
+    "unchanged": "",
+    "benign drift": "",
+    "harmful drift": "train on the new labels: `mlspec monitor retrain`; or go back: `mlspec rollback`",
+    "concept drift": "train on the new labels: `mlspec monitor retrain`",
+    "unknown": "add labels to see what the change costs: `mlspec labels add FILE`",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,16 @@ class Diagnosis:
     sentences: tuple[str, ...]
 
     @property
+    def title(self) -> str:
+        """The cause in words for readers."""
+        return _TITLES[self.cause]
+
+    @property
+    def help(self) -> str:
+        """What to do about it; empty if nothing has to be done."""
+        return _HELP[self.cause]
+
+    @property
     def alarm(self) -> bool:
         """Whether it needs an action: benign drift is only noted."""
         return self.cause in ("harmful drift", "concept drift", "unknown")
@@ -31,9 +54,12 @@ class Diagnosis:
 def diagnose(alarms: Sequence[Alarm], risk: Risk | None, estimate: Estimate | None = None) -> Diagnosis:
     """From the open alarms, the loss of labelled rows (None: no labels) and what is expected without labels."""
     moved = [a for a in alarms if a.column not in PREDICTIONS]
-    names = ", ".join(dict.fromkeys(a.column for a in moved))
+    names = ", ".join(dict.fromkeys(column_title(a.column) for a in moved))
     inputs = f"moved: {names}" if moved else "the inputs have not moved"
-    measured = (risk.words(),) if risk else ("unknown: no labels",)
+    predicted = ", ".join(dict.fromkeys(column_title(a.column) for a in alarms if a.column in PREDICTIONS))
+    if predicted:
+        inputs = f"{inputs}; of the predictions: {predicted}"
+    measured = (risk.words(),) if risk else ("unknown whether it is harmful: no labels",)
     guess = (estimate.words(),) if estimate and (risk is None or risk.state == "unknown") else ()
     state = risk.state if risk else "unknown"
     match state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.drift.arrays import Floats, Integers
+from mlspec.monitoring.quality.live_quality import wilson
 
 LEVEL: Final = 0.05
 ASSUMPTION: Final = (
@@ -58,6 +60,17 @@ def estimated_accuracy(right: Floats) -> Estimate:
     """The accuracy of predictions that are right with these probabilities."""
     low, high = poisson_binomial_interval(right)
     return Estimate("accuracy", float(right.mean()), low / len(right), high / len(right))
+
+
+def widened(estimate: Estimate, right: int, total: int) -> Estimate:
+    """The estimate with the uncertainty of the test split, of which `right` of `total` rows were right, added."""
+    if not total:
+        return Estimate(estimate.metric, estimate.value, 0.0, 1.0)
+    low, high = wilson(right, total)
+    below = math.hypot(estimate.value - estimate.low, right / total - low)
+    above = math.hypot(estimate.high - estimate.value, high - right / total)
+    ends = max(0.0, estimate.value - below), min(1.0, estimate.value + above)
+    return Estimate(estimate.metric, estimate.value, *ends)
 
 
 def poisson_binomial_interval(chances: Floats, level: float = LEVEL) -> tuple[int, int]:

@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, Bets, accumulate
+from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate
 from mlspec.monitoring.quality.betting_interval import BettingInterval
 
+RiskState: TypeAlias = Literal["harmful", "within the tolerance", "unknown"]
 LEVEL: Final = 0.05
 """The probability that a model whose loss has not risen ever raises an alarm."""
+
+_DATING_BET: Final = 1
+"""The bet that dates a change: the second of FRACTIONS."""
 
 
 @dataclass(frozen=True)
 class Risk:
     """A mean loss in 0..1 with its interval, against what is allowed."""
 
-    state: Literal["harmful", "within the tolerance", "unknown"]
+    state: RiskState
     loss: float
     low: float
     high: float
     allowed: float
     """The upper bound of the loss before, and the tolerance."""
     rows: int
+    since: str = ""
+    """Which rows these are, if not all."""
 
     def words(self) -> str:
         """One sentence."""
-        measured = f"loss {self.loss:.3f} ({self.low:.3f} to {self.high:.3f}) in {self.rows:,} labelled rows"
+        measured = f"a loss between {self.low:.3f} and {self.high:.3f} in {self.rows:,} labelled rows{self.since}"
         match self.state:
             case "harmful":
-                return f"harmful: {measured} is above the allowed {self.allowed:.3f}"
+                return f"harmful: {measured}; allowed is {self.allowed:.3f}"
             case "within the tolerance":
-                return f"not harmful: {measured} is within the allowed {self.allowed:.3f}"
+                return f"not harmful: {measured}, which is within the allowed {self.allowed:.3f}"
             case "unknown":
-                return f"unknown: {measured}; more labels are needed to compare it with the allowed {self.allowed:.3f}"
+                return (
+                    f"unknown whether it is harmful: {measured}; more labels are needed to compare it with the "
+                    f"allowed {self.allowed:.3f}"
+                )
 
 
 @dataclass
@@ -73,6 +82,17 @@ class RiskMonitor:
         self.live.update(losses)
 
     @property
+    def evidence(self) -> float:
+        """That the loss has risen: an alarm is raised at `budget_rows`."""
+        return float(np.dot(self.sums, WEIGHTS))
+
+    def start(self, losses: Floats) -> int:
+        """The row from which on the loss is above the allowed one: the one after the lowest point of a bet on it."""
+        factors = Bets(np.array([self.allowed]), np.zeros(1)).factors(losses[:, None])[:, 0, 0, _DATING_BET]
+        path = np.concatenate([[0.0], np.cumsum(np.log(factors))])
+        return min(int(path.argmin()), len(losses) - 1)
+
+    @property
     def allowed(self) -> float:
         """The largest loss within the tolerance."""
         return min(1.0, self.source.high + self.tolerance)
@@ -80,12 +100,23 @@ class RiskMonitor:
     def risk(self) -> Risk:
         """The state after all rows so far."""
         live = self.live
-        state: Literal["harmful", "within the tolerance", "unknown"] = "unknown"
+        state: RiskState = "unknown"
         if self.alarm_row is not None or live.low > self.allowed:
             state = "harmful"
         elif live.high <= self.allowed:
             state = "within the tolerance"
         return Risk(state, live.mean, live.low, live.high, self.allowed, live.rows)
+
+    def risk_since(self, losses: Floats, since: str) -> Risk:
+        """The state of the last rows alone, whose losses are given: what came before does not dilute them."""
+        interval = BettingInterval(self.live.level)
+        interval.update(losses)
+        state: RiskState = "unknown"
+        if self.alarm_row is not None or interval.low > self.allowed:
+            state = "harmful"
+        elif interval.high <= self.allowed:
+            state = "within the tolerance"
+        return Risk(state, interval.mean, interval.low, interval.high, self.allowed, interval.rows, since)
 
     def to_json(self) -> dict[str, object]:
         """The state."""

@@ -1,7 +1,8 @@
 """The query model in PromQL over the metrics of the server, for alert rules and Grafana.
 
 Counters carry `model` and `version`, those of inputs `input`. A percentile is interpolated in the buckets of a
-histogram. None stands for a measure that the server has no metric of.
+histogram. None stands for a measure that has no metric. What
+`mlspec monitor` reports are gauges.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _INPUTS: Final = (Counted.MISSING, Counted.UNSEEN)
 _OBSERVED: Final = "mlspec_observed_rows_total"
 """Rows whose inputs and scores were counted."""
 _REPORTED: Final = "mlspec_monitor_"
+DRIFT_ALARM: Final = f"{_REPORTED}drift_alarm_open"
+QUALITY_ALARM: Final = f"{_REPORTED}quality_alarm_open"
+MEASURED_AT: Final = f"{_REPORTED}time_seconds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,20 @@ def rule(alert: Alert, shape: ModelShape) -> str:
     return f"WITH measures AS ({_statement(wide, shape, 0)}) {rows}"
 
 
+def showing(alert: Alert, shape: ModelShape, column: str, limit: int) -> str | None:
+    """The newest records that an alert is about, of one version; `column` is its input. Parameters: the range of time
+    and the version. None where no record can show it."""
+    if alert.silence:
+        return None
+    order, shown = "time", "request"
+    if isinstance(alert.measure, Rate):
+        shown = condition(alert.measure.part, shape, column or alert.measure.column)
+    elif isinstance(alert.measure, Percentile):
+        order = _COLUMNS[alert.measure.quantity]
+    records = f"SELECT *, {_REQUEST} AS request FROM predictions WHERE time >= ? AND time < ? AND version = ?"
+    return f"SELECT * FROM ({records}) WHERE {shown} ORDER BY {order} DESC, id LIMIT {limit}"
+
+
 def name(text: str) -> str:
     """A quoted identifier."""
     return '"' + text.replace('"', '""') + '"'
@@ -73,7 +87,7 @@ def _exceeding(alert: Alert, groups: str, series: Series) -> str:
     column = series.measure.column if isinstance(series.measure, Rate) else ""
     input = f'{literal(column)} AS "column", ' if column else ""
     condition = f"enough >= {alert.least} AND {name(series.name)} {alert.bound}"
-    return f"SELECT {groups}{input}{name(series.name)} AS measured FROM measures WHERE {condition}"
+    return f"SELECT {groups}{input}enough, {name(series.name)} AS measured FROM measures WHERE {condition}"
 
 
 def _statement(query: Query, shape: ModelShape, bucket: int) -> str:

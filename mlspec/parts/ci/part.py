@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 import mlspec
 from mlspec.diagnostics import Finding
-from mlspec.parts.ci import action_pins, project_folder, release_workflow
+from mlspec.parts.ci import action_pins, monitor_workflow, project_folder, release_workflow
 from mlspec.parts.package.part import image_name
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
@@ -59,6 +59,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "GitHub runs a schedule every five minutes at most"
         help = "for example `*/5 * * * *`; once a day or a week is usual for a training"
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
+    yield from monitor_workflow.check(project, ci.github)
     chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
@@ -101,6 +102,22 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
             path = workflow(project.info.name, prefix, name)
             watched = {"paths": [f"{project_folder.filter_glob(prefix)}/**", path] if prefix else []}
             yield Artifact(path, template, values | watched, anchor="repository")
+    if monitor_workflow.has_workflow(project):
+        yield from _monitor(project, github, values)
+
+
+def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> Iterator[Artifact]:
+    """The workflow that watches the deployed model, and the rights of its role."""
+    data = project.need(DataSpec)
+    monitored = _secrets(monitor_workflow.read_by_monitor(project))
+    own = monitor_workflow.values(project, github, _extras(project, data), monitored)
+    released = _secrets({name: project.values.get(name) for name in (*_TRAINING, "deploy")})
+    released |= _secrets(monitor_workflow.read_by_stage(project))
+    own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
+    path = workflow(project.info.name, project.surroundings.prefix, "monitor")
+    yield Artifact(path, monitor_workflow.TEMPLATE, {**values, **own}, anchor="repository")
+    policy = monitor_workflow.policy(project).to_json()
+    yield Artifact(monitor_workflow.POLICY, "lambda/settings.json.j2", {"value": policy})
 
 
 def workflow(project: str, prefix: str, name: str) -> str:

@@ -17,10 +17,11 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
+_ROLE: Final = "terraform/foundation/github.tf"
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
-_LONGEST_SESSION: Final = 43_200
+LONGEST_SESSION: Final = 43_200
 """Seconds that a role assumed by OIDC lasts, by default and at most
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)."""
 
@@ -32,18 +33,19 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
     region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
+    terraform = deploy is not None and deploy.iac == "terraform"
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
         "only": "".join(f" --only {name}" for name in shipping),
         "deploys": "deploy" in shipping,
-        "rights": [_SHIPPING[name] for name in shipping],
-        "trust": "ecr/github-trust.json" if registry else "lambda/github-trust.json",
+        "rights": [_ROLE] if terraform else [_SHIPPING[name] for name in shipping],
+        "trust": _ROLE if terraform else "ecr/github-trust.json" if registry else "lambda/github-trust.json",
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "install_to_ship": package_of(github, mlspec.__version__, "aws"),
         "ship_minutes": minutes,
-        "session": min(minutes * 60, _LONGEST_SESSION) if minutes * 60 > _SESSION else None,
+        "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
 
 

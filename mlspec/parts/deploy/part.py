@@ -12,6 +12,7 @@ from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
+from mlspec.parts.infrastructure_files import after_infrastructure
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci
@@ -46,12 +47,12 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
-    if deploy.iac != "none":
+    if deploy.iac not in ("none", "terraform"):
         yield Finding(
             "iac-not-rendered",
             ("deploy", "iac"),
             f"this version of mlspec does not write files for {deploy.iac}",
-            "use the files in lambda/ and ecr/ with the AWS command line, and set `iac: none`",
+            "set `iac: terraform`; or `iac: none`, and `mlspec apply` creates the resources",
             severity="warning",
         )
 
@@ -114,7 +115,11 @@ def stages(project: Project) -> Iterator[Stage]:
         name="deploy",
         description="Update the Lambda function and roll the new version out to clients",
         part=NAME,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if zipped else "artifacts/release.json"),
+        inputs=(
+            "artifacts/image.json",
+            "artifacts/function.zip" if zipped else "artifacts/release.json",
+            *after_infrastructure(project, "service"),
+        ),
         params=("deploy",),
         needs=("extra:aws",),
         effects=True,

@@ -44,6 +44,7 @@ def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
         deployment = Deployment(desired, job.need(Deploy).rollout or Rollout())
         if warning := unidentified(target, desired.project):
             warn(warning)
+        deployment.check_infrastructure()
         _keep_zip(desired, job)
         packed = None if archive is None else image_push.signature(job.inputs)
         if not job.context.allow_breaking:

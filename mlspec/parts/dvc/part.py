@@ -16,6 +16,7 @@ from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project
 
@@ -87,7 +88,13 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
     cached = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
     untracked = sorted(path for path in raw(project, stages) if path.splitlines() == [path])
-    ignored = {"fetched": bool(data and data.remotes), "cached": git_paths(cached), "raw": git_paths(untracked)}
+    deploy = project.get(Deploy)
+    ignored = {
+        "terraform": deploy is not None and deploy.iac == "terraform",
+        "fetched": bool(data and data.remotes),
+        "cached": git_paths(cached),
+        "raw": git_paths(untracked),
+    }
     yield Artifact(".gitignore", "dvc/project_gitignore.j2", ignored, mode="block")
 
 

@@ -6,11 +6,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mlspec.records.evaluation import Evaluation
-from mlspec.records.record_file import Measured
 from mlspec.sections.metric_names import RANGES
 from mlspec.spec.types import bound_parts
+
+if TYPE_CHECKING:
+    from mlspec.records.evaluation import Evaluation
+    from mlspec.records.record_file import Measured
 
 _FORM = re.compile(r"([a-z][a-z0-9_]*)(?:\[(.+)\])?(?:@([^=]+=.+))?", re.DOTALL)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code, whole, write_text
 from mlspec.learning.build import load_module
+from mlspec.learning.devices import of_evaluation
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.prepare import load_fitted
@@ -43,7 +44,7 @@ def main(job: Job) -> None:
     for message in texts_cut(rows, preprocess, "test"):
         warn(message)
     with user_code(job.root, "the model's forward"):
-        outputs = logits(module, rows, preprocess, options.batch_size)
+        outputs = logits(module.to(of_evaluation(job)), rows, preprocess, options.batch_size)
     labels = schema.labels
     checked(outputs, len(labels))
     values = torch.from_numpy(outputs)

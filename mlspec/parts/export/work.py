@@ -13,6 +13,7 @@ from torch import nn
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, user_code
 from mlspec.learning.build import load_module
+from mlspec.learning.devices import of_evaluation
 from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import load_fitted
@@ -72,9 +73,10 @@ def loaded(job: Job) -> Trained:
     module = load_module(job.inputs / "model", schema, job.root)
     rows = load(job.inputs / "data", "test", preprocess)
     with user_code(job.root, "the model's forward"):
-        outputs = logits(module, rows, preprocess)
+        outputs = logits(module.to(of_evaluation(job)), rows, preprocess)
     checked(outputs, len(schema.labels))
-    return Trained(module, preprocess, rows, outputs, schema)
+    # The graph is exported from the CPU, and compared with the session on a CPU that serves.
+    return Trained(module.cpu(), preprocess, rows, outputs, schema)
 
 
 def _fill(job: Job, trained: Trained, bundle: Path) -> Export:

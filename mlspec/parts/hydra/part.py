@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -22,6 +22,7 @@ from mlspec.source.document import Plain
 from mlspec.spec.keys import at as shape_at
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
+from mlspec.spec.spec_model import SpecModel
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
@@ -112,7 +113,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """`conf/` as Hydra users lay it out, and the sweep for W&B; nothing for a spec without stages."""
     if not stages:
         return
-    sections = [name for name in project.values if _is_read(name, project.sections.get(name))]
+    params = {name for stage in stages for name in stage.params}
+    sections = [name for name in project.values if _is_read(name, project.sections.get(name), params)]
     experiments = project.get(Experiments)
     patches = experiments.root if experiments else {}
     sweep, track = project.get(Sweep), project.get(TrackSpec)
@@ -127,9 +129,15 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         yield Artifact("sweep.yaml", "wandb/sweep.yaml.j2", {**values, "sweep": _for_wandb(sweep)})
 
 
-def _is_read(name: str, section: BaseModel | None) -> bool:
-    """Whether a stage reads the section, so that its values can be overridden for a run."""
-    return name not in LEFT_OUT and getattr(section, "READ_BY_STAGES", True)
+def _is_read(name: str, section: BaseModel | None, params: Collection[str]) -> bool:
+    """Whether a stage reads the section, so that its values can be overridden for a run. `params` are those of all."""
+    if name in LEFT_OUT or not getattr(section, "READ_BY_STAGES", True):
+        return False
+    return not _unread_keys(section) or any(param.partition(".")[0] == name for param in params)
+
+
+def _unread_keys(section: BaseModel | None) -> frozenset[str]:
+    return section.UNREAD_KEYS if isinstance(section, SpecModel) else frozenset()
 
 
 def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) -> Iterator[Artifact]:
@@ -137,9 +145,12 @@ def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) 
     params = [name.partition(".") for stage in stages if not stage.effects for name in stage.params]
     for name in sections:
         compared = {key for section, _, key in params if section == name}
-        file = group_file(project.sections.get(name), project.values[name], compared)
-        values = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
-        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", values)
+        section, values = project.sections.get(name), project.values[name]
+        unread = _unread_keys(section)
+        kept = {key: v for key, v in values.items() if key not in unread} if isinstance(values, dict) else values
+        file = group_file(section, kept, compared)
+        shown = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
+        yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", shown)
 
 
 def nested(patch: Mapping[str, Plain]) -> dict[str, Plain]:
@@ -169,6 +180,9 @@ def _for_wandb(sweep: Sweep) -> dict[str, object]:
         if parameter.whole:
             parameters[key]["q"] = 1
     limit = {} if sweep.method == "grid" else {"run_cap": sweep.trials}
+    stop = sweep.early_terminate
+    stopped = {} if stop is None else {"early_terminate": {"type": "hyperband", **stop.model_dump()}}
     metric = {"name": sweep.metric, "goal": GOALS[of_sweep(sweep.metric, sweep.goal).mode or "min"]}
     description = f"{metric['goal'].capitalize()} {sweep.metric} over {', '.join(parameters)}"
-    return {"description": description, "method": sweep.method, "metric": metric, **limit, "parameters": parameters}
+    known = {"description": description, "method": sweep.method, "metric": metric}
+    return {**known, **limit, **stopped, "parameters": parameters}

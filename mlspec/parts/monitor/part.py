@@ -8,7 +8,14 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.monitor import alert_checks, log_checks, prometheus_files, serving_policy, templates
+from mlspec.parts.monitor import (
+    alert_checks,
+    log_checks,
+    prometheus_files,
+    retrain_checks,
+    serving_policy,
+    templates,
+)
 from mlspec.parts.monitor.kibana import kibana_objects
 from mlspec.parts.monitor.stack_names import default_stream, part_of_name, stream_name
 from mlspec.parts.monitor.templates import stream_options
@@ -51,6 +58,7 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from _shared(project)
     yield from log_checks.check(monitor, data)
+    yield from retrain_checks.check(monitor, data)
     if monitor.drift:
         yield from _drift(monitor.drift, data)
     yield from alert_checks.check(project, monitor, data)

@@ -8,7 +8,7 @@ from typing import Final
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.alerts import alerts
 from mlspec.monitoring.queries.dashboard_model import dashboard
-from mlspec.monitoring.queries.measure import Latest, Measure
+from mlspec.monitoring.queries.measure import Measure
 from mlspec.monitoring.queries.query import ModelShape
 from mlspec.parts.monitor import alertmanager_config, grafana_dashboard, prometheus_rule_tests, prometheus_rules
 from mlspec.plan.artifact import Artifact
@@ -20,9 +20,10 @@ from mlspec.sections.target import label_name
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
-IMAGES: Final = {
+IMAGES: Final[dict[str, str]] = {
     "prometheus": "prom/prometheus:v3.5.0",
     "alertmanager": "prom/alertmanager:v0.28.1",
+    "pushgateway": "prom/pushgateway:v1.11.1",
     "grafana": "grafana/grafana:12.1.0",
 }
 
@@ -54,6 +55,7 @@ def files(project: Project, options: Prometheus) -> Iterator[Artifact]:
     yield from _rules(project, options)
     external = {"environment": project.environment} if project.environment else {}
     configured = {**values, "targets": targets(project, options), "external": external}
+    configured |= {"monitor_target": options.monitor_target}
     yield Artifact("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", configured)
     repeat = prometheus_rules.duration(duration_seconds(options.repeat))
     config = alertmanager_config.config(monitor.notify, repeat)
@@ -61,7 +63,11 @@ def files(project: Project, options: Prometheus) -> Iterator[Artifact]:
     yield Artifact("grafana/provisioning/datasources/mlspec.yaml", "grafana/datasources.yaml.j2", values)
     yield Artifact("grafana/provisioning/dashboards/mlspec.yaml", "grafana/dashboards.yaml.j2", {})
     yield Artifact("grafana/dashboards/model.json", "grafana/dashboard.json.j2", {"value": _dashboard(project)})
-    compose = {"images": IMAGES, "served": not options.targets, "secrets": alertmanager_config.secrets(monitor.notify)}
+    compose = {
+        "images": IMAGES | options.images,
+        "served": not options.targets,
+        "secrets": alertmanager_config.secrets(monitor.notify),
+    }
     yield Artifact("compose.monitoring.yaml", "prometheus/compose.monitoring.yaml.j2", compose)
 
 
@@ -91,5 +97,5 @@ def _dashboard(project: Project) -> dict[str, object]:
 
 
 def _has_metric(measure: Measure) -> bool:
-    """Whether the server has the metric; it does not know drift and quality."""
-    return not isinstance(measure, Latest) and promql.expression(measure, (), promql.Scope("", "1m")) is not None
+    """Whether the server or `mlspec monitor` has the metric."""
+    return promql.expression(measure, (), promql.Scope("", "1m")) is not None

@@ -38,12 +38,13 @@ _WHOLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CounterSeries:
-    """A counter that grows by `step` with each sample until the sample `last`, then stays."""
+    """A counter that grows by `step` with each sample until the sample `last`, then stays; or a gauge of step 0."""
 
     metric: str
     labels: Mapping[str, str]
     step: int
     last: int | None = None
+    start: int = 0
 
     def text(self) -> str:
         """The name of the series."""
@@ -52,7 +53,7 @@ class CounterSeries:
     def values(self, samples: int) -> str:
         """The samples in the notation of promtool."""
         if self.last is None:
-            return f"0+{self.step}x{samples}"
+            return f"{self.start}+{self.step}x{samples}"
         return f"0+{self.step}x{self.last} {self.step * self.last}+0x{samples}"
 
 
@@ -108,11 +109,13 @@ class RuleTestFile:
 def rule_test_files(
     group: RuleGroup, alerts: Sequence[Alert], shape: ModelShape, options: RuleOptions
 ) -> tuple[RuleTestFile, ...]:
-    """Tests of all rules of a project; those of silence have a file of their own, since it may last for days."""
+    """Tests of all rules of a project. Those that last for days have files of their own, evaluated more rarely."""
     noisy = [alert for alert in alerts if not alert.silence]
     tests = [test for alert in noisy for test in _Tests(alert, shape, options, group).tests()]
-    tests += [*_healthy(group, noisy, options), *_server(group, options)]
+    tests += [*_healthy(group, noisy, options), *_server(group, options), *_monitored(group, options)]
     files = [RuleTestFile("prometheus/rules_test.yml", options.interval, tuple(tests))]
+    hourly = replace(options, interval=max(options.interval, rules.DAY // 24))
+    files.append(RuleTestFile("prometheus/rules_monitor_test.yml", hourly.interval, tuple(_measured(group, hourly))))
     for alert in alerts:
         if alert.silence:
             rare = replace(options, interval=max(options.interval, alert.window // 10))
@@ -306,6 +309,36 @@ def _server(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
     shown = {key: _labelled(text, reason) for key, text in rule.annotations.items()}
     fires = ExpectedAlert(rule.alert, {**rule.labels, **reason}, shown)
     yield RuleTest("predictions that are not logged", 60, _end(3600, options), (dropped,), (fires,))
+
+
+def _monitored(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
+    """Alerts on gauges of `mlspec monitor`: 1 is an open alarm."""
+    model = {"model": options.model}
+    of_input = {"version": "2", "input": "input.age"}
+    yield from _gauge(group, rules.DRIFT, promql.DRIFT_ALARM, model, of_input, options)
+    yield from _gauge(group, rules.QUALITY, promql.QUALITY_ALARM, model, {"version": "2"}, options)
+
+
+def _measured(group: RuleGroup, options: RuleOptions) -> Iterator[RuleTest]:
+    """The gauges must not be older than a day."""
+    time = (CounterSeries(promql.MEASURED_AT, {"model": options.model}, 0),)
+    rule = next(rule for rule in group.alerting if rule.alert == rules.NOT_MONITORED)
+    fires = ExpectedAlert(rule.alert, rule.labels, rule.annotations)
+    late, early = rules.DAY + _end(0, options), rules.DAY - 2 * options.interval
+    yield RuleTest(f"{rule.alert}: fires after a day", options.interval, late, time, (fires,))
+    yield RuleTest(f"{rule.alert}: is silent before", options.interval, early, time, (ExpectedAlert(rule.alert),))
+
+
+def _gauge(
+    group: RuleGroup, name: str, metric: str, model: Mapping[str, str], labels: Mapping[str, str], options: RuleOptions
+) -> Iterator[RuleTest]:
+    rule = next(rule for rule in group.alerting if rule.alert == name)
+    end, closed = _end(options.interval, options), CounterSeries(metric, {**model, **labels, "version": "1"}, 0)
+    opened = CounterSeries(metric, {**model, **labels}, 0, start=1)
+    shown = {key: _labelled(text, labels) for key, text in rule.annotations.items()}
+    fires = ExpectedAlert(name, {**rule.labels, **labels}, shown)
+    yield RuleTest(f"{name}: fires for an open alarm", 60, end, (closed, opened), (fires,))
+    yield RuleTest(f"{name}: is silent without one", 60, end, (closed,), (ExpectedAlert(name),))
 
 
 def _labelled(text: str, labels: Mapping[str, str]) -> str:

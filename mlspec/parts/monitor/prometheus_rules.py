@@ -12,9 +12,15 @@ from mlspec.monitoring.queries.measure import Count, Unit
 from mlspec.monitoring.queries.query import Grouping
 
 UNREACHABLE: Final = "ModelUnreachable"
+DRIFT: Final = "ModelDrift"
+QUALITY: Final = "ModelQuality"
+NOT_MONITORED: Final = "ModelNotMonitored"
+MONITORED: Final = (DRIFT, QUALITY, NOT_MONITORED)
+"""Alerts on what `mlspec monitor` measures."""
 NOT_LOGGED: Final = "ModelPredictionsNotLogged"
 DROPPED: Final = "mlspec_prediction_log_dropped_total"
 _HOUR: Final = 3600
+DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class RuleOptions:
 def group(alerts: Sequence[Alert], options: RuleOptions) -> RuleGroup:
     """The rules of a project, with those of the server itself."""
     recording = {rule.record: rule for alert in alerts for rule in _recording(alert, options)}
-    alerting = (*(_alerting(alert, options) for alert in alerts), *_of_server(options))
+    alerting = (*(_alerting(alert, options) for alert in alerts), *_of_server(options), *_of_monitor(options))
     return RuleGroup(f"mlspec-{options.model}", options.interval, tuple(recording.values()), alerting)
 
 
@@ -160,6 +166,29 @@ def _of_server(options: RuleOptions) -> Iterator[AlertingRule]:
         "description": "The server answers, and some predictions are missing from the prediction log.",
     }
     yield _rule(NOT_LOGGED, dropped, "warning", lost, options)
+
+
+def _of_monitor(options: RuleOptions) -> Iterator[AlertingRule]:
+    scope = promql.Scope(options.model, "")
+    who = f"{options.model} {{{{ $labels.version }}}}"
+    moved = {
+        "summary": f"{who}: {{{{ $labels.input }}}} has moved",
+        "description": "Live data is not as in training. `mlspec monitor` shows the size, since when, and rows.",
+    }
+    opened = f"max by (version, input) ({scope.vector(promql.DRIFT_ALARM)}) == 1"
+    yield _rule(DRIFT, opened, "warning", moved, options)
+    worse = {
+        "summary": f"{who}: the quality on labelled predictions fell",
+        "description": "The model is worse than on the test split by more than monitor.quality.tolerance.",
+    }
+    fell = f"max by (version) ({scope.vector(promql.QUALITY_ALARM)}) == 1"
+    yield _rule(QUALITY, fell, "critical", worse, options)
+    late = {
+        "summary": f"{options.model}: drift and quality were not measured for a day",
+        "description": "`mlspec monitor` does not run, or does not reach Prometheus.",
+    }
+    measured = f"time() - max({scope.vector(promql.MEASURED_AT)}) > {DAY}"
+    yield _rule(NOT_MONITORED, measured, "warning", late, options)
 
 
 def _rule(name: str, expr: str, severity: str, texts: Mapping[str, str], options: RuleOptions) -> AlertingRule:

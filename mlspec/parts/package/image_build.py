@@ -67,7 +67,7 @@ def build(docker: Docker, job: Job, options: DockerImage, *, cache: bool = True)
     commit = read_commit(job.root)
     provenance = read_provenance(job.root, job.inputs, commit)
     labels = image_labels.labels(provenance, BundleSignature.read(job.inputs), commit) | _base_labels(base)
-    arguments = {"MODEL_VERSION": (provenance.bundle or "1")[:12]}
+    arguments = {"MODEL_VERSION": provenance.version}
     if docker.buildx and commit is not None:
         arguments["SOURCE_DATE_EPOCH"] = str(commit.time)
     image = buildkit.build(docker, job.root, dockerfile, options.platform, labels, arguments, cache=cache)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.errors import StageError
-from mlspec.job import whole
+from mlspec.job import whole, write_text
 from mlspec.parts.package import package_limits, serving_pins, wheels
+from mlspec.runtime.bundle_version import bundle_version, version_file
 from mlspec.sections.package import LambdaZip
 from mlspec.spec.types import size_bytes
 from mlspec.stage_result import warn
@@ -34,6 +35,8 @@ def make(
     prune(packages)
     shutil.copytree(code, packages, dirs_exist_ok=True)
     shutil.copytree(bundle, packages / "bundle")
+    # Or each cold start would read the whole bundle.
+    write_text(version_file(packages / "bundle"), f"{bundle_version(bundle, {})}\n")
     shutil.copyfile(handler, packages / "handler.py")
     _compile(packages, options.python)
     size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file())

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.diagnostics import Finding
+from mlspec.parts.infrastructure_files import after_infrastructure
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci
@@ -77,7 +78,7 @@ def stages(project: Project) -> Iterator[Stage]:
         name="push",
         description="Push the image to Amazon ECR",
         part=NAME,
-        inputs=("artifacts/image.json",),
+        inputs=("artifacts/image.json", *after_infrastructure(project, "foundation")),
         outputs=(Output("artifacts/release.json", cache=False),),
         params=("registry",),
         needs=("docker", "extra:aws"),

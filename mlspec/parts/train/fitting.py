@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +14,14 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import Logger
+from torch.utils.data import DataLoader
 
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code
 from mlspec.learning import ranks
-from mlspec.learning.batches import Batch, Buckets, lengths, loader
+from mlspec.learning.acceleration import accelerate, switches
+from mlspec.learning.batch_source import source
+from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
 from mlspec.learning.callbacks import (
     CheckpointWriter,
@@ -29,9 +32,12 @@ from mlspec.learning.callbacks import (
     position,
     saved_position,
 )
+from mlspec.learning.device_use import DeviceTimes
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
+from mlspec.learning.learner import Learner
+from mlspec.learning.memory_limit import fitting_batch
 from mlspec.learning.split_rows import Rows, load
 from mlspec.parts.evaluate import undefined_metrics
 from mlspec.parts.train.logged_twice import LoggedTwice
@@ -58,7 +64,8 @@ class Fitting:
         self.keep = CheckpointWriter(
             scratch / "resume.ckpt", described, duration_seconds(save.every), save.every_steps, ours
         )
-        self.curves = Curves(train.max_epochs, lines=not self.terminal)
+        self.times = DeviceTimes()
+        self.curves = Curves(train.max_epochs, lines=not self.terminal, times=self.times)
         self.best = ModelCheckpoint(
             scratch,
             "best",
@@ -67,8 +74,15 @@ class Fitting:
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
+        self.finite = FiniteLoss()
+        self._module: pl.LightningModule | None = None
+        self._compiled = "off"
         with _configuration_errors():
             self.trainer = self._trainer(scratch, logger)
+        device = self.trainer.strategy.root_device
+        # Reading a loss waits for an accelerator.
+        self.finite.every = 1 if device.type == "cpu" else train.log_every
+        switches(train, device)
 
     def _trainer(self, scratch: Path, logger: Logger | bool) -> pl.Trainer:
         train = self.train
@@ -97,11 +111,12 @@ class Fitting:
     def _callbacks(self) -> list[pl.Callback]:
         # The order matters: at the end of an epoch CheckpointWriter saves the state of the callbacks before it.
         twice = LoggedTwice(self.monitors.values(), self.job.root)
-        callbacks: list[pl.Callback] = [FiniteLoss(), twice, self.curves, self.best, self.keep]
+        callbacks: list[pl.Callback] = [self.finite, self.times, twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         if self.terminal and ranks.first():
-            callbacks.append(TQDMProgressBar())
+            # Each update reads the loss, which waits for the device.
+            callbacks.append(TQDMProgressBar(refresh_rate=self.train.log_every))
         stop = self.train.early_stopping
         if stop is not None:
             direction = str(self.monitors["early stopping"].mode)
@@ -124,9 +139,12 @@ class Fitting:
         if not named:
             targets = rows["valid"].targets.tolist()
             self.curves.why = lambda name: undefined_metrics.reason(name.removeprefix("valid/"), targets)
+        self._module = module
+        self._compiled = accelerate(module, self.trainer, self.train)
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
+        memory = memory_errors(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
-        with interruptible(self.keep), own, _configuration_errors(named), _memory(), _first_error():
+        with interruptible(self.keep), own, _configuration_errors(named), memory, _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
@@ -141,6 +159,12 @@ class Fitting:
             with single_rows(self.train, len(rows["train"]), self.job.root):
                 self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
 
+    def _fitting_batch(self, rows: Rows, preprocess: Preprocess) -> int | None:
+        """The batch size that fits in the memory; None if it is unknown."""
+        if not isinstance(self._module, Learner):
+            return None
+        return fitting_batch(self._module, rows, preprocess, self.train.batch_size)
+
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
         """Add the callback that compares the first batch with the inputs in evaluation."""
         if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
@@ -148,7 +172,7 @@ class Fitting:
         folder = self.keep.path.with_name("preprocess")
         self.trainer.callbacks.insert(0, FirstBatch(ExpectedInputs(model, preprocess, rows, folder)))  # type: ignore[attr-defined]
 
-    def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> torch.utils.data.DataLoader[Batch]:
+    def _loader(self, rows: Rows, preprocess: Preprocess, shuffle: bool) -> DataLoader[Batch]:
         train, trainer = self.train, self.trainer
         sampler = Buckets(
             lengths(rows, preprocess),
@@ -164,7 +188,14 @@ class Fitting:
             # Lightning may create the first iterator before it reads the checkpoint; worker processes prefetch.
             start = saved_position(self.keep.path)
             sampler.position = lambda: max(position(trainer), start)
-        return loader(rows, preprocess, sampler, train.workers)
+        own = not isinstance(self.job.need(ModelSpec), Custom)
+        return source(rows, preprocess, sampler, trainer.strategy.root_device, train.workers, own)
+
+    @property
+    def compiled(self) -> str:
+        """How steps ran, as `train.compile` has it: `off` if the model could not be recorded after all."""
+        refused = isinstance(self._module, Learner) and self._module.graphs is None
+        return "off" if self._compiled == "graphs" and refused else self._compiled
 
     def value(self) -> float | None:
         """The best value of the sweep's metric, or of the metric that selects the checkpoint; None if undefined."""
@@ -214,14 +245,24 @@ def _first_error() -> Iterator[None]:
 
 
 @contextmanager
-def _memory() -> Iterator[None]:
+def memory_errors(train: TrainSpec, fitting: Callable[[], int | None]) -> Iterator[None]:
+    """Convert an error about memory to a StageError; on a GPU `fitting` finds the batch size that fits."""
     help = "lower train.batch_size (and raise train.accumulate), or model.max_length"
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError):
+        return
+    except torch.OutOfMemoryError:
+        pass
+    except MemoryError:
         raise StageError("out of memory", help=help) from None
     except RuntimeError as error:
         # On a CPU torch raises a plain RuntimeError.
         if "DefaultCPUAllocator" not in str(error):
             raise
         raise StageError("out of memory", help=help) from None
+    # Outside of the handlers, whose traceback holds the tensors of the failed step.
+    size = fitting()
+    if size is not None:
+        steps = train.accumulate * -(-train.batch_size // size)
+        help = f"set train.batch_size: {size}, which fits, and train.accumulate: {steps} for the same gradients"
+    raise StageError(f"out of memory with train.batch_size: {train.batch_size}", help=help)

@@ -33,10 +33,12 @@ DECISIONS = "artifacts/train/decisions.json"
 
 INEFFECTIVE = frozenset({
     "accelerator", "devices", "strategy", "workers", "log_every", "checkpoint.every", "checkpoint.every_steps",
+    "compile", "tf32", "gradient_checkpointing",
 })  # fmt: skip
 """Keys that do not change the trained model: hardware, checkpoint interval, logging interval.
 
-`accelerator`, `devices` and `strategy` depend on the machine. All devices together train on one batch
+`compile`, `tf32` and `gradient_checkpointing` only change rounding, as the machine does, on which `accelerator`,
+`devices` and `strategy` depend. All devices together train on one batch
 (`mlspec/learning/gradient_shares.py`), so they only change rounding and the random numbers of dropout.
 """
 

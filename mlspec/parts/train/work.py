@@ -89,6 +89,9 @@ def _train(job: Job) -> float | None:
             warn(warning.message, warning.help)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch, record)
+        source = str(model.datamodule or "") if isinstance(model, Custom) else ""
+        if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
+            warn(*advice)
         tracker.finish(fitting.trainer, module, rows["valid"], preprocess, schema, job.outputs)
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)

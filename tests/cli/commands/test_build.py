@@ -15,6 +15,7 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.workspace.mutex import hold
 from mlspec.workspace.roots import find_roots
+from tests.warm_python import warm_python
 from tests.workspace.trees import snapshot
 
 SPEC = """\
@@ -39,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mlspec(project: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlspec", *arguments]
+    command = [warm_python().python, "-m", "mlspec", *arguments]
     return subprocess.run(command, cwd=project, env={**os.environ, **env}, capture_output=True, text=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mlspec.cli.commands.monitor import command
+from mlspec.cli.commands.plan import command as plan_command
 from mlspec.errors import MlspecError
 from tests.monitoring.log_lines import SIGNATURE, line
 from tests.monitoring.watched import Service
@@ -68,6 +70,20 @@ def test_power_says_what_can_be_seen(service: Service) -> None:
     assert "1 sd in about" in output
 
 
+def test_the_plan_says_what_can_be_seen_before_there_is_a_model(service: Service) -> None:
+    output = CliRunner().invoke(plan_command, [], standalone_mode=False).output
+    block = output.partition("\nMonitoring\n")[2].splitlines()
+    assert len(block) == 2
+    assert "an alarm is raised at most once in 9,000,000 rows on average" in block[0]
+    found = r"a shift of 0\.\d\d sd or more is found in half of the cases"
+    assert re.fullmatch(rf"  in a day \(100,000 rows\), {found}; more: mlspec monitor power", block[1])
+    document = json.loads(CliRunner().invoke(plan_command, ["--json"], standalone_mode=False).stdout)
+    assert [line.strip() for line in block] == document["monitoring"]
+    spec = Path("mlproject.yaml")
+    spec.write_text(SPEC.replace("  drift: {traffic: 100000 per 1d}\n", ""), encoding="utf-8")
+    assert "Monitoring" not in CliRunner().invoke(plan_command, [], standalone_mode=False).output
+
+
 def test_an_alert_that_cannot_fire_is_an_error(service: Service) -> None:
     assert run("test").return_value == 0
     spec = Path("mlproject.yaml")
@@ -95,8 +111,8 @@ def test_lines_are_pulled_once(service: Service) -> None:
         (("x", "x"), ("--last", "yesterday"), "--last yesterday is not a duration"),
         (("x", "x"), ("pull", "--file", "none.jsonl"), "cannot read none.jsonl: No such file or directory"),
         (("x", "x"), ("pull",), "this project has no deployment"),
-        (("x", "x"), ("retrain",), "labelled predictions have no folder"),
-        (("x", "x"), ("approve",), "labelled predictions have no folder"),
+        (("x", "x"), ("retrain",), "`data.collected` is not set"),
+        (("x", "x"), ("approve",), "`data.collected` is not set"),
         (("  source: data/rows.csv", "  source: data/rows.csv\n  collected: data/collected"), ("retrain",),
          "monitor.on_drift is `alert`"),
     ],

@@ -53,7 +53,7 @@ def test_a_port_in_use_is_reported(project: Path) -> None:
         port = str(taken.getsockname()[1])
         done = subprocess.run(command("--port", port), cwd=project, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (4, False)
-    assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
     assert "mlspec serve --port 0" in done.stderr
 
 

@@ -217,3 +217,54 @@ def test_a_changed_schema_begins_anew() -> None:
     other = monitor(np.random.default_rng(0).normal(size=(5000, 3)))
     other.restore(saved.to_json())
     assert other.alarms() == []
+
+
+def test_the_size_is_measured_on_rows_after_the_alarm_once_there_are_enough() -> None:
+    """The rows that raised an alarm also chose its start: they say nothing about a change that has gone since."""
+    values = shifted(1, 2000, 500, 0.5)
+    raised = only(fed(values).alarms()).row
+    values[raised + 1 :, 0] -= 0.5
+    at_once = only(fed(values[: raised + 1]).alarms()).effect
+    assert not at_once.independent
+    assert at_once.low > 0
+    assert "may be too large until 100 rows" in at_once.basis()
+    assert not only(fed(values[: raised + 100]).alarms()).effect.independent
+    later = only(fed(values[: raised + 401]).alarms()).effect
+    assert later.basis() == "measured on the 400 rows after the alarm was raised"
+    assert later.low < 0 < later.high
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_interval_from_rows_after_the_alarm_holds_the_change(seed: int) -> None:
+    effect = only(fed(shifted(1, 1500, 300, 0.4, seed)).alarms()).effect
+    assert effect.independent
+    assert effect.low < 0.4 < effect.high
+
+
+def test_an_alarm_says_after_how_many_rows_it_ends() -> None:
+    """After four times the rows that its last evidence took, and 200 at least, without new evidence."""
+    values = shifted(1, 5000, 5000, 0)
+    values[1000:1060, 0] += 3
+    alarm = only(fed(values[:1060]).alarms())
+    assert alarm.end() == f"ends after {alarm.ends_after:,} more rows without new evidence"
+    end = 1060 + alarm.ends_after
+    assert end - 1060 >= 150
+    assert only(fed(values[: end - 1]).alarms()).ends_after == 1
+    assert fed(values[:end]).alarms() == []
+
+
+def test_a_slice_is_judged_by_a_reference_of_its_own() -> None:
+    """Its rows are not distributed as all rows are; a slice without a reference is not judged."""
+    whole = Streams((ColumnReference.of_numbers("input.age", NORMAL * 3 + 5),), 0.015)
+    inside = Streams((ColumnReference.of_numbers("input.age", NORMAL),), 0.015)
+    result = DriftMonitor({"": whole}, BUDGET, divisions=2, slices={"": {"town=a": inside}})
+    ages = np.random.default_rng(1).normal(size=3000)
+    ids, times = [str(i) for i in range(3000)], np.arange(3000.0)
+    result.update(RowGroup("1", "town=a"), LiveRows(ids, times, {"input.age": ages}, {"input.town": ["a"] * 3000}))
+    result.update(RowGroup("1", "town=b"), LiveRows(ids, times, {"input.age": ages + 9}, {"input.town": ["b"] * 3000}))
+    assert result.alarms() == []
+    result.update(RowGroup("1", "town=a"), LiveRows(ids, times, {"input.age": ages + 1}, {"input.town": ["a"] * 3000}))
+    assert only(result.alarms()).column == "input.age"
+
+
+NORMAL = np.random.default_rng(0).normal(size=5000)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import invgauss
 
 from mlspec.monitoring.drift.budget import Budget
 from mlspec.monitoring.drift.evidence import FRACTIONS, Bets, accumulate
 from mlspec.monitoring.drift.power import (
+    inverse_gaussian_median,
     power_words,
     rows_to_detect,
     share_values,
@@ -62,3 +64,9 @@ def test_in_words() -> None:
         "on data that does not change, an alarm is raised at most once in 90,000 rows on average"
     )
     assert any(line.startswith("0.3 sd in about") for line in lines)
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(1.0, 1.0), (400.0, 9000.0), (5e4, 3.0), (12.0, 1e7), (1e-3, 2e-5)])
+def test_the_median_of_an_inverse_gaussian_variable_is_scipys(mean: float, shape: float) -> None:
+    expected = invgauss.ppf(0.5, mean / shape, scale=shape)
+    assert inverse_gaussian_median(mean, shape) == pytest.approx(expected, rel=1e-6)

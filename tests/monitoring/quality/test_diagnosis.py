@@ -57,6 +57,6 @@ def test_concept_drift_is_told_from_drift_of_inputs() -> None:
 def test_without_labels_it_is_unknown_with_an_estimate() -> None:
     result = diagnosis(0.5, 1.0, 0)
     assert (result.cause, result.alarm) == ("unknown", True)
-    assert result.sentences[1] == "unknown: no labels"
+    assert result.sentences[1] == "unknown whether it is harmful: no labels"
     assert result.sentences[2].startswith("accuracy 0.900")
     assert "wrong if the same inputs now have other labels" in result.sentences[2]

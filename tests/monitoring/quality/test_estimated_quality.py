@@ -5,11 +5,13 @@ import pytest
 
 from mlspec.monitoring.baseline.reference import ScoreBin
 from mlspec.monitoring.quality.estimated_quality import (
+    Estimate,
     calibrated,
     estimated_accuracy,
     estimated_metrics,
     poisson_binomial_interval,
     weighted_auroc,
+    widened,
 )
 from tests.monitoring.quality.test_label_shift import posteriors
 
@@ -54,3 +56,11 @@ def test_a_label_that_is_never_predicted_has_no_precision() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2]])
     metrics = estimated_metrics(probabilities, np.array([0, 0]), 1, "yes")
     assert "precision[yes]" not in [m.metric for m in metrics]
+
+
+def test_a_small_test_split_widens_the_interval() -> None:
+    """70 of 70 right says no more than 94.8 % with 95 % confidence."""
+    perfect = widened(Estimate("accuracy", 1.0, 1.0, 1.0), 70, 70)
+    assert (round(perfect.low, 3), perfect.high) == (0.948, 1.0)
+    known = widened(Estimate("accuracy", 0.8, 0.78, 0.82), 80_000, 100_000)
+    assert (round(known.low, 3), round(known.high, 3)) == (0.78, 0.82)

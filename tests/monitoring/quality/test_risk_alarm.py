@@ -29,7 +29,7 @@ def test_a_model_that_has_become_worse_is_harmful() -> None:
     watched.update(losses(2000, 0.25, 1))
     risk = watched.risk()
     assert risk.state == "harmful"
-    assert risk.words().startswith("harmful: loss 0.2")
+    assert risk.words().startswith("harmful: a loss between 0.")
     assert watched.alarm_row is not None
     assert watched.alarm_row < 600
 

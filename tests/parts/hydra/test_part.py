@@ -24,6 +24,7 @@ from mlspec.render.renderer import render
 from mlspec.run.hydra_text import written
 from mlspec.sections.experiments import Experiments, Sweep
 from mlspec.sections.model import Custom
+from mlspec.sections.monitor import Monitor
 from mlspec.sections.track import TrackSpec, Wandb
 from mlspec.sections.train import TrainSpec
 from mlspec.source.project_context import ProjectContext
@@ -105,6 +106,7 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
             "metric": "valid/f1",
             "goal": "maximize",
             "trials": 7,
+            "early_terminate": {"min_iter": 2, "eta": 4},
             "parameters": {
                 "train.learning_rate": {"min": 1e-5, "max": 1e-3, "log": True},
                 "train.batch_size": {"values": [16, 32]},
@@ -122,6 +124,7 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
     assert found["command"][-1] == "${args_no_hyphens}"
     assert found["metric"] == {"name": "valid/f1", "goal": "maximize"}
     assert found["run_cap"] == 7
+    assert found["early_terminate"] == {"type": "hyperband", "min_iter": 2, "eta": 4, "strict": False}
     assert found["parameters"]["train.learning_rate"] == {
         "distribution": "log_uniform_values",
         "min": 1e-5,
@@ -178,6 +181,12 @@ def groups(build: Build) -> dict[str, str]:
     return {file.path.split("/")[1]: file.text for file in files}
 
 
+def read(section: str, values: Any) -> Any:
+    """What stages read of a section."""
+    unread = Monitor.UNREAD_KEYS if section == "monitor" else ()
+    return {key: value for key, value in values.items() if key not in unread} if unread else values
+
+
 def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp_path: Path) -> None:
     for file in build.files:
         if file.path.startswith("conf/"):
@@ -188,9 +197,8 @@ def test_composing_and_validating_gives_the_values_of_the_spec(build: Build, tmp
     with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         found = OmegaConf.to_container(compose("config"), resolve=True)
     validated = root_model(PARTS).model_validate_json(json.dumps(found)).model_dump(mode="json")
-    assert {name: validated[name] for name in groups(build)} == {
-        name: build.project.values[name] for name in groups(build)
-    }
+    values = {name: build.project.values[name] for name in groups(build)}
+    assert {name: read(name, validated[name]) for name in values} == {n: read(n, v) for n, v in values.items()}
 
 
 def test_a_key_without_a_value_is_there_only_where_dvc_compares_it(build: Build) -> None:
@@ -249,3 +257,14 @@ def test_a_null_that_differs_from_the_default_stays() -> None:
     assert file.values["args"] == {"width": None}
     assert "datamodule" not in file.values
     assert "datamodule" in group_file(section, section.model_dump(mode="json"), {"datamodule"}).values
+
+
+def test_a_group_has_only_the_keys_that_stages_read(tmp_path: Path) -> None:
+    """Of `monitor` a stage reads what is installed in Elasticsearch; without it none reads the section."""
+    full = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
+    assert set(yaml.safe_load(groups(full)["monitor"])) == {"log", "elasticsearch", "alerts"}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sentences.csv").write_text("sentence,label\n", encoding="utf-8")
+    spec = (ROOT / "tests" / "golden" / "projects" / "minimal" / "mlproject.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mlproject.yaml").write_text(f"{spec}monitor: {{drift: {{}}}}\n", encoding="utf-8")
+    assert "monitor" not in groups(compile_project(tmp_path / "mlproject.yaml"))

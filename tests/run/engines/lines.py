@@ -17,6 +17,7 @@ from mlspec.render.renderer import render
 from mlspec.sections.data import DataSpec, Target
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project
+from tests.warm_python import warm_python
 
 FIRST = Stage(
     "first", "Make one thing of ${another}", "toy", ("raw",), (Output("out/first"),), ("alpha", "beta.rate", "absent")
@@ -80,7 +81,7 @@ class Toys:
     def dvc(self, *words: str, check: bool = True) -> str:
         """Run DVC; its output."""
         path = os.pathsep.join([str(self.root / "bin"), os.environ["PATH"]])
-        command = [sys.executable, "-m", "dvc", *words]
+        command = [warm_python().python, "-m", "dvc", *words]
         done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, env={**os.environ, "PATH": path})
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout

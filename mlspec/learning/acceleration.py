@@ -1,0 +1,96 @@
+"""How training steps run on the device: torch's switches, and the forms of `train.compile`."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from mlspec.learning.learner import Learner
+from mlspec.learning.networks import PretrainedNetwork, TextNetwork
+from mlspec.learning.step_graphs import StepGraphs
+from mlspec.sections.train import TrainSpec
+from mlspec.stage_result import decide, warn
+
+
+def switches(train: TrainSpec, device: torch.device) -> None:
+    """Set torch's switches for a training on `device`."""
+    if train.deterministic:
+        # The algorithms stay deterministic. Filling each empty tensor only helps to find the use of one.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.set_float32_matmul_precision("high" if train.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = train.tf32
+    if device.type == "cuda":
+        # cuDNN's attention makes a plan for each new shape, which takes seconds.
+        torch.backends.cuda.enable_cudnn_sdp(False)
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+
+
+def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec) -> str:
+    """Apply `compile` and `gradient_checkpointing` to a module, and say why where it is not possible.
+
+    Returns how steps run: `graphs`, `inductor` or `off`.
+    """
+    if train.gradient_checkpointing:
+        _checkpointing(module)
+    match train.compile:
+        case "inductor":
+            _inductor(module, train)
+            return "inductor"
+        case "graphs" | "auto":
+            reason = not_recordable(module, trainer, train)
+            if reason is None and isinstance(module, Learner):
+                module.graphs = StepGraphs(module.network, module.loss, train.batch_size)
+                return "graphs"
+            if train.compile == "graphs":
+                warn(f"train.compile: graphs is not possible: {reason}", "set train.compile: auto")
+        case "off":
+            pass
+    return "off"
+
+
+def not_recordable(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec) -> str | None:
+    """Why training steps cannot be recorded as CUDA graphs; None if nothing known prevents it."""
+    device = trainer.strategy.root_device
+    if device.type != "cuda":
+        return f"CUDA graphs need an NVIDIA GPU, and training runs on {device.type}"
+    if not isinstance(module, Learner):
+        return f"{type(module).__name__} is a module of the project, whose steps may do anything"
+    if trainer.world_size > 1:
+        return f"training runs on {trainer.world_size} devices"
+    if train.accumulate > 1:
+        return f"gradients are accumulated over {train.accumulate} batches (train.accumulate)"
+    if train.precision == "16-mixed":
+        return "16-mixed scales each loss (train.precision)"
+    if train.gradient_checkpointing:
+        return "activations are recomputed (train.gradient_checkpointing)"
+    return None
+
+
+def _checkpointing(module: pl.LightningModule) -> None:
+    network = module.network if isinstance(module, Learner) else module
+    match network:
+        case TextNetwork():
+            network.recompute = True
+        case PretrainedNetwork() if callable(enable := getattr(network.encoder, "gradient_checkpointing_enable", None)):
+            enable({"use_reentrant": False})
+        case _:
+            name = type(network).__name__
+            warn(f"train.gradient_checkpointing has no effect on {name}", "remove it")
+
+
+def _inductor(module: pl.LightningModule, train: TrainSpec) -> None:
+    """Compile the network; where torch.compile fails, it runs the plain code."""
+    import torch._dynamo
+    import torch._inductor.config
+
+    # A training earlier in this process would leave code for other shapes, and rounding would depend on it.
+    torch._dynamo.reset()
+    torch._dynamo.config.suppress_errors = True
+    # Else dropout draws other numbers than without compilation.
+    torch._inductor.config.fallback_random = train.deterministic
+    compiled: nn.Module = module.network if isinstance(module, Learner) else module
+    compiled.compile()
+    decide("train.compile: torch.compile; the first steps of each shape of a batch are slow")

@@ -1,0 +1,101 @@
+"""What `mlspec monitor` measured as gauges for Prometheus: drift by column, quality by version, and open alarms.
+
+Labels are bounded: the model, versions that answer requests, compared columns, groups of alarms. Slices are in none,
+because clients choose their values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from mlspec.monitoring.drift.drift_alarm import Alarm
+from mlspec.monitoring.drift_state import DriftLook
+from mlspec.monitoring.monitor_state import ActiveAlarm, MonitorMetric
+from mlspec.monitoring.quality_state import QualityLook, VersionQuality
+from mlspec.runtime.counters import head, line
+
+PREFIX: Final = "mlspec_monitor_"
+HELP: Final = {
+    "time_seconds": "When `mlspec monitor` measured this, in seconds since 1970.",
+    "alarms": "Open alarms, by group.",
+    "drift_evidence": "Evidence that a column has changed; an alarm begins at the threshold.",
+    "drift_threshold": "Evidence at which the alarm of a single column begins.",
+    "drift_alarm_open": "Whether the alarm of a column is open.",
+    "drift_effect": "Size of the change of a column whose alarm is open, by unit.",
+    "drift_rows": "Rows since the change of a column whose alarm is open.",
+    "quality": "Accuracy, or mean absolute error, of labelled predictions.",
+    "quality_low": "Lower end of the 95 % interval of the quality.",
+    "quality_high": "Upper end of the 95 % interval of the quality.",
+    "quality_expected": "The same measure on the test split.",
+    "quality_alarm_open": "Whether the quality fell by more than the tolerance.",
+    "labelled_rows": "Labelled predictions.",
+    "labelled_share": "Labelled predictions as a fraction of all.",
+}
+"""Metric to its help, in the order of the text."""
+_GROUPS: Final = ("service", "moved", "harmful")
+Labels = tuple[tuple[str, str], ...]
+
+
+def monitor_metrics(
+    project: str, now: datetime, look: DriftLook | None, quality: QualityLook, alarms: Sequence[ActiveAlarm]
+) -> Iterator[MonitorMetric]:
+    """All gauges of one observation."""
+    model: Labels = (("model", project),)
+    yield MonitorMetric("time_seconds", model, now.timestamp())
+    counts = Counter(alarm.group for alarm in alarms)
+    for group in _GROUPS:
+        yield MonitorMetric("alarms", (*model, ("group", group)), counts[group])
+    if look is not None:
+        yield from _drift(model, look)
+    for each in quality.versions:
+        yield from _quality((*model, ("version", each.version)), each, quality)
+
+
+def _drift(model: Labels, look: DriftLook) -> Iterator[MonitorMetric]:
+    alarms: dict[tuple[str, str], Alarm] = {}
+    for alarm in look.alarms:
+        at = (alarm.group.version, alarm.column)
+        if not alarm.group.slice and (at not in alarms or alarm.evidence > alarms[at].evidence):
+            alarms[at] = alarm
+    for score in look.scores:
+        if score.group.slice:
+            continue
+        labels = (*model, ("version", score.group.version), ("input", score.column))
+        alarm_or_none = alarms.get((score.group.version, score.column))
+        evidence = max(score.evidence, alarm_or_none.evidence if alarm_or_none else 0.0)
+        yield MonitorMetric("drift_evidence", labels, evidence)
+        yield MonitorMetric("drift_threshold", labels, score.threshold)
+        yield MonitorMetric("drift_alarm_open", labels, float(alarm_or_none is not None))
+        if alarm_or_none is not None:
+            effect = alarm_or_none.effect
+            yield MonitorMetric("drift_effect", (*labels, ("unit", effect.unit)), effect.size)
+            yield MonitorMetric("drift_rows", labels, alarm_or_none.rows)
+
+
+def _quality(labels: Labels, each: VersionQuality, quality: QualityLook) -> Iterator[MonitorMetric]:
+    yield MonitorMetric("quality_alarm_open", labels, float(each.risk.state == "harmful"))
+    measured = each.measured
+    if measured is None:
+        return
+    named = (*labels, ("metric", measured.metric))
+    yield MonitorMetric("quality", named, measured.value)
+    yield MonitorMetric("quality_low", named, measured.low)
+    yield MonitorMetric("quality_high", named, measured.high)
+    yield MonitorMetric("quality_expected", named, each.expected)
+    yield MonitorMetric("labelled_rows", labels, measured.rows)
+    yield MonitorMetric("labelled_share", labels, min(1.0, measured.rows / quality.rows) if quality.rows else 0.0)
+
+
+def metrics_text(metrics: Iterable[MonitorMetric]) -> str:
+    """The gauges in Prometheus text format."""
+    order = list(HELP)
+    ordered = sorted(metrics, key=lambda metric: order.index(metric.name))
+    lines: list[str] = []
+    for name, samples in groupby(ordered, key=lambda metric: metric.name):
+        lines += head(f"{PREFIX}{name}", "gauge", HELP[name])
+        lines += [line(f"{PREFIX}{name}", sample.labels, sample.value) for sample in samples]
+    return "".join(f"{text}\n" for text in lines)

@@ -1,0 +1,121 @@
+"""What is known of the quality in a range of time: measured by version and slice, estimated from scores, the mix of the
+true labels, and whether the labelled rows are like the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from mlspec.monitoring.baseline.reference import CategoryReference
+from mlspec.monitoring.duckdb_session import quoted_name
+from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
+from mlspec.monitoring.panel_data import RunQuery, ViewedRange
+from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
+from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift
+from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias
+from mlspec.monitoring.quality_state import measured_quality
+from mlspec.monitoring.watched_model import WatchedModel
+
+MOST_VALUES: Final = 8
+"""An input with more values in training is not used for slices, unless `monitor.drift.slices` names it."""
+_MOST_SLICED: Final = 5
+"""Inputs whose values are slices, where `monitor.drift.slices` names none."""
+_NEWEST: Final = 20_000
+"""Predictions that are compared, the newest ones."""
+_RANGE: Final = "\"row\" IS NOT NULL AND outcome = 'success' AND time >= ? AND time < ?"
+
+
+def quality_views(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> Iterator[QualityView]:
+    """Each version, followed by its slices."""
+    rows = [*_groups(model, run, viewed, "")]
+    for column in sliced_columns(model):
+        rows += _groups(model, run, viewed, column)
+    yield from sorted(rows, key=lambda row: (row.version, bool(row.slice), row.slice.partition("=")[0], -row.rows))
+
+
+def sliced_columns(model: WatchedModel) -> Sequence[str]:
+    """The category inputs whose values are slices: those of the spec, or those with few values."""
+    declared = model.options.drift.slices if model.options.drift else []
+    if declared:
+        return [name for name in declared if name not in model.redacted]
+    few = [
+        name
+        for name, column in model.reference.columns.items()
+        if isinstance(column, CategoryReference) and 2 <= len(column.counts) <= MOST_VALUES and not column.other
+    ]
+    return [name for name in few if name not in model.hashed | model.redacted][:_MOST_SLICED]
+
+
+def _groups(model: WatchedModel, run: RunQuery, viewed: ViewedRange, column: str) -> Iterator[QualityView]:
+    labels = bool(model.signature.labels)
+    loss = "CAST(p.label = l.answer AS DOUBLE)" if labels else "ABS(p.value - CAST(l.answer AS DOUBLE))"
+    group = f"CAST(p.{quoted_name(f'input.{column}')} AS VARCHAR)" if column else "''"
+    rows = run(
+        f"SELECT p.version, {group} AS slice, COUNT(*) AS rows, COUNT({loss}) AS labelled, AVG({loss}) AS mean, "
+        f"STDDEV_SAMP({loss}) AS deviation FROM predictions p LEFT JOIN labels l ON l.id = p.id "
+        f"WHERE {_RANGE.replace('time', 'p.time')} GROUP BY ALL HAVING slice IS NOT NULL ORDER BY 3 DESC",
+        [viewed.since, viewed.until],
+    ).to_pylist()
+    shown: dict[str, int] = {}
+    for row in rows:
+        version = str(row["version"])
+        shown[version] = shown.get(version, 0) + 1
+        if shown[version] > MOST_VALUES:
+            continue
+        count = int(row["labelled"])
+        measured = measured_quality(float(row["mean"]), row["deviation"], count, labels=labels) if count else None
+        yield QualityView(
+            version=version,
+            slice=f"{column}={row['slice']}" if column else "",
+            metric="accuracy" if labels else "mean absolute error",
+            value=measured.value if measured else None,
+            low=measured.low if measured else None,
+            high=measured.high if measured else None,
+            labelled=count,
+            rows=int(row["rows"]),
+        )
+
+
+def estimate_views(estimates: Mapping[str, Estimate]) -> Iterator[EstimateView]:
+    """The expected quality of each version."""
+    for version, estimate in sorted(estimates.items()):
+        yield EstimateView(version, estimate.metric, estimate.value, estimate.low, estimate.high)
+
+
+def label_bias_words(run: RunQuery, viewed: ViewedRange) -> str:
+    """Whether the labelled rows are like the others; empty without labels or scores."""
+    table = run(
+        "SELECT p.score, l.answer IS NOT NULL AS known FROM predictions p LEFT JOIN labels l ON l.id = p.id "
+        f"WHERE p.score IS NOT NULL AND {_RANGE.replace('time', 'p.time')} ORDER BY p.time DESC LIMIT {_NEWEST}",
+        [viewed.since, viewed.until],
+    )
+    scores = np.array(table["score"].to_pylist(), dtype=np.float64)
+    known = np.array(table["known"].to_pylist(), dtype=np.bool_)
+    values = np.where(known, 1.0, np.nan)
+    bias = label_bias(ScoredRows(np.zeros(len(scores)), [""] * len(scores), values, scores))
+    return bias.words() if bias else ""
+
+
+def label_mix(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> LabelMix | None:
+    """The estimated shares of the true labels; None for numbers, and without predictions."""
+    classes = model.reference.classes
+    if classes is None or sum(map(sum, classes.confusion)) == 0:
+        return None
+    names = ", ".join(quoted_name(f"probability.{label}") for label in classes.labels)
+    first = quoted_name(f"probability.{classes.labels[0]}")
+    table = run(
+        f"SELECT {names} FROM predictions WHERE {first} IS NOT NULL AND {_RANGE} ORDER BY time DESC LIMIT {_NEWEST}",
+        [viewed.since, viewed.until],
+    )
+    if not table.num_rows:
+        return None
+    columns = [np.array(column.to_pylist(), dtype=np.float64) for column in table.columns]
+    probabilities = np.nan_to_num(np.stack(columns, axis=1))
+    counted = np.array([sum(row) for row in classes.confusion], dtype=np.float64)
+    training = counted / counted.sum()
+    shift = label_shift(calibrated(probabilities, classes.calibration), training)
+    predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(training)) / len(probabilities)
+    shares = zip(classes.labels, training.tolist(), predicted.tolist(), shift.shares.tolist(), strict=True)
+    return LabelMix(tuple(LabelShareView(*values) for values in shares), ASSUMPTION)

@@ -1,0 +1,107 @@
+"""The workflow that runs `mlspec monitor` on schedule: when there is one, its values, the rights of its role. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import mlspec
+from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.function_spec import function_location
+from mlspec.aws.policy_document import PolicyDocument, Statement
+from mlspec.diagnostics import Finding
+from mlspec.sections.ci import Github, package_of
+from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.monitor import Monitor
+from mlspec.sections.registry import Registry
+from mlspec.spec.cron import shortest_gap
+from mlspec.spec.project import Project
+
+POLICY: Final = "lambda/monitor-policy.json"
+TEMPLATE: Final = "github/monitor.yaml.j2"
+_EXTRAS: Final = ("aws", "monitor", "s3", "serve")
+_TOKEN: Final = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def check(project: Project, github: Github) -> Iterator[Finding]:
+    """A schedule that GitHub does not keep, and a loop that no workflow can close."""
+    monitor = project.get(Monitor)
+    if monitor is None:
+        return
+    if shortest_gap(github.monitor_schedule) < 5:
+        message = "GitHub runs a schedule every five minutes at most"
+        at = ("ci", "github", "monitor_schedule")
+        yield Finding("schedule-too-often", at, message, "for example `23 * * * *`, once an hour")
+    missing = " and ".join(_missing(project))
+    if missing and monitor.on_drift == "retrain":
+        message = f"no workflow runs `mlspec monitor retrain`: it needs {missing}"
+        help = "add it, or run `mlspec monitor` and `mlspec monitor retrain` on a schedule of your own"
+        yield Finding("monitor-not-scheduled", ("monitor", "on_drift"), message, help, severity="warning")
+
+
+def _missing(project: Project) -> Iterator[str]:
+    """What the workflow needs and the spec does not have: where predictions are, and where they stay between runs."""
+    data, deploy = project.get(DataSpec), project.get(Deploy)
+    if deploy is None or deploy.lambda_ is None:
+        yield "`deploy.lambda`, whose log has the predictions"
+    if data is None or not (data.remote or "").startswith("s3://"):
+        yield "an s3:// address in `data.remote`, where the state is stored"
+
+
+def has_workflow(project: Project) -> bool:
+    """Whether the spec has all that the workflow needs."""
+    return project.get(Monitor) is not None and not any(_missing(project))
+
+
+def values(project: Project, github: Github, extras: Iterable[str], secrets: Iterable[str]) -> dict[str, object]:
+    """The values of the template; `extras` are those of a training, `secrets` the variables of `monitor`."""
+    monitor = project.need(Monitor)
+    issue = monitor.notify.github
+    needed = {*_EXTRAS, *(("elastic",) if monitor.elasticsearch else ())}
+    return {
+        "install_to_monitor": package_of(github, mlspec.__version__, *sorted(needed)),
+        "install_to_retrain": package_of(github, mlspec.__version__, *sorted({*needed, *extras})),
+        "retrains": monitor.on_drift == "retrain",
+        "issues": issue is not None and issue.token.env == _TOKEN,
+        "monitor_secrets": sorted(secrets),
+        "policy": POLICY,
+    }
+
+
+def read_by_monitor(project: Project) -> list[object]:
+    """The options whose secrets `mlspec monitor` reads: where it reports to, and whom it notifies."""
+    monitor = project.need(Monitor)
+    elastic = monitor.elasticsearch
+    return [
+        monitor.notify.model_dump(mode="json"),
+        elastic.model_dump(mode="json", include={"url", "api_key"}) if elastic else None,
+    ]
+
+
+def read_by_stage(project: Project) -> object:
+    """The options whose secrets the stage `monitor` reads: those of Elasticsearch and Kibana."""
+    elastic = project.need(Monitor).elasticsearch
+    return elastic.model_dump(mode="json") if elastic else None
+
+
+def policy(project: Project) -> PolicyDocument:
+    """The rights that the role of the DVC remote needs beside those on the remote."""
+    deploy, data = project.need(Deploy), project.need(DataSpec)
+    location = function_location(deploy.lambda_, project.get(Registry)) if deploy.lambda_ else None
+    bucket, _, prefix = (data.remote or "").removeprefix("s3://").partition("/")
+    partition = location.partition if location else "aws"
+    below = "/".join(filter(None, (f"arn:{partition}:s3:::{bucket}", prefix.strip("/"), "monitor/*")))
+    statements = [
+        Statement(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), below, "Store"),
+        Statement("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", "FindStore"),
+    ]
+    if location is not None:
+        statements.insert(0, _predictions(project, location))
+    return PolicyDocument(tuple(statements))
+
+
+def _predictions(project: Project, location: AwsLocation) -> Statement:
+    """Reading what the function logged."""
+    group = location.arn("logs", f"log-group:/aws/lambda/{project.info.name}")
+    return Statement("logs:FilterLogEvents", (group, f"{group}:*"), "Predictions")

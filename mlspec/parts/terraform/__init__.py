@@ -1,0 +1,1 @@
+"""`terraform`: the infrastructure of a deployment as Terraform modules."""

@@ -1,0 +1,117 @@
+"""The Terraform modules of a spec in its account: their variables, and the actions that apply them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mlspec.aws.action import Action
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
+from mlspec.errors import StageError
+from mlspec.parts.terraform.existing import to_adopt
+from mlspec.parts.terraform.modules import FOLDER, FOUNDATION
+from mlspec.sections.ci import Ci
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.package import Package
+from mlspec.spec.types import SecretRef
+from mlspec.terraform.terraform_program import Terraform, Value
+from mlspec.terraform.module_provider import ModuleProvider, module_actions
+
+_UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
+"""Of an image that is not pushed yet, in a plan."""
+_GITHUB: Final = "token.actions.githubusercontent.com"
+_PROVIDER: Final = "aws_iam_openid_connect_provider.github[0]"
+
+
+@dataclass(frozen=True)
+class TerraformModule:
+    """One module of a spec. `root` is the project's folder, `folder` that of the module's files."""
+
+    name: str
+    spec: Spec
+    target: AwsTarget
+    root: Path
+    folder: Path
+    digest: str = ""
+    """Of the image that the function is created with, "" where none is pushed yet."""
+
+    @contextmanager
+    def planned(self, operation: str = "apply") -> Iterator[tuple[list[Action], ModuleProvider]]:
+        """The actions of the module, and who executes them.
+
+        The saved plan may hold secrets and is removed at the end.
+        """
+        desired = desired_function(self.target, self.spec, self.digest or _UNKNOWN_DIGEST)
+        if operation == "apply" and self.name != FOUNDATION:
+            check_variables(desired)
+        terraform = self._terraform(desired)
+        terraform.init()
+        state = terraform.addresses()
+        terraform = replace(terraform, variables={**terraform.variables, **self._state_variables(desired, state)})
+        plan = terraform.plan(destroy=operation == "destroy")
+        try:
+            yield module_actions(self.name, plan, operation), ModuleProvider(terraform)
+        finally:
+            plan.file.unlink(missing_ok=True)
+
+    def _terraform(self, desired: DesiredFunction) -> Terraform:
+        remote = self.spec.need(Deploy).terraform.backend == "s3"
+        return Terraform(
+            module=self.folder,
+            work=self.root / ".mlspec" / FOLDER / self.name,
+            variables=self._variables(desired),
+            environ=_environ(self.target),
+            backend_file=self.root / FOLDER / "backend.hcl" if remote else None,
+        )
+
+    def _variables(self, desired: DesiredFunction) -> dict[str, Value]:
+        address: dict[str, Value] = {"project_address": self.target.source}
+        if self.name == FOUNDATION:
+            return address | self._github()
+        options = desired.spec.options.environment
+        secrets: dict[str, Value] = {
+            f"secret_{name}": os.environ.get(value.env, "")
+            for name, value in options.items()
+            if isinstance(value, SecretRef)
+        }
+        zipped = self.spec.need(Package).zip is not None
+        archive = str((self.root / "artifacts" / "function.zip").resolve())
+        code: dict[str, Value] = {"archive": archive} if zipped else {"image_uri": desired.image}
+        return {**address, **secrets, **code}
+
+    def _github(self) -> dict[str, Value]:
+        ci = self.spec.get(Ci)
+        if ci is None or ci.github.repository:
+            return {}
+        match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
+        if match is None:
+            message = "Terraform's role for releases needs the repository on GitHub, and this folder has no such remote"
+            raise StageError(message, help="set ci.github.repository: OWNER/NAME")
+        return {"github_repository": match[1]}
+
+    def _state_variables(self, desired: DesiredFunction, state: frozenset[str]) -> dict[str, Value]:
+        """What depends on what exists already."""
+        variables: dict[str, Value] = {"adopt": to_adopt(desired, self.name, state)}
+        if self.name == FOUNDATION and self.spec.get(Ci) is not None:
+            variables["create_oidc_provider"] = _PROVIDER in state or not _has_provider(self.target)
+        return variables
+
+
+def _has_provider(target: AwsTarget) -> bool:
+    """Whether the account has GitHub's OIDC provider: it has at most one."""
+    answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return any(str(provider["Arn"]).endswith(f"/{_GITHUB}") for provider in answer)
+
+
+def _environ(target: AwsTarget) -> Mapping[str, str]:
+    """The address and the credentials of an emulated account."""
+    if target.endpoint is None:
+        return {}
+    key, secret = target.credentials or ("", "")
+    return {"AWS_ENDPOINT_URL": target.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}

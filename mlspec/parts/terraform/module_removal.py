@@ -1,0 +1,83 @@
+"""What `mlspec destroy` removes where Terraform created it: the modules, each as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlspec.aws.action import Action, Executor, FieldChange, ResourceKind
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.desired import DesiredFunction, Spec
+from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
+from mlspec.aws.repository import RepositoryProvider
+from mlspec.parts.terraform.infrastructure import TerraformModule
+from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
+from mlspec.shipping.removal import Removal
+
+
+@dataclass(frozen=True)
+class ModuleRemovals:
+    """The removals in order, and who executes those of each module."""
+
+    removals: tuple[Removal, ...]
+    target: AwsTarget
+    modules: Mapping[str, Executor] = field(default_factory=dict)
+
+    def carry_out(self, say: Callable[[str], object]) -> None:
+        """Remove what is not kept. Raises StageError where Terraform fails; the next removal continues from there."""
+        for removal in self.removals:
+            action = removal.action
+            if removal.kept:
+                continue
+            self._executor(action.kind, action.name).apply(action)
+            say(f"removed: {action.resource}")
+
+    def _executor(self, kind: ResourceKind, name: str) -> Executor:
+        return self.modules[name] if kind == "terraform-module" else RepositoryProvider(self.target)
+
+
+@contextmanager
+def planned_removals(
+    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool
+) -> Iterator[ModuleRemovals | None]:
+    """The removal of the modules that Terraform has a state of; None where it has none. The plans are deleted at the
+    end."""
+    with ExitStack() as stack:
+        removals: list[Removal] = []
+        executors: dict[str, Executor] = {}
+        for name in (SERVICE, FOUNDATION):
+            module = TerraformModule(name, spec, desired.target, root, root / FOLDER / name)
+            if not module.folder.is_dir():
+                continue
+            actions, executors[name] = stack.enter_context(module.planned("destroy"))
+            kept = _kept(desired, images=images) if name == FOUNDATION else ""
+            if name == FOUNDATION and actions and not kept:
+                removals.extend(_images(desired))
+            removals.extend(Removal(action, _resources(action), kept) for action in actions)
+        yield ModuleRemovals(tuple(removals), desired.target, executors) if removals else None
+
+
+def _kept(desired: DesiredFunction, *, images: bool) -> str:
+    """Why the module with the repository is not removed; "" where it is."""
+    if not images:
+        return "--images removes it too, with all its images"
+    tags = ImageTagProvider(desired.target, desired.name).read(desired.spec.repository)
+    others = other_functions_tags(tags) if tags else []
+    return f"it has images that other functions run ({', '.join(others[:3])}); destroy these first" if others else ""
+
+
+def _images(desired: DesiredFunction) -> list[Removal]:
+    """A repository with images cannot be deleted."""
+    name = desired.spec.repository
+    provider = RepositoryProvider(desired.target, parts=False)
+    if not name or provider.read(name) is None:
+        return []
+    count = len(provider.images(name))
+    action = Action("repository", name, "empty", (FieldChange("-", "images", old=count),))
+    return [Removal(action, f"all its {count} images")] if count else []
+
+
+def _resources(action: Action) -> str:
+    return ", ".join(change.field for change in action.changes)

@@ -1,0 +1,225 @@
+"""The two Terraform modules of a deployment as values for their templates. Pure.
+
+`foundation` is what must exist before an image can be pushed, `service` what runs the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.aws import policies
+from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
+from mlspec.aws.function_spec import FunctionSpec, function_location
+from mlspec.aws.resource_tags import tags
+from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
+from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
+from mlspec.plan.artifact import Artifact
+from mlspec.render.hcl import ACCOUNT, Expression
+from mlspec.sections.ci import Ci, Github
+from mlspec.sections.deploy import Deploy, Lambda, Rollout
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
+from mlspec.spec.project import Project
+from mlspec.spec.types import SecretRef
+
+FOUNDATION: Final = "foundation"
+SERVICE: Final = "service"
+FOLDER: Final = "terraform"
+DONE: Final = {FOUNDATION: "artifacts/foundation.json", SERVICE: "artifacts/service.json"}
+"""The outputs of each module, written once it is applied."""
+_SESSION: Final = 3600
+"""Seconds of a session of a role, unless the role allows more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A resource that Terraform can take over: the name of its import block, its address in the module, and its id.
+
+    Parts of the id that only the account knows are in capitals.
+    """
+
+    name: str
+    to: str
+    id: str
+
+
+def deployed_function(project: Project) -> FunctionSpec | None:
+    """The function of the spec in the account that Terraform works in; None where the spec deploys none."""
+    deploy, package, registry = project.get(Deploy), project.get(Package), project.get(Registry)
+    if deploy is None or deploy.lambda_ is None or package is None:
+        return None
+    location = function_location(deploy.lambda_, registry)
+    repository = registry.ecr.repository if registry else ""
+    return FunctionSpec(project.info, deploy.lambda_, package, _here(location), repository) if location else None
+
+
+def has_foundation(project: Project) -> bool:
+    """Whether anything must exist before the function."""
+    return project.get(Registry) is not None or project.get(Ci) is not None
+
+
+def _here(location: AwsLocation) -> AwsLocation:
+    """The same place with Terraform's expression for an account that the spec does not name."""
+    return AwsLocation(location.region, ACCOUNT) if "$" in location.account else location
+
+
+def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
+    """What Terraform can take over, by module: all that `mlspec apply` creates directly."""
+    name, alias = spec.name, spec.options.alias
+    service = [
+        Import("role", "aws_iam_role.this", name),
+        Import("role_policy", "aws_iam_role_policy.this", f"{name}:{ROLE_POLICY}"),
+        Import("log_group", "aws_cloudwatch_log_group.function", spec.log_group_name),
+        Import("release_log_group", "aws_cloudwatch_log_group.releases", spec.history_group().name),
+        Import("function", "aws_lambda_function.this", name),
+        Import("alias", "aws_lambda_alias.this", f"{name}/{alias}"),
+        Import("function_url", "aws_lambda_function_url.this", f"{name}/{alias}"),
+        Import("provisioned_concurrency", "aws_lambda_provisioned_concurrency_config.this", f"{name},{alias}"),
+    ]
+    if spec.api():
+        service += _api_imports(name, alias)
+    absent = set[str]()
+    absent |= set() if spec.role() else {"role", "role_policy"}
+    absent |= set() if spec.url() else {"function_url"}
+    absent |= set() if spec.provisioned() else {"provisioned_concurrency"}
+    return {
+        FOUNDATION: _repository_imports(spec.repository) if spec.repository else (),
+        SERVICE: tuple(one for one in service if one.name not in absent),
+    }
+
+
+def _api_imports(name: str, alias: str) -> tuple[Import, ...]:
+    return (
+        Import("api", "aws_apigatewayv2_api.this", "API"),
+        Import("api_integration", "aws_apigatewayv2_integration.this", "API/INTEGRATION"),
+        Import("api_route", "aws_apigatewayv2_route.this", "API/ROUTE"),
+        Import("api_stage", "aws_apigatewayv2_stage.this", "API/$default"),
+        Import("api_permission", "aws_lambda_permission.api", f"{name}:{alias}/{API_STATEMENT}"),
+    )
+
+
+def _repository_imports(name: str) -> tuple[Import, ...]:
+    return (
+        Import("repository", "aws_ecr_repository.this", name),
+        Import("lifecycle_policy", "aws_ecr_lifecycle_policy.this", name),
+        Import("repository_policy", "aws_ecr_repository_policy.this", name),
+    )
+
+
+def files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
+    """The files of both modules."""
+    ci, registry = project.get(Ci), project.get(Registry)
+    common = _common(project, spec)
+    if has_foundation(project):
+        yield from _foundation(spec, registry, ci.github if ci else None, project.need(Deploy).rollout, common)
+    yield from _service(spec, common)
+
+
+def _common(project: Project, spec: FunctionSpec) -> dict[str, object]:
+    deploy = project.need(Deploy)
+    return {
+        "backend": deploy.terraform.backend,
+        "region": spec.location.region,
+        "account": None if spec.location.account == ACCOUNT else spec.location.account,
+        "tags": tags(project.info.name),
+        "name": spec.name,
+    }
+
+
+def _state(spec: FunctionSpec, module: str, backend: str) -> str:
+    """Where the state lies: each function has its own, so that environments do not take each other's resources."""
+    return f"{spec.name}.tfstate" if backend == "local" else f"mlspec/{spec.info.name}/{spec.name}/{module}.tfstate"
+
+
+def _module(
+    spec: FunctionSpec, folder: str, templates: Mapping[str, str], values: Mapping[str, object]
+) -> Iterator[Artifact]:
+    values = {**values, "state": _state(spec, folder, str(values["backend"]))}
+    for file, template in templates.items():
+        yield Artifact(f"{FOLDER}/{folder}/{file}", f"terraform/{template}.j2", values)
+
+
+def _foundation(
+    spec: FunctionSpec,
+    registry: Registry | None,
+    github: Github | None,
+    rollout: Rollout | None,
+    common: Mapping[str, object],
+) -> Iterator[Artifact]:
+    known = imports(spec)[FOUNDATION]
+    values: dict[str, object] = {**common, "github": github, "imports": known, "importable": [i.name for i in known]}
+    shared = {"versions.tf": "versions.tf", "variables.tf": "foundation/variables.tf"}
+    shared |= {"outputs.tf": "foundation/outputs.tf"}
+    if registry is not None:
+        location = _here(ecr_location(registry.ecr))
+        values["repository"] = repository(registry.ecr, location, spec.info.name, on_lambda=True)
+        shared |= {"registry.tf": "foundation/registry.tf", "imports.tf": "imports.tf"}
+    if github is not None:
+        values |= {
+            "trust": _trust(spec, github),
+            "session": max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION)),
+            "policies": _release_policies(spec, registry),
+        }
+        shared["github.tf"] = "foundation/github.tf"
+    shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"
+    yield from _module(spec, FOUNDATION, shared, values)
+
+
+def _release_policies(spec: FunctionSpec, registry: Registry | None) -> dict[str, JsonValue]:
+    """What the releasing role may do: push and deliver, but change no infrastructure."""
+    documents: dict[str, JsonValue] = {"deliver": policies.deliver(spec).to_json()}
+    if registry is not None and spec.package.zip is None:
+        push = push_policy(registry.ecr, spec.location, settle=False)
+        documents = {"push": push.to_json(), **documents}
+    return documents
+
+
+def _trust(spec: FunctionSpec, github: Github) -> dict[str, JsonValue]:
+    return github_trust(spec.location, "${var.github_repository}", github.environment).to_json()
+
+
+def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artifact]:
+    known, secrets = imports(spec)[SERVICE], secret_names(spec.options)
+    values: dict[str, object] = {
+        **common,
+        "function": spec.function(),
+        "role": spec.role(),
+        "policy_name": ROLE_POLICY,
+        "group": spec.log_group(),
+        "history": spec.history_group(),
+        "alias": spec.options.alias,
+        "url": spec.url(),
+        "api": spec.api(),
+        "api_statement": API_STATEMENT,
+        "reserved": spec.reserved(),
+        "provisioned": spec.provisioned(),
+        "zipped": spec.package.zip is not None,
+        "variables": _variables(spec.options),
+        "secrets": secrets,
+        "imports": known,
+        "importable": [one.name for one in known],
+    }
+    shared = {"versions.tf": "versions.tf", "variables.tf": "service/variables.tf", "logs.tf": "service/logs.tf"}
+    shared |= {"role.tf": "service/role.tf"} if spec.role() else {}
+    shared |= {"function.tf": "service/function.tf"}
+    shared |= {"endpoint.tf": "service/endpoint.tf"} if spec.url() or spec.api() else {}
+    shared |= {"outputs.tf": "service/outputs.tf", "imports.tf": "imports.tf"}
+    shared["tests/service.tftest.hcl"] = "tests/service.tftest.hcl"
+    yield from _module(spec, SERVICE, shared, values)
+
+
+def secret_names(options: Lambda) -> list[str]:
+    """The function's variables whose values are not in the spec."""
+    return [name for name, value in options.environment.items() if isinstance(value, SecretRef)]
+
+
+def _variables(options: Lambda) -> dict[str, str]:
+    return {
+        name: Expression(f"var.secret_{name}") if isinstance(value, SecretRef) else value
+        for name, value in options.environment.items()
+    }

@@ -1,0 +1,121 @@
+"""The values of a state of a served model in words, the same in the terminal and on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mlspec.monitoring.monitor_state import AlarmFacts, EstimateView, FactUnit, MonitorState, QualityView, ShiftView
+from mlspec.render.formatting import DASH, number, rounded, share
+
+_SMALL: Final = 0.001
+"""Smaller p-values are shown as this limit."""
+
+
+def fact(value: float, unit: FactUnit) -> str:
+    """A value of an alarm with its unit."""
+    match unit:
+        case "sd":
+            return f"{value:+.2f} sd"
+        case "ratio":
+            return f"{value:.2f} times"
+        case "fraction":
+            return share(value)
+        case "milliseconds":
+            return f"{number(value)} ms"
+        case "count" | "number":
+            return number(value)
+
+
+def _bare(value: float, unit: FactUnit) -> str:
+    """An end of an interval, whose unit the value before has."""
+    return fact(value, unit).removesuffix(" sd").removesuffix(" times")
+
+
+def fact_words(facts: AlarmFacts) -> Iterator[tuple[str, str]]:
+    """The facts of an alarm: name and words, those that it has."""
+    if facts.size is not None:
+        interval = ""
+        if facts.low is not None and facts.high is not None:
+            low, high = (_bare(end, facts.unit) for end in (facts.low, facts.high))
+            interval = f" ({low} to {high})"
+        yield "size", f"{fact(facts.size, facts.unit)}{interval}"
+    if facts.expected is not None:
+        yield "expected", fact(facts.expected, facts.unit)
+    named = {"direction": facts.direction, "column": facts.column, "version": facts.version, "slice": facts.slice}
+    yield from ((name, words) for name, words in named.items() if words)
+    if facts.rows is not None:
+        yield "rows", f"{facts.rows:,}"
+    if facts.evidence is not None:
+        yield "evidence", evidence_words(facts.evidence, facts.threshold)
+    if facts.basis:
+        yield "measured on", facts.basis.removeprefix("measured on ")
+    if facts.end:
+        yield "ends", facts.end.removeprefix("ends ")
+
+
+def evidence_words(evidence: float, threshold: float | None) -> str:
+    """`1.24e+06 (an alarm needs 270,000)`."""
+    needed = "" if threshold is None or not math.isfinite(threshold) else f" (an alarm needs {threshold:,.0f})"
+    return f"{rounded(evidence)}{needed}"
+
+
+def shift_words(shift: ShiftView | None) -> str:
+    """What a distance is above its noise: `0.213`; with its p-value, if it has one."""
+    if shift is None:
+        return DASH
+    p = "" if shift.p is None else f", p < {_SMALL}" if shift.p < _SMALL else f", p = {shift.p:.2g}"
+    return f"{shift.net:.3f}{p}"
+
+
+def quality_words(view: QualityView) -> str:
+    """`0.812 (0.790 to 0.833)`."""
+    if view.value is None or view.low is None or view.high is None:
+        return "no labels"
+    return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
+
+
+def estimate_words(view: EstimateView) -> str:
+    """`0.801 (0.780 to 0.822)`."""
+    return f"{view.value:.3f} ({view.low:.3f} to {view.high:.3f})"
+
+
+def labelled_words(view: QualityView) -> str:
+    """`412 of 1,803 (22.9%)`."""
+    return f"{view.labelled:,} of {view.rows:,} ({share(view.labelled_share)})"
+
+
+QUALITY_HEADS: Final = ("version", "slice", "measured with labels", "labelled", "expected without labels")
+
+
+def quality_cells(state: MonitorState) -> list[tuple[str, ...]]:
+    """The rows of the table of quality, as `QUALITY_HEADS`. The expected quality is that of a whole version."""
+    expected = {view.version: estimate_words(view) for view in state.estimates}
+    return [
+        (
+            view.version,
+            view.slice or "all",
+            quality_words(view),
+            labelled_words(view),
+            expected.get(view.version, DASH) if not view.slice else "",
+        )
+        for view in state.quality
+    ]
+
+
+def quality_title(state: MonitorState) -> str:
+    """The name of what is measured."""
+    return next((f"{view.metric[:1].upper()}{view.metric[1:]}" for view in state.quality), "Quality")
+
+
+def worse_slices(views: Sequence[QualityView]) -> list[QualityView]:
+    """The slices whose interval lies wholly on the worse side of the value of their version."""
+    whole = {view.version: view for view in views if not view.slice}
+    return [view for view in views if view.slice and _worse(view, whole.get(view.version))]
+
+
+def _worse(view: QualityView, whole: QualityView | None) -> bool:
+    if whole is None or whole.value is None or view.low is None or view.high is None:
+        return False
+    return view.high < whole.value if view.metric == "accuracy" else view.low > whole.value

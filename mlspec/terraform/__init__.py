@@ -1,0 +1,1 @@
+"""Terraform: the modules that `mlspec build` generates, planned and applied by its command line."""

@@ -1,0 +1,58 @@
+"""What `mlspec monitor` prints: the answers, what is to be decided, the alarms with rows, and the numbers behind them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mlspec.cli.console import Console
+from mlspec.cli.monitor_text import show_state, state_json
+from tests.monitoring.incidents_store import incidents_state
+from tests.report.monitor_states import full_state
+
+
+def printed(capsys: pytest.CaptureFixture[str], rows: int = 20) -> str:
+    show_state(Console(as_json=False), incidents_state(), rows)
+    return capsys.readouterr().out
+
+
+def test_everything_is_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys)
+    for words in (
+        "Is it up?", "version 7: moved, not harmful", "version 8: moved and harmful", "  moved: age\n",
+        "a loss between", "= help: train on the new labels: `mlspec monitor retrain`",
+        "alarm[moved]: age moved (version 8), since 2026-11-27 00:1", "age moved up by +", "an alarm needs",
+        "more rows", "6 of 20 rows that show it:", "Accuracy, with 95 % intervals",
+        "Columns that are not as in training (PSI, KS and Cramer's V are net of their noise)", "p < 0.001",
+    ):  # fmt: skip
+        assert words in text, words
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_rows_are_shared_among_the_alarms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "20 rows that show it:" in printed(capsys, rows=60)
+    assert "1 of 20 rows that show it:" in printed(capsys, rows=1)
+    assert "rows that show it" not in printed(capsys, rows=0)
+
+
+def test_a_command_in_a_help_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "`mlspec rollback`" in printed(capsys)
+    assert "`mlspec monitor retrain`" in printed(capsys)
+
+
+@pytest.mark.parametrize("state", [incidents_state, full_state])
+def test_the_json_has_the_same(state: object) -> None:
+    assert callable(state)
+    document = json.loads(json.dumps(state_json(state())))
+    alarm = document["alarms"][-1]
+    assert alarm["facts"].keys() >= {"column", "version", "slice", "direction", "size", "low", "high", "unit",
+                                     "evidence", "threshold", "rows", "basis", "end"}  # fmt: skip
+    assert alarm["examples"]
+    feature = document["features"][0]
+    assert feature["psi"].keys() == {"value", "noise", "net", "p"}
+    assert feature["evidence"] > 0
+    assert document["quality"][0].keys() >= {"version", "slice", "value", "low", "high", "labelled", "labelled_share"}
+    assert document["estimates"][0]["assumption"]
+    assert document["label_mix"]["shares"]
+    assert document["diagnoses"][0]["sentences"]

@@ -1,0 +1,122 @@
+"""Drift and quality in a real Prometheus: read from the live page and from a Pushgateway, with the page's numbers."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mlspec.cli.monitor_server import LatestState, monitor_server
+from mlspec.errors import StageError
+from mlspec.monitoring.label_store import LabelStore
+from mlspec.monitoring.monitor_metrics import HELP, metrics_text
+from mlspec.monitoring.monitor_state import MonitorState
+from mlspec.monitoring.pushgateway import push
+from mlspec.monitoring.queries import promql
+from mlspec.monitoring.queries.measure import Latest, Reported
+from mlspec.monitoring.queries.query import Grouping
+from mlspec.report.monitor_page import monitor_page
+from tests.monitoring.prometheus_servers import Api, free_port, prometheus, promtool, pushgateway
+from tests.monitoring.watched import Service
+from tests.runtime.callers import until
+
+CONFIG = """\
+global: {{scrape_interval: 200ms, evaluation_interval: 200ms}}
+rule_files: []
+scrape_configs:
+  - job_name: shop-monitor
+    honor_labels: true
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> MonitorState:
+    """A service whose ages have moved, with labels of half of the rows."""
+    service = Service(tmp_path_factory.mktemp("service"))
+    service.answer(300)
+    service.answer(500, age=52)
+    labels = pa.Table.from_pylist(service.labels(1, 400, right=0.8))
+    LabelStore(service.model.store).add(labels, service.now)
+    return service.observe(timedelta(hours=6)).state
+
+
+@pytest.fixture(scope="module")
+def scraped(state: MonitorState, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A Prometheus that reads the live page."""
+    folder = tmp_path_factory.mktemp("scraped")
+    server = monitor_server(LatestState(lambda: state), "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(folder, server.server_port) as api:
+        yield api
+    server.shutdown()
+    server.server_close()
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[Api]:
+    """A Prometheus that reads the gauges at that port."""
+    (folder / "prometheus.yml").write_text(CONFIG.format(port=port), encoding="utf-8")
+    with prometheus(folder / "prometheus.yml", folder) as api:
+        yield api
+
+
+def latest(api: Api, reported: Reported, *by: Grouping) -> dict[tuple[str, ...], float]:
+    """The numbers that Grafana shows."""
+    expr = promql.expression(Latest(reported), by, promql.Scope("shop", "5m"))
+    until(lambda: bool(api.query(str(expr))))
+    labels = [promql.LABELS[each] for each in by]
+    return {tuple(row["metric"][name] for name in labels): float(row["value"][1]) for row in api.query(str(expr))}
+
+
+def test_a_dashboard_has_the_numbers_of_the_page(scraped: Api, state: MonitorState) -> None:
+    quality = latest(scraped, "quality", Grouping.VERSION)
+    (right,) = [signal for signal in state.signals if signal.question == "Is it still right?"]
+    assert quality.keys() == {("7",)}
+    assert f"{quality['7',]:.3g}" == right.answer
+    assert right.answer in re.sub("<[^>]*>", " ", monitor_page(state))
+    (share,) = latest(scraped, "labelled_share", Grouping.VERSION).values()
+    assert share == pytest.approx(400 / 800)
+    evidence = latest(scraped, "drift_evidence", Grouping.COLUMN)
+    (alarm,) = [alarm for alarm in state.alarms if alarm.group == "moved"]
+    shown = float(re.findall(r"evidence ([\d,.]+\d)", alarm.text)[0].replace(",", ""))
+    assert evidence["input.age",] == pytest.approx(shown, rel=0.01)
+    assert max((value, name) for name, value in evidence.items())[1] == ("input.age",)
+
+
+def test_open_alarms_are_ones_and_the_others_zeros(scraped: Api) -> None:
+    until(lambda: bool(scraped.query(promql.DRIFT_ALARM)))
+    opened = {row["metric"]["input"]: row["value"][1] for row in scraped.query(promql.DRIFT_ALARM)}
+    assert {name for name, value in opened.items() if value == "1"} == {"input.age"}
+    assert {"input.town", "score", "label", "words.sentence"} <= opened.keys()
+    assert [row["value"][1] for row in scraped.query('mlspec_monitor_alarms{group="moved"}')] == ["1"]
+    (effect,) = scraped.query("mlspec_monitor_drift_effect")
+    assert (effect["metric"]["unit"], 0.9 < float(effect["value"][1]) < 1.5) == ("sd", True)
+    ends = ("_low", "", "_high")
+    low, value, high = (float(scraped.query(f"mlspec_monitor_quality{end}")[0]["value"][1]) for end in ends)
+    assert value - 0.06 < low < value < high < value + 0.06
+
+
+def test_the_text_is_valid_and_labels_are_bounded(state: MonitorState, tmp_path: Path) -> None:
+    text = metrics_text(state.metrics)
+    done = promtool("check", "metrics", cwd=tmp_path, text=text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(re.findall(r'(\w+)="', text)) <= {"model", "version", "input", "group", "metric", "unit"}
+    assert set(re.findall(r"^mlspec_monitor_(\w+)\{", text, re.M)) == set(HELP)
+
+
+def test_a_pushgateway_keeps_the_gauges_of_the_last_run(state: MonitorState, tmp_path: Path) -> None:
+    with pushgateway(tmp_path) as gateway:
+        push(f"http://127.0.0.1:{gateway.port}/", "shop-monitor", metrics_text(state.metrics))
+        with running(tmp_path, gateway.port) as api:
+            assert latest(api, "quality", Grouping.VERSION).keys() == {("7",)}
+        with pytest.raises(StageError, match="the Pushgateway refused the gauges: 400"):
+            push(f"http://127.0.0.1:{gateway.port}", "shop-monitor", "broken{\n")
+    with pytest.raises(StageError, match="the Pushgateway cannot be reached"):
+        push(f"http://127.0.0.1:{free_port()}", "shop-monitor", "")

@@ -1,0 +1,67 @@
+"""Quality by version and slice with intervals, without labels, and the mix of the true labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlspec.monitoring.baseline.reference import ScoreBin
+from tests.monitoring.incidents_store import incidents_state
+from tests.monitoring.log_lines import line, segment
+from tests.monitoring.references import REFERENCE
+from tests.monitoring.watched import Service
+
+
+def test_each_version_and_slice_has_an_interval_and_its_labelled_share() -> None:
+    views = {(view.version, view.slice): view for view in incidents_state().quality}
+    whole = views["8", ""]
+    assert whole.value is not None
+    assert whole.low is not None
+    assert whole.high is not None
+    assert whole.low < 0.4 < whole.high
+    assert whole.rows == 500
+    assert whole.labelled_share == pytest.approx(0.5, abs=0.1)
+    assert not any(slice for _, slice in views)  # town has values that are not counted by name
+
+
+def test_declared_slices_are_measured(tmp_path: Path) -> None:
+    service = Service(tmp_path, drift={"slices": ["town"]})
+    service.answer(60)
+    views = service.observe().state.quality
+    assert [view.slice for view in views][:3] == ["", "town=Bonn", "town=Köln"]
+    assert sum(view.rows for view in views if view.slice) == 60
+    assert {view.value for view in views} == {None}
+
+
+def test_without_labels_the_expected_quality_says_what_it_assumes() -> None:
+    state = incidents_state()
+    assert [view.version for view in state.estimates] == ["7", "8"]
+    assert all(view.low < view.value < view.high for view in state.estimates)
+    assert "wrong if the same inputs now have other labels" in state.estimate_assumption
+    assert state.label_bias.startswith("the labelled rows are like the others")
+
+
+def test_the_true_labels_are_estimated_from_calibrated_probabilities(tmp_path: Path) -> None:
+    """Calibrated scores under 60 % yes, of which 20 % are live."""
+    calibration = tuple(ScoreBin(score=100 * s, correct=int(100 * s), count=100) for s in np.arange(0.525, 1, 0.05))
+    classes = REFERENCE.classes
+    assert classes is not None
+    reference = REFERENCE.model_copy(update={"classes": classes.model_copy(update={"calibration": calibration})})
+    service, draws = Service(tmp_path, reference=reference), np.random.default_rng(0)
+    records = []
+    for number in range(3000):
+        odds = np.exp(draws.normal(1.5 if draws.random() < 0.2 else -1.5, 3**0.5)) * 0.6 / 0.4
+        yes = float(odds / (1 + odds))
+        label = "yes" if yes >= 0.5 else "no"
+        prediction = {"label": label, "score": max(yes, 1 - yes), "probabilities": {"no": 1 - yes, "yes": yes}}
+        records.append(line(number, prediction=prediction))
+    segment(tmp_path, records)
+    service.count = 3000
+    state = service.observe().state
+    assert state.label_mix is not None
+    shares = {share.label: share for share in state.label_mix.shares}
+    assert shares["yes"].training == 0.6
+    assert shares["yes"].estimated == pytest.approx(0.2, abs=0.03)
+    assert "rows of one label look as they did in training" in state.label_mix.assumption
