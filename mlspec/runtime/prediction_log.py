@@ -153,7 +153,7 @@ class PredictionLog:
         """The lines of all requests, if they can be encoded together."""
         try:
             return self._encoder.alike(requests)
-        except Exception:  # noqa: BLE001 - encoded one by one, the request at fault is reported
+        except Exception:  # noqa: BLE001 - encoded one by one, the request that fails is reported
             return None
 
     def _encoded(self, request: AnsweredRequest) -> Lines | None:
