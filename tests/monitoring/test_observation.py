@@ -74,8 +74,8 @@ def test_predictions_that_arrive_after_later_ones_were_compared_are_counted_and_
     first, second = service.observe(), service.observe()
     assert first.state.notes == second.state.notes == (late,)
     assert titles(second) == []
-    features = {feature.name: feature.rows for feature in service.observe(timedelta(days=2)).state.features}
-    assert features["age"] == 550
+    panels = {panel.id: panel for panel in service.observe(timedelta(days=2)).state.panels}
+    assert panels["versions"].cells[0][:2] == ("7", 550.0)
     service.count = on_time - 100
     service.answer(1)
     service.count = on_time + 200
