@@ -66,7 +66,7 @@ class DriftLook:
     scores: tuple[ColumnScore, ...] = ()
     """The evidence of every column of every version and slice."""
     late: int = 0
-    """Rows that arrived after later ones had been compared: they are in the store, but not in the evidence."""
+    """Rows that arrived after later ones were compared: they are in the store, but not in the evidence."""
 
 
 def look_for_drift(model: WatchedModel, options: Drift, now: datetime) -> DriftLook:

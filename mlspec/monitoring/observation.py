@@ -84,7 +84,7 @@ class Observer:
             self.notes.append(look.note)
         if look is not None and look.late:
             self.notes.append(
-                f"{look.late:,} prediction{'s' * (look.late != 1)} arrived after later ones had been compared: in the "
+                f"{look.late:,} prediction{'s' * (look.late != 1)} arrived after later ones were compared: in the "
                 "numbers, but not in the evidence of the detectors"
             )
         with self.model.store.opened() as connection:

@@ -58,9 +58,19 @@ class AnsweredRequest(NamedTuple):
 
 
 _Values: TypeAlias = tuple[
-    float, str, str, int, str | None, float, Sequence[Row], Sequence[Prediction], Sequence[tuple[int, Feature]], int,
-    bytes, bytes,
-]  # fmt: skip
+    float,
+    str,
+    str,
+    int,
+    str | None,
+    float,
+    Sequence[Row],
+    Sequence[Prediction],
+    Sequence[tuple[int, Feature]],
+    int,
+    bytes,
+    bytes,
+]
 
 
 def answered(values: _Values) -> AnsweredRequest:

@@ -61,7 +61,7 @@ def test_a_shift_is_found_once_however_often_one_looks(tmp_path: Path) -> None:
     assert {event.key for event in second.changes.events} == {event.key for event in first.changes.events}
 
 
-def test_predictions_that_arrive_after_a_look_at_later_ones_are_counted_and_reported(tmp_path: Path) -> None:
+def test_predictions_that_arrive_after_later_ones_were_compared_are_counted_and_reported(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.count = 90_000  # the late ones are of another day than the last look too
     service.answer(300)
@@ -70,14 +70,12 @@ def test_predictions_that_arrive_after_a_look_at_later_ones_are_counted_and_repo
     service.answer(200, age=60)  # a server that was cut off: 100 of them are of the day before
     service.count = on_time + 60
     service.answer(50)
-    late = (
-        "200 predictions arrived after later ones had been compared: in the numbers, but not in the evidence of the detectors"
-    )
+    late = "200 predictions arrived after later ones were compared: in the numbers, but not in the evidence of the detectors"
     first, second = service.observe(), service.observe()
     assert first.state.notes == second.state.notes == (late,)
     assert titles(second) == []
-    features = {feature.name: feature.rows for feature in service.observe(timedelta(days=2)).state.features}
-    assert features["age"] == 550
+    panels = {panel.id: panel for panel in service.observe(timedelta(days=2)).state.panels}
+    assert panels["versions"].cells[0][:2] == ("7", 550.0)
     service.count = on_time - 100
     service.answer(1)
     service.count = on_time + 200
