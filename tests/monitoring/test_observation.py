@@ -156,6 +156,7 @@ def test_an_empty_store_says_who_writes_to_it(tmp_path: Path) -> None:
     assert service.observe().state.notes == (
         "no prediction is stored in .mlspec/monitor yet: `mlspec serve` and the image write there",
     )
+    service.count = 60
     service.answer(1)
     assert service.observe().state.notes == ()
 
