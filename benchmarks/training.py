@@ -12,8 +12,9 @@ other in one process; the first epoch is a warm-up, and the seconds are those of
   that waits for the device; on CUDA forward pass, backward pass and optimizer are one CUDA graph for each length.
 
 `--counts` also counts what a step of each does, with torch's profiler: operators or kernels, copies between host and
-device, and waits for the device. `--data` names a tab-separated file whose second column is a label of 0 or 1 and whose
-last is a sentence (the Corpus of Linguistic Acceptability, say); without it sentences of such lengths are generated.
+device, and waits for the device (on a CPU the numbers read from tensors, of which AdamW reads one for each parameter).
+`--data` names a tab-separated file whose second column is a label of 0 or 1 and whose last is a sentence (the Corpus of
+Linguistic Acceptability, say); without it sentences of such lengths are generated.
 """
 
 from __future__ import annotations
@@ -443,15 +444,8 @@ def kind(event: Any) -> str:
             return named[name]
         return "to host" if "Memcpy DtoH" in name else "to device" if "Memcpy HtoD" in name else ""
     if name in ("aten::item", "aten::_local_scalar_dense", "aten::is_nonzero"):
-        return "waits" if name == "aten::_local_scalar_dense" and not within_optimizer(event) else ""
+        return "waits" if name == "aten::_local_scalar_dense" else ""
     return "launches" if name.startswith("aten::") and not event.cpu_children else ""
-
-
-def within_optimizer(event: Any) -> bool:
-    """On a CPU the optimizer reads its own step counters, which are no waits for a device."""
-    while event is not None and not event.name.startswith("Optimizer.step"):
-        event = event.cpu_parent
-    return event is not None
 
 
 def report(task: Task, batch: int, precision: str, results: dict[str, Measured]) -> None:

@@ -8,11 +8,12 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from mlspec.learning.inductor import compile_module
 from mlspec.learning.learner import Learner
 from mlspec.learning.networks import PretrainedNetwork, TextNetwork
 from mlspec.learning.step_graphs import StepGraphs
 from mlspec.sections.train import TrainSpec
-from mlspec.stage_result import decide, warn
+from mlspec.stage_result import warn
 
 
 def switches(train: TrainSpec, device: torch.device) -> None:
@@ -37,7 +38,7 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
         _checkpointing(module)
     match train.compile:
         case "inductor":
-            _inductor(module, train)
+            compile_module(of(module), train.deterministic)
             return "inductor"
         case "graphs" | "auto":
             reason = not_recordable(module, trainer, train)
@@ -49,6 +50,20 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
         case "off":
             pass
     return "off"
+
+
+def of(module: pl.LightningModule) -> nn.Module:
+    """The network that computes the outputs: of mlspec's models, or the project's module itself."""
+    return module.network if isinstance(module, Learner) else module
+
+
+def applied(module: pl.LightningModule, compiled: str) -> str:
+    """How steps ran after `accelerate` returned `compiled`: `off` where recording or compiling failed."""
+    failed = {
+        "graphs": isinstance(module, Learner) and module.graphs is None,
+        "inductor": of(module)._compiled_call_impl is None,
+    }
+    return "off" if failed.get(compiled) else compiled
 
 
 def not_recordable(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec) -> str | None:
@@ -70,7 +85,7 @@ def not_recordable(module: pl.LightningModule, trainer: pl.Trainer, train: Train
 
 
 def _checkpointing(module: pl.LightningModule) -> None:
-    network = module.network if isinstance(module, Learner) else module
+    network = of(module)
     match network:
         case TextNetwork():
             network.recompute = True
@@ -79,18 +94,3 @@ def _checkpointing(module: pl.LightningModule) -> None:
         case _:
             name = type(network).__name__
             warn(f"train.gradient_checkpointing has no effect on {name}", "remove it")
-
-
-def _inductor(module: pl.LightningModule, train: TrainSpec) -> None:
-    """Compile the network; where torch.compile fails, it runs the plain code."""
-    import torch._dynamo
-    import torch._inductor.config
-
-    # A training earlier in this process would leave code for other shapes, and rounding would depend on it.
-    torch._dynamo.reset()
-    torch._dynamo.config.suppress_errors = True
-    # Else dropout draws other numbers than without compilation.
-    torch._inductor.config.fallback_random = train.deterministic
-    compiled: nn.Module = module.network if isinstance(module, Learner) else module
-    compiled.compile()
-    decide("train.compile: torch.compile; the first steps of each shape of a batch are slow")

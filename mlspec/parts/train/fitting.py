@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from mlspec.errors import StageError
 from mlspec.job import Job, user_code
 from mlspec.learning import ranks
-from mlspec.learning.acceleration import accelerate, switches
+from mlspec.learning.acceleration import accelerate, applied, switches
 from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
@@ -36,6 +36,7 @@ from mlspec.learning.device_use import DeviceTimes
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
+from mlspec.learning.inductor import compile_errors
 from mlspec.learning.learner import Learner
 from mlspec.learning.memory_limit import fitting_batch
 from mlspec.learning.split_rows import Rows, load
@@ -144,7 +145,7 @@ class Fitting:
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
         memory = memory_errors(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
-        with interruptible(self.keep), own, _configuration_errors(named), memory, _first_error():
+        with interruptible(self.keep), own, _configuration_errors(named), memory, compile_errors(), _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
@@ -193,9 +194,8 @@ class Fitting:
 
     @property
     def compiled(self) -> str:
-        """How steps ran, as `train.compile` has it: `off` if the model could not be recorded after all."""
-        refused = isinstance(self._module, Learner) and self._module.graphs is None
-        return "off" if self._compiled == "graphs" and refused else self._compiled
+        """How steps ran, as `train.compile` has it."""
+        return applied(self._module, self._compiled) if self._module else "off"
 
     def value(self) -> float | None:
         """The best value of the sweep's metric, or of the metric that selects the checkpoint; None if undefined."""
