@@ -37,11 +37,7 @@ def waits(rows: int, folder: Path) -> int:
     preprocess = load(folder / "preprocess")
     features = preprocess.features([{"n": value} for value in values])
     split = Rows(None, features, np.asarray([at % 2 for at in range(rows)]))
-<<<<<<< HEAD
-    train = TrainSpec(max_epochs=1, batch_size=4, log_every=1000, gradient_clip=1.0)
-=======
     train = TrainSpec(max_epochs=1, batch_size=4, log_every=1000, gradient_clip=1.0, optimizer=PLAIN)
->>>>>>> gpu
     run = Fitting(
         Job(folder, folder, folder, {}, {"train": train, "model": Tabular(type="tabular")}), folder, {}, False
     )
