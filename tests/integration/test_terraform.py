@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +14,7 @@ from mlspec.errors import StageError
 from mlspec.parts.terraform import observed, work
 from mlspec.records.terraform_outputs import ServiceOutputs
 from mlspec.shipping import remote_changes
-from tests.conftest import missing
+from tests.parts.terraform.providers import provider_folder
 from tests.shipping.cloud import Run, Shipped
 
 Make = Callable[..., Shipped]
@@ -27,17 +24,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def terraform(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program with the AWS provider that is installed on this machine."""
-    plugins = provider_folder()
-    if shutil.which("terraform") is None or plugins is None:
-        missing("terraform with its AWS provider")
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
-    monkeypatch.setenv("TF_CLI_ARGS_init", f"-plugin-dir={plugins}")
-
-
-def provider_folder() -> Path | None:
-    """The folder with the providers, which `terraform init -plugin-dir` takes."""
-    known = [Path(folder) for folder in (os.environ.get("MLSPEC_TF_PLUGINS"), "/opt/tf-plugins") if folder]
-    return next((folder for folder in known if folder.is_dir()), None)
+    monkeypatch.setenv("TF_CLI_ARGS_init", f"-plugin-dir={provider_folder()}")
 
 
 def write_files(project: Shipped) -> None:

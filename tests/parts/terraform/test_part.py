@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import missing
 from tests.parts.targets import PACKAGE, REGISTRY, codes, files, write
+from tests.parts.terraform.providers import provider_folder
 
 SECRET = "environment: {TOKEN: {env: SERVICE_TOKEN}}"
 ZIP = "train: {}\nexport: {onnx: {}}\npackage: {zip: {}}\n"
@@ -86,17 +86,11 @@ def test_terraforms_own_tests_of_the_modules_pass(
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     write(tmp_path, SPECS[name])
     for module in sorted(folder.parent for folder in tmp_path.glob("terraform/*/versions.tf")):
-        for command in (["init", "-backend=false", f"-plugin-dir={plugins()}"], ["test"]):
+        for command in (["init", "-backend=false", f"-plugin-dir={provider_folder()}"], ["test"]):
             done = subprocess.run([terraform, *command, "-no-color"], cwd=module, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
         assert "0 failed" in done.stdout
         assert " 0 passed" not in done.stdout
-
-
-def plugins() -> str:
-    """The folder with the AWS provider."""
-    known = (os.environ.get("MLSPEC_TF_PLUGINS", ""), "/opt/tf-plugins")
-    return next((folder for folder in known if folder and Path(folder).is_dir()), "") or missing("the AWS provider")
 
 
 def test_each_environment_has_a_state_of_its_own(tmp_path: Path) -> None:
