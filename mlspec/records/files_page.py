@@ -23,6 +23,7 @@ from mlspec.records.record_file import Record, json_object
 from mlspec.records.release import RehearsedRelease, Release
 from mlspec.records.robustness import RobustnessResult
 from mlspec.records.schema import Schema
+from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
 from mlspec.records.training import Training
 
 RECORDS: Final[tuple[type[Record], ...]] = (
@@ -41,6 +42,8 @@ RECORDS: Final[tuple[type[Record], ...]] = (
     PackagedZip,
     Release,
     RehearsedRelease,
+    FoundationOutputs,
+    ServiceOutputs,
 )
 """All records, in the order of the pipeline."""
 

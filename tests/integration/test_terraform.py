@@ -83,14 +83,13 @@ def test_the_life_of_a_function_that_terraform_creates(
     project = shipped("{url: true, memory: 512}")
     project.spec("deploy: {lambda:", "deploy: {iac: terraform, lambda:")
     for_the_emulator(project)
-    first = [planned(project, stage) for stage in ("foundation", "service")]
-    assert "+ terraform module foundation aws_ecr_repository.this" in first[0]
-    assert "+ terraform module service aws_lambda_alias.this" in first[1]
+    first = planned(project, "service")
+    assert "+ terraform module service aws_lambda_alias.this" in first
     assert not list(project.root.glob("terraform/*/.terraform*")), "a plan writes nothing into the modules"
     capsys.readouterr()
     apply(project)
     reported = capsys.readouterr().out.splitlines()
-    assert [line for line in first[0] + first[1] if line not in reported] == [], "what was planned is what is done"
+    assert [line for line in first if line not in reported] == [], "what was planned is what is done"
     assert ServiceOutputs.read(project.artifacts).outputs["function_name"] == project.root.name
     assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]
 
@@ -108,15 +107,14 @@ def test_the_life_of_a_function_that_terraform_creates(
     assert "~ lambda alias live version: 2 -> 3" in planned(project, "deploy")
     project.deploy()
     assert live_version(project) == "3"
-    for stage in ("foundation", "service"):
-        assert planned(project, stage) == [], "what a release moved is no difference"
+    assert planned(project, "service") == [], "what a release moved is no difference"
 
     code, out, err = mlspec(project, "destroy", "--images", "--yes")
     assert (code, err.splitlines()[-1:]) == (0, ["removed: terraform module foundation"]), out + err
     assert "- terraform module service (aws_cloudwatch_log_group.function, " in out
     assert read_function(project.target, project.root.name) is None
     assert not list(project.root.glob(".mlspec/terraform/**/*.tfplan")), "a saved plan may hold secrets"
-    assert mlspec(project, "destroy", "--images", "--yes")[1] == "Nothing to remove.\n"
+    assert project.target.client("ecr").describe_repositories()["repositories"] == []
 
 
 def test_what_mlspec_created_is_taken_over_and_given_back(shipped: Make, mlspec: Run) -> None:

@@ -88,10 +88,16 @@ class Shop:
         request = f"request-{self.sent}"
         inputs = [{name: value for name, value in row.items() if name != "species"} for row in rows]
         assert ask(port, json.dumps(inputs).encode(), **{"X-Request-Id": request})[0] == 200
+        until(lambda: self.logged(request))
         with (self.root / f"labels-{self.sent}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("request_id", "row", "label"))
             writer.writerows((request, number, row["species"]) for number, row in enumerate(rows[:labelled]))
+
+    def logged(self, request: str) -> bool:
+        """Whether the server has written the request to its log."""
+        files = (self.root / Log().folder).rglob("*.jsonl*")
+        return any(request.encode() in file.read_bytes() for file in files if file.is_file())
 
     def labels(self) -> str:
         """The labels of the last request are added; for a request with none there is nothing to add."""

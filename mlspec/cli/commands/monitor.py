@@ -6,6 +6,7 @@ import click
 
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options, target_option
+from mlspec.cli.paths import PATH
 from mlspec.errors import EXIT_OK, EXIT_STAGE, StageError
 from mlspec.stage_context import TargetName
 
@@ -16,6 +17,7 @@ from mlspec.stage_context import TargetName
 @click.option("--html", is_flag=True, help="Write a page to artifacts/monitor.html and print its path.")
 @click.option(
     "--metrics",
+    type=PATH,
     metavar="FILE",
     help="Write what was measured for Prometheus, for the textfile collector of node_exporter; `-`: to stdout.",
 )

@@ -53,7 +53,9 @@ class TerraformModule:
         terraform = self._terraform(desired)
         terraform.init()
         state = terraform.addresses()
-        terraform = replace(terraform, variables={**terraform.variables, **self._state_variables(desired, state)})
+        adopted = to_adopt(desired, self.name, state) if operation == "apply" else {}
+        more = {"adopt": adopted, **self._oidc_provider(state)}
+        terraform = replace(terraform, variables={**terraform.variables, **more})
         plan = terraform.plan(destroy=operation == "destroy")
         try:
             yield module_actions(self.name, plan, operation), ModuleProvider(terraform)
@@ -95,12 +97,11 @@ class TerraformModule:
             raise StageError(message, help="set ci.github.repository: OWNER/NAME")
         return {"github_repository": match[1]}
 
-    def _state_variables(self, desired: DesiredFunction, state: frozenset[str]) -> dict[str, Value]:
-        """What depends on what exists already."""
-        variables: dict[str, Value] = {"adopt": to_adopt(desired, self.name, state)}
-        if self.name == FOUNDATION and self.spec.get(Ci) is not None:
-            variables["create_oidc_provider"] = _PROVIDER in state or not _has_provider(self.target)
-        return variables
+    def _oidc_provider(self, state: frozenset[str]) -> dict[str, Value]:
+        """Whether the foundation creates GitHub's OIDC provider, or uses the one that the account has."""
+        if self.name != FOUNDATION or self.spec.get(Ci) is None:
+            return {}
+        return {"create_oidc_provider": _PROVIDER in state or not _has_provider(self.target)}
 
 
 def _has_provider(target: AwsTarget) -> bool:

@@ -34,7 +34,7 @@ def curves(project: Applied) -> list[dict[str, str]]:
 def metrics(project: Applied) -> dict[str, Any]:
     """The record, without how fast it was."""
     found: dict[str, Any] = json.loads((project.artifacts / "metrics" / "train.json").read_text(encoding="utf-8"))
-    del found["speed"]
+    found.pop("speed", None)
     return found
 
 
