@@ -121,10 +121,9 @@ def differences(changes: Iterable[PlannedChange], document: str) -> tuple[FieldC
 
 def _differences(change: PlannedChange, details: Mapping[str, _Change]) -> Iterator[FieldChange]:
     address = change.resource.addr
-    if change.action == "update" and address in details:
-        yield from _settings(address, details[address])
-    else:
-        yield FieldChange(_SIGNS[change.action], address, new=_WORDS.get(change.action))
+    settings = list(_settings(address, details[address])) if change.action == "update" and address in details else []
+    # What an update computes is known only after it: it is a change without a setting to show.
+    yield from settings or [FieldChange(_SIGNS[change.action], address, new=_WORDS.get(change.action))]
 
 
 def _settings(address: str, change: _Change) -> Iterator[FieldChange]:
