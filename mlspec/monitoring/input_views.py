@@ -11,9 +11,8 @@ from typing import Final
 from mlspec.monitoring.drift.column_reference import reference_columns
 from mlspec.monitoring.drift.drift_alarm import Alarm, column_title
 from mlspec.monitoring.drift_state import DriftLook
-from mlspec.monitoring.monitor_state import FeatureView, Level, ShiftView
+from mlspec.monitoring.monitor_state import FeatureView, Level
 from mlspec.monitoring.profile_report import ColumnReport, MeasureReport, ProfileReport, report
-from mlspec.monitoring.shift_measures import ShiftMeasure
 from mlspec.monitoring.watched_model import WatchedModel
 
 _DECIDING: Final = ("number", "category", "characters", "mean")
@@ -61,9 +60,9 @@ class _Views:
             unseen=of_input.unseen if of_input and measure == "category" and rows else None,
             mean=measured.mean if measured else None,
             mean_reference=measured.reference_mean if measured else None,
-            psi=_shift(measured.psi if measured else None),
-            ks=_shift(measured.ks if measured else None),
-            chi_square=_shift(measured.chi_square if measured else None),
+            psi=measured.psi if measured else None,
+            ks=measured.ks if measured else None,
+            chi_square=measured.chi_square if measured else None,
             evidence=self.look.evidence.get(column) if self.look else None,
             state=level,
             note=note,
@@ -94,7 +93,3 @@ def _measures(totals: ProfileReport) -> dict[str, MeasureReport]:
         if prediction is not None:
             result[prediction.measure] = prediction
     return result
-
-
-def _shift(measure: ShiftMeasure | None) -> ShiftView | None:
-    return None if measure is None else ShiftView(measure.value, measure.noise, measure.p)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from mlspec.monitoring.quality.cause import Cause
+from mlspec.monitoring.shift_measure import ShiftMeasure
 
 Level: TypeAlias = Literal["good", "warn", "bad", "unknown"]
 """`unknown`: there is too little to judge."""
@@ -103,20 +104,6 @@ class PanelView:
 
 
 @dataclass(frozen=True, slots=True)
-class ShiftView:
-    """A distance of live data from training: its value, and what it is without any shift."""
-
-    value: float
-    noise: float
-    p: float | None = None
-
-    @property
-    def net(self) -> float:
-        """The value above the noise, at least 0."""
-        return max(0.0, self.value - self.noise)
-
-
-@dataclass(frozen=True, slots=True)
 class FeatureView:
     """One compared column, live against training: an input, a measure of it such as the words of a text, or what the
     model predicts."""
@@ -133,11 +120,11 @@ class FeatureView:
     unseen: float | None = None
     mean: float | None = None
     mean_reference: float | None = None
-    psi: ShiftView | None = None
+    psi: ShiftMeasure | None = None
     """Population stability index."""
-    ks: ShiftView | None = None
+    ks: ShiftMeasure | None = None
     """Kolmogorov-Smirnov statistic, of a number."""
-    chi_square: ShiftView | None = None
+    chi_square: ShiftMeasure | None = None
     """The chi-square test, as Cramer's V."""
     evidence: float | None = None
     """Of the detectors: the largest of all versions and slices."""

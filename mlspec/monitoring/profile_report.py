@@ -19,7 +19,8 @@ from mlspec.monitoring.baseline.reference import (
     Reference,
 )
 from mlspec.monitoring.profile_counts import LATENCY_EDGES, SCORE_EDGES, grid_of
-from mlspec.monitoring.shift_measures import Counted, ShiftMeasure, chi_square, coarse, kolmogorov_smirnov, psi
+from mlspec.monitoring.shift_measure import ShiftMeasure
+from mlspec.monitoring.shift_measures import Counted, chi_square, coarse, kolmogorov_smirnov, psi
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 _RARE: Final = 0.005

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from mlspec.monitoring.shift_measure import ShiftMeasure
+
 Counted = npt.NDArray[np.float64]
 _KS_MEAN: Final = 0.8687
 """Mean of the Kolmogorov distribution: sqrt(pi / 2) * ln 2."""
 BINS: Final = 16
 """Bins of PSI and chi-square of a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShiftMeasure:
-    """A distance: its value, what it is expected to be without any shift, and the p-value where there is one."""
-
-    value: float
-    noise: float
-    p: float | None = None
-
-    @property
-    def net(self) -> float:
-        """The value above the noise, at least 0."""
-        return max(0.0, self.value - self.noise)
 
 
 def psi(live: Counted, reference: Counted) -> ShiftMeasure | None:

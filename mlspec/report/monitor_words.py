@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mlspec.monitoring.monitor_state import AlarmFacts, EstimateView, FactUnit, MonitorState, QualityView, ShiftView
+from mlspec.monitoring.monitor_state import AlarmFacts, EstimateView, FactUnit, MonitorState, QualityView
+from mlspec.monitoring.shift_measure import ShiftMeasure
 from mlspec.render.formatting import DASH, number, rounded, share
 
 _SMALL: Final = 0.001
@@ -61,7 +62,7 @@ def evidence_words(evidence: float, threshold: float | None) -> str:
     return f"{rounded(evidence)}{needed}"
 
 
-def shift_words(shift: ShiftView | None) -> str:
+def shift_words(shift: ShiftMeasure | None) -> str:
     """What a distance is above its noise: `0.213`; with its p-value, if it has one."""
     if shift is None:
         return DASH

@@ -17,10 +17,10 @@ from mlspec.monitoring.monitor_state import (
     MonitorState,
     PanelView,
     QualityView,
-    ShiftView,
     Signal,
     VersionDiagnosis,
 )
+from mlspec.monitoring.shift_measure import ShiftMeasure
 
 UNTIL = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=2)
@@ -69,11 +69,11 @@ def full_state(name: str = "cola") -> MonitorState:
                       cells=((name, 17000.0, 0.021, 41.2), ("8", 1402.0, None, 44.0))),
         ),
         features=(
-            FeatureView(name, "number", name, 18402, 0.01, 0.012, None, 41.2, 38.0, ShiftView(0.312, 0.002),
-                        ShiftView(0.181, 0.01, 1e-9), ShiftView(0.2, 0.01, 0.0), 2_140_000.0, "bad",
+            FeatureView(name, "number", name, 18402, 0.01, 0.012, None, 41.2, 38.0, ShiftMeasure(0.312, 0.002),
+                        ShiftMeasure(0.181, 0.01, 1e-9), ShiftMeasure(0.2, 0.01, 0.0), 2_140_000.0, "bad",
                         "moved up by 0.42 sd"),
-            FeatureView("town", "category", "town", 18402, 0.0, 0.0, 0.002, psi=ShiftView(0.001, 0.002),
-                        chi_square=ShiftView(0.01, 0.012, 0.31), evidence=653.0, state="good", note="as in training"),
+            FeatureView("town", "category", "town", 18402, 0.0, 0.0, 0.002, psi=ShiftMeasure(0.001, 0.002),
+                        chi_square=ShiftMeasure(0.01, 0.012, 0.31), evidence=653.0, state="good", note="as in training"),
             FeatureView("text", "domain", "wording of text", 18402),
         ),
         diagnoses=(
