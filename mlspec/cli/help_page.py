@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "destroy": "Remove what mlspec created in the account.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
+    "prices": "Show the prices that costs are estimated with.",
     "explain": "Explain an error code, or a key of the spec.",
     "doctor": "Show what this machine has and lacks.",
 }

@@ -38,6 +38,7 @@ LAYERS: tuple[str, ...] = (
     "run",
     "compiler",
     "parts",
+    "costs",
     "monitoring",
     "shipping",
     "shipping.rehearsal",
