@@ -35,17 +35,24 @@ runs:
       shell: bash
       env: {NAME: "${{ inputs.name }}", PATHS: "${{ inputs.path }}", MISSING: "${{ inputs.if-no-files-found }}"}
       run: |
-        mkdir -p "$KEPT/$NAME"
-        shopt -s globstar nullglob
-        number=0
-        while read -r pattern; do
-          for path in $pattern; do
-            if [ -e "$path" ]; then cp --recursive --parents "$path" "$KEPT/$NAME"; number=$((number + 1)); fi
-          done
-        done <<< "$PATHS"
-        if [ "$number" -eq 0 ] && [ "$MISSING" = error ]; then echo "::error::no file $PATHS"; exit 1; fi
+        python - <<'PYTHON'
+        import glob, os, pathlib, shutil, sys
+
+        paths = [os.path.normpath(line.strip()) for line in os.environ["PATHS"].splitlines() if line.strip()]
+        files = {file for path in paths for found in glob.glob(path, recursive=True) for file in
+                 ([found] if os.path.isfile(found) else glob.glob(f"{found}/**", recursive=True)) if os.path.isfile(file)}
+        if not files and os.environ["MISSING"] == "error":
+            sys.exit(f"no file: {paths}")
+        start = os.path.commonpath(paths) if len(paths) > 1 else paths[0]
+        start = os.path.dirname(start) if os.path.isfile(start) else start
+        for file in files:
+            target = pathlib.Path(os.environ["KEPT"], os.environ["NAME"], os.path.relpath(file, start or "."))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        PYTHON
         echo "url=https://github.com/octo-org/cola/artifacts/$NAME" >> "$GITHUB_OUTPUT"
 """
+"""As the action does it, an artifact begins at the folder that all its paths have in common."""
 _DOWNLOAD = """\
 name: download-artifact
 inputs: {name: {required: true}, path: {default: "."}}
@@ -138,11 +145,11 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def recorded_programs(folder: Path, bodies: Mapping[str, str]) -> None:
-    """Stand-ins that record each call; `bodies` has what else they do. `python` is real, but for pip."""
+def recorded_programs(folder: Path, bodies: Mapping[str, str], python: str = "") -> None:
+    """Stand-ins that record each call; `bodies` has what else they do. `python` is real, but for pip and the given."""
     for name, body in {"dvc": "", "gh": "", "mlspec": "", **bodies}.items():
         write_program(folder / name, RECORDED + body)
-    write_program(folder / "python", _PIP)
+    write_program(folder / "python", _PIP.replace("exec ", f"{python}exec "))
 
 
 def real_programs(folder: Path, warm: WarmPython, bodies: Mapping[str, str]) -> None:
@@ -191,6 +198,7 @@ class Workflows:
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables of the programs."""
+    runs: int = 0
 
     def commit(self, branch: str = "main") -> None:
         """Make `root` a repository with all its files, and push it to a bare one."""
@@ -207,6 +215,7 @@ class Workflows:
     def run(self, workflow: str, event: str, inputs: Mapping[str, str] | None = None, **payload: Any) -> WorkflowResult:
         """Run a workflow for an event; `payload` is the event's."""
         self._stand_ins()
+        self.runs += 1
         command = [act_program(), event, "--json", "-W", workflow, "--action-offline-mode"]
         command += ["--eventpath", str(self._event(dict(inputs or {}), payload))]
         for label in ("ubuntu-24.04", "ubuntu-24.04-arm"):
@@ -247,6 +256,7 @@ class Workflows:
         return {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "CALLS": str(self.folder / "calls"), "KEPT": str(self.folder / "kept"), "AWS_STAND_IN": "",
+            "GITHUB_RUN_ID": str(self.runs),
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:

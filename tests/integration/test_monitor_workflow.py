@@ -94,7 +94,7 @@ def test_without_an_alarm_the_state_is_stored_and_nothing_else_runs(repository: 
     result = repository.look()
     assert result.code == 0, result
     assert repository.calls == LOOK
-    assert repository.kept() == {"cola-monitor/artifacts/monitor.html"}
+    assert repository.kept() == {"cola-monitor/monitor.html"}
     assert "    ::error::from a request" in result.summary["monitor"].splitlines()
     assert result.annotations == (), "the runner would take it as a command"
 
