@@ -198,6 +198,8 @@ class Workflows:
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables of the programs."""
+    actions: Mapping[str, str] = field(default_factory=dict)
+    """Stand-ins of further actions, by `OWNER/NAME@COMMIT`."""
     runs: int = 0
 
     def commit(self, branch: str = "main") -> None:
@@ -222,6 +224,8 @@ class Workflows:
             command += ["-P", f"{label}=-self-hosted"]
         for name, (commit, _) in ACTIONS.items():
             command += ["--local-repository", f"{name}@{commit}={self.folder / 'actions' / name}"]
+        for action in self.actions:
+            command += ["--local-repository", f"{action}={self.folder / 'actions' / action.partition('@')[0]}"]
         for secret in ("GITHUB_TOKEN", "SLACK_WEBHOOK", "WANDB_API_KEY", "ELASTIC_API_KEY"):
             command += ["--secret", f"{secret}={secret.lower()}"]
         for name, role in ROLES.items():
@@ -260,10 +264,11 @@ class Workflows:
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:
-        for name in ACTIONS:
+        texts = {name: STAND_INS[name] for name in ACTIONS}
+        for name, text in (texts | {action.partition("@")[0]: text for action, text in self.actions.items()}).items():
             action = self.folder / "actions" / name
             action.mkdir(parents=True, exist_ok=True)
-            (action / "action.yml").write_text(STAND_INS[name], encoding="utf-8")
+            (action / "action.yml").write_text(text, encoding="utf-8")
 
     def _event(self, inputs: dict[str, str], payload: dict[str, Any]) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
