@@ -33,7 +33,9 @@ def _missing(name: str, error: Exception) -> StageError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     help = "check the name and the network, or save the model in a folder and set model.pretrained to that folder"
     if _SAFE in reason:
-        help = f"without {_SAFE} its weights are a pickle; if you trust its author: `model: {{trust: true}}`; else {help}"
+        help = (
+            f"without {_SAFE} its weights are a pickle; if you trust its author: `model: {{trust: true}}`; else {help}"
+        )
     return StageError(f"cannot load the pretrained model {name}: {reason}", help=help)
 
 

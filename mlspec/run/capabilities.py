@@ -54,6 +54,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "ruamel.yaml>=0.18",
     ),
     "elastic": ("elasticsearch>=9", "hydra-core>=1.3.6", "omegaconf>=2.3", "psutil>=5.9", "ruamel.yaml>=0.18"),
+    "sign": ("model-signing>=1.1.1", "pyopenssl>=24"),
+    "audit": ("picklescan>=1.0.5",),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest supported version; a test compares them with

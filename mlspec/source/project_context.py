@@ -163,7 +163,9 @@ def _loaded(document: Document) -> set[str]:
 
 def _pickles(named: Sequence[str], opened: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:
     paths = [name[1:] for name in named if name.startswith("?")]
-    pickles = {path: pickles_at(root, path) for path in (*paths, *(path for files in opened.values() for path in files))}
+    pickles = {
+        path: pickles_at(root, path) for path in (*paths, *(path for files in opened.values() for path in files))
+    }
     safe = {path for path in paths if f"{path}/" in named and has_safetensors(root, path)}
     return {path: files for path, files in pickles.items() if files and path not in safe}
 

@@ -33,11 +33,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pickles_of_a_folder(folder: Path) -> None:
-    expected = ["0.PKL", "1.PKL", "2.PKL", "3.PKL", "4.PKL", "5.PKL", "old.bin", "pytorch_model.bin", "renamed.bin", "weights.pt"]
+    expected = [
+        "0.PKL",
+        "1.PKL",
+        "2.PKL",
+        "3.PKL",
+        "4.PKL",
+        "5.PKL",
+        "old.bin",
+        "pytorch_model.bin",
+        "renamed.bin",
+        "weights.pt",
+    ]
     assert pickles_at(folder.parent, folder.name) == tuple(f"{folder.name}/{name}" for name in expected)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "arrays.npz", "values.json", "raw.bin", "empty.bin", "absent.bin"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "arrays.npz", "values.json", "raw.bin", "empty.bin", "absent.bin"]
+)
 def test_other_formats(folder: Path, name: str) -> None:
     assert not is_pickle(folder / name)
     assert pickles_at(folder, name) == ()

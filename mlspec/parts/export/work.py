@@ -31,6 +31,7 @@ from mlspec.runtime.preprocess.base import Array
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec, Onnx
 from mlspec.sections.metric_names import LOWER_IS_BETTER, Task
+from mlspec.shipping import bundle_signing
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import size_bytes
 
@@ -65,6 +66,7 @@ def main(job: Job) -> None:
     read_lineage(job, partial).write_file(partial / "lineage.json")
     bundle_formats.check(partial)
     swap(partial, job.outputs / "bundle")
+    bundle_signing.sign(job)
     report.write(job.outputs)
 
 

@@ -17,6 +17,7 @@ from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
+from mlspec.shipping.signature_files import signature_files
 from mlspec.source.dockerfile_lock import pinned
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.spec.types import size_bytes, unprintable
@@ -64,15 +65,17 @@ def stages(project: Project) -> Iterator[Stage]:
     on_lambda = (_HANDLER,) if _on_lambda(project) else ()
     policy = (_POLICY,) if _logs(project) else ()
     zipped = package.zip is not None
+    signed = signature_files(project)
     yield Stage(
         name="package",
         description="Package serving code, dependencies and bundle as a zip for Lambda"
         if zipped
         else "Copy the serving code beside the bundle, for docker build",
         part=NAME,
-        inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
+        inputs=("artifacts/bundle", *signed, *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
         params=("package",),
+        needs=_signing(signed),
     )
     files = (
         ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda, *policy)
@@ -83,10 +86,10 @@ def stages(project: Project) -> Iterator[Stage]:
         if zipped
         else "Build the serving image, run it isolated and compare its predictions with the bundle's",
         part=NAME,
-        inputs=("artifacts/bundle", *(("artifacts/function.zip",) if zipped else files)),
+        inputs=("artifacts/bundle", *signed, *(("artifacts/function.zip",) if zipped else files)),
         outputs=(Output("artifacts/image.json", cache=False),),
         params=("package", *(_PROVED if on_lambda else ())),
-        needs=() if zipped else ("docker",),
+        needs=(*(() if zipped else ("docker",)), *_signing(signed)),
         effects=True,
     )
 
@@ -126,6 +129,10 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
     yield Artifact(".dockerignore", "docker/dockerignore.j2", values, mode="block")
     yield Artifact("compose.yaml", "docker/compose.yaml.j2", values)
+
+
+def _signing(files: tuple[str, ...]) -> tuple[str, ...]:
+    return ("extra:sign",) if files else ()
 
 
 def image_name(name: str) -> str:

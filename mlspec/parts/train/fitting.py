@@ -32,12 +32,12 @@ from mlspec.learning.callbacks import (
     position,
     saved_position,
 )
+from mlspec.learning.checkpoint_files import SafeCheckpoints, resumable
 from mlspec.learning.device_use import DeviceTimes
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
 from mlspec.learning.inductor import compile_errors
-from mlspec.learning.checkpoint_files import SafeCheckpoints, resumable
 from mlspec.learning.learner import Learner
 from mlspec.learning.memory_limit import fitting_batch
 from mlspec.learning.split_rows import Rows, load
@@ -162,7 +162,9 @@ class Fitting:
                 self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
             with single_rows(self.train, len(rows["train"]), self.job.root):
-                self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=not model.trust)
+                self.trainer.fit(
+                    module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=not model.trust
+                )
 
     def _fitting_batch(self, rows: Rows, preprocess: Preprocess) -> int | None:
         """The batch size that fits in the memory; None if it is unknown."""

@@ -39,7 +39,11 @@ def test_arguments_and_dependencies(tmp_path: Path) -> None:
     model = 'model: {class: "net:Net", args: {a: [{deep: w/a.pkl}], b: w/c.json, n: 3}TRUST}'
     (deps, args) = findings(tmp_path, model.replace("TRUST", ""), "w/c.json, w")
     assert args == ("error", 4, "`model.args.a[0].deep` names the pickle w/a.pkl; loading a pickle can run any code")
-    assert deps == ("error", 2, "`data.deps[1]` names a folder with pickles: w/a.pkl, w/b.bin; loading a pickle can run any code")
+    assert deps == (
+        "error",
+        2,
+        "`data.deps[1]` names a folder with pickles: w/a.pkl, w/b.bin; loading a pickle can run any code",
+    )
     assert findings(tmp_path, model.replace("TRUST", ", trust: true"), "w/c.json, w") == []
 
 
@@ -65,7 +69,13 @@ def test_a_pretrained_model_without_safetensors(tmp_path: Path, safe: bool) -> N
         save_file({"w": torch.ones(1)}, tmp_path / "bert" / "model.safetensors")
     model = "model: {type: text-classifier, pretrained: bert}"
     messages = [message for _, _, message in findings(tmp_path, model)]
-    assert messages == ([] if safe else ["`model.pretrained` names a folder with pickles: bert/pytorch_model.bin; loading a pickle can run any code"])
+    assert messages == (
+        []
+        if safe
+        else [
+            "`model.pretrained` names a folder with pickles: bert/pytorch_model.bin; loading a pickle can run any code"
+        ]
+    )
 
 
 def test_trust_is_in_no_generated_file_unless_it_is_set(tmp_path: Path) -> None:
