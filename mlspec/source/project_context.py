@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlspec.errors import MlspecError
 from mlspec.source import dockerfile_lock as bases
-from mlspec.source import reads
+from mlspec.source import hash_lock, reads
 from mlspec.source.document import Document, walk
 from mlspec.source.module_imports import Imports
 from mlspec.source.pickle_files import has_safetensors, pickles_at
@@ -55,6 +55,8 @@ class ProjectContext:
     """Whether the user's part of `.dvc/config` has a `[core]` section: DVC fails on a second one."""
     bases: Mapping[str, str] = field(default_factory=dict)
     """Base images of the Dockerfile with their pinned digests."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Digests of the packages in `package.requirements`, by `name==release`, from requirements-serve.lock."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is neither in the project nor tracked by DVC."""
     workflows: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +109,7 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
         absent=tuple(path for path in data if not _exists_or_tracked(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
+        hashes=hash_lock.parse(_text(root / hash_lock.FILE)) if _is_file(root / hash_lock.FILE) else {},
         workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),
     )

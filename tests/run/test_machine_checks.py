@@ -15,7 +15,7 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage
-from mlspec.run.capabilities import EXTRAS, probe
+from mlspec.run.capabilities import BASE, EXTRAS, probe
 from mlspec.run.machine_checks import MachineCheck, examine, fixes
 from mlspec.sections.data import DataSpec
 from mlspec.sections.package import Package
@@ -47,7 +47,9 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def test_the_extras_are_those_of_the_package(checkout: Path) -> None:
-    declared = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    declared = project["optional-dependencies"]
+    assert list(BASE) == project["dependencies"]
     for extra, requirements in EXTRAS.items():
         # The upper bounds are pip's business: what is installed already is asked only whether it is new enough.
         assert list(requirements) == [re.split(r"[,!]", r)[0] for r in declared[extra]], extra

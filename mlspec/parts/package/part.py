@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.package import package_limits, served_imports, serving_pins
+from mlspec.parts.package import package_limits, served_imports, serving_hashes, serving_pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -19,6 +19,8 @@ from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
 from mlspec.shipping.signature_files import signature_files
 from mlspec.source.dockerfile_lock import pinned
+from mlspec.source.hash_lock import FILE as LOCK
+from mlspec.source.hash_lock import requirement
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.spec.types import size_bytes, unprintable
 
@@ -43,6 +45,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "`package` serves an exported model, and the spec has no section `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
     yield from served_imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
+    yield from _without_hash(project, package)
     if package.zip is None:
         yield from _unwritable(project)
         yield from package_limits.image(package.docker)
@@ -110,7 +113,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         elasticsearch=in_image and _stores_in_elasticsearch(project),
         more=package.requirements,
     )
-    yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
+    lines, hashed = _hashed(requirements, python, project.surroundings.hashes)
+    yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": lines})
     if package.zip is not None:
         return
     values = {
@@ -119,6 +123,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "base": pinned(docker.base or package_limits.default_base(docker), project.surroundings.bases),
         "labels": _labels(project, docker),
         "docker": docker,
+        "hashed": hashed,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
         "logs": _logs(project),
@@ -129,6 +134,25 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
     yield Artifact(".dockerignore", "docker/dockerignore.j2", values, mode="block")
     yield Artifact("compose.yaml", "docker/compose.yaml.j2", values)
+
+
+def _hashed(releases: Mapping[str, str], python: str, locked: Mapping[str, tuple[str, ...]]) -> tuple[list[str], bool]:
+    """The requirements with the digests of their wheels, and whether each has one: pip demands all or none."""
+    pinned = [f"{name}=={release}" for name, release in releases.items()]
+    known = {pin: serving_hashes.hashes(pin, python) or locked.get(pin, ()) for pin in pinned}
+    hashed = all(known.values())
+    return [requirement(pin, known[pin] if hashed else ()) for pin in pinned], hashed
+
+
+def _without_hash(project: Project, package: Package) -> Iterator[Finding]:
+    """Packages of the user whose digest is not known."""
+    python = package.zip.python if package.zip else package.docker.python
+    for name, release in package.requirements.items():
+        pin = f"{name}=={release}"
+        if not serving_hashes.hashes(pin, python) and pin not in project.surroundings.hashes:
+            message = f"{LOCK} has no hash of {name} {release}: serving installs its packages without comparing hashes"
+            at = ("package", "requirements", name)
+            yield Finding("package-without-hash", at, message, "mlspec lock", severity="warning")
 
 
 def _signing(files: tuple[str, ...]) -> tuple[str, ...]:
