@@ -26,7 +26,7 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.sections.experiments import Sweep
 from mlspec.sections.track import TrackSpec
-from mlspec.source import hash_lock
+from mlspec.source import hash_lock, known_bad
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
 
@@ -95,8 +95,12 @@ class PackageLock:
             output = Path(folder) / "lock.txt"
             if (self.root / path).is_file():
                 shutil.copyfile(self.root / path, output)
+            exclusions = Path(folder) / "known-bad.txt"
+            rows = (f"{bad.package}!={release}\n" for bad in known_bad.RELEASES for release in bad.releases)
+            write_text(exclusions, "".join(rows))
             command = [_uv(), "pip", "compile", "--quiet", "--no-progress", "--generate-hashes", "--no-header"]
             command += ["--no-annotate", "--output-file", str(output), *self._age(), *options, "-"]
+            command += ["--constraint", str(exclusions)]
             command += ["--upgrade"] if self.upgrade else []
             try:
                 done = subprocess.run(

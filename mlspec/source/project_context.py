@@ -12,6 +12,8 @@ from mlspec.errors import MlspecError
 from mlspec.source import dockerfile_lock as bases
 from mlspec.source import hash_lock, reads
 from mlspec.source.document import Document, walk
+from mlspec.source.known_bad import FILES as PINNING
+from mlspec.source.known_bad import BadPin, pins
 from mlspec.source.module_imports import Imports
 from mlspec.source.pickle_files import has_safetensors, pickles_at
 from mlspec.source.third_party import Outside, of_module
@@ -57,6 +59,8 @@ class ProjectContext:
     """Base images of the Dockerfile with their pinned digests."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Digests of the packages in `package.requirements`, by `name==release`, from requirements-serve.lock."""
+    bad_pins: tuple[BadPin, ...] = ()
+    """Releases known to be bad that the project's requirements, constraints and locks pin."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is neither in the project nor tracked by DVC."""
     workflows: Mapping[str, str] = field(default_factory=dict)
@@ -110,6 +114,7 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
         hashes=hash_lock.parse(_text(root / hash_lock.FILE)) if _is_file(root / hash_lock.FILE) else {},
+        bad_pins=tuple(pin for name in PINNING if _is_file(root / name) for pin in pins(name, _text(root / name))),
         workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),
     )

@@ -18,6 +18,7 @@ from mlspec.sections.export import ExportSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
 from mlspec.shipping.signature_files import signature_files
+from mlspec.source import known_bad
 from mlspec.source.dockerfile_lock import pinned
 from mlspec.source.hash_lock import FILE as LOCK
 from mlspec.source.hash_lock import requirement
@@ -149,7 +150,8 @@ def _without_hash(project: Project, package: Package) -> Iterator[Finding]:
     python = package.zip.python if package.zip else package.docker.python
     for name, release in package.requirements.items():
         pin = f"{name}=={release}"
-        if not serving_hashes.hashes(pin, python) and pin not in project.surroundings.hashes:
+        known = serving_hashes.hashes(pin, python) or pin in project.surroundings.hashes
+        if not known and known_bad.find(name, release) is None:
             message = f"{LOCK} has no hash of {name} {release}: serving installs its packages without comparing hashes"
             at = ("package", "requirements", name)
             yield Finding("package-without-hash", at, message, "mlspec lock", severity="warning")

@@ -1,4 +1,4 @@
-"""The supply part: how packages are locked."""
+"""The supply part: known-bad releases, and how packages are locked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.parts.part_protocol import no_artifacts as artifacts
-from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.parts.supply.known_bad_checks import check
 from mlspec.sections.lock import LockSpec
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
