@@ -11,9 +11,22 @@ from mlspec.errors import MlspecError
 FILE: Final = "requirements-serve.lock"
 _RELEASE: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,99}==[0-9A-Za-z.+!-]{1,50})( \\)?", re.ASCII)
 _HASH: Final = re.compile(r"\s*--hash=sha256:([0-9a-f]{64})( \\)?", re.ASCII)
+_EXACT: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==([0-9A-Za-z.+!-]+)", re.ASCII)
+_DIGEST: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})", re.ASCII)
 _ABOUT: Final = """\
 # Digests of the packages in `package.requirements`. `mlspec lock` writes this file; commit it.
 """
+
+
+def requirements(text: str) -> dict[str, tuple[str, ...]]:
+    """Every exact release of a requirements file to its digests, none where it has no hash. Other lines are ignored."""
+    digests: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        if (release := _EXACT.match(line)) is not None:
+            current = digests.setdefault(f"{release[1]}=={release[2]}", [])
+        current += _DIGEST.findall(line)
+    return {release: tuple(found) for release, found in digests.items()}
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
