@@ -25,7 +25,9 @@ def digests(python: str, architecture: str) -> dict[str, str]:
         command += [word for name in platforms(architecture) for word in ("--platform", name)]
         command += [f"{name}=={release}" for name, release in releases.items()]
         report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    wheels = {w["metadata"]["name"].replace("_", "-").lower(): w["download_info"]["archive_info"] for w in report["install"]}
+    wheels = {
+        w["metadata"]["name"].replace("_", "-").lower(): w["download_info"]["archive_info"] for w in report["install"]
+    }
     return {f"{name}=={release}": wheels[name]["hashes"]["sha256"] for name, release in releases.items()}
 
 

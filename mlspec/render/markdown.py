@@ -27,7 +27,7 @@ def code(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> Iterator[str]:
-    """The lines of a table and an empty one. Cells are Markdown; the last `numbers` columns are aligned to the right."""
+    """The lines of a table and an empty one. Cells are Markdown; the last `numbers` columns are aligned right."""
     text = len(header) - numbers
     yield f"| {' | '.join(header)} |"
     yield f"|{'---|' * text}{'---:|' * numbers}"

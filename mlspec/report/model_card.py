@@ -1,7 +1,7 @@
 """The model card `artifacts/MODEL_CARD.md`: what the model is for, its data, how well it works, and where it does not.
 
-The front matter is that of Hugging Face (https://huggingface.co/docs/hub/model-cards). Equal records give equal bytes: no
-time, no path and no measure of this machine is in it.
+The front matter is that of Hugging Face (https://huggingface.co/docs/hub/model-cards). Equal records give equal bytes:
+no time, no path and no measure of this machine is in it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def model_card(card: CardRecords) -> str:
 
 def _details(card: CardRecords) -> Iterator[str]:
     info, model = card.project.info, card.project.get(ModelSpec)
-    rows = {"Task": card.schema.task}
+    rows: dict[str, str] = {"Task": card.schema.task}
     if model is not None:
         rows["Model"] = code(model.type)
     if isinstance(model, TextClassifier) and model.pretrained:
@@ -119,7 +119,8 @@ def _use(card: CardRecords) -> Iterator[str]:
     yield "```python"
     yield "from mlspec.runtime import Predictor"
     yield ""
-    yield f'Predictor("artifacts/bundle").predict([{{{", ".join(f"{json.dumps(name)}: ..." for name in schema.inputs)}}}])'
+    row = ", ".join(f"{json.dumps(name)}: ..." for name in schema.inputs)
+    yield f'Predictor("artifacts/bundle").predict([{{{row}}}])'
     yield "```"
     yield ""
 
@@ -132,7 +133,8 @@ def _limits(card: CardRecords) -> Iterator[str]:
         for name, result in card.robustness.perturbations.items():
             yield f"- {share(1 - result.agreement)} of the predictions change under the perturbation {code(name)}."
     if card.profile is not None:
-        yield f"- The training split has {plural(card.profile.splits.get('train', 0), 'row')}: rarer cases are not in it."
+        rows = plural(card.profile.splits.get("train", 0), "row")
+        yield f"- The training split has {rows}: rarer cases are not in it."
     yield ""
 
 
@@ -180,7 +182,8 @@ def _evaluation(card: CardRecords) -> Iterator[str]:
     yield ""
     names = [*evaluation.metrics, *(name for name in gates if name not in evaluation.metrics)]
     rows = [
-        (code(n), _gate(gates, n), number(evaluation.metrics.get(n, _value(gates, n))), number(base.get(n))) for n in names
+        (code(n), _gate(gates, n), number(evaluation.metrics.get(n, _value(gates, n))), number(base.get(n)))
+        for n in names
     ]
     yield from table(("metric", "gate", "value", "baseline"), rows, 2)
     yield from _parts("Slices", "slice", {n: {"rows": s.rows, **s.metrics} for n, s in evaluation.slices.items()})
@@ -209,7 +212,9 @@ def _parts(title: str, kind: str, parts: Mapping[str, Mapping[str, float | None]
     yield f"### {title}"
     yield ""
     shown = list(parts.items())[:_MOST]
-    yield from table((kind, *map(plain, names)), [(code(p), *(number(s.get(n)) for n in names)) for p, s in shown], len(names))
+    yield from table(
+        (kind, *map(plain, names)), [(code(p), *(number(s.get(n)) for n in names)) for p, s in shown], len(names)
+    )
     if len(parts) > _MOST:
         yield f"{len(parts) - _MOST} more are in `artifacts/metrics/evaluate.json`."
         yield ""

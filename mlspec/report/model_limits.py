@@ -13,6 +13,8 @@ _FEW_ROWS = 30
 """Rows of a slice below which its metrics say little."""
 _WORSE = 0.1
 """A slice is worse if its metric is this much worse than that of all rows, relative to it."""
+_CALIBRATED = 0.05
+"""Expected calibration error up to which confidences are called probabilities."""
 _SHOWN = 5
 
 
@@ -31,8 +33,9 @@ def limits(schema: Schema, evaluation: Evaluation | None) -> Iterator[str]:
     few = [name for name, scores in evaluation.slices.items() if scores.rows < _FEW_ROWS]
     if few:
         yield f"Slices with fewer than {_FEW_ROWS} test rows, whose metrics are uncertain: {_listed(few)}."
-    if evaluation.calibration is not None and evaluation.calibration.ece > 0.05:
-        yield f"Confidences are not probabilities: the expected calibration error is {number(evaluation.calibration.ece)}."
+    error = evaluation.calibration.ece if evaluation.calibration is not None else 0
+    if error > _CALIBRATED:
+        yield f"Confidences are not probabilities: the expected calibration error is {number(error)}."
 
 
 def _baseline(evaluation: Evaluation) -> Iterator[str]:

@@ -113,7 +113,9 @@ def sections(
     yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
     card = CARD.rpartition("/")[2] if results.evaluation else ""
     lineage = settings_section.lineage_rows(results.lineage)
-    yield Section("lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage, "card": card})
+    yield Section(
+        "lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage, "card": card}
+    )
 
 
 def _evaluation(results: Results) -> Iterator[Section]:

@@ -7,7 +7,6 @@ Equal inputs give equal bytes: the serial number is a digest of the content, and
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,7 +152,9 @@ def _card(materials: Materials) -> Json:
             "approach": {"type": "supervised"},
             "task": schema.task,
             "modelArchitecture": model.type if model is not None else "custom",
-            "datasets": [{"ref": f"data:{name}"} for name in sorted(materials.lineage.data) if name.endswith(".parquet")],
+            "datasets": [
+                {"ref": f"data:{name}"} for name in sorted(materials.lineage.data) if name.endswith(".parquet")
+            ],
             "inputs": inputs,
             "outputs": [{"format": f"{schema.target.column}: {what}"}],
         },

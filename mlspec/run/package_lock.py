@@ -19,12 +19,12 @@ from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
+from mlspec.sections.experiments import Sweep
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.lock import LockSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.sections.experiments import Sweep
 from mlspec.sections.track import TrackSpec
 from mlspec.source import hash_lock, known_bad
 from mlspec.spec.project import Project
@@ -33,7 +33,8 @@ from mlspec.spec.types import duration_seconds
 TRAIN: Final = "requirements-train.lock"
 RELEASE: Final = "requirements-release.lock"
 _ABOUT: Final = """\
-# Packages of {what} with their hashes, for every platform; without mlspec itself. `mlspec lock` writes this file; commit it.
+# Packages of {what} with their hashes, for every platform, without mlspec itself.
+# `mlspec lock` writes this file; commit it.
 # pip install --require-hashes --requirement {file}
 """
 _ADDRESS: Final = re.compile(r"^(?:-i|--index-url|--extra-index-url|--find-links|--trusted-host)\b.*\n", re.MULTILINE)
@@ -167,5 +168,5 @@ def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
     program = str(beside) if beside.is_file() else shutil.which("uv")
     if program is None:
-        raise StageError("uv is not installed: it resolves packages and their hashes", help="pip install 'mlspec[lock]'")
+        raise StageError("uv is not installed, which looks packages up", help="pip install 'mlspec[lock]'")
     return program

@@ -32,7 +32,8 @@ class SigningKey(SpecModel):
     """A pair of keys on an elliptic curve (NIST P-256, P-384 or P-521)."""
 
     private: SecretRef = Field(
-        description="Environment variable with the private key as PEM, or with the path of its file outside the project",
+        description="Environment variable with the private key as PEM, or with the path of its file outside of the "
+        "project",
         examples=[{"env": "MODEL_SIGNING_KEY"}],
     )
     public: ProjectPath = Field(

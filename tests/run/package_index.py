@@ -36,7 +36,9 @@ class Wheel:
         stream, info = io.BytesIO(), f"{self.name.replace('-', '_')}-{self.release}.dist-info"
         with zipfile.ZipFile(stream, "w") as archive:
             archive.writestr(zipfile.ZipInfo(f"{info}/METADATA"), self.metadata)
-            archive.writestr(zipfile.ZipInfo(f"{info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(
+                zipfile.ZipInfo(f"{info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "")
         return stream.getvalue()
 
@@ -64,7 +66,12 @@ def package_index(wheels: Sequence[Wheel]) -> Iterator[str]:
             if self.path in files:
                 self._answer(files[self.path], "application/octet-stream")
             elif self.path in pages:
-                page = {"meta": {"api-version": "1.1"}, "name": self.path.split("/")[2], "files": pages[self.path], "versions": []}
+                page = {
+                    "meta": {"api-version": "1.1"},
+                    "name": self.path.split("/")[2],
+                    "files": pages[self.path],
+                    "versions": [],
+                }
                 self._answer(json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
             else:
                 self.send_error(404)

@@ -160,7 +160,12 @@ def test_a_gpu_without_a_torch_for_it_says_so(tmp_path: Path, monkeypatch: pytes
 
 def test_without_a_spec_only_the_machine_counts(tmp_path: Path) -> None:
     checks = examine(tmp_path, None, None)
-    assert {check.capability.name for check in checks if check.required} == {"python", "disk", "project folder", "known-bad releases"}
+    assert {check.capability.name for check in checks if check.required} == {
+        "python",
+        "disk",
+        "project folder",
+        "known-bad releases",
+    }
 
 
 def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,4 +284,6 @@ def test_an_installed_release_that_is_known_to_be_bad(tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(str(tmp_path))
     check = found(examine(tmp_path, None, None), "known-bad releases")
     assert check.fault
-    assert check.capability.detail.startswith("ultralytics 8.3.42 runs a cryptocurrency miner (published 2024-12-05): https://")
+    assert check.capability.detail.startswith(
+        "ultralytics 8.3.42 runs a cryptocurrency miner (published 2024-12-05): https://"
+    )

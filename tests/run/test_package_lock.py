@@ -26,7 +26,11 @@ SPEC = (
     "registry: {ecr: {repository: prices, region: eu-west-1}}\n"
 )
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-NAMES = {re.split(r"[\[<>=!]", need)[0] for need in (*BASE, *EXTRAS["train"], *EXTRAS["aws"])} - {"omegaconf", "hydra-core", "ruamel.yaml"}
+NAMES = {re.split(r"[\[<>=!]", need)[0] for need in (*BASE, *EXTRAS["train"], *EXTRAS["aws"])} - {
+    "omegaconf",
+    "hydra-core",
+    "ruamel.yaml",
+}
 WHEELS = [
     *(Wheel(name, "99.1", requires=["leaf"] if name == "torch" else []) for name in sorted(NAMES)),
     Wheel("torch", "99.2", YESTERDAY),
@@ -73,7 +77,11 @@ def digest(name: str, release: str) -> str:
 def test_the_locks_of_a_project(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lock", "--json"]) == 0
     locks = json.loads(capsys.readouterr().out)["locks"]
-    assert [lock["path"] for lock in locks] == ["requirements-train.lock", "requirements-release.lock", "requirements-serve.lock"]
+    assert [lock["path"] for lock in locks] == [
+        "requirements-train.lock",
+        "requirements-release.lock",
+        "requirements-serve.lock",
+    ]
     train, release, serve = ((project / lock["path"]).read_text(encoding="utf-8") for lock in locks)
     assert f"torch==99.1 \\\n    --hash=sha256:{digest('torch', '99.1')}" in train
     assert {"leaf", "mine", "click"} <= set(re.findall(r"(?m)^([a-z-]+)==", train))

@@ -42,7 +42,9 @@ def test_a_build_has_hashes_of_all_packages_or_of_none(tmp_path: Path) -> None:
     assert "--hash" not in requirements
     assert "--require-hashes" not in dockerfile
     assert warnings == ["package-without-hash"]
-    (tmp_path / "requirements-serve.lock").write_text(f"scipy==1.17.0 \\\n    --hash=sha256:{'a' * 64}\n", encoding="utf-8")
+    (tmp_path / "requirements-serve.lock").write_text(
+        f"scipy==1.17.0 \\\n    --hash=sha256:{'a' * 64}\n", encoding="utf-8"
+    )
     requirements, dockerfile, warnings = texts(more)
     assert f"scipy==1.17.0 \\\n    --hash=sha256:{'a' * 64}" in requirements
     assert "--require-hashes" in dockerfile
@@ -51,7 +53,10 @@ def test_a_build_has_hashes_of_all_packages_or_of_none(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_wheel_with_another_hash_is_not_installed(tmp_path: Path) -> None:
-    file, pin = tmp_path / "requirements.txt", f"six=={serving_pins.requirements('3.11', False, elasticsearch=True)['six']}"
+    file, pin = (
+        tmp_path / "requirements.txt",
+        f"six=={serving_pins.requirements('3.11', False, elasticsearch=True)['six']}",
+    )
     file.write_text(requirement(pin, hashes(pin, "3.11")) + "\n", encoding="utf-8")
     wheels.install(file, tmp_path / "right", "3.11", "x86_64")
     assert (tmp_path / "right" / "six.py").is_file()
