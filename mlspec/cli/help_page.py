@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "why": "Show everything that led to a version.",
     "rollback": "Send all traffic to an earlier version.",
     "destroy": "Remove what mlspec created in the account.",
+    "audit": "Show what the project may reach.",
     "sbom": "Write the bill of materials of the exported model.",
     "lock": "Lock the packages of training and serving with their hashes.",
     "show": "Print the spec with every default filled in.",
