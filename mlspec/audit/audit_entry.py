@@ -45,4 +45,11 @@ class AuditEntry:
     def to_json(self) -> dict[str, object]:
         """The stable shape that `mlspec audit --json` prints."""
         fault = {"rule": self.rule, "level": self.level} if self.rule else {}
-        return {"kind": self.kind, "name": self.name, "file": self.file, "line": self.line, "detail": self.detail, **fault}
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "file": self.file,
+            "line": self.line,
+            "detail": self.detail,
+            **fault,
+        }

@@ -28,14 +28,18 @@ def entries(project: Project, document: Document, root: Path) -> Iterator[AuditE
     for at, value in _walk(project.values, ()):
         line = document.span(at).line
         if isinstance(value, dict) and set(value) == {"env"}:
-            yield AuditEntry("secret", str(value["env"]), document.path, line, f"environment variable, for {dotted(at)}")
+            yield AuditEntry(
+                "secret", str(value["env"]), document.path, line, f"environment variable, for {dotted(at)}"
+            )
         elif isinstance(value, str) and _URL.match(value):
             yield from _address(value, document.path, line, dotted(at))
     for host, at in _services(project):
         yield AuditEntry("host", host, document.path, document.span((*at,)).line, dotted(at))
     if "train" in project.sections and not (root / TRAIN).is_file():
         detail, line = "they are not locked: mlspec lock", document.span(("train",), "key").line
-        yield AuditEntry("package", "packages of training", document.path, line, detail, "package-without-hash", "warning")
+        yield AuditEntry(
+            "package", "packages of training", document.path, line, detail, "package-without-hash", "warning"
+        )
     yield from _pickles(project, root)
 
 
@@ -65,7 +69,9 @@ def _services(project: Project) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "https://huggingface.co", ("model", "pretrained")
     if track is not None and track.wandb is not None and track.wandb.mode == "online":
         yield "https://api.wandb.ai", ("track", "wandb")
-    region = (deploy.lambda_.region if deploy and deploy.lambda_ else None) or (registry.ecr.region if registry else None)
+    region = (deploy.lambda_.region if deploy and deploy.lambda_ else None) or (
+        registry.ecr.region if registry else None
+    )
     if registry is not None:
         yield f"https://api.ecr.{registry.ecr.region}.amazonaws.com", ("registry", "ecr")
     if deploy is not None and deploy.lambda_ is not None and region:

@@ -88,7 +88,11 @@ def test_faults_of_generated_files() -> None:
         RenderedFile(".github/workflows/x.yaml", WORKFLOW, "ci"),
         RenderedFile("lambda/policy.json", json.dumps(POLICY, indent=2), "deploy"),
         RenderedFile("Dockerfile", f"FROM a:1 AS one\nFROM b@sha256:{'0' * 64} AS two\nFROM one AS three\n", "package"),
-        RenderedFile("compose.yaml", f"services:\n  a:\n    image: own:latest\n  b:\n    image: c:2@sha256:{'1' * 64}\n", "package"),
+        RenderedFile(
+            "compose.yaml",
+            f"services:\n  a:\n    image: own:latest\n  b:\n    image: c:2@sha256:{'1' * 64}\n",
+            "package",
+        ),
     ]
     entries = list(generated_files.entries(files, "own"))
     assert rules(entries) == [
@@ -127,7 +131,10 @@ def test_pickles_of_a_trusted_model_are_scanned(tmp_path: Path, capsys: pytest.C
     pickles = {row["name"]: row for row in document["entries"] if row["kind"] == "pickle"}
     assert (pickles["e.pkl"]["rule"], pickles["e.pkl"]["level"]) == ("dangerous-pickle", "error")
     assert "system" in pickles["e.pkl"]["detail"]
-    assert (pickles["w.pkl"]["rule"], pickles["w.pkl"]["detail"]) == ("trusted-pickle", "picklescan found nothing in it")
+    assert (pickles["w.pkl"]["rule"], pickles["w.pkl"]["detail"]) == (
+        "trusted-pickle",
+        "picklescan found nothing in it",
+    )
     assert document["errors"] == 1
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--sarif", "sarif_file", metavar="FILE", type=PathType(Path), help="Write the faults to FILE as SARIF 2.1.0.")
+@click.option(
+    "--sarif", "sarif_file", metavar="FILE", type=PathType(Path), help="Write the faults to FILE as SARIF 2.1.0."
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool, sarif_file: Path | None, strict: bool) -> int:
