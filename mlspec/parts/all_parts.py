@@ -15,6 +15,7 @@ from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
+from mlspec.parts.supply import part as supply
 from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
@@ -34,6 +35,7 @@ PARTS: tuple[Part, ...] = (
     deploy,
     ci,
     budget,
+    supply,
     monitor,
     hydra,
     dvc,

@@ -32,6 +32,7 @@ LAYERS: tuple[str, ...] = (
     "cli.commands",
     "cli",
     "apply",
+    "audit",
     "run.plugins",
     "run.engines",
     "report",
