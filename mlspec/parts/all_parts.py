@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlspec.parts.budget import part as budget
 from mlspec.parts.ci import part as ci
 from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
@@ -33,6 +34,7 @@ PARTS: tuple[Part, ...] = (
     terraform,
     deploy,
     ci,
+    budget,
     supply,
     monitor,
     hydra,

@@ -39,6 +39,7 @@ LAYERS: tuple[str, ...] = (
     "run",
     "compiler",
     "parts",
+    "costs",
     "monitoring",
     "shipping",
     "shipping.rehearsal",
