@@ -116,6 +116,7 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.runtime.elastic_sink._keep_refused": "rows at the end; a torn row is one document that was refused anyway",
     "mlspec.runtime.elastic_spool.put": "beside the place of the file, then renamed",
     "mlspec.runtime.preprocess.fit.write": "into a folder that is swapped in whole",
+    "mlspec.shipping.bundle_signing._private_file": "a key while it signs, which only its owner can read",
     "mlspec.shipping.rehearsal.processes.start": "a log",
     "mlspec.shipping.rehearsal.local_registry.do_PATCH": "an upload, whose digest is compared at its end",
     "mlspec.shipping.rehearsal.local_registry.do_PUT": "an upload, whose digest is compared at its end",
