@@ -110,7 +110,7 @@ STAND_INS: Mapping[str, str] = {
     "actions/upload-artifact": _UPLOAD,
     "aws-actions/configure-aws-credentials": _ROLE,
 }
-"""Action to the stand-in that act runs instead of it. One in a folder of a repository (`cache/restore`) has its own."""
+"""Action to the stand-in that act runs instead of it."""
 ROLES: Mapping[str, str] = {
     "AWS_ROLE_ARN": "release",
     "AWS_DATA_ROLE_ARN": "data",
@@ -260,10 +260,11 @@ class Workflows:
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:
-        for name in ACTIONS:
+        for name in [*ACTIONS, "actions/cache/restore", "actions/cache/save"]:
             action = self.folder / "actions" / name
             action.mkdir(parents=True, exist_ok=True)
-            (action / "action.yml").write_text(STAND_INS[name], encoding="utf-8")
+            text = STAND_INS["actions/cache" if name.startswith("actions/cache") else name]
+            (action / "action.yml").write_text(text, encoding="utf-8")
 
     def _event(self, inputs: dict[str, str], payload: dict[str, Any]) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
