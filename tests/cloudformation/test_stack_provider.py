@@ -69,7 +69,9 @@ def failure(folder: Path, *events: Mapping[str, object], output: str = "Error: i
         return 1, output
 
     target = Account("aws", "eu-west-1", events=events)
-    deployment = SamDeployment("cola", folder / "t.yaml", folder / "samconfig.toml", "service", "eu-west-1", folder, {}, run=run)
+    deployment = SamDeployment(
+        "cola", folder / "t.yaml", folder / "samconfig.toml", "service", "eu-west-1", folder, {}, run=run
+    )
     provider = StackProvider(target, folder, "template.yaml", deployment)
     with pytest.raises(StageError) as caught:
         provider.apply(Action("stack", "cola", "deploy", ()))

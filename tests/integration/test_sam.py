@@ -91,7 +91,9 @@ def test_the_life_of_both_stacks(shipped: Make, mlspec: Run, monkeypatch: pytest
     assert (code, [f"removed: {one}" for one in removed if f"removed: {one}" not in err.splitlines()]) == (0, []), out
     assert read_stack(project.target, name) is None
     assert project.target.client("ecr").describe_repositories()["repositories"] == []
-    assert not project.target.client("logs").describe_log_groups()["logGroups"], "what a stack keeps is removed after it"
+    assert not project.target.client("logs").describe_log_groups()["logGroups"], (
+        "what a stack keeps is removed after it"
+    )
 
 
 def test_a_stack_of_another_project_is_not_changed(shipped: Make) -> None:
