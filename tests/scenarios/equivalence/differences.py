@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
 
-from tests.equivalence.canonical import CanonicalResource
+from tests.scenarios.equivalence.canonical import CanonicalResource
 
 Source = Literal["direct", "terraform", "sam", "serverless", "cloudformation"]
 NAMES: Final[Mapping[Source, str]] = {

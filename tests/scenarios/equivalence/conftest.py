@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.equivalence.from_terraform import Plan, planned
-from tests.equivalence.projects import MUTATED_MODULES, SPECS, terraform_modules
 from tests.parts.sam.sam_environment import Translator, translator
+from tests.scenarios.equivalence.from_terraform import Plan, planned
+from tests.scenarios.equivalence.projects import MUTATED_MODULES, SPECS, terraform_modules
 from tests.shipping.fixtures import moto, quiet, target
 
 __all__ = ["moto", "quiet", "target"]

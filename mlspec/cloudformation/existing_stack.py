@@ -61,14 +61,14 @@ def read_stack(target: AwsTarget, name: str) -> Stack | None:
         raise
     if not answer or answer[0]["StackStatus"] == "DELETE_COMPLETE":
         return None
-    found = answer[0]
+    stack = answer[0]
     return Stack(
         name=name,
-        id=str(found["StackId"]),
-        status=str(found["StackStatus"]),
-        tags=from_pairs(found.get("Tags", [])),
-        parameters={one["ParameterKey"]: str(one.get("ParameterValue", "")) for one in found.get("Parameters", [])},
-        outputs={one["OutputKey"]: str(one["OutputValue"]) for one in found.get("Outputs", [])},
+        id=str(stack["StackId"]),
+        status=str(stack["StackStatus"]),
+        tags=from_pairs(stack.get("Tags", [])),
+        parameters={one["ParameterKey"]: str(one.get("ParameterValue", "")) for one in stack.get("Parameters", [])},
+        outputs={one["OutputKey"]: str(one["OutputValue"]) for one in stack.get("Outputs", [])},
     )
 
 

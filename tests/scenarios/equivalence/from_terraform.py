@@ -18,9 +18,9 @@ from typing import Final
 from pydantic import JsonValue
 
 from tests.conftest import missing
-from tests.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, canonical
-from tests.equivalence.from_cloudformation import REGION
 from tests.parts.terraform.providers import provider_folder
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.from_cloudformation import REGION
 
 Values = Mapping[str, JsonValue]
 _IMAGE: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cola@{DIGEST}"

@@ -13,12 +13,12 @@ import pytest
 
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import CHECKOUT
-from tests.equivalence import projects
-from tests.equivalence.canonical import CanonicalResource
-from tests.equivalence.differences import ALLOWED, Source, compare, table
-from tests.equivalence.from_terraform import Plan, from_modules
-from tests.equivalence.projects import SAM_MUTATIONS, SPECS, TERRAFORM_MUTATIONS, Mutation, mutation_id
 from tests.parts.sam.sam_environment import Translator
+from tests.scenarios.equivalence import projects
+from tests.scenarios.equivalence.canonical import CanonicalResource
+from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
+from tests.scenarios.equivalence.from_terraform import Plan, from_modules
+from tests.scenarios.equivalence.projects import SAM_MUTATIONS, SPECS, TERRAFORM_MUTATIONS, Mutation, mutation_id
 
 Resources = Sequence[CanonicalResource]
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from tests.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, canonical
 
 Properties = Mapping[str, JsonValue]
 REGION: Final = "eu-west-1"

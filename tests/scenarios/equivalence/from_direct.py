@@ -17,7 +17,7 @@ from mlspec.sections.registry import Registry
 from mlspec.shipping import image_push
 from mlspec.shipping.deployment import Deployment
 from mlspec.spec.project import Project
-from tests.equivalence.canonical import API, DIGEST, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.canonical import API, DIGEST, VERSION, CanonicalResource, canonical
 
 Arguments = Mapping[str, JsonValue]
 

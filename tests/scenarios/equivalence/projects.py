@@ -16,12 +16,12 @@ from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationRe
 from mlspec.parts.sam.sam_templates import UNKNOWN_DIGEST
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
-from tests.equivalence.canonical import DIGEST, CanonicalResource
-from tests.equivalence.from_cloudformation import from_template
-from tests.equivalence.from_direct import direct
 from tests.parts.cloudformation import stack_specs
 from tests.parts.sam.sam_environment import Translator
 from tests.parts.targets import build, files
+from tests.scenarios.equivalence.canonical import DIGEST, CanonicalResource
+from tests.scenarios.equivalence.from_cloudformation import from_template
+from tests.scenarios.equivalence.from_direct import direct
 
 Files = Mapping[str, str]
 _CONCURRENCY: Final = "concurrency: {reserved: 5, provisioned: 2}"
