@@ -46,6 +46,7 @@ LAYERS: tuple[str, ...] = (
     "shipping.rollout",
     "elastic",
     "terraform",
+    "cloudformation",
     "aws",
     "docker",
     "dvc",
@@ -86,13 +87,14 @@ NARROW: dict[str, set[str]] = {
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
+    "cloudformation": {"aws", "errors", "render"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
 PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
         "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
-        "mlspec.aws.resources", "mlspec.dvc.params"}  # fmt: skip
+        "mlspec.aws.resources", "mlspec.aws.stack_policy", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 
 LONG_FILES: dict[str, str] = {}
@@ -102,6 +104,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.cloudformation.sam_program._parameter_file": "values of secrets, removed at the end",
     "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
