@@ -279,13 +279,8 @@ class Workflows:
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:
-<<<<<<< HEAD
-        names = [*ACTIONS, "actions/cache/restore", "actions/cache/save"]
-        texts = {name: STAND_INS["actions/cache" if name.startswith("actions/cache") else name] for name in names}
-        for name, text in (texts | {action.partition("@")[0]: text for action, text in self.actions.items()}).items():
-=======
-        for name, text in STAND_INS.items():
->>>>>>> act
+        texts = {**STAND_INS, **{action.partition("@")[0]: text for action, text in self.actions.items()}}
+        for name, text in texts.items():
             action = self.folder / "actions" / name
             action.mkdir(parents=True, exist_ok=True)
             (action / "action.yml").write_text(text, encoding="utf-8")
