@@ -255,7 +255,9 @@ def test_the_old_bundle_stays_if_the_new_one_is_refused(trained: Trained) -> Non
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
 
 
-def test_a_trained_model_is_exported_signed_and_verified(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trained_model_is_exported_signed_and_verified(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("model_signing")
     private = tmp_path / "model.pem"
     subprocess.run(["openssl", "ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", private], check=True)
