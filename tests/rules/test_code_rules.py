@@ -32,6 +32,7 @@ LAYERS: tuple[str, ...] = (
     "cli.commands",
     "cli",
     "apply",
+    "testing",
     "run.plugins",
     "run.engines",
     "report",

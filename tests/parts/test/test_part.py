@@ -54,7 +54,9 @@ def test_stages(tmp_path: Path) -> None:
 def test_files_only_where_the_section_is(tmp_path: Path) -> None:
     assert files(tmp_path, CLASSES) == {}
     made = files(tmp_path, CLASSES + "export:\ntest:\n")
-    assert set(made) == {f"tests/{n}.py" for n in ("conftest", "test_data", "test_model", "test_contract")}
+    kinds = ("unit", "data", "model", "contract")
+    assert set(made) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
+    assert "tests/test_load.py" in files(tmp_path, CLASSES + "export:\ntest: {load: {}}\n")
 
 
 def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
     (tmp_path / "src/data.py").write_text("def load():\n    return []\n")
     spec = CLASSES.replace("data/cola.tsv\n  format: {columns: [origin, label, sentence]}", "src.data:load")
     made = files(tmp_path, spec + "export:\ntest:\n")
-    assert '"data.source": "src.data:load"' in made["tests/test_code.py"]
+    assert '"data.source": "src.data:load"' in made["tests/test_unit.py"]
 
 
 @pytest.mark.parametrize(
