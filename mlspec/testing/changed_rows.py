@@ -31,7 +31,7 @@ class ChangedRows:
         return [{**row, column: following[row[column]]} for row in rows]
 
     def larger(self, column: str, rows: Sequence[Row], step: float) -> list[dict[str, object]]:
-        """Rows with a larger number in `column`, where it has one: by `step` standard deviations of the training data."""
+        """Rows with a larger number in `column`, if present: by `step` standard deviations of the training split."""
         by = step * (self._profile.columns[column].std or 1.0)
         return [
             {**row, column: cast("float", row[column]) + by} if row[column] is not None else {**row} for row in rows

@@ -33,6 +33,34 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
 
 
+@pytest.mark.parametrize(
+    ("base", "options", "message", "help"),
+    [
+        (NUMBERS, "{direction: {sise: increasing}}", "input not found: `sise`", "did you mean `size`?"),
+        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can grow", ""),
+        (NUMBERS, "{direction: {size: {trend: increasing, label: a}}}", "is a number and has no label `a`", "remove `label`"),
+        (NUMBERS, "{invariance: {columns: [sise]}}", "input not found: `sise`", "did you mean `size`?"),
+        (NUMBERS, "{invariance: {perturbations: [case]}}", "`case` perturbs texts, and the model has no such input", ""),
+    ],
+)
+def test_an_expectation_about_what_is_not_there(
+    tmp_path: Path, base: str, options: str, message: str, help: str
+) -> None:
+    findings = said(tmp_path, base + f"export:\ntest: {options}\n")
+    assert message in findings[0].message
+    assert help in (findings[0].help or "")
+
+
+def test_a_direction_of_a_class_needs_one_of_its_labels(tmp_path: Path) -> None:
+    base = CLASSES.replace("{sentence: text}", "{size: number}").replace("sentence]", "size]")
+    base = base.replace("text-classifier", "tabular")
+    (missing,) = said(tmp_path, base + "export:\ntest: {direction: {size: increasing}}\n")
+    assert missing.code == "unfit-direction"
+    assert missing.help == "size: {trend: increasing, label: no}"
+    (unknown,) = said(tmp_path, base + "export:\ntest: {direction: {size: {trend: increasing, label: nope}}}\n")
+    assert unknown.code == "unknown-label"
+
+
 def test_there_is_nothing_to_test_without_a_bundle(tmp_path: Path) -> None:
     assert codes(tmp_path, CLASSES + "test:\n") == ["section-needed"]
 

@@ -2,6 +2,7 @@
 """The trained model has learned, can learn, and predicts each row as expected and independently of the others."""
 
 import math
+import operator
 import reprlib
 
 import numpy as np
@@ -18,6 +19,12 @@ LEARNING_RATES = (1e-2, 1e-3, 1e-1, 1.0)
 STEPS = 400
 ENOUGH = 0.2
 MAX_SHOWN = 5
+DIRECTIONS = {
+    "area": {"label": None, "step": 1.0, "min_agreement": 0.95, "trend": "increasing"},
+}
+SLICES = [
+    {"gate": "r2@district=*", "metric": "r2", "slice": "district=*", "sign": ">=", "limit": 0.2},
+]
 
 
 def outputs(module, preprocess, rows):
@@ -142,6 +149,31 @@ def test_unusual_values_give_finite_outputs(module, preprocess, rows, changed_ro
     assert not wrong, "outputs that are not finite:\n" + "\n".join(wrong)
 
 
+def describe(number, rows, changed, before, after):
+    """The row, what was changed, and both outputs."""
+    values = {k: f"{reprlib.repr(v)} to {reprlib.repr(changed[number][k])}" for k, v in rows[number].items()}
+    different = {k: text for k, text in values.items() if rows[number][k] != changed[number][k]}
+    return f"test row {number}: {different}: {before[number]} becomes {after[number]}"
+
+
+@pytest.mark.trained
+@pytest.mark.parametrize("column", DIRECTIONS)
+@torch.inference_mode()
+def test_prediction_moves_in_the_declared_direction(module, preprocess, splits, schema, changed_rows, column):
+    expected = DIRECTIONS[column]
+    rows = splits["test"].select(list(schema["inputs"])).slice(0, 256).to_pylist()
+    rows = [row for row in rows if row[column] is not None]
+    changed = changed_rows.larger(column, rows, expected["step"])
+    before, after = (outputs(module, preprocess, some).reshape(-1).tolist() for some in (rows, changed))
+    sign = 1 if expected["trend"] == "increasing" else -1
+    wrong = [number for number in range(len(rows)) if sign * (after[number] - before[number]) < -1e-6]
+    share = 1 - len(wrong) / max(len(rows), 1)
+    lines = [describe(number, rows, changed, before, after) for number in wrong[:MAX_SHOWN]]
+    needed = expected["min_agreement"]
+    message = f"{share:.1%} of {len(rows)} predictions are {expected['trend']} in {column} (needed: {needed:.1%})"
+    assert share >= needed, "\n".join([message, *lines])
+
+
 @pytest.mark.trained
 @torch.inference_mode()
 def test_predictions_fit_the_training_targets(module, preprocess, splits, schema):
@@ -174,3 +206,22 @@ def test_metric_matches_the_evaluation(module, preprocess, splits, schema, evalu
     recorded = evaluation["metrics"][name]
     message = f"{name} is {measured[name]}, artifacts/metrics/evaluate.json has {recorded}"
     assert measured[name] == pytest.approx(recorded, rel=1e-3, abs=1e-3), message
+
+
+@pytest.mark.trained
+@pytest.mark.parametrize("bound", SLICES, ids=lambda bound: bound["gate"])
+def test_slices_reach_their_limit(evaluation, bound):
+    column, _, value = bound["slice"].partition("=")
+    measured = {
+        name: (entry["metrics"].get(bound["metric"]), entry["rows"])
+        for name, entry in evaluation["slices"].items()
+        if name.startswith(f"{column}=") and value in ("*", name.partition("=")[2])
+    }
+    assert measured, f"artifacts/metrics/evaluate.json has no slice {bound['slice']}"
+    comparisons = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt, "==": operator.eq}
+    lines = [
+        f"{name}: {metric:.4g} in {rows} rows"
+        for name, (metric, rows) in measured.items()
+        if metric is not None and not comparisons[bound["sign"]](metric, bound["limit"])
+    ]
+    assert not lines, f"{bound['metric']} is not {bound['sign']} {bound['limit']:g}:\n" + "\n".join(lines)
