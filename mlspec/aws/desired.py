@@ -108,7 +108,7 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
 def delivers_only(spec: Spec, target: AwsTarget) -> bool:
     """Whether another tool creates the infrastructure. A rehearsal creates its own."""
     deploy = spec.get(Deploy)
-    return target.kind == "aws" and deploy is not None and deploy.iac == "terraform"
+    return target.kind == "aws" and deploy is not None and deploy.iac in ("terraform", "serverless")
 
 
 def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:

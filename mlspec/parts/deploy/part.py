@@ -47,7 +47,7 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
-    if deploy.iac not in ("none", "terraform"):
+    if deploy.iac not in ("none", "terraform", "serverless"):
         yield Finding(
             "iac-not-rendered",
             ("deploy", "iac"),
