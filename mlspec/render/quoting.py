@@ -21,6 +21,9 @@ _AMBIGUOUS = re.compile(
     | [-+]?\.?(inf|nan|Inf|NaN|INF|NAN) | (?i:true|false|yes|no|on|off|null|y|n|~) | [=<].* """
 )
 
+_PLAIN = re.compile(r"[A-Za-z_](?:[\w./+-]*[\w+])?(?: [\w./+-]*[\w+])*", re.ASCII)
+"""Text that YAML writes as it is, unless it is `_AMBIGUOUS`; most values are, and a dumper for each takes time."""
+
 _HIDDEN = re.compile("[\x85\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that reorder or break a line on display: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters."""
 
@@ -57,6 +60,8 @@ _Dumper.add_representer(float, _float)
 
 def yaml(value: object) -> str:
     """`value` as YAML: block style for mappings and lists, one line for a scalar. No newline at the end."""
+    if _is_plain(value, 80):
+        return str(value)
     text: str = pyyaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
@@ -65,10 +70,23 @@ def yaml(value: object) -> str:
 
 def flow(value: object) -> str:
     """`value` as YAML on one line."""
+    if _is_plain(value, 10**6):
+        return str(value)
     text: str = pyyaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True
     )
     return _visible(text.removesuffix("\n").removesuffix("\n..."))
+
+
+def _is_plain(value: object, longest: int) -> bool:
+    if type(value) is int:
+        return True
+    return (
+        type(value) is str
+        and len(value) <= longest
+        and _PLAIN.fullmatch(value) is not None
+        and _AMBIGUOUS.fullmatch(value) is None
+    )
 
 
 def hydra(value: object) -> object:

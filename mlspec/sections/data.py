@@ -3,6 +3,7 @@
 import io
 import posixpath
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -226,7 +227,7 @@ class DataSpec(SpecModel):
     )
     track: Literal["dvc", "git"] = Field("dvc", description="What versions the raw files: DVC, or git for small files")
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Input]:
         """Every input in its long form."""
         return {name: Input(type=i) if isinstance(i, str) else i for name, i in self.inputs.items()}

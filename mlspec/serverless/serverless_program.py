@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.errors import StageError
 from mlspec.serverless.packaged_service import PackagedService
 
@@ -24,32 +23,6 @@ _ORDER: Final = ("osls", "serverless")
 """The fork first: it deploys without a login and without a licence key."""
 _QUIET: Final = {"SLS_TELEMETRY_DISABLED": "1", "SLS_NOTIFICATIONS_MODE": "off", "NO_COLOR": "1", "CI": "1"}
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A command that ended: its exit code and all that it wrote."""
-
-    code: int
-    output: str
-
-
-Run = Callable[[Sequence[str], Path, Mapping[str, str]], Finished]
-"""Executes a command in a folder with an environment. Raises FileNotFoundError where the program is missing."""
-
-
-def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Finished:
-    """Execute a command; what it writes is returned, not shown."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    return Finished(done.returncode, done.stdout + done.stderr)
 
 
 def program(name: ProgramName, which: Callable[[str], str | None] = shutil.which) -> str:
@@ -73,7 +46,7 @@ class Serverless:
     """Values of `${param:NAME}` in the file. They are part of the template, so no secret belongs here."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """More variables of the environment: the address and the credentials of an emulated AWS."""
-    run: Run = run
+    run: RunProgram = field(default=run_program, repr=False)
 
     def package(self) -> PackagedService:
         """Write the template of the stack into `work`; no network is used."""
@@ -90,13 +63,11 @@ class Serverless:
 
     def _execute(self, command: str, *options: str) -> None:
         given = [f"--param={name}={value}" for name, value in self.params.items()]
-        environ = {**os.environ, **_QUIET, **self.environ}
-        try:
-            done = self.run([self.program, command, *options, *given], self.service, environ)
-        except FileNotFoundError:
-            raise StageError(f"{self.program} not found", help=INSTALL["auto"]) from None
-        if done.code:
-            raise _error(self.program, command, done.output)
+        if not (self.service / "serverless.yml").is_file():
+            raise StageError(f"serverless/{self.service.name}/serverless.yml not found", help="mlspec build")
+        code, output = self.run([self.program, command, *options, *given], self.service, {**_QUIET, **self.environ})
+        if code:
+            raise _error(self.program, command, output)
 
 
 def _error(program: str, command: str, output: str) -> StageError:

@@ -43,6 +43,12 @@ def test_yaml_reads_back(value: object) -> None:
     assert YAML(typ="safe", pure=True).load(written) == {"key": value}
 
 
+@given(st.text("abezyANOTnullfs_019./+- ", max_size=12) | st.integers())
+def test_a_scalar_is_the_same_alone_and_in_a_list(value: object) -> None:
+    assert quoting.flow([value]) == f"[{quoting.flow(value)}]"
+    assert quoting.yaml([value, 1]) == f"- {quoting.yaml(value)}\n- 1"
+
+
 @given(VALUES)
 @example("\n")
 @example({"key": ["a\nb", " \n"]})

@@ -44,6 +44,7 @@ LAYERS: tuple[str, ...] = (
     "shipping.rollout",
     "elastic",
     "terraform",
+    "cloudformation",
     "aws",
     "docker",
     "dvc",
@@ -84,6 +85,7 @@ NARROW: dict[str, set[str]] = {
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
+    "cloudformation": {"aws", "errors", "render"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
@@ -100,6 +102,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.cloudformation.sam_program._parameter_file": "values of secrets, removed at the end",
     "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
-from mlspec.serverless.serverless_program import Finished, ProgramName, Serverless, program
+from mlspec.serverless.serverless_program import ProgramName, Serverless, program
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,22 @@ def test_a_missing_program_is_named_with_the_command_that_installs_it(
 
 
 def test_what_the_program_says_is_said_without_its_banner(tmp_path: Path) -> None:
+    (tmp_path / "serverless.yml").touch()
     seen: list[tuple[Sequence[str], Path, str]] = []
 
-    def failing(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Finished:
+    def failing(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
         seen.append((command, folder, environ["SLS_TELEMETRY_DISABLED"]))
-        return Finished(1, "Environment: linux\nDocs: x\n\n\x1b[31mError:\x1b[0m\nThe stack is busy\n")
+        return 1, "Environment: linux\nDocs: x\n\n\x1b[31mError:\x1b[0m\nThe stack is busy\n"
 
     service = Serverless("/bin/osls", tmp_path, tmp_path / "package", {"image": "x@sha256:0"}, run=failing)
-    with pytest.raises(StageError, match="^osls deploy failed: The stack is busy$"):
+    with pytest.raises(StageError, match=r"^osls deploy failed: The stack is busy$"):
         service.deploy()
     command = ["/bin/osls", "deploy", "--package", str(tmp_path / "package"), "--param=image=x@sha256:0"]
     assert seen == [(command, tmp_path, "1")]
 
 
-def test_a_program_that_disappeared_is_no_traceback(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="osls not found"):
-        Serverless(str(tmp_path / "osls"), tmp_path, tmp_path, {}).remove()
+def test_a_service_that_was_not_built_is_named(tmp_path: Path) -> None:
+    service = Serverless("/bin/osls", tmp_path / "service", tmp_path, {})
+    with pytest.raises(StageError, match=r"serverless/service/serverless\.yml not found") as raised:
+        service.remove()
+    assert raised.value.help == "mlspec build"

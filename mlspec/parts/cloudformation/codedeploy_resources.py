@@ -80,7 +80,7 @@ def _alarm(spec: FunctionSpec, name: str, bound: str, dimensions: JsonValue) -> 
         **measured,
         "EvaluationPeriods": 1,
         "ComparisonOperator": _OPERATORS[sign],
-        "Threshold": threshold,
+        "Threshold": int(threshold) if threshold == int(threshold) else threshold,
         "TreatMissingData": "notBreaching",
         "Tags": tag_list(tags(spec.info.name)),
     }

@@ -14,9 +14,7 @@ def check_secrets(target: AwsTarget, desired: DesiredFunction) -> None:
     """Raise StageError for a secret that the account does not have. No value is read."""
     for variable, value in desired.spec.options.environment.items():
         if isinstance(value, SecretRef) and not _exists(target, name := secret_name(desired.project, value)):
-            message = (
-                f"the function's variable {variable} comes from the secret {name}, which AWS Secrets Manager lacks"
-            )
+            message = f"the function's variable {variable} comes from the secret {name}, not found in Secrets Manager"
             command = f'aws secretsmanager create-secret --name {name} --secret-string "${value.env}"'
             raise StageError(message, help=f"{command} --region {target.region}")
 

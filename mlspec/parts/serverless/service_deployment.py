@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from pydantic import JsonValue
+
+from mlspec.aws import alias
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import DesiredFunction, Spec, desired_function
+from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
+from mlspec.aws.ownership import check_ownership
+from mlspec.cloudformation.sam_program import RunProgram, run_program
+from mlspec.cloudformation.stack import Stack, read_stack, read_template
+from mlspec.cloudformation.stack_changes import template_changes
+from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError
-from mlspec.parts.serverless.deployed_stack import DeployedStack, check_owner, deployed_stack
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.secret_references import check_secrets
-from mlspec.parts.serverless.services import FOLDER, FOUNDATION, FUNCTION_ID, SERVICE, foundation_name, service_name
+from mlspec.parts.serverless.services import FOLDER, FUNCTION_ID, foundation_name, service_name
+from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.serverless.serverless_program import Run, Serverless, program, run
-from mlspec.serverless.service_provider import ServiceProvider, deploy_actions
+from mlspec.serverless.serverless_program import Serverless, program
+from mlspec.serverless.service_provider import ServiceProvider
+from mlspec.shipping import breaking_changes
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""
 _GITHUB: Final = "token.actions.githubusercontent.com"
+_BUCKET: Final = "ServerlessDeploymentBucket"
+"""Is in each stack of the framework."""
+_UPLOADED: Final = ("S3Key", "S3ObjectVersion")
+"""Where a package lies in the bucket: another place with each upload, also of the same code."""
 
 
 @dataclass(frozen=True)
@@ -32,72 +47,94 @@ class ServiceDeployment:
     """One service. `root` is the project's folder, `folder` that of the service's files."""
 
     name: str
+    """FOUNDATION or SERVICE."""
     spec: Spec
     target: AwsTarget
     root: Path
     folder: Path
     digest: str = ""
     """Of the image that the function is to run, "" where none is pushed yet, and of a zip."""
-    run: Run = run
+    run: RunProgram = field(default=run_program, repr=False)
 
-    @property
-    def desired(self) -> DesiredFunction:
-        """The function in the account of the credentials."""
+    @cached_property
+    def _desired(self) -> DesiredFunction:
         return desired_function(self.target, self.spec, self.digest or _UNKNOWN_DIGEST)
 
     @property
     def stack(self) -> str:
         """The name of its stack."""
-        return stack_name(self.desired, self.name)
+        return stack_name(self._desired, self.name)
 
     def planned(self) -> tuple[list[Action], ServiceProvider]:
-        """What deploying the service changes, and what executes it."""
-        desired, stack = self.desired, self.stack
-        current = deployed_stack(self.target, stack)
-        check_owner(stack, current, desired.project, self.target)
-        if self.name == SERVICE:
-            check_secrets(self.target, desired)
-            _check_unmanaged(desired, current)
-        service = self._program(self._params(desired, current))
-        changes = deploy_actions(stack, service.package(), current.template if current else None)
-        return changes, ServiceProvider(service)
+        """What deploying the service changes, and what executes it. Raises StageError for what CloudFormation cannot
+        create, and for another project's stack."""
+        stack = read_stack(self.target, self.stack)
+        current = read_template(self.target, stack) if stack else None
+        self._check(stack, current)
+        service = self._program(self._params(current))
+        package = service.package()
+        changes = template_changes(_comparable(package.template), _comparable(current) if current else None)
+        actions = [Action("stack", self.stack, "deploy", changes)] if changes else []
+        return actions, ServiceProvider(service)
+
+    def check_release(self, packed: BundleSignature | None, *, allow_breaking: bool) -> None:
+        """Raise StageError where the variables of the function are too large, or the new version would break clients of
+        the live one. `packed` is the signature of a zip."""
+        check_variables(self._desired)
+        if not allow_breaking:
+            live = alias.read(self.target, self._desired.name, self._desired.alias)
+            breaking_changes.refuse(self._desired, live, packed)
 
     def removal(self) -> ServiceProvider:
         """What removes the service."""
-        desired = self.desired
-        return ServiceProvider(self._program(self._params(desired, None)))
+        return ServiceProvider(self._program(self._params(None)))
 
-    def outputs(self) -> dict[str, str]:
+    def outputs(self) -> Mapping[str, str]:
         """The outputs of the deployed stack."""
-        current = deployed_stack(self.target, self.stack)
-        return dict(current.outputs) if current else {}
+        stack = read_stack(self.target, self.stack)
+        return stack.outputs if stack else {}
+
+    def _check(self, stack: Stack | None, current: StackTemplate | None) -> None:
+        if stack is not None:
+            command = f"{_RETAG} --stack-name {stack.name} --tags Key={{}},Value={{}}"
+            check_ownership(
+                f"cloudformation stack {stack.name}", stack.tags, self._desired.project, command, self.target
+            )
+        if current is not None and current.resources and _BUCKET not in current.resources:
+            message = f"cloudformation stack {self.stack} was not created by the Serverless Framework"
+            raise StageError(message, help="remove it first: mlspec destroy, with the former `deploy.iac`")
+        if self.name == SERVICE:
+            check_secrets(self.target, self._desired)
+            _check_unmanaged(self._desired, current)
 
     def _program(self, params: Mapping[str, str]) -> Serverless:
         path = program(self.spec.need(Deploy).serverless.program)
-        work = self.root / ".mlspec" / FOLDER / self.name / "package"
+        work = self.root / ".mlspec" / FOLDER / self.name
         return Serverless(path, self.folder, work, params, _environ(self.target), self.run)
 
-    def _params(self, desired: DesiredFunction, current: DeployedStack | None) -> dict[str, str]:
+    def _params(self, current: StackTemplate | None) -> dict[str, str]:
         if self.name == FOUNDATION:
             return self._github(current)
         if self.spec.need(Package).zip is not None:
             return {}
-        return {"image": desired.image if self.digest else _image(current) or desired.image}
+        return {"image": self._desired.image if self.digest else _image(current) or self._desired.image}
 
-    def _github(self, current: DeployedStack | None) -> dict[str, str]:
-        """Which repository may release, and whether the stack creates GitHub's OIDC provider: an account has one."""
+    def _github(self, current: StackTemplate | None) -> dict[str, str]:
+        """The repository that may release, and whether the stack creates GitHub's OIDC provider: an account has one."""
         ci = self.spec.get(Ci)
         if ci is None:
             return {}
-        own = current is not None and "GithubOidcProvider" in current.template.resources
-        create = {"create_oidc_provider": str(own or not _has_provider(self.target)).lower()}
-        if ci.github.repository:
-            return create
         match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
-        if match is None:
+        repository = ci.github.repository or (match[1] if match else "")
+        if not repository:
             message = "the role for releases needs the repository on GitHub, and this folder has no such remote"
             raise StageError(message, help="set ci.github.repository: OWNER/NAME")
-        return {**create, "github_repository": match[1]}
+        own = current is not None and "GithubOidcProvider" in current.resources
+        create = own or not _has_provider(self.target)
+        return {"github_repository": repository, "create_oidc_provider": str(create).lower()}
+
+
+_RETAG: Final = "aws cloudformation update-stack --use-previous-template --capabilities CAPABILITY_NAMED_IAM"
 
 
 def stack_name(desired: DesiredFunction, service: str) -> str:
@@ -105,21 +142,34 @@ def stack_name(desired: DesiredFunction, service: str) -> str:
     return foundation_name(desired.name) if service == FOUNDATION else service_name(desired.name)
 
 
-def _image(current: DeployedStack | None) -> str:
+def _comparable(template: StackTemplate) -> StackTemplate:
+    """The template without the place of an uploaded package and the order of creation, which change no resource."""
+    return StackTemplate({id: _settings(resource) for id, resource in template.resources.items()})
+
+
+def _settings(resource: TemplateResource) -> TemplateResource:
+    properties, code = dict(resource.properties), resource.properties.get("Code")
+    if isinstance(code, dict):
+        properties["Code"] = {name: value for name, value in code.items() if name not in _UPLOADED}
+    attributes: dict[str, JsonValue] = {k: v for k, v in resource.attributes.items() if k != "DependsOn"}
+    return TemplateResource(resource.type, properties, attributes)
+
+
+def _image(current: StackTemplate | None) -> str:
     """The image that the stack has; "" where it has none."""
-    function = current.template.resources.get(FUNCTION_ID) if current else None
+    function = current.resources.get(FUNCTION_ID) if current else None
     code = function.properties.get("Code") if function else None
     return str(code.get("ImageUri", "")) if isinstance(code, dict) else ""
 
 
-def _check_unmanaged(desired: DesiredFunction, current: DeployedStack | None) -> None:
+def _check_unmanaged(desired: DesiredFunction, current: StackTemplate | None) -> None:
     """CloudFormation creates nothing that exists: raise StageError for a function that no stack has."""
-    if current is not None and FUNCTION_ID in current.template.resources:
+    if current is not None and FUNCTION_ID in current.resources:
         return
     if read_function(desired.target, desired.name) is None:
         return
     message = f"lambda function {desired.name} exists already and is not in a stack: CloudFormation cannot create it"
-    help = "keep `iac: none` or use `iac: terraform`, which takes it over; or remove it first: mlspec destroy, without `iac`"
+    help = "use `iac: terraform`, which takes it over; or remove it first: set `iac: none`, then: mlspec destroy"
     raise StageError(message, help=help)
 
 

@@ -6,40 +6,45 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from mlspec.aws.account import repository_name
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import Spec, spec_location
+from mlspec.aws.desired import spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
-from mlspec.parts.cloudformation.stacks import stack_function
+from mlspec.cloudformation.sam_program import RunProgram, run_program
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE, stack_function
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
-from mlspec.parts.serverless.services import FOLDER, FOUNDATION, SERVICE, foundation_files, service_files
+from mlspec.parts.serverless.services import FOLDER, foundation_files, service_files
 from mlspec.render.renderer import render
-from mlspec.sections.package import Package
-from mlspec.sections.registry import Registry
-from mlspec.serverless.serverless_program import Run, run
-from mlspec.shipping import image_push
+from mlspec.shipping.image_push import pushed_digest
 from mlspec.shipping.target_choice import current
 from mlspec.spec.project import Project
 from mlspec.stage_context import StageContext
 
 
 def foundation(
-    project: Project, artifacts: Path, context: StageContext, target: AwsTarget | None = None, run: Run = run
+    project: Project,
+    artifacts: Path,
+    context: StageContext,
+    target: AwsTarget | None = None,
+    run: RunProgram = run_program,
 ) -> list[Action]:
     """What deploying the foundation would change."""
     return _observed(FOUNDATION, project, artifacts, context, target, run)
 
 
 def service(
-    project: Project, artifacts: Path, context: StageContext, target: AwsTarget | None = None, run: Run = run
+    project: Project,
+    artifacts: Path,
+    context: StageContext,
+    target: AwsTarget | None = None,
+    run: RunProgram = run_program,
 ) -> list[Action]:
     """What deploying the service would change."""
     return _observed(SERVICE, project, artifacts, context, target, run)
 
 
 def _observed(
-    name: str, project: Project, artifacts: Path, context: StageContext, target: AwsTarget | None, run: Run
+    name: str, project: Project, artifacts: Path, context: StageContext, target: AwsTarget | None, run: RunProgram
 ) -> list[Action]:
     if context.rehearses:  # which creates the resources itself
         return []
@@ -49,14 +54,6 @@ def _observed(
         digest = pushed_digest(project, artifacts, target)
         folder = _preview(project, name, root)
         return ServiceDeployment(name, project, target, root, folder, digest, run).planned()[0]
-
-
-def pushed_digest(spec: Spec, artifacts: Path, target: AwsTarget) -> str:
-    """Digest of the image that was built here, as the registry knows it; "" where it is not pushed, and of a zip."""
-    built = None if spec.need(Package).zip is not None else image_push.built(artifacts)
-    if built is None:
-        return ""
-    return image_push.digest_of(target, repository_name(target, spec.need(Registry).ecr.repository), built.tag)
 
 
 def _preview(project: Project, name: str, root: Path) -> Path:

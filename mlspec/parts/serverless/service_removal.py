@@ -1,21 +1,25 @@
-"""What `mlspec destroy` removes where the Serverless Framework created it: the stacks, and what they retain."""
+"""What `mlspec destroy` removes where the Serverless Framework created it: the stacks, and what they keep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from mlspec.aws.action import Executor, ResourceKind
+from mlspec.aws.action import Action, Executor, FieldChange
 from mlspec.aws.desired import DesiredFunction, Spec
-from mlspec.aws.resources import history_group
-from mlspec.parts.serverless.deployed_stack import check_owner, deployed_stack
+from mlspec.aws.ownership import foreign
+from mlspec.cloudformation.sam_program import RunProgram, run_program
+from mlspec.cloudformation.stack import read_stack, resource_ids
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
-from mlspec.parts.serverless.services import FOLDER, FOUNDATION, SERVICE
-from mlspec.serverless.serverless_program import Run, run
-from mlspec.serverless.service_provider import remove_actions
+from mlspec.parts.serverless.services import FOLDER
 from mlspec.shipping import removal
 from mlspec.shipping.removal import Removal
+
+_KEPT_KINDS: Final = ("log-group", "repository")
+"""What a stack keeps when it is deleted."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,11 @@ class ServiceRemovals:
     stacks: Mapping[str, Executor] = field(default_factory=dict)
 
     def carry_out(self, say: Callable[[str], object]) -> None:
-        """Remove what is not kept. Raises StageError where the program fails; the next removal continues from there."""
+        """Remove what is not kept. After an interruption the next removal continues from there."""
         for one in self.removals:
             if one.kept:
                 continue
-            if one.action.kind == "serverless-service":
+            if one.action.kind == "stack":
                 self.stacks[one.action.name].apply(one.action)
                 say(f"removed: {one.action.resource}")
             else:
@@ -39,31 +43,34 @@ class ServiceRemovals:
 
 
 def service_removals(
-    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, run: Run = run
+    spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, run: RunProgram = run_program
 ) -> ServiceRemovals | None:
-    """The removal of the stacks that exist, the service before its foundation; None where none exists."""
-    removals: list[Removal] = []
-    stacks: dict[str, Executor] = {}
-    for name in (SERVICE, FOUNDATION):
-        deployment = ServiceDeployment(name, spec, desired.target, root, root / FOLDER / name, run=run)
-        current = deployed_stack(desired.target, deployment.stack)
-        if current is None:
-            continue
-        check_owner(deployment.stack, current, desired.project, desired.target)
-        stacks[deployment.stack] = deployment.removal()
-        kept = "" if name == SERVICE or images else "--images removes it too, with all its images"
-        for action in remove_actions(deployment.stack, current.template):
-            removals.append(Removal(action, ", ".join(change.field for change in action.changes), kept))
-    retained = list(_retained(desired, images=images)) if stacks else []
-    return ServiceRemovals((*removals, *retained), desired, stacks) if stacks else None
-
-
-def _retained(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
-    """What a stack leaves behind: the history of the releases, and the repository."""
-    kinds: dict[ResourceKind, str] = {
-        "log-group": history_group(desired.name),
-        "repository": desired.spec.repository,
+    """The removal of the stacks of the spec; None where neither exists."""
+    services = {
+        name: ServiceDeployment(name, spec, desired.target, root, root / FOLDER / name, run=run)
+        for name in (SERVICE, FOUNDATION)
     }
+    stacks = list(_stacks(services, desired, images=images))
+    if not stacks:
+        return None
+    executors = {service.stack: service.removal() for service in services.values()}
+    return ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
+
+
+def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
+    for name, service in services.items():
+        stack = read_stack(desired.target, service.stack)
+        if stack is None:
+            continue
+        kept = foreign(stack.tags, desired.project, desired.target)
+        if name == FOUNDATION and not images:
+            kept = kept or "--images removes it too, and the repository with all its images"
+        action = Action("stack", stack.name, "remove", (FieldChange("-"),), {"part": name})
+        yield Removal(action, ", ".join(sorted(resource_ids(desired.target, stack))), kept)
+
+
+def _kept(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
+    """The history of the releases and the repository; the log group of the function is removed with its stack."""
     for one in removal.plan(desired, images=images):
-        if kinds.get(one.action.kind) == one.action.name:
+        if one.action.kind in _KEPT_KINDS and one.action.name != desired.spec.log_group_name:
             yield one

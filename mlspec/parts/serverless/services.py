@@ -20,7 +20,7 @@ from mlspec.parts.cloudformation.cloudformation_resource import (
     ref,
 )
 from mlspec.parts.cloudformation.service_resources import References
-from mlspec.parts.cloudformation.stacks import foundation, rollout_resources
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE, foundation, rollout_resources
 from mlspec.parts.serverless.variable_text import without_variables
 from mlspec.plan.artifact import Artifact
 from mlspec.sections.ci import Ci
@@ -29,8 +29,6 @@ from mlspec.spec.project import Project
 from mlspec.spec.types import SecretRef
 
 FOLDER: Final = "serverless"
-SERVICE: Final = "service"
-FOUNDATION: Final = "foundation"
 FUNCTION_ID: Final = "ServeLambdaFunction"
 """The logical id that the framework gives to the function `serve`."""
 _VERSION_ID: Final = "${file(version.js):id}"

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.parts.targets import PACKAGE, REGISTRY
 
-_ZIP: Final = "train: {}\nexport: {onnx: {}}\npackage: {zip: {}}\n"
+_ZIP: Final = "train: {}\nexport: {onnx: {}}\npackage: {zip: {bucket: team-artifacts}}\n"
 _CI: Final = "ci: {github: {repository: octo-org/cola}}\n"
 
 SPECS: Final = {

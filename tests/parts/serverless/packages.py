@@ -49,7 +49,7 @@ def packaged_service(folder: Path, spec: str, image: str = IMAGE) -> dict[str, A
     write(folder, spec)
     if (folder / "serverless" / "foundation").is_dir():
         package(folder, "foundation", {"github_repository": "octo-org/cola"})
-    if "zip: {}" in spec:
+    if "package: {zip:" in spec:
         (folder / "artifacts").mkdir(exist_ok=True)
         (folder / "artifacts" / "function.zip").write_bytes(b"PK\x05\x06" + bytes(18))
         return package(folder, "service", {})

@@ -7,8 +7,9 @@ template; that is judged by cfn-lint and by the comparison with the other tools.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,17 @@ from botocore.exceptions import ClientError
 from mlspec.aws.action import lines
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import desired_function
+from mlspec.cloudformation.sam_program import run_program
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
-from mlspec.job import Job
 from mlspec.parts.serverless import service_preview, work
-from mlspec.parts.serverless.deployed_stack import deployed_stack
-from mlspec.parts.serverless.service_removal import service_removals
+from mlspec.parts.serverless.service_removal import ServiceRemovals, service_removals
 from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
 from mlspec.serverless.packaged_service import TEMPLATE
-from mlspec.serverless.serverless_program import Finished, run
 from mlspec.stage_context import StageContext
 from tests.parts.serverless.packages import osls
-from tests.parts.targets import BASE, PACKAGE
+from tests.shipping.cloud import Shipped
 
-REGISTRY = "registry: {ecr: {repository: cola, region: eu-west-1}}\n"
 CI = "ci: {github: {repository: octo-org/cola}}\n"
 pytestmark = pytest.mark.node
 
@@ -46,6 +44,8 @@ class Stacks:
         outputs = json.loads(template).get("Outputs", {})
         self.kept[name] = {
             "TemplateBody": json.loads(template),
+            "StackId": name,
+            "StackStatus": "UPDATE_COMPLETE",
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
             "Outputs": [{"OutputKey": key, "OutputValue": json.dumps(one["Value"])} for key, one in outputs.items()],
         }
@@ -56,8 +56,15 @@ class Stacks:
         error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
         raise ClientError({"Error": error}, "DescribeStacks")  # type: ignore[typeddict-item]
 
-    def get_template(self, StackName: str) -> dict[str, Any]:
+    def get_template(self, StackName: str, TemplateStage: str) -> dict[str, Any]:
         return self.kept[StackName]
+
+    def get_paginator(self, name: str) -> Stacks:
+        return self
+
+    def paginate(self, StackName: str) -> list[dict[str, Any]]:
+        ids = self.kept[StackName]["TemplateBody"]["Resources"]
+        return [{"StackResourceSummaries": [{"LogicalResourceId": id} for id in ids]}]
 
 
 @dataclass(frozen=True)
@@ -76,121 +83,139 @@ class StandIn:
 
     stacks: Stacks
     commands: list[str] = field(default_factory=list)
+    image: str = ""
 
-    def __call__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Finished:
+    def __call__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str]:
         self.commands.append(command[1])
         if command[1] == "package":
-            return run(command, folder, environ)
+            return run_program(command, folder, environ)
+        self.image = next((one.removeprefix("--param=image=") for one in command if "image=" in one), self.image)
         if command[1] == "deploy":
             package = Path(command[command.index("--package") + 1])
             provider = json.loads((package / "serverless-state.json").read_text())["service"]["provider"]
             self.stacks.deploy(provider["stackName"], (package / TEMPLATE).read_text(), provider["stackTags"])
         else:
-            del self.stacks.kept["cola-foundation" if folder.name == "foundation" else "cola"]
-        return Finished(0, "")
+            known = {name.endswith("-foundation"): name for name in self.stacks.kept}
+            del self.stacks.kept[known[folder.name == "foundation"]]
+        return 0, ""
 
 
 @dataclass
 class Deployed:
-    """A project with `iac: serverless` in an emulated account."""
+    """A project with `iac: serverless` in an emulated account, its image pushed."""
 
-    root: Path
-    target: StackTarget
+    shipped: Shipped
     program: StandIn
 
-    def spec(self, function: str = "{}", more: str = "") -> None:
-        deploy = f"deploy: {{iac: serverless, lambda: {function}}}\n"
-        (self.root / "mlproject.yaml").write_text(BASE + PACKAGE + REGISTRY + deploy + more)
+    @property
+    def name(self) -> str:
+        return self.shipped.root.name
 
     def planned(self, service: str) -> list[str]:
-        project = compile_project(self.root / "mlproject.yaml").project
+        project = compile_project(self.shipped.root / "mlproject.yaml").project
         observe: Callable[..., Any] = getattr(service_preview, service)
-        return lines(observe(project, self.root / "artifacts", StageContext(), self.target, self.program))
+        return lines(observe(project, self.shipped.artifacts, StageContext(), self.shipped.target, self.program))
 
     def apply(self, service: str) -> None:
-        built = compile_project(self.root / "mlproject.yaml")
-        for file in built.files:
-            path = self.root / file.path
+        for file in self.shipped.files():
+            path = self.shipped.root / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text)
-        artifacts, project = self.root / "artifacts", built.project
-        job = Job(self.root, artifacts, artifacts, project.values, project.sections, StageContext())
-        work.apply(job, service, self.target, self.program)
+        work.apply(self.shipped.job(), service, self.shipped.target, self.program)
+
+    def removals(self, *, images: bool) -> ServiceRemovals:
+        project = compile_project(self.shipped.root / "mlproject.yaml").project
+        desired = desired_function(self.shipped.target, project, "")
+        removals = service_removals(project, desired, self.shipped.root, images=images, run=self.program)
+        assert removals is not None
+        return removals
 
 
 @pytest.fixture
-def deployed(target: AwsTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
-    monkeypatch.setenv("PATH", f"{Path(osls()).parent}:/usr/bin:/bin")
-    (tmp_path / "artifacts").mkdir()
-    emulated = StackTarget("aws", "eu-west-1", target.endpoint, target.registry, target.credentials)
-    return Deployed(tmp_path, emulated, StandIn(emulated.stacks))
+def deployed(shipped: Callable[..., Shipped], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Deployed]:
+    monkeypatch.setenv("PATH", f"{Path(osls()).parent}{os.pathsep}{os.environ['PATH']}")
+
+    def make(function: str = "{}", more: str = "") -> Deployed:
+        project = shipped(function, more)
+        project.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
+        known = project.target
+        target = StackTarget(known.kind, known.region, known.endpoint, known.registry, known.credentials)
+        name = project.root.name
+        target.client("ecr").create_repository(repositoryName=name, tags=[{"Key": "mlspec:project", "Value": name}])
+        return Deployed(replace(project, target=target), StandIn(target.stacks))
+
+    return make
 
 
 @pytest.mark.slow
-def test_with_a_stand_in_for_cloudformation_a_service_is_planned_deployed_and_removed(
-    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_removed(
+    deployed: Callable[..., Deployed], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed.spec("{url: true, memory: 512}", CI)
-    deployed.apply("foundation")
-    assert "+ serverless stack cola-foundation AWS::ECR::Repository Repository" in capsys.readouterr().out
-    assert "ReleaseRoleArn" in FoundationOutputs.read(deployed.root / "artifacts").outputs
-    assert deployed.planned("foundation") == []
+    project = deployed("{url: true, memory: 512}", CI)
+    name, root = project.name, project.shipped.root
+    project.apply("foundation")
+    created = f"+ cloudformation stack {name}-foundation Repository: AWS::ECR::Repository"
+    assert created in capsys.readouterr().out
+    assert "ReleaseRoleArn" in FoundationOutputs.read(project.shipped.artifacts).outputs
+    with pytest.raises(StageError, match="nothing was pushed yet"):
+        project.apply("service")
+    project.shipped.push()
 
-    deployed.apply("service")
-    assert "+ serverless stack cola AWS::Lambda::Alias Alias" in capsys.readouterr().out
-    assert ServiceOutputs.read(deployed.root / "artifacts").outputs.keys() >= {"FunctionName", "AliasArn", "Url"}
-    assert deployed.planned("service") == []
-    before = (deployed.root / "serverless" / "service" / "serverless.yml").read_text()
-    deployed.spec("{url: true, memory: 1024}", CI)
-    changed = deployed.planned("service")
-    assert "~ serverless stack cola AWS::Lambda::Function ServeLambdaFunction MemorySize: 512 -> 1024" in changed
-    assert any(line.startswith("+ serverless stack cola AWS::Lambda::Version FunctionVersion") for line in changed)
-    assert (deployed.root / "serverless" / "service" / "serverless.yml").read_text() == before, "a plan changes no file"
+    project.apply("service")
+    assert f"+ cloudformation stack {name} Alias: AWS::Lambda::Alias" in capsys.readouterr().out
+    assert ServiceOutputs.read(project.shipped.artifacts).outputs.keys() >= {"FunctionName", "AliasArn", "Url"}
+    assert project.program.image.endswith(f"/{name}@{project.shipped.release['image']['digest']}")
+    assert project.planned("service") == []
 
-    spec = compile_project(deployed.root / "mlproject.yaml").project
-    desired = desired_function(deployed.target, spec, "sha256:" + "0" * 64)
-    removals = service_removals(spec, desired, deployed.root, images=False, run=deployed.program)
-    assert removals is not None
-    assert [(one.action.name, bool(one.kept)) for one in removals.removals] == [
-        ("cola", False),
-        ("cola-foundation", True),
-    ]
-    removals.carry_out(lambda line: None)
-    assert [command for command in deployed.program.commands if command != "package"] == ["deploy", "deploy", "remove"]
-    assert list(deployed.target.stacks.kept) == ["cola-foundation"]
+    before = (root / "serverless" / "service" / "serverless.yml").read_text()
+    project.shipped.spec("memory: 512", "memory: 1024")
+    changed = project.planned("service")
+    assert f"~ cloudformation stack {name} ServeLambdaFunction MemorySize: 512 -> 1024" in changed
+    assert any(line.startswith(f"+ cloudformation stack {name} FunctionVersion") for line in changed)
+    assert (root / "serverless" / "service" / "serverless.yml").read_text() == before, "a plan changes no file"
 
-
-def test_a_stack_of_another_project_is_refused(deployed: Deployed) -> None:
-    deployed.spec()
-    deployed.target.stacks.deploy("cola", "{}", {"mlspec:project": "other"})
-    with pytest.raises(StageError, match="cloudformation stack cola exists already: it belongs to the project other"):
-        deployed.planned("service")
+    kept = [(one.action.name, bool(one.kept)) for one in project.removals(images=False).removals]
+    assert kept == [(name, False), (f"{name}-foundation", True), (name, True)]
+    project.removals(images=True).carry_out(lambda line: None)
+    done = [command for command in project.program.commands if command != "package"]
+    assert done == ["deploy", "deploy", "remove", "remove"]
+    assert project.shipped.target.stacks.kept == {}  # type: ignore[attr-defined]  # the stand-in
+    assert project.shipped.target.client("ecr").describe_repositories()["repositories"] == []
 
 
-def test_a_secret_that_the_account_lacks_is_named_with_the_command_that_creates_it(deployed: Deployed) -> None:
-    deployed.spec("{environment: {TOKEN: {env: SERVICE_TOKEN}}}")
-    with pytest.raises(StageError, match="comes from the secret cola/SERVICE_TOKEN") as raised:
-        deployed.planned("service")
-    assert 'create-secret --name cola/SERVICE_TOKEN --secret-string "$SERVICE_TOKEN"' in raised.value.help
-    assert deployed.program.commands == [], "nothing is packaged before"
+def test_a_stack_that_is_not_ours_is_refused(deployed: Callable[..., Deployed]) -> None:
+    project = deployed()
+    stacks = project.program.stacks
+    stacks.deploy(project.name, "{}", {"mlspec:project": "other"})
+    with pytest.raises(StageError, match="exists already: it belongs to the project other"):
+        project.planned("service")
+    stacks.deploy(project.name, '{"Resources": {"A": {"Type": "X"}}}', {"mlspec:project": project.name})
+    with pytest.raises(StageError, match="was not created by the Serverless Framework"):
+        project.planned("service")
+    assert project.program.commands == [], "nothing is packaged before"
 
 
-def test_a_stack_in_the_account_is_read_with_its_tags_and_outputs(target: AwsTarget) -> None:
-    assert deployed_stack(target, "cola") is None
-    template = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}, "Outputs": {"Name": {"Value": {"Ref": "Bucket"}}}}
-    tags = [{"Key": "mlspec:project", "Value": "cola"}]
-    target.client("cloudformation").create_stack(StackName="cola", TemplateBody=json.dumps(template), Tags=tags)
-    stack = deployed_stack(target, "cola")
-    assert stack is not None
-    assert (list(stack.template.resources), stack.tags, list(stack.outputs)) == (
-        ["Bucket"],
-        {"mlspec:project": "cola"},
-        ["Name"],
-    )
+def test_a_function_that_exists_without_a_stack_is_refused(deployed: Callable[..., Deployed]) -> None:
+    project = deployed()
+    project.shipped.spec("deploy: {iac: serverless, lambda:", "deploy: {lambda:")
+    project.shipped.push()
+    project.shipped.deploy()
+    project.shipped.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
+    with pytest.raises(StageError, match="exists already and is not in a stack") as raised:
+        project.planned("service")
+    assert "`iac: terraform`, which takes it over" in raised.value.help
 
 
-def test_a_rehearsal_runs_nothing(deployed: Deployed) -> None:
-    deployed.spec()
-    local = AwsTarget("local", "eu-west-1")
-    work.apply(Job(deployed.root, deployed.root, deployed.root, {}, {}), "service", local, deployed.program)
-    assert deployed.program.commands == []
+def test_a_missing_secret_is_named_with_the_command_that_creates_it(deployed: Callable[..., Deployed]) -> None:
+    project = deployed("{environment: {TOKEN: {env: SERVICE_TOKEN}}}")
+    secret = f"{project.name}/SERVICE_TOKEN"
+    with pytest.raises(StageError, match=f"comes from the secret {secret}") as raised:
+        project.planned("service")
+    assert f'create-secret --name {secret} --secret-string "$SERVICE_TOKEN"' in raised.value.help
+
+
+def test_a_rehearsal_runs_nothing(deployed: Callable[..., Deployed], capsys: pytest.CaptureFixture[str]) -> None:
+    project = deployed()
+    work.apply(project.shipped.job(), "service", AwsTarget("local", "eu-west-1"), project.program)
+    assert "without the Serverless Framework" in capsys.readouterr().out
+    assert project.program.commands == []
