@@ -69,4 +69,4 @@ def release_role(
         "Policies": inline,
         "Tags": tag_list(tags(spec.info.name)),
     }
-    return CloudFormationResource("ReleaseRole", "AWS::IAM::Role", properties, (_PROVIDER,))
+    return CloudFormationResource("ReleaseRole", "AWS::IAM::Role", properties)
