@@ -13,7 +13,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@$*+%{}-]*(?<!:)")
 _BLOCK: Final = re.compile(r"[^\s\x00-\x1f\x7f-\uffff][\x20-\x7e]*(\n[\x20-\x7e]*[\x21-\x7e])+")
 """Text of several lines that a literal block keeps as it is."""
 _ID: Final = re.compile(r"[A-Za-z0-9.]+")
-"""A logical id, also of what SAM creates. Another text is no logical id yet: the Serverless Framework replaces it."""
+"""A logical id, also of what SAM creates. In place of one may be a variable of the Serverless Framework."""
 _WIDTH: Final = 100
 
 

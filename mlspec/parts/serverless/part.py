@@ -15,7 +15,7 @@ from mlspec.parts.serverless.services import foundation_files, service_files
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci
-from mlspec.sections.deploy import Deploy, Lambda
+from mlspec.sections.deploy import Deploy
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 
@@ -42,17 +42,6 @@ def check(project: Project) -> Iterator[Finding]:
         return
     yield from check_rollout(deploy.rollout, "serverless")
     yield from check_text(project, deploy.lambda_)
-    yield from _check_values(deploy.lambda_)
-
-
-def _check_values(options: Lambda) -> Iterator[Finding]:
-    """Values with a dynamic reference: CloudFormation has no escape for one
-    (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html)."""
-    for name, value in options.environment.items():
-        if isinstance(value, str) and "{{resolve:" in value:
-            message = "CloudFormation replaces `{{resolve:...}}` in the value by a secret or a parameter of the account"
-            help = f"for a secret use `{{env: {name}}}`; other text cannot have these characters"
-            yield Finding("dynamic-reference", ("deploy", "lambda", "environment", name), message, help)
 
 
 def stages(project: Project) -> Iterator[Stage]:

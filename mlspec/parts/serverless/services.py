@@ -50,13 +50,13 @@ def foundation_name(function: str) -> str:
 def service_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     """The files of the service with the function."""
     files = {name: resources for name, resources in _resources(spec, project.need(Deploy).rollout).items() if resources}
-    folder, templates = f"{FOLDER}/{SERVICE}", f"{FOLDER}/{SERVICE}"
-    yield Artifact(f"{folder}/serverless.yml", f"{templates}/serverless.yml.j2", _service(spec, [*files, "outputs"]))
+    folder = f"{FOLDER}/{SERVICE}"
+    yield Artifact(f"{folder}/serverless.yml", "serverless/service/serverless.yml.j2", _service(spec, [*files, "outputs"]))
     version = {"zipped": spec.package.zip is not None, "function_id": FUNCTION_ID}
-    yield Artifact(f"{folder}/version.js", f"{templates}/version.js.j2", version)
+    yield Artifact(f"{folder}/version.js", "serverless/service/version.js.j2", version)
     for name, resources in files.items():
         yield resource_file(f"{folder}/resources/{name}.yml", resources)
-    yield Artifact(f"{folder}/resources/outputs.yml", f"{FOLDER}/outputs.yml.j2", {"outputs": _outputs(spec)})
+    yield Artifact(f"{folder}/resources/outputs.yml", "serverless/outputs.yml.j2", {"outputs": _outputs(spec)})
 
 
 def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
@@ -72,7 +72,7 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
         return
     values = {**_common(spec), "service": name, "files": files, "github": ci.github if ci else None}
     folder = f"{FOLDER}/{FOUNDATION}"
-    yield Artifact(f"{folder}/serverless.yml", f"{folder}/serverless.yml.j2", values)
+    yield Artifact(f"{folder}/serverless.yml", "serverless/foundation/serverless.yml.j2", values)
     for file, listed in files.items():
         yield resource_file(f"{folder}/resources/{file}.yml", listed)
 
@@ -80,7 +80,7 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
 def resource_file(path: str, resources: Iterable[CloudFormationResource]) -> Artifact:
     """A file of resources that a serverless.yml includes."""
     values = {one.id: _in_service(one.to_json()) for one in resources}
-    return Artifact(path, f"{FOLDER}/resources.yml.j2", {"resources": values})
+    return Artifact(path, "serverless/resources.yml.j2", {"resources": values})
 
 
 def _resources(spec: FunctionSpec, rollout: Rollout | None) -> dict[str, tuple[CloudFormationResource, ...]]:

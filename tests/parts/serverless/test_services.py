@@ -135,8 +135,7 @@ def test_only_serverless_gets_the_files(tmp_path: Path) -> None:
     [
         ("{iac: serverless, lambda: {}}", []),
         ("{iac: serverless}", ["section-needed"]),
-        ("{iac: serverless, lambda: {environment: {A1: 'x{{resolve:ssm:a}}'}}}", ["dynamic-reference"]),
-        ("{iac: terraform, lambda: {environment: {A1: 'x{{resolve:ssm:a}}'}}}", []),
+        ("{iac: serverless, lambda: {environment: {Ref: x}}}", ["template-text"]),
         (
             "{iac: serverless, lambda: {}, rollout: {strategy: canary, steps: [10, 50, 100], abort_if: {error_rate: '> 0.1'}}}",
             ["rollout-not-in-codedeploy"],
