@@ -1,0 +1,82 @@
+"""Free text of a spec in the templates of every infrastructure tool: each tool's own reader gives back the same value."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlspec.cloudformation.stack_template import StackTemplate
+from mlspec.errors import SpecError
+from tests.parts.serverless.packages import IMAGE, package
+from tests.parts.targets import BASE, PACKAGE, REGISTRY, build, files, write
+
+PIECES = ["${{ github.token }}", "${self:service}", "${env:HOME}", "${file(x.js):y}", "${opt:a, 'b'}", "$${x}", "\\${x}",
+          "$(id)", "`id`", "${", "%{ if true }", "%%{x}", "%{", "{{ x }}", "{= x =}", "{% raw %}", "{{resolve", "!Ref Role",
+          "AWS::NoValue", "${AWS::AccountId}", '"', "'", "\\", "\n", "\r\n", "\t", "\u2028", "\u2029", "\x85", "\ufeff", "\u202e",
+          "# x", ": y", "- z", "&a", "*a", "<<EOT\nx\nEOT", "yes", "1e3", "0x1f", "2012-10-17", "~", "é", "日本", "😀",
+          " ", "\x1b[31m", "\x00", "a" * 300]  # fmt: skip
+"""What has a meaning in one of the formats on the way, or in none of them."""
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), min_size=1, max_size=4).map("".join)
+LISTS = st.lists(TEXTS.filter(lambda text: "{{resolve:" not in text), min_size=30, max_size=30)
+FEW = settings(max_examples=2, deadline=None, derandomize=True,
+               suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
+
+
+def spec(iac: str, texts: list[str]) -> tuple[str, str]:
+    """The base and the rest of a spec with these texts, where mlspec's own references are escaped."""
+    first, *others = (text.replace("${", "$${") for text in texts)
+    variables = {f"X{number}": text for number, text in enumerate(others)}
+    base = BASE.replace("Is this English sentence grammatical?", json.dumps(first))
+    deploy = f"deploy: {{iac: {iac}, lambda: {{environment: {json.dumps(variables)}}}}}\n"
+    return base, PACKAGE + REGISTRY + deploy
+
+
+def accepted(iac: str, texts: list[str], folder: Path) -> list[str]:
+    """Those that the build takes: it refuses each of the others with its place."""
+    good = []
+    for text in texts:
+        base, more = spec(iac, ["x", text])
+        try:
+            build(folder, more, base)
+        except SpecError as error:
+            assert all(one.span is not None for one in error.diagnostics), text
+        else:
+            good.append(text)
+    return good
+
+
+def expected(texts: list[str]) -> tuple[str, dict[str, str]]:
+    first, *others = texts
+    return first[:256], {f"X{number}": text for number, text in enumerate(others)}
+
+
+def function(resources: Mapping[str, Any], type: str) -> dict[str, Any]:
+    (properties,) = [dict(one["Properties"]) for one in resources.values() if one["Type"] == type]
+    return properties
+
+
+def joined(value: object) -> object:
+    """A value as CloudFormation evaluates it."""
+    return "".join(value["Fn::Join"][1]) if isinstance(value, dict) else value
+
+
+@pytest.mark.node
+@pytest.mark.slow
+@FEW
+@given(texts=LISTS)
+def test_serverless_gives_every_text_back(texts: list[str], tmp_path: Path) -> None:
+    texts = accepted("serverless", texts, tmp_path)
+    base, more = spec("serverless", texts)
+    write(tmp_path, more, base)
+    made = function(package(tmp_path, "service", {"image": IMAGE})["Resources"], "AWS::Lambda::Function")
+    values = {name: joined(value) for name, value in made["Environment"]["Variables"].items()}
+    assert (joined(made.get("Description", "")), values) == expected(texts)
