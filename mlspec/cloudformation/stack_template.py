@@ -33,11 +33,17 @@ class StackTemplate:
     @classmethod
     def parse(cls, template: str | Mapping[str, JsonValue]) -> StackTemplate:
         """The template in that text, or in the object that an answer of AWS has for one in JSON."""
-        document = yaml.load(template, _Loader) if isinstance(template, str) else template  # noqa: S506 - a SafeLoader
-        resources = document.get("Resources") if isinstance(document, Mapping) else None
+        document = long_form(template) if isinstance(template, str) else template
+        resources = document.get("Resources")
         if not isinstance(resources, Mapping):
             return cls({})
         return cls({str(id): _resource(body) for id, body in resources.items() if isinstance(body, Mapping)})
+
+
+def long_form(template: str) -> dict[str, JsonValue]:
+    """The document in a template's text, its intrinsic functions in their long form; empty where it has none."""
+    document = yaml.load(template, _Loader)  # noqa: S506 - a SafeLoader
+    return document if isinstance(document, dict) else {}
 
 
 def _resource(body: Mapping[str, JsonValue]) -> TemplateResource:

@@ -150,6 +150,7 @@ def _function(spec: FunctionSpec, preference: JsonValue) -> dict[str, JsonValue]
             **{name: value for name, value in properties.items() if name != "ReservedConcurrentExecutions"},
             "Tracing": tracing,
             "Tags": dict(tags(spec.info.name)),
+            "PropagateTags": True,
             "AutoPublishAlias": spec.options.alias,
             "AutoPublishAliasAllProperties": True,
             "DeploymentPreference": preference,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlspec.compiler import compile_project
-from mlspec.parts.sam.sam_templates import secret_parameters, stack_name
 from mlspec.parts.cloudformation.stacks import stack_function
+from mlspec.parts.sam.sam_templates import secret_parameters, stack_name
 from mlspec.sections.deploy import Lambda
 from tests.parts.cloudformation import stack_specs
 from tests.parts.sam.sam_environment import sam_folder
@@ -77,8 +77,10 @@ def test_sam_validates_the_templates_by_the_generated_settings(stack: str, tmp_p
 
 
 def test_a_secret_is_a_parameter_and_free_text_stays_text(tmp_path: Path) -> None:
-    environment = "environment: {LEVEL: 'say \"${AWS::AccountId}\"', TOKEN: {env: SERVICE_TOKEN}}"
-    text = files(tmp_path, PACKAGE + REGISTRY + "deploy: {iac: sam, lambda: {" + environment + "}}\n")["sam/service.yaml"]
+    environment = "environment: {LEVEL: 'say \"$${AWS::AccountId}\"', TOKEN: {env: SERVICE_TOKEN}}"
+    text = files(tmp_path, PACKAGE + REGISTRY + "deploy: {iac: sam, lambda: {" + environment + "}}\n")[
+        "sam/service.yaml"
+    ]
     assert 'LEVEL: say "${AWS::AccountId}"' in text
     assert "TOKEN: !Ref SecretToken" in text
     assert "SERVICE_TOKEN" not in text
