@@ -50,6 +50,8 @@ ALLOWED: Final = (
     _only("direct sam serverless cloudformation", "AWS::Lambda::Permission",
           "Not every release of the AWS provider can express it: the stage `deploy` adds both statements", name=r".* by \*"),
     _only("direct terraform", "AWS::Lambda::Permission", "CloudFormation chooses the id of a statement", "StatementId"),
+    _only("serverless", "AWS::S3::Bucket", "The framework uploads its packages to it: one for each stack"),
+    _only("serverless", "AWS::S3::BucketPolicy", "Refuses requests to that bucket that are not encrypted"),
     _only(_DELIVERS, "AWS::CloudWatch::Alarm", "mlspec reads the metrics itself while it moves the alias"),
     _only(_DELIVERS, "AWS::CodeDeploy::Application", "mlspec moves the alias itself, step by step"),
     _only(_DELIVERS, "AWS::CodeDeploy::DeploymentGroup", "mlspec moves the alias itself, step by step"),
