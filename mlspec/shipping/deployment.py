@@ -192,7 +192,8 @@ class Deployment:
         operations = ("set-settings", "set-code") if self.desired.delivered else ("set-settings",)
         settings = [line for action in actions if action.operation in operations for line in action.lines()]
         if settings:
-            raise StageError("settings differ from the spec: " + "; ".join(settings), help=help)
+            what = "the stack does not run this release" if self.desired.delivered else "settings differ from the spec"
+            raise StageError(f"{what}: " + "; ".join(settings), help=help)
 
     def function_actions(self) -> list[Action]:
         """What gives the function, what it needs to run and the log group of its history their desired state; where

@@ -105,3 +105,14 @@ def test_a_stack_of_another_project_is_not_changed(shipped: Make) -> None:
     client.create_stack(StackName=project.root.name, TemplateBody=template)
     with pytest.raises(StageError, match="it was not created by mlspec"):
         planned(project, "sam-service")
+
+
+def test_what_mlspec_created_directly_is_not_taken_over(shipped: Make) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+    for stage, resource in (("sam-foundation", "ecr repository"), ("sam-service", "lambda function")):
+        with pytest.raises(StageError, match=f"{resource} {project.root.name} exists already") as caught:
+            planned(project, stage)
+        assert "`iac: terraform`, which takes it over" in caught.value.help

@@ -100,7 +100,7 @@ def test_what_a_stack_has_released_is_recorded_and_its_image_kept(shipped: Make)
     project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
     project.image("two")
     project.push()
-    with pytest.raises(StageError, match="ImageUri") as caught:
+    with pytest.raises(StageError, match="the stack does not run this release: ~ lambda function") as caught:
         project.deploy()
     assert caught.value.help.endswith("mlspec apply --until sam-service")
 

@@ -17,7 +17,10 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
-_ROLE: Final = "terraform/foundation/github.tf"
+_ROLES: Final = {"terraform": "terraform/foundation/github.tf", "sam": "sam/foundation.yaml"}
+"""The file with the role for releases and its rights, by the tool that creates it."""
+_STACK: Final = "sam-service"
+"""The stage that releases where the stack moves the alias."""
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
@@ -33,14 +36,15 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
     region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
-    terraform = deploy is not None and deploy.iac == "terraform"
+    role = _ROLES.get(deploy.iac, "") if deploy else ""
+    run = [stage.name for stage in stages if stage.name in (*_SHIPPING, _STACK)]
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
-        "only": "".join(f" --only {name}" for name in shipping),
+        "only": "".join(f" --only {name}" for name in run),
         "deploys": "deploy" in shipping,
-        "rights": [_ROLE] if terraform else [_SHIPPING[name] for name in shipping],
-        "trust": _ROLE if terraform else "ecr/github-trust.json" if registry else "lambda/github-trust.json",
+        "rights": [role] if role else [_SHIPPING[name] for name in shipping],
+        "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "install_to_ship": package_of(github, mlspec.__version__, "aws"),

@@ -14,7 +14,9 @@ from mlspec.aws import alias
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
+from mlspec.aws.function import read_function
 from mlspec.aws.ownership import check_ownership
+from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
 from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
 from mlspec.cloudformation.stack import Stack, read_stack, read_template, resource_ids
@@ -81,6 +83,8 @@ class InfrastructureStack:
         return f"{FOLDER}/{self.part}.yaml"
 
     def _check(self, stack: Stack | None, name: str, desired: DesiredFunction) -> None:
+        if stack is None or stack.is_empty:
+            self._check_free(desired)
         if stack is None:
             return
         command = (
@@ -94,6 +98,14 @@ class InfrastructureStack:
             message = f"cloudformation stack {name} is being changed ({stack.status})"
             help = f"wait for it: aws cloudformation wait stack-update-complete --stack-name {name}; then: mlspec apply"
             raise StageError(message, help=help)
+
+    def _check_free(self, desired: DesiredFunction) -> None:
+        """Raise StageError where a resource exists that a new stack would create: CloudFormation takes none over."""
+        if self.part == SERVICE and read_function(self.target, desired.name) is not None:
+            raise _occupied(f"lambda function {desired.name}", "deploy.lambda.name")
+        repository = desired.spec.repository if self.part == FOUNDATION else ""
+        if repository and RepositoryProvider(self.target, parts=False).read(repository) is not None:
+            raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
 
     def _delivered(self) -> str:
         """The template with the digest of the image in it."""
@@ -167,6 +179,11 @@ class InfrastructureStack:
         if not allow_breaking:
             live = alias.read(self.target, self._desired.name, self._desired.alias)
             breaking_changes.refuse(self._desired, live, packed)
+
+
+def _occupied(resource: str, key: str) -> StageError:
+    message = f"{resource} exists already, and a new stack cannot take it over"
+    return StageError(message, help=f"choose another name ({key}); or use `iac: terraform`, which takes it over")
 
 
 def _has_provider(target: AwsTarget) -> bool:
