@@ -9,7 +9,14 @@ import pytest
 from tests.equivalence.canonical import CanonicalResource
 from tests.equivalence.from_serverless import packaged
 from tests.equivalence.from_terraform import Plan, planned
-from tests.equivalence.projects import MUTATED_MODULES, SERVERLESS_MUTATIONS, SPECS, generated, mutated, terraform_modules
+from tests.equivalence.projects import (
+    MUTATED_MODULES,
+    SERVERLESS_MUTATIONS,
+    SPECS,
+    generated,
+    mutated,
+    terraform_modules,
+)
 from tests.parts.sam.sam_environment import Translator, translator
 from tests.shipping.fixtures import moto, quiet, target
 

@@ -47,6 +47,8 @@ ALLOWED: Final = (
           r"Policies\.deliver", ".*-release"),
     _only(_DELIVERS, "AWS::IAM::Role", "The stack delivers: the role may deploy it, within the permissions boundary",
           r"Policies\.release", ".*-release"),
+    _only("serverless", "AWS::IAM::Role", "The framework uploads a package, and CloudFormation reads the secrets",
+          r"Policies\.packages", ".*-release"),
     _only("direct sam serverless cloudformation", "AWS::Lambda::Permission",
           "Not every release of the AWS provider can express it: the stage `deploy` adds both statements", name=r".* by \*"),
     _only("direct terraform", "AWS::Lambda::Permission", "CloudFormation chooses the id of a statement", "StatementId"),

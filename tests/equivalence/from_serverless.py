@@ -29,7 +29,9 @@ def packaged(projects: Mapping[str, Files], folder: Path) -> dict[str, list[Cano
     each = [(name, service) for name in projects for service in _SERVICES]
     with ThreadPoolExecutor(2) as pool:
         resources = list(pool.map(lambda one: _packaged(folder / one[0], one[1]), each))
-    return {name: [r for (of, _), own in zip(each, resources, strict=True) if of == name for r in own] for name in projects}
+    return {
+        name: [r for (of, _), own in zip(each, resources, strict=True) if of == name for r in own] for name in projects
+    }
 
 
 def _packaged(folder: Path, service: str) -> list[CanonicalResource]:

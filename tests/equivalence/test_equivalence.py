@@ -17,7 +17,14 @@ from tests.equivalence import projects
 from tests.equivalence.canonical import CanonicalResource
 from tests.equivalence.differences import ALLOWED, Source, compare, table
 from tests.equivalence.from_terraform import Plan, from_modules
-from tests.equivalence.projects import SAM_MUTATIONS, SERVERLESS_MUTATIONS, SPECS, TERRAFORM_MUTATIONS, Mutation, mutation_id
+from tests.equivalence.projects import (
+    SAM_MUTATIONS,
+    SERVERLESS_MUTATIONS,
+    SPECS,
+    TERRAFORM_MUTATIONS,
+    Mutation,
+    mutation_id,
+)
 from tests.parts.sam.sam_environment import Translator
 
 Resources = Sequence[CanonicalResource]

@@ -131,6 +131,4 @@ def test_text_that_cloudformation_would_replace_in_a_description_is_refused_with
         base, more = spec(iac, ["a {{resolve:ssm:b}}"])
         with pytest.raises(SpecError) as raised:
             build(tmp_path, more, base)
-        assert [(one.code, one.span.line) for one in raised.value.diagnostics if one.span] == [
-            ("template-text", 2)
-        ]
+        assert [(one.code, one.span.line) for one in raised.value.diagnostics if one.span] == [("template-text", 2)]

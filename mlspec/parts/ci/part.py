@@ -17,6 +17,7 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
@@ -148,9 +149,17 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "tag": image_name(project.info.name),
         "build_runner": _build_runner(github, package),
         "names_metrics": any(o.kind == "metric" for stage in stages for o in stage.outputs),
-        "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
+        "ship_secrets": _ship_secrets(project),
         **release_workflow.values(project, github, stages),
     }
+
+
+def _ship_secrets(project: Project) -> list[str]:
+    """Secrets of the job that ships; none where CloudFormation reads them in AWS Secrets Manager."""
+    deploy = project.get(Deploy)
+    if deploy is not None and deploy.iac == "serverless":
+        return []
+    return sorted(_secrets(project.values.get("deploy")))
 
 
 def _marker(project: Project) -> str:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.resource_tags import tags
+from mlspec.aws.stack_policy import serverless_packages
 from mlspec.parts.cloudformation import codedeploy_resources, service_resources
 from mlspec.parts.cloudformation.cloudformation_resource import (
     CloudFormationResource,
@@ -51,7 +52,9 @@ def service_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     """The files of the service with the function."""
     files = {name: resources for name, resources in _resources(spec, project.need(Deploy).rollout).items() if resources}
     folder = f"{FOLDER}/{SERVICE}"
-    yield Artifact(f"{folder}/serverless.yml", "serverless/service/serverless.yml.j2", _service(spec, [*files, "outputs"]))
+    yield Artifact(
+        f"{folder}/serverless.yml", "serverless/service/serverless.yml.j2", _service(spec, [*files, "outputs"])
+    )
     version = {"zipped": spec.package.zip is not None, "function_id": FUNCTION_ID}
     yield Artifact(f"{folder}/version.js", "serverless/service/version.js.j2", version)
     for name, resources in files.items():
@@ -62,7 +65,10 @@ def service_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
 def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     """The files of the service with what must exist before the function; none where nothing must."""
     service, name, ci = service_name(spec.name), foundation_name(spec.name), project.get(Ci)
-    resources = foundation(project, spec, service)
+    secrets = [
+        secret_name(spec.info.name, one) for one in spec.options.environment.values() if isinstance(one, SecretRef)
+    ]
+    resources = foundation(project, spec, service, {"packages": serverless_packages(spec, service, secrets)})
     files = {
         "registry": tuple(one for one in resources if one.type.startswith("AWS::ECR::")),
         "github": tuple(one for one in resources if one.type.startswith("AWS::IAM::")),
