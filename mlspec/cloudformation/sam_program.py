@@ -71,15 +71,15 @@ class SamDeployment:
 
     def _command(self) -> list[str]:
         image = ["--image-repository", self.image_repository] if self.image_repository else []
-        return [
+        command = [
             "sam", "deploy",
             "--config-file", str(self.config), "--config-env", self.environment,
             "--template-file", str(self.template), "--stack-name", self.stack, "--region", self.region,
             "--capabilities", "CAPABILITY_NAMED_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
             "--tags", *(f"{name}={value}" for name, value in self.tags.items()),
-            *image,
         ]  # fmt: skip
+        return [*command, *image]
 
     def _environ(self) -> Mapping[str, str]:
         return {**self.environ, "SAM_CLI_TELEMETRY": "0", "PYTHONWARNINGS": "ignore"}

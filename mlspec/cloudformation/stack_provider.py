@@ -10,8 +10,8 @@ from typing import Final
 
 from mlspec.aws.action import Action, unexpected
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.cloudformation.existing_stack import FailedResource, delete, failed_resources, read_stack
 from mlspec.cloudformation.sam_program import FailedDeploymentError, SamDeployment
-from mlspec.cloudformation.stack import FailedResource, delete, failed_resources, read_stack
 from mlspec.errors import StageError
 
 _CLOCKS: Final = timedelta(minutes=2)

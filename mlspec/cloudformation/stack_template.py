@@ -42,7 +42,7 @@ class StackTemplate:
 
 def long_form(template: str) -> dict[str, JsonValue]:
     """The document in a template's text, its intrinsic functions in their long form; empty where it has none."""
-    document = yaml.load(template, _Loader)  # noqa: S506 - a SafeLoader
+    document = yaml.load(template, _TemplateLoader)  # noqa: S506 - a SafeLoader
     return document if isinstance(document, dict) else {}
 
 
@@ -52,11 +52,11 @@ def _resource(body: Mapping[str, JsonValue]) -> TemplateResource:
     return TemplateResource(str(body.get("Type", "")), properties if isinstance(properties, dict) else {}, attributes)
 
 
-class _Loader(yaml.SafeLoader):
+class _TemplateLoader(yaml.SafeLoader):
     """Reads `!Ref X` as `{"Ref": "X"}`, and dates as texts."""
 
 
-def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> JsonValue:
+def _intrinsic(loader: _TemplateLoader, name: str, node: yaml.Node) -> JsonValue:
     value: JsonValue
     if isinstance(node, yaml.MappingNode):
         value = {str(key): inner for key, inner in loader.construct_mapping(node, deep=True).items()}
@@ -69,5 +69,5 @@ def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> JsonValue:
     return {name if name in _BARE else f"{_PREFIXED}{name}": value}
 
 
-_Loader.add_multi_constructor("!", _intrinsic)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)  # type: ignore[type-var]  # of its own class
+_TemplateLoader.add_multi_constructor("!", _intrinsic)
+_TemplateLoader.add_constructor("tag:yaml.org,2002:timestamp", _TemplateLoader.construct_yaml_str)  # type: ignore[type-var]  # of its own class

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlspec.parts.budget import part as budget
 from mlspec.parts.ci import part as ci
 from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
@@ -16,6 +17,7 @@ from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
 from mlspec.parts.sam import part as sam
 from mlspec.parts.serverless import part as serverless
+from mlspec.parts.supply import part as supply
 from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
@@ -36,6 +38,8 @@ PARTS: tuple[Part, ...] = (
     serverless,
     deploy,
     ci,
+    budget,
+    supply,
     monitor,
     hydra,
     dvc,

@@ -2,7 +2,7 @@
 
 The emulated CloudFormation knows no transform of SAM and creates neither aliases nor addresses: of the foundation it is
 a judge, of the service only of how the stack is deployed and removed. What the service creates is compared in
-tests/equivalence.
+tests/scenarios/equivalence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from mlspec.aws.action import Action, lines
-from mlspec.cloudformation.stack import read_stack
+from mlspec.cloudformation.existing_stack import read_stack
 from mlspec.compiler import compile_project
 from mlspec.errors import StageError
 from mlspec.parts.sam import stack_preview, work

@@ -20,6 +20,7 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
+from mlspec.shipping.signature_files import signature_files
 from mlspec.spec.project import Project
 
 NAME: Final = "deploy"
@@ -103,6 +104,7 @@ def stages(project: Project) -> Iterator[Stage]:
     if function is None:
         return
     zipped = function.package.zip is not None
+    signed = signature_files(project)
     yield Stage(
         name="deploy",
         description="Update the Lambda function and roll the new version out to clients",
@@ -110,10 +112,11 @@ def stages(project: Project) -> Iterator[Stage]:
         inputs=(
             "artifacts/image.json",
             "artifacts/function.zip" if zipped else "artifacts/release.json",
+            *(("artifacts/bundle", *signed) if signed else ()),
             *after_infrastructure(project, "service"),
         ),
         params=("deploy",),
-        needs=("extra:aws",),
+        needs=("extra:aws", *(("extra:sign",) if signed else ())),
         effects=True,
     )
 

@@ -18,8 +18,8 @@ from mlspec.aws.function import read_function
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
+from mlspec.cloudformation.existing_stack import Stack, read_stack, read_template, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
-from mlspec.cloudformation.stack import Stack, read_stack, read_template, resource_ids
 from mlspec.cloudformation.stack_changes import parameter_changes, template_changes
 from mlspec.cloudformation.stack_provider import StackProvider
 from mlspec.cloudformation.stack_template import StackTemplate

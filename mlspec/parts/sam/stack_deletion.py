@@ -9,7 +9,7 @@ from pathlib import Path
 from mlspec.aws.action import Action, FieldChange
 from mlspec.aws.desired import DesiredFunction
 from mlspec.aws.ownership import foreign
-from mlspec.cloudformation.stack import read_stack, resource_ids
+from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.stack_provider import StackProvider
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.sam.sam_templates import FOLDER, stack_name

@@ -9,8 +9,8 @@ from mlspec.aws.action import Execution
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
+from mlspec.cloudformation.existing_stack import read_stack
 from mlspec.cloudformation.sam_program import RunProgram, run_program
-from mlspec.cloudformation.stack import read_stack
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE

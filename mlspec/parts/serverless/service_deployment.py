@@ -17,8 +17,8 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
 from mlspec.aws.ownership import check_ownership
+from mlspec.cloudformation.existing_stack import Stack, read_stack, read_template
 from mlspec.cloudformation.sam_program import RunProgram, run_program
-from mlspec.cloudformation.stack import Stack, read_stack, read_template
 from mlspec.cloudformation.stack_changes import template_changes
 from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
 from mlspec.errors import StageError

@@ -10,8 +10,8 @@ from typing import Final
 from mlspec.aws.action import Action, Executor, FieldChange
 from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.ownership import foreign
+from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, run_program
-from mlspec.cloudformation.stack import read_stack, resource_ids
 from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
 from mlspec.parts.serverless.service_deployment import ServiceDeployment
 from mlspec.parts.serverless.services import FOLDER

@@ -43,6 +43,9 @@ INEFFECTIVE = frozenset({
 """
 
 
+_PERMISSIONS = ("compare_inputs", "trust")
+
+
 def names_logged(project: Project) -> frozenset[str] | None:
     """The names that training logs; None if the source code does not show them."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
@@ -143,11 +146,11 @@ def effective() -> Iterator[str]:
 
 
 def _of_model(model: ModelSpec) -> Iterator[str]:
-    """The keys of `model`, without `compare_inputs`, which only turns an error into a warning."""
+    """The keys of `model` that change it: not `compare_inputs` and `trust`, which only turn an error into a warning."""
     if not isinstance(model, Custom):
         yield "model"
         return
-    yield from (f"model.{f.alias or key}" for key, f in Custom.model_fields.items() if key != "compare_inputs")
+    yield from (f"model.{f.alias or key}" for key, f in Custom.model_fields.items() if key not in _PERMISSIONS)
 
 
 def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
