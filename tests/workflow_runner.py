@@ -110,7 +110,7 @@ STAND_INS: Mapping[str, str] = {
     "actions/upload-artifact": _UPLOAD,
     "aws-actions/configure-aws-credentials": _ROLE,
 }
-"""Action to the stand-in that act runs instead of it. One in a folder of a repository (`cache/restore`) has its own."""
+"""Action to the stand-in that act runs instead of it."""
 ROLES: Mapping[str, str] = {
     "AWS_ROLE_ARN": "release",
     "AWS_DATA_ROLE_ARN": "data",
@@ -264,7 +264,8 @@ class Workflows:
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:
-        texts = {name: STAND_INS[name] for name in ACTIONS}
+        names = [*ACTIONS, "actions/cache/restore", "actions/cache/save"]
+        texts = {name: STAND_INS["actions/cache" if name.startswith("actions/cache") else name] for name in names}
         for name, text in (texts | {action.partition("@")[0]: text for action, text in self.actions.items()}).items():
             action = self.folder / "actions" / name
             action.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ def _statement(file: RenderedFile, statement: Mapping[str, object]) -> AuditEntr
     actions, resources = _texts(statement.get("Action")), _texts(statement.get("Resource"))
     sid = str(statement.get("Sid") or "")
     who = "" if resources else f"for {json.dumps(statement.get('Principal'), sort_keys=True)}"
-    # Some actions have no resource (ecr:GetAuthorizationToken): `*` with a condition or for one service's reads is usual.
+    # Some actions have no resource (ecr:GetAuthorizationToken), and a condition may limit the others.
     everything = any(action in ("*", "*:*") or action.endswith(":*") for action in actions)
     everywhere = "*" in resources and "Condition" not in statement and not all(map(_without_resource, actions))
     rule = "wildcard-permission" if everything or everywhere else ""

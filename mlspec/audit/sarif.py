@@ -12,7 +12,7 @@ from mlspec.audit.audit_entry import RULES, AuditEntry
 
 
 def sarif(entries: Sequence[AuditEntry], prefix: str = "") -> str:
-    """The log as JSON text. Facts that are no faults are not in it. `prefix`: the project's folder in the repository."""
+    """The log of all faults as JSON text. `prefix`: the project's folder in the repository."""
     faults = [entry for entry in entries if entry.rule]
     names = sorted({entry.rule for entry in faults})
     rules = [{"id": name, "shortDescription": {"text": RULES[name]}} for name in names]

@@ -25,7 +25,7 @@ _SCANNED: Final = "picklescan found nothing in it"
 
 def entries(project: Project, document: Document, root: Path) -> Iterator[AuditEntry]:
     """The entries of the spec in `document` and of the project's folder."""
-    for at, value in _walk(project.values, ()):
+    for at, value in _walk(dict(project.values), ()):
         line = document.span(at).line
         if isinstance(value, dict) and set(value) == {"env"}:
             yield AuditEntry(

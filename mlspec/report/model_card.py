@@ -114,7 +114,7 @@ def _use(card: CardRecords) -> Iterator[str]:
     else:
         yield f"From {kinds} the model predicts {target}, a number."
     yield ""
-    yield "It is meant for inputs like those of the data below. `mlspec serve` answers requests with it:"
+    yield "It is intended for inputs like those of the data below. `mlspec serve` answers requests with it:"
     yield ""
     yield "```python"
     yield "from mlspec.runtime import Predictor"

@@ -21,7 +21,7 @@ _SHOWN = 5
 def limits(schema: Schema, evaluation: Evaluation | None) -> Iterator[str]:
     """One sentence for each limit."""
     if schema.labels:
-        yield f"Every prediction is one of {len(schema.labels)} labels; there is no answer for anything else."
+        yield f"Every prediction is one of {len(schema.labels)} labels, also for an input that belongs to none of them."
     for name, given in schema.inputs.items():
         if given.values is not None:
             yield f"Values of `{name}` that are not in the training data are treated as unknown."

@@ -1,6 +1,6 @@
 """The bill of materials of a served model in CycloneDX 1.6: model, data, packages, base image, each with its digest.
 
-Equal inputs give equal bytes: the serial number is a digest of the content, and there is no time in it
+Equal inputs give equal bytes: the serial number is a digest of the content, and it does not have a time
 (https://cyclonedx.org/docs/1.6/json).
 """
 
@@ -59,7 +59,7 @@ def read_materials(project: Project, root: Path) -> Materials:
     """Read the bundle and the locks of the project in `root`. Raises StageError without a bundle."""
     artifacts = root / "artifacts"
     if Lineage.find(artifacts) is None:
-        raise StageError("there is no exported model to describe", help="mlspec apply --until export")
+        raise StageError("the project has no exported model to describe", help="mlspec apply --until export")
     lineage, locked = Lineage.read(artifacts), _requirements(root / _TRAINED)
     used = {f"{n}=={r}": () for n, r in lineage.packages.items() if n not in _NOT_PACKAGES and r}
     trained = {release: locked.get(release, ()) for release in used} | locked
@@ -71,7 +71,7 @@ def read_materials(project: Project, root: Path) -> Materials:
         schema=Schema.read(artifacts),
         evaluation=Evaluation.find(artifacts),
         served=served,
-        trained={release: found for release, found in sorted(trained.items()) if release not in served},
+        trained={release: digests for release, digests in sorted(trained.items()) if release not in served},
     )
 
 

@@ -44,7 +44,7 @@ class ModelSpec(SpecModel):
 
     @model_serializer(mode="wrap")
     def _without_default_trust(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """The values without `trust: false`, which changes no model: it is no parameter of a stage."""
+        """The values without `trust: false`, which changes no model, so that no stage runs again because of it."""
         values: dict[str, object] = handler(self)
         return values if self.trust else {key: value for key, value in values.items() if key != "trust"}
 

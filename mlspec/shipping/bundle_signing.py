@@ -18,7 +18,7 @@ from mlspec.job import Job, whole
 from mlspec.records.bundle_provenance import bundle_digest, file_digest
 from mlspec.records.packaged import find_packaged
 from mlspec.sections.export import ExportSpec, Sign, SigningKey
-from mlspec.shipping.signature_files import SIGNATURE
+from mlspec.sections.signature_files import SIGNATURE
 
 _AGAIN = "mlspec apply --until export --force export"
 _NEW_PAIR = (

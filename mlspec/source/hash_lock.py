@@ -26,7 +26,7 @@ def requirements(text: str) -> dict[str, tuple[str, ...]]:
         if (release := _EXACT.match(line)) is not None:
             current = digests.setdefault(f"{release[1]}=={release[2]}", [])
         current += _DIGEST.findall(line)
-    return {release: tuple(found) for release, found in digests.items()}
+    return {release: tuple(values) for release, values in digests.items()}
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
@@ -43,12 +43,12 @@ def parse(text: str) -> dict[str, tuple[str, ...]]:
         else:
             message = f"{FILE}:{number}: expected NAME==RELEASE, or --hash=sha256:DIGEST of one"
             raise MlspecError(message, help="mlspec lock writes the file again", code="broken-lock")
-    return {release: tuple(found) for release, found in digests.items() if found}
+    return {release: tuple(values) for release, values in digests.items() if values}
 
 
 def dump(digests: Mapping[str, Sequence[str]]) -> str:
     """The file's text."""
-    return _ABOUT + "".join(f"{requirement(release, found)}\n" for release, found in sorted(digests.items()))
+    return _ABOUT + "".join(f"{requirement(release, values)}\n" for release, values in sorted(digests.items()))
 
 
 def requirement(release: str, digests: Sequence[str]) -> str:

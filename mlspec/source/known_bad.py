@@ -1,7 +1,7 @@
 """Releases of packages that attackers published, or that are dangerous for another reason. Pure; a dated list.
 
 To add one: a row with the advisory's link, and the new date of the list. Only releases that machine-learning projects
-install; hashes and the waiting period of `mlspec lock` protect from the ones that nobody knows yet.
+install; hashes and the waiting period of `mlspec lock` protect from those that are not known yet.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _steps(file: Path) -> list[dict[str, Any]]:
     return [step for job in jobs for step in job["steps"]]
 
 
-@pytest.mark.parametrize("persona", ["regular"])
+@pytest.mark.parametrize("persona", ["regular", "pedantic", "auditor"])
 def test_zizmor_has_nothing_to_say(workflows: list[Path], persona: str) -> None:
     command = [tool("zizmor"), "--offline", "--no-progress", "--persona", persona, *map(str, workflows)]
     done = subprocess.run(command, capture_output=True, text=True)

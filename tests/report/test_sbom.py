@@ -92,7 +92,7 @@ def test_another_digest_is_another_serial_number(tmp_path: Path) -> None:
 
 
 def test_without_a_model_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(StageError, match="no exported model"):
+    with pytest.raises(StageError, match="has no exported model"):
         read_materials(bare(tmp_path).project, tmp_path)
     spec = "project: {name: x}\ndata: {source: d.csv, inputs: {a: number}, target: {column: b, type: number}}\n"
     spec += "model: {type: tabular}\n"

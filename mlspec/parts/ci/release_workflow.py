@@ -9,6 +9,7 @@ import mlspec
 from mlspec.aws.function_spec import function_location
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
+from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -37,6 +38,7 @@ LONGEST_SESSION: Final = 43_200
 def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
     """The values of the template for the job that ships."""
     deploy, registry, package = project.get(Deploy), project.get(Registry), project.get(Package)
+    data = project.get(DataSpec)
     shipping = [stage.name for stage in stages if stage.name in _SHIPPING]
     location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
     region = registry.ecr.region if registry else location.region if location else ""
@@ -46,7 +48,9 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
-        "only": "".join(f" --only {name}" for name in run),
+        "attests": github.attestations if github.attestations != "never" and shipping else "",
+        "trains": not (data and data.remote),
+        "deploying": "".join(f" --only {name}" for name in run if name != "push"),
         "deploys": "deploy" in shipping,
         "rights": [role] if role else [_SHIPPING[name] for name in shipping],
         "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),

@@ -20,7 +20,7 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.shipping.signature_files import signature_files
+from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
 NAME: Final = "deploy"

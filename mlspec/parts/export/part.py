@@ -13,7 +13,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec
-from mlspec.shipping.signature_files import signature_files
+from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]

@@ -1,4 +1,4 @@
-"""Whether the spec names pickles that nobody has declared trusted. Pure."""
+"""Whether the spec names pickles without `model.trust`. Pure."""
 
 from __future__ import annotations
 

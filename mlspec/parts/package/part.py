@@ -17,7 +17,7 @@ from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
-from mlspec.shipping.signature_files import signature_files
+from mlspec.sections.signature_files import signature_files
 from mlspec.source import known_bad
 from mlspec.source.dockerfile_lock import pinned
 from mlspec.source.hash_lock import FILE as LOCK

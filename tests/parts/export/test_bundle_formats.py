@@ -22,6 +22,7 @@ def bundle(folder: Path, more: dict[str, bytes]) -> Path:
 
 def test_graph_json_and_the_preprocessing_class(tmp_path: Path) -> None:
     bundle_formats.check(bundle(tmp_path, {}))
+    assert {file.suffix for file in tmp_path.rglob("*.*")} == {".json", ".onnx", ".py"}
 
 
 @pytest.mark.parametrize(
