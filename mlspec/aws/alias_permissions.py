@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,7 +55,7 @@ class AliasPermissionProvider:
         actions: list[Action] = []
         for sid, more in _PUBLIC.items():
             which, shown = {**either.which, "StatementId": sid}, f"anyone, {more['Action']}"
-            if sid in statements and not _has(existing.values(), sid, str(more["Action"])):
+            if sid in statements and sid not in existing:
                 change = FieldChange("+", sid, new=shown)
                 arguments = {**which, "Principal": "*", **more}
                 actions.append(Action("permission", either.function, "create", (change,), arguments))
@@ -72,12 +71,3 @@ class AliasPermissionProvider:
             client.remove_permission(**action.arguments)
         else:
             client.add_permission(**action.arguments)
-
-
-def _has(statements: Iterable[Statement], sid: str, action: str) -> bool:
-    """Whether anyone may do it already: another tool gives its statements ids of its own."""
-    return any(one.sid == sid or (one.actions == (action,) and _anyone(one)) for one in statements)
-
-
-def _anyone(statement: Statement) -> bool:
-    return statement.effect == "Allow" and statement.principal in ("*", {"AWS": "*"})

@@ -100,6 +100,8 @@ def _modules(
         case "serverless":
             yield service_removals(project, function, root, images=images)
             return
+        case _:
+            pass
     with planned_removals(project, function, root, images=images) as modules:
         yield modules
 

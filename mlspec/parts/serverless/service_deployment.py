@@ -17,7 +17,8 @@ from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
 from mlspec.aws.ownership import check_ownership
-from mlspec.cloudformation.existing_stack import Stack, read_stack, read_template
+from mlspec.aws.repository import RepositoryProvider
+from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template
 from mlspec.cloudformation.sam_program import RunProgram, run_program
 from mlspec.cloudformation.stack_changes import template_changes
 from mlspec.cloudformation.stack_template import StackTemplate, TemplateResource
@@ -38,6 +39,8 @@ _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _BUCKET: Final = "ServerlessDeploymentBucket"
 """Is in each stack of the framework."""
+_RESOURCE: Final = {SERVICE: FUNCTION_ID, FOUNDATION: "Repository"}
+"""What is in the stack of each service once it was deployed."""
 _UPLOADED: Final = ("S3Key", "S3ObjectVersion")
 """Where a package lies in the bucket: another place with each upload, also of the same code."""
 
@@ -69,7 +72,7 @@ class ServiceDeployment:
         """What deploying the service changes, and what executes it. Raises StageError for what CloudFormation cannot
         create, and for another project's stack."""
         stack = read_stack(self.target, self.stack)
-        current = read_template(self.target, stack) if stack else None
+        current = read_template(self.target, stack) if stack and not stack.is_empty else None
         self._check(stack, current)
         service = self._program(self._params(current))
         package = service.package()
@@ -86,8 +89,8 @@ class ServiceDeployment:
             breaking_changes.refuse(self._desired, live, packed)
 
     def removal(self) -> ServiceProvider:
-        """What removes the service."""
-        return ServiceProvider(self._program(self._params(None)))
+        """What removes the service. Its file needs a value for each parameter, whatever it is."""
+        return ServiceProvider(self._program({"image": self._desired.image, "github_repository": "owner/name"}))
 
     def outputs(self) -> Mapping[str, str]:
         """The outputs of the deployed stack."""
@@ -97,15 +100,24 @@ class ServiceDeployment:
     def _check(self, stack: Stack | None, current: StackTemplate | None) -> None:
         if stack is not None:
             command = f"{_RETAG} --stack-name {stack.name} --tags Key={{}},Value={{}}"
-            check_ownership(
-                f"cloudformation stack {stack.name}", stack.tags, self._desired.project, command, self.target
-            )
+            owned, project = f"cloudformation stack {stack.name}", self._desired.project
+            check_ownership(owned, stack.tags, project, command, self.target)
+            check_changeable(stack)
         if current is not None and current.resources and _BUCKET not in current.resources:
             message = f"cloudformation stack {self.stack} was not created by the Serverless Framework"
             raise StageError(message, help="remove it first: mlspec destroy, with the former `deploy.iac`")
         if self.name == SERVICE:
             check_secrets(self.target, self._desired)
-            _check_unmanaged(self._desired, current)
+        if current is None or _RESOURCE[self.name] not in current.resources:
+            self._check_free()
+
+    def _check_free(self) -> None:
+        """Raise StageError where a resource exists that the stack would create: CloudFormation takes none over."""
+        desired, repository = self._desired, self._desired.spec.repository
+        if self.name == SERVICE and read_function(self.target, desired.name) is not None:
+            raise _occupied(f"lambda function {desired.name}", "deploy.lambda.name")
+        if self.name == FOUNDATION and repository and _repository_exists(self.target, repository):
+            raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
 
     def _program(self, params: Mapping[str, str]) -> Serverless:
         path = program(self.spec.need(Deploy).serverless.program)
@@ -162,15 +174,14 @@ def _image(current: StackTemplate | None) -> str:
     return str(code.get("ImageUri", "")) if isinstance(code, dict) else ""
 
 
-def _check_unmanaged(desired: DesiredFunction, current: StackTemplate | None) -> None:
-    """CloudFormation creates nothing that exists: raise StageError for a function that no stack has."""
-    if current is not None and FUNCTION_ID in current.resources:
-        return
-    if read_function(desired.target, desired.name) is None:
-        return
-    message = f"lambda function {desired.name} exists already and is not in a stack: CloudFormation cannot create it"
-    help = "use `iac: terraform`, which takes it over; or remove it first: set `iac: none`, then: mlspec destroy"
-    raise StageError(message, help=help)
+def _repository_exists(target: AwsTarget, name: str) -> bool:
+    return RepositoryProvider(target, parts=False).read(name) is not None
+
+
+def _occupied(resource: str, key: str) -> StageError:
+    message = f"{resource} exists already and is not in a stack: CloudFormation cannot create it"
+    others = "use `iac: terraform`, which takes it over; or remove it: mlspec destroy, without `iac`"
+    return StageError(message, help=f"set {key} to another name; {others}")
 
 
 def _has_provider(target: AwsTarget) -> bool:

@@ -53,7 +53,8 @@ def service_removals(
     stacks = list(_stacks(services, desired, images=images))
     if not stacks:
         return None
-    executors = {service.stack: service.removal() for service in services.values()}
+    names = {one.action.name for one in stacks}
+    executors = {one.stack: one.removal() for one in services.values() if one.stack in names}
     return ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
 
 

@@ -140,8 +140,6 @@ def deployed(shipped: Callable[..., Shipped], monkeypatch: pytest.MonkeyPatch) -
         project.spec("deploy: {lambda:", "deploy: {iac: serverless, lambda:")
         known = project.target
         target = StackTarget(known.kind, known.region, known.endpoint, known.registry, known.credentials)
-        name = project.root.name
-        target.client("ecr").create_repository(repositoryName=name, tags=[{"Key": "mlspec:project", "Value": name}])
         return Deployed(replace(project, target=target), StandIn(target.stacks))
 
     return make
@@ -154,6 +152,8 @@ def test_with_a_stand_in_for_cloudformation_services_are_planned_deployed_and_re
     project = deployed("{url: true, memory: 512}", CI)
     name, root = project.name, project.shipped.root
     project.apply("foundation")
+    tags = [{"Key": "mlspec:project", "Value": name}]
+    project.shipped.target.client("ecr").create_repository(repositoryName=name, tags=tags)
     created = f"+ cloudformation stack {name}-foundation Repository: AWS::ECR::Repository"
     assert created in capsys.readouterr().out
     assert "ReleaseRoleArn" in FoundationOutputs.read(project.shipped.artifacts).outputs
@@ -192,6 +192,10 @@ def test_a_stack_that_is_not_ours_is_refused(deployed: Callable[..., Deployed]) 
     stacks.deploy(project.name, '{"Resources": {"A": {"Type": "X"}}}', {"mlspec:project": project.name})
     with pytest.raises(StageError, match="was not created by the Serverless Framework"):
         project.planned("service")
+    stacks.deploy(project.name, "{}", {"mlspec:project": project.name})
+    stacks.kept[project.name]["StackStatus"] = "ROLLBACK_COMPLETE"
+    with pytest.raises(StageError, match="is in the state ROLLBACK_COMPLETE"):
+        project.planned("service")
     assert project.program.commands == [], "nothing is packaged before"
 
 
@@ -204,6 +208,8 @@ def test_a_function_that_exists_without_a_stack_is_refused(deployed: Callable[..
     with pytest.raises(StageError, match="exists already and is not in a stack") as raised:
         project.planned("service")
     assert "`iac: terraform`, which takes it over" in raised.value.help
+    with pytest.raises(StageError, match=r"ecr repository .* exists already"):
+        project.planned("foundation")
 
 
 def test_a_missing_secret_is_named_with_the_command_that_creates_it(deployed: Callable[..., Deployed]) -> None:
