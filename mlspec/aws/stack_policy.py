@@ -13,8 +13,8 @@ from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument, Statement
 
 _STACK: Final = (
-    "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeEvents", "DescribeStackEvents",
-    "DescribeStackResources", "DescribeStacks", "ExecuteChangeSet", "GetTemplate", "ListStackResources",
+    "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeStackEvents",
+    "DescribeStacks", "ExecuteChangeSet", "GetTemplate", "ListStackResources",
 )  # fmt: skip
 _READ_FUNCTION: Final = ("ListTags", "ListVersionsByFunction", "GetFunctionCodeSigningConfig",
                          "GetFunctionRecursionConfig", "GetRuntimeManagementConfig")  # fmt: skip
@@ -23,7 +23,7 @@ _ALARM: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMe
 _CODEDEPLOY: Final = (
     "BatchGetDeploymentGroups", "CreateApplication", "CreateDeployment", "CreateDeploymentConfig",
     "CreateDeploymentGroup", "DeleteDeploymentConfig", "GetApplication", "GetApplicationRevision", "GetDeployment",
-    "GetDeploymentConfig", "GetDeploymentGroup", "ListTagsForResource", "RegisterApplicationRevision", "StopDeployment",
+    "GetDeploymentConfig", "GetDeploymentGroup", "ListTagsForResource", "RegisterApplicationRevision",
     "TagResource", "UpdateDeploymentGroup",
 )  # fmt: skip
 
@@ -44,7 +44,7 @@ def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocum
         (
             *base,
             Statement(_actions("cloudformation", _STACK), (stacks, macro), "Stack"),
-            Statement(("cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate"), "*", "Template"),
+            Statement("cloudformation:GetTemplateSummary", "*", "Template"),
             Statement(_actions("lambda", _READ_FUNCTION), (spec.arn, f"{spec.arn}:*"), "ReadFunction"),
             *(_by_codedeploy(spec, stack, codedeploy_role) if codedeploy_role else ()),
         )

@@ -20,14 +20,20 @@ _POINTS = 30
 
 def markdown_page(title: str, results: Results, earlier: Results | None = None, revision: str = "") -> str:
     """The page; with `earlier` results, those of `revision`, also what changed."""
-    headline = verdict((), results.gates)
-    lines = [f"## {escaped(title)}: {headline.title}", ""]
-    lines += [escaped(headline.detail), ""] if results.gates and headline.detail else []
+    lines = [f"## {escaped(title)}: {_headline(results)}", ""]
+    detail = verdict((), results.gates).detail if results.gates else ""
+    lines += [escaped(detail), ""] if detail else []
     lines += _metrics(results, earlier, escaped(revision))
     lines += _curves(results.curves, earlier.curves if earlier else ())
     if results.confusion:
         lines += _confusion(results.confusion, earlier.confusion if earlier else None)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _headline(results: Results) -> str:
+    if results.gates:
+        return verdict((), results.gates).title
+    return "results" if results.evaluation else "no results"
 
 
 def escaped(text: str) -> str:

@@ -37,7 +37,8 @@ _ABOUT: Final = """\
 # `mlspec lock` writes this file; commit it.
 # pip install --require-hashes --requirement {file}
 """
-_ADDRESS: Final = re.compile(r"^(?:-i|--index-url|--extra-index-url|--find-links|--trusted-host)\b.*\n", re.MULTILINE)
+_OTHER: Final = re.compile(r"^(?:[ \t]*#|-).*\n", re.MULTILINE)
+"""Comments and options, which may name the address of a registry if uv is set up so."""
 _TIMEOUT: Final = 900
 
 
@@ -88,7 +89,7 @@ class PackageLock:
     def _serving(self, releases: Mapping[str, str], python: str) -> str:
         pins = [f"{name}=={release}" for name, release in releases.items()]
         options = ["--no-deps", "--python-version", python, "--python-platform", "x86_64-manylinux_2_28"]
-        return hash_lock.dump(hash_lock.parse(self._resolved(pins, options, hash_lock.FILE)))
+        return hash_lock.dump(hash_lock.requirements(self._resolved(pins, options, hash_lock.FILE)))
 
     def _resolved(self, lines: Sequence[str] | Mapping[str, None], options: Sequence[str], path: str) -> str:
         """The output of `uv pip compile`. An existing lock is preferred, unless `upgrade`."""
@@ -111,7 +112,7 @@ class PackageLock:
                 raise StageError(f"no answer about the packages of {path} in {_TIMEOUT} s", help=_NETWORK) from None
             if done.returncode:
                 raise _failure(path, done.stderr, self._wait)
-            return _ADDRESS.sub("", output.read_text(encoding="utf-8"))
+            return _OTHER.sub("", output.read_text(encoding="utf-8"))
 
     @property
     def _wait(self) -> str:

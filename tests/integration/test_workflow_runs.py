@@ -14,7 +14,7 @@ import pytest
 
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
-from tests.workflow_runner import Workflows, act_program, git, real_programs, step_name
+from tests.workflow_runner import Workflows, act_program, git, real_programs, recorded_programs, step_name
 
 pytestmark = pytest.mark.slow
 TEST = ".github/workflows/mlspec-test.yaml"
@@ -217,3 +217,33 @@ def test_an_experiment_is_reported_and_not_kept(on_s3: Workflows) -> None:
 
     hostile = on_s3.run(TRAIN, "workflow_dispatch", {"overrides": "$(touch /tmp/pwned) --multirun"})
     assert hostile.annotations == ("An override is KEY=VALUE, as in train.max_epochs=3.",)
+
+
+INTERRUPTED = """\
+case "$1" in
+  repro)
+    if [ -n "$CRASH" ]; then
+      mkdir -p .mlspec/scratch/train-1
+      echo half > .mlspec/scratch/train-1/resume.ckpt
+      exit 1
+    fi
+    echo "resumed from $(cat .mlspec/scratch/train-1/resume.ckpt)" >> "$CALLS"
+    ;;
+esac
+"""
+
+
+def test_the_state_of_an_interrupted_training_is_there_in_the_next_job(
+    repository: Callable[..., Workflows],
+) -> None:
+    """DVC is a stand-in here: a job of act has a folder of its own, and a training resumes only in the same one."""
+    tabular = repository("tabular")
+    tabular.commit()
+    recorded_programs(tabular.folder / "bin", {"dvc": INTERRUPTED})
+    tabular.variables["CRASH"] = "1"
+    interrupted = tabular.run(TRAIN, "workflow_dispatch")
+    assert interrupted.steps["train"]["Save the state of an interrupted training"] == "success"
+    assert interrupted.jobs == {"train": "failure"}
+    tabular.variables["CRASH"] = ""
+    assert tabular.run(TRAIN, "workflow_dispatch").jobs == {"train": "success"}
+    assert "resumed from half" in tabular.calls

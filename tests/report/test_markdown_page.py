@@ -46,7 +46,8 @@ def test_a_failed_gate_is_the_headline(tmp_path: Path) -> None:
 
 
 def test_without_results_it_says_so(tmp_path: Path) -> None:
-    assert "No metrics: the pipeline did not get to `evaluate`." in markdown_page("cola", collect(tmp_path))
+    page = markdown_page("cola", collect(tmp_path))
+    assert page == "## cola: no results\n\nNo metrics: the pipeline did not get to `evaluate`.\n"
     page = markdown_page("cola", results(tmp_path / "a", 0.95, 1), collect(tmp_path / "b"), "HEAD")
     assert "No metrics at HEAD to compare with." in page
 

@@ -447,3 +447,24 @@ def _writes(call: ast.Call) -> bool:
     return name in ("open", "fdopen", "ZipFile") and any(
         isinstance(m, str) and re.fullmatch(r"[rbt]*[wax+][wabtx+]*", m) for m in modes
     )
+
+
+SAFE_LOADS = {"True", "not trust", "not model.trust"}
+"""What `weights_only` may be: True, or as `model.trust` of the spec allows."""
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("mlspec.learning", "mlspec.parts"))])
+def test_no_checkpoint_is_unpickled_without_trust(name: str) -> None:
+    calls = [
+        node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    loads = [
+        call
+        for call in calls
+        if ast.unparse(call.func) == "torch.load"
+        or (call.func.attr == "fit" and any(k.arg == "ckpt_path" for k in call.keywords))
+    ]  # type: ignore[attr-defined]
+    for call in loads:
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get("weights_only") in SAFE_LOADS, f"{name}:{call.lineno}"
+    assert not any(ast.unparse(call.func) in ("pickle.load", "pickle.loads", "joblib.load") for call in calls)

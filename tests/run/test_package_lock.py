@@ -122,3 +122,13 @@ def test_without_a_registry(project: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert main(["lock"]) == 4
     assert "check the network" in capsys.readouterr().err
     assert not list(project.glob("*.lock"))
+
+
+def test_no_address_of_a_registry_whatever_uv_is_set_to(
+    project: Path, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_NO_CONFIG")
+    (project / "uv.toml").write_text("[pip]\nemit-index-url = true\nemit-index-annotation = true\n", encoding="utf-8")
+    assert main(["lock"]) == 0
+    for file in project.glob("*.lock"):
+        assert registry not in file.read_text(encoding="utf-8")

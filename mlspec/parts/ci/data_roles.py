@@ -6,6 +6,8 @@ release, whose protection rules decide which branches get there. A fork's jobs g
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.policy_document import PolicyDocument, Statement
 
@@ -29,9 +31,9 @@ def files(
 def _trust(location: AwsLocation, operator: str, subjects: tuple[str, ...]) -> PolicyDocument:
     """Who may assume the role: jobs with one of the subjects
     (https://docs.github.com/actions/reference/security/oidc)."""
-    audience = {f"{_ISSUER}:aud": "sts.amazonaws.com"}
-    subject = {f"{_ISSUER}:sub": list(subjects) if len(subjects) > 1 else subjects[0]}
-    condition = (
+    audience: dict[str, JsonValue] = {f"{_ISSUER}:aud": "sts.amazonaws.com"}
+    subject: dict[str, JsonValue] = {f"{_ISSUER}:sub": list[JsonValue](subjects) if len(subjects) > 1 else subjects[0]}
+    condition: dict[str, dict[str, JsonValue]] = (
         {"StringEquals": audience | subject}
         if operator == "StringEquals"
         else {"StringEquals": audience, operator: subject}
@@ -46,7 +48,7 @@ def _access(partition: str, remote: str, *writes: str) -> PolicyDocument:
     prefix = prefix.strip("/")
     arn = f"arn:{partition}:s3:::{bucket}"
     objects = "/".join(filter(None, (arn, prefix, "*")))
-    listed = {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}} if prefix else {}
+    listed: dict[str, dict[str, JsonValue]] = {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}} if prefix else {}
     return PolicyDocument(
         (
             Statement(tuple(f"s3:{action}" for action in sorted(("GetObject", *writes))), objects, "Objects"),

@@ -55,6 +55,8 @@ class CommentedResource:
 
     id: str
     comment: str
+    skips: tuple[tuple[str, str], ...]
+    """Checks of checkov that do not apply to it, each with the reason."""
     body: Mapping[str, JsonValue]
 
 
@@ -93,7 +95,7 @@ def _foundation(project: Project, spec: FunctionSpec, resources: Sequence[CloudF
         "repository": "Repository" in ids,
         "create_provider": CREATE_PROVIDER,
         "github_repository": GITHUB_REPOSITORY,
-        "resources": _commented(resources),
+        "resources": _commented(resources, spec),
     }
 
 
@@ -107,7 +109,7 @@ def _service(project: Project, spec: FunctionSpec) -> dict[str, object]:
         "alias": spec.options.alias,
         "url": spec.url(),
         "api": spec.api(),
-        "resources": _commented(service_template(spec, rollout)),
+        "resources": _commented(service_template(spec, rollout), spec),
     }
 
 
@@ -188,5 +190,37 @@ def _settings(spec: FunctionSpec, has_foundation: bool) -> dict[str, object]:
     }
 
 
-def _commented(resources: Sequence[CloudFormationResource]) -> list[CommentedResource]:
-    return [CommentedResource(r.id, _COMMENTS.get(r.id, ""), r.to_json()) for r in resources]
+def _commented(resources: Sequence[CloudFormationResource], spec: FunctionSpec) -> list[CommentedResource]:
+    return [CommentedResource(r.id, _COMMENTS.get(r.id, ""), tuple(_skips(r, spec)), r.to_json()) for r in resources]
+
+
+def _skips(resource: CloudFormationResource, spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    own_key = "CloudWatch encrypts logs with a key of its own."
+    match resource.id:
+        case "Repository" if "KmsKey" not in str(resource.properties["EncryptionConfiguration"]):
+            reason = "Amazon ECR encrypts images with a key of its own; `registry.ecr.kms_key` names another."
+            yield "CKV_AWS_136", reason
+        case "LogGroup":
+            yield "CKV_AWS_158", own_key
+        case "ReleaseLogGroup":
+            yield "CKV_AWS_158", own_key
+            yield "CKV_AWS_66", "The history of releases is kept for ever."
+        case "Role" if spec.options.vpc or spec.options.tracing:
+            yield "CKV_AWS_111", "The actions for the network and for traces know no resource."
+        case "ApiStage":
+            yield "CKV_AWS_95", "The function logs each request itself."
+        case "Function":
+            yield from _function_skips(spec)
+        case _:
+            pass
+
+
+def _function_skips(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    options, reserved = spec.options, spec.reserved()
+    yield "CKV_AWS_116", "A dead-letter queue is for asynchronous calls; clients of a model wait for the answer."
+    if options.vpc is None:
+        yield "CKV_AWS_117", "The function calls nothing in a private network; `deploy.lambda.vpc` attaches it to one."
+    if reserved is None:
+        yield "CKV_AWS_115", "The account's limit applies; `deploy.lambda.concurrency.reserved` sets one of its own."
+    if options.environment:
+        yield "CKV_AWS_173", "Lambda encrypts variables with a key of its own; a secret belongs in AWS Secrets Manager."

@@ -61,4 +61,4 @@ def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
         if part == FOUNDATION and not images:
             kept = kept or "--images removes it too, and the repository with all its images"
         action = Action("stack", stack.name, "delete", (FieldChange("-"),), {"part": part})
-        yield Removal(action, ", ".join(sorted(resource_ids(desired.target, stack))), kept)
+        yield Removal(action, ", ".join(sorted(filter(None, resource_ids(desired.target, stack)))), kept)
