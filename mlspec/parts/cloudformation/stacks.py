@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from mlspec.aws import stack_policy
+from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.policy_document import PolicyDocument
@@ -16,6 +17,7 @@ from mlspec.parts.cloudformation import codedeploy_resources, foundation_resourc
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource, stack_location
 from mlspec.parts.cloudformation.service_resources import references
 from mlspec.parts.cloudformation.traffic_shift import traffic_shift
+from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
@@ -52,7 +54,8 @@ def foundation(project: Project, spec: FunctionSpec, stack: str) -> tuple[CloudF
         policies = _release_policies(spec, registry, stack, rollout)
         resources.append(foundation_resources.oidc_provider(spec.info.name))
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
-    return tuple(resources)
+    alarm = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)
+    return (*resources, *([foundation_resources.budget(alarm)] if alarm else []))
 
 
 def _release_policies(

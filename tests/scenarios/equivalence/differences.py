@@ -41,6 +41,8 @@ _DELIVERS: Final = "sam serverless cloudformation"
 ALLOWED: Final = (
     _only("terraform sam serverless cloudformation", "AWS::IAM::OIDCProvider",
           "An administrator creates it once: `mlspec apply` has no rights on it"),
+    _only("terraform sam serverless cloudformation", "AWS::Budgets::Budget",
+          "It belongs to the account: `mlspec apply` compares its estimate with the budget, before it changes anything"),
     _only("terraform sam serverless cloudformation", "AWS::IAM::Role",
           "An administrator creates it from `ecr/github-trust.json` and the policies beside it", name=".*-release"),
     _only("terraform", "AWS::IAM::Role", "mlspec delivers: the role may change the code and the alias, nothing else",

@@ -65,6 +65,10 @@ class Template:
     def _name(self, id: str) -> str:
         """What AWS or a person calls the resource, the same in all sources."""
         type = self._type(id)
+        if type == "AWS::Budgets::Budget":
+            budget = self._properties(id)["Budget"]
+            assert isinstance(budget, dict)
+            return str(budget["BudgetName"])
         if type in _NAMES:
             return str(self._properties(id)[_NAMES[type]])
         properties = self._properties(id)

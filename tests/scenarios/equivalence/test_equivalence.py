@@ -52,7 +52,7 @@ def test_all_sources_have_the_same_resources(sources: Mapping[str, Mapping[Sourc
     needed = {line for one in compared.values() for line in one.needed}
     assert [line for line in ALLOWED if line not in needed] == [], "an allowed difference that there is not"
     types = {resource.type for own in sources.values() for resource in own["cloudformation"]}
-    assert len(types) == 17, sorted(types)
+    assert len(types) == 18, sorted(types)
 
 
 @pytest.fixture(scope="session")
