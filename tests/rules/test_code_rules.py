@@ -33,6 +33,7 @@ LAYERS: tuple[str, ...] = (
     "cli",
     "apply",
     "audit",
+    "testing",
     "run.plugins",
     "run.engines",
     "report",
