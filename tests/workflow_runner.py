@@ -90,27 +90,42 @@ runs:
       env: {NAME: "${{ inputs.subject-name }}", DIGEST: "${{ inputs.subject-digest }}"}
       run: echo "attest $NAME@$DIGEST" >> "$CALLS"
 """
-_CACHE = """\
-name: cache
+_RESTORE = """\
+name: cache/restore
 inputs: {path: {required: true}, key: {required: true}, restore-keys: {default: ""}}
 runs:
   using: composite
   steps:
     - shell: bash
-      env: {PATHS: "${{ inputs.path }}", KEY: "${{ inputs.key }}"}
-      run: echo "cache $PATHS" >> "$CALLS"
+      env: {TARGET: "${{ inputs.path }}", PREFIX: "${{ inputs.restore-keys }}"}
+      run: |
+        newest=$(ls -td "$KEPT.cache/$PREFIX"* 2> /dev/null | head -n 1) || true
+        if [ -n "$newest" ]; then mkdir -p "$TARGET" && cp --recursive "$newest/." "$TARGET"; fi
+"""
+_SAVE = """\
+name: cache/save
+inputs: {path: {required: true}, key: {required: true}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {SOURCE: "${{ inputs.path }}", KEY: "${{ inputs.key }}"}
+      run: |
+        if [ -e "$SOURCE" ]; then mkdir -p "$KEPT.cache" && cp --recursive "$SOURCE" "$KEPT.cache/$KEY"; fi
 """
 _NOTHING = "name: stand-in\nruns:\n  using: composite\n  steps:\n    - {shell: bash, run: 'true'}\n"
 STAND_INS: Mapping[str, str] = {
     "actions/attest": _ATTEST,
-    "actions/cache": _CACHE,
+    "actions/cache": _NOTHING,
+    "actions/cache/restore": _RESTORE,
+    "actions/cache/save": _SAVE,
     "actions/checkout": _NOTHING,
     "actions/download-artifact": _DOWNLOAD,
     "actions/setup-python": _NOTHING,
     "actions/upload-artifact": _UPLOAD,
     "aws-actions/configure-aws-credentials": _ROLE,
 }
-"""Action to the stand-in that act runs instead of it. One in a folder of a repository (`cache/restore`) has its own."""
+"""Action to the stand-in that act runs instead of it."""
 ROLES: Mapping[str, str] = {
     "AWS_ROLE_ARN": "release",
     "AWS_DATA_ROLE_ARN": "data",
@@ -249,7 +264,7 @@ class Workflows:
         """The calls of programs and roles, in their order; without those of pip."""
         file = self.folder / "calls"
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        return [line for line in lines if not line.startswith(("pip ", "cache "))]
+        return [line for line in lines if not line.startswith("pip ")]
 
     def kept(self) -> set[str]:
         """The files of all artifacts."""
@@ -264,8 +279,8 @@ class Workflows:
         } | self.variables  # fmt: skip
 
     def _stand_ins(self) -> None:
-        texts = {name: STAND_INS[name] for name in ACTIONS}
-        for name, text in (texts | {action.partition("@")[0]: text for action, text in self.actions.items()}).items():
+        texts = {**STAND_INS, **{action.partition("@")[0]: text for action, text in self.actions.items()}}
+        for name, text in texts.items():
             action = self.folder / "actions" / name
             action.mkdir(parents=True, exist_ok=True)
             (action / "action.yml").write_text(text, encoding="utf-8")

@@ -15,6 +15,8 @@ from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
+from mlspec.parts.sam import part as sam
+from mlspec.parts.serverless import part as serverless
 from mlspec.parts.supply import part as supply
 from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
@@ -32,6 +34,8 @@ PARTS: tuple[Part, ...] = (
     package,
     registry,
     terraform,
+    sam,
+    serverless,
     deploy,
     ci,
     budget,

@@ -37,6 +37,7 @@ CASES = {
     "subfolder": (REMOTE, LAMBDA.replace(', account: "123456789012"', "") + CI),
     "watched": (WATCHED, LAMBDA + CI + WATCH),
     "watched, subfolder": (REMOTE, LAMBDA + CI + "monitor: {}\n"),
+    "serverless": (BASE, LAMBDA.replace("deploy: {lambda: {", "deploy: {iac: serverless, lambda: {") + CI),
     "zip": (BASE, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n" + CI),
     "package": (BASE, PACKAGE + "ci: {github: {train_on: [push], mlspec: 'git+https://github.com/octo/mlspec@v1'}}\n"),
 }
@@ -104,7 +105,7 @@ def _steps(file: Path) -> list[dict[str, Any]]:
     return [step for job in jobs for step in job["steps"]]
 
 
-@pytest.mark.parametrize("persona", ["regular"])
+@pytest.mark.parametrize("persona", ["regular", "pedantic", "auditor"])
 def test_zizmor_has_nothing_to_say(workflows: list[Path], persona: str) -> None:
     command = [tool("zizmor"), "--offline", "--no-progress", "--persona", persona, *map(str, workflows)]
     done = subprocess.run(command, capture_output=True, text=True)

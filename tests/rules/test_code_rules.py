@@ -33,6 +33,7 @@ LAYERS: tuple[str, ...] = (
     "cli",
     "apply",
     "audit",
+    "testing",
     "run.plugins",
     "run.engines",
     "report",
@@ -46,6 +47,8 @@ LAYERS: tuple[str, ...] = (
     "shipping.rollout",
     "elastic",
     "terraform",
+    "serverless",
+    "cloudformation",
     "aws",
     "docker",
     "dvc",
@@ -86,13 +89,15 @@ NARROW: dict[str, set[str]] = {
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
+    "cloudformation": {"aws", "errors", "render"},
+    "serverless": {"aws", "cloudformation", "errors"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
-PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
+PURE = {"mlspec.aws.cli_input", "mlspec.aws.cost_alarm", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
         "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
-        "mlspec.aws.resources", "mlspec.dvc.params"}  # fmt: skip
+        "mlspec.aws.resources", "mlspec.aws.stack_policy", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 
 LONG_FILES: dict[str, str] = {}
@@ -102,7 +107,9 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.cloudformation.sam_program._parameter_file": "values of secrets, removed at the end",
     "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
+    "mlspec.parts.serverless.service_preview._preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
     "mlspec.parts.data.fetch._download": "a partial download",
@@ -111,6 +118,7 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.parts.data.work._write": "into a folder that is swapped in whole",
     "mlspec.parts.package.zip_archive.pack": "the caller's partial file",
     "mlspec.parts.package.lambda_process._started": "a log",
+    "mlspec.report.earlier_results._write": "into a temporary folder of its own",
     "mlspec.run.journal._add": "one row at the end, flushed; a torn row is passed over",
     "mlspec.child_process.follow": "a log",
     "mlspec.runtime.elastic_sink._keep_refused": "rows at the end; a torn row is one document that was refused anyway",

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--sarif", "sarif_file", metavar="FILE", type=PathType(Path), help="Write the faults to FILE as SARIF 2.1.0."
-)
+@click.option("--sarif", metavar="FILE", type=PathType(Path), help="Write the faults to FILE as SARIF 2.1.0.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @spec_options
-def command(spec: str | None, env: str | None, as_json: bool, sarif_file: Path | None, strict: bool) -> int:
+def command(spec: str | None, env: str | None, as_json: bool, sarif: Path | None, strict: bool) -> int:
     """Show what the project may reach, read from its spec, its generated files and its locks.
 
     Secrets by name, permissions in the account and of workflows, hosts, actions, base images, packages without a hash,
@@ -34,7 +32,7 @@ def command(spec: str | None, env: str | None, as_json: bool, sarif_file: Path |
     there is an error.
     """
     from mlspec.audit.project_audit import audit
-    from mlspec.audit.sarif import sarif
+    from mlspec.audit.sarif import sarif as sarif_text
     from mlspec.compiler import compile_project
     from mlspec.workspace.template_cache import template_cache
 
@@ -45,8 +43,8 @@ def command(spec: str | None, env: str | None, as_json: bool, sarif_file: Path |
     errors = sum(entry.level == "error" for entry in entries)
     warnings = sum(entry.level == "warning" for entry in entries)
     ok = not errors and not (strict and warnings)
-    if sarif_file is not None:
-        save("the audit", sarif_file, sarif(entries, built.project.surroundings.prefix))
+    if sarif is not None:
+        save("the audit", sarif, sarif_text(entries, built.project.surroundings.prefix))
     if as_json:
         rows = [entry.to_json() for entry in entries]
         console.document({"ok": ok, "errors": errors, "warnings": warnings, "entries": rows})

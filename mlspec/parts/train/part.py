@@ -184,9 +184,10 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(CHECKPOINT),
             Output(LAST),
             Output(PREPROCESS),
-            Output("artifacts/metrics/train.json", "metric", cache=False),
-            Output(DECISIONS, cache=False),
-            Output(CURVES, cache=False, curves=_curves(project, train)),
+            # All are cached: DVC does not restore a stage from its remote's run-cache if one of its outputs is in git.
+            Output("artifacts/metrics/train.json", "metric"),
+            Output(DECISIONS),
+            Output(CURVES, curves=_curves(project, train)),
         ),
         params=(*_of_model(model), *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,
