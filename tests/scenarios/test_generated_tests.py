@@ -24,7 +24,12 @@ pytest.importorskip("torch")
 
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
-MORE = "evaluate: {gates: {%s}}\nexport:\ntest: {robustness: {min_agreement: 0.2}}\n"
+MORE = "evaluate: {gates: {%s}}\nexport:\ntest:\n  robustness: {min_agreement: 0.2}\n"
+EXPECTED = {
+    "numbers": "  direction: {size: increasing}\n  load: {requests: 60, p95_ms: 5000}\n",
+    "text": "  invariance: {perturbations: [whitespace]}\n  data: {max_contradicting: 0, max_label_errors: 0.1}\n",
+}
+"""What the specs of some kinds declare beyond MORE, below `test`."""
 GATES = {
     "numbers": 'r2: "> 0.5"',
     "custom": 'r2: "> 0.5"',
@@ -47,9 +52,9 @@ def failed(project: Applied, *arguments: str) -> set[str]:
 
 def with_tests(project: Applied) -> Applied:
     for file in project.build().files:
-        if file.path.startswith("tests/"):
+        if file.path.startswith(("tests/", "conf/")):
             path = project.root / file.path
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text, encoding="utf-8")
     return project
 
@@ -59,7 +64,8 @@ def _exported(_trained: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     def export(kind: str, root: Path) -> None:
         shutil.copytree(_trained(kind), root, dirs_exist_ok=True)
         spec = root / "mlproject.yaml"
-        spec.write_text(spec.read_text(encoding="utf-8") + MORE % GATES[kind], encoding="utf-8")
+        more = MORE % GATES[kind] + EXPECTED.get(kind, "")
+        spec.write_text(spec.read_text(encoding="utf-8") + more, encoding="utf-8")
         with_tests(Applied(root)).run("evaluate", "gate", "export")
 
     def get(kind: str) -> Path:
@@ -84,7 +90,8 @@ Exported = Callable[[str], Applied]
 
 @pytest.mark.parametrize("kind", GATES)
 def test_they_pass(exported: Exported, kind: str) -> None:
-    done = pytest_in(exported(kind), "tests", "-W", "error::pytest.PytestUnknownMarkWarning")
+    slow = () if kind in ("text", "custom") else ("-m", "not slow")  # trainings: for a network of ours and the user's
+    done = pytest_in(exported(kind), "tests", "-W", "error::pytest.PytestUnknownMarkWarning", *slow)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout.splitlines()[-1]
 
@@ -93,7 +100,8 @@ def test_they_are_skipped_before_the_first_run(tmp_path: Path) -> None:
     project = with_tests(numbers(tmp_path, MORE % GATES["numbers"]))
     done = pytest_in(project, "tests")
     assert done.returncode == 0
-    assert re.search(r"^\d+ skipped", done.stdout.splitlines()[-1])
+    # Only the settings are there before the first run.
+    assert re.search(r"^1 passed, \d+ skipped", done.stdout.splitlines()[-1])
     assert "does not exist: run mlspec apply" in done.stdout
 
 
@@ -116,6 +124,7 @@ def test_flipped_labels_of_the_test_rows(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", flipped)
     assert failed(project, "tests") == {
+        "test_labels_agree_with_the_model",
         "test_metric_matches_the_evaluation",
         "test_bundle_was_exported_from_this_data",
     }
@@ -238,7 +247,7 @@ def test_a_model_that_cannot_learn(exported: Exported) -> None:
 def test_code_that_cannot_be_imported(exported: Exported) -> None:
     project = exported("custom")
     (project.root / "src/model.py").write_text("import nothing_of_this_name\n")
-    assert "test_callable_can_be_imported" in failed(project, "tests/test_code.py")
+    assert "test_callable_can_be_imported" in failed(project, "tests/test_unit.py")
 
 
 def replaced(column: str, row: int, value: object) -> Callable[[pa.Table], pa.Table]:
@@ -329,6 +338,114 @@ def test_what_differs_from_the_profile_and_the_signature_is_named(exported: Expo
     assert re.search(r"rows of the splits: .*'valid': (\d+).*, in the profile: .*'valid': (?!\1)\d+", output)
     assert re.search(r"splits\.train: 1(\d+) instead of \1", output)
     assert "sentence: 'number' instead of 'text'" in output
+
+
+def invalid_setting(project: Applied) -> None:
+    """A value of `conf/` that is not valid, edited by hand."""
+    path = project.root / "conf/train/default.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("max_epochs: 12", "max_epochs: -3"), encoding="utf-8")
+
+
+def copies_of_train(project: Applied) -> None:
+    """Test rows that are rows of train but for a full stop; evaluated and exported with them."""
+    train = pq.read_table(project.artifacts / "data/train.parquet").slice(0, 48)
+    texts = pa.array([f"{text}." for text in train["sentence"].to_pylist()])
+    index = train.column_names.index("sentence")
+    rewrite(project.artifacts / "data/test.parquet", lambda _: train.set_column(index, "sentence", texts))
+    profile = project.artifacts / "data/profile.json"
+    values = json.loads(profile.read_text(encoding="utf-8"))
+    values["splits"]["test"] = 48
+    profile.write_text(json.dumps(values), encoding="utf-8")
+    project.run("evaluate", "gate", "export")
+
+
+def negated_weights(project: Applied) -> None:
+    """A model that predicts the opposite of what it has learned; evaluated and exported as it is."""
+    import torch
+
+    path = project.artifacts / "model/best.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    weights = [name for name, value in checkpoint["state_dict"].items() if value.ndim == 2 and value.shape[0] == 1]
+    checkpoint["state_dict"][weights[-1]] *= -1
+    torch.save(checkpoint, path)
+    project.run("evaluate", "export")
+
+
+def other_preprocessing(project: Applied) -> None:
+    """Preprocessing in the bundle that the model was not trained with."""
+    path = project.artifacts / "bundle/preprocess/preprocess.json"
+    path.write_text(path.read_text().replace('"mean": ', '"mean": 3'))
+
+
+def slow_preprocessing(project: Applied) -> None:
+    """Correct preprocessing that takes too long; exported with it."""
+    project.spec("min_agreement: 0.2}", "min_agreement: 0.2}\n  load: {requests: 40, p95_ms: 20}")
+    with_tests(project)
+    code = project.artifacts / "model/preprocess/code/own/prep.py"
+    text = code.read_text(encoding="utf-8").replace("        sizes = ", "        time.sleep(0.02)\n        sizes = ", 1)
+    text = text.replace("    def __call__(self, rows):\n", "    def __call__(self, rows):\n        time.sleep(0.02)\n")
+    code.write_text(f"import time\n{text}", encoding="utf-8")
+    project.run("export")
+
+
+FAULTS = {
+    "unit": ("numbers", invalid_setting),
+    "data": ("text", copies_of_train),
+    "model": ("numbers", negated_weights),
+    "contract": ("numbers", other_preprocessing),
+    "load": ("own", slow_preprocessing),
+}
+
+
+@pytest.mark.parametrize("marker", FAULTS)
+def test_only_the_tests_of_one_kind_notice_a_fault(exported: Exported, marker: str) -> None:
+    kind, plant = FAULTS[marker]
+    project = exported(kind)
+    plant(project)
+    done = pytest_in(project, "tests", "-m", "not slow")
+    failing = set(re.findall(r"^(?:FAILED|ERROR) tests/(\w+)\.py", done.stdout, re.MULTILINE))
+    assert failing == {f"test_{marker}"}, done.stdout
+
+
+def test_each_kind_runs_alone(exported: Exported) -> None:
+    project = exported("numbers")
+    for marker in FAULTS:
+        done = pytest_in(project, "tests", "--collect-only", "-m", marker)
+        files = set(re.findall(r"^tests/(\w+)\.py::", done.stdout, re.MULTILINE))
+        assert files == {f"test_{marker}"}, done.stdout
+
+
+def test_new_weights_that_ignore_the_seed(exported: Exported) -> None:
+    project = exported("custom")
+    path = project.root / "src/model.py"
+    text = path.read_text().replace("hidden, 1))", "hidden, 1))\n        self.start()")
+    start = "    def start(self):\n        torch.seed()\n        nn.init.normal_(self.body[0].weight)\n\n"
+    path.write_text(text.replace("    def forward", f"{start}    def forward"))
+    assert "test_new_model_depends_on_the_seed_alone" in failed(project, "tests/test_unit.py", "-m", "not slow")
+
+
+def test_state_that_the_state_dict_does_not_have(exported: Exported) -> None:
+    project = exported("custom")
+    path = project.root / "src/model.py"
+    text = path.read_text().replace("hidden, 1))", "hidden, 1))\n        self.shift = torch.randn(1)")
+    path.write_text(text.replace("(joined)[:, 0]", "(joined)[:, 0] + self.shift"))
+    assert failed(project, "tests/test_unit.py", "-m", "not slow") == {"test_state_dict_restores_the_model"}
+
+
+def test_rows_that_change_are_shown(exported: Exported) -> None:
+    project = exported("text")
+    train = project.artifacts / "data/train.parquet"
+    rows = pq.read_table(train)
+    first = rows.to_pylist()[0]
+    rewrite(train, replaced("sentence", 5, first["sentence"]))
+    rewrite(train, replaced("label", 5, 1 - first["label"]))
+    output = pytest_in(project, "tests/test_data.py").stdout
+    inputs = re.escape("{'sentence': " + repr(first["sentence"])[:8])
+    place = r"\(data/mood\.csv line \d+\)"
+    assert re.search(r"2 of \d+ rows of train have the inputs of a row with another label \(allowed: 0\.0%\)", output)
+    assert re.search(
+        rf"train\.parquet, row 0 {place}: {inputs}.* is (sad|glad), train\.parquet, row 5 {place} is", output
+    )
 
 
 def test_an_unknown_marker_is_an_error(exported: Exported) -> None:

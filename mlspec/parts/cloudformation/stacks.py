@@ -26,6 +26,7 @@ from mlspec.spec.project import Project
 
 FOUNDATION: Final = "foundation"
 SERVICE: Final = "service"
+_NONE: Final[Mapping[str, PolicyDocument]] = {}
 _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
@@ -40,8 +41,13 @@ def stack_function(project: Project) -> FunctionSpec | None:
     return FunctionSpec(project.info, deploy.lambda_, package, stack_location(location), name) if location else None
 
 
-def foundation(project: Project, spec: FunctionSpec, stack: str) -> tuple[CloudFormationResource, ...]:
-    """The repository, and with `ci` GitHub's OIDC provider and the role that releases the stack of that name."""
+def foundation(
+    project: Project, spec: FunctionSpec, stack: str, more: Mapping[str, PolicyDocument] = _NONE
+) -> tuple[CloudFormationResource, ...]:
+    """The repository, and with `ci` GitHub's OIDC provider and the role that releases the stack of that name.
+
+    `more` are further policies of that role.
+    """
     ci, registry = project.get(Ci), project.get(Registry)
     resources: list[CloudFormationResource] = []
     if registry is not None:
@@ -51,7 +57,7 @@ def foundation(project: Project, spec: FunctionSpec, stack: str) -> tuple[CloudF
     if ci is not None:
         rollout = project.need(Deploy).rollout
         session = max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION))
-        policies = _release_policies(spec, registry, stack, rollout)
+        policies = {**_release_policies(spec, registry, stack, rollout), **more}
         resources.append(foundation_resources.oidc_provider(spec.info.name))
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
     alarm = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)

@@ -27,7 +27,7 @@ def read(data: DataSpec, root: Path, name: str) -> Raw:
     """All rows of the source with that key in `data.sources`. Raises StageError if it cannot be read or is empty."""
     source = data.sources[name]
     if is_callable(source):
-        pieces = [_called(source, root)]
+        pieces = [called(source, root)]
     elif data.written_as == "images":
         pieces = [folders.read(data, root, data.files[name])]
     else:
@@ -90,7 +90,8 @@ def _without_views(table: pa.Table) -> pa.Table:
     return table
 
 
-def _called(source: str, root: Path) -> Piece:
+def called(source: str, root: Path) -> Piece:
+    """The table that the user's function returns. Raises StageError if it fails or returns no table."""
     module, _, name = source.partition(":")
     with user_code(root, source):
         sys.path.insert(0, str(root))

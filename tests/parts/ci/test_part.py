@@ -139,6 +139,15 @@ def test_the_functions_own_secrets_reach_only_the_step_that_deploys(tmp_path: Pa
     assert str(release).count("THE_KEY") == 2
 
 
+def test_serverless_releases_by_its_own_stage_and_needs_no_secret_in_the_workflow(tmp_path: Path) -> None:
+    function = "{iac: serverless, lambda: {environment: {KEY: {env: THE_KEY}}}}"
+    release = jobs(tmp_path, "release", LAMBDA.replace("{lambda: {}}", function) + "ci:\n")
+    assert "--only serverless-service --only deploy" in str(script(release["ship"], "Deploy")["run"])
+    install = script(release["ship"], "Install the Serverless Framework")["run"]
+    assert install == "npm install --global --ignore-scripts osls@4.3.1"
+    assert "THE_KEY" not in str(release)
+
+
 def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
     wandb = "{wandb: {project: cola, mode: online, api_key: {env: MY_WANDB_KEY}}}"
     text = f"ci: {{github: {{train_on: [pull_request]}}}}\ntrack: {wandb}\n"

@@ -33,6 +33,44 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     assert codes(tmp_path, NUMBERS + "export:\ntest: {robustness: {perturbations: [case]}}\n") == ["unfit-perturbation"]
 
 
+@pytest.mark.parametrize(
+    ("base", "options", "message", "help"),
+    [
+        (NUMBERS, "{direction: {sise: increasing}}", "input not found: `sise`", "did you mean `size`?"),
+        (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can grow", ""),
+        (
+            NUMBERS,
+            "{direction: {size: {trend: increasing, label: a}}}",
+            "is a number and has no label `a`",
+            "remove `label`",
+        ),
+        (NUMBERS, "{invariance: {columns: [sise]}}", "input not found: `sise`", "did you mean `size`?"),
+        (
+            NUMBERS,
+            "{invariance: {perturbations: [case]}}",
+            "`case` perturbs texts, and the model has no such input",
+            "",
+        ),
+    ],
+)
+def test_an_expectation_about_what_is_not_there(
+    tmp_path: Path, base: str, options: str, message: str, help: str
+) -> None:
+    findings = said(tmp_path, base + f"export:\ntest: {options}\n")
+    assert message in findings[0].message
+    assert help in (findings[0].help or "")
+
+
+def test_a_direction_of_a_class_needs_one_of_its_labels(tmp_path: Path) -> None:
+    base = CLASSES.replace("{sentence: text}", "{size: number}").replace("sentence]", "size]")
+    base = base.replace("text-classifier", "tabular")
+    (missing,) = said(tmp_path, base + "export:\ntest: {direction: {size: increasing}}\n")
+    assert missing.code == "unfit-direction"
+    assert missing.help == "size: {trend: increasing, label: no}"
+    (unknown,) = said(tmp_path, base + "export:\ntest: {direction: {size: {trend: increasing, label: nope}}}\n")
+    assert unknown.code == "unknown-label"
+
+
 def test_there_is_nothing_to_test_without_a_bundle(tmp_path: Path) -> None:
     assert codes(tmp_path, CLASSES + "test:\n") == ["section-needed"]
 
@@ -54,7 +92,9 @@ def test_stages(tmp_path: Path) -> None:
 def test_files_only_where_the_section_is(tmp_path: Path) -> None:
     assert files(tmp_path, CLASSES) == {}
     made = files(tmp_path, CLASSES + "export:\ntest:\n")
-    assert set(made) == {f"tests/{n}.py" for n in ("conftest", "test_data", "test_model", "test_contract")}
+    kinds = ("unit", "data", "model", "contract")
+    assert set(made) == {"tests/conftest.py", *(f"tests/test_{kind}.py" for kind in kinds)}
+    assert "tests/test_load.py" in files(tmp_path, CLASSES + "export:\ntest: {load: {}}\n")
 
 
 def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
@@ -62,7 +102,7 @@ def test_the_projects_own_code_is_imported(tmp_path: Path) -> None:
     (tmp_path / "src/data.py").write_text("def load():\n    return []\n")
     spec = CLASSES.replace("data/cola.tsv\n  format: {columns: [origin, label, sentence]}", "src.data:load")
     made = files(tmp_path, spec + "export:\ntest:\n")
-    assert '"data.source": "src.data:load"' in made["tests/test_code.py"]
+    assert '"data.source": "src.data:load"' in made["tests/test_unit.py"]
 
 
 @pytest.mark.parametrize(

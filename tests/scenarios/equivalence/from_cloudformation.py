@@ -21,6 +21,8 @@ _NAMES: Final = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::ApiGatewayV2::Api": "Name",
     "AWS::IAM::OIDCProvider": "Url",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::S3::BucketPolicy": "Bucket",
 }
 """Property with the name of a resource, where it has one."""
 _DROPPED: Final = ("FunctionName", "ApiId", "Qualifier", "TargetFunctionArn", "ApplicationName")

@@ -1,4 +1,4 @@
-"""Direct deployment, Terraform and SAM create the same resources: compared without an account, by what the tools make.
+"""Direct deployment, Terraform, SAM and Serverless create the same resources: compared without an account, by what the tools make.
 
 To add a source: a function that gives its resources (`from_template` for a CloudFormation template), and a key in
 `sources`.
@@ -21,7 +21,14 @@ from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
 from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_terraform import Plan, from_modules
-from tests.scenarios.equivalence.projects import SAM_MUTATIONS, SPECS, TERRAFORM_MUTATIONS, Mutation, mutation_id
+from tests.scenarios.equivalence.projects import (
+    SAM_MUTATIONS,
+    SERVERLESS_MUTATIONS,
+    SPECS,
+    TERRAFORM_MUTATIONS,
+    Mutation,
+    mutation_id,
+)
 
 Resources = Sequence[CanonicalResource]
 pytestmark = pytest.mark.slow
@@ -35,7 +42,11 @@ def from_plan(plan: Plan, name: str, **replaced: str) -> Resources:
 
 @pytest.fixture
 def sources(
-    target: AwsTarget, terraform_plan: Plan, sam_translator: Translator, tmp_path: Path
+    target: AwsTarget,
+    terraform_plan: Plan,
+    sam_translator: Translator,
+    serverless_packages: Mapping[str, Resources],
+    tmp_path: Path,
 ) -> Mapping[str, Mapping[Source, Resources]]:
     """The resources of each project by source."""
     return {
@@ -43,6 +54,7 @@ def sources(
             "direct": projects.from_direct(tmp_path / name, name, target),
             "terraform": from_plan(terraform_plan, name),
             "sam": projects.from_sam(projects.generated(tmp_path / name, name, "sam"), sam_translator),
+            "serverless": serverless_packages[name],
             "cloudformation": projects.from_resources(tmp_path / name, name),
         }
         for name in SPECS
@@ -135,6 +147,15 @@ def test_a_fault_in_a_module_of_terraform_is_found(
     name, module = mutation[0], mutation[1].partition("/")[0]
     resources = from_plan(terraform_plan, name, **{module: mutation_id(mutation)})
     assert compare({**reference[name], "terraform": resources}).faults
+
+
+@pytest.mark.parametrize("found", SERVERLESS_MUTATIONS)
+def test_a_fault_in_a_service_of_serverless_is_found(
+    found: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
+) -> None:
+    name = SERVERLESS_MUTATIONS[found][0]
+    faults = compare({**reference[name], "serverless": serverless_faults[name]}).faults
+    assert [fault for fault in faults if found in fault]
 
 
 def test_the_page_has_the_table(update: bool) -> None:

@@ -15,10 +15,11 @@ ARTIFACTS = ROOT / "artifacts"
 MAX_ROWS = 64
 
 MARKERS = {
-    "unit": "the project's own functions and classes",
+    "unit": "the settings and the project's own code",
     "data": "the data after checking and splitting",
     "model": "the trained model",
-    "contract": "the exported bundle, as the server loads it",
+    "contract": "the exported bundle in each interface that serves it",
+    "load": "the server with several clients at once",
     "trained": "needs the model after its whole training",
     "slow": "takes more than a few seconds",
 }
@@ -61,6 +62,12 @@ def assert_rows_close(actual, expected, rows, tolerance, reason):
 def rows_close():
     """The function that compares outputs row by row."""
     return assert_rows_close
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The folder of the project."""
+    return ROOT
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What the generated tests of a project call: measurements of data, models and servers, whose results they assert."""
