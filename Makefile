@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs docs-release bench clean
 
 help:
 	@echo "make demo   install, then build and run the digits project in a temporary folder"
@@ -34,6 +34,11 @@ lint: $(VENV)/.test
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "The site:  $(CURDIR)/site/index.html"
+
+# Run by the release workflow: adds the site of VERSION to the branch gh-pages, and makes it the latest.
+docs-release: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --push --update-aliases "$${VERSION:?}" latest
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mike set-default --push latest
 
 bench: $(VENV)/.test $(VENV)/.bench
 	PATH="$(BIN):$$PATH" $(BIN)/python -m benchmarks

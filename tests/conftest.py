@@ -153,7 +153,7 @@ LONGEST = (
     "tests/test_starters.py::test_its_whole_line",
     "tests/scenarios/test_staleness.py",
     "tests/shipping/rehearsal/test_rehearsal.py",
-    "tests/integration/test_github.py::test_the_test_workflow",
+    "tests/integration/test_workflow_runs.py",
     "tests/scenarios/test_wheel.py",
 )
 """What begins before all else, so that no worker still runs one of these when the other has no tests left."""

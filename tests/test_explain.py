@@ -24,7 +24,9 @@ BASE = {
     ),
     "model": "model: {type: text-classifier}\n",
 }
-_MODULE = re.compile(r"```(?:python|text) (src/\w+\.py|data/\w+\.txt|reads\.lock)\n(.*?)```", re.DOTALL)
+_MODULE = re.compile(
+    r"```(?:python|text) (src/\w+\.py|data/\w+\.(?:txt|pkl)|(?:reads|requirements-serve)\.lock)\n(.*?)```", re.DOTALL
+)
 _FILE = re.compile(r"```(?:csv|tsv|json) (data/\S+\.(?:[ct]sv|CSV|jsonl))\n(.*?)```", re.DOTALL)
 _FOLDER = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _BLOCK = re.compile(r"## (Wrong|Right)\n\n```yaml( file)?\n(.*?)\n```", re.DOTALL)

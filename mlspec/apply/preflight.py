@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,10 +40,31 @@ def check_compatibility(plan: ApplyPlan) -> None:
 
 
 def preflight_findings(plan: ApplyPlan, severity: Literal["error", "warning"]) -> list[Diagnostic]:
-    """Data that the stage `data` would read, and that is neither in the project nor tracked by DVC."""
-    if not any(step.stage.name == "data" for step in plan.schedule.due):
-        return []
-    return list(_missing(plan, severity))
+    """Missing data that the stage `data` would read, and costs above the budget of what the due stages would create."""
+    due = {step.stage.name for step in plan.schedule.due}
+    return [*(_missing(plan, severity) if "data" in due else ()), *_over_budget(plan, due, severity)]
+
+
+def _over_budget(plan: ApplyPlan, due: set[str], severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:
+    from mlspec.costs.estimate import CREATES, cost_estimate
+    from mlspec.sections.budget import CostBudget
+    from mlspec.source.reader import read
+
+    project = plan.build.project
+    budget = project.get(CostBudget)
+    if budget is None or plan.context.rehearses:
+        return
+    if due & CREATES or (budget.training is not None and "train" in due):
+        estimate = cost_estimate(project, plan.request.where.root, plan.estimates)
+        if estimate is not None and (excess := estimate.excess(severity)) is not None:
+            document = read(plan.request.where.spec)
+            yield document.diagnostic(_of_environment(document.root, excess, project.environment))
+
+
+def _of_environment(root: Node, finding: Finding, environment: str | None) -> Finding:
+    """The finding at the key of the environment's overlay, where that sets it."""
+    own = ("environments", environment or "", *finding.at)
+    return replace(finding, at=own) if _stands(root, own) else finding
 
 
 def _missing(plan: ApplyPlan, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:

@@ -58,6 +58,8 @@ class DesiredFunction:
     archive: ZipArchive | None = None
     delivers_only: bool = False
     """Whether another tool creates the function and what belongs to it, so that only its code and alias change here."""
+    delivered: bool = False
+    """Whether that tool also releases: it publishes the version and moves the alias, and nothing of it changes here."""
 
     @property
     def name(self) -> str:
@@ -101,14 +103,20 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     repository = repository_name(target, registry.ecr.repository) if registry else ""
     function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
-    delivers = delivers_only(spec, target)
-    return DesiredFunction(target, function, image, _variables(options.environment), archive, delivers)
+    delivers, delivered = delivers_only(spec, target), is_delivered(spec, target)
+    return DesiredFunction(target, function, image, _variables(options.environment), archive, delivers, delivered)
 
 
 def delivers_only(spec: Spec, target: AwsTarget) -> bool:
     """Whether another tool creates the infrastructure. A rehearsal creates its own."""
     deploy = spec.get(Deploy)
-    return target.kind == "aws" and deploy is not None and deploy.iac == "terraform"
+    return target.kind == "aws" and deploy is not None and deploy.iac in ("terraform", "sam")
+
+
+def is_delivered(spec: Spec, target: AwsTarget) -> bool:
+    """Whether the tool that creates the infrastructure also releases new versions."""
+    deploy = spec.get(Deploy)
+    return target.kind == "aws" and deploy is not None and deploy.iac == "sam"
 
 
 def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:

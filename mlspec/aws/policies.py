@@ -61,7 +61,7 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
         *_logs(spec, "Logs", _LOGS),
         *([] if spec.package.zip else keep_rights(spec.location, spec.repository)),
         *_by_bucket(spec),
-        *_api(spec, *(("DELETE", "PATCH", "POST", "TagResource") if spec.api() else ())),
+        *_api(spec, *(("DELETE", "PATCH", "POST", "PUT") if spec.api() else ())),  # PUT sets tags
         Statement("cloudwatch:GetMetricData", "*", "Watch"),
     ]
     if spec.options.vpc:  # these actions know no resource

@@ -24,9 +24,14 @@ COMMANDS: Final[dict[str, str]] = {
     "why": "Show everything that led to a version.",
     "rollback": "Send all traffic to an earlier version.",
     "destroy": "Remove what mlspec created in the account.",
+    "audit": "Show what the project may reach.",
+    "sbom": "Write the bill of materials of the exported model.",
+    "lock": "Lock the packages of training and serving with their hashes.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
+    "prices": "Show the prices that costs are estimated with.",
     "explain": "Explain an error code, or a key of the spec.",
+    "completion": "Print the completion script of a shell.",
     "doctor": "Show what this machine has and lacks.",
 }
 """Name to one line of help; each is `command` in `mlspec/cli/commands/NAME.py`, imported only when it is called."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mlspec.cli import completion
 from mlspec.cli.paths import PATH
 from mlspec.stage_context import TARGETS, StageContext, TargetName
 from mlspec.workspace.spec_file import SPEC
@@ -23,7 +24,12 @@ def spec_options(function: F) -> F:
     """`--spec FILE --env NAME --json` for a command; they arrive as `spec`, `env`, `as_json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
-        click.option("--env", metavar="NAME", help="Apply the overlay environments.NAME to the spec."),
+        click.option(
+            "--env",
+            metavar="NAME",
+            shell_complete=completion.environments,
+            help="Apply the overlay environments.NAME to the spec.",
+        ),
         click.option(
             "--spec", metavar="FILE", type=PATH, help=f"The spec. Default: {SPEC} in this directory or a parent."
         ),
@@ -50,12 +56,16 @@ def stage_context(root: Path, target: TargetName | None) -> StageContext:
 def selection_options(function: F) -> F:
     """`--until STAGE --only STAGE --force STAGE` for a command that runs stages, or shows why each would run."""
     for option in (
-        click.option("--force", multiple=True, metavar="STAGE", help="Run STAGE even if it is up to date. Repeatable."),
-        click.option("--only", multiple=True, metavar="STAGE", help="Run only STAGE. Repeatable."),
-        click.option("--until", metavar="STAGE", help="Run STAGE and everything it depends on."),
+        _stage("--force", "Run STAGE even if it is up to date. Repeatable.", repeatable=True),
+        _stage("--only", "Run only STAGE. Repeatable.", repeatable=True),
+        _stage("--until", "Run STAGE and everything it depends on.", repeatable=False),
     ):
         function = option(function)
     return function
+
+
+def _stage(name: str, help: str, *, repeatable: bool) -> Callable[[F], F]:
+    return click.option(name, multiple=repeatable, metavar="STAGE", shell_complete=completion.stages, help=help)
 
 
 def engine_option(function: F) -> F:

@@ -15,6 +15,7 @@ from mlspec.workspace.spec_file import SpecFile
 if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
     from mlspec.elastic.installation import Installation
+    from mlspec.parts.sam.stack_deletion import StackRemovals
     from mlspec.parts.terraform.module_removal import ModuleRemovals
     from mlspec.shipping.removal import Removal
     from mlspec.spec.project import Project
@@ -27,8 +28,8 @@ class Removals:
     function: DesiredFunction | None
     stack: Installation | None
     deployed: tuple[Removal, ...] = ()
-    modules: ModuleRemovals | None = None
-    """What Terraform created, instead of `deployed`."""
+    modules: ModuleRemovals | StackRemovals | None = None
+    """What Terraform or SAM created; of Terraform, instead of `deployed`."""
     installed: tuple[Removal, ...] = ()
     unread: str = ""
 
@@ -80,12 +81,16 @@ def removals(where: SpecFile, context: StageContext, *, images: bool, prediction
 @contextmanager
 def _modules(
     where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
-) -> Iterator[ModuleRemovals | None]:
-    """The modules that Terraform has a state of; None where it created nothing."""
+) -> Iterator[ModuleRemovals | StackRemovals | None]:
+    """What Terraform has a state of, or the stacks of SAM; None where there is nothing of either."""
+    from mlspec.parts.sam.stack_deletion import stack_removals
     from mlspec.parts.terraform.module_removal import planned_removals
 
     if function is None or not function.delivers_only:
         yield None
+        return
+    if function.delivered:
+        yield stack_removals(function, root, images=images)
         return
     with planned_removals(_project(where), function, root, images=images) as modules:
         yield modules

@@ -52,6 +52,11 @@ _LOCAL: Final = (
         "check package.docker.base and Dockerfile.lock; docker login, if the registry requires it",
     ),
     KnownFailure(
+        r"DO NOT MATCH THE HASHES|Hashes are required in --require-hashes mode|^\s*Expected sha256",
+        "a package is not the one whose hash is in requirements-serve.txt",
+        "if you did not edit the file, do not use the package: its file was replaced; else: mlspec build, mlspec lock",
+    ),
+    KnownFailure(
         r"No matching distribution found|Could not find a version",
         "a package in requirements-serve.txt has no wheel for that Python and processor",
         "check package.docker.python and package.docker.platform",

@@ -29,7 +29,7 @@ def network(model: ModelSpec, schema: Schema, vocab: int, root: Path) -> tuple[n
     """
     described: dict[str, object] = {"model": model.model_dump(mode="json", by_alias=True), "vocab": vocab}
     if isinstance(model, TextClassifier) and model.pretrained is not None:
-        body, config = encoder(model.pretrained, root)
+        body, config = encoder(model.pretrained, root, trust=model.trust)
         most = positions(body)
         if most is not None and model.max_length > most:
             raise StageError(

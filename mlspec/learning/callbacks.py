@@ -114,12 +114,12 @@ def position(trainer: pl.Trainer) -> tuple[int, int]:
     return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
-def saved_position(path: Path) -> tuple[int, int]:
-    """The position of the run that was saved in `path`; (0, 0) without a file."""
+def saved_position(path: Path, *, trust: bool = False) -> tuple[int, int]:
+    """The position of the run that was saved in `path`; (0, 0) without a file. `trust`: it may contain objects."""
     if not path.exists():
         return 0, 0
-    # Written by CheckpointWriter in the scratch folder, hence trusted; memory-mapped, so that no weights are read.
-    saved = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["position"]
+    # Memory-mapped, so that no weights are read.
+    saved = torch.load(path, map_location="cpu", weights_only=not trust, mmap=True)["position"]
     return int(saved[0]), int(saved[1])
 
 

@@ -31,19 +31,31 @@ def _where(name: str, root: Path) -> str:
 
 def _missing(name: str, error: Exception) -> StageError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StageError(
-        f"cannot load the pretrained model {name}: {reason}",
-        help="check the name and the network, or save the model in a folder and set model.pretrained to that folder",
-    )
+    help = "check the name and the network, or save the model in a folder and set model.pretrained to that folder"
+    if _SAFE in reason:
+        help = (
+            f"without {_SAFE} its weights are a pickle; if you trust its author: `model: {{trust: true}}`; else {help}"
+        )
+    return StageError(f"cannot load the pretrained model {name}: {reason}", help=help)
 
 
-def encoder(name: str, root: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The encoder with its weights, and its configuration. Raises StageError if it cannot be loaded."""
+_SAFE = "safetensors"
+
+
+def encoder(name: str, root: Path, *, trust: bool) -> tuple[nn.Module, dict[str, Any]]:
+    """The encoder with its weights, and its configuration. Raises StageError if it cannot be loaded.
+
+    Without `trust` only weights in safetensors are loaded; with it also a pickle of tensors (`weights_only`).
+    """
     transformers = _quiet()
     try:
         # A model saved in half precision would be loaded in it, but the head is float32.
         body = transformers.AutoModel.from_pretrained(
-            _where(name, root), attn_implementation="sdpa", dtype=torch.float32
+            _where(name, root),
+            attn_implementation="sdpa",
+            dtype=torch.float32,
+            use_safetensors=None if trust else True,
+            weights_only=True,
         )
     except (OSError, ValueError, ImportError) as error:
         raise _missing(name, error) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlspec.parts.budget import part as budget
 from mlspec.parts.ci import part as ci
 from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
@@ -14,6 +15,8 @@ from mlspec.parts.monitor import part as monitor
 from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
+from mlspec.parts.sam import part as sam
+from mlspec.parts.supply import part as supply
 from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
 from mlspec.parts.track import part as track
@@ -30,8 +33,11 @@ PARTS: tuple[Part, ...] = (
     package,
     registry,
     terraform,
+    sam,
     deploy,
     ci,
+    budget,
+    supply,
     monitor,
     hydra,
     dvc,

@@ -9,8 +9,8 @@ from mlspec.spec.project import Project
 
 
 def after_infrastructure(project: Project, module: Literal["foundation", "service"]) -> tuple[str, ...]:
-    """The record of a module that is applied before; nothing where `mlspec apply` creates everything itself."""
+    """The record of what is applied before; nothing where `mlspec apply` creates everything itself."""
     deploy = project.get(Deploy)
-    if deploy is None or deploy.iac != "terraform" or deploy.lambda_ is None:
+    if deploy is None or deploy.iac not in ("terraform", "sam") or deploy.lambda_ is None:
         return ()
     return (f"artifacts/{module}.json",)

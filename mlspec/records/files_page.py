@@ -50,6 +50,12 @@ RECORDS: Final[tuple[type[Record], ...]] = (
 TABLES: Final = (
     ("data/{train,valid,test}.parquet", "data", "One split: the columns of the source, typed as in data/schema.json"),
     ("data/origins.parquet", "data", "For each row of train, valid and test: `split file row line`"),
+    ("bundle.sig", "export", "With `export.sign`, the signature of the files of the bundle: a Sigstore bundle in JSON"),
+    (
+        "MODEL_CARD.md",
+        "evaluate",
+        "The model card in Markdown, with Hugging Face's front matter; written beside the report after each run",
+    ),
     ("plots/train.csv", "train", "A row for each epoch: `epoch step`, each logged metric, `learning_rate`"),
     ("plots/confusion.csv", "evaluate", "Of a classification, a row for each test row: `actual predicted`"),
     ("plots/calibration.csv", "evaluate", "Of a classification, a row for each bin: `confidence accuracy count`"),

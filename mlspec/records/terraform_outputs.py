@@ -1,4 +1,4 @@
-"""What Terraform gave back of the modules that it applied."""
+"""What Terraform or SAM gave back of what it created."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mlspec.records.record_file import Record
 
 
 class FoundationOutputs(Record):
-    """Outputs of the module `foundation`: what exists before an image can be pushed."""
+    """Outputs of the module or stack `foundation`: what exists before an image can be pushed."""
 
     FILE: ClassVar[str] = "foundation.json"
     STAGE: ClassVar[str] = "foundation"
 
-    outputs: Mapping[str, str] = Field(description="Output of the module to its value; sensitive ones are left out")
+    outputs: Mapping[str, str] = Field(description="Output to its value; of Terraform, sensitive ones are left out")
 
 
 class ServiceOutputs(Record):
-    """Outputs of the module `service`: the function and its address."""
+    """Outputs of the module or stack `service`: the function and its address."""
 
     FILE: ClassVar[str] = "service.json"
     STAGE: ClassVar[str] = "service"
 
-    outputs: Mapping[str, str] = Field(description="Output of the module to its value; sensitive ones are left out")
+    outputs: Mapping[str, str] = Field(description="Output to its value; of Terraform, sensitive ones are left out")

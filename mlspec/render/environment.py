@@ -14,6 +14,7 @@ import jinja2
 import jinja2.bccache
 
 import mlspec
+from mlspec.render.cloudformation_yaml import cloudformation_yaml
 from mlspec.render.commented_yaml import commented
 from mlspec.render.quoting import FILTERS
 
@@ -45,7 +46,7 @@ def environment(own: Mapping[str, str], compiled: jinja2.BytecodeCache | None = 
         auto_reload=False,
         bytecode_cache=compiled or _MEMORY,
     )
-    jinja.filters.update(FILTERS, commented=commented)
+    jinja.filters.update(FILTERS, cloudformation=cloudformation_yaml, commented=commented)
     return jinja
 
 

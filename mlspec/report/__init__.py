@@ -23,16 +23,19 @@ def write(
     history: RunHistory | None = None,
     outdated: Mapping[str, Reason] | None = None,
 ) -> Path:
-    """Write the report of a run in the project's folder `root` and return its path.
+    """Write the report of a run in the project's folder `root`, and the model card; return the report's path.
 
     Time and earlier runs come from `history`, by default from the journal in the project. `outdated` are the stages
     whose files are older than the spec that is shown, and why they would run again.
     """
     from mlspec.report.collect import collect
+    from mlspec.report.model_card import CARD, model_card, read_card
     from mlspec.report.page import page
     from mlspec.report.run_history import history as read
 
     runs = history if history is not None else read(root)
     path = root / REPORT
+    if (card := read_card(project, root / "artifacts")) is not None:
+        write_text(root / CARD, model_card(card))
     write_text(path, page(project, plan, outcomes, collect(root / "artifacts"), runs, root, outdated or {}))
     return path

@@ -23,6 +23,7 @@ from mlspec.report.collect import Results
 from mlspec.report.curves import panels
 from mlspec.report.headline import tiles, verdict
 from mlspec.report.matrix import matrix, mistaken
+from mlspec.report.model_card import CARD
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.sections.export import ExportSpec
@@ -110,8 +111,11 @@ def sections(
     if results.profile:
         yield Section("data", "Data", data_section.view(results.profile, results.decisions))
     yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
+    card = CARD.rpartition("/")[2] if results.evaluation else ""
     lineage = settings_section.lineage_rows(results.lineage)
-    yield Section("lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage})
+    yield Section(
+        "lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage, "card": card}
+    )
 
 
 def _evaluation(results: Results) -> Iterator[Section]:

@@ -20,6 +20,9 @@ from mlspec.stage_context import lambda_emulator
 PATIENCE = 10
 """Timeout in seconds of a command that prints a version: a Docker engine that is starting up answers late."""
 
+BASE: tuple[str, ...] = ("click>=8.1", "jinja2>=3.1.4", "pathspec>=0.12", "pydantic>=2.10", "pyyaml>=6.0.1")
+"""What mlspec needs without an extra."""
+
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": (
         "charset-normalizer>=3.4",
@@ -54,6 +57,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "ruamel.yaml>=0.18",
     ),
     "elastic": ("elasticsearch>=9", "hydra-core>=1.3.6", "omegaconf>=2.3", "psutil>=5.9", "ruamel.yaml>=0.18"),
+    "sign": ("model-signing>=1.1.1", "pyopenssl>=24"),
+    "lock": ("uv>=0.8",),
+    "audit": ("picklescan>=1.0.5",),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest supported version; a test compares them with

@@ -19,6 +19,7 @@ from mlspec.sections.experiments import Sweep
 from mlspec.sections.package import Package
 from mlspec.sections.track import TrackSpec
 from mlspec.sections.train import TrainSpec
+from mlspec.source import known_bad
 from mlspec.spec.project import Project
 
 MINIMUM, ADVISED = 1e9, 5e9
@@ -85,6 +86,7 @@ def examine(
         _watch(platform),
         _training_device(project),
         *_packages(required_by),
+        _known_bad(),
         *_programs(required_by, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
         *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
@@ -174,6 +176,19 @@ def _packages(required_by: Mapping[str, str]) -> Iterator[MachineCheck]:
     for name in required_by:
         if name.startswith("package:"):
             yield MachineCheck("packages", probe(name), True, required_by[name])
+
+
+def _known_bad() -> MachineCheck:
+    """Whether one of the releases that are known to be bad is installed."""
+    reasons = []
+    for bad in known_bad.RELEASES:
+        release = probe(f"package:{bad.package}").detail
+        if known_bad.find(bad.package, release) is not None:
+            reasons.append(f"{bad.reason(release)}: {bad.link}")
+    count = sum(len(bad.releases) for bad in known_bad.RELEASES)
+    detail = "; ".join(reasons) or f"none of {count} is installed (list of {known_bad.DATE})"
+    fix = "uninstall it, then replace all credentials of this machine" if reasons else ""
+    return MachineCheck("packages", Capability("known-bad releases", not reasons, detail, fix), True)
 
 
 def _programs(required_by: Mapping[str, str], *, on_lambda: bool) -> Iterator[MachineCheck]:

@@ -19,8 +19,10 @@ class Github(SpecModel):
     runner: str = Field(
         "ubuntu-24.04", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Runner label (`runs-on`)"
     )
-    train_on: list[Literal["pull_request", "push", "dispatch"]] = Field(
-        ["dispatch"], description="Events that start a training run, in addition to `schedule`"
+    train_on: list[Literal["pull_request", "push", "data", "dispatch"]] = Field(
+        ["dispatch"],
+        description="Events that start a training run, in addition to `schedule`; `data`: a push that changes the raw "
+        "data, or the .dvc files that stand for it",
     )
     schedule: Cron | None = Field(None, description="When to retrain, as a cron expression in UTC")
     monitor_schedule: Cron = Field(
@@ -31,6 +33,22 @@ class Github(SpecModel):
         "production",
         pattern=r"^[A-Za-z0-9_-]{1,100}$",
         description="GitHub environment of the release job; its protection rules decide who may release",
+    )
+    training_environment: str = Field(
+        "training",
+        pattern=r"^[A-Za-z0-9_-]{1,80}$",
+        description="GitHub environment of training jobs that use secrets or write to an S3 remote; those of pull "
+        "requests run in NAME-pull-request",
+    )
+    monitor_environment: str = Field(
+        "monitoring",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="GitHub environment of the job that watches the deployed model",
+    )
+    attestations: Literal["public", "always", "never"] = Field(
+        "public",
+        description="Releases with a signed attestation of their origin; `public`: only of a public repository, since "
+        "a private one needs GitHub Enterprise Cloud",
     )
     env: str | None = Field(
         None,
@@ -55,6 +73,11 @@ class Github(SpecModel):
     )
     data_role_variable: Identifier = Field(
         "AWS_DATA_ROLE_ARN", description="GitHub variable with the ARN of the role that reads and writes the DVC remote"
+    )
+    data_read_role_variable: Identifier = Field(
+        "AWS_DATA_READ_ROLE_ARN",
+        description="GitHub variable with the ARN of the role that only reads the DVC remote, for pull requests and "
+        "releases; without it they use the other one",
     )
 
 

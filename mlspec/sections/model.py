@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, RootModel, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.spec_model import SpecModel
@@ -28,6 +36,17 @@ class ModelSpec(SpecModel):
     """Keys of every model type."""
 
     type: str = Field(description="Model type")
+    trust: bool = Field(
+        False,
+        description="Load pickles that the spec names (`.pt`, `.pkl`, `pytorch_model.bin`): a pickle can run any code. "
+        "By default only formats without code are loaded, such as safetensors",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_default_trust(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """The values without `trust: false`, which changes no model, so that no stage runs again because of it."""
+        values: dict[str, object] = handler(self)
+        return values if self.trust else {key: value for key, value in values.items() if key != "trust"}
 
 
 class TextClassifier(ModelSpec):

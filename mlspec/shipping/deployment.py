@@ -120,7 +120,10 @@ class Deployment:
     def plan(self, description: str = _DESCRIPTION) -> DeploymentPlan:
         """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet. A new
         version is called `description`."""
-        live, function, events = self.live(), self.function_actions(), self.history.find()
+        live, events = self.live(), self.history.find()
+        if self.desired.delivered:
+            return self._plan_of_delivered(live, events)
+        function = self.function_actions()
         if live is None and self.desired.delivers_only:
             return self._plan_of_new_function(events)
         number = self._equal_version(function, live)
@@ -151,9 +154,34 @@ class Deployment:
             recorded=False,
         )
 
+    def _plan_of_delivered(self, live: Alias | None, events: Sequence[ReleaseEvent] | None) -> DeploymentPlan:
+        """What is left to do once another tool has moved the alias to the new version: to record it, and to keep its
+        image."""
+        version = live.version if live else NEXT
+        known = [event.version for event in events or [] if event.kind == "published"]
+        return DeploymentPlan(
+            live=live,
+            version=version,
+            function=tuple(self.history.diff(events)),
+            alias=(),
+            tags=tuple(self._delivered_tags(live)),
+            roll_out=RolloutPlan(self.options, self.desired.name, self.desired.alias, version, live),
+            recorded=version in known,
+        )
+
+    def _delivered_tags(self, live: Alias | None) -> list[Action]:
+        """What keeps the images of the live version and of the one before it from expiring."""
+        if live is None or not self.desired.image:
+            return self._tag_actions(NEXT, None, release=False)
+        versions = VersionProvider(self.desired.target).read(self.desired.name)
+        earlier = [int(number) for number in versions if number != LATEST and int(number) < int(live.version)]
+        numbers = [live.version, *([str(max(earlier))] if earlier else [])]
+        return self._tags_of(numbers, release=True)
+
     def check_infrastructure(self) -> None:
         """Raise StageError where another tool creates the function, and has not brought it to the state of the spec."""
-        name, help = self.desired.name, "apply the infrastructure first: mlspec apply --until service"
+        stage = "sam-service" if self.desired.delivered else "service"
+        name, help = self.desired.name, f"apply the infrastructure first: mlspec apply --until {stage}"
         if not self.desired.delivers_only:
             return
         if self.live() is None:
@@ -161,9 +189,11 @@ class Deployment:
                 f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help
             )
         actions = _diff(FunctionProvider(self.desired), name, self.desired.function())
-        settings = [line for action in actions if action.operation == "set-settings" for line in action.lines()]
+        operations = ("set-settings", "set-code") if self.desired.delivered else ("set-settings",)
+        settings = [line for action in actions if action.operation in operations for line in action.lines()]
         if settings:
-            raise StageError("settings differ from the spec: " + "; ".join(settings), help=help)
+            what = "the stack does not run this release" if self.desired.delivered else "settings differ from the spec"
+            raise StageError(f"{what}: " + "; ".join(settings), help=help)
 
     def function_actions(self) -> list[Action]:
         """What gives the function, what it needs to run and the log group of its history their desired state; where
@@ -206,10 +236,12 @@ class Deployment:
 
     def _tag_actions(self, version: str, live: Alias | None, *, release: bool) -> list[Action]:
         """What keeps the images of the two versions from expiring; with `release`, of no others. Lambda keeps zips."""
+        return self._tags_of((version, live.version) if live else (version,), release=release)
+
+    def _tags_of(self, numbers: Sequence[str], *, release: bool) -> list[Action]:
         if not self.desired.image:
             return []
         repository, name = self.desired.spec.repository, self.desired.name
-        numbers = (version, live.version) if live else (version,)
         digests = {number: self.digest(number) for number in numbers}
         provider = ImageTagProvider(self.desired.target, name, release)
         return provider.diff(ImageTags(repository, name, digests), provider.read(repository))

@@ -229,3 +229,11 @@ def _make_known(target: AwsTarget, name: str, tag: str, image: Manifest) -> None
         imageTag=tag,
         imageDigest=image.digest,
     )
+
+
+def pushed_digest(spec: Spec, artifacts: Path, target: AwsTarget) -> str:
+    """Digest of the image that was built here, as the registry knows it; "" where it is not pushed, and of a zip."""
+    image = None if spec.need(Package).zip is not None else built(artifacts)
+    if image is None:
+        return ""
+    return digest_of(target, repository_name(target, spec.need(Registry).ecr.repository), image.tag)

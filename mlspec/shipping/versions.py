@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -67,35 +67,68 @@ def version_list(target: AwsTarget, function: FunctionSpec) -> VersionList:
     published.pop(LATEST, None)
     live = alias.read(target, function.name, function.options.alias) if published else None
     events = ReleaseHistory(target, function.name).read() if published else []
-    before = _before(events, live, published)
+    history = LiveHistory.of(events)
+    before = _before(history, live, published)
     states = [
-        _released(number, published[number], live, events, before)
+        _released(number, published[number], live, events, history.rolled_back, before)
         for number in sorted(published, key=int, reverse=True)
     ]
     return VersionList(tuple(states), live)
 
 
-def _before(
-    events: Sequence[ReleaseEvent], live: Alias | None, published: Mapping[str, PublishedVersion]
-) -> str | None:
-    """The version that was live before. Where the history does not know it, the next lower number."""
+@dataclass(frozen=True, slots=True)
+class LiveHistory:
+    """What the events say of all versions: which were live, oldest first, and which were rolled back since."""
+
+    order: tuple[str, ...]
+    rolled_back: frozenset[str]
+
+    @classmethod
+    def of(cls, events: Sequence[ReleaseEvent]) -> LiveHistory:
+        """The history of the events, oldest first.
+
+        A manual rollback to an older version is a judgement about the newer one; one to a newer version is none.
+        """
+        order: list[str] = []
+        rolled_back: set[str] = set()
+        for event in events:
+            if event.kind == "returned":
+                rolled_back.add(event.version)
+            elif event.kind in ("promoted", "rollback"):
+                order.append(event.version)
+                rolled_back.discard(event.version)
+                if event.kind == "rollback" and event.before and int(event.before) > int(event.version):
+                    rolled_back.add(event.before)
+        return cls(tuple(order), frozenset(rolled_back))
+
+    def before(self, serving: Container[str | None], published: Container[str]) -> str | None:
+        """The newest version that was live before those that serve now, and may be live again; None without one."""
+        usable = (v for v in reversed(self.order) if v not in serving and v not in self.rolled_back and v in published)
+        return next(usable, None)
+
+
+def _before(history: LiveHistory, live: Alias | None, published: Mapping[str, PublishedVersion]) -> str | None:
+    """The version that was live before. Where the history does not say, the next lower number."""
     if live is None:
         return None
-    for event in reversed(events):
-        if event.kind in ("promoted", "rollback") and event.version == live.version and event.before in published:
-            return event.before
-    lower = [number for number in published if int(number) < int(live.version)]
-    return max(lower, key=int, default=None)
+    lower = [n for n in published if int(n) < int(live.version) and n not in history.rolled_back]
+    return history.before((live.version, live.other), published) or max(lower, key=int, default=None)
 
 
 def _released(
-    number: str, version: PublishedVersion, live: Alias | None, events: Sequence[ReleaseEvent], before: str | None
+    number: str,
+    version: PublishedVersion,
+    live: Alias | None,
+    events: Sequence[ReleaseEvent],
+    rolled_back: frozenset[str],
+    before: str | None,
 ) -> VersionState:
     own = tuple(event for event in events if event.version == number)
     percent = _percent(number, live)
     release = next((event.release for event in reversed(own) if event.kind == "published"), {})
     published = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
-    state = _state(number, percent, own, before)
+    decided = any(event.kind in ("promoted", "returned", "rollback") for event in own)
+    state = _state(number, percent, number in rolled_back, decided, before)
     shown = tuple(event for event in events if event in own or (event.kind == "rollback" and event.before == number))
     return VersionState(number, published, state, percent, version.function.description, release, shown)
 
@@ -108,13 +141,12 @@ def _percent(number: str, live: Alias | None) -> float:
     return (1 - live.weight) * 100 if number == live.version else 0.0
 
 
-def _state(number: str, percent: float, own: Sequence[ReleaseEvent], before: str | None) -> State:
+def _state(number: str, percent: float, rolled_back: bool, decided: bool, before: str | None) -> State:
     if percent == 100:
         return "live"
     if percent > 0:
         return "canary"
-    decided = [event for event in own if event.kind in ("promoted", "returned", "rollback")]
-    if decided and decided[-1].kind == "returned":
+    if rolled_back:
         return "rolled-back"
     if number == before:
         return "previous"

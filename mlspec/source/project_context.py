@@ -10,14 +10,19 @@ from pathlib import Path
 
 from mlspec.errors import MlspecError
 from mlspec.source import dockerfile_lock as bases
-from mlspec.source import reads
+from mlspec.source import hash_lock, reads
 from mlspec.source.document import Document, walk
+from mlspec.source.known_bad import FILES as PINNING
+from mlspec.source.known_bad import BadPin, pins
 from mlspec.source.module_imports import Imports
+from mlspec.source.pickle_files import has_safetensors, pickles_at
 from mlspec.source.third_party import Outside, of_module
 
 _WORKING = re.compile(r"(?m)^defaults:\n  run:\n(?:    .*\n)*?    working-directory: (.+)$")
 _DATA_KEYS = {"source", "valid", "test"}
 _IMPORT_KEYS = {"class", "datamodule", "source", "valid", "test", "callable"}
+_LOADED_KEYS = {"args", "datamodule_args", "deps", "pretrained"}
+"""Keys whose texts may name files that the project's code loads."""
 TESTS = "tests"
 """The folder of the project's tests, and the key of their imports."""
 
@@ -45,17 +50,24 @@ class ProjectContext:
     """Existing files that a stage opened and the spec does not name, by stage."""
     folders: tuple[str, ...] = ()
     """Pretrained models of the spec that are folders in the project."""
+    pickles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pickles that a path of the spec or of reads.lock names, by that path. A pretrained model with its weights as
+    safetensors too has none: those are loaded."""
     dvc_core: bool = False
     """Whether the user's part of `.dvc/config` has a `[core]` section: DVC fails on a second one."""
     bases: Mapping[str, str] = field(default_factory=dict)
     """Base images of the Dockerfile with their pinned digests."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Digests of the packages in `package.requirements`, by `name==release`, from requirements-serve.lock."""
+    bad_pins: tuple[BadPin, ...] = ()
+    """Releases known to be bad that the project's requirements, constraints and locks pin."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is neither in the project nor tracked by DVC."""
     workflows: Mapping[str, str] = field(default_factory=dict)
     """Path of each workflow in the repository that belongs to another project, with the folder of that project."""
     named: tuple[str, ...] = ()
     """Everything that the spec names, existing or not: modules, modules that serving loads (`+` prefix), folders (`/`
-    suffix) and data (`./` prefix)."""
+    suffix), data (`./` prefix) and files that code may load (`?` prefix)."""
 
     def path_of(self, module: str) -> str:
         """The file of a module in the project, or `""`."""
@@ -82,10 +94,11 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
     repository = next((p for p in (root, *root.parents) if (p / ".git").exists()), None)
     prefix = root.relative_to(repository).as_posix() if repository is not None else "."
     data = [name[2:] for name in named if name.startswith("./")]
-    names = [name for name in named if not name.endswith("/") and not name.startswith(("./", "+"))]
+    names = [name for name in named if not name.endswith("/") and not name.startswith(("./", "+", "?"))]
     served = [name[1:] for name in named if name.startswith("+")]
     imports = Imports(root)
     modules, files = _modules(names, imports, root)
+    opened = recorded(root)
     return ProjectContext(
         git=repository is not None,
         prefix="" if prefix == "." else prefix,
@@ -93,12 +106,15 @@ def survey(named: Sequence[str], root: Path) -> ProjectContext:
         files=files,
         imports=_imported(files, imports, root),
         outside={module: of_module(imports, root, module) for module in files if module in served},
-        reads=recorded(root),
+        reads=opened,
         templates=_templates(root),
-        folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith("./") and _is_dir(root / n)),
+        folders=tuple(n[:-1] for n in named if n.endswith("/") and not n.startswith(("./", "?")) and _is_dir(root / n)),
+        pickles=_pickles(named, opened, root),
         absent=tuple(path for path in data if not _exists_or_tracked(path, root)),
         dvc_core=_dvc_core(root / ".dvc" / "config"),
         bases=bases.parse(_text(root / bases.FILE)) if _is_file(root / bases.FILE) else {},
+        hashes=hash_lock.parse(_text(root / hash_lock.FILE)) if _is_file(root / hash_lock.FILE) else {},
+        bad_pins=tuple(pin for name in PINNING if _is_file(root / name) for pin in pins(name, _text(root / name))),
         workflows=_workflows(repository, prefix) if repository is not None and prefix != "." else {},
         named=tuple(named),
     )
@@ -129,6 +145,7 @@ def _named(document: Document) -> list[str]:
     names = {f"{folder}/" for folder in folders if "\0" not in folder}
     names |= {module for value in _values(document, _IMPORT_KEYS) if (module := _module(value))}
     names |= {f"+{module}" for value in _served(document) if (module := _module(value))}
+    names |= {f"?{path}" for path in _loaded(document) if _is_path(path)}
     paths = _values(document, _DATA_KEYS)
     return sorted(names | {f"./{path}" for path in paths if _is_path(path)})
 
@@ -144,6 +161,21 @@ def _served(document: Document) -> set[str]:
     """The classes that serving loads: their imports must be installed there."""
     values = {".".join(map(str, at)): node.value for at, node in walk(document.root)}
     return {value for at, value in values.items() if at.endswith("preprocess.class") and isinstance(value, str)}
+
+
+def _loaded(document: Document) -> set[str]:
+    """The texts below the keys of files that code may load, also in environments and experiments."""
+    texts = ((".".join(map(str, at)), node.value) for at, node in walk(document.root) if isinstance(node.value, str))
+    return {text for at, text in texts if _LOADED_KEYS & set(at.split("."))}
+
+
+def _pickles(named: Sequence[str], opened: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:
+    paths = [name[1:] for name in named if name.startswith("?")]
+    pickles = {
+        path: pickles_at(root, path) for path in (*paths, *(path for files in opened.values() for path in files))
+    }
+    safe = {path for path in paths if f"{path}/" in named and has_safetensors(root, path)}
+    return {path: files for path, files in pickles.items() if files and path not in safe}
 
 
 def _is_path(text: str) -> bool:

@@ -55,3 +55,55 @@ def test_what_dvc_keeps_is_not_missing(project: Path, capsys: pytest.CaptureFixt
     (project / kept).write_text("outs: []\n")
     assert main(["plan"]) == 0
     assert "missing-file" not in capsys.readouterr().err
+
+
+PRICED = (
+    SPEC.replace("data/row.csv", "data/raw.csv")
+    + """\
+train: {}
+export: {onnx: {}}
+package: {docker: {}}
+registry: {ecr: {repository: cola, region: eu-west-1, account: "123456789012"}}
+deploy: {lambda: {memory: 2048, concurrency: {provisioned: 2}}}
+budget: {monthly: 20 USD}
+"""
+)
+
+
+def test_a_plan_above_the_budget_is_refused_with_the_largest_costs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "mlproject.yaml").write_text(PRICED)
+    assert main(["plan"]) == 0
+    out, err = capsys.readouterr()
+    assert "provisioned concurrency     43.80 USD  2 x 2.00 GB x 730 h" in out
+    assert "of 20.00 USD  [budget.monthly]" in out
+    assert "prices of us-east-1, 2026-08-21; for those of eu-west-1: mlspec prices --refresh" in out
+    assert "mlproject.yaml:15:19: warning[over-budget]: the project costs about 46." in err
+    assert main(["apply", "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert "mlproject.yaml:15:19: error[over-budget]" in err
+    assert "change `deploy.lambda.concurrency.provisioned`, or raise budget.monthly" in err
+    assert not (project / "dvc.yaml").exists(), "nothing is written, nothing runs"
+
+
+def test_the_budget_holds_back_only_what_costs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "mlproject.yaml").write_text(PRICED)
+    assert main(["plan", "--until", "train"]) == 0
+    assert "over-budget" not in capsys.readouterr().err, "a training on this machine is free"
+    (project / "mlproject.yaml").write_text(PRICED.replace("20 USD", "20 USD, training: {price: 1 USD, hours: 1}"))
+    assert main(["plan", "--until", "train"]) == 0
+    assert "over-budget" in capsys.readouterr().err
+    (project / "mlproject.yaml").write_text(PRICED.replace("20 USD", "50 USD"))
+    assert main(["plan"]) == 0
+    assert "over-budget" not in capsys.readouterr().err
+
+
+def test_the_budget_of_an_environment_is_reported_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "mlproject.yaml").write_text(
+        PRICED.replace("  dev: {project: {description: small}}", "  dev: {budget: {monthly: 5 USD}}")
+    )
+    assert main(["plan", "--env", "dev", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "mlproject.yaml:8:27: warning[over-budget]" in err
+    assert '"budget": 5.0' in out

@@ -384,3 +384,19 @@ def test_a_commit_in_the_record_is_in_the_labels(project: Path) -> None:
     provenance = read_provenance(project, project / "artifacts")
     made = labels(provenance, SIGNATURE)
     assert from_labels(made) == (provenance, SIGNATURE)
+
+
+def test_a_package_with_another_hash_fails_the_build(project: Path, client: Docker, tmp_path: Path) -> None:
+    copy = tmp_path / "replaced"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".git"))
+    requirements = copy / "requirements-serve.txt"
+    text = requirements.read_text(encoding="utf-8")
+    first = text.index("httptools==")
+    at = text.index("sha256:", first) + len("sha256:")
+    requirements.write_text(f"{text[:at]}{'0' * 64}{text[at + 64 :]}", encoding="utf-8")
+    other = text.index("sha256:", at) + len("sha256:")
+    assert "orjson" not in text[first:other] or pytest.fail("httptools has one hash only")
+    changed = requirements.read_text(encoding="utf-8")
+    requirements.write_text(f"{changed[:other]}{'1' * 64}{changed[other + 64 :]}", encoding="utf-8")
+    with pytest.raises(StageError, match=r"a package is not the one whose hash is in requirements-serve\.txt"):
+        image_build.build(client, job(copy, DockerImage()), DockerImage())

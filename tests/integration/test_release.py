@@ -1,27 +1,24 @@
-"""The release workflow, played here: two jobs in two clones, the second without the packages of the first."""
+"""The release workflow, executed by act: Docker is real, and the second job is without the packages of the first."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, missing
 from tests.warm_python import WarmPython
+from tests.workflow_runner import Workflows, act_program, git, real_programs, write_program
 
 pytestmark = pytest.mark.slow
-MLSPEC = (sys.executable, "-m", "mlspec")
 SHIPPED = """
 registry: {ecr: {repository: penguins, region: eu-west-1}}
 package: {docker: {}}
@@ -29,6 +26,7 @@ deploy: {lambda: {memory: 512}}
 ci: {github: {env: prod}}
 environments: {prod: {deploy: {lambda: {memory: 640}}}}
 """
+TESTED = "\ntest:\n  robustness: {perturbations: [noise, missing], min_agreement: 0.85}\n"
 BARE = """\
 import importlib.abc, importlib.metadata, sys
 
@@ -51,88 +49,89 @@ sys.meta_path.insert(0, Gone())
 """A `sitecustomize` that makes a Python without the packages that train and run models."""
 
 
-def git(folder: Path, *words: str) -> None:
-    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+RELEASE = ".github/workflows/mlspec-release.yaml"
+PYTHON = """\
+#!/bin/bash
+if [ "$1 $2" = "-m pip" ]; then
+  case "$PACKAGES" in
+    "mlspec[aws]"*)
+      echo "PYTHONPATH={bare}:{checkout}" >> "$GITHUB_ENV"
+      echo "MLSPEC_TARGET=local" >> "$GITHUB_ENV"
+      echo "{bare}/bin" >> "$GITHUB_PATH"
+      ;;
+  esac
+  exit 0
+fi
+exec {python} "$@"
+"""
+"""The job that installs `mlspec[aws]` alone has no more than that, and a rehearsal for an account."""
+MLSPEC = """\
+#!/bin/bash
+code=0
+{python} -m mlspec "$@" || code=$?
+if [ "$1" = releases ]; then cp -r .mlspec/local artifacts lambda "{kept}"; fi
+exit $code
+"""
+"""Also keeps what a release leaves: act removes a job's folder."""
+DOCKER = """\
+#!/bin/bash
+case "$1 $2" in
+  "create public.ecr.aws/"*) echo emulator ;;
+  "cp emulator:"*) cp "{emulator}" "$3" ;;
+  "rm emulator") ;;
+  *) exec {docker} "$@" ;;
+esac
+"""
+"""Docker, and AWS's image with the emulator in it."""
 
 
 @pytest.fixture
-def commit(tmp_path: Path) -> Iterator[Path]:
+def penguins(tmp_path: Path, warm: WarmPython, docker: str) -> Iterator[Workflows]:
     """A repository with a project as its team has committed it, built with no environment chosen."""
-    root = tmp_path / "penguins"
-    subprocess.run([*MLSPEC, "init", "--template", "tabular", str(root)], check=True, env=variables(tmp_path))
-    git(root, "init", "-q")
-    with (root / "mlproject.yaml").open("a") as spec:
-        spec.write(SHIPPED)
-    subprocess.run([*MLSPEC, "build"], cwd=root, check=True, env=variables(tmp_path))
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "all")
-    yield root
-    Rehearsal(RehearsalProcesses(tmp_path / "shipped" / ".mlspec" / "local")).stop()
+    act_program()
+    root, folder = tmp_path / "penguins", tmp_path / "run"
+    bare, kept = folder / "bare", folder / "left"
+    kept.mkdir(parents=True)
+    real_programs(folder / "bin", warm, {})
+    write_program(folder / "bin" / "python", PYTHON.format(bare=bare, checkout=CHECKOUT, python=warm.python))
+    write_program(folder / "bin" / "docker", DOCKER.format(docker=docker, emulator=emulator()))
+    write_program(bare / "bin" / "mlspec", MLSPEC.format(python=sys.executable, kept=kept))
+    (bare / "sitecustomize.py").write_text(BARE)
+    mlspec = str(warm.bin / "mlspec")
+    subprocess.run([mlspec, "init", "--template", "tabular", str(root)], check=True)
+    spec = root / "mlproject.yaml"
+    spec.write_text(spec.read_text().replace(TESTED, "\n") + SHIPPED)
+    git(root, "init", "-q", "-b", "main")
+    subprocess.run([mlspec, "build"], cwd=root, check=True)
+    repository = Workflows(root, folder, {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"})
+    repository.commit()
+    yield repository
+    Rehearsal(RehearsalProcesses(kept / "local")).stop()
 
 
-def variables(home: Path, *, bare: bool = False) -> dict[str, str]:
-    """A runner's environment; the account is a rehearsal. `pip` is not asked: what is to be installed is here."""
-    tools = home / "bin"
-    if not tools.is_dir():
-        tools.mkdir()
-        (tools / "mlspec").write_text(f'#!/bin/sh\nexec {sys.executable} -m mlspec "$@"\n')
-        (tools / "mlspec").chmod(0o755)
-        (home / "bare").mkdir()
-        (home / "bare" / "sitecustomize.py").write_text(BARE)
-    return os.environ | {
-        "PATH": f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([*([str(home / "bare")] if bare else []), str(CHECKOUT)]),
-        "MLSPEC_TARGET": "local",
-        "GITHUB_STEP_SUMMARY": str(home / "summary.md"),
-    }
+def emulator() -> str:
+    """AWS's Lambda emulator on this machine."""
+    path = os.environ.get("MLSPEC_LAMBDA_EMULATOR", "")
+    if not path:
+        missing("the Lambda emulator (MLSPEC_LAMBDA_EMULATOR)")
+    return path
 
 
-FROM_AFAR = {"Install", "Install the Lambda runtime interface emulator"}
-"""Steps that fetch what is here already."""
-
-
-def play(job: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> str:
-    """Run every step of the job that is a script; gives what they printed."""
-    said = ""
-    for step in job["steps"]:
-        if "run" not in step or step["name"] in FROM_AFAR:
-            continue
-        own = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        done = subprocess.run(
-            command, cwd=folder, env={**environment, **own}, stdout=-1, stderr=subprocess.STDOUT, text=True
-        )
-        said += done.stdout
-        assert done.returncode == 0, (step["name"], done.stdout[-3000:])
-    return said
-
-
-def test_a_tag_is_built_tried_pushed_and_deployed(commit: Path, tmp_path: Path, docker: str, warm: WarmPython) -> None:
-    assert docker
-    jobs = yaml.safe_load((commit / ".github/workflows/mlspec-release.yaml").read_text())["jobs"]
-    built, shipped = tmp_path / "built", tmp_path / "shipped"
-    for clone in (built, shipped):
-        git(tmp_path, "clone", "-q", str(commit), str(clone))
-    play(jobs["build"], built, warm.variables(variables(tmp_path)) | {"MLSPEC_TARGET": "aws"})
-
-    (upload,) = [step["with"] for step in jobs["build"]["steps"] if "upload-artifact" in step.get("uses", "")]
-    (download,) = [step["with"] for step in jobs["ship"]["steps"] if "download-artifact" in step.get("uses", "")]
-    assert upload["name"] == download["name"]
-    (shipped / download["path"]).mkdir()
-    for path in upload["path"].split():
-        shutil.copy(built / path, shipped / download["path"])
-    said = play(jobs["ship"], shipped, variables(tmp_path, bare=True))
-
-    assert "penguins-prod:live is version 1" in said
-    release = json.loads((shipped / "artifacts" / "release.local.json").read_text())
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=commit, capture_output=True, text=True, check=True)
-    assert release["release"]["commit"] == head.stdout.strip()  # and not dirty, though `prod` rendered files anew
-    assert json.loads((shipped / "lambda" / "function.json").read_text())["MemorySize"] == 640
-    assert "1  live" in (tmp_path / "summary.md").read_text()
-    row = json.loads((shipped / "artifacts" / "image.json").read_text())["proof"]["examples"][0]
-    asked = urllib.request.Request(
+def test_a_tag_is_built_tested_pushed_and_deployed(penguins: Workflows) -> None:
+    result = penguins.run(RELEASE, "push", ref="refs/tags/v1.0.0", repository={"private": True})
+    assert result.code == 0, result
+    assert result.jobs == {"build": "success", "ship": "success"}
+    assert "Attest the origin of the image" not in result.steps["ship"], "private repositories have no attestations"
+    assert "penguins-prod:live is version 1" in result.text
+    assert "1  live" in result.summary["ship"]
+    left = penguins.folder / "left"
+    release = json.loads((left / "artifacts" / "release.local.json").read_text())
+    # Not dirty, although `prod` rendered files anew.
+    assert release["release"]["commit"] == git(penguins.root, "rev-parse", "HEAD").strip()
+    assert json.loads((left / "lambda" / "function.json").read_text())["MemorySize"] == 640
+    row = json.loads((left / "artifacts" / "image.json").read_text())["proof"]["examples"][0]
+    request = urllib.request.Request(
         release["function"]["url"] + "/predict", json.dumps(row["row"]).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert json.loads(answer.read())["label"] == row["answer"]["label"]

@@ -33,18 +33,21 @@ LAYERS: tuple[str, ...] = (
     "cli",
     "apply",
     "testing",
+    "audit",
     "run.plugins",
     "run.engines",
     "report",
     "run",
     "compiler",
     "parts",
+    "costs",
     "monitoring",
     "shipping",
     "shipping.rehearsal",
     "shipping.rollout",
     "elastic",
     "terraform",
+    "cloudformation",
     "aws",
     "docker",
     "dvc",
@@ -85,13 +88,14 @@ NARROW: dict[str, set[str]] = {
     "aws": {"errors", "sections", "spec", "stage_result"},
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
+    "cloudformation": {"aws", "errors", "render"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
 PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
         "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
-        "mlspec.aws.resources", "mlspec.dvc.params"}  # fmt: skip
+        "mlspec.aws.resources", "mlspec.aws.stack_policy", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
 
 LONG_FILES: dict[str, str] = {}
@@ -101,6 +105,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 
 WRITES_ELSEWHERE: dict[str, str] = {
+    "mlspec.cloudformation.sam_program._parameter_file": "values of secrets, removed at the end",
     "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
@@ -110,11 +115,13 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.parts.data.work._write": "into a folder that is swapped in whole",
     "mlspec.parts.package.zip_archive.pack": "the caller's partial file",
     "mlspec.parts.package.lambda_process._started": "a log",
+    "mlspec.report.earlier_results._write": "into a temporary folder of its own",
     "mlspec.run.journal._add": "one row at the end, flushed; a torn row is passed over",
     "mlspec.child_process.follow": "a log",
     "mlspec.runtime.elastic_sink._keep_refused": "rows at the end; a torn row is one document that was refused anyway",
     "mlspec.runtime.elastic_spool.put": "beside the place of the file, then renamed",
     "mlspec.runtime.preprocess.fit.write": "into a folder that is swapped in whole",
+    "mlspec.shipping.bundle_signing._private_file": "a key while it signs, which only its owner can read",
     "mlspec.shipping.rehearsal.processes.start": "a log",
     "mlspec.shipping.rehearsal.local_registry.do_PATCH": "an upload, whose digest is compared at its end",
     "mlspec.shipping.rehearsal.local_registry.do_PUT": "an upload, whose digest is compared at its end",
@@ -438,3 +445,24 @@ def _writes(call: ast.Call) -> bool:
     return name in ("open", "fdopen", "ZipFile") and any(
         isinstance(m, str) and re.fullmatch(r"[rbt]*[wax+][wabtx+]*", m) for m in modes
     )
+
+
+SAFE_LOADS = {"True", "not trust", "not model.trust"}
+"""What `weights_only` may be: True, or as `model.trust` of the spec allows."""
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("mlspec.learning", "mlspec.parts"))])
+def test_no_checkpoint_is_unpickled_without_trust(name: str) -> None:
+    calls = [
+        node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    loads = [
+        call
+        for call in calls
+        if ast.unparse(call.func) == "torch.load"
+        or (call.func.attr == "fit" and any(k.arg == "ckpt_path" for k in call.keywords))
+    ]  # type: ignore[attr-defined]
+    for call in loads:
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get("weights_only") in SAFE_LOADS, f"{name}:{call.lineno}"
+    assert not any(ast.unparse(call.func) in ("pickle.load", "pickle.loads", "joblib.load") for call in calls)

@@ -15,7 +15,7 @@ import pytest
 from mlspec.cli.app import main
 from mlspec.plan.plan import Plan
 from mlspec.plan.stage import Stage
-from mlspec.run.capabilities import EXTRAS, probe
+from mlspec.run.capabilities import BASE, EXTRAS, probe
 from mlspec.run.machine_checks import MachineCheck, examine, fixes
 from mlspec.sections.data import DataSpec
 from mlspec.sections.package import Package
@@ -47,7 +47,9 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def test_the_extras_are_those_of_the_package(checkout: Path) -> None:
-    declared = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    declared = project["optional-dependencies"]
+    assert list(BASE) == project["dependencies"]
     for extra, requirements in EXTRAS.items():
         # The upper bounds are pip's business: what is installed already is asked only whether it is new enough.
         assert list(requirements) == [re.split(r"[,!]", r)[0] for r in declared[extra]], extra
@@ -158,7 +160,12 @@ def test_a_gpu_without_a_torch_for_it_says_so(tmp_path: Path, monkeypatch: pytes
 
 def test_without_a_spec_only_the_machine_counts(tmp_path: Path) -> None:
     checks = examine(tmp_path, None, None)
-    assert {check.capability.name for check in checks if check.required} == {"python", "disk", "project folder"}
+    assert {check.capability.name for check in checks if check.required} == {
+        "python",
+        "disk",
+        "project folder",
+        "known-bad releases",
+    }
 
 
 def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +272,18 @@ def test_a_machine_without_inotify_is_reported(tmp_path: Path) -> None:
     assert "no inotify on darwin" in mac.capability.detail
     assert "pyarrow, polars, duckdb" in mac.capability.detail
     assert "data.deps" in mac.capability.fix
+
+
+def test_an_installed_release_that_is_known_to_be_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = found(examine(tmp_path, None, None), "known-bad releases")
+    assert check.capability.present
+    assert "list of 20" in check.capability.detail
+    info = tmp_path / "ultralytics-8.3.42.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ultralytics\nVersion: 8.3.42\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check = found(examine(tmp_path, None, None), "known-bad releases")
+    assert check.fault
+    assert check.capability.detail.startswith(
+        "ultralytics 8.3.42 runs a cryptocurrency miner (published 2024-12-05): https://"
+    )

@@ -103,6 +103,10 @@ def test_a_manual_rollback_is_in_the_history_of_both_versions(live: Shipped, mls
     live.spec("memory: 512", "memory: 1024")
     assert mlspec(live, "apply", "--yes", "--only", "deploy")[0] == 0
     assert mlspec(live, "rollback", "--yes", "--why", "too slow")[0] == 0
+    assert re.search(r"^ +2 +rolled-back ", mlspec(live, "releases")[1], re.M)
+    code, _, err = mlspec(live, "rollback", "--yes")
+    assert code == 4, "a second rollback does not return to the version that was rolled back"
+    assert "version 1 is live, and no version was live before it" in err
     assert re.search(r"rollback to 1  too slow$", mlspec(live, "why", "2")[1], re.M)
     assert re.search(r"rollback from 2  too slow$", mlspec(live, "why", "1")[1], re.M)
     events = json.loads(mlspec(live, "why", "2", "--json")[1])["events"]

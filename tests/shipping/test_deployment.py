@@ -11,8 +11,11 @@ from mlspec.aws.action import lines
 from mlspec.aws.alias import Alias
 from mlspec.aws.desired import DesiredFunction, desired_function
 from mlspec.aws.published_version import NEXT
+from mlspec.compiler import compile_project
+from mlspec.errors import StageError
+from mlspec.shipping import remote_changes
 from mlspec.shipping.deployment import Deployment
-from tests.shipping.cloud import Shipped, move_alias
+from tests.shipping.cloud import Shipped, move_alias, watched
 
 Make = Callable[..., Shipped]
 
@@ -87,3 +90,37 @@ def test_a_plan_is_plain_json(shipped: Make) -> None:
     project.push()
     actions = Deployment(desired(project)).plan().actions
     assert json.loads(json.dumps([[a.kind, a.operation, dict(a.arguments), *a.rows()] for a in actions]))
+
+
+def test_what_a_stack_has_released_is_recorded_and_its_image_kept(shipped: Make) -> None:
+    project = shipped()
+    project.push()
+    project.deploy()
+    first = project.release["image"]["digest"]
+    project.spec("deploy: {lambda:", "deploy: {iac: sam, lambda:")
+    project.image("two")
+    project.push()
+    with pytest.raises(StageError, match="the stack does not run this release: ~ lambda function") as caught:
+        project.deploy()
+    assert caught.value.help.endswith("mlspec apply --until sam-service")
+
+    release_as_a_stack_does(project)
+    calls = watched(project.target)
+    project.deploy()
+    assert calls.changing == ["api.ecr:PutImage"], "the alias and the function are the stack's"
+    release = project.release
+    assert (release["function"]["version"], release["image"]["digest"] != first) == ("2", True)
+    images = project.target.client("ecr").describe_images(repositoryName=project.root.name)["imageDetails"]
+    kept = {tag for image in images for tag in image.get("imageTags", []) if tag.startswith("keep-")}
+    assert kept == {"keep-1", "keep-2"}
+    spec = compile_project(project.root / "mlproject.yaml").project
+    assert lines(remote_changes.deploy(spec, project.artifacts, project.context, project.target)) == []
+
+
+def release_as_a_stack_does(project: Shipped) -> None:
+    """A new version of the function with the image that was pushed last, and all traffic to it."""
+    client, name = project.target.client("lambda"), project.root.name
+    uri = f"{project.target.registry}/{name}@{project.release['image']['digest']}"
+    client.update_function_code(FunctionName=name, ImageUri=uri)
+    version = client.publish_version(FunctionName=name)["Version"]
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)

@@ -112,7 +112,7 @@ def test_rollback_switches_back_and_apply_does_not_undo_it(
     assert "3 -> 2" in out
     assert "all traffic is on version 2" in err
     assert live(three).version == "2"
-    assert listed(mlspec, three) == {"3": "previous", "2": "live", "1": "older"}
+    assert listed(mlspec, three) == {"3": "rolled-back", "2": "live", "1": "previous"}
     assert "it is slow in the shop" in mlspec(three, "why")[1]
     (only,) = remote_changes.deploy(three.job(), three.artifacts, three.context, three.target)
     assert next(only.lines()).startswith(

@@ -87,6 +87,7 @@ def _forget(context: StageContext, removed: Sequence[Removal]) -> None:
     artifacts, target = context.root / "artifacts", context.target
     kinds = {removal.action.kind for removal in removed}
     modules = {removal.action.name for removal in removed if removal.action.kind == "terraform-module"}
+    modules |= {str(removal.action.arguments["part"]) for removal in removed if removal.action.kind == "stack"}
     for name in modules:
         (artifacts / f"{name}.json").unlink(missing_ok=True)
     if "repository" in kinds or "foundation" in modules:

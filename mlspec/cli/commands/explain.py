@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlspec.cli import completion
 from mlspec.cli.console import Console
 from mlspec.errors import UsageError
 from mlspec.explain import explanations
@@ -21,7 +22,7 @@ _WIDTH = 100
 
 
 @click.command()
-@click.argument("what", required=False, metavar="[CODE|KEY]")
+@click.argument("what", required=False, metavar="[CODE|KEY]", shell_complete=completion.codes)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def command(what: str | None, as_json: bool) -> int:
     """Explain an error CODE with examples, or a KEY of the spec, as in `mlspec explain train.checkpoint`.

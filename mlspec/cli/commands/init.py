@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mlspec.cli import completion
 from mlspec.cli.console import Console
 from mlspec.cli.paths import PATH
 from mlspec.errors import UsageError
@@ -19,7 +20,12 @@ from mlspec.workspace.spec_file import SPEC
 
 @click.command()
 @click.argument("folder", default=".", metavar="[DIR]", type=PATH)
-@click.option("--template", metavar="NAME", help=f"The starter: {', '.join(STARTERS)}.")
+@click.option(
+    "--template",
+    metavar="NAME",
+    shell_complete=completion.starters,
+    help=f"The starter: {', '.join(STARTERS)}.",
+)
 @click.option("--name", metavar="NAME", help="The project's name. Default: the folder's.")
 @click.option("--list", "listed", is_flag=True, help="Show the starters.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")

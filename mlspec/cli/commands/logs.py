@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlspec.cli import completion
 from mlspec.cli.console import Console
 from mlspec.cli.options import spec_options
 from mlspec.errors import EXIT_OK, UsageError
@@ -11,7 +12,7 @@ from mlspec.workspace.spec_file import find_spec
 
 
 @click.command()
-@click.argument("stage", required=False)
+@click.argument("stage", required=False, shell_complete=completion.stages)
 @spec_options
 @click.option("--lines", "-n", type=click.IntRange(min=1), metavar="N", help="Show only the last N lines.")
 def command(stage: str | None, spec: str | None, env: str | None, as_json: bool, lines: int | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from mlspec.errors import EXIT_OK
 from mlspec.source.document import printable
 from mlspec.stage_context import TargetName
 from mlspec.workspace.spec_file import find_spec
+
+if TYPE_CHECKING:
+    from mlspec.apply.apply_plan import ApplyPlan
 
 
 @click.command()
@@ -37,11 +41,9 @@ def command(
     `mlspec apply FILE` executes a saved plan exactly as it was shown; if anything that the plan was made from has
     changed since, it does nothing.
     """
-    from mlspec.apply.apply_plan import ApplyRequest, make_apply_plan, to_json
+    from mlspec.apply.apply_plan import ApplyRequest, make_apply_plan
     from mlspec.apply.plan_file import save_plan
     from mlspec.apply.preflight import preflight_findings
-    from mlspec.cli.plan_monitoring import detectable_changes
-    from mlspec.cli.plan_text import show
     from mlspec.run.schedule import Selection
 
     console, where = Console(as_json=as_json), find_spec(spec, env)
@@ -52,18 +54,35 @@ def command(
     if saved is not None:
         save_plan(plan, saved)
     console.diagnostics([*plan.build.warnings, *preflight_findings(plan, "warning")])
-    seen = detectable_changes(plan.build.project)
-    if as_json:
-        monitoring = {"monitoring": seen} if seen else {}
-        console.document(
-            {"ok": conflict is None, **to_json(plan), **monitoring, "saved": str(saved) if saved else None}
-        )
-    show(console, plan)
-    for line in ("", "Monitoring", *(f"  {text}" for text in seen)) if seen else ():
-        console.out(line)
+    _show(console, plan, saved)
     if conflict is not None:
         console.say(f"{console.paint('conflict', 'red')}: {conflict.message}")
         return conflict.exit_code
     if saved is not None:
         console.say(f"plan saved; to execute it: mlspec apply {printable(str(saved))}")
     return EXIT_OK
+
+
+def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
+    """The plan, what monitoring can detect, and the costs: as text or as one JSON document."""
+    from mlspec.apply.apply_plan import to_json
+    from mlspec.cli import plan_costs
+    from mlspec.cli.plan_monitoring import detectable_changes
+    from mlspec.cli.plan_text import show
+    from mlspec.costs.estimate import cost_estimate
+
+    detectable = detectable_changes(plan.build.project)
+    costs = cost_estimate(plan.build.project, plan.request.where.root, plan.estimates)
+    if console.as_json:
+        more = {
+            **({"monitoring": detectable} if detectable else {}),
+            **({"costs": plan_costs.to_json(costs)} if costs is not None else {}),
+        }
+        ok = plan.changes.conflict() is None
+        console.document({"ok": ok, **to_json(plan), **more, "saved": str(saved) if saved else None})
+        return
+    show(console, plan)
+    for line in ("", "Monitoring", *(f"  {text}" for text in detectable)) if detectable else ():
+        console.out(line)
+    for line in ("", *plan_costs.text(costs)) if costs is not None else ():
+        console.out(line)

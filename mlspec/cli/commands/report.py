@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from mlspec.cli.console import Console
@@ -12,7 +14,9 @@ from mlspec.workspace.spec_file import find_spec
 @click.command()
 @spec_options
 @click.option("--open", "show", is_flag=True, help="Show it in the browser.")
-def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int:
+@click.option("--markdown", is_flag=True, help="Print the results as Markdown instead, for a job summary or a comment.")
+@click.option("--base", metavar="REVISION", help="With --markdown: compare with the results at this git revision.")
+def command(spec: str | None, env: str | None, as_json: bool, show: bool, markdown: bool, base: str | None) -> int:
     """Write the HTML report of the last run and print its path.
 
     The report is one file without external resources. It also shows a pipeline that ran only in part.
@@ -25,6 +29,8 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
 
     where = find_spec(spec, env)
     built = compile_project(where.spec, env, compiled=template_cache())
+    if markdown or base is not None:
+        return _print_markdown(Console(as_json=as_json), where.root, built.project.info.name, base)
     last = history(where.root)
     old = outdated(built, ApplyRequest(where, stage_context(where.root, None)))
     path = write(built.project, built.plan, last.outcomes, where.root, last, old)
@@ -36,4 +42,17 @@ def command(spec: str | None, env: str | None, as_json: bool, show: bool) -> int
         import webbrowser
 
         webbrowser.open(path.as_uri())
+    return 0
+
+
+def _print_markdown(console: Console, root: Path, title: str, base: str | None) -> int:
+    from mlspec.report.collect import collect
+    from mlspec.report.earlier_results import results_at
+    from mlspec.report.markdown_page import markdown_page
+
+    earlier = results_at(root, base) if base is not None else None
+    page = markdown_page(title, collect(root / "artifacts"), earlier, base or "")
+    if console.as_json:
+        console.document({"ok": True, "markdown": page})
+    console.out(page.rstrip("\n"))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mlspec.cli import completion
 from mlspec.cli.paths import PATH
 from mlspec.parent_death import die_with_parent
 from mlspec.workspace.spec_file import SPEC, find_spec
@@ -23,7 +24,7 @@ from mlspec.workspace.spec_file import SPEC, find_spec
 @click.option(
     "--spec", metavar="FILE", type=PATH, help=f"The project's spec. Default: {SPEC} here or in a folder above."
 )
-@click.argument("stage")
+@click.argument("stage", shell_complete=completion.stages)
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     """Run one STAGE with Hydra OVERRIDES, as in `mlspec run train train.max_epochs=1`.

@@ -9,16 +9,27 @@ from typing import Final
 from pydantic import BaseModel
 
 import mlspec
+from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.function_spec import function_location
 from mlspec.diagnostics import Finding
-from mlspec.parts.ci import action_pins, monitor_workflow, project_folder, release_workflow
+from mlspec.parts.ci import (
+    action_pins,
+    data_roles,
+    monitor_workflow,
+    project_folder,
+    release_workflow,
+    train_workflow,
+)
 from mlspec.parts.package.part import image_name
 from mlspec.parts.part_protocol import no_stages
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
+from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
 from mlspec.sections.track import TrackSpec
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
@@ -31,13 +42,9 @@ stages = no_stages
 
 _WORKFLOWS: Final = {
     "test": "github/test.yaml.j2",
-    "train": "github/train.yaml.j2",
+    "train": train_workflow.TEMPLATE,
     "release": "github/release.yaml.j2",
 }
-_TRAINING: Final = ("data", "model", "train", "track", "evaluate", "sweep")
-"""Sections whose secrets a training needs."""
-
-
 _HOSTED: Final = re.compile(r"(ubuntu|windows|macos)-")
 """Labels of GitHub's own runners."""
 _ADVICE: Final = "Write tests of your own code in tests/, or keep the raw data in git (data.track: git)."
@@ -60,6 +67,7 @@ def check(project: Project) -> Iterator[Finding]:
         help = "for example `*/5 * * * *`; once a day or a week is usual for a training"
         yield Finding("schedule-too-often", (*at, "schedule"), message, help)
     yield from monitor_workflow.check(project, ci.github)
+    yield from train_workflow.check(project, ci.github)
     chosen, known = ci.github.env, project.given.get("environments") or {}
     if chosen is not None and isinstance(known, Mapping) and chosen not in known:
         help = suggest(chosen, list(known), "the spec has") or "add it to `environments`, or leave `env` out"
@@ -104,6 +112,21 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
             yield Artifact(path, template, values | watched, anchor="repository")
     if monitor_workflow.has_workflow(project):
         yield from _monitor(project, github, values)
+    yield from _data_roles(project, github)
+
+
+def _data_roles(project: Project, github: Github) -> Iterator[Artifact]:
+    """Trust and rights of the roles that read and write an S3 remote."""
+    data, deploy, registry = project.get(DataSpec), project.get(Deploy), project.get(Registry)
+    remote = (data.remote if data else None) or ""
+    if not remote.startswith("s3://"):
+        return
+    location = function_location(deploy.lambda_ if deploy and deploy.lambda_ else Lambda(), registry)
+    watched = (github.monitor_environment, github.environment) if monitor_workflow.has_workflow(project) else ()
+    writers = (github.training_environment, *watched)
+    documents = data_roles.files(location or AwsLocation("us-east-1"), remote, github.repository, writers)
+    for name, document in documents.items():
+        yield Artifact(f"s3/{name}.json", "s3/settings.json.j2", {"value": document.to_json()})
 
 
 def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> Iterator[Artifact]:
@@ -111,7 +134,7 @@ def _monitor(project: Project, github: Github, values: Mapping[str, object]) -> 
     data = project.need(DataSpec)
     monitored = _secrets(monitor_workflow.read_by_monitor(project))
     own = monitor_workflow.values(project, github, _extras(project, data), monitored)
-    released = _secrets({name: project.values.get(name) for name in (*_TRAINING, "deploy")})
+    released = _secrets([train_workflow.secret_values(project), project.values.get("deploy")])
     released |= _secrets(monitor_workflow.read_by_stage(project))
     own |= {"release_secrets": sorted(released), "collected": data.collected or ""}
     path = workflow(project.info.name, project.surroundings.prefix, "monitor")
@@ -144,11 +167,11 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "quick": _quick(project, data),
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
-        "secrets": sorted(_secrets({name: project.values.get(name) for name in _TRAINING})),
+        "training_secrets": sorted(_secrets(train_workflow.secret_values(project))),
         "tag": image_name(project.info.name),
         "build_runner": _build_runner(github, package),
-        "names_metrics": any(o.kind == "metric" for stage in stages for o in stage.outputs),
         "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
+        **train_workflow.values(project, github, stages),
         **release_workflow.values(project, github, stages),
     }
 

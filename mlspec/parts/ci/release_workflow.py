@@ -9,6 +9,7 @@ import mlspec
 from mlspec.aws.function_spec import function_location
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
+from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
@@ -17,7 +18,10 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
-_ROLE: Final = "terraform/foundation/github.tf"
+_ROLES: Final = {"terraform": "terraform/foundation/github.tf", "sam": "sam/foundation.yaml"}
+"""The file with the role for releases and its rights, by the tool that creates it."""
+_STACK: Final = "sam-service"
+"""The stage that releases where the stack moves the alias."""
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
@@ -29,18 +33,22 @@ LONGEST_SESSION: Final = 43_200
 def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[str, object]:
     """The values of the template for the job that ships."""
     deploy, registry, package = project.get(Deploy), project.get(Registry), project.get(Package)
+    data = project.get(DataSpec)
     shipping = [stage.name for stage in stages if stage.name in _SHIPPING]
     location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
     region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
-    terraform = deploy is not None and deploy.iac == "terraform"
+    role = _ROLES.get(deploy.iac, "") if deploy else ""
+    run = [stage.name for stage in stages if stage.name in (*_SHIPPING, _STACK)]
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
-        "only": "".join(f" --only {name}" for name in shipping),
+        "attests": github.attestations if github.attestations != "never" and shipping else "",
+        "trains": not (data and data.remote),
+        "deploying": "".join(f" --only {name}" for name in run if name != "push"),
         "deploys": "deploy" in shipping,
-        "rights": [_ROLE] if terraform else [_SHIPPING[name] for name in shipping],
-        "trust": _ROLE if terraform else "ecr/github-trust.json" if registry else "lambda/github-trust.json",
+        "rights": [role] if role else [_SHIPPING[name] for name in shipping],
+        "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "install_to_ship": package_of(github, mlspec.__version__, "aws"),

@@ -20,6 +20,7 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
+from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
 NAME: Final = "deploy"
@@ -47,12 +48,12 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
-    if deploy.iac not in ("none", "terraform"):
+    if deploy.iac == "serverless":
         yield Finding(
             "iac-not-rendered",
             ("deploy", "iac"),
             f"this version of mlspec does not write files for {deploy.iac}",
-            "set `iac: terraform`; or `iac: none`, and `mlspec apply` creates the resources",
+            "set `iac: terraform` or `iac: sam`; or `iac: none`, and `mlspec apply` creates the resources",
             severity="warning",
         )
 
@@ -111,6 +112,7 @@ def stages(project: Project) -> Iterator[Stage]:
     if function is None:
         return
     zipped = function.package.zip is not None
+    signed = signature_files(project)
     yield Stage(
         name="deploy",
         description="Update the Lambda function and roll the new version out to clients",
@@ -118,10 +120,11 @@ def stages(project: Project) -> Iterator[Stage]:
         inputs=(
             "artifacts/image.json",
             "artifacts/function.zip" if zipped else "artifacts/release.json",
+            *(("artifacts/bundle", *signed) if signed else ()),
             *after_infrastructure(project, "service"),
         ),
         params=("deploy",),
-        needs=("extra:aws",),
+        needs=("extra:aws", *(("extra:sign",) if signed else ())),
         effects=True,
     )
 

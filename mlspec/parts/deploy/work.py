@@ -23,7 +23,7 @@ from mlspec.records.record_file import json_object
 from mlspec.records.release import DeployedFunction
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
-from mlspec.shipping import breaking_changes, image_push, release_file
+from mlspec.shipping import breaking_changes, bundle_signing, image_push, release_file
 from mlspec.shipping.deployment import Deployment
 from mlspec.shipping.start_rollout import Measure, Published, Tests, instruments, roll_out
 from mlspec.shipping.target_choice import current
@@ -37,6 +37,7 @@ def main(job: Job) -> None:
 
 def ship(job: Job, target: AwsTarget, measure: Measure = instruments) -> None:
     """The same, to that target."""
+    bundle_signing.verify_packaged(job)
     tag, digest, archive = _code(job, target)
     tests = _tests(job)
     with aws_errors(DEPLOY):

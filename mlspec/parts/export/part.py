@@ -13,6 +13,7 @@ from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec
+from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
@@ -32,6 +33,10 @@ def check(project: Project) -> Iterator[Finding]:
         message = "`export` needs a trained model, but the spec has no `train` section"
         yield Finding("section-needed", ("export",), message, "add `train:` (empty for the defaults)", on="key")
     yield from _opset(options.onnx.opset)
+    if options.sign is not None and (options.sign.key is None) == (options.sign.keyless is None):
+        message = "`export.sign` needs one of `key` and `keyless`"
+        help = "for example `sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}`"
+        yield Finding("conflicting-options", ("export", "sign"), message, help, on="key")
     if options.onnx.max_metric_drop is not None and options.onnx.quantize == "none":
         message = (
             "`max_metric_drop` only applies with `quantize`; without it `tolerance` limits the difference to PyTorch"
@@ -59,12 +64,18 @@ def stages(project: Project) -> Iterable[Stage]:
     if options.onnx.quantize == "int8":
         inputs.append("data/train.parquet")
     gates = [PASSED] if evaluate is not None and evaluate.gates else []
+    signed = signature_files(project)
     settings = ("evaluate.metrics", "evaluate.average", "evaluate.threshold") if evaluate is not None else ()
     yield Stage(
         "export",
         "Export the model to ONNX, and compare its predictions",
         NAME,
-        inputs=(*(f"artifacts/{path}" for path in inputs), *code(project), *gates),
-        outputs=(Output(BUNDLE), Output("artifacts/metrics/export.json", "metric", cache=False)),
-        params=("export.onnx", "project.name", *settings),
+        inputs=(*(f"artifacts/{path}" for path in inputs), *code(project), *gates, *signed[1:]),
+        outputs=(
+            Output(BUNDLE),
+            *(Output(path, cache=False) for path in signed[:1]),
+            Output("artifacts/metrics/export.json", "metric", cache=False),
+        ),
+        params=("export.onnx", *(("export.sign",) if signed else ()), "project.name", *settings),
+        needs=("extra:sign",) if signed else (),
     )

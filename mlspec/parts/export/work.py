@@ -18,6 +18,7 @@ from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import scores
 from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import Rows, load
+from mlspec.parts.export import bundle_formats
 from mlspec.parts.export.bundle_lineage import read_lineage
 from mlspec.parts.export.onnx_graph import OUTPUT, write
 from mlspec.parts.export.parity import batches, compare, opened, ran, within
@@ -30,6 +31,7 @@ from mlspec.runtime.preprocess.base import Array
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.export import ExportSpec, Onnx
 from mlspec.sections.metric_names import LOWER_IS_BETTER, Task
+from mlspec.shipping import bundle_signing
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import size_bytes
 
@@ -62,7 +64,9 @@ def main(job: Job) -> None:
     partial = fresh(job.outputs / "bundle")
     report = _fill(job, trained, partial)
     read_lineage(job, partial).write_file(partial / "lineage.json")
+    bundle_formats.check(partial)
     swap(partial, job.outputs / "bundle")
+    bundle_signing.sign(job)
     report.write(job.outputs)
 
 

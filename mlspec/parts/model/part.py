@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.imported_names import import_finding
+from mlspec.parts.model import pickle_checks
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.data import DataSpec
@@ -40,6 +41,7 @@ _READS: dict[type[ModelSpec], tuple[str, ...]] = {
 def check(project: Project) -> Iterator[Finding]:
     """Findings that need the whole project."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
+    yield from pickle_checks.check(project)
     if model is None:
         return
     if data is not None:

@@ -21,12 +21,14 @@ from mlspec.records.git_commit import read_commit
 from mlspec.records.packaged import ImageProof, PackagedImage
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.package import DockerImage, Package
+from mlspec.shipping import bundle_signing
 from mlspec.spec.project import ProjectInfo
 from mlspec.spec.types import size_bytes
 
 
 def main(job: Job) -> None:
     """Check the image or the zip and write `artifacts/image.json`. An image gets the project's name when it passed."""
+    bundle_signing.verify(job)
     package, deploy = job.need(Package), job.get(Deploy)
     function = deploy.lambda_ if deploy else None
     if package.zip is not None:

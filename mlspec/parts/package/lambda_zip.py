@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.errors import StageError
-from mlspec.job import Job, fresh
-from mlspec.parts.package import lambda_emulator, package_limits, serving_pins, wheels
+from mlspec.job import Job, fresh, write_text
+from mlspec.parts.package import lambda_emulator, package_limits, serving_hashes, serving_pins, wheels
 from mlspec.parts.package.lambda_process import Invocation, through_emulator, without_emulator
 from mlspec.parts.package.prediction_check import ExpectedPredictions
 from mlspec.records.bundle_provenance import read_provenance
@@ -27,6 +27,7 @@ from mlspec.records.image_labels import labels
 from mlspec.records.packaged import PackagedZip, SizeCheck, ZipProof
 from mlspec.sections.deploy import Lambda
 from mlspec.sections.package import LambdaZip
+from mlspec.source.hash_lock import requirement
 from mlspec.spec.types import size_bytes
 from mlspec.stage_result import warn
 
@@ -141,10 +142,13 @@ def _program(options: LambdaZip) -> tuple[Path | None, str]:
 
 def _client(options: LambdaZip, scratch: Path) -> Path:
     """A folder with awslambdaric, which Lambda's Python contains; installed once."""
-    requirements = serving_pins.lambda_client()
-    folder = scratch / "-".join(("lambda-client", options.python, *requirements.values()))
+    releases = serving_pins.lambda_client()
+    folder = scratch / "-".join(("lambda-client", options.python, *releases.values()))
     if not folder.is_dir():
-        partial = fresh(folder)
+        partial, requirements = fresh(folder), folder.with_name(f"{folder.name}.txt")
+        pins = [f"{name}=={release}" for name, release in releases.items()]
+        hashed = [requirement(pin, serving_hashes.hashes(pin, options.python)) for pin in pins]
+        write_text(requirements, "\n".join(hashed) + "\n")
         wheels.install(requirements, partial, options.python, options.architecture)
         partial.rename(folder)
     return folder

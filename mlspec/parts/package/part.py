@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.package import package_limits, served_imports, serving_pins
+from mlspec.parts.package import package_limits, served_imports, serving_hashes, serving_pins
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -17,7 +17,11 @@ from mlspec.sections.deploy import Deploy
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import DockerImage, Package
+from mlspec.sections.signature_files import signature_files
+from mlspec.source import known_bad
 from mlspec.source.dockerfile_lock import pinned
+from mlspec.source.hash_lock import FILE as LOCK
+from mlspec.source.hash_lock import requirement
 from mlspec.spec.project import Project, ProjectInfo
 from mlspec.spec.types import size_bytes, unprintable
 
@@ -42,6 +46,7 @@ def check(project: Project) -> Iterator[Finding]:
         message = "`package` serves an exported model, and the spec has no section `export`"
         yield Finding("section-needed", ("package",), message, "add `export: {onnx: {}}`", on="key")
     yield from served_imports.check(project, package, kinds(project) if project.get(DataSpec) else ())
+    yield from _without_hash(project, package)
     if package.zip is None:
         yield from _unwritable(project)
         yield from package_limits.image(package.docker)
@@ -64,15 +69,17 @@ def stages(project: Project) -> Iterator[Stage]:
     on_lambda = (_HANDLER,) if _on_lambda(project) else ()
     policy = (_POLICY,) if _logs(project) else ()
     zipped = package.zip is not None
+    signed = signature_files(project)
     yield Stage(
         name="package",
         description="Package serving code, dependencies and bundle as a zip for Lambda"
         if zipped
         else "Copy the serving code beside the bundle, for docker build",
         part=NAME,
-        inputs=("artifacts/bundle", *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
+        inputs=("artifacts/bundle", *signed, *((_REQUIREMENTS, *on_lambda, *policy) if zipped else ())),
         outputs=(Output("artifacts/function.zip" if zipped else "artifacts/image"),),
         params=("package",),
+        needs=_signing(signed),
     )
     files = (
         ("artifacts/function.zip",) if zipped else ("artifacts/image", "Dockerfile", _REQUIREMENTS, *on_lambda, *policy)
@@ -83,10 +90,10 @@ def stages(project: Project) -> Iterator[Stage]:
         if zipped
         else "Build the serving image, run it isolated and compare its predictions with the bundle's",
         part=NAME,
-        inputs=("artifacts/bundle", *(("artifacts/function.zip",) if zipped else files)),
+        inputs=("artifacts/bundle", *signed, *(("artifacts/function.zip",) if zipped else files)),
         outputs=(Output("artifacts/image.json", cache=False),),
         params=("package", *(_PROVED if on_lambda else ())),
-        needs=() if zipped else ("docker",),
+        needs=(*(() if zipped else ("docker",)), *_signing(signed)),
         effects=True,
     )
 
@@ -107,7 +114,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         elasticsearch=in_image and _stores_in_elasticsearch(project),
         more=package.requirements,
     )
-    yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": requirements})
+    lines, hashed = _hashed(requirements, python, project.surroundings.hashes)
+    yield Artifact(_REQUIREMENTS, "docker/requirements-serve.txt.j2", {"python": python, "requirements": lines})
     if package.zip is not None:
         return
     values = {
@@ -116,6 +124,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "base": pinned(docker.base or package_limits.default_base(docker), project.surroundings.bases),
         "labels": _labels(project, docker),
         "docker": docker,
+        "hashed": hashed,
         "max_body": size_bytes(docker.max_body),
         "on_lambda": on_lambda,
         "logs": _logs(project),
@@ -126,6 +135,30 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact("Dockerfile", "docker/Dockerfile.j2", values)
     yield Artifact(".dockerignore", "docker/dockerignore.j2", values, mode="block")
     yield Artifact("compose.yaml", "docker/compose.yaml.j2", values)
+
+
+def _hashed(releases: Mapping[str, str], python: str, locked: Mapping[str, tuple[str, ...]]) -> tuple[list[str], bool]:
+    """The requirements with the digests of their wheels, and whether each has one: pip demands all or none."""
+    pinned = [f"{name}=={release}" for name, release in releases.items()]
+    known = {pin: serving_hashes.hashes(pin, python) or locked.get(pin, ()) for pin in pinned}
+    hashed = all(known.values())
+    return [requirement(pin, known[pin] if hashed else ()) for pin in pinned], hashed
+
+
+def _without_hash(project: Project, package: Package) -> Iterator[Finding]:
+    """Packages of the user whose digest is not known."""
+    python = package.zip.python if package.zip else package.docker.python
+    for name, release in package.requirements.items():
+        pin = f"{name}=={release}"
+        known = serving_hashes.hashes(pin, python) or pin in project.surroundings.hashes
+        if not known and known_bad.find(name, release) is None:
+            message = f"{LOCK} has no hash of {name} {release}: serving installs its packages without comparing hashes"
+            at = ("package", "requirements", name)
+            yield Finding("package-without-hash", at, message, "mlspec lock", severity="warning")
+
+
+def _signing(files: tuple[str, ...]) -> tuple[str, ...]:
+    return ("extra:sign",) if files else ()
 
 
 def image_name(name: str) -> str:

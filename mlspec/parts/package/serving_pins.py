@@ -1,7 +1,8 @@
 """Exact releases that serving installs, for each Python version that has wheels of all of them. Pure.
 
 Every release has a manylinux wheel for x86-64 and for arm64 (checked in November 2026); without one,
-`pip install --only-binary` in the generated Dockerfile fails.
+`pip install --only-binary` in the generated Dockerfile fails. Their digests are in `serving_hashes.txt`; after a change
+of a pin write it again: `python -m tests.serving_hashes`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -19,15 +18,16 @@ _GLIBC: Final = (34, 31, 28, 27, 26, 24, 17)
 _MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
-def install(requirements: Mapping[str, str], folder: Path, python: str, architecture: str) -> None:
-    """Install the releases of `requirements` into `folder`, for that Python and processor. Raises StageError."""
-    machine = _MACHINES[architecture]
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
+def install(requirements: Path, folder: Path, python: str, architecture: str) -> None:
+    """Install the exact releases of a file into `folder`, for that Python and processor. Raises StageError.
+
+    Where the file has hashes, pip demands one of every package.
+    """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     command += ["--target", str(folder), "--no-deps", "--no-compile", "--only-binary", ":all:"]
     command += ["--implementation", "cp", "--python-version", python]
-    command += [word for name in platforms for word in ("--platform", name)]
-    command += [f"{name}=={release}" for name, release in requirements.items()]
+    command += [word for name in platforms(architecture) for word in ("--platform", name)]
+    command += ["--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if "No module named pip" in done.stderr:
         raise StageError(
@@ -37,6 +37,12 @@ def install(requirements: Mapping[str, str], folder: Path, python: str, architec
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
         raise failure("cannot install the packages of requirements-serve.txt", "\n".join(errors))
+
+
+def platforms(architecture: str) -> list[str]:
+    """The platform tags of wheels that serving can load on that processor."""
+    machine = _MACHINES[architecture]
+    return [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC] + [f"manylinux2014_{machine}"]
 
 
 @cache

@@ -12,6 +12,7 @@ import mlspec
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_text
 from mlspec.sections.package import Package
+from mlspec.shipping import bundle_signing
 
 _ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__version__ = "{version}"\n'
 
@@ -27,6 +28,7 @@ def main(job: Job) -> None:
         raise StageError(
             f"artifacts/bundle lacks {', '.join(missing)}", help="mlspec apply --until export --force export"
         )
+    bundle_signing.verify(job)
     package = job.get(Package)
     if package is None or package.zip is None:
         fill(job.outputs / "image")

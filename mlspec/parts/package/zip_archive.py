@@ -31,7 +31,7 @@ def make(
     """
     shutil.rmtree(scratch, ignore_errors=True)
     packages = scratch / "content"
-    wheels.install(read_requirements(requirements), packages, options.python, options.architecture)
+    wheels.install(requirements, packages, options.python, options.architecture)
     prune(packages)
     shutil.copytree(code, packages, dirs_exist_ok=True)
     shutil.copytree(bundle, packages / "bundle")
@@ -52,13 +52,6 @@ def make(
     sys.stdout.write(f"{to.name}: {packed / 2**20:.1f} MiB, {size / 2**20:.0f} MiB unpacked\n")
     if packed > package_limits.MAX_DIRECT and options.bucket is None:
         warn(f"{to.name} is over 50 MiB, which Lambda accepts from S3 only: name an S3 bucket in package.zip.bucket")
-
-
-def read_requirements(file: Path) -> dict[str, str]:
-    """Package to release, from a file of exact requirements."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    pairs = [line.partition("==") for line in lines if line and not line.startswith("#")]
-    return {name: release for name, _, release in pairs}
 
 
 def prune(folder: Path) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mlspec.aws.account import repository_name
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import Spec, spec_location
+from mlspec.aws.desired import spec_location
 from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.module_preview import preview
 from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
-from mlspec.sections.package import Package
-from mlspec.sections.registry import Registry
-from mlspec.shipping import image_push
+from mlspec.shipping.image_push import pushed_digest
 from mlspec.shipping.target_choice import current
 from mlspec.spec.project import Project
 from mlspec.stage_context import StageContext
@@ -45,11 +42,3 @@ def _observed(
         module = TerraformModule(name, project, target, root, preview(project, name, root), digest)
         with module.planned() as (actions, _):
             return actions
-
-
-def pushed_digest(spec: Spec, artifacts: Path, target: AwsTarget) -> str:
-    """Digest of the image that was built here, as the registry knows it; "" where it is not pushed, and of a zip."""
-    built = None if spec.need(Package).zip is not None else image_push.built(artifacts)
-    if built is None:
-        return ""
-    return image_push.digest_of(target, repository_name(target, spec.need(Registry).ecr.repository), built.tag)

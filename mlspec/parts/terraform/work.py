@@ -12,8 +12,8 @@ from mlspec.aws.error_messages import DEPLOY, aws_errors
 from mlspec.job import Job
 from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION, SERVICE
-from mlspec.parts.terraform.observed import pushed_digest
 from mlspec.records.terraform_outputs import FoundationOutputs, ServiceOutputs
+from mlspec.shipping.image_push import pushed_digest
 from mlspec.shipping.target_choice import current
 
 _RECORDS: Final[dict[str, type[FoundationOutputs | ServiceOutputs]]] = {

@@ -32,6 +32,7 @@ from mlspec.learning.callbacks import (
     position,
     saved_position,
 )
+from mlspec.learning.checkpoint_files import SafeCheckpoints, resumable
 from mlspec.learning.device_use import DeviceTimes
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
@@ -107,6 +108,7 @@ class Fitting:
             num_sanity_val_steps=0,
             log_every_n_steps=train.log_every,
             use_distributed_sampler=False,
+            plugins=[SafeCheckpoints()],
         )
 
     def _callbacks(self) -> list[pl.Callback]:
@@ -136,6 +138,8 @@ class Fitting:
         """Train, or resume training. Raises StageError for errors of the settings, the data or the user's code."""
         resume = str(self.keep.path) if self.keep.path.exists() else None
         model = self.job.need(ModelSpec)
+        if resume is not None:
+            resumable(self.keep.path, trust=model.trust)
         named = model.class_ if isinstance(model, Custom) else ""
         if not named:
             targets = rows["valid"].targets.tolist()
@@ -152,13 +156,15 @@ class Fitting:
                 arguments = model.datamodule_args
                 datamodule = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
                 with single_rows(self.train, 0, self.job.root, datamodule):
-                    self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=False)
+                    self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=not model.trust)
                 return
             if isinstance(model, Custom):
                 self._compare(model, rows, preprocess)
             loaders = {split: self._loader(rows[split], preprocess, split == "train") for split in rows}
             with single_rows(self.train, len(rows["train"]), self.job.root):
-                self.trainer.fit(module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=False)
+                self.trainer.fit(
+                    module, loaders["train"], loaders["valid"], ckpt_path=resume, weights_only=not model.trust
+                )
 
     def _fitting_batch(self, rows: Rows, preprocess: Preprocess) -> int | None:
         """The batch size that fits in the memory; None if it is unknown."""
@@ -187,7 +193,7 @@ class Fitting:
         if shuffle:
             shared(trainer, sampler)
             # Lightning may create the first iterator before it reads the checkpoint; worker processes prefetch.
-            start = saved_position(self.keep.path)
+            start = saved_position(self.keep.path, trust=self.job.need(ModelSpec).trust)
             sampler.position = lambda: max(position(trainer), start)
         own = not isinstance(self.job.need(ModelSpec), Custom)
         return source(rows, preprocess, sampler, trainer.strategy.root_device, train.workers, own)

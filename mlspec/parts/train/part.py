@@ -43,6 +43,9 @@ INEFFECTIVE = frozenset({
 """
 
 
+_PERMISSIONS = ("compare_inputs", "trust")
+
+
 def names_logged(project: Project) -> frozenset[str] | None:
     """The names that training logs; None if the source code does not show them."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
@@ -143,11 +146,11 @@ def effective() -> Iterator[str]:
 
 
 def _of_model(model: ModelSpec) -> Iterator[str]:
-    """The keys of `model`, without `compare_inputs`, which only turns an error into a warning."""
+    """The keys of `model` that change it: not `compare_inputs` and `trust`, which only turn an error into a warning."""
     if not isinstance(model, Custom):
         yield "model"
         return
-    yield from (f"model.{f.alias or key}" for key, f in Custom.model_fields.items() if key != "compare_inputs")
+    yield from (f"model.{f.alias or key}" for key, f in Custom.model_fields.items() if key not in _PERMISSIONS)
 
 
 def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
@@ -181,9 +184,10 @@ def stages(project: Project) -> Iterable[Stage]:
             Output(CHECKPOINT),
             Output(LAST),
             Output(PREPROCESS),
-            Output("artifacts/metrics/train.json", "metric", cache=False),
-            Output(DECISIONS, cache=False),
-            Output(CURVES, cache=False, curves=_curves(project, train)),
+            # All are cached: DVC does not restore a stage from its remote's run-cache if one of its outputs is in git.
+            Output("artifacts/metrics/train.json", "metric"),
+            Output(DECISIONS),
+            Output(CURVES, curves=_curves(project, train)),
         ),
         params=(*_of_model(model), *(f"train.{key}" for key in effective()), *_measured(project, train)),
         needs=needs,

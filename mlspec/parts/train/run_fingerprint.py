@@ -23,7 +23,7 @@ _FREE_OF_CHECKPOINT = frozenset({"every", "every_steps"})
 def fingerprint(job: Job) -> str:
     """A digest of everything that a resumed run must share with the interrupted one: settings, data, user code."""
     digest = hashlib.sha256()
-    contents = [job.config.get("model"), _settings(job), _measured(job), str(job.outputs)]
+    contents = [_model(job), _settings(job), _measured(job), str(job.outputs)]
     digest.update(json.dumps(contents, sort_keys=True).encode())
     with paused():  # some of these files may not be inputs of the training
         for path in _files(job):
@@ -62,6 +62,11 @@ def _settings(job: Job) -> object:
         return section
     settings = {key: value for key, value in section.items() if key not in _FREE}
     return {**settings, "checkpoint": _without(settings.get("checkpoint"), _FREE_OF_CHECKPOINT)}
+
+
+def _model(job: Job) -> object:
+    """The section `model` without the permission to load pickles."""
+    return _without(job.config.get("model"), frozenset({"trust"}))
 
 
 def _without(values: object, keys: frozenset[str]) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import pickle
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh, swap, write_text
 from mlspec.learning import ranks
+from mlspec.learning.checkpoint_files import load_tensors
 from mlspec.parts.train.fitting import Fitting
 from mlspec.records.decisions import TrainDecisions
 from mlspec.records.training import Best, Training
@@ -65,14 +65,8 @@ def _best_of(run: Fitting) -> None:
 
 
 def _best(path: Path) -> dict[str, object]:
-    """The checkpoint without the keys for resuming, loadable with `weights_only=True`, which unpickles no code."""
-    try:
-        checkpoint: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        # The user's hyperparameters contain objects. The file is trusted: this run has just written it.
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-        checkpoint = {key: checkpoint[key] for key in ("state_dict", "mlspec", "epoch", "global_step")}
-    return {key: value for key, value in checkpoint.items() if key not in _RESUMING}
+    """The checkpoint without the keys for resuming."""
+    return {key: value for key, value in load_tensors(path).items() if key not in _RESUMING}
 
 
 def _table(rows: list[dict[str, float]]) -> str:

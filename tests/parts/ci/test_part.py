@@ -62,8 +62,14 @@ def jobs(folder: Path, name: str, text: str, base: str = BASE) -> dict[str, dict
 def test_only_who_needs_a_role_may_ask_for_one(tmp_path: Path) -> None:
     release = jobs(tmp_path, "release", LAMBDA + "ci:\n")
     assert release["build"]["permissions"] == {"contents": "read"}
-    assert release["ship"]["permissions"] == {"contents": "read", "id-token": "write"}
-    assert release["ship"]["environment"] == "production"
+    signing = {"contents": "read", "id-token": "write", "attestations": "write"}
+    assert release["ship"]["permissions"] == signing
+    assert release["ship"]["environment"] == {"name": "production", "url": "${{ steps.releases.outputs.url }}"}
+    assert release["rollback"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert release["rollback"]["environment"] == "production"
+    never = jobs(tmp_path, "release", LAMBDA + "ci: {github: {attestations: never}}\n")["ship"]
+    assert never["permissions"] == {"contents": "read", "id-token": "write"}
+    assert "attest" not in str(never["steps"])
     assert "id-token" in jobs(tmp_path, "train", "ci:\n", REMOTE)["train"]["permissions"]
     assert jobs(tmp_path, "train", "ci:\n")["train"]["permissions"] == {"contents": "read"}
 
@@ -77,7 +83,8 @@ def script(job: dict[str, object], name: str) -> dict[str, object]:
     ("shipped", "name", "asked"),
     [
         (PACKAGE + REGISTRY, "Push", "--only push --yes"),
-        (LAMBDA, "Push and deploy", "--only push --only deploy --yes --env prod"),
+        (LAMBDA, "Push", "--only push --yes --env prod"),
+        (LAMBDA, "Deploy", "--only deploy --yes --env prod"),
         (
             EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n",
             "Deploy",
@@ -91,6 +98,19 @@ def test_a_release_ships_what_the_spec_ships(shipped: str, name: str, asked: str
     assert script(release["ship"], name)["run"] == f"exec mlspec apply {asked}"
     assert "mlspec[aws]==" in str(script(release["ship"], "Install")["env"])
     assert "requirements.txt" not in str(script(release["ship"], "Install")["run"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "condition"), [("public", "${{ !github.event.repository.private }}"), ("always", None)]
+)
+def test_a_release_attests_what_it_pushed_and_verifies_it_before_the_rollout(
+    chosen: str, condition: str | None, tmp_path: Path
+) -> None:
+    ship = jobs(tmp_path, "release", LAMBDA + f"ci: {{github: {{attestations: {chosen}}}}}\n")["ship"]
+    names = [str(step.get("name")) for step in cast("list[dict[str, object]]", ship["steps"])]
+    order = ["Push", "Attest the origin of the image", "Verify the attestation", "Deploy"]
+    assert [name for name in names if name in order] == order
+    assert {script(ship, name).get("if") for name in order[1:3]} == {condition}
 
 
 def test_without_a_place_to_ship_to_a_release_is_only_tried(tmp_path: Path) -> None:
@@ -115,14 +135,13 @@ def test_a_zip_has_a_role_for_its_release_too(tmp_path: Path) -> None:
 def test_the_functions_own_secrets_reach_only_the_step_that_deploys(tmp_path: Path) -> None:
     text = LAMBDA.replace("{lambda: {}}", "{lambda: {environment: {KEY: {env: THE_KEY}}}}") + "ci:\n"
     release = jobs(tmp_path, "release", text)
-    assert (
-        cast("dict[str, str]", script(release["ship"], "Push and deploy")["env"])["THE_KEY"] == "${{ secrets.THE_KEY }}"
-    )
+    assert cast("dict[str, str]", script(release["ship"], "Deploy")["env"])["THE_KEY"] == "${{ secrets.THE_KEY }}"
     assert str(release).count("THE_KEY") == 2
 
 
 def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
-    text = "ci: {github: {train_on: [pull_request]}}\ntrack: {wandb: {project: cola, api_key: {env: MY_WANDB_KEY}}}\n"
+    wandb = "{wandb: {project: cola, mode: online, api_key: {env: MY_WANDB_KEY}}}"
+    text = f"ci: {{github: {{train_on: [pull_request]}}}}\ntrack: {wandb}\n"
     train = files(tmp_path, text)[FOLDER + "train.yaml"]
     assert train.count("${{ secrets.") == train.count("MY_WANDB_KEY: ${{ secrets.MY_WANDB_KEY }}") == 1
     assert "secrets" not in files(tmp_path, text)[FOLDER + "test.yaml"]

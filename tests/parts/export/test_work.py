@@ -23,6 +23,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 from mlspec.parts.export.onnx_graph import refusal, write  # noqa: E402
 from mlspec.parts.export.work import loaded, proved  # noqa: E402
 from mlspec.runtime import Predictor  # noqa: E402
+from mlspec.shipping.bundle_signing import verify  # noqa: E402
 
 Trained = Callable[..., Applied]
 pytestmark = pytest.mark.slow
@@ -252,3 +253,25 @@ def test_the_old_bundle_stays_if_the_new_one_is_refused(trained: Trained) -> Non
     with pytest.raises(StageError, match="the limit is 9B"):
         project.run("export")
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+def test_a_trained_model_is_exported_signed_and_verified(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("model_signing")
+    private = tmp_path / "model.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", private], check=True)
+    key = "{private: {env: SIGNING_KEY}, public: keys/model.pem}"
+    project = trained("numbers", f"export: {{sign: {{key: {key}}}}}\n")
+    (project.root / "keys").mkdir()
+    public = project.root / "keys" / "model.pem"
+    subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    monkeypatch.setenv("SIGNING_KEY", str(private))
+    project.run("export")
+    verify(project.job())
+    graph = project.artifacts / "bundle" / "model.onnx"
+    content = bytearray(graph.read_bytes())
+    content[-1] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(StageError, match=r"artifacts/bundle/model\.onnx has changed"):
+        verify(project.job())

@@ -1,0 +1,55 @@
+"""Packages without a hash in the locks, and releases known to be bad, pinned or installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mlspec.audit.audit_entry import AuditEntry
+from mlspec.run.package_lock import RELEASE, TRAIN
+from mlspec.source import hash_lock, known_bad
+
+SERVED: Final = "requirements-serve.txt"
+
+
+def entries(served: str, root: Path, spec: str) -> Iterator[AuditEntry]:
+    """The entries of the locks in `root`, and of `served`, the text of requirements-serve.txt."""
+    if served:
+        yield from _locked(SERVED, served)
+    for name in (TRAIN, RELEASE):
+        if (root / name).is_file():
+            yield from _locked(name, (root / name).read_text(encoding="utf-8"))
+    for name in known_bad.FILES:
+        text = (root / name).read_text(encoding="utf-8", errors="replace") if (root / name).is_file() else ""
+        for pin in known_bad.pins(name, text):
+            yield _bad(pin.package, pin.release, name, pin.line)
+    for bad in known_bad.RELEASES:
+        release = _installed(bad.package)
+        if release in bad.releases:
+            yield _bad(bad.package, release, spec, 1)
+
+
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _locked(name: str, text: str) -> Iterator[AuditEntry]:
+    requirements = hash_lock.requirements(text)
+    bare = [release for release, digests in requirements.items() if not digests]
+    detail = f"{len(requirements)} packages, {len(requirements) - len(bare)} with hashes"
+    yield AuditEntry("package", name, name, 1, detail)
+    lines = text.splitlines()
+    for release in bare:
+        line = next((number for number, given in enumerate(lines, 1) if given.startswith(release)), 1)
+        yield AuditEntry("package", release, name, line, "mlspec lock", "package-without-hash", "warning")
+
+
+def _bad(package: str, release: str, file: str, line: int) -> AuditEntry:
+    bad = known_bad.find(package, release)
+    detail = f"{bad.reason(release)}: {bad.link}" if bad is not None else ""
+    return AuditEntry("package", f"{package}=={release}", file, line, detail, "known-bad-release", "error")

@@ -1,0 +1,101 @@
+"""Secrets, hosts and pickles that the spec names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from mlspec.audit.audit_entry import AuditEntry
+from mlspec.run.package_lock import TRAIN
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.model import ModelSpec, TextClassifier
+from mlspec.sections.monitor import Monitor
+from mlspec.sections.registry import Registry
+from mlspec.sections.track import TrackSpec
+from mlspec.source.document import Document, Plain
+from mlspec.spec.project import Project
+from mlspec.spec.spec_model import dotted
+
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"']+")
+_SCANNED: Final = "picklescan found nothing in it"
+
+
+def entries(project: Project, document: Document, root: Path) -> Iterator[AuditEntry]:
+    """The entries of the spec in `document` and of the project's folder."""
+    for at, value in _walk(dict(project.values), ()):
+        line = document.span(at).line
+        if isinstance(value, dict) and set(value) == {"env"}:
+            yield AuditEntry(
+                "secret", str(value["env"]), document.path, line, f"environment variable, for {dotted(at)}"
+            )
+        elif isinstance(value, str) and _URL.match(value):
+            yield from _address(value, document.path, line, dotted(at))
+    for host, at in _services(project):
+        yield AuditEntry("host", host, document.path, document.span((*at,)).line, dotted(at))
+    if "train" in project.sections and not (root / TRAIN).is_file():
+        detail, line = "they are not locked: mlspec lock", document.span(("train",), "key").line
+        yield AuditEntry(
+            "package", "packages of training", document.path, line, detail, "package-without-hash", "warning"
+        )
+    yield from _pickles(project, root)
+
+
+def _walk(value: Plain, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Plain]]:
+    yield at, value
+    if isinstance(value, dict) and set(value) != {"env"}:
+        for key, inner in value.items():
+            yield from _walk(inner, (*at, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _walk(inner, (*at, number))
+
+
+def _address(text: str, file: str, line: int, key: str) -> Iterator[AuditEntry]:
+    """A host, or a bucket, without the user and password that an address may have."""
+    address = urlsplit(text)
+    host = (address.hostname or "") + (f":{address.port}" if address.port else "")
+    if host:
+        yield AuditEntry("host", f"{address.scheme}://{host}", file, line, key)
+
+
+def _services(project: Project) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Services that follow from a section without an address."""
+    model, track = project.get(ModelSpec), project.get(TrackSpec)
+    registry, deploy = project.get(Registry), project.get(Deploy)
+    if isinstance(model, TextClassifier) and model.pretrained and model.pretrained not in project.surroundings.folders:
+        yield "https://huggingface.co", ("model", "pretrained")
+    if track is not None and track.wandb is not None and track.wandb.mode == "online":
+        yield "https://api.wandb.ai", ("track", "wandb")
+    region = (deploy.lambda_.region if deploy and deploy.lambda_ else None) or (
+        registry.ecr.region if registry else None
+    )
+    if registry is not None:
+        yield f"https://api.ecr.{registry.ecr.region}.amazonaws.com", ("registry", "ecr")
+    if deploy is not None and deploy.lambda_ is not None and region:
+        yield f"https://lambda.{region}.amazonaws.com", ("deploy", "lambda")
+    monitor = project.get(Monitor)
+    if monitor is not None and monitor.elasticsearch is not None and not isinstance(monitor.elasticsearch.url, str):
+        yield f"the address in {monitor.elasticsearch.url.env}", ("monitor", "elasticsearch")
+
+
+def _pickles(project: Project, root: Path) -> Iterator[AuditEntry]:
+    for file in sorted({file for files in project.surroundings.pickles.values() for file in files}):
+        dangerous, detail = _scan(root / file)
+        rule = "dangerous-pickle" if dangerous else "trusted-pickle"
+        yield AuditEntry("pickle", file, file, 1, detail, rule, "error" if dangerous else "warning")
+
+
+def _scan(file: Path) -> tuple[bool, str]:
+    """Whether picklescan finds a dangerous function in the file, and what it finds."""
+    try:
+        from picklescan.scanner import SafetyLevel, scan_file_path
+    except ImportError:
+        return False, "not scanned: pip install 'mlspec[audit]'"
+    result = scan_file_path(str(file))
+    names = sorted({f"{g.module}.{g.name}" for g in result.globals if g.safety == SafetyLevel.Dangerous})
+    if names:
+        return True, f"it calls {', '.join(names)}"
+    return False, "picklescan cannot read it" if result.scan_err else _SCANNED

@@ -1,0 +1,63 @@
+"""IAM policy for a release by CloudFormation: one stack, and what its template creates. Pure.
+
+Actions and the resources they know: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from mlspec.aws import policies
+from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.policy_document import PolicyDocument, Statement
+
+_STACK: Final = (
+    "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeStackEvents",
+    "DescribeStacks", "ExecuteChangeSet", "GetTemplate", "ListStackResources",
+)  # fmt: skip
+_READ_FUNCTION: Final = ("ListTags", "ListVersionsByFunction", "GetFunctionCodeSigningConfig",
+                         "GetFunctionRecursionConfig", "GetRuntimeManagementConfig")  # fmt: skip
+_ALARM: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource",
+                 "UntagResource")  # fmt: skip
+_CODEDEPLOY: Final = (
+    "BatchGetDeploymentGroups", "CreateApplication", "CreateDeployment", "CreateDeploymentConfig",
+    "CreateDeploymentGroup", "DeleteDeploymentConfig", "GetApplication", "GetApplicationRevision", "GetDeployment",
+    "GetDeploymentConfig", "GetDeploymentGroup", "ListTagsForResource", "RegisterApplicationRevision",
+    "TagResource", "UpdateDeploymentGroup",
+)  # fmt: skip
+
+
+def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocument:
+    """Deploy the stack of that name, and with the same rights what is in it. A change of a role is an administrator's,
+    unless `permissions_boundary` limits it. `codedeploy_role` is a role's name, "" without CodeDeploy."""
+    base = policies.deploy(spec).statements
+    stacks = spec.location.arn("cloudformation", f"stack/{stack}/*")
+    macro = f"arn:{spec.location.partition}:cloudformation:{spec.location.region}:aws:transform/Serverless-2016-10-31"
+    return PolicyDocument(
+        (
+            *base,
+            Statement(_actions("cloudformation", _STACK), (stacks, macro), "Stack"),
+            Statement("cloudformation:GetTemplateSummary", "*", "Template"),
+            Statement(_actions("lambda", _READ_FUNCTION), (spec.arn, f"{spec.arn}:*"), "ReadFunction"),
+            *(_by_codedeploy(spec, stack, codedeploy_role) if codedeploy_role else ()),
+        )
+    )
+
+
+def _by_codedeploy(spec: FunctionSpec, stack: str, role: str) -> Iterable[Statement]:
+    """The names of an application, a group and a configuration begin with that of the stack."""
+    location, arn = spec.location, spec.location.iam_arn(f"role/{role}")
+    kinds = ("application", "deploymentconfig", "deploymentgroup")
+    named = tuple(location.arn("codedeploy", f"{kind}:{stack}-*") for kind in kinds)
+    aws = location.arn("codedeploy", "deploymentconfig:CodeDeployDefault.*")
+    passed = {"StringEquals": {"iam:PassedToService": "codedeploy.amazonaws.com"}}
+    alarm = location.arn("cloudwatch", f"alarm:{spec.name}-{spec.options.alias}-*")
+    yield Statement(_actions("codedeploy", _CODEDEPLOY), (*named, aws), "Rollout")
+    yield Statement(_actions("cloudwatch", _ALARM), alarm, "Alarm")
+    yield Statement("iam:PassRole", arn, "PassCodeDeployRole", condition=passed)
+    yield Statement("iam:GetRole", arn, "ReadCodeDeployRole")
+
+
+def _actions(service: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{service}:{name}" for name in names)

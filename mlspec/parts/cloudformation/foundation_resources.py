@@ -1,0 +1,72 @@
+"""What must exist before an image can be pushed, as CloudFormation resources: repository, OIDC provider, role. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.aws.ecr import Repository, github_trust
+from mlspec.aws.function_spec import FunctionSpec
+from mlspec.aws.policy_document import PolicyDocument
+from mlspec.aws.resource_tags import tags
+from mlspec.parts.cloudformation.cloudformation_resource import (
+    GITHUB_REPOSITORY,
+    CloudFormationResource,
+    substituted,
+    tag_list,
+    without_empty,
+)
+from mlspec.sections.ci import Github
+
+CREATE_PROVIDER: Final = "CreateOidcProvider"
+"""The condition under which the stack creates GitHub's OIDC provider, and the parameter that decides it."""
+_PROVIDER: Final = "GithubOidcProvider"
+
+
+def repository(desired: Repository) -> CloudFormationResource:
+    """The image repository with its policies."""
+    encryption: JsonValue = without_empty({"EncryptionType": desired.encryption, "KmsKey": desired.kms_key})
+    lifecycle = desired.lifecycle
+    properties: dict[str, JsonValue] = {
+        "RepositoryName": desired.name,
+        "ImageTagMutability": desired.tag_mutability,
+        "ImageScanningConfiguration": {"ScanOnPush": desired.scan},
+        "EncryptionConfiguration": encryption,
+        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps(lifecycle.to_json(), indent=2)} if lifecycle else None,
+        "RepositoryPolicyText": substituted(desired.policy.to_json()) if desired.policy else None,
+        "Tags": tag_list(desired.tags),
+    }
+    return CloudFormationResource("Repository", "AWS::ECR::Repository", without_empty(properties), keep=True)
+
+
+def oidc_provider(project: str) -> CloudFormationResource:
+    """GitHub's OIDC provider. An account has it once, and other projects may use it: it stays."""
+    properties: dict[str, JsonValue] = {
+        "Url": "https://token.actions.githubusercontent.com",
+        "ClientIdList": ["sts.amazonaws.com"],
+        "Tags": tag_list(tags(project)),
+    }
+    type = "AWS::IAM::OIDCProvider"
+    return CloudFormationResource(_PROVIDER, type, properties, keep=True, condition=CREATE_PROVIDER)
+
+
+def release_role(
+    spec: FunctionSpec, github: Github, session: int, policies: Mapping[str, PolicyDocument]
+) -> CloudFormationResource:
+    """The role that the releasing workflow assumes, from one environment of one repository, for `session` seconds."""
+    trust = github_trust(spec.location, f"${{{GITHUB_REPOSITORY}}}", github.environment)
+    inline: list[JsonValue] = [
+        {"PolicyName": name, "PolicyDocument": substituted(document.to_json())} for name, document in policies.items()
+    ]
+    properties: dict[str, JsonValue] = {
+        "RoleName": f"{spec.name}-release",
+        "Description": f"Releases {spec.name} from GitHub Actions",
+        "MaxSessionDuration": session,
+        "AssumeRolePolicyDocument": substituted(trust.to_json()),
+        "Policies": inline,
+        "Tags": tag_list(tags(spec.info.name)),
+    }
+    return CloudFormationResource("ReleaseRole", "AWS::IAM::Role", properties)

@@ -1,0 +1,1 @@
+"""`sam`: the infrastructure and the releases of a deployment as two AWS SAM templates."""

@@ -1,0 +1,199 @@
+"""The stacks of a spec in its account: their templates and parameters, and the actions that deploy them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from mlspec.aws import alias
+from mlspec.aws.action import Action
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
+from mlspec.aws.function import read_function
+from mlspec.aws.ownership import check_ownership
+from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.resource_tags import tags
+from mlspec.cloudformation.existing_stack import Stack, read_stack, read_template, resource_ids
+from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
+from mlspec.cloudformation.stack_changes import parameter_changes, template_changes
+from mlspec.cloudformation.stack_provider import StackProvider
+from mlspec.cloudformation.stack_template import StackTemplate
+from mlspec.errors import StageError
+from mlspec.job import write_text
+from mlspec.parts.cloudformation.cloudformation_resource import GITHUB_REPOSITORY
+from mlspec.parts.cloudformation.foundation_resources import CREATE_PROVIDER
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
+from mlspec.parts.sam.sam_templates import ARCHIVE, FOLDER, UNKNOWN_DIGEST, secret_parameters, stack_name
+from mlspec.records.bundle_signature import BundleSignature
+from mlspec.sections.ci import Ci
+from mlspec.shipping import breaking_changes
+
+_BROKEN: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""States after which AWS only deletes a stack."""
+_PROVIDER: Final = "GithubOidcProvider"
+_GITHUB: Final = "token.actions.githubusercontent.com"
+
+
+@dataclass(frozen=True)
+class InfrastructureStack:
+    """One stack of a spec. `template` is the text of its template, `root` the project's folder."""
+
+    part: str
+    """FOUNDATION or SERVICE."""
+    spec: Spec
+    target: AwsTarget
+    root: Path
+    template: str
+    digest: str = ""
+    """Of the image that it releases, "" where none is pushed yet."""
+    run: RunProgram = field(default=run_program, repr=False)
+
+    @cached_property
+    def _desired(self) -> DesiredFunction:
+        return desired_function(self.target, self.spec, self.digest or UNKNOWN_DIGEST)
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return stack_name(self._desired.spec, self.part)
+
+    def actions(self) -> tuple[list[Action], StackProvider]:
+        """What deploying the stack would change, and who does it. Raises StageError for another project's stack."""
+        desired, name = self._desired, self.name
+        stack = read_stack(self.target, name)
+        self._check(stack, name, desired)
+        text = self._comparable(desired)
+        parameters = self._parameters(desired, stack)
+        current = read_template(self.target, stack) if stack and not stack.is_empty else None
+        shown = {key: value for key, value in parameters.items() if not key.startswith("Secret")}
+        changes = (
+            *template_changes(StackTemplate.parse(text), current),
+            *parameter_changes(shown, stack.parameters if stack else {}),
+        )
+        actions = [Action("stack", name, "deploy", changes)] if changes else []
+        return actions, StackProvider(self.target, self.root, self._file, self._deployment(desired, name, parameters))
+
+    @property
+    def _file(self) -> str:
+        return f"{FOLDER}/{self.part}.yaml"
+
+    def _check(self, stack: Stack | None, name: str, desired: DesiredFunction) -> None:
+        if stack is None or stack.is_empty:
+            self._check_free(desired)
+        if stack is None:
+            return
+        command = (
+            f"aws cloudformation update-stack --stack-name {name} --use-previous-template --tags Key={{}},Value={{}}"
+        )
+        check_ownership(f"cloudformation stack {name}", stack.tags, desired.project, command, self.target)
+        if stack.status in _BROKEN:
+            message = f"cloudformation stack {name} is in the state {stack.status}, and takes no change"
+            raise StageError(message, help=f"aws cloudformation delete-stack --stack-name {name}; then: mlspec apply")
+        if stack.is_busy:
+            message = f"cloudformation stack {name} is being changed ({stack.status})"
+            help = f"wait for it: aws cloudformation wait stack-update-complete --stack-name {name}; then: mlspec apply"
+            raise StageError(message, help=help)
+
+    def _check_free(self, desired: DesiredFunction) -> None:
+        """Raise StageError where a resource exists that a new stack would create: CloudFormation takes none over."""
+        if self.part == SERVICE and read_function(self.target, desired.name) is not None:
+            raise _occupied(f"lambda function {desired.name}", "deploy.lambda.name")
+        repository = desired.spec.repository if self.part == FOUNDATION else ""
+        if repository and RepositoryProvider(self.target, parts=False).read(repository) is not None:
+            raise _occupied(f"ecr repository {repository}", "registry.ecr.repository")
+
+    def _delivered(self) -> str:
+        """The template with the digest of the image in it."""
+        return self.template.replace(UNKNOWN_DIGEST, self.digest) if self.digest else self.template
+
+    def _comparable(self, desired: DesiredFunction) -> str:
+        """The template as it is in the stack once it is deployed: SAM puts the zip into the bucket by its digest."""
+        zipped, archive = desired.spec.package.zip, self.root / "artifacts" / "function.zip"
+        if zipped is None or not archive.is_file():
+            return self._delivered()
+        key = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+        return self.template.replace(ARCHIVE, f"s3://{zipped.bucket}/mlspec/{desired.name}/{key}")
+
+    def write(self) -> None:
+        """Write the copy with the digest of the image, where that is what is deployed."""
+        if self._delivers_copy:
+            write_text(self._copy, self._delivered())
+
+    @property
+    def _delivers_copy(self) -> bool:
+        return self.part == SERVICE and bool(self.digest)
+
+    @property
+    def _copy(self) -> Path:
+        return self._work / f"{self.part}.yaml"
+
+    @property
+    def _work(self) -> Path:
+        return self.root / ".mlspec" / FOLDER
+
+    def _deployment(self, desired: DesiredFunction, name: str, parameters: Mapping[str, str]) -> SamDeployment:
+        image = desired.image.partition("@")[0] if self.part == SERVICE else ""
+        return SamDeployment(
+            stack=name,
+            template=self._copy if self._delivers_copy else self.root / self._file,
+            config=self.root / FOLDER / "samconfig.toml",
+            environment=self.part,
+            region=self.target.region,
+            work=self._work,
+            tags=tags(desired.project, self.target.source),
+            image_repository=image,
+            parameters=parameters,
+            environ=_environ(self.target),
+            run=self.run,
+        )
+
+    def _parameters(self, desired: DesiredFunction, stack: Stack | None) -> dict[str, str]:
+        if self.part == FOUNDATION:
+            return self._github(stack)
+        secrets = secret_parameters(desired.spec.options)
+        return {parameter: desired.variables[name] or "" for name, parameter in secrets.items()}
+
+    def _github(self, stack: Stack | None) -> dict[str, str]:
+        """The repository that may release, and whether the stack creates GitHub's OIDC provider: an account has one."""
+        ci = self.spec.get(Ci)
+        if ci is None:
+            return {}
+        match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
+        repository = ci.github.repository or (match[1] if match else "")
+        if not repository:
+            message = "the role for releases needs the repository on GitHub, and this folder has no such remote"
+            raise StageError(message, help="set ci.github.repository: OWNER/NAME")
+        own = stack is not None and _PROVIDER in resource_ids(self.target, stack)
+        create = own or not _has_provider(self.target)
+        return {GITHUB_REPOSITORY: repository, CREATE_PROVIDER: str(create).lower()}
+
+    def check_release(self, packed: BundleSignature | None, *, allow_breaking: bool) -> None:
+        """Raise StageError where a variable of the function has no value here, or the new version would break clients
+        of the live one. `packed` is the signature of a zip."""
+        check_variables(self._desired)
+        if not allow_breaking:
+            live = alias.read(self.target, self._desired.name, self._desired.alias)
+            breaking_changes.refuse(self._desired, live, packed)
+
+
+def _occupied(resource: str, key: str) -> StageError:
+    message = f"{resource} exists already, and a new stack cannot take it over"
+    return StageError(message, help=f"choose another name ({key}); or use `iac: terraform`, which takes it over")
+
+
+def _has_provider(target: AwsTarget) -> bool:
+    answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return any(str(provider["Arn"]).endswith(f"/{_GITHUB}") for provider in answer)
+
+
+def _environ(target: AwsTarget) -> Mapping[str, str]:
+    """The address and the credentials of an emulated account."""
+    if target.endpoint is None:
+        return {}
+    key, secret = target.credentials or ("", "")
+    return {"AWS_ENDPOINT_URL": target.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}

@@ -1,0 +1,64 @@
+"""What `mlspec destroy` removes where SAM created it: the stacks, and then what they keep because it holds data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlspec.aws.action import Action, FieldChange
+from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.ownership import foreign
+from mlspec.cloudformation.existing_stack import read_stack, resource_ids
+from mlspec.cloudformation.stack_provider import StackProvider
+from mlspec.parts.cloudformation.stacks import FOUNDATION, SERVICE
+from mlspec.parts.sam.sam_templates import FOLDER, stack_name
+from mlspec.shipping import removal
+from mlspec.shipping.removal import Removal
+
+_KEPT_KINDS = ("log-group", "repository")
+"""What a stack keeps when it is deleted."""
+
+
+@dataclass(frozen=True)
+class StackRemovals:
+    """The removals in order: both stacks, and what they leave."""
+
+    removals: tuple[Removal, ...]
+    desired: DesiredFunction
+    root: Path
+
+    def carry_out(self, say: Callable[[str], object]) -> None:
+        """Remove what is not kept. After an interruption the next removal continues from there."""
+        for one in self.removals:
+            if one.kept:
+                continue
+            if one.action.kind == "stack":
+                self._provider(one.action).apply(one.action)
+                say(f"removed: {one.action.resource}")
+            else:
+                removal.carry_out(self.desired, [one], say)
+
+    def _provider(self, action: Action) -> StackProvider:
+        return StackProvider(self.desired.target, self.root, f"{FOLDER}/{action.arguments['part']}.yaml")
+
+
+def stack_removals(desired: DesiredFunction, root: Path, *, images: bool) -> StackRemovals | None:
+    """The removal of the stacks of the spec; None where neither exists."""
+    stacks = list(_stacks(desired, images=images))
+    if not stacks:
+        return None
+    left = [one for one in removal.plan(desired, images=images) if one.action.kind in _KEPT_KINDS]
+    return StackRemovals((*stacks, *left), desired, root)
+
+
+def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
+    for part in (SERVICE, FOUNDATION):
+        stack = read_stack(desired.target, stack_name(desired.spec, part))
+        if stack is None:
+            continue
+        kept = foreign(stack.tags, desired.project, desired.target)
+        if part == FOUNDATION and not images:
+            kept = kept or "--images removes it too, and the repository with all its images"
+        action = Action("stack", stack.name, "delete", (FieldChange("-"),), {"part": part})
+        yield Removal(action, ", ".join(sorted(filter(None, resource_ids(desired.target, stack)))), kept)

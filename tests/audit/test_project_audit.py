@@ -1,0 +1,171 @@
+"""What an audit shows of a whole project, and each fault that it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from mlspec.audit import generated_files, locked_packages
+from mlspec.audit.audit_entry import RULES, AuditEntry
+from mlspec.audit.project_audit import audit
+from mlspec.audit.sarif import sarif
+from mlspec.cli.app import main
+from mlspec.compiler import compile_project
+from mlspec.render.renderer import RenderedFile
+from tests.conftest import CHECKOUT
+from tests.parts.projects import written
+
+COMMIT = "3d3c42e5aac5ba805825da76410c181273ba90b1"
+WORKFLOW = f"""\
+permissions: {{}}
+jobs:
+  good:
+    permissions:
+      contents: read
+    steps:
+      - uses: actions/checkout@{COMMIT} # v7.0.1
+      - uses: someone/action@v3
+        env: {{KEY: '${{{{ secrets.KEY }}}}', ROLE: '${{{{ vars.ROLE }}}}'}}
+  bad:
+    permissions: write-all
+    steps: []
+"""
+POLICY = {
+    "Statement": [
+        {"Sid": "Fine", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"},
+        {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        {"Sid": "All", "Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::b"},
+        {"Sid": "Everywhere", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"},
+        {"Sid": "No", "Effect": "Deny", "Action": "*", "Resource": "*"},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example with every section."""
+    root = tmp_path_factory.mktemp("full")
+    shutil.copyfile(CHECKOUT / "specs" / "full" / "mlproject.yaml", root / "mlproject.yaml")
+    return root / "mlproject.yaml"
+
+
+def rules(entries: Any) -> list[tuple[str, str, int]]:
+    return sorted((entry.rule, entry.name, entry.line) for entry in entries if entry.rule)
+
+
+def test_everything_that_the_full_example_reaches(full: Path) -> None:
+    entries = audit(compile_project(full), full)
+    names: dict[str, set[str]] = {}
+    for entry in entries:
+        names.setdefault(entry.kind, set()).add(entry.name)
+    assert {"WANDB_API_KEY", "ELASTIC_API_KEY"} <= names["secret"]
+    assert {"https://huggingface.co", "s3://cola-data"} <= names["host"]
+    assert {"contents: read", "id-token: write"} <= names["permission"]
+    assert any(name.startswith("lambda:") for name in names["permission"])
+    assert "actions/checkout" in names["action"]
+    assert "python:3.11-slim-bookworm" in names["image"]
+    assert "requirements-serve.txt" in names["package"]
+    assert [entry for entry in entries if entry.level == "error"] == []
+    assert {entry.rule for entry in entries} <= {"", "image-without-digest", "package-without-hash"}
+    lines = {file.path: file.text.splitlines() for file in compile_project(full).files}
+    for entry in entries:
+        if entry.kind == "action":
+            assert f"uses: {entry.name}@" in lines[entry.file][entry.line - 1]
+        if entry.kind == "secret" and entry.file == "mlproject.yaml":
+            assert entry.line <= len(full.read_text(encoding="utf-8").splitlines())
+
+
+def test_faults_of_generated_files() -> None:
+    files = [
+        RenderedFile(".github/workflows/x.yaml", WORKFLOW, "ci"),
+        RenderedFile("lambda/policy.json", json.dumps(POLICY, indent=2), "deploy"),
+        RenderedFile("Dockerfile", f"FROM a:1 AS one\nFROM b@sha256:{'0' * 64} AS two\nFROM one AS three\n", "package"),
+        RenderedFile(
+            "compose.yaml",
+            f"services:\n  a:\n    image: own:latest\n  b:\n    image: c:2@sha256:{'1' * 64}\n",
+            "package",
+        ),
+    ]
+    entries = list(generated_files.entries(files, "own"))
+    assert rules(entries) == [
+        ("action-by-tag", "someone/action@v3", 8),
+        ("broad-workflow-permission", "all", 10),
+        ("image-without-digest", "a:1", 1),
+        ("wildcard-permission", "s3:*", 16),
+        ("wildcard-permission", "s3:GetObject", 24),
+    ]
+    assert {e.name for e in entries if e.kind == "secret"} == {"KEY", "ROLE"}
+    assert not any(e.detail.endswith("(No)") for e in entries)
+
+
+def test_faults_of_locks(tmp_path: Path) -> None:
+    written(tmp_path, {"requirements.txt": "lightning==2.6.3\n", "requirements-train.lock": "numpy==2.4.6\ntorch==2.13.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"})  # fmt: skip
+    entries = list(locked_packages.entries("", tmp_path, "mlproject.yaml"))
+    assert rules(entries) == [("known-bad-release", "lightning==2.6.3", 1), ("package-without-hash", "numpy==2.4.6", 1)]
+    assert "2 packages, 1 with hashes" in [e.detail for e in entries]
+
+
+class _Evil:
+    def __reduce__(self) -> Any:
+        return os.system, ("true",)
+
+
+def test_pickles_of_a_trusted_model_are_scanned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("picklescan")
+    spec = (
+        "project: {name: x}\ndata: {source: d.csv, inputs: {a: number}, target: {column: b, type: number}}\n"
+        'model: {class: "net:Net", args: {weights: w.pkl, other: e.pkl}, trust: true}\n'
+    )
+    net = "class Net:\n    def __init__(self, **more): ...\n"
+    written(tmp_path, {"mlproject.yaml": spec, "net.py": net, "d.csv": "a,b\n1,2\n", "w.pkl": pickle.dumps([1, 2]), "e.pkl": pickle.dumps(_Evil())})  # fmt: skip
+    assert main(["audit", "--json", "--spec", str(tmp_path / "mlproject.yaml")]) == 1
+    document = json.loads(capsys.readouterr().out)
+    pickles = {row["name"]: row for row in document["entries"] if row["kind"] == "pickle"}
+    assert (pickles["e.pkl"]["rule"], pickles["e.pkl"]["level"]) == ("dangerous-pickle", "error")
+    assert "system" in pickles["e.pkl"]["detail"]
+    assert (pickles["w.pkl"]["rule"], pickles["w.pkl"]["detail"]) == (
+        "trusted-pickle",
+        "picklescan found nothing in it",
+    )
+    assert document["errors"] == 1
+
+
+def test_exit_codes_and_sarif(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "audit.sarif"
+    assert main(["audit", "--spec", str(full), "--sarif", str(file)]) == 0
+    assert re.search(r"(?m)^0 errors, \d+ warnings$", capsys.readouterr().out)
+    assert main(["audit", "--spec", str(full), "--strict"]) == 1
+    log = json.loads(file.read_text(encoding="utf-8"))
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert all(ids[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+    assert {result["level"] for result in run["results"]} == {"warning"}
+    _judge(log)
+
+
+def _judge(log: Any) -> None:
+    """Compare with the published schema, where it is on this machine."""
+    schema = Path(os.environ.get("MLSPEC_CONTRACTS", "")) / "sarif-schema-2.1.0.json"
+    if schema.is_file():
+        jsonschema.validate(log, json.loads(schema.read_text(encoding="utf-8")))
+
+
+def test_every_rule_as_sarif_in_a_subfolder() -> None:
+    entries = [AuditEntry("package", "a b", "x y.txt", 3, "why", rule, "error") for rule in RULES]
+    entries += [AuditEntry("action", "c", ".github/workflows/x.yaml", 1, "", "action-by-tag", "warning")]
+    entries += [AuditEntry("host", "https://a", "mlproject.yaml")]
+    log = json.loads(sarif(entries, "services/ranker"))
+    results = log["runs"][0]["results"]
+    uris = {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in results}
+    assert uris == {"services/ranker/x%20y.txt", ".github/workflows/x.yaml"}
+    assert len(results) == len(RULES) + 1
+    _judge(log)

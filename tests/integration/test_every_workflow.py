@@ -1,0 +1,215 @@
+"""Every workflow of every example, executed by act for each of its events: all jobs are green, and every step runs.
+
+The programs are stand-ins that record each call: this proves the files of GitHub's language (conditions, needs, outputs,
+expressions) and the scripts. What the real programs do in them is in `test_workflow_runs.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from mlspec.compiler import compile_project
+from mlspec.starters import STARTERS, contents
+from tests.conftest import CHECKOUT
+from tests.integration.test_github import CASES
+from tests.workflow_runner import WorkflowResult, Workflows, act_program, recorded_programs, step_name
+
+pytestmark = pytest.mark.slow
+NOT_RUN: Final[Mapping[str, str]] = {}
+"""Step to the reason why it cannot run on this machine."""
+MLSPEC = """\
+case "$*" in
+  "monitor --html"*)
+    mkdir -p artifacts
+    echo page > artifacts/monitor.html
+    echo "alarm[moved]: age moved"
+    exit 4
+    ;;
+  "monitor retrain"*) echo '{"verdict": "waiting", "reason": "better", "waiting": true}' ;;
+  "monitor approve"*)
+    mkdir -p data/collected
+    echo "lock of the new model" > dvc.lock
+    echo rows > data/collected/rows.parquet
+    ;;
+  "apply --only push"*)
+    mkdir -p artifacts
+    echo '{"image": {"repository": "host/cola", "digest": "sha256:1"}, "function": {"url": null}}' > artifacts/release.json
+    ;;
+  "apply --until image"*)
+    mkdir -p artifacts
+    for name in image.json function.zip; do echo made > "artifacts/$name"; done
+    ;;
+  "report --markdown"*) echo "## Results" ;;
+  "report"*)
+    mkdir -p artifacts
+    echo page > artifacts/report.html
+    ;;
+  "releases"*) echo "1  live" ;;
+esac
+"""
+DVC = """\
+case "$*" in
+  "repro"*)
+    if [ -n "$BROKEN" ]; then exit 1; fi
+    mkdir -p artifacts/data
+    echo "lock of this training" > dvc.lock
+    echo '{}' > artifacts/data/schema.json
+    ;;
+  "metrics"*) echo "| accuracy |" ;;
+esac
+"""
+GH = """\
+case "$*" in
+  "pr list"*) echo 0 ;;
+esac
+"""
+DOCKER = """\
+case "$1" in
+  create) echo container ;;
+  save) echo layers ;;
+esac
+"""
+PROGRAMS: Final[Mapping[str, str]] = {"aws": "", "docker": DOCKER, "dvc": DVC, "gh": GH, "mlspec": MLSPEC}
+PYTEST = """\
+if [ "$1 $2" = "-m pytest" ]; then
+  echo '<testsuites><testsuite><testcase name="a"/></testsuite></testsuites>' > pytest.xml
+  exit 0
+fi
+"""
+FILLED: Final[Mapping[str, str]] = {"overrides": "train.max_epochs=1 train.seed=2", "rollback": "7"}
+ONLY_NAMES: Final = re.compile(r"^ +(artifacts/|options:|mlspec run ).*\n", re.MULTILINE)
+"""Lines in which the workflows of two examples may differ and still be the same."""
+PULL_REQUEST = {
+    "number": 7,
+    "pull_request": {"number": 7, "head": {"ref": "topic", "repo": {"fork": False}}, "base": {"ref": "main"}},
+}
+
+
+@dataclass
+class Execution:
+    """One workflow, and the steps of its jobs that ran for any event."""
+
+    name: str
+    jobs: dict[str, Any]
+    results: list[WorkflowResult]
+    failed: list[WorkflowResult]
+    """Runs in which the pipeline failed."""
+
+    def missed(self) -> Iterator[str]:
+        """The steps that no event ran."""
+        for job, content in self.jobs.items():
+            names = {step_name(step) for step in content["steps"]}
+            ran = {step for result in (*self.results, *self.failed) for step in result.steps.get(job, {})}
+            yield from (f"{job}: {name}" for name in sorted(names - ran))
+
+
+def examples() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Every example: its name, and its files by path in its repository."""
+    for name, (base, text) in CASES.items():
+        folder = "ml/cola/" if "subfolder" in name else ""
+        yield name, {f"{folder}mlproject.yaml": f"{base}{text}".encode()}
+    for spec in sorted((CHECKOUT / "specs").rglob("mlproject.yaml")):
+        root = next(folder for folder in spec.parents if folder.parent.name == "specs")
+        files = (file for file in root.rglob("*") if file.is_file())
+        yield f"spec {root.name}", {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
+    for starter in STARTERS:
+        files = contents(starter, starter).items()
+        yield f"starter {starter}", {path: content for path, content in files if not path.startswith("data/")}
+
+
+def projects(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The project's name and the repository of every example, built; with the section `ci`."""
+    for name, files in examples():
+        root = folder / re.sub(r"\W+", "-", name)
+        for path, content in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        spec = next(root.rglob("mlproject.yaml"))
+        if "\nci:" not in spec.read_text(encoding="utf-8"):
+            spec.write_text(f"{spec.read_text(encoding='utf-8')}\nci: {{github: {{}}}}\n", encoding="utf-8")
+        (root / ".git").mkdir()
+        built = compile_project(spec)
+        for file in built.files:
+            path = (root if file.anchor == "repository" else spec.parent) / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+        (root / ".git").rmdir()
+        yield built.project.info.name, root
+
+
+def events(workflow: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of a workflow, each with a payload; a dispatch with its defaults, then with its texts filled in."""
+    triggers = yaml.safe_load(workflow.read_text(encoding="utf-8"))[True]  # YAML 1.1 reads `on` as true
+    for name in triggers:
+        inputs = (triggers[name] or {}).get("inputs", {}) if name == "workflow_dispatch" else {}
+        chosen = {key: str(value.get("default", "")).lower() for key, value in inputs.items()}
+        yield name, {"inputs": chosen, "repository": {"private": False}, **(PULL_REQUEST if "pull" in name else {})}
+        if filled := {key: FILLED[key] for key in chosen if key in FILLED}:
+            yield name, {"inputs": chosen | filled}
+
+
+def execute(repository: Workflows, workflow: Path) -> Execution:
+    """Run a workflow for each of its events, and a training once with a pipeline that fails."""
+    path = workflow.relative_to(repository.root).as_posix()
+    results = [repository.run(path, event, **payload) for event, payload in events(workflow)]
+    failed = []
+    if workflow.stem.endswith("train"):
+        broken = replace(repository, variables={"BROKEN": "1"}, runs=100)
+        failed = [broken.run(path, *next(events(workflow))[:1])]
+    return Execution(f"{repository.root.name}/{workflow.name}", repository.jobs(path), results, failed)
+
+
+def execute_all(repository: Workflows, workflows: list[Path]) -> list[Execution]:
+    """Workflows of one repository, one after another."""
+    return [execute(repository, workflow) for workflow in workflows]
+
+
+@pytest.fixture(scope="module")
+def executions(tmp_path_factory: pytest.TempPathFactory) -> list[Execution]:
+    """Each distinct workflow once: those of two examples often differ only in the project's name."""
+    act_program()
+    folder, seen, repositories = tmp_path_factory.mktemp("every"), set[str](), list[tuple[Workflows, list[Path]]]()
+    for name, root in projects(folder):
+        repository, chosen = Workflows(root, folder / f"run-{root.name}"), []
+        recorded_programs(repository.folder / "bin", PROGRAMS, PYTEST)
+        repository.commit()
+        for workflow in sorted((root / ".github" / "workflows").glob("*.yaml")):
+            text = ONLY_NAMES.sub("", workflow.read_text(encoding="utf-8").replace(name, "NAME"))
+            if text not in seen:
+                chosen.append(workflow)
+            seen.add(text)
+        repositories.append((repository, chosen))
+    with ThreadPoolExecutor(2) as pool:
+        return [execution for group in pool.map(lambda pair: execute_all(*pair), repositories) for execution in group]
+
+
+def test_all_jobs_are_green(executions: list[Execution]) -> None:
+    for execution in executions:
+        for result in execution.results:
+            assert result.code == 0, (execution.name, result)
+            assert set(result.jobs.values()) == {"success"}, (execution.name, result)
+
+
+def test_a_failed_pipeline_fails_the_training(executions: list[Execution]) -> None:
+    failed = [result for execution in executions for result in execution.failed]
+    assert len(failed) > 3
+    for result in failed:
+        assert result.code == 1
+        assert result.jobs["train"] == "failure"
+        assert "propose" not in result.jobs
+        assert result.steps["train"]["Add the report to the summary"] == "success"
+
+
+def test_every_step_is_executed(executions: list[Execution]) -> None:
+    missed = {f"{execution.name}: {step}" for execution in executions for step in execution.missed()}
+    assert {step for step in missed if step.rpartition(": ")[2] not in NOT_RUN} == set()
+    assert len(executions) > 15

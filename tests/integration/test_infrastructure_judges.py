@@ -1,0 +1,128 @@
+"""Generated infrastructure in the eyes of checkov (all files) and parliament (IAM policies).
+
+What they say of a file that stays as it is stands here, or in the file itself, each time with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT, missing
+from tests.parts.cloudformation.stack_specs import SPECS
+from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, write
+from tests.sharing import once, shared_folder
+
+CASES = {
+    "full": ("", (CHECKOUT / "specs" / "full" / "mlproject.yaml").read_text(encoding="utf-8")),
+    "image": (BASE, LAMBDA),
+    "http-api": (
+        BASE,
+        LAMBDA.replace("{lambda: {}}", "{lambda: {url: {type: http-api}, concurrency: {reserved: 5}}}")
+        + "ci: {github: {repository: octo-org/cola}}\n",
+    ),
+    "terraform": (
+        BASE,
+        LAMBDA.replace("{lambda: {}}", "{lambda: {log_retention: 365}, iac: terraform}") + "ci: {github: {}}\n",
+    ),
+    "zip": (
+        BASE.replace("type: text-classifier", "type: tabular").replace("sentence: text", "area: number"),
+        EXPORT + "package: {zip: {}}\n" + REGISTRY + "deploy: {lambda: {}, iac: terraform}\n",
+    ),
+} | {f"sam-{name}": (BASE, text.replace("IAC", "sam")) for name, text in SPECS.items()}
+SKIPPED = {
+    "CKV_GHA_7": "inputs of a dispatch reach a script through its environment only, and a person with write access gives them",
+}
+ACCEPTED = {
+    ("CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"): "the login of `docker push` and of Lambda's image",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "lambda:addpermission"): "the permission of the function's address or API",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "lambda:removepermission"): "the same, taken back",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:passrole"): "the function's own role, to Lambda only",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "ecr:setrepositorypolicy"): "who may pull from this one repository",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:deleterole"): "`mlspec destroy` removes the function's own role",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:deleterolepolicy"): "the same",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:detachrolepolicy"): "the same",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:createrole"): "for an administrator, who creates the function's role",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:putrolepolicy"): "the same",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:putrolepermissionsboundary"): "the same",
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:updateassumerolepolicy"): "the same",
+    (
+        "PRIVILEGE_ESCALATION",
+        "PassExistingRoleToNewLambdaThenInvoke",
+    ): "who deploys a function runs code with its role; both are limited to this one function and this one role",
+    ("PRIVILEGE_ESCALATION", "EditExistingLambdaFunctionWithRole"): "the same",
+    ("RESOURCE_MISMATCH", "logs:DescribeLogGroups"): "the judge's table is older than the resource type of this action",
+}
+"""Issue and action (or kind) to the reason why a policy has it. Policies of IAM alone: it reads no trust policy."""
+READ = """\
+import json, sys
+from parliament import analyze_policy_string
+
+found = []
+for path in sys.argv[1:]:
+    text = open(path, encoding="utf-8").read().replace("${AWS_ACCOUNT_ID}", "123456789012")
+    for finding in analyze_policy_string(text, include_community_auditors=True).findings:
+        location = finding.location if isinstance(finding.location, dict) else {}
+        detail = finding.detail if isinstance(finding.detail, list) else []
+        named = [one["action"] for one in detail if isinstance(one, dict)]
+        kinds = [location["type"]] if "type" in location else named or location.get("actions") or [str(finding.detail)]
+        found += [(path, finding.issue, kind) for kind in kinds]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of all cases, each in a folder."""
+
+    def create(root: Path) -> None:
+        for name, (base, text) in CASES.items():
+            folder = root / name
+            folder.mkdir(parents=True)
+            write(folder, text, base)
+
+    return once(shared_folder(tmp_path_factory, "judged-trees"), create)
+
+
+def judge(variable: str, program: str) -> str:
+    """A program in an environment of its own, whose folder the variable names."""
+    path = Path(os.environ.get(variable, "")) / "bin" / program
+    if not os.environ.get(variable) or not path.exists():
+        missing(f"{program} ({variable})")
+    return str(path)
+
+
+@pytest.mark.slow
+def test_checkov_has_nothing_to_say(trees: Path) -> None:
+    checkov = judge("MLSPEC_CHECKOV", "checkov")
+    command = [checkov, "-d", ".", "--skip-download", "--quiet", "--output", "json", "--skip-check", ",".join(SKIPPED),
+               "--framework", "terraform", "cloudformation", "dockerfile", "github_actions", "secrets"]  # fmt: skip
+    environment = os.environ | {"LOG_LEVEL": "ERROR", "HOME": str(trees)}
+    done = subprocess.run(command, cwd=trees, env=environment, capture_output=True, text=True)
+    reports = {report["check_type"]: report for report in json.loads(done.stdout)}
+    failed = [
+        f"{check['check_id']} {check['file_path']}: {check['resource']}"
+        for report in reports.values()
+        for check in report["results"]["failed_checks"]
+    ]
+    assert failed == []
+    assert {"terraform", "cloudformation", "dockerfile", "github_actions"} <= set(reports)
+    assert reports["terraform"]["summary"]["passed"] > 100
+    skips = [check for report in reports.values() for check in report["results"].get("skipped_checks", [])]
+    assert all(check["check_result"]["suppress_comment"] for check in skips), "each has its reason"
+
+
+def test_parliament_says_only_what_has_a_reason(trees: Path) -> None:
+    python = judge("MLSPEC_PARLIAMENT", "python")
+    names = ("deploy-policy", "destroy-policy", "monitor-policy", "role-admin-policy", "role-policy", "push-policy")
+    policies = sorted(str(path) for name in names for path in trees.glob(f"[!s]*/*/{name}.json"))
+    assert len(policies) > 15
+    done = subprocess.run([python, "-c", READ, *policies], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = [(path, issue, kind) for path, issue, kind in json.loads(done.stdout)]
+    assert [entry for entry in found if entry[1:] not in ACCEPTED] == []
+    assert {entry[1:] for entry in found} == set(ACCEPTED), "a reason for what nothing says any more"

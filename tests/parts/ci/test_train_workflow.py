@@ -1,0 +1,62 @@
+"""The events, secrets and environment of the training workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.parts.targets import BASE, codes, files
+
+FILE = ".github/workflows/mlspec-train.yaml"
+ONLINE = "train: {}\ntrack: {wandb: {project: cola, mode: online}}\n"
+
+
+def workflow(folder: Path, text: str, base: str = BASE) -> dict[Any, Any]:
+    read: dict[Any, Any] = yaml.safe_load(files(folder, text, base)[FILE])
+    return read
+
+
+def test_a_push_of_data_starts_a_training(tmp_path: Path) -> None:
+    text = "ci: {github: {train_on: [data]}}\n"
+    read = workflow(tmp_path, text)
+    assert read[True] == {"push": {"branches": ["main"], "paths": ["data/cola.csv.dvc"]}}
+    read = workflow(tmp_path, text, BASE.replace("data:\n", "data:\n  track: git\n"))
+    assert read[True]["push"]["paths"] == ["data/cola.csv", "data/cola.csv/**"]
+    everything = workflow(tmp_path, text.replace("[data]", "[data, push]"))
+    assert "paths" not in everything[True]["push"]
+
+
+def test_no_push_changes_data_from_elsewhere(tmp_path: Path) -> None:
+    base = BASE.replace("source: data/cola.csv", "source: https://example.org/cola.csv")
+    assert "conflicting-options" in codes(tmp_path, "ci: {github: {train_on: [data]}}\n", base)
+    assert "conflicting-options" not in codes(tmp_path, "ci: {github: {train_on: [push]}}\n", base)
+
+
+def test_the_key_of_a_tracker_is_passed_only_online_and_in_an_environment(tmp_path: Path) -> None:
+    job = workflow(tmp_path, ONLINE + "ci:\n")["jobs"]["train"]
+    assert job["environment"] == "training"
+    (step,) = [step for step in job["steps"] if step.get("id") == "train"]
+    assert step["env"] == {"WANDB_API_KEY": "${{ secrets.WANDB_API_KEY }}"}
+    text = files(tmp_path, ONLINE.replace("online", "offline") + "ci:\n")[FILE]
+    assert "WANDB_API_KEY" not in text
+    assert "environment:" not in text
+
+
+def test_a_pull_request_has_an_environment_and_a_role_of_its_own(tmp_path: Path) -> None:
+    base = BASE.replace("data:\n", "data:\n  remote: s3://bucket/dvc\n")
+    text = files(tmp_path, "ci: {github: {train_on: [pull_request]}}\n", base)[FILE]
+    assert "environment: ${{ github.event_name == 'pull_request' && 'training-pull-request' || 'training' }}" in text
+    assert "github.event_name == 'pull_request' && vars.AWS_DATA_READ_ROLE_ARN || vars.AWS_DATA_ROLE_ARN" in text
+    assert "PIP_EXTRA_INDEX_URL" not in text
+
+
+@pytest.mark.parametrize("remote", ["", "  remote: s3://bucket/dvc\n"])
+def test_a_release_trains_only_where_nothing_stores_the_model(tmp_path: Path, remote: str) -> None:
+    base = BASE.replace("data:\n", f"data:\n{remote}")
+    text = files(tmp_path, ONLINE + "export: {onnx: {}}\npackage: {docker: {}}\nci:\n", base)
+    release = text[".github/workflows/mlspec-release.yaml"]
+    assert ("WANDB_API_KEY" in release) == (not remote)
+    assert ("dvc status --quiet" in release) == bool(remote)

@@ -1,0 +1,1 @@
+"""Proof that every way to create a deployment creates the same resources."""

@@ -1,0 +1,158 @@
+"""The resources of a template of CloudFormation, with every reference replaced by what it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, VERSION, CanonicalResource, canonical
+
+Properties = Mapping[str, JsonValue]
+REGION: Final = "eu-west-1"
+_NAMES: Final = {
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::ECR::Repository": "RepositoryName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::ApiGatewayV2::Api": "Name",
+    "AWS::IAM::OIDCProvider": "Url",
+}
+"""Property with the name of a resource, where it has one."""
+_DROPPED: Final = ("FunctionName", "ApiId", "Qualifier", "TargetFunctionArn", "ApplicationName")
+"""Properties that say which resource another one belongs to: they are part of its name."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template, and the values of its parameters."""
+
+    resources: Mapping[str, Mapping[str, JsonValue]]
+    parameters: Mapping[str, str]
+
+    def canonical(self) -> list[CanonicalResource]:
+        """Its resources, but for those whose condition does not hold."""
+        return [self._canonical(id) for id, body in self.resources.items() if self._exists(body)]
+
+    def _exists(self, body: Mapping[str, JsonValue]) -> bool:
+        condition = body.get("Condition")
+        return condition is None or self.parameters.get(str(condition)) == "true"
+
+    def _canonical(self, id: str) -> CanonicalResource:
+        type, properties = self._type(id), dict(self._properties(id))
+        policy = self.resources[id].get("UpdatePolicy")
+        if policy is not None:
+            properties["UpdatePolicy"] = self._resolved(policy)
+        own = {name: value for name, value in properties.items() if name not in _DROPPED and name != _NAMES.get(type)}
+        if type in ("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage"):
+            own = {name: value for name, value in own.items() if name not in ("RouteKey", "StageName", "Target")}
+        if type == "AWS::ECR::Repository" and isinstance(own.get("RepositoryPolicyText"), str):
+            own["RepositoryPolicyText"] = str(own["RepositoryPolicyText"])
+        return canonical(type, self._name(id), own)
+
+    def _type(self, id: str) -> str:
+        return str(self.resources[id]["Type"])
+
+    def _properties(self, id: str) -> Properties:
+        resolved = self._resolved(self.resources[id].get("Properties", {}))
+        assert isinstance(resolved, dict)
+        return resolved
+
+    def _name(self, id: str) -> str:
+        """What AWS or a person calls the resource, the same in all sources."""
+        type = self._type(id)
+        if type in _NAMES:
+            return str(self._properties(id)[_NAMES[type]])
+        properties = self._properties(id)
+        match type:
+            case "AWS::Lambda::Alias":
+                return f"{properties['FunctionName']}:{properties['Name']}"
+            case "AWS::Lambda::Version":
+                return str(properties["FunctionName"])
+            case "AWS::Lambda::Url":
+                return self._alias_of(str(properties["TargetFunctionArn"]), properties)
+            case "AWS::Lambda::Permission":
+                alias = self._alias_of(str(properties["FunctionName"]), properties)
+                return f"{alias} {properties['Action']} by {properties['Principal']}"
+            case "AWS::ApiGatewayV2::Route":
+                assert properties["Target"] == "integrations/INTEGRATION"
+                return f"{self._api()} {properties['RouteKey']}"
+            case "AWS::ApiGatewayV2::Stage":
+                return f"{self._api()} {properties['StageName']}"
+            case "AWS::ApiGatewayV2::Integration":
+                return self._api()
+        return type.rsplit("::", 1)[-1]
+
+    def _alias_of(self, function: str, properties: Properties) -> str:
+        """`NAME:ALIAS`, from the ARN of an alias or from a name with a qualifier."""
+        name = function.rpartition(":function:")[2]
+        return f"{name}:{properties['Qualifier']}" if "Qualifier" in properties else name
+
+    def _api(self) -> str:
+        [id] = [id for id in self.resources if self._type(id) == "AWS::ApiGatewayV2::Api"]
+        return self._name(id)
+
+    def _resolved(self, value: JsonValue) -> JsonValue:
+        if isinstance(value, list):
+            return [self._resolved(inner) for inner in value]
+        if not isinstance(value, dict):
+            return value
+        match value:
+            case {"Ref": str(id), **rest} if not rest:
+                return self._reference(id)
+            case {"Fn::GetAtt": [str(id), str(attribute)], **rest} if not rest:
+                return self._attribute(id, attribute)
+            case {"Fn::Sub": [str(text), dict(values)], **rest} if not rest:
+                return re.sub(r"\$\{(\w+)\}", lambda match: str(values[match[1]]), text)
+            case {"Fn::Sub": str(text), **rest} if not rest:
+                return re.sub(r"\$\{([\w:.]+)\}", self._substitute, text)
+            case {"Fn::Join": [str(separator), list(parts)], **rest} if not rest:
+                return separator.join(str(self._resolved(part)) for part in parts)
+        return {key: self._resolved(inner) for key, inner in value.items()}
+
+    def _substitute(self, match: re.Match[str]) -> str:
+        id, dot, attribute = match[1].partition(".")
+        return str(self._attribute(id, attribute) if dot else self._reference(id))
+
+    def _reference(self, id: str) -> str:
+        pseudo = {
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Region": REGION,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        if id in pseudo:
+            return pseudo[id]
+        if id in self.parameters:
+            return self.parameters[id]
+        match self._type(id):
+            case "AWS::Lambda::Alias":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._name(id)}"
+            case "AWS::ApiGatewayV2::Api":
+                return API
+            case "AWS::ApiGatewayV2::Integration":
+                return "INTEGRATION"
+        return self._name(id)
+
+    def _attribute(self, id: str, attribute: str) -> str:
+        match self._type(id), attribute:
+            case "AWS::IAM::Role", "Arn":
+                return f"arn:aws:iam::{ACCOUNT}:role/{self._name(id)}"
+            case "AWS::Lambda::Version", "Version":
+                return VERSION
+            case "AWS::Lambda::Function", "Arn":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._name(id)}"
+        raise AssertionError(f"{self._type(id)} has no attribute {attribute} here")
+
+
+def from_template(document: JsonValue, parameters: Mapping[str, str]) -> list[CanonicalResource]:
+    """The resources of a template in its long form."""
+    assert isinstance(document, dict)
+    resources = document["Resources"]
+    assert isinstance(resources, dict)
+    bodies = {id: body for id, body in resources.items() if isinstance(body, dict)}
+    return Template(bodies, parameters).canonical()

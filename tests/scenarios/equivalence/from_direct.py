@@ -1,0 +1,127 @@
+"""What `mlspec apply` creates directly: the requests of its plan for an empty account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.aws.account import located
+from mlspec.aws.action import Action, ResourceKind
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.desired import DesiredFunction, desired_function
+from mlspec.aws.ecr import ecr_location
+from mlspec.sections.registry import Registry
+from mlspec.shipping import image_push
+from mlspec.shipping.deployment import Deployment
+from mlspec.spec.project import Project
+from tests.scenarios.equivalence.canonical import API, DIGEST, VERSION, CanonicalResource, canonical
+
+Arguments = Mapping[str, JsonValue]
+
+
+def direct(project: Project, target: AwsTarget) -> list[CanonicalResource]:
+    """The resources that a deployment to that empty account creates."""
+    registry, actions = project.get(Registry), []
+    if registry is not None:
+        location = located(target, ecr_location(registry.ecr))
+        actions += image_push.repository_actions(target, location, project)
+    desired = desired_function(replace(target, registry=""), project, DIGEST)
+    return [*_repository(actions), *_deployment(desired)]
+
+
+def _repository(actions: list[Action]) -> Iterator[CanonicalResource]:
+    """The parts of one repository, each of a request of its own."""
+    whole: dict[str, JsonValue] = {}
+    for action in actions:
+        whole |= action.arguments
+    if whole:
+        properties = {name[0].upper() + name[1:]: _pascal(value) for name, value in whole.items()}
+        properties["LifecyclePolicy"] = {"LifecyclePolicyText": whole["lifecyclePolicyText"]}
+        properties["RepositoryPolicyText"] = properties.pop("PolicyText", None)
+        del properties["LifecyclePolicyText"]
+        yield canonical("AWS::ECR::Repository", str(properties.pop("RepositoryName")), properties)
+
+
+def _pascal(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name[0].upper() + name[1:]: inner for name, inner in value.items()}
+    return value
+
+
+def _deployment(desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    concurrency: dict[str, JsonValue] = {}
+    provisioned: dict[str, JsonValue] = {}
+    actions = Deployment(desired).plan().actions
+    for action in actions:
+        if action.kind == "reserved-concurrency":
+            concurrency = {"ReservedConcurrentExecutions": action.arguments["ReservedConcurrentExecutions"]}
+        if action.kind == "provisioned-concurrency":
+            number = action.arguments["ProvisionedConcurrentExecutions"]
+            provisioned = {"ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": number}}
+    for action in actions:
+        if action.kind == "function":
+            given = {**action.arguments, **concurrency, "Code": {"ImageUri": desired.image}}
+            given["Environment"] = {"Variables": dict(desired.variables)}
+            yield canonical("AWS::Lambda::Function", desired.name, _without(given, "FunctionName", "Publish"))
+        elif action.kind == "alias":
+            given = {**action.arguments, **provisioned, "FunctionVersion": VERSION}
+            left = _without(given, "FunctionName", "RoutingConfig")
+            yield canonical("AWS::Lambda::Alias", f"{desired.name}:{given['Name']}", left)
+        elif action.kind in _KINDS:
+            yield from _KINDS[action.kind](action.arguments, desired)
+
+
+def _role(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    policy: JsonValue = {"PolicyName": given["PolicyName"], "PolicyDocument": given["PolicyDocument"]}
+    properties = {**_without(given, "RoleName", "PolicyName", "PolicyDocument"), "Policies": [policy]}
+    yield canonical("AWS::IAM::Role", str(given["RoleName"]), properties)
+
+
+def _log_group(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    properties = {"RetentionInDays": given["retentionInDays"], "Tags": given["tags"]}
+    yield canonical("AWS::Logs::LogGroup", str(given["logGroupName"]), properties)
+
+
+def _version(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    yield canonical("AWS::Lambda::Version", desired.name, {})
+
+
+def _url(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    name = f"{given['FunctionName']}:{given['Qualifier']}"
+    yield canonical("AWS::Lambda::Url", name, _without(given, "FunctionName", "Qualifier"))
+
+
+def _permission(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    alias = f"{given['FunctionName']}:{given['Qualifier']}"
+    name = f"{alias} {given['Action']} by {given['Principal']}"
+    properties = _without(given, "FunctionName", "Qualifier")
+    if "SourceArn" in properties:
+        properties["SourceArn"] = str(properties["SourceArn"]).replace("(known after apply)", API)
+    yield canonical("AWS::Lambda::Permission", name, properties)
+
+
+def _http_api(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    name = str(given["Name"])
+    own = ("ProtocolType", "Tags", "CorsConfiguration")
+    yield canonical("AWS::ApiGatewayV2::Api", name, {key: given[key] for key in own if key in given})
+    integration = ("IntegrationType", "PayloadFormatVersion", "IntegrationUri")
+    yield canonical("AWS::ApiGatewayV2::Integration", name, {key: given[key] for key in integration})
+    yield canonical("AWS::ApiGatewayV2::Route", f"{name} $default", {"AuthorizationType": given["AuthorizationType"]})
+    yield canonical("AWS::ApiGatewayV2::Stage", f"{name} $default", {"AutoDeploy": True})
+
+
+_KINDS: Final[Mapping[ResourceKind, Callable[[Arguments, DesiredFunction], Iterator[CanonicalResource]]]] = {
+    "role": _role,
+    "log-group": _log_group,
+    "version": _version,
+    "function-url": _url,
+    "permission": _permission,
+    "http-api": _http_api,
+}
+
+
+def _without(given: Arguments, *names: str) -> dict[str, JsonValue]:
+    return {name: value for name, value in given.items() if name not in names}

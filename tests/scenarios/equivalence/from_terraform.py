@@ -1,0 +1,326 @@
+"""The resources of Terraform's modules, from the plan of a configuration that has all of them.
+
+A plan takes seconds, most of them for the provider to start: there is one plan for all modules of a test session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+
+from tests.conftest import missing
+from tests.parts.terraform.providers import provider_folder
+from tests.scenarios.equivalence.canonical import ACCOUNT, API, DIGEST, VERSION, CanonicalResource, canonical
+from tests.scenarios.equivalence.from_cloudformation import REGION
+
+Values = Mapping[str, JsonValue]
+_IMAGE: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cola@{DIGEST}"
+_ROOT: Final = """\
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+provider "aws" {
+  region = "eu-west-1"
+}
+"""
+_BLOCK: Final = re.compile(r'(?ms)^(provider "aws" \{\n.*?^\}\n|  (?:# [^\n]*\n  )?backend "\w+" \{\n.*?^  \}\n)')
+"""Blocks that belong into the root of a configuration."""
+
+
+@dataclass(frozen=True)
+class TerraformResource:
+    """One planned resource: what is known of it, and which values its unknown settings refer to."""
+
+    type: str
+    name: str
+    values: Values
+    references: Mapping[str, str]
+
+
+Plan = Mapping[str, list[TerraformResource]]
+
+
+def planned(modules: Mapping[str, Mapping[str, str]], folder: Path, endpoint: str) -> Plan:
+    """The planned resources of each module, given by its files."""
+    terraform = shutil.which("terraform") or missing("terraform")
+    calls = [_ROOT]
+    for name, files in modules.items():
+        (folder / name).mkdir(parents=True)
+        for path, text in files.items():
+            (folder / name / path).write_text(_BLOCK.sub("", text))
+        variables = "".join(files.values())
+        image = f'  image_uri = "{_IMAGE}"\n' if 'variable "image_uri"' in variables else ""
+        github = '  github_repository = "octo-org/cola"\n' if 'variable "github_repository"' in variables else ""
+        calls.append(f'module "{name}" {{\n  source = "./{name}"\n{image}{github}}}\n')
+    (folder / "main.tf").write_text("\n".join(calls))
+    environ = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "x"}
+    environ.pop("TF_CLI_CONFIG_FILE", None)
+    init = ["init", "-input=false", "-no-color", f"-plugin-dir={provider_folder()}"]
+    for arguments in (init, ["plan", "-input=false", "-no-color", "-out=plan"], ["show", "-json", "plan"]):
+        done = subprocess.run([terraform, *arguments], cwd=folder, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return dict(_modules(json.loads(done.stdout)))
+
+
+def _modules(plan: Mapping[str, Mapping[str, JsonValue]]) -> Iterator[tuple[str, list[TerraformResource]]]:
+    root, calls = plan["planned_values"]["root_module"], plan["configuration"]["root_module"]
+    assert isinstance(root, dict)
+    assert isinstance(calls, dict)
+    for module in _list(root["child_modules"]):
+        name = str(module["address"]).removeprefix("module.")
+        configured = {str(r["address"]): r for r in _list(_dict(calls["module_calls"], name, "module")["resources"])}
+        yield (
+            name,
+            [
+                _resource(one, configured[f"{one['type']}.{one['name']}"])
+                for one in _list(module["resources"])
+                if one["mode"] == "managed"
+            ],
+        )
+
+
+def _list(value: JsonValue) -> list[dict[str, JsonValue]]:
+    assert isinstance(value, list)
+    return [one for one in value if isinstance(one, dict)]
+
+
+def _dict(value: JsonValue, *path: str) -> dict[str, JsonValue]:
+    for name in path:
+        assert isinstance(value, dict)
+        value = value[name]
+    assert isinstance(value, dict)
+    return value
+
+
+def _resource(planned: Values, configured: Values) -> TerraformResource:
+    expressions = configured.get("expressions")
+    references = {
+        name: str(one["references"][0])
+        for name, one in (expressions if isinstance(expressions, dict) else {}).items()
+        if isinstance(one, dict) and isinstance(one.get("references"), list) and one["references"]
+    }
+    return TerraformResource(str(planned["type"]), str(planned["name"]), _dict(planned["values"]), references)
+
+
+def from_modules(*modules: list[TerraformResource]) -> list[CanonicalResource]:
+    """The resources of both modules of a project."""
+    return [one for module in modules for one in _Module(module).canonical()]
+
+
+@dataclass(frozen=True)
+class _Module:
+    resources: list[TerraformResource]
+
+    def canonical(self) -> Iterator[CanonicalResource]:
+        for resource in self.resources:
+            if resource.type in _TYPES:
+                yield from _TYPES[resource.type](self, resource)
+            else:
+                assert resource.type in _PARTS, resource.type
+
+    def value(self, resource: TerraformResource, setting: str) -> JsonValue:
+        """The value of a setting, or what it refers to."""
+        if resource.values.get(setting) is not None:
+            return resource.values[setting]
+        reference = resource.references.get(setting)
+        return self._resolved(reference) if reference else None
+
+    def _resolved(self, reference: str) -> JsonValue:
+        type, name, attribute = reference.split(".")[:3]
+        of = next(one for one in self.resources if (one.type, one.name) == (type, name))
+        match type, attribute:
+            case "aws_iam_role", "arn":
+                return f"arn:aws:iam::{ACCOUNT}:role/{of.values['name']}"
+            case "aws_iam_role", "id":
+                return of.values["name"]
+            case "aws_lambda_function", "version":
+                return VERSION
+            case "aws_lambda_alias", "arn":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{of.values['function_name']}:{of.values['name']}"
+            case "aws_apigatewayv2_api", "id":
+                return API
+            case "aws_apigatewayv2_api", "execution_arn":  # the text around the reference is not in a plan
+                return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API}/*/*"
+        raise AssertionError(reference)
+
+    def parts(self, type: str) -> list[TerraformResource]:
+        return [one for one in self.resources if one.type == type]
+
+    def api(self) -> str:
+        return str(self.parts("aws_apigatewayv2_api")[0].values["name"])
+
+
+def _pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _one(value: JsonValue) -> dict[str, JsonValue]:
+    """The settings of a block, by the names of CloudFormation."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return {_pascal(name): inner for name, inner in value[0].items() if inner is not None}
+    return {}
+
+
+def _role(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    policies: list[JsonValue] = [
+        {"PolicyName": part.values["name"], "PolicyDocument": part.values["policy"]}
+        for part in module.parts("aws_iam_role_policy")
+        if module.value(part, "role") == one.values["name"]
+    ]
+    properties: dict[str, JsonValue] = {
+        "AssumeRolePolicyDocument": one.values["assume_role_policy"],
+        "Description": one.values["description"],
+        "MaxSessionDuration": one.values["max_session_duration"],
+        "PermissionsBoundary": one.values.get("permissions_boundary"),
+        "Policies": policies,
+        "Tags": one.values["tags"],
+    }
+    yield canonical("AWS::IAM::Role", str(one.values["name"]), properties)
+
+
+def _provider(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    properties = {"ClientIdList": one.values["client_id_list"], "Tags": one.values["tags"]}
+    yield canonical("AWS::IAM::OIDCProvider", str(one.values["url"]), properties)
+
+
+def _log_group(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    properties = {"RetentionInDays": one.values["retention_in_days"], "Tags": one.values["tags"]}
+    yield canonical("AWS::Logs::LogGroup", str(one.values["name"]), properties)
+
+
+def _repository(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    def text(type: str) -> JsonValue:
+        return next(
+            (p.values["policy"] for p in module.parts(type) if p.values["repository"] == one.values["name"]), None
+        )
+
+    encryption = one.values["encryption_configuration"]
+    properties: dict[str, JsonValue] = {
+        "ImageTagMutability": one.values["image_tag_mutability"],
+        "ImageScanningConfiguration": _one(one.values["image_scanning_configuration"]),
+        "EncryptionConfiguration": _one(encryption),
+        "LifecyclePolicy": {"LifecyclePolicyText": text("aws_ecr_lifecycle_policy")},
+        "RepositoryPolicyText": text("aws_ecr_repository_policy"),
+        "Tags": one.values["tags"],
+    }
+    yield canonical("AWS::ECR::Repository", str(one.values["name"]), properties)
+
+
+def _function(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    values, reserved = one.values, one.values["reserved_concurrent_executions"]
+    properties: dict[str, JsonValue] = {
+        "Code": {"ImageUri": values["image_uri"]},
+        "Role": module.value(one, "role"),
+        "ReservedConcurrentExecutions": None if reserved == -1 else reserved,
+        **{
+            _pascal(n): values[n]
+            for n in ("description", "package_type", "architectures", "memory_size", "timeout", "tags")
+        },
+        **{
+            _pascal(n): _one(values[n])
+            for n in ("image_config", "ephemeral_storage", "logging_config", "tracing_config")
+        },
+        **{_pascal(n): _one(values[n]) for n in ("vpc_config",)},
+        "Environment": {"Variables": _one_raw(values["environment"])},
+    }
+    name = str(values["function_name"])
+    yield canonical("AWS::Lambda::Function", name, properties)
+    if values["publish"]:
+        yield canonical("AWS::Lambda::Version", name, {})
+
+
+def _one_raw(environment: JsonValue) -> JsonValue:
+    block = environment[0] if isinstance(environment, list) and environment else {}
+    return block.get("variables") if isinstance(block, dict) else None
+
+
+def _alias(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    provisioned = [
+        p.values["provisioned_concurrent_executions"] for p in module.parts("aws_lambda_provisioned_concurrency_config")
+    ]
+    concurrency: JsonValue = {"ProvisionedConcurrentExecutions": provisioned[0]} if provisioned else None
+    properties: dict[str, JsonValue] = {
+        "Name": one.values["name"],
+        "FunctionVersion": module.value(one, "function_version"),
+        "Description": one.values.get("description"),
+        "ProvisionedConcurrencyConfig": concurrency,
+    }
+    yield canonical("AWS::Lambda::Alias", f"{one.values['function_name']}:{one.values['name']}", properties)
+
+
+def _url(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    properties: dict[str, JsonValue] = {
+        "AuthType": one.values["authorization_type"],
+        "Cors": {
+            n: sorted(v) if n.startswith("Allow") and isinstance(v, list) else v
+            for n, v in _one(one.values["cors"]).items()
+        },
+    }
+    yield canonical("AWS::Lambda::Url", f"{one.values['function_name']}:{one.values['qualifier']}", properties)
+
+
+def _permission(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    values = one.values
+    name = f"{values['function_name']}:{values['qualifier']} {values['action']} by {values['principal']}"
+    source = module.value(one, "source_arn")
+    properties = {"Action": values["action"], "Principal": values["principal"], "SourceArn": source}
+    yield canonical("AWS::Lambda::Permission", name, {**properties, "StatementId": values["statement_id"]})
+
+
+def _api(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    cors = _one(one.values["cors_configuration"])
+    properties = {"ProtocolType": one.values["protocol_type"], "CorsConfiguration": cors, "Tags": one.values["tags"]}
+    yield canonical("AWS::ApiGatewayV2::Api", str(one.values["name"]), properties)
+
+
+def _integration(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    assert module.value(one, "api_id") == API
+    properties = {
+        "IntegrationType": one.values["integration_type"],
+        "IntegrationUri": module.value(one, "integration_uri"),
+        "PayloadFormatVersion": one.values["payload_format_version"],
+    }
+    yield canonical("AWS::ApiGatewayV2::Integration", module.api(), properties)
+
+
+def _route(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    assert one.references["target"].startswith("aws_apigatewayv2_integration.this")
+    name = f"{module.api()} {one.values['route_key']}"
+    yield canonical("AWS::ApiGatewayV2::Route", name, {"AuthorizationType": one.values["authorization_type"]})
+
+
+def _stage(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    yield canonical(
+        "AWS::ApiGatewayV2::Stage", f"{module.api()} {one.values['name']}", {"AutoDeploy": one.values["auto_deploy"]}
+    )
+
+
+_TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[CanonicalResource]]]] = {
+    "aws_iam_role": _role,
+    "aws_iam_openid_connect_provider": _provider,
+    "aws_cloudwatch_log_group": _log_group,
+    "aws_ecr_repository": _repository,
+    "aws_lambda_function": _function,
+    "aws_lambda_alias": _alias,
+    "aws_lambda_function_url": _url,
+    "aws_lambda_permission": _permission,
+    "aws_apigatewayv2_api": _api,
+    "aws_apigatewayv2_integration": _integration,
+    "aws_apigatewayv2_route": _route,
+    "aws_apigatewayv2_stage": _stage,
+}
+_PARTS: Final = ("aws_iam_role_policy", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy",
+                 "aws_lambda_provisioned_concurrency_config")  # fmt: skip
+"""What is a setting of another resource elsewhere."""

@@ -1,0 +1,172 @@
+"""The projects whose deployment is compared, as each tool describes it; and faults to plant in the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+
+from mlspec.aws.aws_target import AwsTarget
+from mlspec.cloudformation.stack_template import long_form
+from mlspec.parts.cloudformation import service_resources, stacks
+from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource
+from mlspec.parts.sam.sam_templates import UNKNOWN_DIGEST
+from mlspec.sections.deploy import Deploy
+from mlspec.spec.project import Project
+from tests.parts.cloudformation import stack_specs
+from tests.parts.sam.sam_environment import Translator
+from tests.parts.targets import build, files
+from tests.scenarios.equivalence.canonical import DIGEST, CanonicalResource
+from tests.scenarios.equivalence.from_cloudformation import from_template
+from tests.scenarios.equivalence.from_direct import direct
+
+Files = Mapping[str, str]
+_CONCURRENCY: Final = "concurrency: {reserved: 5, provisioned: 2}"
+SPECS: Final = {
+    "everything": stack_specs.SPECS["everything"],
+    "http-api": stack_specs.SPECS["http-api"],
+    "image": stack_specs.SPECS["image"].replace("url: true", "url: true, " + _CONCURRENCY),
+}
+PARAMETERS: Final = {"GithubRepository": "octo-org/cola", "CreateOidcProvider": "true"}
+_MODULES: Final = ("foundation", "service")
+
+
+def project(folder: Path, name: str, iac: str) -> Project:
+    """A project that is deployed by that tool."""
+    return build(_made(folder), SPECS[name].replace("IAC", iac)).project
+
+
+def generated(folder: Path, name: str, iac: str) -> dict[str, str]:
+    """The files that are generated for that tool, by their paths in its folder."""
+    made = files(_made(folder), SPECS[name].replace("IAC", iac))
+    return {path.removeprefix(f"{iac}/"): text for path, text in made.items() if path.startswith(f"{iac}/")}
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def from_direct(folder: Path, name: str, target: AwsTarget) -> list[CanonicalResource]:
+    """The resources that `mlspec apply` creates without a tool."""
+    return direct(project(folder, name, "none"), target)
+
+
+def from_sam(made: Files, translator: Translator) -> list[CanonicalResource]:
+    """The resources of both SAM templates, as SAM's translator makes them, with the image that a release delivers."""
+    return [one for name in _MODULES for one in _translated(made[f"{name}.yaml"], translator)]
+
+
+def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
+    document = long_form(template.replace(UNKNOWN_DIGEST, DIGEST))
+    transformed = translator.translate(document, PARAMETERS) if "Transform" in document else document
+    return from_template(transformed, PARAMETERS)
+
+
+def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
+    """The resources without a tool that creates some of them itself, which the templates of other tools contain."""
+    made = project(folder, name, "sam")
+    spec = stacks.stack_function(made)
+    assert spec is not None
+    code = service_resources.image_code(spec, DIGEST)
+    variables: dict[str, JsonValue] = {key: str(value) for key, value in spec.options.environment.items()}
+    service = stacks.service(spec, made.need(Deploy).rollout, code, variables)
+    both = [*_bodies(stacks.foundation(made, spec, "cola")), *_bodies(service)]
+    return from_template({"Resources": dict(both)}, PARAMETERS)
+
+
+def _bodies(resources: tuple[CloudFormationResource, ...]) -> list[tuple[str, JsonValue]]:
+    return [(resource.id, resource.to_json()) for resource in resources]
+
+
+def terraform_modules(folder: Path) -> dict[str, dict[str, str]]:
+    """The files of both modules of each project, by the name of the module."""
+    modules: dict[str, dict[str, str]] = {}
+    for name in SPECS:
+        made = generated(folder / name, name, "terraform")
+        for module in _MODULES:
+            start = f"{module}/"
+            own = {path.removeprefix(start): text for path, text in made.items() if path.startswith(start)}
+            modules[f"{name}-{module}"] = {path: text for path, text in own.items() if _is_module_file(path)}
+    return modules
+
+
+def _is_module_file(path: str) -> bool:
+    """`imports.tf` takes over what exists, and Terraform accepts it in the root of a configuration only."""
+    return path.endswith(".tf") and path != "imports.tf"
+
+
+Mutation = tuple[str, str, str, str]
+"""A project, a file of its tool, a text in it, and what to write in its place."""
+SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
+    ("everything", "foundation.yaml", "ImageTagMutability: IMMUTABLE", "ImageTagMutability: MUTABLE"),
+    ("everything", "foundation.yaml", '"countNumber": 20', '"countNumber": 2'),
+    ("everything", "foundation.yaml", "environment:production", "environment:*"),
+    ("everything", "foundation.yaml", "- ecr:PutImage\n                  - ecr:UploadLayerPart", "- ecr:*"),
+    ("everything", "foundation.yaml", "AWS: [arn:aws:iam::210987654321:root]", "AWS: ['*']"),
+    ("everything", "service.yaml", "MemorySize: 1024", "MemorySize: 2048"),
+    ("everything", "service.yaml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
+    ("everything", "service.yaml", "RetentionInDays: 30", "RetentionInDays: 7"),
+    ("everything", "service.yaml", "      PermissionsBoundary: arn:aws:iam::123456789012:policy/limits\n", ""),
+    ("everything", "service.yaml", "AuthType: NONE", "AuthType: AWS_IAM"),
+    ("everything", "service.yaml", "AllowOrigins: [https://example.org]", "AllowOrigins: ['*']"),
+    ("everything", "service.yaml", "Command: [handler.handle]", "Command: [other.handle]"),
+    ("everything", "service.yaml", "AutoPublishAlias: live", "AutoPublishAlias: prod"),
+    ("everything", "service.yaml", "SecurityGroupIds: [sg-1a2b3c4d, sg-3c4d5e6f]", "SecurityGroupIds: [sg-1a2b3c4d]"),
+    ("everything", "service.yaml", "Threshold: 0.01", "Threshold: 0.1"),
+    ("everything", "service.yaml", "          - !Ref ErrorRateAlarm\n", ""),
+    ("everything", "service.yaml", "CanaryPercentage: 20", "CanaryPercentage: 90"),
+    ("everything", "service.yaml", '        mlspec:project: cola\n        mlspec:managed-by: mlspec\n      PropagateTags', "        mlspec:project: dola\n        mlspec:managed-by: mlspec\n      PropagateTags"),
+    ("http-api", "service.yaml", "AuthorizationType: AWS_IAM", "AuthorizationType: NONE"),
+    ("http-api", "service.yaml", "${Api}/*/*", "${Api}/*"),
+    ("http-api", "service.yaml", "IntegrationUri: !Ref Function.Alias", "IntegrationUri: !Ref Function"),
+    ("http-api", "service.yaml", "Type: Linear10PercentEvery10Minutes", "Type: AllAtOnce"),
+    ("image", "service.yaml", "ProvisionedConcurrentExecutions: 2", "ProvisionedConcurrentExecutions: 1"),
+    ("image", "service.yaml", "ReservedConcurrentExecutions: 5", "ReservedConcurrentExecutions: 6"),
+)  # fmt: skip
+TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
+    ("everything", "foundation/registry.tf", '"IMMUTABLE"', '"MUTABLE"'),
+    ("everything", "foundation/registry.tf", "countNumber    = 20", "countNumber    = 2"),
+    ("everything", "foundation/github.tf", "environment:production", "environment:*"),
+    ("everything", "foundation/github.tf", '"ecr:PutImage"', '"ecr:*"'),
+    ("everything", "service/role.tf", '"logs:PutLogEvents"', '"logs:*"'),
+    ("everything", "service/role.tf", '  permissions_boundary = "arn:aws:iam::123456789012:policy/limits"\n', ""),
+    ("everything", "service/logs.tf", "retention_in_days = 30", "retention_in_days = 7"),
+    ("everything", "service/function.tf", "memory_size   = 1024", "memory_size   = 2048"),
+    ("everything", "service/function.tf", "publish       = true", "publish       = false"),
+    ("everything", "service/function.tf", '"sg-3c4d5e6f"', '"sg-00000000"'),
+    ("everything", "service/function.tf", "say ", "tell "),
+    ("everything", "service/endpoint.tf", '"NONE"', '"AWS_IAM"'),
+    ("everything", "service/endpoint.tf", '"https://example.org"', '"*"'),
+    ("everything", "service/versions.tf", '"mlspec:project"    = "cola"', '"mlspec:project"    = "dola"'),
+    ("http-api", "service/endpoint.tf", 'authorization_type = "AWS_IAM"', 'authorization_type = "NONE"'),
+    ("http-api", "service/endpoint.tf", "auto_deploy = true", "auto_deploy = false"),
+    ("image", "service/function.tf", "provisioned_concurrent_executions = 2", "provisioned_concurrent_executions = 1"),
+)  # fmt: skip
+
+
+def mutation_id(mutation: Mutation) -> str:
+    """A readable name, and a valid one of a module."""
+    name, file, text, _ = mutation
+    return "-".join((name, *("".join(c if c.isalnum() else "_" for c in part) for part in (file, text)))).strip("_")
+
+
+def mutated(made: Files, file: str, text: str, other: str) -> dict[str, str]:
+    """The files with a fault in one of them."""
+    assert text in made[file], f"{text!r} is not in {file}"
+    return {**made, file: made[file].replace(text, other)}
+
+
+def _mutated_module(mutation: Mutation, modules: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    name, file, text, other = mutation
+    module, _, path = file.partition("/")
+    return mutated(modules[f"{name}-{module}"], path, text, other)
+
+
+MUTATED_MODULES: Final[Mapping[str, Callable[[Mapping[str, Mapping[str, str]]], dict[str, str]]]] = {
+    mutation_id(mutation): partial(_mutated_module, mutation) for mutation in TERRAFORM_MUTATIONS
+}
+"""Each mutated module by its name in the plan."""
