@@ -54,8 +54,8 @@ def examples() -> Iterator[tuple[str, dict[str, bytes]]]:
         files = (file for file in root.rglob("*") if file.is_file())
         yield f"spec {root.name}", {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
     for starter in STARTERS:
-        files = contents(starter, starter).items()
-        yield f"starter {starter}", {path: content for path, content in files if not path.startswith("data/")}
+        own = contents(starter, starter).items()
+        yield f"starter {starter}", {path: content for path, content in own if not path.startswith("data/")}
 
 
 def projects(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -71,10 +71,10 @@ def projects(folder: Path) -> Iterator[tuple[str, Path]]:
             spec.write_text(f"{spec.read_text(encoding='utf-8')}\nci: {{github: {{}}}}\n", encoding="utf-8")
         (root / ".git").mkdir()
         built = compile_project(spec)
-        for file in built.files:
-            path = (root if file.anchor == "repository" else spec.parent) / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text, encoding="utf-8")
+        for made in built.files:
+            file = (root if made.anchor == "repository" else spec.parent) / made.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(made.text, encoding="utf-8")
         (root / ".git").rmdir()
         yield built.project.info.name, root
 
