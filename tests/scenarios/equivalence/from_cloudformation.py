@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import JsonValue
@@ -35,6 +35,8 @@ class Template:
 
     resources: Mapping[str, Mapping[str, JsonValue]]
     parameters: Mapping[str, str]
+    resolved: dict[str, Properties] = field(default_factory=dict)
+    """Properties without references, by the ids of the resources whose are known."""
 
     def canonical(self) -> list[CanonicalResource]:
         """Its resources, but for those whose condition does not hold."""
@@ -60,9 +62,11 @@ class Template:
         return str(self.resources[id]["Type"])
 
     def _properties(self, id: str) -> Properties:
-        resolved = self._resolved(self.resources[id].get("Properties", {}))
-        assert isinstance(resolved, dict)
-        return resolved
+        if id not in self.resolved:
+            properties = self._resolved(self.resources[id].get("Properties", {}))
+            assert isinstance(properties, dict)
+            self.resolved[id] = properties
+        return self.resolved[id]
 
     def _name(self, id: str) -> str:
         """What AWS or a person calls the resource, the same in all sources."""

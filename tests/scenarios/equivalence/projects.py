@@ -61,9 +61,13 @@ def from_sam(made: Files, translator: Translator) -> list[CanonicalResource]:
 
 
 def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
+    return from_template(translated(template, translator), PARAMETERS)
+
+
+def translated(template: str, translator: Translator) -> dict[str, JsonValue]:
+    """A template as CloudFormation gets it."""
     document = long_form(template.replace(UNKNOWN_DIGEST, DIGEST))
-    transformed = translator.translate(document, PARAMETERS) if "Transform" in document else document
-    return from_template(transformed, PARAMETERS)
+    return translator.translate(document, PARAMETERS) if "Transform" in document else document
 
 
 def from_resources(folder: Path, name: str) -> list[CanonicalResource]:

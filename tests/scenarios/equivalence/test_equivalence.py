@@ -6,10 +6,12 @@ To add a source: a function that gives its resources (`from_template` for a Clou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import CHECKOUT
@@ -17,6 +19,7 @@ from tests.parts.sam.sam_environment import Translator
 from tests.scenarios.equivalence import projects
 from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
+from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_terraform import Plan, from_modules
 from tests.scenarios.equivalence.projects import (
     SAM_MUTATIONS,
@@ -91,6 +94,50 @@ def test_a_fault_in_a_template_of_sam_is_found(
     name, file, text, other = mutation
     made = projects.mutated(projects.generated(tmp_path, name, "sam"), file, text, other)
     assert compare({**reference[name], "sam": projects.from_sam(made, sam_translator)}).faults
+
+
+@pytest.mark.parametrize("name", ["everything", "http-api"])
+def test_every_value_in_a_template_of_sam_counts(
+    name: str,
+    reference: Mapping[str, Mapping[Source, Resources]],
+    sam_translator: Translator,
+    tmp_path: Path,
+) -> None:
+    """Each value alone is changed: the comparison, or the reader of the template, finds it."""
+    made = projects.generated(tmp_path, name, "sam")
+    both = [projects.translated(made[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
+    expected = reference[name]["cloudformation"]
+    for document, other in (both, both[::-1]):
+        rest = from_template(other, projects.PARAMETERS)
+
+        def found(document: JsonValue = document, rest: Resources = rest) -> bool:
+            try:
+                resources = [*from_template(document, projects.PARAMETERS), *rest]
+                return bool(compare({"cloudformation": expected, "sam": resources}).faults)
+            except (AssertionError, KeyError, ValueError):
+                return True
+
+        assert not found()
+        unnoticed = _unnoticed(document["Resources"], "", found)
+        assert [path for path in unnoticed if not _IGNORED.search(path)] == []
+
+
+_IGNORED = re.compile(r"\.(Sid|DeletionPolicy|UpdateReplacePolicy)$|\.DependsOn")
+"""Ids of statements, which grant nothing, and what is no property: whether a resource outlives its stack."""
+
+
+def _unnoticed(value: JsonValue, at: str, found: Callable[[], bool]) -> Iterator[str]:
+    """Paths of the values whose change nothing finds."""
+    if not isinstance(value, dict | list):
+        return
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        if isinstance(inner, dict | list):
+            yield from _unnoticed(inner, f"{at}.{key}", found)
+            continue
+        value[key] = not inner if isinstance(inner, bool) else inner + 1 if isinstance(inner, int) else f"{inner}x"  # type: ignore[index]
+        if not found():
+            yield f"{at}.{key}"
+        value[key] = inner  # type: ignore[index]
 
 
 @pytest.mark.parametrize("mutation", TERRAFORM_MUTATIONS, ids=mutation_id)
