@@ -106,8 +106,9 @@ def _resources(spec: FunctionSpec, rollout: Rollout | None) -> dict[str, tuple[C
 
 
 def _in_service(value: JsonValue) -> JsonValue:
-    """References to the function by the logical id that the framework gives it, and all other text as text: a `${` in it
-    is no variable of the framework. Texts of Fn::Sub have no text of a user."""
+    """References to the function by the logical id that the framework gives it, and other text without variables of the
+    framework. A text of Fn::Sub contains no text of a user.
+    """
     if isinstance(value, str):
         return value if value == _VERSION_ID else without_variables(value)
     if isinstance(value, dict):
