@@ -206,7 +206,7 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     track = project.get(TrackSpec)
     if track is not None and track.wandb is not None:
         extras.append("wandb")
-    return extras
+    return [*extras, *release_workflow.signing_extras(project)]
 
 
 def _cache_key(github: Github, prefix: str) -> str:

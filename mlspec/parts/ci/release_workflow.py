@@ -11,6 +11,7 @@ from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Rollout
+from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
@@ -57,7 +58,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
         "osls": osls_of(deploy),
-        "install_to_ship": package_of(github, mlspec.__version__, "aws"),
+        "install_to_ship": package_of(github, mlspec.__version__, "aws", *signing_extras(project)),
         "ship_minutes": minutes,
         "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
@@ -66,6 +67,12 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
 def osls_of(deploy: Deploy | None) -> str:
     """The npm package that deploys in a workflow; "" where none does."""
     return OSLS if deploy is not None and deploy.iac == "serverless" else ""
+
+
+def signing_extras(project: Project) -> list[str]:
+    """The extra that signs the bundle at its export, and that verifies it before a deployment."""
+    export = project.get(ExportSpec)
+    return ["sign"] if export is not None and export.sign is not None else []
 
 
 def ship_minutes(rollout: Rollout | None) -> int:

@@ -156,6 +156,18 @@ def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
     assert "secrets" not in files(tmp_path, text)[FOLDER + "test.yaml"]
 
 
+def test_a_signed_bundle_is_signed_where_it_is_exported_and_verified_where_it_is_deployed(tmp_path: Path) -> None:
+    sign = "sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}"
+    text = LAMBDA.replace("export: {onnx: {}}", f"export: {{onnx: {{}}, {sign}}}") + "ci: {github: {}}\n"
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "model.pem").write_text("")
+    generated = files(tmp_path, text)
+    train, release = generated[FOLDER + "train.yaml"], generated[FOLDER + "release.yaml"]
+    assert "MODEL_SIGNING_KEY: ${{ secrets.MODEL_SIGNING_KEY }}" in train
+    assert "PACKAGES: mlspec[train,sign]" in train
+    assert "PACKAGES: mlspec[aws,sign]" in release
+
+
 def test_no_expression_is_inside_a_script(tmp_path: Path) -> None:
     made = files(tmp_path, LAMBDA + "ci: {github: {train_on: [pull_request, push]}}\n", REMOTE)
     for path, text in made.items():
