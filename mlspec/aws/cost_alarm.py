@@ -35,7 +35,7 @@ class CostAlarm:
 
 
 def cost_alarm(budget: CostBudget | None, function: str, project: str) -> CostAlarm | None:
-    """The alarm of the section `budget`; None without addresses."""
+    """The alarm of the section `budget`; None where no address is to be notified."""
     if budget is None or not budget.notify:
         return None
     dollars = f"{amount(budget.monthly).normalize():f}"

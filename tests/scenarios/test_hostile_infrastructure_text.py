@@ -95,6 +95,17 @@ def test_serverless_gives_every_text_back(texts: list[str], tmp_path: Path) -> N
     assert (joined(made.get("Description", "")), values) == expected(texts)
 
 
+@pytest.mark.node
+@pytest.mark.slow
+def test_serverless_gives_text_of_a_raw_resource_back(tmp_path: Path) -> None:
+    address = "a${self:service}${env:HOME}@example.com"
+    budget = f"budget: {{monthly: 20 USD, notify: [{quoted(address.replace('${', '$${'))}]}}\n"
+    _, more = spec("serverless", ["x"])
+    write(tmp_path, more + budget)
+    made = function(package(tmp_path, "foundation", {})["Resources"], "AWS::Budgets::Budget")
+    assert joined(made["NotificationsWithSubscribers"][0]["Subscribers"][0]["Address"]) == address
+
+
 @FEW
 @example(texts=[*PIECES])
 @given(texts=LISTS)

@@ -11,12 +11,11 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.cloudformation.stacks import stack_function
 from mlspec.parts.cloudformation.template_text import check_text
 from mlspec.parts.cloudformation.traffic_shift import check_rollout
+from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.parts.serverless.services import foundation_files, service_files
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
-from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
-from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 
 NAME: Final = "serverless"
@@ -51,7 +50,7 @@ def stages(project: Project) -> Iterator[Stage]:
         return
     program = "osls or serverless" if deploy.serverless.program == "auto" else deploy.serverless.program
     needs = (program, "extra:aws")
-    if project.get(Registry) is not None or project.get(Ci) is not None:
+    if has_foundation(project):
         yield Stage(
             name="serverless-foundation",
             description="Deploy the stack with the registry and the role for releases",

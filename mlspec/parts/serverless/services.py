@@ -72,6 +72,7 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
     files = {
         "registry": tuple(one for one in resources if one.type.startswith("AWS::ECR::")),
         "github": tuple(one for one in resources if one.type.startswith("AWS::IAM::")),
+        "budget": tuple(one for one in resources if one.type.startswith("AWS::Budgets::")),
     }
     files = {file: listed for file, listed in files.items() if listed}
     if not files:
@@ -105,10 +106,16 @@ def _resources(spec: FunctionSpec, rollout: Rollout | None) -> dict[str, tuple[C
 
 
 def _in_service(value: JsonValue) -> JsonValue:
-    """References to the function by the logical id that the framework gives it."""
+    """References to the function by the logical id that the framework gives it, and other text without variables of the
+    framework. A text of Fn::Sub contains no text of a user.
+    """
+    if isinstance(value, str):
+        return value if value == _VERSION_ID else without_variables(value)
     if isinstance(value, dict):
         if value == ref(service_resources.FUNCTION):
             return ref(FUNCTION_ID)
+        if value.keys() == {"Fn::Sub"}:
+            return value
         return {key: _in_service(inner) for key, inner in value.items()}
     return [_in_service(inner) for inner in value] if isinstance(value, list) else value
 

@@ -138,6 +138,7 @@ SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
     "RepositoryPolicyText": ("everything", "foundation/resources/registry.yml", "arn:aws:iam::210987654321:root", "'*'"),
     "cola-release AssumeRole": ("everything", "foundation/resources/github.yml", "environment:production", "environment:*"),
     "Policies.push": ("everything", "foundation/resources/github.yml", "- ecr:PutImage\n", "- ecr:*\n"),
+    "NotificationsWithSubscribers": ("everything", "foundation/resources/budget.yml", "Threshold: 80", "Threshold: 800"),
     "MemorySize": ("everything", "service/serverless.yml", "memorySize: 1024", "memorySize: 2048"),
     "RetentionInDays": ("everything", "service/serverless.yml", "logRetentionInDays: 30", "logRetentionInDays: 7"),
     "ImageConfig.Command": ("everything", "service/serverless.yml", "[handler.handle]", "[other.handle]"),

@@ -141,6 +141,43 @@ def test_unusual_values_give_finite_outputs(module, preprocess, rows, changed_ro
     assert not wrong, "outputs that are not finite:\n" + "\n".join(wrong)
 
 
+def describe(number, rows, changed, before, after):
+    """The row, what was changed, and both outputs."""
+    values = {k: f"{reprlib.repr(v)} to {reprlib.repr(changed[number][k])}" for k, v in rows[number].items()}
+    different = {k: text for k, text in values.items() if rows[number][k] != changed[number][k]}
+    return f"test row {number}: {different}: {before[number]} becomes {after[number]}"
+
+
+def answers(module, preprocess, rows, schema):
+    """The predicted label of each row."""
+    labels = schema["target"]["labels"]
+    return [labels[index] for index in outputs(module, preprocess, rows).argmax(dim=1).tolist()]
+
+
+def assert_unchanged(module, preprocess, schema, rows, changed, reason):
+    """The share of predictions that stay is at least the minimum of the spec."""
+    before, after = (answers(module, preprocess, some, schema) for some in (rows, changed))
+    moved = [number for number, answer in enumerate(before) if after[number] != answer]
+    share, needed = 1 - len(moved) / len(rows), 0.98
+    lines = [describe(number, rows, changed, before, after) for number in moved[:MAX_SHOWN]]
+    message = f"{reason}: {share:.1%} of {len(rows)} predictions stay (needed: {needed:.1%})"
+    assert share >= needed, "\n".join([message, *lines])
+
+
+@pytest.fixture(scope="session")
+def sample(splits, schema):
+    """The first test rows, as many as the spec asks for."""
+    return splits["test"].select(list(schema["inputs"])).slice(0, 200).to_pylist()
+
+
+@pytest.mark.trained
+@pytest.mark.parametrize("perturbation", ["whitespace"])
+@torch.inference_mode()
+def test_perturbation_does_not_change_predictions(module, preprocess, schema, sample, changed_rows, perturbation):
+    changed = changed_rows.perturbed(perturbation, sample)
+    assert_unchanged(module, preprocess, schema, sample, changed, perturbation)
+
+
 @pytest.mark.trained
 @torch.inference_mode()
 def test_predictions_fit_the_training_targets(module, preprocess, splits, schema):
