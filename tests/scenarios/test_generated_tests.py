@@ -443,7 +443,9 @@ def test_rows_that_change_are_shown(exported: Exported) -> None:
     inputs = re.escape("{'sentence': " + repr(first["sentence"])[:8])
     place = r"\(data/mood\.csv line \d+\)"
     assert re.search(r"2 of \d+ rows of train have the inputs of a row with another label \(allowed: 0\.0%\)", output)
-    assert re.search(rf"train\.parquet, row 0 {place}: {inputs}.* is (sad|glad), train\.parquet, row 5 {place} is", output)
+    assert re.search(
+        rf"train\.parquet, row 0 {place}: {inputs}.* is (sad|glad), train\.parquet, row 5 {place} is", output
+    )
 
 
 def test_an_unknown_marker_is_an_error(exported: Exported) -> None:

@@ -23,7 +23,7 @@ def test_latencies_and_errors_of_a_server(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_cannot_be_served_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="did not start: .*bundle"):
+    with pytest.raises(RuntimeError, match=r"did not start: .*bundle"):
         measure_load(tmp_path / "bundle", [b"[]"], requests=4, clients=1)
 
 

@@ -38,9 +38,19 @@ def test_a_disturbance_of_an_input_that_is_not_there(tmp_path: Path) -> None:
     [
         (NUMBERS, "{direction: {sise: increasing}}", "input not found: `sise`", "did you mean `size`?"),
         (CLASSES, "{direction: {sentence: increasing}}", "`sentence` is a text, and only a number can grow", ""),
-        (NUMBERS, "{direction: {size: {trend: increasing, label: a}}}", "is a number and has no label `a`", "remove `label`"),
+        (
+            NUMBERS,
+            "{direction: {size: {trend: increasing, label: a}}}",
+            "is a number and has no label `a`",
+            "remove `label`",
+        ),
         (NUMBERS, "{invariance: {columns: [sise]}}", "input not found: `sise`", "did you mean `size`?"),
-        (NUMBERS, "{invariance: {perturbations: [case]}}", "`case` perturbs texts, and the model has no such input", ""),
+        (
+            NUMBERS,
+            "{invariance: {perturbations: [case]}}",
+            "`case` perturbs texts, and the model has no such input",
+            "",
+        ),
     ],
 )
 def test_an_expectation_about_what_is_not_there(
