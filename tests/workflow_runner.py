@@ -82,13 +82,17 @@ runs:
 """
 _ATTEST = """\
 name: attest
-inputs: {subject-name: {required: true}, subject-digest: {required: true}}
+inputs: {subject-name: {default: ""}, subject-digest: {default: ""}, subject-path: {default: ""}, sbom-path: {default: ""}}
 runs:
   using: composite
   steps:
     - shell: bash
-      env: {NAME: "${{ inputs.subject-name }}", DIGEST: "${{ inputs.subject-digest }}"}
-      run: echo "attest $NAME@$DIGEST" >> "$CALLS"
+      env:
+        SUBJECT: ${{ inputs.subject-path || format('{0}@{1}', inputs.subject-name, inputs.subject-digest) }}
+        BILL: ${{ inputs.sbom-path }}
+      run: |
+        if [ -n "$BILL" ] && [ ! -f "$BILL" ]; then echo "::error::no file $BILL"; exit 1; fi
+        echo "attest $SUBJECT $BILL" >> "$CALLS"
 """
 _RESTORE = """\
 name: cache/restore

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -25,6 +25,7 @@ from mlspec.spec.types import SecretRef
 
 S = TypeVar("S", bound=BaseModel)
 MAX_ENVIRONMENT: Final = 4096
+Releaser = Literal["", "sam", "serverless"]
 
 
 class Spec(Protocol):
@@ -58,8 +59,19 @@ class DesiredFunction:
     archive: ZipArchive | None = None
     delivers_only: bool = False
     """Whether another tool creates the function and what belongs to it, so that only its code and alias change here."""
-    delivered: bool = False
-    """Whether that tool also releases: it publishes the version and moves the alias, and nothing of it changes here."""
+    releaser: Releaser = ""
+    """The tool that also releases, "" where mlspec does: it publishes the version and moves the alias, and nothing of
+    it changes here."""
+
+    @property
+    def delivered(self) -> bool:
+        """Whether another tool releases."""
+        return self.releaser != ""
+
+    @property
+    def reads_secrets(self) -> bool:
+        """Whether that tool reads secrets from AWS Secrets Manager, so that they need no value here."""
+        return self.releaser == "serverless"
 
     @property
     def name(self) -> str:
@@ -103,24 +115,32 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     repository = repository_name(target, registry.ecr.repository) if registry else ""
     function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
-    delivers, delivered = delivers_only(spec, target), is_delivered(spec, target)
-    return DesiredFunction(target, function, image, _variables(options.environment), archive, delivers, delivered)
+    delivers, tool = delivers_only(spec, target), releaser(spec, target)
+    variables = _variables(options.environment, secrets=tool != "serverless")
+    return DesiredFunction(target, function, image, variables, archive, delivers, tool)
 
 
 def delivers_only(spec: Spec, target: AwsTarget) -> bool:
     """Whether another tool creates the infrastructure. A rehearsal creates its own."""
     deploy = spec.get(Deploy)
-    return target.kind == "aws" and deploy is not None and deploy.iac in ("terraform", "sam")
+    return target.kind == "aws" and deploy is not None and deploy.iac != "none"
 
 
-def is_delivered(spec: Spec, target: AwsTarget) -> bool:
-    """Whether the tool that creates the infrastructure also releases new versions."""
+def releaser(spec: Spec, target: AwsTarget) -> Releaser:
+    """The tool that creates the infrastructure and also releases new versions; "" where mlspec does."""
     deploy = spec.get(Deploy)
-    return target.kind == "aws" and deploy is not None and deploy.iac == "sam"
+    if target.kind != "aws" or deploy is None or deploy.iac not in ("sam", "serverless"):
+        return ""
+    return deploy.iac
 
 
-def _variables(named: Mapping[str, str | SecretRef]) -> dict[str, str | None]:
-    return {name: os.environ.get(v.env) if isinstance(v, SecretRef) else v for name, v in named.items()}
+def _variables(named: Mapping[str, str | SecretRef], *, secrets: bool) -> dict[str, str | None]:
+    values = {name: _secret(v) if isinstance(v, SecretRef) and secrets else v for name, v in named.items()}
+    return {name: None if isinstance(value, SecretRef) else value for name, value in values.items()}
+
+
+def _secret(secret: SecretRef) -> str | None:
+    return os.environ.get(secret.env)
 
 
 def check_variables(desired: DesiredFunction) -> None:
@@ -128,7 +148,7 @@ def check_variables(desired: DesiredFunction) -> None:
     named = desired.spec.options.environment
     for name, value in desired.variables.items():
         source = named[name]
-        if not value and isinstance(source, SecretRef):
+        if not value and isinstance(source, SecretRef) and not desired.reads_secrets:
             message = f"the function's variable {name} comes from {source.env}, which is not set here"
             raise StageError(message, help=f"export {source.env}=..., then: mlspec apply")
     size = sum(len(name.encode()) + len((value or "").encode()) for name, value in desired.variables.items())

@@ -28,6 +28,12 @@ _CODEDEPLOY: Final = (
 )  # fmt: skip
 
 
+_BUCKET: Final = ("GetBucketLocation", "ListBucket", "ListBucketVersions")
+_OBJECTS: Final = ("AbortMultipartUpload", "DeleteObject", "GetObject", "PutObject")
+_WHOLE_NAME: Final = 20
+"""Characters of a stack's name that CloudFormation surely keeps in the name of a bucket."""
+
+
 def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocument:
     """Deploy the stack of that name, and with the same rights what is in it. A change of a role is an administrator's,
     unless `permissions_boundary` limits it. `codedeploy_role` is a role's name, "" without CodeDeploy."""
@@ -43,6 +49,24 @@ def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocum
             *(_by_codedeploy(spec, stack, codedeploy_role) if codedeploy_role else ()),
         )
     )
+
+
+def serverless_packages(spec: FunctionSpec, stack: str, secrets: Iterable[str]) -> PolicyDocument:
+    """What the Serverless Framework needs besides: upload the package to the bucket of the stack, and let
+    CloudFormation read `secrets` in AWS Secrets Manager."""
+    name, location = stack.lower(), spec.location
+    start = name if len(name) <= _WHOLE_NAME else f"{name[:_WHOLE_NAME]}*"
+    bucket = f"arn:{location.partition}:s3:::{start}-serverlessdeploymentbuck*"
+    stacks = location.arn("cloudformation", f"stack/{stack}/*")
+    reads = tuple(location.arn("secretsmanager", f"secret:{secret}-*") for secret in secrets)
+    statements = [
+        Statement(_actions("s3", _BUCKET), bucket, "Bucket"),
+        Statement(_actions("s3", _OBJECTS), f"{bucket}/*", "Packages"),
+        Statement("cloudformation:DescribeStackResource", stacks, "StackResource"),
+    ]
+    if reads:
+        statements.append(Statement(_actions("secretsmanager", ("DescribeSecret", "GetSecretValue")), reads, "Secrets"))
+    return PolicyDocument(tuple(statements))
 
 
 def _by_codedeploy(spec: FunctionSpec, stack: str, role: str) -> Iterable[Statement]:

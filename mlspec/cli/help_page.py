@@ -26,7 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "destroy": "Remove what mlspec created in the account.",
     "audit": "Show what the project may reach.",
     "sbom": "Write the bill of materials of the exported model.",
-    "lock": "Lock the packages of training and serving with their hashes.",
+    "lock": "Lock packages with their hashes.",
     "show": "Print the spec with every default filled in.",
     "schema": "Print the JSON Schema of the spec.",
     "prices": "Show the prices that costs are estimated with.",

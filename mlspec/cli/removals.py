@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
     from mlspec.elastic.installation import Installation
     from mlspec.parts.sam.stack_deletion import StackRemovals
+    from mlspec.parts.serverless.service_removal import ServiceRemovals
     from mlspec.parts.terraform.module_removal import ModuleRemovals
     from mlspec.shipping.removal import Removal
     from mlspec.spec.project import Project
@@ -28,8 +29,8 @@ class Removals:
     function: DesiredFunction | None
     stack: Installation | None
     deployed: tuple[Removal, ...] = ()
-    modules: ModuleRemovals | StackRemovals | None = None
-    """What Terraform or SAM created; of Terraform, instead of `deployed`."""
+    modules: ModuleRemovals | ServiceRemovals | StackRemovals | None = None
+    """What another tool created, instead of `deployed`."""
     installed: tuple[Removal, ...] = ()
     unread: str = ""
 
@@ -81,18 +82,27 @@ def removals(where: SpecFile, context: StageContext, *, images: bool, prediction
 @contextmanager
 def _modules(
     where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
-) -> Iterator[ModuleRemovals | StackRemovals | None]:
-    """What Terraform has a state of, or the stacks of SAM; None where there is nothing of either."""
+) -> Iterator[ModuleRemovals | ServiceRemovals | StackRemovals | None]:
+    """What another tool created; None where there is nothing of it."""
     from mlspec.parts.sam.stack_deletion import stack_removals
+    from mlspec.parts.serverless.service_removal import service_removals
     from mlspec.parts.terraform.module_removal import planned_removals
+    from mlspec.sections.deploy import Deploy
 
     if function is None or not function.delivers_only:
         yield None
         return
-    if function.delivered:
-        yield stack_removals(function, root, images=images)
-        return
-    with planned_removals(_project(where), function, root, images=images) as modules:
+    project = _project(where)
+    match project.need(Deploy).iac:
+        case "sam":
+            yield stack_removals(function, root, images=images)
+            return
+        case "serverless":
+            yield service_removals(project, function, root, images=images)
+            return
+        case _:
+            pass
+    with planned_removals(project, function, root, images=images) as modules:
         yield modules
 
 

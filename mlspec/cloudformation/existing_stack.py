@@ -14,6 +14,8 @@ from mlspec.cloudformation.stack_template import StackTemplate
 from mlspec.errors import StageError
 
 _FAILED: Final = "_FAILED"
+_BROKEN: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""States after which AWS only deletes a stack."""
 _CANCELLED: Final = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 """Reasons of resources that failed because another one did."""
 
@@ -38,6 +40,17 @@ class Stack:
     def is_busy(self) -> bool:
         """Whether another deployment of it runs."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+
+def check_changeable(stack: Stack) -> None:
+    """Raise StageError where CloudFormation takes no change of the stack, or none now."""
+    if stack.status in _BROKEN:
+        message = f"cloudformation stack {stack.name} is in the state {stack.status}, and takes no change"
+        raise StageError(message, help=f"aws cloudformation delete-stack --stack-name {stack.name}; then: mlspec apply")
+    if stack.is_busy:
+        message = f"cloudformation stack {stack.name} is being changed ({stack.status})"
+        wait = f"aws cloudformation wait stack-update-complete --stack-name {stack.name}"
+        raise StageError(message, help=f"wait for it: {wait}; then: mlspec apply")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
 from mlspec.parts.registry import part as registry
 from mlspec.parts.sam import part as sam
+from mlspec.parts.serverless import part as serverless
 from mlspec.parts.supply import part as supply
 from mlspec.parts.terraform import part as terraform
 from mlspec.parts.test import part as test
@@ -34,6 +35,7 @@ PARTS: tuple[Part, ...] = (
     registry,
     terraform,
     sam,
+    serverless,
     deploy,
     ci,
     budget,

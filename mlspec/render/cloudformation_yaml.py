@@ -12,6 +12,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@$*+%{}-]*(?<!:)")
 """Text that needs no quotes behind a tag."""
 _BLOCK: Final = re.compile(r"[^\s\x00-\x1f\x7f-\uffff][\x20-\x7e]*(\n[\x20-\x7e]*[\x21-\x7e])+")
 """Text of several lines that a literal block keeps as it is."""
+_ID: Final = re.compile(r"[A-Za-z0-9.]+")
+"""A logical id, also of what SAM creates. In place of one may be a variable of the Serverless Framework."""
 _WIDTH: Final = 100
 
 
@@ -78,7 +80,7 @@ def _intrinsic(value: Mapping[str, object]) -> str | None:
     match dict(value):
         case {"Ref": str(name), **rest} if not rest:
             return f"!Ref {_tagged(name)}"
-        case {"Fn::GetAtt": [str(name), str(attribute)], **rest} if not rest:
+        case {"Fn::GetAtt": [str(name), str(attribute)], **rest} if not rest and _ID.fullmatch(name):
             return f"!GetAtt {_tagged(f'{name}.{attribute}')}"
         case {"Fn::Sub": str(text), **rest} if not rest:
             return f"!Sub {_tagged(text)}"

@@ -34,8 +34,8 @@ def hcl(value: object, indent: int = 0) -> str:
         return _list(value, indent)
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
-    text = json.dumps(str(value), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-    return "".join(_character(character) for character in text)
+    text = str(value).replace("${", "$${").replace("%{", "%%{")
+    return '"' + "".join(_character(character) for character in text) + '"'
 
 
 def hcl_document(value: object, indent: int = 0) -> str:
@@ -46,9 +46,13 @@ def hcl_document(value: object, indent: int = 0) -> str:
     return _REFERENCE.sub(r"\1", hcl(value, indent))
 
 
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+"""All of HCL's, which are fewer than those of JSON."""
+
+
 def _character(character: str) -> str:
-    if character.isprintable():
-        return character
+    if character.isprintable() or character in _ESCAPES:
+        return _ESCAPES.get(character, character)
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 

@@ -7,6 +7,7 @@ Equal inputs give equal bytes: the serial number is a digest of the content, and
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from mlspec.errors import StageError
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.lineage import Lineage
+from mlspec.records.packaged import PackagedImage
 from mlspec.records.record_file import compact_json
 from mlspec.records.schema import Schema
 from mlspec.report.model_limits import limits
 from mlspec.sections.model import ModelSpec
 from mlspec.sections.package import Package
 from mlspec.source import hash_lock
+from mlspec.source.dockerfile_lock import DIGEST
 from mlspec.spec.project import Project
 
 Json = dict[str, JsonValue]
@@ -51,6 +54,8 @@ class Materials:
     lineage: Lineage
     schema: Schema
     evaluation: Evaluation | None
+    base: str
+    """The base image as it was built on, with a digest if it has one; empty without an image."""
     served: Mapping[str, Sequence[str]]
     trained: Mapping[str, Sequence[str]]
 
@@ -63,13 +68,15 @@ def read_materials(project: Project, root: Path) -> Materials:
     lineage, locked = Lineage.read(artifacts), _requirements(root / _TRAINED)
     used = {f"{n}=={r}": () for n, r in lineage.packages.items() if n not in _NOT_PACKAGES and r}
     trained = {release: locked.get(release, ()) for release in used} | locked
-    served = _requirements(root / _SERVED) if project.get(Package) is not None else {}
+    package, image = project.get(Package), PackagedImage.find(artifacts)
+    served = _requirements(root / _SERVED) if package is not None else {}
     return Materials(
         project=project,
         version=bundle_version(bundle_digest(artifacts / "bundle")),
         lineage=lineage,
         schema=Schema.read(artifacts),
         evaluation=Evaluation.find(artifacts),
+        base=image.base if image is not None and package is not None else "",
         served=served,
         trained={release: digests for release, digests in sorted(trained.items()) if release not in served},
     )
@@ -122,12 +129,20 @@ def _components(materials: Materials) -> Iterator[Json]:
             "hashes": _hashes([digest]),
             "data": [{"type": "dataset" if name.endswith(".parquet") else "definition", "name": name}],
         }
-    for image, digest in sorted(materials.project.surroundings.bases.items()):
+    for image, digest in sorted(_bases(materials).items()):
         yield _base_image(image, digest)
     for release, digests in sorted(materials.served.items()):
         yield _package(release, digests)
     for release, digests in materials.trained.items():
         yield {**_package(release, digests), "scope": "excluded"}
+
+
+def _bases(materials: Materials) -> Mapping[str, str]:
+    """Base images with their digests: of Dockerfile.lock, else the one that the image was built on."""
+    if known := materials.project.surroundings.bases:
+        return known
+    name, _, digest = materials.base.partition("@")
+    return {name: digest if re.fullmatch(DIGEST, digest) else ""} if name else {}
 
 
 def _model(materials: Materials) -> Json:
@@ -184,9 +199,9 @@ def _package(release: str, digests: Sequence[str]) -> Json:
 
 def _base_image(image: str, digest: str) -> Json:
     name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
-    purl = f"pkg:docker/{quote(name, safe='/')}@{quote(digest)}"
-    hashes = _hashes([digest.removeprefix("sha256:")])
-    return {"type": "container", "bom-ref": purl, "name": name, "version": tag, "purl": purl, "hashes": hashes}
+    purl = f"pkg:docker/{quote(name, safe='/')}@{quote(digest or tag)}"
+    hashes = {"hashes": _hashes([digest.removeprefix("sha256:")])} if digest else {}
+    return {"type": "container", "bom-ref": purl, "name": name, "version": tag, "purl": purl, **hashes}
 
 
 def _hashes(digests: Sequence[str]) -> list[JsonValue]:

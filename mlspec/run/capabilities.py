@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlspec.stage_context import lambda_emulator
 
@@ -71,6 +71,7 @@ _PROGRAMS: Mapping[str, tuple[str, str]] = {
     "aws": ("--version", "install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"),
     "sam": ("--version", "pip install aws-sam-cli"),
     "serverless": ("--version", "npm install --global serverless"),
+    "osls": ("--version", "npm install --global osls"),
 }  # fmt: skip
 """Program to the argument that prints its version, and how to install it."""
 
@@ -97,7 +98,7 @@ def probe(name: str) -> Capability:
         if kind not in _KINDS:
             raise ValueError(f"unknown kind of capability: {kind!r}")
         return _KINDS[kind](name, rest)
-    special = _SPECIAL.get(name)
+    special = _either if " or " in name else _SPECIAL.get(name)
     return special(name) if special else _program(name)
 
 
@@ -165,6 +166,15 @@ def _python(name: str) -> Capability:
     version = ".".join(map(str, sys.version_info[:3]))
     present = sys.version_info >= (3, 11)
     return Capability(name, present, version, "" if present else "install Python 3.11 or newer")
+
+
+def _either(name: str) -> Capability:
+    """The first installed program of `ONE or ANOTHER`."""
+    probed = [_program(program) for program in name.split(" or ")]
+    present = next((one for one in probed if one.present), None)
+    return replace(
+        present or probed[0], name=name, detail=f"{present.name} {present.detail}" if present else "not on PATH"
+    )
 
 
 def _program(name: str) -> Capability:

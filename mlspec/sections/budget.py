@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from mlspec.sections.monitor_notify import Address
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import schema_pattern
 
@@ -49,3 +50,10 @@ class CostBudget(SpecModel):
     requests: int = Field(100_000, ge=0, le=10**12, description="Expected requests in a month")
     request_ms: float = Field(100, gt=0, le=900_000, description="Expected mean duration of a request in ms")
     training: TrainingCosts | None = Field(None, description="Costs of training, on a machine paid by the hour")
+    notify: list[Address] = Field(
+        [],
+        max_length=10,
+        description="Mail addresses that AWS Budgets writes to at 80 % of `monthly`, and when it forecasts more than "
+        "all of it. The tool of `deploy.iac` creates this alarm",
+        examples=[["team@example.com"]],
+    )

@@ -169,6 +169,14 @@ class TerraformOptions(SpecModel):
     )
 
 
+class ServerlessOptions(SpecModel):
+    """Settings of the generated services of the Serverless Framework."""
+
+    program: Literal["auto", "osls", "serverless"] = Field(
+        "auto", description="Command line that deploys them; auto: osls, else serverless, whichever is installed"
+    )
+
+
 class Deploy(SpecModel):
     """Deployment: the platform that serves the image, and the rollout of new versions."""
 
@@ -178,3 +186,6 @@ class Deploy(SpecModel):
         "none", description="Infrastructure-as-code tool to generate files for"
     )
     terraform: TerraformOptions = Field(default_factory=TerraformOptions, description="Settings of `iac: terraform`")
+    serverless: ServerlessOptions = Field(
+        default_factory=ServerlessOptions, description="Settings of `iac: serverless`"
+    )

@@ -180,7 +180,7 @@ class Deployment:
 
     def check_infrastructure(self) -> None:
         """Raise StageError where another tool creates the function, and has not brought it to the state of the spec."""
-        stage = "sam-service" if self.desired.delivered else "service"
+        stage = f"{self.desired.releaser}-service" if self.desired.delivered else "service"
         name, help = self.desired.name, f"apply the infrastructure first: mlspec apply --until {stage}"
         if not self.desired.delivers_only:
             return

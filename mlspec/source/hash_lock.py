@@ -42,7 +42,7 @@ def parse(text: str) -> dict[str, tuple[str, ...]]:
             current = digests.setdefault(release[1], [])
         else:
             message = f"{FILE}:{number}: expected NAME==RELEASE, or --hash=sha256:DIGEST of one"
-            raise MlspecError(message, help="mlspec lock writes the file again", code="broken-lock")
+            raise MlspecError(message, help=f"delete {FILE}, then: mlspec lock", code="broken-lock")
     return {release: tuple(values) for release, values in digests.items() if values}
 
 

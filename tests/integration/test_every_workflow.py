@@ -16,10 +16,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from mlspec.compiler import compile_project
-from mlspec.starters import STARTERS, contents
-from tests.conftest import CHECKOUT
-from tests.integration.test_github import CASES
+from tests.workflow_examples import projects
 from tests.workflow_runner import WorkflowResult, Workflows, act_program, recorded_programs, step_name
 
 pytestmark = pytest.mark.slow
@@ -47,6 +44,7 @@ case "$*" in
     mkdir -p artifacts
     for name in image.json function.zip; do echo made > "artifacts/$name"; done
     ;;
+  "sbom"*) echo '{}' > artifacts/sbom.json ;;
   "report --markdown"*) echo "## Results" ;;
   "report"*)
     mkdir -p artifacts
@@ -109,41 +107,6 @@ class Execution:
             names = {step_name(step) for step in content["steps"]}
             ran = {step for result in (*self.results, *self.failed) for step in result.steps.get(job, {})}
             yield from (f"{job}: {name}" for name in sorted(names - ran))
-
-
-def examples() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Every example: its name, and its files by path in its repository."""
-    for name, (base, text) in CASES.items():
-        folder = "ml/cola/" if "subfolder" in name else ""
-        yield name, {f"{folder}mlproject.yaml": f"{base}{text}".encode()}
-    for spec in sorted((CHECKOUT / "specs").rglob("mlproject.yaml")):
-        root = next(folder for folder in spec.parents if folder.parent.name == "specs")
-        files = (file for file in root.rglob("*") if file.is_file())
-        yield f"spec {root.name}", {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
-    for starter in STARTERS:
-        files = contents(starter, starter).items()
-        yield f"starter {starter}", {path: content for path, content in files if not path.startswith("data/")}
-
-
-def projects(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The project's name and the repository of every example, built; with the section `ci`."""
-    for name, files in examples():
-        root = folder / re.sub(r"\W+", "-", name)
-        for path, content in files.items():
-            file = root / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        spec = next(root.rglob("mlproject.yaml"))
-        if "\nci:" not in spec.read_text(encoding="utf-8"):
-            spec.write_text(f"{spec.read_text(encoding='utf-8')}\nci: {{github: {{}}}}\n", encoding="utf-8")
-        (root / ".git").mkdir()
-        built = compile_project(spec)
-        for file in built.files:
-            path = (root if file.anchor == "repository" else spec.parent) / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text, encoding="utf-8")
-        (root / ".git").rmdir()
-        yield built.project.info.name, root
 
 
 def events(workflow: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,32 +14,9 @@ import pytest
 import yaml
 
 from tests.conftest import CHECKOUT, missing
-from tests.parts.targets import BASE, EXPORT, LAMBDA, PACKAGE, write
+from tests.parts.targets import BASE, write
 from tests.sharing import once, shared_folder
-
-CI = 'ci: {github: {schedule: "0 3 * * 1", train_on: [pull_request, push, dispatch], branches: [main, "release/**"]}}\n'
-REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://my-bucket/dvc\n")
-TEST = "test:\n"
-WATCHED = REMOTE.replace("data:\n", "data:\n  collected: data/collected\n")
-WATCH = """\
-monitor:
-  drift: {}
-  on_drift: retrain
-  notify: {github: {repository: octo-org/cola}, slack: {env: SLACK_WEBHOOK}}
-"""
-CASES = {
-    "smallest": (BASE, "ci:\n"),
-    "everything": (
-        REMOTE,
-        LAMBDA + CI + "track: {wandb: {project: cola, mode: online, api_key: {env: WANDB_API_KEY}}}\n" + TEST,
-    ),
-    "arm": (BASE, EXPORT + "package: {docker: {platform: linux/arm64}}\n" + CI),
-    "subfolder": (REMOTE, LAMBDA.replace(', account: "123456789012"', "") + CI),
-    "watched": (WATCHED, LAMBDA + CI + WATCH),
-    "watched, subfolder": (REMOTE, LAMBDA + CI + "monitor: {}\n"),
-    "zip": (BASE, EXPORT + "package: {zip: {}}\ndeploy: {lambda: {region: eu-west-1}}\n" + CI),
-    "package": (BASE, PACKAGE + "ci: {github: {train_on: [push], mlspec: 'git+https://github.com/octo/mlspec@v1'}}\n"),
-}
+from tests.workflow_examples import CASES, projects
 
 
 def node_modules() -> Path:
@@ -59,20 +36,11 @@ def tool(name: str) -> str:
 
 @pytest.fixture(scope="session")
 def workflows(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The workflow files of all cases: linters are started once for all, since a start takes longer than a file."""
+    """The workflow files of all examples: linters are started once for all, since a start takes longer than a file."""
 
-    def create(root: Path) -> None:
-        for case, (base, text) in CASES.items():
-            folder = repository = root / case.replace(", ", "-")
-            if "subfolder" in case:
-                folder = folder / "ml" / "cola"
-            folder.mkdir(parents=True)
-            (repository / ".git").mkdir(exist_ok=True)
-            write(folder, text, base, root=repository)
-
-    root = once(shared_folder(tmp_path_factory, "linted-workflows"), create)
+    root = once(shared_folder(tmp_path_factory, "linted-workflows"), lambda root: list(projects(root)))
     files = sorted(root.glob("*/.github/workflows/*.yaml"))
-    assert len({file.parts[-4] for file in files}) == len(CASES)
+    assert len({file.parts[-4] for file in files}) > len(CASES)
     return files
 
 

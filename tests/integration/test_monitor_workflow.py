@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_github import CI, WATCH, WATCHED
 from tests.parts.targets import LAMBDA, write
+from tests.workflow_examples import CI, WATCH, WATCHED
 from tests.workflow_runner import WorkflowResult, Workflows, act_program, git, recorded_programs
 
 MONITOR = ".github/workflows/mlspec-monitor.yaml"

@@ -16,6 +16,7 @@ from mlspec.shipping.rehearsal.processes import RehearsalProcesses
 from mlspec.shipping.rehearsal.rehearsal import Rehearsal
 from tests.conftest import CHECKOUT, missing
 from tests.warm_python import WarmPython
+from tests.workflow_examples import without_tests
 from tests.workflow_runner import Workflows, act_program, git, real_programs, write_program
 
 pytestmark = pytest.mark.slow
@@ -26,7 +27,6 @@ deploy: {lambda: {memory: 512}}
 ci: {github: {env: prod}}
 environments: {prod: {deploy: {lambda: {memory: 640}}}}
 """
-TESTED = "\ntest:\n  robustness: {perturbations: [noise, missing], min_agreement: 0.85}\n"
 BARE = """\
 import importlib.abc, importlib.metadata, sys
 
@@ -99,8 +99,9 @@ def penguins(tmp_path: Path, warm: WarmPython, docker: str) -> Iterator[Workflow
     (bare / "sitecustomize.py").write_text(BARE)
     mlspec = str(warm.bin / "mlspec")
     subprocess.run([mlspec, "init", "--template", "tabular", str(root)], check=True)
-    spec = root / "mlproject.yaml"
-    spec.write_text(spec.read_text().replace(TESTED, "\n") + SHIPPED)
+    without_tests(root)
+    with (root / "mlproject.yaml").open("a") as spec:
+        spec.write(SHIPPED)
     git(root, "init", "-q", "-b", "main")
     subprocess.run([mlspec, "build"], cwd=root, check=True)
     repository = Workflows(root, folder, {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"})

@@ -14,6 +14,7 @@ import pytest
 
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython
+from tests.workflow_examples import without_tests
 from tests.workflow_runner import Workflows, act_program, git, real_programs, recorded_programs, step_name
 
 pytestmark = pytest.mark.slow
@@ -137,10 +138,7 @@ def test_a_test_workflow_in_which_nothing_was_tested_is_red(repository: Callable
     assert "artifacts/data/schema.json does not exist: run mlspec apply" in result.summary["test"]
 
 
-ON_S3 = (
-    ("\ndata:\n", "\nci: {github: {train_on: [dispatch, pull_request]}}\n\ndata:\n  remote: s3://BUCKET/dvc\n"),
-    ("\ntest:\n  robustness: {perturbations: [noise, missing], min_agreement: 0.85}\n", "\n"),
-)
+ON_S3 = (("\ndata:\n", "\nci: {github: {train_on: [dispatch, pull_request]}}\n\ndata:\n  remote: s3://BUCKET/dvc\n"),)
 PULL_REQUEST = {
     "number": 7,
     "pull_request": {"number": 7, "head": {"ref": "topic", "repo": {"fork": False}}, "base": {"ref": "main"}},
@@ -159,6 +157,7 @@ def on_s3(repository: Callable[..., Workflows], moto: str) -> Workflows:
     client.create_bucket(Bucket=bucket)
     penguins = repository("tabular", *((before, after) for before, after in ON_S3))
     edit(penguins.root, ("s3://BUCKET/", f"s3://{bucket}/"))
+    without_tests(penguins.root)
     build(penguins)
     penguins.commit()
     penguins.variables["AWS_STAND_IN"] = moto

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,10 +10,11 @@ import pytest
 
 from mlspec.render.hcl import ACCOUNT, Expression, hcl, hcl_document
 from tests.conftest import missing
+from tests.render.terraform_console import evaluated
 
 HOSTILE = [
     "plain", "", 'a "quoted" word', "back\\slash", "${local.account_id}", "%{ if true }x%{ endif }", "$${x} %%{y}",
-    "$", "%", "$$${", "line\nbreak", "tab\tand\rreturn", "U+2028 \u2028 and \u2029", "\x1b[31mred\x1b[0m", "é ß 漢 😀",
+    "$", "%", "$$${", "line\nbreak", "\b\f\v\0", "tab\tand\rreturn", "U+2028 \u2028 and \u2029", "\x1b[31mred\x1b[0m", "é ß 漢 😀",
     "{{ jinja }}", "$(id)", "`id`", "# comment", "/* */", "<<EOT\nx\nEOT", "x" * 5000, "\x7f\x80", "\U000e0001",
 ]  # fmt: skip
 
@@ -23,21 +22,6 @@ HOSTILE = [
 @pytest.fixture
 def terraform() -> str:
     return shutil.which("terraform") or missing("terraform")
-
-
-def evaluated(terraform: str, folder: Path, expression: str) -> object:
-    """The value of an expression, as Terraform computes it."""
-    (folder / "main.tf").write_text(f'locals {{\n  account_id = "1"\n\n  value = {expression}\n}}\n')
-    done = subprocess.run(
-        [terraform, "console"],
-        cwd=folder,
-        input="base64encode(jsonencode(local.value))\n",
-        capture_output=True,
-        text=True,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(base64.b64decode(json.loads(done.stdout)))
 
 
 def test_every_text_is_read_back_as_it_was(terraform: str, tmp_path: Path) -> None:

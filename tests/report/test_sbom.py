@@ -16,6 +16,7 @@ from mlspec.report.sbom import read_materials, sbom
 from mlspec.sections.package import Package
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
+from tests.packaged import packaged_image
 from tests.parts.projects import written
 from tests.run import lines
 from tests.run.line import Line, bare
@@ -99,3 +100,13 @@ def test_without_a_model_there_is_none(tmp_path: Path, capsys: pytest.CaptureFix
     written(tmp_path, {"mlproject.yaml": spec, "d.csv": "a,b\n1,2\n"})
     assert main(["sbom", "--spec", str(tmp_path / "mlproject.yaml")]) == 4
     assert "mlspec apply --until export" in capsys.readouterr().err
+
+
+def test_a_base_image_of_this_machine_has_no_digest(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    packaged_image(base="python:3.11-slim-bookworm").write(line.artifacts)
+    project = replace(served(line), surroundings=ProjectContext())
+    (base,) = (
+        part for part in valid(sbom(read_materials(project, line.root)))["components"] if part["type"] == "container"
+    )
+    assert (base["name"], base["version"], "hashes" in base) == ("python", "3.11-slim-bookworm", False)

@@ -32,8 +32,8 @@ LAYERS: tuple[str, ...] = (
     "cli.commands",
     "cli",
     "apply",
-    "testing",
     "audit",
+    "testing",
     "run.plugins",
     "run.engines",
     "report",
@@ -47,6 +47,7 @@ LAYERS: tuple[str, ...] = (
     "shipping.rollout",
     "elastic",
     "terraform",
+    "serverless",
     "cloudformation",
     "aws",
     "docker",
@@ -89,11 +90,12 @@ NARROW: dict[str, set[str]] = {
     "elastic": {"aws", "errors", "job", "sections", "spec"},
     "terraform": {"aws", "errors"},
     "cloudformation": {"aws", "errors", "render"},
+    "serverless": {"aws", "cloudformation", "errors"},
     "docker": {"errors"},
 }  # fmt: skip
 """Layers that may import less than all below them: what the serving image holds, what knows nothing of a stage."""
 
-PURE = {"mlspec.aws.cli_input", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
+PURE = {"mlspec.aws.cli_input", "mlspec.aws.cost_alarm", "mlspec.aws.ecr", "mlspec.aws.function_resource", "mlspec.aws.function_spec",
         "mlspec.aws.aws_location", "mlspec.aws.policies", "mlspec.aws.policy_document", "mlspec.aws.resource_tags",
         "mlspec.aws.resources", "mlspec.aws.stack_policy", "mlspec.dvc.params"}  # fmt: skip
 """Modules of layers with effects that have none themselves: the light modules of the parts may use them."""
@@ -107,6 +109,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.cloudformation.sam_program._parameter_file": "values of secrets, removed at the end",
     "mlspec.parts.terraform.module_preview.preview": "a folder that each plan writes afresh",
+    "mlspec.parts.serverless.service_preview._preview": "a folder that each plan writes afresh",
     "mlspec.cli.bug_report.report": "a report of a crash; written again by the next",
     "mlspec.parts.data.download._write_note": "a note that is checked when it is read",
     "mlspec.parts.data.fetch._download": "a partial download",

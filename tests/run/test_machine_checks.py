@@ -114,9 +114,23 @@ def test_a_new_docker_client_needs_buildx(
     assert probe("buildkit").present is present
 
 
+@pytest.mark.parametrize(
+    ("installed", "detail"), [([], "not on PATH"), (["serverless"], "serverless 4"), (["serverless", "osls"], "osls 4")]
+)
+def test_one_of_two_programs_is_enough(
+    installed: list[str], detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in installed:
+        program(tmp_path / "bin", name, "echo 4")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    answer = probe("osls or serverless")
+    assert (answer.name, answer.detail, answer.present) == ("osls or serverless", detail, bool(installed))
+    assert answer.fix == ("" if installed else "npm install --global osls")
+
+
 def test_an_empty_machine_has_no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    for name in ("docker", "buildkit", "git", "terraform", "aws", "sam", "some-program"):
+    for name in ("docker", "buildkit", "git", "terraform", "aws", "sam", "osls or serverless", "some-program"):
         answer = probe(name)
         assert not answer.present
         assert answer.fix

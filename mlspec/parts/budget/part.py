@@ -22,6 +22,10 @@ stages, artifacts = no_stages, no_artifacts
 def check(project: Project) -> Iterator[Finding]:
     """A budget of a project in which nothing has a price."""
     budget, deploy = project.get(CostBudget), project.get(Deploy)
+    if budget is not None and budget.notify and (deploy is None or deploy.iac == "none"):
+        message = "nothing creates the alarm of `notify`: `mlspec apply` alone changes no budget of an account"
+        help = "set `deploy.iac`, for example to `terraform`; or leave `notify` out"
+        yield Finding("budget-alarm-not-created", ("budget", "notify"), message, help, on="key", severity="warning")
     if budget is None or budget.training is not None or "registry" in project.sections:
         return
     if deploy is None or deploy.lambda_ is None:

@@ -170,10 +170,18 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "training_secrets": sorted(_secrets(train_workflow.secret_values(project))),
         "tag": image_name(project.info.name),
         "build_runner": _build_runner(github, package),
-        "ship_secrets": sorted(_secrets(project.values.get("deploy"))),
+        "ship_secrets": _ship_secrets(project),
         **train_workflow.values(project, github, stages),
         **release_workflow.values(project, github, stages),
     }
+
+
+def _ship_secrets(project: Project) -> list[str]:
+    """Secrets of the job that ships; none where CloudFormation reads them in AWS Secrets Manager."""
+    deploy = project.get(Deploy)
+    if deploy is not None and deploy.iac == "serverless":
+        return []
+    return sorted(_secrets(project.values.get("deploy")))
 
 
 def _marker(project: Project) -> str:
@@ -198,7 +206,7 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     track = project.get(TrackSpec)
     if track is not None and track.wandb is not None:
         extras.append("wandb")
-    return extras
+    return [*extras, *release_workflow.signing_extras(project)]
 
 
 def _cache_key(github: Github, prefix: str) -> str:

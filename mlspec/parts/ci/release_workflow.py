@@ -11,6 +11,7 @@ from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy, Rollout
+from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
@@ -18,10 +19,15 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
-_ROLES: Final = {"terraform": "terraform/foundation/github.tf", "sam": "sam/foundation.yaml"}
+_ROLES: Final = {
+    "terraform": "terraform/foundation/github.tf",
+    "sam": "sam/foundation.yaml",
+    "serverless": "serverless/foundation/resources/github.yml",
+}
 """The file with the role for releases and its rights, by the tool that creates it."""
-_STACK: Final = "sam-service"
-"""The stage that releases where the stack moves the alias."""
+_STACKS: Final = ("sam-service", "serverless-service")
+"""The stages that release where the stack moves the alias."""
+OSLS: Final = "osls@4.3.1"
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
@@ -39,7 +45,7 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
     role = _ROLES.get(deploy.iac, "") if deploy else ""
-    run = [stage.name for stage in stages if stage.name in (*_SHIPPING, _STACK)]
+    run = [stage.name for stage in stages if stage.name in (*_SHIPPING, *_STACKS)]
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
@@ -51,10 +57,22 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
-        "install_to_ship": package_of(github, mlspec.__version__, "aws"),
+        "osls": osls_of(deploy),
+        "install_to_ship": package_of(github, mlspec.__version__, "aws", *signing_extras(project)),
         "ship_minutes": minutes,
         "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
+
+
+def osls_of(deploy: Deploy | None) -> str:
+    """The npm package that deploys in a workflow; "" where none does."""
+    return OSLS if deploy is not None and deploy.iac == "serverless" else ""
+
+
+def signing_extras(project: Project) -> list[str]:
+    """The extra that signs the bundle at its export, and that verifies it before a deployment."""
+    export = project.get(ExportSpec)
+    return ["sign"] if export is not None and export.sign is not None else []
 
 
 def ship_minutes(rollout: Rollout | None) -> int:

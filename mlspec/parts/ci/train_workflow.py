@@ -18,7 +18,7 @@ from mlspec.spec.project import Project
 TEMPLATE: Final = "github/train.yaml.j2"
 _EXPERIMENT: Final = ("data", "train", "evaluate", "gate")
 """Stages of an experiment: up to its metrics."""
-_TRAINING: Final = ("data", "model", "train", "evaluate", "sweep")
+_TRAINING: Final = ("data", "model", "train", "evaluate", "export", "sweep")
 """Sections whose secrets a training needs, besides those of its tracker."""
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.cost_alarm import CostAlarm
 from mlspec.aws.ecr import Repository, github_trust
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument
@@ -40,6 +41,37 @@ def repository(desired: Repository) -> CloudFormationResource:
         "Tags": tag_list(desired.tags),
     }
     return CloudFormationResource("Repository", "AWS::ECR::Repository", without_empty(properties), keep=True)
+
+
+def budget(alarm: CostAlarm) -> CloudFormationResource:
+    """The monthly budget, and the mails that AWS Budgets sends."""
+    subscribers: JsonValue = [{"SubscriptionType": "EMAIL", "Address": address} for address in alarm.addresses]
+    notifications: list[JsonValue] = [
+        {"Notification": _notification(measured, percent), "Subscribers": subscribers}
+        for measured, percent in alarm.thresholds
+    ]
+    limits: JsonValue = {
+        "BudgetName": alarm.name,
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": alarm.dollars, "Unit": "USD"},
+        "CostFilters": {"TagKeyValue": [alarm.filter]},
+    }
+    properties: dict[str, JsonValue] = {
+        "Budget": limits,
+        "NotificationsWithSubscribers": notifications,
+        "ResourceTags": tag_list(alarm.tags),
+    }
+    return CloudFormationResource("Budget", "AWS::Budgets::Budget", properties)
+
+
+def _notification(measured: str, percent: int) -> JsonValue:
+    return {
+        "NotificationType": measured,
+        "ComparisonOperator": "GREATER_THAN",
+        "Threshold": percent,
+        "ThresholdType": "PERCENTAGE",
+    }
 
 
 def oidc_provider(project: str) -> CloudFormationResource:

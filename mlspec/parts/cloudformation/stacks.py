@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from mlspec.aws import stack_policy
+from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.policy_document import PolicyDocument
@@ -16,6 +17,7 @@ from mlspec.parts.cloudformation import codedeploy_resources, foundation_resourc
 from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource, stack_location
 from mlspec.parts.cloudformation.service_resources import references
 from mlspec.parts.cloudformation.traffic_shift import traffic_shift
+from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.package import Package
@@ -24,6 +26,7 @@ from mlspec.spec.project import Project
 
 FOUNDATION: Final = "foundation"
 SERVICE: Final = "service"
+_NONE: Final[Mapping[str, PolicyDocument]] = {}
 _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
@@ -38,8 +41,13 @@ def stack_function(project: Project) -> FunctionSpec | None:
     return FunctionSpec(project.info, deploy.lambda_, package, stack_location(location), name) if location else None
 
 
-def foundation(project: Project, spec: FunctionSpec, stack: str) -> tuple[CloudFormationResource, ...]:
-    """The repository, and with `ci` GitHub's OIDC provider and the role that releases the stack of that name."""
+def foundation(
+    project: Project, spec: FunctionSpec, stack: str, more: Mapping[str, PolicyDocument] = _NONE
+) -> tuple[CloudFormationResource, ...]:
+    """The repository, and with `ci` GitHub's OIDC provider and the role that releases the stack of that name.
+
+    `more` are further policies of that role.
+    """
     ci, registry = project.get(Ci), project.get(Registry)
     resources: list[CloudFormationResource] = []
     if registry is not None:
@@ -49,10 +57,11 @@ def foundation(project: Project, spec: FunctionSpec, stack: str) -> tuple[CloudF
     if ci is not None:
         rollout = project.need(Deploy).rollout
         session = max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION))
-        policies = _release_policies(spec, registry, stack, rollout)
+        policies = {**_release_policies(spec, registry, stack, rollout), **more}
         resources.append(foundation_resources.oidc_provider(spec.info.name))
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
-    return tuple(resources)
+    alarm = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)
+    return (*resources, *([foundation_resources.budget(alarm)] if alarm else []))
 
 
 def _release_policies(

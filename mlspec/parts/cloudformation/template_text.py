@@ -7,7 +7,7 @@ from typing import Final
 
 from mlspec.diagnostics import Finding
 from mlspec.sections.deploy import Lambda
-from mlspec.spec.project import Project
+from mlspec.spec.project import Project, ProjectInfo
 
 _DYNAMIC: Final = "{{resolve:"
 _ENVIRONMENT: Final = ("deploy", "lambda", "environment")
@@ -18,7 +18,8 @@ def check_text(project: Project, options: Lambda) -> Iterator[Finding]:
 
     The value of a variable may be a dynamic reference: it is how a secret of AWS Secrets Manager gets there.
     """
-    if _DYNAMIC in project.info.description:
+    info = project.get(ProjectInfo)
+    if info is not None and _DYNAMIC in info.description:
         message = "CloudFormation replaces `{{resolve:...}}` in the description by a value"
         yield Finding("template-text", ("project", "description"), message, "write it without the braces")
     if set(options.environment) == {"Ref"}:

@@ -48,14 +48,6 @@ def check(project: Project) -> Iterator[Finding]:
             yield Finding("section-needed", ("deploy", "rollout"), message, "add `lambda: {}`", on="key")
         yield from lambda_limits.rollout(deploy.rollout, deploy.lambda_)
         yield from _labels(project, deploy.rollout)
-    if deploy.iac == "serverless":
-        yield Finding(
-            "iac-not-rendered",
-            ("deploy", "iac"),
-            f"this version of mlspec does not write files for {deploy.iac}",
-            "set `iac: terraform` or `iac: sam`; or `iac: none`, and `mlspec apply` creates the resources",
-            severity="warning",
-        )
 
 
 def _labels(project: Project, rollout: Rollout) -> Iterator[Finding]:

@@ -91,6 +91,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     deploy = project.get(Deploy)
     ignored = {
         "terraform": deploy is not None and deploy.iac == "terraform",
+        "serverless": deploy is not None and deploy.iac == "serverless",
         "fetched": bool(data and data.remotes),
         "cached": git_paths(cached),
         "raw": git_paths(untracked),

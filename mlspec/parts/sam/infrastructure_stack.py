@@ -18,7 +18,7 @@ from mlspec.aws.function import read_function
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
-from mlspec.cloudformation.existing_stack import Stack, read_stack, read_template, resource_ids
+from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template, resource_ids
 from mlspec.cloudformation.sam_program import RunProgram, SamDeployment, run_program
 from mlspec.cloudformation.stack_changes import parameter_changes, template_changes
 from mlspec.cloudformation.stack_provider import StackProvider
@@ -33,8 +33,6 @@ from mlspec.records.bundle_signature import BundleSignature
 from mlspec.sections.ci import Ci
 from mlspec.shipping import breaking_changes
 
-_BROKEN: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
-"""States after which AWS only deletes a stack."""
 _PROVIDER: Final = "GithubOidcProvider"
 _GITHUB: Final = "token.actions.githubusercontent.com"
 
@@ -91,13 +89,7 @@ class InfrastructureStack:
             f"aws cloudformation update-stack --stack-name {name} --use-previous-template --tags Key={{}},Value={{}}"
         )
         check_ownership(f"cloudformation stack {name}", stack.tags, desired.project, command, self.target)
-        if stack.status in _BROKEN:
-            message = f"cloudformation stack {name} is in the state {stack.status}, and takes no change"
-            raise StageError(message, help=f"aws cloudformation delete-stack --stack-name {name}; then: mlspec apply")
-        if stack.is_busy:
-            message = f"cloudformation stack {name} is being changed ({stack.status})"
-            help = f"wait for it: aws cloudformation wait stack-update-complete --stack-name {name}; then: mlspec apply"
-            raise StageError(message, help=help)
+        check_changeable(stack)
 
     def _check_free(self, desired: DesiredFunction) -> None:
         """Raise StageError where a resource exists that a new stack would create: CloudFormation takes none over."""

@@ -11,13 +11,12 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.cloudformation import stacks as cloudformation
 from mlspec.parts.cloudformation.template_text import check_text
 from mlspec.parts.cloudformation.traffic_shift import check_rollout
+from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.parts.sam.sam_templates import files
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
-from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
-from mlspec.sections.registry import Registry
 from mlspec.spec.project import Project
 
 NAME: Final = "sam"
@@ -55,7 +54,7 @@ def stages(project: Project) -> Iterator[Stage]:
     if deploy is None or deploy.iac != "sam" or spec is None:
         return
     needs = ("sam", "extra:aws")
-    if project.get(Registry) is not None or project.get(Ci) is not None:
+    if has_foundation(project):
         yield Stage(
             name="sam-foundation",
             description="Deploy the stack with the registry and the role for releases",

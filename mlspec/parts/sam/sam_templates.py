@@ -40,6 +40,7 @@ _REFERENCES: Final = References(ref("Function"), ref("Function.Alias"), get_att(
 """SAM creates the version and the alias, and resolves these two."""
 _COMMENTS: Final[Mapping[str, str]] = {
     "GithubOidcProvider": "An account has this provider once, and other repositories use it: it outlives the stack.",
+    "Budget": "AWS counts by the tag once it is activated as a cost allocation tag, in the account's billing.",
     "ReleaseRole": "The workflow that releases assumes this role, from one environment of one repository.",
     "ReleaseLogGroup": "What was released when, by whom, and why it was rolled back: kept for ever.",
     "Function": "Every change of a property publishes a version, and the alias that clients invoke moves to it.",

@@ -13,13 +13,16 @@ from pydantic import JsonValue
 
 from mlspec.aws import policies
 from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
+from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.plan.artifact import Artifact
 from mlspec.render.hcl import ACCOUNT, Expression
+from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci, Github
 from mlspec.sections.deploy import Deploy, Lambda, Rollout
 from mlspec.sections.package import Package
@@ -56,11 +59,6 @@ def deployed_function(project: Project) -> FunctionSpec | None:
     location = function_location(deploy.lambda_, registry)
     repository = registry.ecr.repository if registry else ""
     return FunctionSpec(project.info, deploy.lambda_, package, _here(location), repository) if location else None
-
-
-def has_foundation(project: Project) -> bool:
-    """Whether anything must exist before the function."""
-    return project.get(Registry) is not None or project.get(Ci) is not None
 
 
 def _here(location: AwsLocation) -> AwsLocation:
@@ -116,7 +114,8 @@ def files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     ci, registry = project.get(Ci), project.get(Registry)
     common = _common(project, spec)
     if has_foundation(project):
-        yield from _foundation(spec, registry, ci.github if ci else None, project.need(Deploy).rollout, common)
+        shared = {**common, "budget": cost_alarm(project.get(CostBudget), spec.name, spec.info.name)}
+        yield from _foundation(spec, registry, ci.github if ci else None, project.need(Deploy).rollout, shared)
     yield from _service(spec, common)
 
 
@@ -166,6 +165,7 @@ def _foundation(
             "policies": _release_policies(spec, registry),
         }
         shared["github.tf"] = "foundation/github.tf"
+    shared |= {"budget.tf": "foundation/budget.tf"} if common["budget"] is not None else {}
     shared["tests/foundation.tftest.hcl"] = "tests/foundation.tftest.hcl"
     yield from _module(spec, FOUNDATION, shared, values)
 

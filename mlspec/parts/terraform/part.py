@@ -8,13 +8,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
+from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.parts.terraform.modules import (
     DONE,
     FOUNDATION,
     SERVICE,
     deployed_function,
     files,
-    has_foundation,
     secret_names,
 )
 from mlspec.plan.artifact import Artifact

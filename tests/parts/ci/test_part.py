@@ -139,12 +139,33 @@ def test_the_functions_own_secrets_reach_only_the_step_that_deploys(tmp_path: Pa
     assert str(release).count("THE_KEY") == 2
 
 
+def test_serverless_releases_by_its_own_stage_and_needs_no_secret_in_the_workflow(tmp_path: Path) -> None:
+    function = "{iac: serverless, lambda: {environment: {KEY: {env: THE_KEY}}}}"
+    release = jobs(tmp_path, "release", LAMBDA.replace("{lambda: {}}", function) + "ci:\n")
+    assert "--only serverless-service --only deploy" in str(script(release["ship"], "Deploy")["run"])
+    install = script(release["ship"], "Install the Serverless Framework")["run"]
+    assert install == "npm install --global --ignore-scripts osls@4.3.1"
+    assert "THE_KEY" not in str(release)
+
+
 def test_secrets_reach_only_the_step_that_trains(tmp_path: Path) -> None:
     wandb = "{wandb: {project: cola, mode: online, api_key: {env: MY_WANDB_KEY}}}"
     text = f"ci: {{github: {{train_on: [pull_request]}}}}\ntrack: {wandb}\n"
     train = files(tmp_path, text)[FOLDER + "train.yaml"]
     assert train.count("${{ secrets.") == train.count("MY_WANDB_KEY: ${{ secrets.MY_WANDB_KEY }}") == 1
     assert "secrets" not in files(tmp_path, text)[FOLDER + "test.yaml"]
+
+
+def test_a_signed_bundle_is_signed_where_it_is_exported_and_verified_where_it_is_deployed(tmp_path: Path) -> None:
+    sign = "sign: {key: {private: {env: MODEL_SIGNING_KEY}, public: keys/model.pem}}"
+    text = LAMBDA.replace("export: {onnx: {}}", f"export: {{onnx: {{}}, {sign}}}") + "ci: {github: {}}\n"
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "model.pem").write_text("")
+    generated = files(tmp_path, text)
+    train, release = generated[FOLDER + "train.yaml"], generated[FOLDER + "release.yaml"]
+    assert "MODEL_SIGNING_KEY: ${{ secrets.MODEL_SIGNING_KEY }}" in train
+    assert "PACKAGES: mlspec[train,sign]" in train
+    assert "PACKAGES: mlspec[aws,sign]" in release
 
 
 def test_no_expression_is_inside_a_script(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ CASES = [
     ("deploy: {lambda: {}}", ["section-needed", "section-needed"]),
     (PACKAGE + "deploy: {lambda: {}}", ["section-needed"]),
     ("deploy: {rollout: {}}", ["section-needed"]),
-    ("deploy: {iac: serverless}", ["iac-not-rendered?"]),
     ("deploy:", []),
 ]
 FUNCTION = [

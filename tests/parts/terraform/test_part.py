@@ -22,6 +22,7 @@ SPECS = {
     + REGISTRY.replace("}}", ', kms_key: "arn:aws:kms:eu-west-1:123456789012:key/a", pull_accounts: ["210987654321"]}}')
     + CI
     + """\
+budget: {monthly: 20 USD, notify: [team@example.com]}
 deploy:
   iac: terraform
   terraform: {backend: s3}

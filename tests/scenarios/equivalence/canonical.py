@@ -21,7 +21,8 @@ VERSION: Final = "VERSION"
 API: Final = "API"
 """Stands for the id of the HTTP API."""
 _POLICIES: Final = ("AssumeRolePolicyDocument", "PolicyDocument", "RepositoryPolicyText")
-_UNORDERED: Final = ("SubnetIds", "SecurityGroupIds", "Events", "Alarms", "ManagedPolicyArns")
+_UNORDERED: Final = ("SubnetIds", "SecurityGroupIds", "Events", "Alarms", "ManagedPolicyArns",
+                     "NotificationsWithSubscribers")  # fmt: skip
 _DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "RetentionInDays": 0,
     "MaxSessionDuration": 3600,
@@ -52,7 +53,7 @@ def _flat(properties: Mapping[str, JsonValue], before: str) -> Iterator[tuple[st
             continue
         if name in _POLICIES:
             yield path, statements(value)
-        elif name == "Tags":
+        elif name in ("Tags", "ResourceTags"):
             yield from ((f"{path}.{key}", text) for key, text in _tags(value).items())
         elif name == "Policies":
             yield from _inline(value, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import JsonValue
@@ -21,6 +21,8 @@ _NAMES: Final = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::ApiGatewayV2::Api": "Name",
     "AWS::IAM::OIDCProvider": "Url",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::S3::BucketPolicy": "Bucket",
 }
 """Property with the name of a resource, where it has one."""
 _DROPPED: Final = ("FunctionName", "ApiId", "Qualifier", "TargetFunctionArn", "ApplicationName")
@@ -33,6 +35,8 @@ class Template:
 
     resources: Mapping[str, Mapping[str, JsonValue]]
     parameters: Mapping[str, str]
+    resolved: dict[str, Properties] = field(default_factory=dict)
+    """Properties without references, by the ids of the resources whose are known."""
 
     def canonical(self) -> list[CanonicalResource]:
         """Its resources, but for those whose condition does not hold."""
@@ -58,13 +62,19 @@ class Template:
         return str(self.resources[id]["Type"])
 
     def _properties(self, id: str) -> Properties:
-        resolved = self._resolved(self.resources[id].get("Properties", {}))
-        assert isinstance(resolved, dict)
-        return resolved
+        if id not in self.resolved:
+            properties = self._resolved(self.resources[id].get("Properties", {}))
+            assert isinstance(properties, dict)
+            self.resolved[id] = properties
+        return self.resolved[id]
 
     def _name(self, id: str) -> str:
         """What AWS or a person calls the resource, the same in all sources."""
         type = self._type(id)
+        if type == "AWS::Budgets::Budget":
+            budget = self._properties(id)["Budget"]
+            assert isinstance(budget, dict)
+            return str(budget["BudgetName"])
         if type in _NAMES:
             return str(self._properties(id)[_NAMES[type]])
         properties = self._properties(id)

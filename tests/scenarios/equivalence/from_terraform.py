@@ -307,8 +307,34 @@ def _stage(module: _Module, one: TerraformResource) -> Iterator[CanonicalResourc
     )
 
 
+def _budget(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    values = one.values
+    filters = {str(block["name"]): block["values"] for block in _list(values["cost_filter"])}
+    limits: JsonValue = {
+        "BudgetName": values["name"],
+        "BudgetType": values["budget_type"],
+        "TimeUnit": values["time_unit"],
+        "BudgetLimit": {"Amount": values["limit_amount"], "Unit": values["limit_unit"]},
+        "CostFilters": filters,
+    }
+    notifications: list[JsonValue] = [_notification(block) for block in _list(values["notification"])]
+    properties = {"Budget": limits, "NotificationsWithSubscribers": notifications, "ResourceTags": values["tags"]}
+    yield canonical("AWS::Budgets::Budget", str(values["name"]), properties)
+
+
+def _notification(block: Values) -> JsonValue:
+    names = ("notification_type", "comparison_operator", "threshold", "threshold_type")
+    addresses = block["subscriber_email_addresses"]
+    assert isinstance(addresses, list)
+    subscribers: JsonValue = [
+        {"SubscriptionType": "EMAIL", "Address": address} for address in sorted(addresses, key=str)
+    ]
+    return {"Notification": {_pascal(name): block[name] for name in names}, "Subscribers": subscribers}
+
+
 _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[CanonicalResource]]]] = {
     "aws_iam_role": _role,
+    "aws_budgets_budget": _budget,
     "aws_iam_openid_connect_provider": _provider,
     "aws_cloudwatch_log_group": _log_group,
     "aws_ecr_repository": _repository,

@@ -61,9 +61,13 @@ def from_sam(made: Files, translator: Translator) -> list[CanonicalResource]:
 
 
 def _translated(template: str, translator: Translator) -> list[CanonicalResource]:
+    return from_template(translated(template, translator), PARAMETERS)
+
+
+def translated(template: str, translator: Translator) -> dict[str, JsonValue]:
+    """A template as CloudFormation gets it."""
     document = long_form(template.replace(UNKNOWN_DIGEST, DIGEST))
-    transformed = translator.translate(document, PARAMETERS) if "Transform" in document else document
-    return from_template(transformed, PARAMETERS)
+    return translator.translate(document, PARAMETERS) if "Transform" in document else document
 
 
 def from_resources(folder: Path, name: str) -> list[CanonicalResource]:
@@ -107,6 +111,7 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation.yaml", "environment:production", "environment:*"),
     ("everything", "foundation.yaml", "- ecr:PutImage\n                  - ecr:UploadLayerPart", "- ecr:*"),
     ("everything", "foundation.yaml", "AWS: [arn:aws:iam::210987654321:root]", "AWS: ['*']"),
+    ("everything", "foundation.yaml", "Amount: '20.5'", "Amount: '2000'"),
     ("everything", "service.yaml", "MemorySize: 1024", "MemorySize: 2048"),
     ("everything", "service.yaml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
     ("everything", "service.yaml", "RetentionInDays: 30", "RetentionInDays: 7"),
@@ -127,11 +132,41 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("image", "service.yaml", "ProvisionedConcurrentExecutions: 2", "ProvisionedConcurrentExecutions: 1"),
     ("image", "service.yaml", "ReservedConcurrentExecutions: 5", "ReservedConcurrentExecutions: 6"),
 )  # fmt: skip
+SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
+    "ImageTagMutability": ("everything", "foundation/resources/registry.yml", "Mutability: IMMUTABLE", "Mutability: MUTABLE"),
+    "LifecyclePolicyText": ("everything", "foundation/resources/registry.yml", '"countNumber": 20', '"countNumber": 2'),
+    "RepositoryPolicyText": ("everything", "foundation/resources/registry.yml", "arn:aws:iam::210987654321:root", "'*'"),
+    "cola-release AssumeRole": ("everything", "foundation/resources/github.yml", "environment:production", "environment:*"),
+    "Policies.push": ("everything", "foundation/resources/github.yml", "- ecr:PutImage\n", "- ecr:*\n"),
+    "NotificationsWithSubscribers": ("everything", "foundation/resources/budget.yml", "Threshold: 80", "Threshold: 800"),
+    "MemorySize": ("everything", "service/serverless.yml", "memorySize: 1024", "memorySize: 2048"),
+    "RetentionInDays": ("everything", "service/serverless.yml", "logRetentionInDays: 30", "logRetentionInDays: 7"),
+    "ImageConfig.Command": ("everything", "service/serverless.yml", "[handler.handle]", "[other.handle]"),
+    "SecurityGroupIds": ("everything", "service/serverless.yml", "[sg-1a2b3c4d, sg-3c4d5e6f]", "[sg-1a2b3c4d]"),
+    "TracingConfig.Mode": ("everything", "service/serverless.yml", "tracing: Active", "tracing: PassThrough"),
+    "Environment.Variables.LEVEL": ("everything", "service/serverless.yml", "say ", "tell "),
+    "Tags.mlspec:project": ("everything", "service/serverless.yml", "mlspec:project: cola", "mlspec:project: dola"),
+    "Policies.mlspec": ("everything", "service/resources/role.yml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
+    "Role cola PermissionsBoundary": ("everything", "service/resources/role.yml", "policy/limits", "policy/none"),
+    "AuthType": ("everything", "service/resources/endpoint.yml", "AuthType: NONE\n      Cors", "AuthType: AWS_IAM\n      Cors"),
+    "Cors.AllowOrigins": ("everything", "service/resources/endpoint.yml", "[https://example.org]", "['*']"),
+    "Threshold": ("everything", "service/resources/rollout.yml", "Threshold: 0.01", "Threshold: 0.1"),
+    "AlarmConfiguration.Alarms": ("everything", "service/resources/rollout.yml", "          - Name: !Ref ErrorRateAlarm\n", ""),
+    "CanaryPercentage": ("everything", "service/resources/rollout.yml", "CanaryPercentage: 20", "CanaryPercentage: 90"),
+    "UpdatePolicy": ("http-api", "service/resources/alias.yml", "!Ref DeploymentGroup", "other"),
+    "AuthorizationType": ("http-api", "service/resources/endpoint.yml", "Type: AWS_IAM", "Type: NONE"),
+    "SourceArn": ("http-api", "service/resources/endpoint.yml", "${Api}/*/*", "${Api}/*"),
+    "IntegrationUri": ("http-api", "service/resources/endpoint.yml", "Uri: !Ref Alias", "Uri: !Ref ServeLambdaFunction"),
+    "Alias cola:live": ("image", "service/resources/alias.yml", "Name: live", "Name: prod"),
+    "ReservedConcurrentExecutions": ("image", "service/serverless.yml", "reservedConcurrency: 5", "reservedConcurrency: 6"),
+}  # fmt: skip
+"""Faults that are packaged together, since each start of the program takes seconds; the key names what must be found."""
 TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation/registry.tf", '"IMMUTABLE"', '"MUTABLE"'),
     ("everything", "foundation/registry.tf", "countNumber    = 20", "countNumber    = 2"),
     ("everything", "foundation/github.tf", "environment:production", "environment:*"),
     ("everything", "foundation/github.tf", '"ecr:PutImage"', '"ecr:*"'),
+    ("everything", "foundation/budget.tf", "threshold                  = 80", "threshold                  = 800"),
     ("everything", "service/role.tf", '"logs:PutLogEvents"', '"logs:*"'),
     ("everything", "service/role.tf", '  permissions_boundary = "arn:aws:iam::123456789012:policy/limits"\n', ""),
     ("everything", "service/logs.tf", "retention_in_days = 30", "retention_in_days = 7"),

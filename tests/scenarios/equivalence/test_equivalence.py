@@ -1,4 +1,4 @@
-"""Direct deployment, Terraform and SAM create the same resources: compared without an account, by what the tools make.
+"""Direct deployment, Terraform, SAM and Serverless create the same resources: compared without an account, by what the tools make.
 
 To add a source: a function that gives its resources (`from_template` for a CloudFormation template), and a key in
 `sources`.
@@ -6,10 +6,12 @@ To add a source: a function that gives its resources (`from_template` for a Clou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from mlspec.aws.aws_target import AwsTarget
 from tests.conftest import CHECKOUT
@@ -17,8 +19,16 @@ from tests.parts.sam.sam_environment import Translator
 from tests.scenarios.equivalence import projects
 from tests.scenarios.equivalence.canonical import CanonicalResource
 from tests.scenarios.equivalence.differences import ALLOWED, Source, compare, table
+from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_terraform import Plan, from_modules
-from tests.scenarios.equivalence.projects import SAM_MUTATIONS, SPECS, TERRAFORM_MUTATIONS, Mutation, mutation_id
+from tests.scenarios.equivalence.projects import (
+    SAM_MUTATIONS,
+    SERVERLESS_MUTATIONS,
+    SPECS,
+    TERRAFORM_MUTATIONS,
+    Mutation,
+    mutation_id,
+)
 
 Resources = Sequence[CanonicalResource]
 pytestmark = pytest.mark.slow
@@ -32,7 +42,11 @@ def from_plan(plan: Plan, name: str, **replaced: str) -> Resources:
 
 @pytest.fixture
 def sources(
-    target: AwsTarget, terraform_plan: Plan, sam_translator: Translator, tmp_path: Path
+    target: AwsTarget,
+    terraform_plan: Plan,
+    sam_translator: Translator,
+    serverless_packages: Mapping[str, Resources],
+    tmp_path: Path,
 ) -> Mapping[str, Mapping[Source, Resources]]:
     """The resources of each project by source."""
     return {
@@ -40,6 +54,7 @@ def sources(
             "direct": projects.from_direct(tmp_path / name, name, target),
             "terraform": from_plan(terraform_plan, name),
             "sam": projects.from_sam(projects.generated(tmp_path / name, name, "sam"), sam_translator),
+            "serverless": serverless_packages[name],
             "cloudformation": projects.from_resources(tmp_path / name, name),
         }
         for name in SPECS
@@ -52,7 +67,7 @@ def test_all_sources_have_the_same_resources(sources: Mapping[str, Mapping[Sourc
     needed = {line for one in compared.values() for line in one.needed}
     assert [line for line in ALLOWED if line not in needed] == [], "an allowed difference that there is not"
     types = {resource.type for own in sources.values() for resource in own["cloudformation"]}
-    assert len(types) == 17, sorted(types)
+    assert len(types) == 18, sorted(types)
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +96,50 @@ def test_a_fault_in_a_template_of_sam_is_found(
     assert compare({**reference[name], "sam": projects.from_sam(made, sam_translator)}).faults
 
 
+@pytest.mark.parametrize("name", ["everything", "http-api"])
+def test_every_value_in_a_template_of_sam_counts(
+    name: str,
+    reference: Mapping[str, Mapping[Source, Resources]],
+    sam_translator: Translator,
+    tmp_path: Path,
+) -> None:
+    """Each value alone is changed: the comparison, or the reader of the template, finds it."""
+    made = projects.generated(tmp_path, name, "sam")
+    both = [projects.translated(made[f"{part}.yaml"], sam_translator) for part in ("foundation", "service")]
+    expected = reference[name]["cloudformation"]
+    for document, other in (both, both[::-1]):
+        rest = from_template(other, projects.PARAMETERS)
+
+        def found(document: JsonValue = document, rest: Resources = rest) -> bool:
+            try:
+                resources = [*from_template(document, projects.PARAMETERS), *rest]
+                return bool(compare({"cloudformation": expected, "sam": resources}).faults)
+            except (AssertionError, KeyError, ValueError):
+                return True
+
+        assert not found()
+        unnoticed = _unnoticed(document["Resources"], "", found)
+        assert [path for path in unnoticed if not _IGNORED.search(path)] == []
+
+
+_IGNORED = re.compile(r"\.(Sid|DeletionPolicy|UpdateReplacePolicy)$|\.DependsOn")
+"""Ids of statements, which grant nothing, and what is no property: whether a resource outlives its stack."""
+
+
+def _unnoticed(value: JsonValue, at: str, found: Callable[[], bool]) -> Iterator[str]:
+    """Paths of the values whose change nothing finds."""
+    if not isinstance(value, dict | list):
+        return
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        if isinstance(inner, dict | list):
+            yield from _unnoticed(inner, f"{at}.{key}", found)
+            continue
+        value[key] = not inner if isinstance(inner, bool) else inner + 1 if isinstance(inner, int) else f"{inner}x"  # type: ignore[index]
+        if not found():
+            yield f"{at}.{key}"
+        value[key] = inner  # type: ignore[index]
+
+
 @pytest.mark.parametrize("mutation", TERRAFORM_MUTATIONS, ids=mutation_id)
 def test_a_fault_in_a_module_of_terraform_is_found(
     mutation: Mutation, reference: Mapping[str, Mapping[Source, Resources]], terraform_plan: Plan
@@ -88,6 +147,15 @@ def test_a_fault_in_a_module_of_terraform_is_found(
     name, module = mutation[0], mutation[1].partition("/")[0]
     resources = from_plan(terraform_plan, name, **{module: mutation_id(mutation)})
     assert compare({**reference[name], "terraform": resources}).faults
+
+
+@pytest.mark.parametrize("found", SERVERLESS_MUTATIONS)
+def test_a_fault_in_a_service_of_serverless_is_found(
+    found: str, reference: Mapping[str, Mapping[Source, Resources]], serverless_faults: Mapping[str, Resources]
+) -> None:
+    name = SERVERLESS_MUTATIONS[found][0]
+    faults = compare({**reference[name], "serverless": serverless_faults[name]}).faults
+    assert [fault for fault in faults if found in fault]
 
 
 def test_the_page_has_the_table(update: bool) -> None:

@@ -1,0 +1,1 @@
+"""`serverless`: a deployment as services of the Serverless Framework."""

@@ -1,0 +1,1 @@
+"""The Serverless Framework: the services that `mlspec build` generates, packaged and deployed by its command line."""

@@ -1,0 +1,30 @@
+"""What `serverless package` leaves in its folder: the template of the stack, and its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlspec.cloudformation.stack_template import StackTemplate
+
+TEMPLATE: Final = "cloudformation-template-update-stack.json"
+_STATE: Final = "serverless-state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedService:
+    """A packaged service: the template of its stack, with the tags that the stack gives to all its resources."""
+
+    stack: str
+    template: StackTemplate
+    tags: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> PackagedService:
+        """The package in a folder."""
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        provider = state["service"]["provider"]
+        template = StackTemplate.parse((folder / TEMPLATE).read_text(encoding="utf-8"))
+        return cls(str(provider["stackName"]), template, dict(provider.get("stackTags", {})))
