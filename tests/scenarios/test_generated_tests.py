@@ -415,6 +415,25 @@ def test_each_kind_runs_alone(exported: Exported) -> None:
         assert files == {f"test_{marker}"}, done.stdout
 
 
+def test_expectations_that_the_model_does_not_meet(exported: Exported) -> None:
+    project = exported("numbers")
+    project.spec("gates: {", 'slices: [town], gates: {"r2@town=*": "> 0.5", ')
+    project.spec("direction: {size: increasing}", "direction: {size: decreasing}\n  invariance: {columns: [town]}")
+    with_tests(project)
+    path = project.artifacts / "metrics/evaluate.json"
+    slices = {"town=Bonn": {"rows": 20, "metrics": {"r2": 0.9}}, "town=Ulm": {"rows": 3, "metrics": {"r2": 0.25}}}
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"slices": slices}), encoding="utf-8")
+    output = pytest_in(project, "tests/test_model.py", "-k", "direction or does_not_change or slices").stdout
+    assert "3 failed" in output.splitlines()[-1]
+    number = r"-?[\d.]+(?:e-?\d+)?"
+    assert re.search(r"\d+\.\d% of \d+ predictions are decreasing in size \(needed: 95\.0%\)", output)
+    assert re.search(rf"test row \d+: \{{'size': '{number} to {number}'\}}: {number} becomes {number}", output)
+    assert re.search(r"another value in town: \d+\.\d% of \d+ predictions stay \(needed: 100\.0%\)", output)
+    assert "r2 is not > 0.5:" in output
+    assert "town=Ulm: 0.25 in 3 rows" in output
+    assert "town=Bonn: 0.9" not in output
+
+
 def test_new_weights_that_ignore_the_seed(exported: Exported) -> None:
     project = exported("custom")
     path = project.root / "src/model.py"
