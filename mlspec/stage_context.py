@@ -23,6 +23,7 @@ _TARGET: Final = "MLSPEC_TARGET"
 _LOCAL: Final = "MLSPEC_LOCAL"
 _FAULTS: Final = "MLSPEC_FAULTS"
 _ALLOW_BREAKING: Final = "MLSPEC_ALLOW_BREAKING"
+_ADOPT: Final = "MLSPEC_ADOPT"
 _HOLDER: Final = "MLSPEC_HOLDER"
 _WATCH: Final = "MLSPEC_WATCH"
 LAMBDA_EMULATOR: Final = "MLSPEC_LAMBDA_EMULATOR"
@@ -42,6 +43,8 @@ class StageContext:
     """Faults to inject into the new version of a rehearsal, as `NAME=VALUE`."""
     allow_breaking: bool = False
     """Deploy a version even if it breaks clients of the live one."""
+    adopt: bool = False
+    """Take over existing resources of the account that carry no tag of a project."""
     holder: int | None = None
     """Process id of the mlspec that holds the project's lock for its stages."""
 
@@ -55,6 +58,7 @@ class StageContext:
             local_dir=Path(environ.get(_LOCAL) or root / ".mlspec" / "local"),
             faults=tuple(environ.get(_FAULTS, "").splitlines()),
             allow_breaking=_flag(environ, _ALLOW_BREAKING),
+            adopt=_flag(environ, _ADOPT),
             holder=int(holder) if holder.isdecimal() else None,
         )
 
@@ -65,6 +69,7 @@ class StageContext:
             _LOCAL: str(self.local_dir),
             _FAULTS: "\n".join(self.faults),
             _ALLOW_BREAKING: "1" if self.allow_breaking else "",
+            _ADOPT: "1" if self.adopt else "",
             _HOLDER: "" if self.holder is None else str(self.holder),
         }
 

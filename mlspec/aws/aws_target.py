@@ -32,6 +32,8 @@ class AwsTarget:
     """Address of the project's folder in its repository; it distinguishes projects of one name."""
     beginning: str = ""
     """The same folder by the repository's first commit: its address until it has a remote."""
+    adopts: bool = False
+    """Whether resources without a tag of a project are taken over."""
     hasty: bool = False
     """For a plan: short timeouts and few retries."""
 

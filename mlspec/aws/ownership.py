@@ -9,19 +9,26 @@ from mlspec.aws.resource_tags import PROJECT, SOURCE
 from mlspec.errors import StageError
 
 
-def check_ownership(resource: str, tags: Mapping[str, str], project: str, command: str, target: AwsTarget) -> None:
+def check_ownership(
+    resource: str, tags: Mapping[str, str], project: str, command: str, target: AwsTarget, *, adoptable: bool = True
+) -> None:
     """Raise StageError for a resource that is not the project's. `command` tags it, with two `{}` for key and value.
 
-    A resource without an address, of an earlier mlspec, counts as the project's.
+    A resource without an address, of an earlier mlspec, counts as the project's. One without a tag of any project
+    becomes the project's if the target `adopts` and the resource is `adoptable`: a stack is not, whose resources the
+    project's template would replace.
     """
     reason = foreign(tags, project, target)
-    if not reason:
+    untagged = PROJECT not in tags and adoptable
+    if not reason or (target.adopts and untagged):
         return
     message = f"{resource} exists already: {reason}"
     if tags.get(PROJECT) == project:
         message, handed_over = f"{message}, and this one is in {target.source}", command.format(SOURCE, target.source)
         help = f"choose another name; or, if that project has moved here, hand it over: {handed_over}"
         raise StageError(message, help=help)
+    if untagged:
+        raise StageError(message, help="choose another name, or take it over: mlspec apply --adopt")
     raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
 
 

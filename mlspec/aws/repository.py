@@ -59,7 +59,7 @@ class RepositoryProvider:
         else:
             self._check_owner(desired, current)
             _check_encryption(desired, current)
-            first = [*_source(desired, current), *_settings(desired, current)]
+            first = [*_tags(desired, current), *_settings(desired, current)]
         return [*first, *_lifecycle(desired, current), *_policy(desired, current)]
 
     def _check_owner(self, desired: Repository, current: Repository) -> None:
@@ -105,12 +105,12 @@ class RepositoryProvider:
             self.target.client("ecr").batch_delete_image(repositoryName=name, imageIds=some)
 
 
-def _source(desired: Repository, current: Repository) -> list[Action]:
-    """A repository that was created before the project had an address gets it."""
-    if SOURCE not in desired.tags:
-        return []
-    changes = differences({SOURCE: desired.tags[SOURCE]}, {SOURCE: current.tags.get(SOURCE)})
-    pairs: list[JsonValue] = [dict(pair) for pair in to_pairs({SOURCE: desired.tags[SOURCE]})]
+def _tags(desired: Repository, current: Repository) -> list[Action]:
+    """Those of a repository that is taken over; the address of one that was created before the project had one."""
+    names = desired.tags if PROJECT not in current.tags else {SOURCE} & set(desired.tags)
+    tags = {name: desired.tags[name] for name in names}
+    changes = differences(dict(tags), {name: current.tags.get(name) for name in tags})
+    pairs: list[JsonValue] = [dict(pair) for pair in to_pairs(tags)]
     arguments: dict[str, JsonValue] = {"resourceArn": current.arn, "tags": pairs}
     return [Action("repository", desired.name, "tag", changes, arguments)] if changes else []
 

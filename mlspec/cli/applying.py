@@ -38,6 +38,7 @@ class ApplyOptions:
     target: TargetName | None
     faults: tuple[str, ...]
     allow_breaking: bool
+    adopt: bool
     yes: bool
     dry_run: bool
 
@@ -45,7 +46,8 @@ class ApplyOptions:
         """What the stages are passed: this process holds the project for them."""
         context = stage_context(root, target)
         allow_breaking = self.allow_breaking or context.allow_breaking
-        return replace(context, faults=self.faults, allow_breaking=allow_breaking, holder=os.getpid())
+        adopt = self.adopt or context.adopt
+        return replace(context, faults=self.faults, allow_breaking=allow_breaking, adopt=adopt, holder=os.getpid())
 
 
 @dataclass(frozen=True, slots=True)

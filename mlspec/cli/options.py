@@ -47,6 +47,13 @@ def target_option(function: F) -> F:
     )(function)
 
 
+def adopt_option(function: F) -> F:
+    """`--adopt` for a command that changes an account, or shows what would be changed; it arrives as `adopt`."""
+    return click.option(
+        "--adopt", is_flag=True, help="Take over existing resources of the account that no project has tagged."
+    )(function)
+
+
 def stage_context(root: Path, target: TargetName | None) -> StageContext:
     """The context of a command in the project `root`: what its options leave out, the environment decides."""
     context = StageContext.from_env(os.environ, root)

@@ -63,7 +63,7 @@ def _run(console: Console, spec: str | None, env: str | None, target: TargetName
 
     def pipeline(until: str | None) -> int:
         options = ApplyOptions(
-            Selection(until, (), ()), None, 1, target, (), allow_breaking=False, yes=True, dry_run=False
+            Selection(until, (), ()), None, 1, target, (), allow_breaking=False, adopt=False, yes=True, dry_run=False
         )
         return apply(PipelineConsole(), plan_source(None, spec, env, options), options)
 

@@ -14,4 +14,5 @@ def current(context: StageContext, region: str) -> AwsTarget:
 
         return here(context).target(region)
     first = first_commit_address(context.root)
-    return AwsTarget("aws", region, source=folder_address(context.root) or first, beginning=first)
+    source = folder_address(context.root) or first
+    return AwsTarget("aws", region, source=source, beginning=first, adopts=context.adopt)

@@ -259,3 +259,53 @@ def test_a_repository_of_an_earlier_mlspec_gets_the_address(target: AwsTarget, t
     assert repository_lines(function(target, tmp_path, source=ONE)) == [f"~ ecr repository cola mlspec:source: {ONE}"]
     with pytest.raises(StageError, match="this one is in"):
         repository_lines(function(target, tmp_path, source=OTHER))
+
+
+def without_tags(target: AwsTarget, tmp_path: Path) -> DesiredFunction:
+    """A function whose repository, role and code somebody created in the console."""
+    deployed = function(target, tmp_path)
+    repository_lines(deployed)
+    role_lines(deployed)
+    ecr, iam, lambda_ = (target.client(name) for name in ("ecr", "iam", "lambda"))
+    keys = ["mlspec:project", "mlspec:managed-by"]
+    arn = ecr.describe_repositories(repositoryNames=["cola"])["repositories"][0]["repositoryArn"]
+    ecr.untag_resource(resourceArn=arn, tagKeys=keys)
+    iam.untag_role(RoleName="cola", TagKeys=keys)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("handler.py", "")
+    lambda_.create_function(
+        FunctionName="cola", Role=deployed.spec.role_arn, Runtime="python3.12", Handler="handler.handle",
+        Code={"ZipFile": code.getvalue()},
+    )  # fmt: skip
+    return deployed
+
+
+def test_what_no_project_has_tagged_is_taken_over_on_request_only(target: AwsTarget, tmp_path: Path) -> None:
+    without_tags(target, tmp_path)
+    for lines in (repository_lines, role_lines):
+        with pytest.raises(StageError, match="it was not created by mlspec") as refused:
+            lines(function(target, tmp_path))
+        assert "mlspec apply --adopt" in refused.value.help
+    taking = replace(target, adopts=True)
+    assert [line for line in repository_lines(function(taking, tmp_path)) if "mlspec:" in line] == [
+        "~ ecr repository cola mlspec:project: cola",
+        "~ ecr repository cola mlspec:managed-by: mlspec",
+    ]
+    assert any("mlspec:project" in line for line in role_lines(function(taking, tmp_path)))
+    for lines in (repository_lines, role_lines):
+        assert lines(function(target, tmp_path)) == [], "afterwards it is the project's"
+
+
+def test_a_function_of_the_console_is_taken_over(target: AwsTarget, tmp_path: Path) -> None:
+    deployed = without_tags(target, tmp_path)
+    existing = FunctionProvider(deployed).read("cola")
+    assert existing is not None
+    ownership.check_ownership("lambda function cola", existing.tags, "cola", "", replace(target, adopts=True))
+    with pytest.raises(StageError, match="not created by mlspec"):
+        ownership.check_ownership("lambda function cola", existing.tags, "cola", "", target)
+
+
+def test_another_projects_resource_is_never_taken_over(target: AwsTarget) -> None:
+    with pytest.raises(StageError, match="it belongs to the project bees"):
+        ownership.check_ownership("x", {"mlspec:project": "bees"}, "cola", "tag {}={}", replace(target, adopts=True))

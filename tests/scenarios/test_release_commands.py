@@ -182,3 +182,20 @@ def test_destroy_where_nothing_is_shipped(tmp_path: Path, mlspec: Run, shipped: 
     code, _, err = mlspec(project, "destroy")
     assert code == 2
     assert "this project has no deployment" in err
+
+
+def test_a_function_without_tags_is_taken_over_with_adopt(live: Shipped, mlspec: Run) -> None:
+    client = live.target.client("lambda")
+    arn = client.get_function(FunctionName=live.root.name)["Configuration"]["FunctionArn"]
+    client.untag_resource(Resource=arn, TagKeys=list(client.list_tags(Resource=arn)["Tags"]))
+    live.spec("memory: 512", "memory: 1024")
+    code, _, err = mlspec(live, "apply", "--yes", "--only", "deploy")
+    assert code == 4
+    assert "it was not created by mlspec" in err
+    assert "take it over: mlspec apply --adopt" in err
+    assert "~ lambda function NAME mlspec:project: NAME" in remote(
+        mlspec(live, "plan", "--only", "deploy", "--adopt")[1], live.root.name
+    )
+    assert mlspec(live, "apply", "--yes", "--only", "deploy", "--adopt")[0] == 0
+    assert client.list_tags(Resource=arn)["Tags"]["mlspec:project"] == live.root.name
+    assert remote(mlspec(live, "plan", "--only", "deploy")[1], live.root.name) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, selection_options, spec_options, target_option
+from mlspec.cli.options import adopt_option, engine_option, selection_options, spec_options, target_option
 from mlspec.cli.paths import PathType
 from mlspec.stage_context import TargetName
 
@@ -28,6 +28,7 @@ from mlspec.stage_context import TargetName
     help="With --target local: inject a fault into the new version to test the automatic rollback.",
 )
 @click.option("--allow-breaking", is_flag=True, help="Deploy even if the change breaks clients of the live version.")
+@adopt_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(
@@ -43,6 +44,7 @@ def command(
     target: TargetName | None,
     faults: tuple[str, ...],
     allow_breaking: bool,
+    adopt: bool,
     yes: bool,
     dry_run: bool,
 ) -> int:
@@ -59,7 +61,7 @@ def command(
     from mlspec.run.schedule import Selection
 
     options = ApplyOptions(
-        Selection(until, only, force), engine, jobs, target, faults, allow_breaking, yes=yes, dry_run=dry_run
+        Selection(until, only, force), engine, jobs, target, faults, allow_breaking, adopt, yes=yes, dry_run=dry_run
     )
     signal.signal(signal.SIGTERM, raise_terminated)
     return apply(Console(as_json=as_json), plan_source(plan, spec, env, options), options)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlspec.cli.console import Console
-from mlspec.cli.options import engine_option, selection_options, spec_options, stage_context, target_option
+from mlspec.cli.options import (
+    adopt_option,
+    engine_option,
+    selection_options,
+    spec_options,
+    stage_context,
+    target_option,
+)
 from mlspec.cli.paths import PathType
 from mlspec.errors import EXIT_OK
 from mlspec.source.document import printable
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @target_option
 @selection_options
 @engine_option
+@adopt_option
 @click.option("--out", metavar="FILE", type=PathType(Path), help="Save the plan for `mlspec apply FILE`.")
 def command(
     spec: str | None,
@@ -34,6 +43,7 @@ def command(
     only: tuple[str, ...],
     force: tuple[str, ...],
     engine: str | None,
+    adopt: bool,
     out: Path | None,
 ) -> int:
     """Show what apply would do, and why. Changes nothing.
@@ -48,6 +58,7 @@ def command(
 
     console, where = Console(as_json=as_json), find_spec(spec, env)
     context = stage_context(where.root, target)
+    context = replace(context, adopt=adopt or context.adopt)
     plan = make_apply_plan(ApplyRequest(where, context, Selection(until, only, force), engine or "dvc"))
     conflict = plan.changes.conflict()
     saved = out if conflict is None else None

@@ -88,7 +88,8 @@ class InfrastructureStack:
         command = (
             f"aws cloudformation update-stack --stack-name {name} --use-previous-template --tags Key={{}},Value={{}}"
         )
-        check_ownership(f"cloudformation stack {name}", stack.tags, desired.project, command, self.target)
+        owned = f"cloudformation stack {name}"
+        check_ownership(owned, stack.tags, desired.project, command, self.target, adoptable=False)
         check_changeable(stack)
 
     def _check_free(self, desired: DesiredFunction) -> None:
