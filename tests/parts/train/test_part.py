@@ -31,6 +31,7 @@ CHANGES_THE_WEIGHTS: dict[str, str] = {
     "model.datamodule_args": "yes",
     "model.preprocess": "yes",
     "model.compare_inputs": "no: whether a difference is an error or a warning",
+    "model.trust": "no: whether a pickle is refused",
     "model.max_length": "yes, if an input is text",
     "model.vocab_size": "yes, if an input is text",
     "train.max_epochs": "yes",
