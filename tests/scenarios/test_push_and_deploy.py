@@ -244,7 +244,7 @@ def test_what_others_made_is_not_touched(shipped: Make) -> None:
     project.push()
     with pytest.raises(StageError, match=r"iam role .* exists already: it was not created by mlspec") as failure:
         project.deploy()
-    assert "aws iam tag-role" in failure.value.help
+    assert "mlspec apply --adopt" in failure.value.help
 
 
 def test_a_breaking_signature_is_named_and_refused(shipped: Make) -> None:

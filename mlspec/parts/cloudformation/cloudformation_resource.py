@@ -36,7 +36,7 @@ class CloudFormationResource:
 
     def to_json(self) -> dict[str, JsonValue]:
         """The resource in CloudFormation's form."""
-        policies = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"} if self.keep else {}
+        policies = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"} if self.keep else {}
         attributes: dict[str, JsonValue] = {
             "Type": self.type,
             "Condition": self.condition,
