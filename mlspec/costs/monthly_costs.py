@@ -1,4 +1,4 @@
-"""What a project costs in a month, line by line, from its spec and what is known of earlier runs. Pure.
+"""What a project costs in a month, line by line, from its spec and the results of earlier runs. Pure.
 
 Not in it: the free tier, cold starts, data transfer, S3, secrets, queries of logs and metrics.
 """
