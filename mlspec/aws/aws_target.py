@@ -37,6 +37,14 @@ class AwsTarget:
     hasty: bool = False
     """For a plan: short timeouts and few retries."""
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The address and the credentials of an emulated account, for a program that calls it; empty for AWS."""
+        if self.endpoint is None:
+            return {}
+        key, secret = self.credentials or ("", "")
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
     @cached_property
     def _session(self) -> boto3.Session:
         import boto3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
+from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resource_tags import tags
@@ -34,7 +34,6 @@ from mlspec.sections.ci import Ci
 from mlspec.shipping import breaking_changes
 
 _PROVIDER: Final = "GithubOidcProvider"
-_GITHUB: Final = "token.actions.githubusercontent.com"
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ class InfrastructureStack:
             tags=tags(desired.project, self.target.source),
             image_repository=image,
             parameters=parameters,
-            environ=_environ(self.target),
+            environ=self.target.environ,
             run=self.run,
         )
 
@@ -156,13 +155,9 @@ class InfrastructureStack:
         ci = self.spec.get(Ci)
         if ci is None:
             return {}
-        match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
-        repository = ci.github.repository or (match[1] if match else "")
-        if not repository:
-            message = "the role for releases needs the repository on GitHub, and this folder has no such remote"
-            raise StageError(message, help="set ci.github.repository: OWNER/NAME")
+        repository = github_repository(self.target, ci.github.repository)
         own = stack is not None and _PROVIDER in resource_ids(self.target, stack)
-        create = own or not _has_provider(self.target)
+        create = own or not has_github_provider(self.target)
         return {GITHUB_REPOSITORY: repository, CREATE_PROVIDER: str(create).lower()}
 
     def check_release(self, packed: BundleSignature | None, *, allow_breaking: bool) -> None:
@@ -177,16 +172,3 @@ class InfrastructureStack:
 def _occupied(resource: str, key: str) -> StageError:
     message = f"{resource} exists already, and a new stack cannot take it over"
     return StageError(message, help=f"choose another name ({key}); or use `iac: terraform`, which takes it over")
-
-
-def _has_provider(target: AwsTarget) -> bool:
-    answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return any(str(provider["Arn"]).endswith(f"/{_GITHUB}") for provider in answer)
-
-
-def _environ(target: AwsTarget) -> Mapping[str, str]:
-    """The address and the credentials of an emulated account."""
-    if target.endpoint is None:
-        return {}
-    key, secret = target.credentials or ("", "")
-    return {"AWS_ENDPOINT_URL": target.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}

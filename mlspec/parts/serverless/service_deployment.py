@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
 from mlspec.aws.function import read_function
+from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.cloudformation.existing_stack import Stack, check_changeable, read_stack, read_template
@@ -36,7 +36,6 @@ from mlspec.shipping import breaking_changes
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""
-_GITHUB: Final = "token.actions.githubusercontent.com"
 _BUCKET: Final = "ServerlessDeploymentBucket"
 """Is in each stack of the framework."""
 _RESOURCE: Final = {SERVICE: FUNCTION_ID, FOUNDATION: "Repository"}
@@ -122,7 +121,7 @@ class ServiceDeployment:
     def _program(self, params: Mapping[str, str]) -> Serverless:
         path = program(self.spec.need(Deploy).serverless.program)
         work = self.root / ".mlspec" / FOLDER / self.name
-        return Serverless(path, self.folder, work, params, _environ(self.target), self.run)
+        return Serverless(path, self.folder, work, params, self.target.environ, self.run)
 
     def _params(self, current: StackTemplate | None) -> dict[str, str]:
         if self.name == FOUNDATION:
@@ -136,13 +135,9 @@ class ServiceDeployment:
         ci = self.spec.get(Ci)
         if ci is None:
             return {}
-        match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
-        repository = ci.github.repository or (match[1] if match else "")
-        if not repository:
-            message = "the role for releases needs the repository on GitHub, and this folder has no such remote"
-            raise StageError(message, help="set ci.github.repository: OWNER/NAME")
+        repository = github_repository(self.target, ci.github.repository)
         own = current is not None and "GithubOidcProvider" in current.resources
-        create = own or not _has_provider(self.target)
+        create = own or not has_github_provider(self.target)
         return {"github_repository": repository, "create_oidc_provider": str(create).lower()}
 
 
@@ -182,16 +177,3 @@ def _occupied(resource: str, key: str) -> StageError:
     message = f"{resource} exists already and is not in a stack: CloudFormation cannot create it"
     others = "use `iac: terraform`, which takes it over; or remove it: mlspec destroy, without `iac`"
     return StageError(message, help=f"set {key} to another name; {others}")
-
-
-def _has_provider(target: AwsTarget) -> bool:
-    answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return any(str(provider["Arn"]).endswith(f"/{_GITHUB}") for provider in answer)
-
-
-def _environ(target: AwsTarget) -> Mapping[str, str]:
-    """The address and the credentials of an emulated account."""
-    if target.endpoint is None:
-        return {}
-    key, secret = target.credentials or ("", "")
-    return {"AWS_ENDPOINT_URL": target.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Final
 from mlspec.aws.action import Action
 from mlspec.aws.aws_target import AwsTarget
 from mlspec.aws.desired import DesiredFunction, Spec, check_variables, desired_function
-from mlspec.errors import StageError
+from mlspec.aws.github_release import github_repository, has_github_provider
 from mlspec.parts.terraform.existing import to_adopt
 from mlspec.parts.terraform.modules import FOLDER, FOUNDATION
 from mlspec.sections.ci import Ci
@@ -25,7 +24,6 @@ from mlspec.terraform.terraform_program import Terraform, Value
 
 _UNKNOWN_DIGEST: Final = "sha256:" + "0" * 64
 """Of an image that is not pushed yet, in a plan."""
-_GITHUB: Final = "token.actions.githubusercontent.com"
 _PROVIDER: Final = "aws_iam_openid_connect_provider.github[0]"
 
 
@@ -68,7 +66,7 @@ class TerraformModule:
             module=self.folder,
             work=self.root / ".mlspec" / FOLDER / self.name,
             variables=self._variables(desired),
-            environ=_environ(self.target),
+            environ=self.target.environ,
             backend_file=self.root / FOLDER / "backend.hcl" if remote else None,
         )
 
@@ -91,28 +89,10 @@ class TerraformModule:
         ci = self.spec.get(Ci)
         if ci is None or ci.github.repository:
             return {}
-        match = re.match(r"https://github\.com/([^/]+/[^/]+)", self.target.source)
-        if match is None:
-            message = "Terraform's role for releases needs the repository on GitHub, and this folder has no such remote"
-            raise StageError(message, help="set ci.github.repository: OWNER/NAME")
-        return {"github_repository": match[1]}
+        return {"github_repository": github_repository(self.target, "")}
 
     def _oidc_provider(self, state: frozenset[str]) -> dict[str, Value]:
         """Whether the foundation creates GitHub's OIDC provider, or uses the one that the account has."""
         if self.name != FOUNDATION or self.spec.get(Ci) is None:
             return {}
-        return {"create_oidc_provider": _PROVIDER in state or not _has_provider(self.target)}
-
-
-def _has_provider(target: AwsTarget) -> bool:
-    """Whether the account has GitHub's OIDC provider: it has at most one."""
-    answer = target.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return any(str(provider["Arn"]).endswith(f"/{_GITHUB}") for provider in answer)
-
-
-def _environ(target: AwsTarget) -> Mapping[str, str]:
-    """The address and the credentials of an emulated account."""
-    if target.endpoint is None:
-        return {}
-    key, secret = target.credentials or ("", "")
-    return {"AWS_ENDPOINT_URL": target.endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+        return {"create_oidc_provider": _PROVIDER in state or not has_github_provider(self.target)}
