@@ -96,7 +96,7 @@ def apply(console: Console, source: PlanSource, options: ApplyOptions) -> int:
         check_preflight(plan)
         if not options.dry_run:
             check_compatibility(plan)
-        progress = Progress(console, plan.schedule, plan.estimates)
+        progress = Progress(console, plan.schedule, plan.estimates, plan.last)
         hooks = dry_run_hooks(plan) if options.dry_run else apply_hooks(plan, progress, options.jobs)
         warn_ignored_options(console, plan, options, hooks.engine.max_jobs)
         if not _agreed(console, source, plan, options):

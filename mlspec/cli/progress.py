@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlspec.cli.console import Console
-from mlspec.cli.plan_text import duration
+from mlspec.cli.plan_text import because, duration
 from mlspec.diagnostics import width
 from mlspec.run.outcome import Outcome
 from mlspec.run.schedule import StageSchedule, Step
@@ -25,11 +25,14 @@ class _RunningStage:
 
 
 class Progress:
-    """Shows the steps of one StageSchedule."""
+    """Shows the steps of one StageSchedule, with their durations and last outcomes."""
 
-    def __init__(self, console: Console, schedule: StageSchedule, estimates: Mapping[str, float]) -> None:
+    def __init__(
+        self, console: Console, schedule: StageSchedule, estimates: Mapping[str, float], last: Mapping[str, str]
+    ) -> None:
         self._console = console
         self._estimates = estimates
+        self._last = last
         self._names = [step.stage.name for step in schedule.steps]
         self._width = max((len(name) for name in self._names), default=0)
         self._running: dict[str, _RunningStage] = {}
@@ -43,7 +46,8 @@ class Progress:
         else:
             about = self._estimates.get(name)
             expected = f", about {duration(about)}" if about else ""
-            self._console.say(f"{self._place(name)} runs: {step.reason}{expected}")
+            reason = because(step.reason, self._last.get(name, "")) if step.reason else ""
+            self._console.say(f"{self._place(name)} runs: {reason}{expected}")
 
     def line(self, stage: str, text: str) -> None:
         """A line of the stage's log, or `""` to update the clock."""

@@ -10,11 +10,8 @@ import pytest
 
 from mlspec.apply.execute import RunResult
 from mlspec.cli.console import Console
-from mlspec.cli.progress import Progress
 from mlspec.cli.result_text import close
-from mlspec.plan.stage import Stage
 from mlspec.run.outcome import Outcome
-from mlspec.run.schedule import StageSchedule, Step
 from mlspec.stage_context import StageContext, TargetName
 from mlspec.stage_result import Reason
 from mlspec.workspace.roots import Roots
@@ -64,11 +61,3 @@ def test_a_failure_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "  = help: mend it",
         "  = resume: mlspec apply",
     ]
-
-
-def test_the_numbers_of_stages_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
-    steps = [Step(Stage(f"s{n}", "", "part"), "never ran", certain=True) for n in range(10)]
-    progress = Progress(Console(), StageSchedule(tuple(steps)), {})
-    for name in ("s0", "s9"):
-        progress.ended(Outcome(name, "ran", seconds=1.0))
-    assert capsys.readouterr().err.splitlines() == ["[ 1/10] s0 ran in 1.0 s", "[10/10] s9 ran in 1.0 s"]
