@@ -67,8 +67,9 @@ def _services(project: Project) -> Iterator[tuple[str, tuple[str, ...]]]:
     registry, deploy = project.get(Registry), project.get(Deploy)
     if isinstance(model, TextClassifier) and model.pretrained and model.pretrained not in project.surroundings.folders:
         yield "https://huggingface.co", ("model", "pretrained")
-    if track is not None and track.wandb is not None and track.wandb.mode == "online":
-        yield "https://api.wandb.ai", ("track", "wandb")
+    for name, tracker in track.trackers.items() if track is not None else ():
+        if tracker.online and tracker.SERVICE:
+            yield tracker.SERVICE, ("track", name)
     region = (deploy.lambda_.region if deploy and deploy.lambda_ else None) or (
         registry.ecr.region if registry else None
     )

@@ -151,8 +151,8 @@ def _of_sections(project: Project) -> Iterator[tuple[str, str]]:
     """Each capability that a section requires, and the key that requires it."""
     yield "extra:train", "the local stages"
     track, package, data = project.get(TrackSpec), project.get(Package), project.get(DataSpec)
-    if track is not None and track.wandb is not None:
-        yield "extra:wandb", "track.wandb"
+    for name, tracker in track.trackers.items() if track is not None else ():
+        yield f"extra:{tracker.EXTRA}", f"track.{name}"
     if project.get(Sweep) is not None:
         yield "extra:sweep", "sweep"
     if package is not None and package.zip is None:

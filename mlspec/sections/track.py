@@ -1,6 +1,7 @@
-"""Options of the `track` section."""
+"""Options of the `track` section: one key for each tracker, in any combination."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,8 +9,30 @@ from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import SecretRef
 
 
-class Wandb(SpecModel):
+class TrackerOptions(SpecModel):
+    """What the options of all trackers have in common, and what other modules need to know of each."""
+
+    EXTRA: ClassVar[str] = ""
+    """The extra of `mlspec` with the tracker's packages."""
+    SERVICE: ClassVar[str] = ""
+    """Address of a service that the options do not contain, for `mlspec audit`."""
+
+    @property
+    def online(self) -> bool:
+        """Whether a training connects to the service, and so needs its secrets."""
+        return getattr(self, "mode", "online") == "online"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether runs are recorded at all."""
+        return getattr(self, "mode", "online") != "disabled"
+
+
+class Wandb(TrackerOptions):
     """Weights & Biases."""
+
+    EXTRA = "wandb"
+    SERVICE = "https://api.wandb.ai"
 
     project: str = Field(description="W&B project of the runs", min_length=1, max_length=128, examples=["cola"])
     entity: str | None = Field(None, description="W&B team or user that owns the project")
@@ -28,3 +51,14 @@ class TrackSpec(SpecModel):
     """Experiment tracking, in addition to the files in artifacts/ that are always written."""
 
     wandb: Wandb | None = Field(None, description="Weights & Biases")
+
+    @property
+    def trackers(self) -> Mapping[str, TrackerOptions]:
+        """The options of each tracker that the spec has, by its key."""
+        options = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in options.items() if isinstance(value, TrackerOptions)}
+
+
+def tracked_extras(track: TrackSpec | None) -> list[str]:
+    """The extras of `mlspec` that the trackers need, each once."""
+    return list(dict.fromkeys(tracker.EXTRA for tracker in track.trackers.values())) if track is not None else []

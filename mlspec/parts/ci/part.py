@@ -30,7 +30,7 @@ from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.sections.track import TrackSpec
+from mlspec.sections.track import TrackSpec, tracked_extras
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -203,9 +203,7 @@ def _extras(project: Project, data: DataSpec | None) -> list[str]:
     extras = ["train"]
     if data and (data.source.startswith("s3://") or (data.remote or "").startswith("s3://")):
         extras.append("s3")
-    track = project.get(TrackSpec)
-    if track is not None and track.wandb is not None:
-        extras.append("wandb")
+    extras += tracked_extras(project.get(TrackSpec))
     return [*extras, *release_workflow.signing_extras(project)]
 
 
