@@ -139,11 +139,11 @@ def write(root: Path, files: Sequence[LockedFile]) -> None:
 def _training(project: Project) -> list[str]:
     data, track, export = project.get(DataSpec), project.get(TrackSpec), project.get(ExportSpec)
     chosen = {
-        "s3": data is not None and any(a.startswith("s3://") for a in (data.source, data.remote or "")),
         "sweep": project.get(Sweep) is not None,
         "sign": export is not None and export.sign is not None,
     }
-    return ["train", *(extra for extra, needed in chosen.items() if needed), *tracked_extras(track)]
+    stored = data.extras if data is not None else []
+    return ["train", *stored, *(extra for extra, needed in chosen.items() if needed), *tracked_extras(track)]
 
 
 def _releasing(project: Project) -> list[str]:

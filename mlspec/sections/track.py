@@ -1,31 +1,14 @@
 """Options of the `track` section: one key for each tracker, in any combination."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from mlspec.sections.mlflow import Dagshub, Mlflow
+from mlspec.sections.tracker import TrackerOptions
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import SecretRef
-
-
-class TrackerOptions(SpecModel):
-    """What the options of all trackers have in common, and what other modules need to know of each."""
-
-    EXTRA: ClassVar[str] = ""
-    """The extra of `mlspec` with the tracker's packages."""
-    SERVICE: ClassVar[str] = ""
-    """Address of a service that the options do not contain, for `mlspec audit`."""
-
-    @property
-    def online(self) -> bool:
-        """Whether a training connects to the service, and so needs its secrets."""
-        return getattr(self, "mode", "online") == "online"
-
-    @property
-    def enabled(self) -> bool:
-        """Whether runs are recorded at all."""
-        return getattr(self, "mode", "online") != "disabled"
 
 
 class Wandb(TrackerOptions):
@@ -51,6 +34,8 @@ class TrackSpec(SpecModel):
     """Experiment tracking, in addition to the files in artifacts/ that are always written."""
 
     wandb: Wandb | None = Field(None, description="Weights & Biases")
+    mlflow: Mlflow | None = Field(None, description="An MLflow server")
+    dagshub: Dagshub | None = Field(None, description="The MLflow server of a DagsHub repository")
 
     @property
     def trackers(self) -> Mapping[str, TrackerOptions]:

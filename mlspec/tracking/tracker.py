@@ -14,7 +14,7 @@ from mlspec.job import Job
 from mlspec.learning.split_rows import Rows
 from mlspec.records.schema import Schema
 from mlspec.runtime.preprocess import Preprocess
-from mlspec.sections.track import TrackerOptions
+from mlspec.sections.tracker import TrackerOptions
 
 
 @dataclass(frozen=True)

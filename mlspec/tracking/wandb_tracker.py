@@ -9,7 +9,8 @@ from pytorch_lightning.loggers import Logger
 
 from mlspec.errors import StageError
 from mlspec.job import Job
-from mlspec.sections.track import TrackerOptions, Wandb
+from mlspec.sections.track import Wandb
+from mlspec.sections.tracker import TrackerOptions
 from mlspec.spec.project import ProjectInfo
 from mlspec.tracking.run_lineage import lineage
 from mlspec.tracking.tracker import TrainedModel
