@@ -1,6 +1,7 @@
 """A bundle to the folder of an MLflow model with the flavours `python_function`, for rows, and `onnx`, for the graph.
 
-The folder can be loaded without mlspec: it has the code that serves the bundle, and the pins of its packages. MLflow reads the format from `MLmodel`: https://mlflow.org/docs/latest/ml/model/#storage-format
+The folder can be loaded without mlspec: it has the code that serves the bundle, and the pins of its packages. MLflow
+reads `MLmodel`: https://mlflow.org/docs/latest/ml/model/#storage-format
 """
 
 from __future__ import annotations

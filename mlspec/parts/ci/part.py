@@ -94,7 +94,7 @@ def _remote(project: Project, github: Github) -> Iterator[Finding]:
         f"have neither DVC's plugin for {scheme}:// nor its credentials" if separator else "do not have that folder"
     )
     message = f"the workflows cannot use the remote `{remote}`: GitHub's runners {reason}"
-    help = "use an s3:// or dagshub:// remote, set ci.github.runner to a runner of your own that can reach it, or remove `ci`"
+    help = "use an s3:// or dagshub:// remote, set ci.github.runner to your own runner that reaches it, or remove `ci`"
     yield Finding("conflicting-options", ("data", "remote"), message, help)
 
 

@@ -31,7 +31,7 @@ def check(project: Project) -> Iterator[Finding]:
         missing = "password" if mlflow.password is None else "username"
         message = f"MLflow logs in with a user name and its password, and `{missing}` is missing"
         help = f"{missing}: {{env: MLFLOW_TRACKING_{missing.upper()}}}"
-        yield Finding("conflicting-options", at, message, help, on="key")
+        yield Finding("incomplete-login", at, message, help, on="key")
     if mlflow.token is not None and mlflow.username is not None:
         message = "MLflow logs in with a user name and its password, or with a token, not with both"
         yield Finding("conflicting-options", (*at, "token"), message, "remove `token`, or `username` and `password`")
