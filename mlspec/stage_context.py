@@ -26,6 +26,7 @@ _ALLOW_BREAKING: Final = "MLSPEC_ALLOW_BREAKING"
 _ADOPT: Final = "MLSPEC_ADOPT"
 _HOLDER: Final = "MLSPEC_HOLDER"
 _WATCH: Final = "MLSPEC_WATCH"
+_DAGSHUB: Final = "MLSPEC_DAGSHUB"
 LAMBDA_EMULATOR: Final = "MLSPEC_LAMBDA_EMULATOR"
 """Path of AWS's Lambda Runtime Interface Emulator, where it is not on PATH."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -47,6 +48,8 @@ class StageContext:
     """Take over existing resources of the account that carry no tag of a project."""
     holder: int | None = None
     """Process id of the mlspec that holds the project's lock for its stages."""
+    dagshub: str = "https://dagshub.com"
+    """Address of DagsHub: another one for an installation of one's own, or for tests."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], root: Path) -> StageContext:
@@ -60,6 +63,7 @@ class StageContext:
             allow_breaking=_flag(environ, _ALLOW_BREAKING),
             adopt=_flag(environ, _ADOPT),
             holder=int(holder) if holder.isdecimal() else None,
+            dagshub=dagshub_in(environ),
         )
 
     def to_env(self) -> dict[str, str]:
@@ -71,6 +75,7 @@ class StageContext:
             _ALLOW_BREAKING: "1" if self.allow_breaking else "",
             _ADOPT: "1" if self.adopt else "",
             _HOLDER: "" if self.holder is None else str(self.holder),
+            _DAGSHUB: self.dagshub,
         }
 
     @property
@@ -90,6 +95,11 @@ def target_in(environ: Mapping[str, str]) -> TargetName | None:
     if name and name not in TARGETS:
         raise UsageError(f"target not found: {_TARGET}={name}", help=f"set it to {' or '.join(TARGETS)}, or unset it")
     return next((target for target in TARGETS if target == name), None)
+
+
+def dagshub_in(environ: Mapping[str, str]) -> str:
+    """The address of DagsHub, without a slash at its end."""
+    return (environ.get(_DAGSHUB) or "https://dagshub.com").rstrip("/")
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -95,6 +95,11 @@ def warn(text: str, help: str = "") -> None:
     _messages.warnings.append(text)
 
 
+def say(text: str) -> None:
+    """Print a line to the log."""
+    print(text, flush=True)
+
+
 def decide(text: str) -> None:
     """Report a decision of the stage that the spec leaves open."""
     print(f"decision: {text}", flush=True)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mlspec.audit.audit_entry import AuditEntry
 from mlspec.run.package_lock import TRAIN
+from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.model import ModelSpec, TextClassifier
 from mlspec.sections.monitor import Monitor
@@ -31,8 +32,9 @@ def entries(project: Project, document: Document, root: Path) -> Iterator[AuditE
             yield AuditEntry(
                 "secret", str(value["env"]), document.path, line, f"environment variable, for {dotted(at)}"
             )
-        elif isinstance(value, str) and _URL.match(value):
+        elif isinstance(value, str) and _URL.match(value) and not _hosted(project, at):
             yield from _address(value, document.path, line, dotted(at))
+    yield from _remote_secrets(project, document)
     for host, at in _services(project):
         yield AuditEntry("host", host, document.path, document.span((*at,)).line, dotted(at))
     if "train" in project.sections and not (root / TRAIN).is_file():
@@ -41,6 +43,19 @@ def entries(project: Project, document: Document, root: Path) -> Iterator[AuditE
             "package", "packages of training", document.path, line, detail, "package-without-hash", "warning"
         )
     yield from _pickles(project, root)
+
+
+def _hosted(project: Project, at: tuple[str | int, ...]) -> bool:
+    """Whether the address is that of a remote on a service, whose host it does not contain."""
+    data = project.get(DataSpec)
+    return at == ("data", "remote") and data is not None and bool(data.dvc_remote and data.dvc_remote.host)
+
+
+def _remote_secrets(project: Project, document: Document) -> Iterator[AuditEntry]:
+    data, at = project.get(DataSpec), ("data", "remote")
+    for name in data.dvc_remote.secrets if data is not None and data.dvc_remote is not None else ():
+        line = document.span(at).line
+        yield AuditEntry("secret", name, document.path, line, f"environment variable, for {dotted(at)}")
 
 
 def _walk(value: Plain, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Plain]]:
@@ -64,11 +79,15 @@ def _address(text: str, file: str, line: int, key: str) -> Iterator[AuditEntry]:
 def _services(project: Project) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Services that follow from a section without an address."""
     model, track = project.get(ModelSpec), project.get(TrackSpec)
+    data = project.get(DataSpec)
+    if data is not None and data.dvc_remote is not None and data.dvc_remote.host:
+        yield data.dvc_remote.host, ("data", "remote")
     registry, deploy = project.get(Registry), project.get(Deploy)
     if isinstance(model, TextClassifier) and model.pretrained and model.pretrained not in project.surroundings.folders:
         yield "https://huggingface.co", ("model", "pretrained")
-    if track is not None and track.wandb is not None and track.wandb.mode == "online":
-        yield "https://api.wandb.ai", ("track", "wandb")
+    for name, tracker in track.trackers.items() if track is not None else ():
+        if tracker.online and tracker.SERVICE:
+            yield tracker.SERVICE, ("track", name)
     region = (deploy.lambda_.region if deploy and deploy.lambda_ else None) or (
         registry.ecr.region if registry else None
     )

@@ -15,6 +15,7 @@ from mlspec.records.evaluation import Evaluation
 from mlspec.records.git_commit import Commit, read_commit
 from mlspec.records.lineage import Lineage
 from mlspec.records.record_file import Measured, Value, compact_json
+from mlspec.records.tracked_run import runs_of
 
 _SECTIONS: Final = ("data", "model", "train", "export")
 _VERSION_DIGITS: Final = 12
@@ -33,7 +34,7 @@ class BundleProvenance(Value):
         None, description="The sections data, model, train and export; null where they are too long for a label"
     )
     metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
-    run: str | None = Field(None, description="Id of the tracked run that trained the model")
+    run: str | None = Field(None, description="Address, or W&B's id, of the tracked run that trained the model")
 
     @property
     def version(self) -> str:
@@ -52,7 +53,7 @@ def read_provenance(root: Path, artifacts: Path, commit: Commit | None = None) -
         data=_digest(compact_json(lineage.data).encode()) if lineage and lineage.data else None,
         config=_short_config(lineage.config) if lineage else None,
         metrics=evaluation.metrics if evaluation else {},
-        run=_tracked_run(root, artifacts / "model" / "best.ckpt"),
+        run=_tracked_run(root, artifacts / "model" / "best.ckpt", lineage.checkpoint if lineage else None),
     )
 
 
@@ -80,7 +81,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tracked_run(root: Path, checkpoint: Path) -> str | None:
+def _tracked_run(root: Path, checkpoint: Path, digest: str | None) -> str | None:
+    """The addresses of the runs on MLflow servers that trained the checkpoint with that digest, and W&B's id."""
+    pages = [run.url for run in runs_of(root, digest) if run.url]
+    return ", ".join(filter(None, (*pages, _wandb_run(root, checkpoint)))) or None
+
+
+def _wandb_run(root: Path, checkpoint: Path) -> str | None:
     """W&B's id of the last run; None where it began after the checkpoint was written and so trained another model."""
     try:
         folder = (root / ".mlspec" / "wandb" / "wandb" / "latest-run").resolve(strict=True)

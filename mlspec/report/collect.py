@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlspec.records.bundle_provenance import file_digest
 from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
@@ -14,6 +15,7 @@ from mlspec.records.gates import Gates
 from mlspec.records.lineage import Lineage
 from mlspec.records.robustness import RobustnessResult
 from mlspec.records.schema import Schema
+from mlspec.records.tracked_run import TrackedRun, runs_of, tracked_runs
 from mlspec.records.training import Training
 from mlspec.report.examples import Example, examples
 from mlspec.report.profile_view import ProfileView, profile
@@ -76,11 +78,13 @@ class Results:
     lineage: Lineage | None
     shipped: Shipped
     decisions: tuple[Decision, ...] = ()
+    runs: tuple[TrackedRun, ...] = ()
+    """The runs on MLflow servers that trained the model."""
 
 
 def collect(artifacts: Path) -> Results:
     """The results in the folder."""
-    schema = Schema.find(artifacts)
+    schema, lineage = Schema.find(artifacts), Lineage.find(artifacts)
     labels = schema.labels if schema else ()
     return Results(
         training=Training.find(artifacts),
@@ -95,10 +99,19 @@ def collect(artifacts: Path) -> Results:
         mistakes=examples(artifacts, tuple(schema.inputs if schema else ()), labels),
         fit=_fit(artifacts / "plots/fit.csv"),
         labels=labels,
-        lineage=Lineage.find(artifacts),
+        lineage=lineage,
         shipped=shipped(artifacts),
         decisions=tuple(_decisions(artifacts)),
+        runs=tuple(runs_of(artifacts.parent, _checkpoint(artifacts, lineage))),
     )
+
+
+def _checkpoint(artifacts: Path, lineage: Lineage | None) -> str | None:
+    """The digest of the best checkpoint. Only read from the file, which may be large, if a run could have it."""
+    checkpoint = artifacts / "model" / "best.ckpt"
+    if lineage is not None or not checkpoint.is_file() or not tracked_runs(artifacts.parent):
+        return lineage.checkpoint if lineage is not None else None
+    return file_digest(checkpoint)
 
 
 def _decisions(artifacts: Path) -> Iterator[Decision]:

@@ -113,9 +113,9 @@ def sections(
     yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
     card = CARD.rpartition("/")[2] if results.evaluation else ""
     lineage = settings_section.lineage_rows(results.lineage)
-    yield Section(
-        "lineage", "Versions and lineage", {"versions": settings_section.versions(), "lineage": lineage, "card": card}
-    )
+    runs = [(run.tracker, run.url, run.place) for run in results.runs]
+    versions = {"versions": settings_section.versions(), "lineage": lineage, "card": card, "runs": runs}
+    yield Section("lineage", "Versions and lineage", versions)
 
 
 def _evaluation(results: Results) -> Iterator[Section]:

@@ -46,6 +46,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "transformers>=4.48",
     ),
     "wandb": ("wandb>=0.18",),
+    "mlflow": ("mlflow-skinny>=2.16",),
     "sweep": ("optuna>=4",),
     "aws": ("boto3>=1.40.60", "hydra-core>=1.3.6", "omegaconf>=2.3", "psutil>=5.9", "ruamel.yaml>=0.18"),
     "local": (

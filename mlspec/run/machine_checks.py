@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
@@ -21,7 +25,10 @@ from mlspec.sections.track import TrackSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.source import known_bad
 from mlspec.spec.project import Project
+from mlspec.spec.types import SecretRef
 
+CONNECT_SECONDS = 3
+"""Timeout of a connection to a tracker."""
 MINIMUM, ADVISED = 1e9, 5e9
 """Bytes of free disk space: below MINIMUM a run will fail, below ADVISED packages or an image may not fit."""
 
@@ -32,6 +39,7 @@ _REMOTES: Mapping[str, str] = {
     "ssh": "dvc-ssh",
     "http": "",
     "https": "",
+    "dagshub": "dvc-s3",
 }
 """Scheme of a DVC remote to the package that implements it (https://dvc.org/doc/user-guide/data-management/remote-storage)."""
 
@@ -89,6 +97,8 @@ def examine(
         _known_bad(),
         *_programs(required_by, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
         *_remote(project),
+        *_remote_login(root, project),
+        *_trackers(project),
         *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
     )
 
@@ -151,16 +161,16 @@ def _of_sections(project: Project) -> Iterator[tuple[str, str]]:
     """Each capability that a section requires, and the key that requires it."""
     yield "extra:train", "the local stages"
     track, package, data = project.get(TrackSpec), project.get(Package), project.get(DataSpec)
-    if track is not None and track.wandb is not None:
-        yield "extra:wandb", "track.wandb"
+    for name, tracker in track.trackers.items() if track is not None else ():
+        yield f"extra:{tracker.EXTRA}", f"track.{name}"
     if project.get(Sweep) is not None:
         yield "extra:sweep", "sweep"
     if package is not None and package.zip is None:
         yield from (("docker", "package.docker"), ("buildkit", "package.docker"))
     if project.get(Ci) is not None:
         yield "git", "ci"
-    if data is not None and any(address.startswith("s3://") for address in (data.source, data.remote or "")):
-        yield "extra:s3", "data"
+    for extra in data.extras if data is not None else ():
+        yield f"extra:{extra}", "data"
 
 
 def _packages(required_by: Mapping[str, str]) -> Iterator[MachineCheck]:
@@ -219,6 +229,47 @@ def _remote(project: Project | None) -> Iterator[MachineCheck]:
     package = _REMOTES.get(scheme, "") if separator else ""
     if package and package not in {r.partition(">=")[0] for needs in EXTRAS.values() for r in needs}:
         yield MachineCheck("remote", probe(f"package:{package}"), True, "data.remote")
+
+
+def _remote_login(root: Path, project: Project | None) -> Iterator[MachineCheck]:
+    """Whether `.dvc/config.local` has the credentials of the remote; a value is never part of the result."""
+    data = project.get(DataSpec) if project else None
+    remote = data.dvc_remote if data is not None else None
+    if remote is None or not remote.login:
+        return
+    local = configparser.RawConfigParser()
+    with contextlib.suppress(OSError, configparser.Error, UnicodeError):
+        local.read_string((root / ".dvc" / "config.local").read_text(encoding="utf-8"))
+    missing = [option for option in remote.login if not local.get("'remote \"mlspec\"'", option, fallback="")]
+    for name in remote.secrets if missing else ():
+        yield MachineCheck("environment", probe(f"env:{name}"), True, "data.remote")
+    detail = f".dvc/config.local lacks {' and '.join(missing)}" if missing else "in .dvc/config.local"
+    fix = " && ".join(f'dvc remote modify --local mlspec {option} "${remote.login[option]}"' for option in missing)
+    yield MachineCheck("remote", Capability("dvc remote login", not missing, detail, fix), True, "data.remote")
+
+
+def _trackers(project: Project | None) -> Iterator[MachineCheck]:
+    """Whether the servers of the trackers accept a connection; nothing is sent. A training runs without them."""
+    track = project.get(TrackSpec) if project else None
+    for name, tracker in track.trackers.items() if track is not None else ():
+        address = tracker.address
+        address = os.environ.get(address.env, "") if isinstance(address, SecretRef) else address
+        if tracker.online and address:
+            fault = _unreachable(address)
+            detail = f"{address} does not answer: {fault}" if fault else f"{address} answers"
+            fix = "check the address and the network; `mlspec run track` uploads runs later" if fault else ""
+            yield MachineCheck("tracking", Capability(f"track.{name}", not fault, detail, fix), False, f"track.{name}")
+
+
+def _unreachable(address: str) -> str:
+    """Why no connection to the server is possible; empty where it is."""
+    try:
+        url = urlsplit(address)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        socket.create_connection((url.hostname or "", port), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def _without_password(address: str) -> str:

@@ -25,7 +25,7 @@ from mlspec.sections.lock import LockSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.sections.track import TrackSpec
+from mlspec.sections.track import TrackSpec, tracked_extras
 from mlspec.source import hash_lock, known_bad
 from mlspec.spec.project import Project
 from mlspec.spec.types import duration_seconds
@@ -139,12 +139,11 @@ def write(root: Path, files: Sequence[LockedFile]) -> None:
 def _training(project: Project) -> list[str]:
     data, track, export = project.get(DataSpec), project.get(TrackSpec), project.get(ExportSpec)
     chosen = {
-        "s3": data is not None and any(a.startswith("s3://") for a in (data.source, data.remote or "")),
-        "wandb": track is not None and track.wandb is not None,
         "sweep": project.get(Sweep) is not None,
         "sign": export is not None and export.sign is not None,
     }
-    return ["train", *(extra for extra, needed in chosen.items() if needed)]
+    stored = data.extras if data is not None else []
+    return ["train", *stored, *(extra for extra, needed in chosen.items() if needed), *tracked_extras(track)]
 
 
 def _releasing(project: Project) -> list[str]:

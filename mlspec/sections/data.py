@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from mlspec.sections import addresses
+from mlspec.sections import addresses, dagshub
 from mlspec.sections.addresses import Source
+from mlspec.sections.dvc_remote import DvcRemote, dvc_remote
 from mlspec.sections.target import Target
 from mlspec.spec.spec_model import SpecModel
 from mlspec.spec.types import ProjectPath
@@ -66,6 +67,9 @@ def _remote(text: str) -> str:
         raise PydanticCustomError(
             "bad-format", "a DVC remote is a URL or a path on one line, without `%(` and mixed quotes", {"help": help}
         )
+    if text.startswith("dagshub://") and not re.fullmatch(dagshub.REPOSITORY, text.removeprefix("dagshub://")):
+        help = "for example dagshub://ada/cola"
+        raise PydanticCustomError("bad-format", "a remote on DagsHub is dagshub://OWNER/REPO", {"help": help})
     return text
 
 
@@ -223,7 +227,9 @@ class DataSpec(SpecModel):
         examples=["data/collected"],
     )
     remote: Annotated[str, AfterValidator(_remote)] | None = Field(
-        None, description="DVC remote that stores data and models", examples=["s3://my-bucket/dvc", "../dvc-storage"]
+        None,
+        description="DVC remote that stores data and models",
+        examples=["s3://my-bucket/dvc", "dagshub://ada/cola", "../dvc-storage"],
     )
     track: Literal["dvc", "git"] = Field("dvc", description="What versions the raw files: DVC, or git for small files")
 
@@ -258,6 +264,17 @@ class DataSpec(SpecModel):
             for name, source in self.sources.items()
             if addresses.is_remote(source)
         }
+
+    @property
+    def dvc_remote(self) -> DvcRemote | None:
+        """`remote` as DVC needs it."""
+        return dvc_remote(self.remote) if self.remote is not None else None
+
+    @property
+    def extras(self) -> list[str]:
+        """The extras of `mlspec` with the clients of the sources and of the remote, each once."""
+        sources = ["s3"] if any(source.startswith("s3://") for source in self.sources.values()) else []
+        return list(dict.fromkeys([*sources, *filter(None, [self.dvc_remote.extra if self.dvc_remote else ""])]))
 
     @property
     def fetched(self) -> str:

@@ -24,7 +24,7 @@ PACKED = dict.fromkeys(("package", "image"), "mlspec.runtime")
 """Copied into what these stages make."""
 OTHER = (
     "mlspec/__init__.py", "mlspec/diagnostics.py", "mlspec/errors.py", "mlspec/stage_context.py", "mlspec/stage_result.py", "mlspec/watch.py", "mlspec/plan/", "mlspec/render/",
-    "mlspec/sections/", "mlspec/source/", "mlspec/spec/", "mlspec/learning/ranks.py", "mlspec/learning/tracking.py", "mlspec/parts/dvc/",
+    "mlspec/sections/", "mlspec/source/", "mlspec/spec/", "mlspec/learning/ranks.py", "mlspec/tracking/", "mlspec/parts/dvc/",
 )  # fmt: skip
 """What only reports, or reaches the stages as files and parameters, whose changes DVC sees."""
 

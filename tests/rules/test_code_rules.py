@@ -23,7 +23,7 @@ from tests.toy import Toy
 
 PACKAGE = CHECKOUT / "mlspec"
 SPECS = CHECKOUT / "specs"
-HEAVY = {"boto3", "botocore", "docker", "duckdb", "dvc", "elasticsearch", "hydra", "lightning", "numpy", "omegaconf", "onnx",
+HEAVY = {"boto3", "botocore", "docker", "duckdb", "dvc", "elasticsearch", "hydra", "lightning", "mlflow", "numpy", "omegaconf", "onnx",
          "onnxruntime", "optuna", "pandas", "pyarrow", "pytorch_lightning", "scipy", "sklearn", "tokenizers", "torch", "torchmetrics",
          "transformers", "wandb"}  # fmt: skip
 
@@ -52,6 +52,7 @@ LAYERS: tuple[str, ...] = (
     "aws",
     "docker",
     "dvc",
+    "tracking",
     "learning",
     "runtime",
     "runtime.preprocess",
@@ -82,6 +83,7 @@ NARROW: dict[str, set[str]] = {
     "runtime.preprocess": set(),
     "learning": {"errors", "job", "records", "runtime", "runtime.preprocess", "sections", "source", "spec",
                  "stage_result", "watch"},
+    "tracking": {"errors", "job", "learning", "records", "runtime", "runtime.preprocess", "sections", "spec", "stage_result", "watch"},
     "monitoring.queries": {"sections", "spec"},
     "sections": {"spec"},
     "plan": set(),
@@ -203,6 +205,7 @@ EFFECTS = {
     "shipping.rehearsal",
     "shipping.rollout",
     "learning",
+    "tracking",
     "dvc",
     "workspace",
 }

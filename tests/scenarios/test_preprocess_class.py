@@ -258,7 +258,7 @@ print(json.dumps([answer.status, json.loads(answer.body), heavy, mlspec.runtime.
 
 def test_the_serving_code_alone_answers_from_the_bundle(applied: Applied, tmp_path: Path) -> None:
     """What goes into an image and a zip, away from the project: no compiler, no torch, a folder that is read-only."""
-    from mlspec.parts.package.work import fill
+    from mlspec.parts.package.serving_code import fill
 
     fill(tmp_path / "image")
     shutil.copytree(applied.artifacts / "bundle", tmp_path / "bundle")

@@ -30,7 +30,7 @@ from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
-from mlspec.sections.track import TrackSpec
+from mlspec.sections.track import TrackSpec, tracked_extras
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
@@ -88,13 +88,13 @@ def _remote(project: Project, github: Github) -> Iterator[Finding]:
     data = project.get(DataSpec)
     remote = (data.remote if data else None) or ""
     scheme, separator, _ = remote.partition("://")
-    if not remote or scheme in ("s3", "https") or not _HOSTED.match(github.runner):
+    if not remote or scheme in ("s3", "https", "dagshub") or not _HOSTED.match(github.runner):
         return
     reason = (
         f"have neither DVC's plugin for {scheme}:// nor its credentials" if separator else "do not have that folder"
     )
     message = f"the workflows cannot use the remote `{remote}`: GitHub's runners {reason}"
-    help = "use an s3:// remote, set ci.github.runner to a runner of your own that can reach it, or remove `ci`"
+    help = "use an s3:// or dagshub:// remote, set ci.github.runner to your own runner that reaches it, or remove `ci`"
     yield Finding("conflicting-options", ("data", "remote"), message, help)
 
 
@@ -168,6 +168,9 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
         "remote": bool(data and data.remote),
         "s3": bool(data and (data.remote or "").startswith("s3://")),
         "training_secrets": sorted(_secrets(train_workflow.secret_values(project))),
+        "remote_login": data.dvc_remote.login if data and data.dvc_remote else {},
+        "tracker_secrets": sorted(_secrets(train_workflow.tracker_values(project))),
+        "uploads": any(stage.name == "track" for stage in stages),
         "tag": image_name(project.info.name),
         "build_runner": _build_runner(github, package),
         "ship_secrets": _ship_secrets(project),
@@ -200,12 +203,8 @@ def _quick(project: Project, data: DataSpec | None) -> list[str]:
 
 
 def _extras(project: Project, data: DataSpec | None) -> list[str]:
-    extras = ["train"]
-    if data and (data.source.startswith("s3://") or (data.remote or "").startswith("s3://")):
-        extras.append("s3")
-    track = project.get(TrackSpec)
-    if track is not None and track.wandb is not None:
-        extras.append("wandb")
+    extras = ["train", *(data.extras if data else [])]
+    extras += tracked_extras(project.get(TrackSpec))
     return [*extras, *release_workflow.signing_extras(project)]
 
 

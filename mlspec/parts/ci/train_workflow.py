@@ -47,9 +47,16 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
 
 def secret_values(project: Project) -> Mapping[str, object]:
     """The options whose secrets a training reads. An offline tracker needs no key."""
+    return {**{name: project.values.get(name) for name in _TRAINING}, **tracker_values(project)}
+
+
+def tracker_values(project: Project) -> Mapping[str, object]:
+    """The options of the trackers that are online."""
     track = project.get(TrackSpec)
-    online = track is not None and track.wandb is not None and track.wandb.mode == "online"
-    return {name: project.values.get(name) for name in (*_TRAINING, *(("track",) if online else ()))}
+    options = project.values.get("track")
+    given: Mapping[str, object] = options if isinstance(options, dict) else {}
+    online = [name for name, tracker in track.trackers.items() if tracker.online] if track is not None else []
+    return {name: given.get(name) for name in online}
 
 
 def _data_files(project: Project, stages: Sequence[Stage]) -> Iterator[str]:

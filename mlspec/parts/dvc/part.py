@@ -80,7 +80,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     values = {
         "core": not project.surroundings.dvc_core,
         "no_scm": not project.surroundings.git,
-        "remote": _remote(data.remote) if data and data.remote else None,
+        "remote": data.dvc_remote if data else None,
     }
     yield Artifact(VERSIONS, "dvc/versions.yaml.j2", {"versions": {stage.name: stage.version for stage in stages}})
     yield Artifact(".dvc/config", "dvc/config.j2", values, mode="block")
@@ -97,11 +97,6 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
         "raw": git_paths(untracked),
     }
     yield Artifact(".gitignore", "dvc/project_gitignore.j2", ignored, mode="block")
-
-
-def _remote(address: str) -> str:
-    """In the spec a path is relative to the project, in `.dvc/config` to `.dvc/`."""
-    return address if "://" in address or address.startswith(("/", "~")) else f"../{address}"
 
 
 def git_paths(paths: Iterable[str]) -> list[str]:

@@ -6,15 +6,12 @@ contain the compiler.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import mlspec
 from mlspec.errors import StageError
-from mlspec.job import Job, fresh, swap, write_text
+from mlspec.job import Job, write_text
+from mlspec.parts.package.serving_code import fill
 from mlspec.sections.package import Package
 from mlspec.shipping import bundle_signing
-
-_ABOUT = '"""The serving part of mlspec; the compiler is not here."""\n\n__version__ = "{version}"\n'
 
 
 def main(job: Job) -> None:
@@ -46,12 +43,3 @@ def main(job: Job) -> None:
         write_text(job.scratch / "code" / policy.name, policy.read_text(encoding="utf-8"))
     zipped = job.outputs / "function.zip"
     zip_archive.make(bundle, job.scratch / "code", handler, requirements, package.zip, job.scratch / "zip", zipped)
-
-
-def fill(folder: Path) -> None:
-    """Write the package `mlspec` with its runtime alone to `folder`, whole or not at all."""
-    partial, source = fresh(folder), Path(mlspec.__file__).parent / "runtime"
-    for file in sorted(source.rglob("*.py")):
-        write_text(partial / "mlspec" / "runtime" / file.relative_to(source), file.read_text(encoding="utf-8"))
-    write_text(partial / "mlspec" / "__init__.py", _ABOUT.format(version=mlspec.__version__))
-    swap(partial, folder)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -51,11 +52,14 @@ from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.spec.types import duration_seconds
 
+Loggers = Sequence[Logger] | Literal[False]
+"""Lightning's loggers; False for none."""
+
 
 class Fitting:
     """A Trainer with its callbacks."""
 
-    def __init__(self, job: Job, scratch: Path, described: dict[str, object], logger: Logger | bool) -> None:
+    def __init__(self, job: Job, scratch: Path, described: dict[str, object], loggers: Loggers) -> None:
         train = job.need(TrainSpec)
         self.job, self.train = job, train
         self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
@@ -80,13 +84,13 @@ class Fitting:
         self._module: pl.LightningModule | None = None
         self._compiled = "off"
         with _configuration_errors():
-            self.trainer = self._trainer(scratch, logger)
+            self.trainer = self._trainer(scratch, loggers)
         device = self.trainer.strategy.root_device
         # Reading a loss waits for an accelerator.
         self.finite.every = 1 if device.type == "cpu" else train.log_every
         switches(train, device)
 
-    def _trainer(self, scratch: Path, logger: Logger | bool) -> pl.Trainer:
+    def _trainer(self, scratch: Path, loggers: Loggers) -> pl.Trainer:
         train = self.train
         return pl.Trainer(
             default_root_dir=scratch,
@@ -102,7 +106,7 @@ class Fitting:
             accumulate_grad_batches=train.accumulate,
             deterministic="warn" if train.deterministic else False,
             callbacks=self._callbacks(),
-            logger=logger,
+            logger=loggers,
             enable_progress_bar=self.terminal and ranks.first(),
             enable_model_summary=False,
             num_sanity_val_steps=0,

@@ -23,7 +23,6 @@ from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.preprocess_trial import accepted
 from mlspec.learning.split_rows import Rows, load, texts_cut
-from mlspec.learning.tracking import Tracker
 from mlspec.parts.evaluate import slices, undefined_metrics
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
@@ -38,6 +37,8 @@ from mlspec.sections.metric_names import DEFAULT
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.stage_result import decide, warn
+from mlspec.tracking.run_trackers import tracked
+from mlspec.tracking.tracker import TrainedModel
 
 
 def main(job: Job) -> float | None:
@@ -80,8 +81,8 @@ def _train(job: Job) -> float | None:
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
     module, described = _module(job, schema, vocab, rows["train"], preprocess.names)
-    with Tracker(job, scratch) as tracker:
-        fitting = Fitting(job, scratch, described, tracker.logger)
+    with tracked(job, scratch) as trackers:
+        fitting = Fitting(job, scratch, described, trackers.loggers or False)
         record = TrainDecisions.of(decided(fitting))
         for line in record.lines() if ranks.first() else ():
             decide(line)
@@ -92,7 +93,7 @@ def _train(job: Job) -> float | None:
         source = str(model.datamodule or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)
-        tracker.finish(fitting.trainer, module, rows["valid"], preprocess, schema, job.outputs)
+        trackers.finish(TrainedModel(module, rows["valid"], preprocess, schema, job.outputs))
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
