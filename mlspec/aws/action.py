@@ -15,7 +15,7 @@ ResourceKind = Literal[
     "role", "log-group", "function", "reserved-concurrency", "version", "alias", "provisioned-concurrency",
     "function-url", "permission", "http-api", "repository", "image-tag", "image", "release-file", "signature",
     "local-endpoint", "release-history", "component-template", "index-template", "ingest-pipeline", "data-stream",
-    "api-key", "data-view", "dashboard", "alert-rule", "terraform-module", "stack",
+    "api-key", "data-view", "dashboard", "alert-rule", "terraform-module", "stack", "alarm",
 ]  # fmt: skip
 LABELS: Final[Mapping[ResourceKind, str]] = {
     "role": "iam role",
@@ -45,6 +45,7 @@ LABELS: Final[Mapping[ResourceKind, str]] = {
     "alert-rule": "kibana alert rule",
     "terraform-module": "terraform module",
     "stack": "cloudformation stack",
+    "alarm": "cloudwatch alarm",
 }
 """What a person calls each kind of resource, before its name."""
 R = TypeVar("R")

@@ -21,4 +21,5 @@ def files(spec: FunctionSpec) -> dict[str, dict[str, JsonValue]]:
         contents["url"] = url.to_request()
     if api is not None:
         contents["api"] = api.to_request()
+    contents |= {f"alarm-{one.measure.replace('_', '-')}": one.to_request() for one in spec.alarms()}
     return contents

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mlspec.aws.alarm_settings import MetricAlarm, service_alarms
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function, ImageConfig, VpcConfig
@@ -127,6 +128,10 @@ class FunctionSpec:
         """The instances that are kept initialised; None where there are none."""
         number = self.options.concurrency.provisioned if self.options.concurrency else None
         return None if number is None else ProvisionedConcurrency(self.name, self.options.alias, number)
+
+    def alarms(self) -> tuple[MetricAlarm, ...]:
+        """The alarms on all requests to its alias."""
+        return service_alarms(self.name, self.options, self.tags)
 
     def _url(self, type: str) -> FunctionUrl | None:
         options = self.options.url

@@ -37,6 +37,8 @@ _WRITE_ROLE: Final = (*_BOUNDED, "PutRolePermissionsBoundary", "TagRole", "Updat
 _LOGS: Final = ("CreateLogGroup", "CreateLogStream", "GetLogEvents", "ListTagsForResource", "PutLogEvents",
                 "PutRetentionPolicy", "TagResource")  # fmt: skip
 
+_ALARMS: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource")
+
 
 def files(spec: FunctionSpec) -> dict[str, dict[str, JsonValue]]:
     """File name in `lambda/` to its content."""
@@ -62,6 +64,7 @@ def deploy(spec: FunctionSpec) -> PolicyDocument:
         *([] if spec.package.zip else keep_rights(spec.location, spec.repository)),
         *_by_bucket(spec),
         *_api(spec, *(("DELETE", "PATCH", "POST", "PUT") if spec.api() else ())),  # PUT sets tags
+        alarm_rights(spec, _ALARMS),
         Statement("cloudwatch:GetMetricData", "*", "Watch"),
     ]
     if spec.options.vpc:  # these actions know no resource
@@ -105,6 +108,7 @@ def destroy(spec: FunctionSpec) -> PolicyDocument:
             *_own_role("Role", spec, role),
             *_logs(spec, "Logs", ("DeleteLogGroup", "ListTagsForResource")),
             *_api(spec, "DELETE"),
+            alarm_rights(spec, ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource")),
             *repository,
         )
     )
@@ -125,6 +129,12 @@ def _bounded_role(spec: FunctionSpec) -> list[Statement]:
         *(replace(statement, condition=condition) for statement in _own_role("BoundedRole", spec, _BOUNDED)),
         *_own_role("TagRole", spec, ("TagRole",)),
     ]
+
+
+def alarm_rights(spec: FunctionSpec, actions: Iterable[str]) -> Statement:
+    """Rights on the alarms whose names begin with those of the function and its alias."""
+    alarm = spec.location.arn("cloudwatch", f"alarm:{spec.name}-{spec.options.alias}-*")
+    return Statement(tuple(f"cloudwatch:{action}" for action in actions), alarm, "Alarms")
 
 
 def _on_function(sid: str, spec: FunctionSpec, actions: Iterable[str]) -> Statement:

@@ -6,6 +6,7 @@ Actions and the resources they know: https://docs.aws.amazon.com/service-authori
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from mlspec.aws import policies
@@ -18,8 +19,6 @@ _STACK: Final = (
 )  # fmt: skip
 _READ_FUNCTION: Final = ("ListTags", "ListVersionsByFunction", "GetFunctionCodeSigningConfig",
                          "GetFunctionRecursionConfig", "GetRuntimeManagementConfig")  # fmt: skip
-_ALARM: Final = ("DeleteAlarms", "DescribeAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource",
-                 "UntagResource")  # fmt: skip
 _CODEDEPLOY: Final = (
     "BatchGetDeploymentGroups", "CreateApplication", "CreateDeployment", "CreateDeploymentConfig",
     "CreateDeploymentGroup", "DeleteDeploymentConfig", "GetApplication", "GetApplicationRevision", "GetDeployment",
@@ -46,6 +45,7 @@ def release(spec: FunctionSpec, stack: str, codedeploy_role: str) -> PolicyDocum
             Statement(_actions("cloudformation", _STACK), (stacks, macro), "Stack"),
             Statement("cloudformation:GetTemplateSummary", "*", "Template"),
             Statement(_actions("lambda", _READ_FUNCTION), (spec.arn, f"{spec.arn}:*"), "ReadFunction"),
+            replace(policies.alarm_rights(spec, ("UntagResource",)), sid="UntagAlarms"),
             *(_by_codedeploy(spec, stack, codedeploy_role) if codedeploy_role else ()),
         )
     )
@@ -76,9 +76,7 @@ def _by_codedeploy(spec: FunctionSpec, stack: str, role: str) -> Iterable[Statem
     named = tuple(location.arn("codedeploy", f"{kind}:{stack}-*") for kind in kinds)
     aws = location.arn("codedeploy", "deploymentconfig:CodeDeployDefault.*")
     passed = {"StringEquals": {"iam:PassedToService": "codedeploy.amazonaws.com"}}
-    alarm = location.arn("cloudwatch", f"alarm:{spec.name}-{spec.options.alias}-*")
     yield Statement(_actions("codedeploy", _CODEDEPLOY), (*named, aws), "Rollout")
-    yield Statement(_actions("cloudwatch", _ALARM), alarm, "Alarm")
     yield Statement("iam:PassRole", arn, "PassCodeDeployRole", condition=passed)
     yield Statement("iam:GetRole", arn, "ReadCodeDeployRole")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
+from mlspec.aws.alarm_settings import evaluated_metrics
 from mlspec.costs.price_list import PriceList
 from mlspec.diagnostics import Location
 from mlspec.sections.budget import CostBudget, amount
@@ -104,6 +105,7 @@ def _function(project: Project, budget: CostBudget, prices: PriceList, measured:
     yield from _requests(function, budget, prices, arm)
     yield from _provisioned(function, prices, arm)
     yield from _logs(project, function, budget, prices)
+    yield from _alarms(deploy, prices)
     data = project.get(DataSpec)
     if measured.labels is not None and data is not None and data.task == "classification":
         basis = f"{measured.labels} counts of labels, for each version that answers"
@@ -158,3 +160,15 @@ def _logs(project: Project, function: Lambda, budget: CostBudget, prices: PriceL
     dollars = gigabytes * (prices.prices.log_ingestion + months * prices.prices.log_storage)
     basis = f"{budget.requests:,} x {size:.0f} bytes, kept {function.log_retention} days"
     yield CostLine("logs", dollars, basis, ("deploy", "lambda", "log_retention"))
+
+
+def _alarms(deploy: Deploy, prices: PriceList) -> Iterator[CostLine]:
+    """Those on all requests, and those of AWS CodeDeploy on a new version."""
+    own = deploy.lambda_.alarms if deploy.lambda_ is not None else None
+    shifts = deploy.iac in ("sam", "serverless") and deploy.rollout is not None and len(deploy.rollout.percents()) > 1
+    abort_if = deploy.rollout.abort_if if shifts and deploy.rollout is not None else None
+    for bounds, key in ((own, ("deploy", "lambda", "alarms")), (abort_if, ("deploy", "rollout", "abort_if"))):
+        metrics = sum(evaluated_metrics(measure) for measure in bounds.given()) if bounds is not None else 0
+        if metrics:
+            basis = f"{metrics} metrics x {prices.prices.alarm_metrics:.2f} USD"
+            yield CostLine("alarms", metrics * prices.prices.alarm_metrics, basis, key)

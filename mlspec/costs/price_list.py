@@ -46,6 +46,8 @@ class Prices:
     """A GB of logs, stored for a month."""
     metrics: Decimal
     """A custom metric for a month."""
+    alarm_metrics: Decimal
+    """A metric that an alarm evaluates, for a month."""
     image_storage: Decimal
     """A GB of images, stored for a month."""
 
@@ -77,6 +79,7 @@ BUILT_IN: Final = PriceList(
         log_ingestion=Decimal("0.5"),
         log_storage=Decimal("0.03"),
         metrics=Decimal("0.3"),
+        alarm_metrics=Decimal("0.1"),
         image_storage=Decimal("0.1"),
     ),
 )

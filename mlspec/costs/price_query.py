@@ -60,6 +60,7 @@ _SELECTORS: Final = {
     "log_ingestion": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?DataProcessing-Bytes"),
     "log_storage": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?TimedStorage-ByteHrs"),
     "metrics": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?CW:MetricMonitorUsage"),
+    "alarm_metrics": _Selector("AmazonCloudWatch", "usagetype", r"([A-Z0-9]+-)?CW:AlarmMonitorUsage"),
     "image_storage": _Selector("AmazonECR", "usagetype", r"([A-Z0-9]+-)?TimedStorage-ByteHrs"),
 }
 

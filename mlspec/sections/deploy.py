@@ -63,6 +63,38 @@ class Vpc(SpecModel):
     )
 
 
+_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
+
+
+class RequestBounds(SpecModel):
+    """Bounds on what clients notice."""
+
+    error_rate: Bound | None = Field(None, description="Fraction of requests that failed", examples=["> 0.01"])
+    throttle_rate: Bound | None = Field(
+        None, description="Fraction of requests that were throttled", examples=["> 0.01"]
+    )
+    p50_ms: Bound | None = Field(None, description="Median latency in ms", examples=["> 100"])
+    p95_ms: Bound | None = Field(None, description="95th percentile of the latency in ms", examples=["> 300"])
+    p99_ms: Bound | None = Field(None, description="99th percentile of the latency in ms", examples=["> 500"])
+
+    def given(self) -> dict[str, str]:
+        """The bounds that are set, by name."""
+        bounds = {name: getattr(self, name) for name in RequestBounds.model_fields}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+class Alarms(RequestBounds):
+    """CloudWatch alarms on all requests to the alias, whatever version answers them."""
+
+    window: Duration = Field("5m", description="Time over which each value is measured, in whole minutes")
+    notify: list[Annotated[str, Field(pattern=_TOPIC)]] = Field(
+        [],
+        description="ARNs of Amazon SNS topics that are notified when an alarm fires and when it clears",
+        max_length=5,
+        examples=[["arn:aws:sns:eu-west-1:123456789012:on-call"]],
+    )
+
+
 class Lambda(SpecModel):
     """The AWS Lambda function that serves the model. The limits are those of AWS Lambda."""
 
@@ -105,18 +137,12 @@ class Lambda(SpecModel):
         examples=["arn:aws:iam::123456789012:policy/ml-functions"],
     )
     tracing: bool = Field(False, description="Trace requests with AWS X-Ray")
+    alarms: Alarms | None = Field(None, description="CloudWatch alarms on the requests of clients")
 
 
-class AbortIf(SpecModel):
+class AbortIf(RequestBounds):
     """Conditions that roll the new version back, measured on the new version alone."""
 
-    error_rate: Bound | None = Field(None, description="Fraction of requests that failed", examples=["> 0.01"])
-    throttle_rate: Bound | None = Field(
-        None, description="Fraction of requests that were throttled", examples=["> 0.01"]
-    )
-    p50_ms: Bound | None = Field(None, description="Median latency in ms", examples=["> 100"])
-    p95_ms: Bound | None = Field(None, description="95th percentile of the latency in ms", examples=["> 300"])
-    p99_ms: Bound | None = Field(None, description="99th percentile of the latency in ms", examples=["> 500"])
     psi: Bound | None = Field(
         None,
         description="Population stability index (PSI) of its predicted labels against those of the live version",
@@ -125,7 +151,7 @@ class AbortIf(SpecModel):
 
     def given(self) -> dict[str, str]:
         """The bounds that are set, by name."""
-        return {name: bound for name, bound in self.model_dump().items() if bound is not None}
+        return {**super().given(), **({} if self.psi is None else {"psi": self.psi})}
 
 
 class Rollout(SpecModel):

@@ -22,6 +22,7 @@ from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.image_retention import ImageTagProvider
 from mlspec.aws.known_after_apply import KnownAfterApply
 from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.metric_alarm import MetricAlarmProvider, desired_alarms
 from mlspec.aws.published_version import LATEST, NEXT, VersionProvider, current_version, publish_action
 from mlspec.aws.release_events import Kind, ReleaseEvent, ReleaseHistory, record_action, rolled_back_by_hand
 from mlspec.aws.resources import ImageTags, history_group
@@ -97,6 +98,7 @@ class Deployment:
             "http-api": self._http_api,
             "provisioned-concurrency": ProvisionedConcurrencyProvider(target, name),
             "image-tag": ImageTagProvider(target, self.desired.name),
+            "alarm": MetricAlarmProvider(target, name, self.desired.project),
         }
 
     @property
@@ -220,8 +222,8 @@ class Deployment:
         ]
 
     def alias_actions(self) -> list[Action]:
-        """What gives the address and the provisioned concurrency their desired state; where another tool creates them,
-        the permissions of a public address, which not every release of that tool can express."""
+        """What gives the address, the provisioned concurrency and the alarms their desired state; where another tool
+        creates them, the permissions of a public address, which not every release of that tool can express."""
         target, spec, name = self.desired.target, self.desired.spec, self.desired.alias
         url = spec.url()
         permissions = public(spec.name, name) if url and url.auth == "NONE" else None
@@ -232,6 +234,7 @@ class Deployment:
             *_diff(AliasPermissionProvider(target, name), spec.name, permissions),
             *_diff(self._http_api, spec.name, spec.api()),
             *_diff(ProvisionedConcurrencyProvider(target, name), spec.name, spec.provisioned()),
+            *_diff(MetricAlarmProvider(target, name, self.desired.project), spec.name, desired_alarms(spec.alarms())),
         ]
 
     def _tag_actions(self, version: str, live: Alias | None, *, release: bool) -> list[Action]:

@@ -13,6 +13,7 @@ from mlspec.aws.function_url import FunctionUrlProvider
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.image_retention import ImageTagProvider, other_functions_tags
 from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.metric_alarm import MetricAlarmProvider
 from mlspec.aws.ownership import foreign
 from mlspec.aws.published_version import LATEST, VersionProvider
 from mlspec.aws.repository import RepositoryProvider
@@ -35,6 +36,7 @@ def plan(desired: DesiredFunction, *, images: bool) -> list[Removal]:
     return [
         *_function(desired),
         *_api(desired),
+        *_alarms(desired),
         *_role(desired),
         *_log_groups(desired),
         *_repository(desired, images=images),
@@ -67,6 +69,17 @@ def _api(desired: DesiredFunction) -> list[Removal]:
     provider = HttpApiProvider(desired.target, desired.spec.location, desired.alias, desired.project, parts=False)
     api = provider.read(desired.name)
     return [Removal(action, api.endpoint) for action in provider.diff(None, api)] if api else []
+
+
+def _alarms(desired: DesiredFunction) -> list[Removal]:
+    provider = MetricAlarmProvider(desired.target, desired.alias, desired.project)
+    return [
+        Removal(
+            delete("alarm", one.name, None, {"AlarmNames": [one.name]}),
+            kept=foreign(one.tags, desired.project, desired.target),
+        )
+        for one in provider.read(desired.name).values()
+    ]
 
 
 def _role(desired: DesiredFunction) -> list[Removal]:

@@ -68,3 +68,23 @@ def test_a_training_of_unknown_length_costs_nothing_and_says_so(tmp_path: Path) 
 def test_a_project_that_stays_on_this_machine_has_no_lines(tmp_path: Path) -> None:
     assert monthly_costs(build(tmp_path, "").project, BUILT_IN, UNKNOWN) == ()
     assert total(()) == 0
+
+
+ROLLOUT = 'rollout: {strategy: canary, steps: [10, 100], abort_if: {throttle_rate: "> 0.1", p99_ms: "> 900"}}'
+
+
+@pytest.mark.parametrize(
+    ("iac", "expected"),
+    [
+        ("none", {"lambda.alarms": "0.30"}),
+        ("terraform", {"lambda.alarms": "0.30"}),
+        ("sam", {"lambda.alarms": "0.30", "rollout.abort_if": "0.30"}),
+    ],
+)
+def test_an_alarm_costs_by_the_metrics_that_it_evaluates(tmp_path: Path, iac: str, expected: dict[str, str]) -> None:
+    """A rate is computed of two. AWS CodeDeploy has alarms of its own; mlspec reads the metrics itself."""
+    deploy = f'{{iac: {iac}, lambda: {{alarms: {{error_rate: "> 0.05", p95_ms: "> 300"}}}}, {ROLLOUT}}}'
+    spec = LAMBDA.replace("deploy: {lambda: {}}", f"deploy: {deploy}")
+    costs = monthly_costs(build(tmp_path, spec).project, BUILT_IN, UNKNOWN)
+    alarms = {".".join(map(str, one.key[1:])): one.dollars for one in costs if one.name == "alarms"}
+    assert alarms == {key: Decimal(dollars) for key, dollars in expected.items()}

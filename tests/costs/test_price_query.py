@@ -39,6 +39,7 @@ PRODUCTS: list[Product] = [
     ("AmazonCloudWatch", "", "EU-DataProcessing-Bytes", {"0": "0", "5": "0.57"}),
     ("AmazonCloudWatch", "", "EU-TimedStorage-ByteHrs", {"0": "0.03"}),
     ("AmazonCloudWatch", "", "EU-CW:MetricMonitorUsage", {"0": "0.3", "10000": "0.1"}),
+    ("AmazonCloudWatch", "", "EU-CW:AlarmMonitorUsage", {"0": "0.1"}),
     ("AmazonECR", "", "EU-TimedStorage-ByteHrs", {"0": "0.1"}),
 ]
 
@@ -106,6 +107,7 @@ def test_each_price_is_that_of_its_product_in_the_first_tier_that_is_not_free() 
     assert prices.log_ingestion == Decimal("0.57"), "the free gigabytes are left out, and so are vended logs"
     assert prices.provisioned_duration_arm64 == Decimal("0.0000086")
     assert prices.image_storage == Decimal("0.1")
+    assert prices.alarm_metrics == Decimal("0.1")
 
 
 def test_a_price_that_aws_does_not_list_is_named() -> None:

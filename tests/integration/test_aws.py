@@ -26,6 +26,7 @@ deploy:
     environment: {LOG_LEVEL: info, TOKEN: {env: SERVICE_TOKEN}}
     vpc: {subnets: [subnet-1a2b], security_groups: [sg-1a2b]}
     tracing: true
+    alarms: {error_rate: "> 0.05", p95_ms: "> 400", notify: ["arn:aws:sns:eu-west-1:123456789012:on-call"]}
   rollout: {strategy: canary, abort_if: {error_rate: "> 0.01"}}
 ci:
 """
@@ -33,6 +34,8 @@ ci:
 CALLS = {
     "lambda/function.json": ("lambda", "CreateFunction"),
     "lambda/url.json": ("lambda", "CreateFunctionUrlConfig"),
+    "lambda/alarm-error-rate.json": ("cloudwatch", "PutMetricAlarm"),
+    "lambda/alarm-p95-ms.json": ("cloudwatch", "PutMetricAlarm"),
     "lambda/log-group.json": ("logs", "PutRetentionPolicy"),
     "ecr/repository.json": ("ecr", "CreateRepository"),
 }

@@ -118,7 +118,7 @@ def test_the_life_of_a_function_that_terraform_creates(
 
 
 def test_what_mlspec_created_is_taken_over_and_given_back(shipped: Make, mlspec: Run) -> None:
-    project = shipped("{url: {type: http-api}}")
+    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}')
     project.push()
     project.deploy()
     before = live_version(project)
@@ -128,6 +128,7 @@ def test_what_mlspec_created_is_taken_over_and_given_back(shipped: Make, mlspec:
     assert live_version(project) == before
     apis = project.target.client("apigatewayv2").get_apis()["Items"]
     assert [api["Name"] for api in apis] == [project.root.name], "nothing is created twice"
+    assert len(project.target.client("cloudwatch").describe_alarms()["MetricAlarms"]) == 1
     assert ServiceOutputs.read(project.artifacts).outputs["url"] == apis[0]["ApiEndpoint"]
     project.spec("deploy: {iac: terraform, lambda:", "deploy: {lambda:")
     assert [planned(project, stage) for stage in ("push", "deploy")] == [[], []]

@@ -28,7 +28,7 @@ from tests.parts.targets import BASE, PACKAGE
 Run = Callable[..., tuple[int, str, str]]
 """The program in a project's folder: exit code, stdout, stderr."""
 REGISTRY = "127.0.0.1:5000"
-_PREFIXES = {"api.ecr": "ecr"}
+_PREFIXES = {"api.ecr": "ecr", "monitoring": "cloudwatch"}
 READS = ("Get", "List", "Describe", "Batch", "Head")
 
 
@@ -53,7 +53,9 @@ class Calls:
         self.made.clear()
 
 
-def watched(target: AwsTarget, services: tuple[str, ...] = ("ecr", "iam", "lambda", "logs", "sts")) -> Calls:
+def watched(
+    target: AwsTarget, services: tuple[str, ...] = ("cloudwatch", "ecr", "iam", "lambda", "logs", "sts")
+) -> Calls:
     """Listen to all calls of a target."""
     calls = Calls()
 

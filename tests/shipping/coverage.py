@@ -41,6 +41,8 @@ SHOWN_BY: Final[dict[str, tuple[Shown, ...]]] = {
     "CreateIntegration": (("http-api", ("create", "create-integration"), ANY),),
     "CreateRoute": (("http-api", ("create", "create-route"), ANY),),
     "CreateStage": (("http-api", ("create", "create-stage"), ANY),),
+    "PutMetricAlarm": (("alarm", ("create", "set"), "AlarmName"),),
+    "DeleteAlarms": (("alarm", ("delete",), "AlarmNames"),),
     "PutObject": (("function", ("create", "set-code"), ANY),),
     "DeleteObject": (("function", ("create", "set-code"), ANY),),
 }

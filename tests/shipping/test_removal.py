@@ -19,7 +19,7 @@ def desired(project: Shipped) -> DesiredFunction:
 def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) -> None:
     import json
 
-    project = shipped("{url: {type: http-api}}")
+    project = shipped('{url: {type: http-api}, alarms: {error_rate: "> 0.05"}}')
     project.push()
     project.deploy()
     policy = next(json.loads(f.text) for f in project.files() if f.path == "lambda/destroy-policy.json")
@@ -27,7 +27,7 @@ def test_all_of_it_is_removed_in_order_and_only_by_granted_calls(shipped: Make) 
     calls, lines = watched(project.target), list[str]()
     removals = removal.plan(desired(project), images=True)
     kinds = [each.action.kind for each in removals]
-    assert kinds == ["function", "http-api", "role", "log-group", "log-group", "repository"]
+    assert kinds == ["function", "http-api", "alarm", "role", "log-group", "log-group", "repository"]
     assert all(each.action.operation == "delete" and not each.kept for each in removals)
     removal.carry_out(desired(project), removals, lines.append)
     assert lines[0] == f"removed: lambda function {project.root.name}"

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.aws.resource_tags import tags
@@ -21,17 +22,15 @@ from mlspec.parts.cloudformation.cloudformation_resource import (
     tag_list,
     without_empty,
 )
-from mlspec.parts.cloudformation.service_resources import References
+from mlspec.parts.cloudformation.service_resources import References, alarm_resource
 from mlspec.parts.cloudformation.traffic_shift import TrafficShift
 from mlspec.sections.deploy import AbortIf
-from mlspec.spec.types import bound_parts
 
 APPLICATION: Final = "DeploymentApplication"
 GROUP: Final = "DeploymentGroup"
 CONFIG: Final = "DeploymentConfig"
 ROLE: Final = "CodeDeployRole"
 _PERIOD: Final = 60
-_OPERATORS: Final = {">": "GreaterThanThreshold", ">=": "GreaterThanOrEqualToThreshold"}
 _IDS: Final = {
     "error_rate": "ErrorRateAlarm",
     "throttle_rate": "ThrottleRateAlarm",
@@ -40,11 +39,6 @@ _IDS: Final = {
     "p99_ms": "P99LatencyAlarm",
 }
 """Logical ids of the alarms by the name of their bound."""
-_RATES: Final = {
-    "error_rate": ("errors / calls", {"errors": "Errors", "calls": "Invocations"}),
-    "throttle_rate": ("throttles / (calls + throttles)", {"throttles": "Throttles", "calls": "Invocations"}),
-}
-"""The expression of each rate, and Lambda's metrics by their names in it."""
 
 
 def codedeploy_role_name(spec: FunctionSpec) -> str:
@@ -54,58 +48,29 @@ def codedeploy_role_name(spec: FunctionSpec) -> str:
 
 def alarms(spec: FunctionSpec, bounds: AbortIf | None, names: References) -> tuple[CloudFormationResource, ...]:
     """One alarm for each bound, on the version that the template publishes."""
-    dimensions = _dimensions(spec, names)
     return tuple(
-        CloudFormationResource(_IDS[name], "AWS::CloudWatch::Alarm", _alarm(spec, name, bound, dimensions))
+        alarm_resource(_IDS[name], _alarm(spec, name, bound, names))
         for name, bound in (bounds.given() if bounds else {}).items()
         if name in _IDS
     )
 
 
-def _dimensions(spec: FunctionSpec, names: References) -> JsonValue:
+def _alarm(spec: FunctionSpec, measure: str, bound: str, names: References) -> MetricAlarm:
     """Lambda counts by executed version while an alias splits its traffic."""
-    return [
-        {"Name": "FunctionName", "Value": names.function},
-        {"Name": "Resource", "Value": f"{spec.name}:{spec.options.alias}"},
-        {"Name": "ExecutedVersion", "Value": names.version},
-    ]
-
-
-def _alarm(spec: FunctionSpec, name: str, bound: str, dimensions: JsonValue) -> dict[str, JsonValue]:
-    sign, threshold = bound_parts(bound)
-    measured = _rate(name, dimensions) if name in _RATES else _percentile(name, dimensions)
-    return {
-        "AlarmName": f"{spec.name}-{spec.options.alias}-{name.replace('_', '-')}",
-        "AlarmDescription": f"Rolls a new version of {spec.name} back: {name} {bound}",
-        **measured,
-        "EvaluationPeriods": 1,
-        "ComparisonOperator": _OPERATORS[sign],
-        "Threshold": int(threshold) if threshold == int(threshold) else threshold,
-        "TreatMissingData": "notBreaching",
-        "Tags": tag_list(tags(spec.info.name)),
-    }
-
-
-def _rate(name: str, dimensions: JsonValue) -> dict[str, JsonValue]:
-    expression, metrics = _RATES[name]
-    rate: JsonValue = {"Id": "rate", "Label": name, "Expression": expression, "ReturnData": True}
-    return {"Metrics": [rate, *(_count(id, metric, dimensions) for id, metric in metrics.items())]}
-
-
-def _count(id: str, metric: str, dimensions: JsonValue) -> JsonValue:
-    counted: JsonValue = {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": dimensions}
-    return {"Id": id, "MetricStat": {"Metric": counted, "Period": _PERIOD, "Stat": "Sum"}, "ReturnData": False}
-
-
-def _percentile(name: str, dimensions: JsonValue) -> dict[str, JsonValue]:
-    return {
-        "Namespace": "AWS/Lambda",
-        "MetricName": "Duration",
-        "Dimensions": dimensions,
-        "ExtendedStatistic": name.removesuffix("_ms"),
-        "Period": _PERIOD,
-        "EvaluateLowSampleCountPercentile": "ignore",
-    }
+    alias = spec.options.alias
+    return MetricAlarm(
+        name=f"{spec.name}-{alias}-new-version-{measure.replace('_', '-')}",
+        description=f"Rolls a new version of {spec.name} back: {measure} {bound}",
+        measure=measure,
+        bound=bound,
+        seconds=_PERIOD,
+        dimensions={
+            "FunctionName": names.function,
+            "Resource": f"{spec.name}:{alias}",
+            "ExecutedVersion": names.version,
+        },
+        tags=tags(spec.info.name),
+    )
 
 
 def deployment_config(shift: TrafficShift) -> CloudFormationResource | None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.resources import ROLE_POLICY, FunctionUrlConfig, HttpApi, LogGroup
 from mlspec.parts.cloudformation.cloudformation_resource import (
@@ -215,3 +216,18 @@ def _route(api: HttpApi) -> dict[str, JsonValue]:
 
 def _stage() -> dict[str, JsonValue]:
     return {"ApiId": ref("Api"), "StageName": "$default", "AutoDeploy": True}
+
+
+def service_alarms(spec: FunctionSpec) -> tuple[CloudFormationResource, ...]:
+    """The alarms on all requests to the alias; they need its metrics alone, and so nothing of the template."""
+    return tuple(alarm_resource(f"Service{_pascal(one.measure)}Alarm", one) for one in spec.alarms())
+
+
+def alarm_resource(id: str, alarm: MetricAlarm) -> CloudFormationResource:
+    """One alarm."""
+    named: dict[str, JsonValue] = {"AlarmName": alarm.name, **alarm.settings(), "Tags": tag_list(alarm.tags)}
+    return CloudFormationResource(id, "AWS::CloudWatch::Alarm", named)
+
+
+def _pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

@@ -99,6 +99,7 @@ def service(
         resources.alias(spec, version, policy),
         *resources.url(spec),
         *resources.http_api(spec, names),
+        *resources.service_alarms(spec),
     )
 
 

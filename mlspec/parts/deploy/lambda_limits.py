@@ -14,7 +14,7 @@ from typing import Final
 from mlspec.diagnostics import Finding, Location
 from mlspec.sections.deploy import FunctionUrl, Lambda, Rollout
 from mlspec.sections.package import DockerImage, Package
-from mlspec.spec.types import SecretRef, bound_parts, size_bytes
+from mlspec.spec.types import SecretRef, bound_parts, duration_seconds, size_bytes
 
 MAX_IMAGE: Final = "10GB"
 MAX_ENVIRONMENT: Final = 4096
@@ -23,6 +23,8 @@ MAX_API_SECONDS: Final = 30
 """Integration timeout of an HTTP API, which cannot be raised (apigateway/latest/developerguide, http-api-quotas)."""
 USUAL_CONCURRENCY: Final = 900
 """A new account has 1000 in a region, of which 100 remain for functions without a reservation."""
+_LONGEST_WINDOW: Final = 86400
+"""Seconds of an alarm's longest period (PutMetricAlarm)."""
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
 _RESERVED: Final = (
     "_HANDLER _X_AMZN_TRACE_ID AWS_DEFAULT_REGION AWS_REGION AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_NAME "
@@ -42,6 +44,7 @@ def check(function: Lambda, package: Package | None) -> Iterator[Finding]:
     """The function's faults."""
     yield from _environment(function)
     yield from _concurrency(function)
+    yield from _alarms(function)
     if isinstance(function.url, FunctionUrl) and function.url.type == "http-api" and function.timeout > MAX_API_SECONDS:
         message = f"an HTTP API times out after {MAX_API_SECONDS} s, and the function after {function.timeout} s"
         help = f"set `timeout: {MAX_API_SECONDS}`, or `type: function-url`, which waits until the function has finished"
@@ -145,18 +148,39 @@ def _steps(plan: Rollout) -> Iterator[Finding]:
 
 def _bound(name: str, bound: str, plan: Rollout, timeout_ms: float) -> Iterator[Finding]:
     at = ("deploy", "rollout", "abort_if", name)
+    faults = list(_direction(at, name, bound, timeout_ms, "rolls back"))
+    yield from faults
+    needed = _needed(name, bound_parts(bound)[1])
+    if not faults and plan.min_requests < needed:
+        message = f"min_requests is {plan.min_requests}, and `{name} {bound}` takes at least {needed} requests to check"
+        help = f"set `min_requests: {needed}` or more"
+        yield Finding("rollout-few-requests", at, message, help, severity="warning")
+
+
+def _direction(at: Location, name: str, bound: str, timeout_ms: float, does: str) -> Iterator[Finding]:
+    """A bound that is always or never exceeded, or exceeded by what is good. `does` says what a bound does then."""
     sign, number = bound_parts(bound)
     highest, unit = (1.0, "") if name.endswith("_rate") else (_MAX_PSI, "") if name == "psi" else (timeout_ms, " ms")
     if sign not in (">", ">="):
-        message = f"`{bound}` rolls back while `{name}` is good"
+        message = f"`{bound}` {does} while `{name}` is good"
         yield Finding("abort-bound", at, message, f'name the values that are bad: `"> {number:g}"`')
     elif number < 0 or number >= highest:
         message = f"`{bound}` is always or never true: {name} lies between 0 and {highest:g}{unit}"
         yield Finding("abort-bound", at, message, f"use a number between 0 and {highest:g}")
-    elif plan.min_requests < (needed := _needed(name, number)):
-        message = f"min_requests is {plan.min_requests}, and `{name} {bound}` takes at least {needed} requests to check"
-        help = f"set `min_requests: {needed}` or more"
-        yield Finding("rollout-few-requests", at, message, help, severity="warning")
+
+
+def _alarms(function: Lambda) -> Iterator[Finding]:
+    alarms, at = function.alarms, (*_AT, "alarms")
+    if alarms is None:
+        return
+    for name, bound in alarms.given().items():
+        yield from _direction((*at, name), name, bound, function.timeout * 1000, "fires")
+    if not alarms.given():
+        yield Finding("alarm-without-bound", at, "`alarms` has no bound", 'add `error_rate: "> 0.05"`', on="key")
+    seconds = duration_seconds(alarms.window)
+    if seconds % 60 or not 60 <= seconds <= _LONGEST_WINDOW:
+        message = f"CloudWatch evaluates whole minutes up to a day, not {alarms.window}"
+        yield Finding("alarm-window", (*at, "window"), message, "use for example `window: 5m`")
 
 
 def _needed(name: str, number: float) -> int:

@@ -124,7 +124,8 @@ def service_template(spec: FunctionSpec, rollout: Rollout | None) -> tuple[Cloud
     function = CloudFormationResource("Function", "AWS::Serverless::Function", _function(spec, preference))
     api = service_resources.http_api(spec, _REFERENCES)
     left = tuple(r for r in (*own, *config) if r.id != codedeploy_resources.APPLICATION)
-    return (*((role,) if role else ()), *service_resources.log_groups(spec), function, *left, *api)
+    alarms = service_resources.service_alarms(spec)
+    return (*((role,) if role else ()), *service_resources.log_groups(spec), function, *left, *api, *alarms)
 
 
 def _preference(rollout: Rollout | None, shift: Sequence[CloudFormationResource]) -> JsonValue:

@@ -102,6 +102,7 @@ def _resources(spec: FunctionSpec, rollout: Rollout | None) -> dict[str, tuple[C
         "alias": (service_resources.alias(spec, version, policy),),
         "endpoint": (*service_resources.url(spec), *service_resources.http_api(spec, NAMES)),
         "rollout": shift,
+        "alarms": service_resources.service_alarms(spec),
     }
 
 

@@ -12,11 +12,12 @@ from mlspec.aws.function import check_owner, read_function
 from mlspec.aws.function_url import FunctionUrlProvider
 from mlspec.aws.http_api import HttpApiProvider
 from mlspec.aws.log_group import LogGroupProvider
+from mlspec.aws.metric_alarm import MetricAlarmProvider, desired_alarms
 from mlspec.aws.ownership import check_ownership
 from mlspec.aws.repository import RepositoryProvider
 from mlspec.aws.resources import HttpApi
 from mlspec.aws.role import RoleProvider
-from mlspec.parts.terraform.modules import FOUNDATION, SERVICE, Import, imports
+from mlspec.parts.terraform.modules import FOUNDATION, SERVICE, Import, alarm_import, imports
 
 
 def to_adopt(desired: DesiredFunction, module: str, state: frozenset[str]) -> dict[str, str]:
@@ -49,6 +50,7 @@ def _service(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[t
         if name in missing and (current := provider.read(group.name)):
             provider.diff(group, current)  # refuses another project's
             yield name, missing[name].id
+    yield from _alarms(desired)
     function = read_function(target, spec.name)
     if function is None:
         return
@@ -62,6 +64,15 @@ def _service(desired: DesiredFunction, missing: dict[str, Import]) -> Iterator[t
     yield from ((name, missing[name].id) for name, part in existing.items() if part and name in missing)
     if "api" in missing or "api_stage" in missing:
         yield from _api(target, desired)
+
+
+def _alarms(desired: DesiredFunction) -> Iterator[tuple[str, str]]:
+    alarms = desired.spec.alarms()
+    provider = MetricAlarmProvider(desired.target, desired.alias, desired.project)
+    existing = provider.read(desired.name) if alarms else {}
+    known = {name: one for name, one in desired_alarms(alarms).items() if name in existing}
+    provider.diff(known, existing)  # refuses another project's
+    yield from ((one.name, one.id) for one in map(alarm_import, alarms) if one.id in existing)
 
 
 def _role(desired: DesiredFunction) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from mlspec.aws import policies
+from mlspec.aws.alarm_settings import MetricAlarm
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
@@ -81,6 +82,7 @@ def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
     ]
     if spec.api():
         service += _api_imports(name, alias)
+    service += [alarm_import(one) for one in spec.alarms()]
     absent = set[str]()
     absent |= set() if spec.role() else {"role", "role_policy"}
     absent |= set() if spec.url() else {"function_url"}
@@ -89,6 +91,11 @@ def imports(spec: FunctionSpec) -> dict[str, tuple[Import, ...]]:
         FOUNDATION: _repository_imports(spec.repository) if spec.repository else (),
         SERVICE: tuple(one for one in service if one.name not in absent),
     }
+
+
+def alarm_import(alarm: MetricAlarm) -> Import:
+    """That of one alarm."""
+    return Import(f"alarm_{alarm.measure}", f"aws_cloudwatch_metric_alarm.{alarm.measure}", alarm.name)
 
 
 def _api_imports(name: str, alias: str) -> tuple[Import, ...]:
@@ -198,6 +205,7 @@ def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artif
         "api_statement": API_STATEMENT,
         "reserved": spec.reserved(),
         "provisioned": spec.provisioned(),
+        "alarms": spec.alarms(),
         "zipped": spec.package.zip is not None,
         "variables": _variables(spec.options),
         "secrets": secrets,
@@ -208,6 +216,7 @@ def _service(spec: FunctionSpec, common: Mapping[str, object]) -> Iterator[Artif
     shared |= {"role.tf": "service/role.tf"} if spec.role() else {}
     shared |= {"function.tf": "service/function.tf"}
     shared |= {"endpoint.tf": "service/endpoint.tf"} if spec.url() or spec.api() else {}
+    shared |= {"alarms.tf": "service/alarms.tf"} if spec.alarms() else {}
     shared |= {"outputs.tf": "service/outputs.tf", "imports.tf": "imports.tf"}
     shared["tests/service.tftest.hcl"] = "tests/service.tftest.hcl"
     yield from _module(spec, SERVICE, shared, values)

@@ -29,6 +29,14 @@ deploy:
     concurrency: {reserved: 5}
     permissions_boundary: "arn:aws:iam::123456789012:policy/limits"
     tracing: true
+    alarms:
+      error_rate: ">= 0.05"
+      throttle_rate: "> 0.02"
+      p50_ms: "> 100"
+      p95_ms: "> 400"
+      p99_ms: "> 900"
+      window: 10m
+      notify: ["arn:aws:sns:eu-west-1:123456789012:on-call"]
 """,
     "http-api": PACKAGE
     + REGISTRY.replace(', account: "123456789012"', "")
@@ -37,7 +45,7 @@ ci:
 deploy:
   iac: IAC
   rollout: {strategy: linear, steps: [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], interval: 10m, abort_if: {error_rate: "> 0.01"}}
-  lambda: {url: {type: http-api, cors_origins: ['*']}, concurrency: {reserved: 5}}
+  lambda: {url: {type: http-api, cors_origins: ['*']}, concurrency: {reserved: 5}, alarms: {error_rate: '> 0.05'}}
 """,
     "zip": _ZIP
     + "deploy: {iac: IAC, lambda: {region: us-gov-west-1, role: 'arn:aws-us-gov:iam::123456789012:role/x', "

@@ -41,6 +41,13 @@ FUNCTION = [
     ("{url: {auth: none}}", ["public-url?"]),
     ("{url: true}", []),
     ("{role: admin}", ["bad-format"]),
+    ('{alarms: {error_rate: "> 0.05", window: 24h, notify: ["arn:aws:sns:eu-west-1:123456789012:on-call"]}}', []),
+    ('{alarms: {error_rate: "< 0.05"}}', ["abort-bound"]),
+    ('{alarms: {p95_ms: "> 30000"}}', ["abort-bound"]),
+    ("{alarms: {window: 5m}}", ["alarm-without-bound"]),
+    ('{alarms: {error_rate: "> 0.05", window: 90s}}', ["alarm-window"]),
+    ('{alarms: {error_rate: "> 0.05", window: 25h}}', ["alarm-window"]),
+    ('{alarms: {error_rate: "> 0.05", notify: [on-call]}}', ["bad-format"]),
 ]
 ROLLOUT = [
     ("{}", []),

@@ -22,7 +22,7 @@ API: Final = "API"
 """Stands for the id of the HTTP API."""
 _POLICIES: Final = ("AssumeRolePolicyDocument", "PolicyDocument", "RepositoryPolicyText")
 _UNORDERED: Final = ("SubnetIds", "SecurityGroupIds", "Events", "Alarms", "ManagedPolicyArns",
-                     "NotificationsWithSubscribers")  # fmt: skip
+                     "NotificationsWithSubscribers", "Metrics", "Dimensions")  # fmt: skip
 _DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "RetentionInDays": 0,
     "MaxSessionDuration": 3600,

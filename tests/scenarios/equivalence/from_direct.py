@@ -113,6 +113,10 @@ def _http_api(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalR
     yield canonical("AWS::ApiGatewayV2::Stage", f"{name} $default", {"AutoDeploy": True})
 
 
+def _alarm(given: Arguments, desired: DesiredFunction) -> Iterator[CanonicalResource]:
+    yield canonical("AWS::CloudWatch::Alarm", str(given["AlarmName"]), _without(given, "AlarmName"))
+
+
 _KINDS: Final[Mapping[ResourceKind, Callable[[Arguments, DesiredFunction], Iterator[CanonicalResource]]]] = {
     "role": _role,
     "log-group": _log_group,
@@ -120,6 +124,7 @@ _KINDS: Final[Mapping[ResourceKind, Callable[[Arguments, DesiredFunction], Itera
     "function-url": _url,
     "permission": _permission,
     "http-api": _http_api,
+    "alarm": _alarm,
 }
 
 

@@ -332,6 +332,34 @@ def _notification(block: Values) -> JsonValue:
     return {"Notification": {_pascal(name): block[name] for name in names}, "Subscribers": subscribers}
 
 
+def _alarm(module: _Module, one: TerraformResource) -> Iterator[CanonicalResource]:
+    values = one.values
+    names = ("alarm_description", "comparison_operator", "evaluation_periods", "threshold", "treat_missing_data",
+             "alarm_actions", "namespace", "metric_name", "extended_statistic", "period", "tags")  # fmt: skip
+    low = values.get("evaluate_low_sample_count_percentiles")  # not known of a rate
+    properties = {_pascal(name): values[name] for name in names if values[name] is not None}
+    properties |= {"OKActions": values["ok_actions"], "Dimensions": _dimensions(values["dimensions"])}
+    properties |= {
+        "EvaluateLowSampleCountPercentile": low,
+        "Metrics": [_query(q) for q in _list(values["metric_query"])],
+    }
+    yield canonical("AWS::CloudWatch::Alarm", str(values["alarm_name"]), properties)
+
+
+def _dimensions(value: JsonValue) -> JsonValue:
+    return [{"Name": name, "Value": of} for name, of in value.items()] if isinstance(value, dict) else []
+
+
+def _query(block: Values) -> JsonValue:
+    """One of the metrics, or the expression over them."""
+    query = {_pascal(name): block[name] for name in ("id", "label", "expression") if block[name]}
+    for metric in _list(block["metric"]):
+        counted = {"Namespace": metric["namespace"], "MetricName": metric["metric_name"]}
+        of: JsonValue = {**counted, "Dimensions": _dimensions(metric["dimensions"])}
+        query["MetricStat"] = {"Metric": of, "Period": metric["period"], "Stat": metric["stat"]}
+    return {**query, "ReturnData": bool(block["return_data"])}
+
+
 _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[CanonicalResource]]]] = {
     "aws_iam_role": _role,
     "aws_budgets_budget": _budget,
@@ -346,6 +374,7 @@ _TYPES: Final[Mapping[str, Callable[[_Module, TerraformResource], Iterator[Canon
     "aws_apigatewayv2_integration": _integration,
     "aws_apigatewayv2_route": _route,
     "aws_apigatewayv2_stage": _stage,
+    "aws_cloudwatch_metric_alarm": _alarm,
 }
 _PARTS: Final = ("aws_iam_role_policy", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy",
                  "aws_lambda_provisioned_concurrency_config")  # fmt: skip

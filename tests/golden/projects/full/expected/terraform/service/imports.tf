@@ -50,3 +50,17 @@ import {
   to       = aws_lambda_function_url.this
   id       = each.value
 }
+
+# cola-live-service-error-rate
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "alarm_error_rate" }
+  to       = aws_cloudwatch_metric_alarm.error_rate
+  id       = each.value
+}
+
+# cola-live-service-p95-ms
+import {
+  for_each = { for name, id in var.adopt : name => id if name == "alarm_p95_ms" }
+  to       = aws_cloudwatch_metric_alarm.p95_ms
+  id       = each.value
+}

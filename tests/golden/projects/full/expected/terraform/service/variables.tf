@@ -11,7 +11,7 @@ variable "adopt" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.adopt) : can(regex("^(role|role_policy|log_group|release_log_group|function|alias|function_url)$", name))])
+    condition     = alltrue([for name in keys(var.adopt) : can(regex("^(role|role_policy|log_group|release_log_group|function|alias|function_url|alarm_error_rate|alarm_p95_ms)$", name))])
     error_message = "Each name must be one of those in imports.tf."
   }
 }
