@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from mlspec.apply.apply_plan import ApplyPlan, PlanJson, to_json
 from mlspec.apply.execute import RunResult
+from mlspec.apply.stage_results import StageResultJson, stage_result_json
 from mlspec.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STAGE
 from mlspec.run.outcome import Outcome, OutcomeJson, Status
 from mlspec.run.schedule import MissingRequirement
@@ -20,6 +21,7 @@ class ResultJson(TypedDict):
     exit_code: int
     plan: PlanJson
     outcomes: list[OutcomeJson]
+    results: dict[str, StageResultJson]
     report: str | None
 
 
@@ -56,4 +58,17 @@ def result_json(plan: ApplyPlan, result: RunResult) -> ResultJson:
     code = exit_code(result)
     report = result.report.relative_to(plan.roots.project).as_posix() if result.report else None
     outcomes = [outcome.to_json() for outcome in result.outcomes]
-    return {"ok": code == EXIT_OK, "exit_code": code, "plan": to_json(plan), "outcomes": outcomes, "report": report}
+    stages = {step.stage.name: step.stage for step in plan.schedule.steps}
+    results = {
+        outcome.stage: stage_result_json(stages[outcome.stage], outcome, plan.roots.project)
+        for outcome in result.outcomes
+        if outcome.stage in stages and report is not None
+    }
+    return {
+        "ok": code == EXIT_OK,
+        "exit_code": code,
+        "plan": to_json(plan),
+        "outcomes": outcomes,
+        "results": results,
+        "report": report,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ class ApplyOptions:
     adopt: bool
     yes: bool
     dry_run: bool
+    wait: bool = False
 
     def context(self, root: Path, target: TargetName | None) -> StageContext:
         """What the stages are passed: this process holds the project for them."""
@@ -86,7 +88,7 @@ def apply(console: Console, source: PlanSource, options: ApplyOptions) -> int:
     """Plan, show, check, confirm, execute, summarize; gives the exit code."""
     roots = find_roots(source.request.where.root)
     require_usable(roots.project)
-    with hold(roots, "mlspec apply", wait=False):
+    with hold(roots, "mlspec apply", wait=options.wait, patience=math.inf, on_wait=console.say):
         recover(roots)
         if not options.dry_run:
             local_target.start(source.request)

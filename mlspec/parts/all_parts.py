@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mlspec.parts.airflow import part as airflow
 from mlspec.parts.budget import part as budget
 from mlspec.parts.ci import part as ci
+from mlspec.parts.dagster import part as dagster
 from mlspec.parts.data import part as data
 from mlspec.parts.deploy import part as deploy
 from mlspec.parts.dvc import part as dvc
@@ -12,8 +14,10 @@ from mlspec.parts.export import part as export
 from mlspec.parts.hydra import part as hydra
 from mlspec.parts.model import part as model
 from mlspec.parts.monitor import part as monitor
+from mlspec.parts.orchestrate import part as orchestrate
 from mlspec.parts.package import part as package
 from mlspec.parts.part_protocol import Part
+from mlspec.parts.prefect import part as prefect
 from mlspec.parts.registry import part as registry
 from mlspec.parts.sam import part as sam
 from mlspec.parts.serverless import part as serverless
@@ -41,6 +45,10 @@ PARTS: tuple[Part, ...] = (
     budget,
     supply,
     monitor,
+    orchestrate,
+    dagster,
+    prefect,
+    airflow,
     hydra,
     dvc,
 )

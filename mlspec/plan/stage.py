@@ -24,6 +24,14 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class StageCheck:
+    """A condition that fails a stage: `name` for programs (lower-case letters, digits and `_`), `text` for people."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stage of the pipeline.
 
@@ -31,6 +39,8 @@ class Stage:
     keys (`deploy.lambda.memory`). `needs` are capabilities of the machine (`"docker"`), checked before it runs.
     `effects=True`: the stage has effects outside the project, and is never in `dvc.yaml`. `version` is the version of
     its code: raised whenever the same inputs give other outputs, so that the stage runs again after an upgrade.
+    `checks` are the conditions that it tests; with `judges` it does nothing else, and they are about the outputs of
+    that stage.
     """
 
     name: str
@@ -42,6 +52,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     effects: bool = False
     version: int = 1
+    checks: tuple[StageCheck, ...] = ()
+    judges: str | None = None
 
     @property
     def command(self) -> str:

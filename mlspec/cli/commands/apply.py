@@ -29,6 +29,7 @@ from mlspec.stage_context import TargetName
 )
 @click.option("--allow-breaking", is_flag=True, help="Deploy even if the change breaks clients of the live version.")
 @adopt_option
+@click.option("--wait", is_flag=True, help="Wait while another mlspec works in this project, instead of failing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(
@@ -45,6 +46,7 @@ def command(
     faults: tuple[str, ...],
     allow_breaking: bool,
     adopt: bool,
+    wait: bool,
     yes: bool,
     dry_run: bool,
 ) -> int:
@@ -61,7 +63,16 @@ def command(
     from mlspec.run.schedule import Selection
 
     options = ApplyOptions(
-        Selection(until, only, force), engine, jobs, target, faults, allow_breaking, adopt, yes=yes, dry_run=dry_run
+        Selection(until, only, force),
+        engine,
+        jobs,
+        target,
+        faults,
+        allow_breaking,
+        adopt,
+        yes=yes,
+        dry_run=dry_run,
+        wait=wait,
     )
     signal.signal(signal.SIGTERM, raise_terminated)
     return apply(Console(as_json=as_json), plan_source(plan, spec, env, options), options)

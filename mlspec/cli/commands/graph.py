@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from mlspec.cli.console import Console
@@ -16,19 +18,31 @@ from mlspec.workspace.spec_file import find_spec
     "--format", "form", type=click.Choice(["tree", "mermaid", "dot"]), default="tree", help="What to draw it in."
 )
 def command(spec: str | None, env: str | None, as_json: bool, form: str) -> int:
-    """Draw the pipeline: which stage comes after which."""
+    """Draw the pipeline: which stage comes after which.
+
+    With --json: all that a program needs to run the stages one by one, as orchestrators do.
+    """
     from mlspec.compiler import compile_project
     from mlspec.plan import drawing
-    from mlspec.plan.graph import upstream
+    from mlspec.plan.pipeline_json import pipeline_json
     from mlspec.workspace.template_cache import template_cache
 
     console = Console(as_json=as_json)
     where = find_spec(spec, env)
-    stages = compile_project(where.spec, where.environment, compiled=template_cache()).plan.stages
+    build = compile_project(where.spec, where.environment, compiled=template_cache())
+    stages = build.plan.stages
     if as_json:
-        needs = upstream(stages)
-        rows = [{"stage": s.name, "description": s.description, "after": list(needs[s.name])} for s in stages]
-        console.document({"ok": True, "stages": rows})
+        info = build.project.info
+        about = {"project": info.name, "description": info.description, "environment": where.environment}
+        rows = pipeline_json(stages, build.project.values, lambda path: _content(where.root / path))
+        console.document({"ok": True, **about, "stages": rows})
     draw = {"tree": drawing.tree, "mermaid": drawing.mermaid, "dot": drawing.dot}[form]
     console.out(draw(stages))
     return EXIT_OK
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None

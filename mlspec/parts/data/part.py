@@ -8,7 +8,7 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.data import section_checks
 from mlspec.parts.data.input_paths import watched
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Output, Stage, outermost
+from mlspec.plan.stage import Output, Stage, StageCheck, outermost
 from mlspec.sections import addresses
 from mlspec.sections.data import SPLITS, DataSpec
 from mlspec.spec.project import Project
@@ -62,6 +62,7 @@ def stages(project: Project) -> Iterable[Stage]:
         ),
         params=tuple(f"data.{key}" for key in keys),
         version=3,  # one spelling for each moment
+        checks=(StageCheck("data_checks", "The data is what the `data` section states"),),
     )
 
 

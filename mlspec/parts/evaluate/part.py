@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.evaluate.gate_targets import GateTarget, parse, possible
 from mlspec.parts.evaluate.slices import MISSING, names_of_bins
 from mlspec.parts.part_protocol import no_artifacts as artifacts
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Output, Stage, StageCheck
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec, Slice
 from mlspec.sections.metric_names import NAMES, PER_CLASS, Task
@@ -70,7 +71,18 @@ def stages(project: Project) -> Iterable[Stage]:
             inputs=(METRICS,),
             outputs=(Output(GATES, "metric", cache=False), Output(PASSED, cache=False)),
             params=("evaluate.gates",),
+            checks=_gate_checks(options.gates),
+            judges="evaluate",
         )
+
+
+def _gate_checks(gates: Mapping[str, str]) -> tuple[StageCheck, ...]:
+    """One for each gate, in the order of the spec; two names that differ only in other characters are numbered."""
+    names: list[str] = []
+    for text in gates:
+        name = "gate_" + re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+        names.append(f"{name}_{len(names) + 1}" if name in names else name)
+    return tuple(StageCheck(name, f"{text} {bound}") for name, (text, bound) in zip(names, gates.items(), strict=True))
 
 
 def code(project: Project) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""`dagster`: the stages as assets of a Dagster project."""

@@ -1,0 +1,1 @@
+"""`orchestrate`: what the files of all orchestrators have in common."""

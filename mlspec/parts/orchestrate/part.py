@@ -1,0 +1,40 @@
+"""The section `orchestrate`. The files of each orchestrator are in a part of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from pydantic import BaseModel
+
+from mlspec.diagnostics import Finding
+from mlspec.parts.part_protocol import no_artifacts as artifacts
+from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.sections.orchestrate import Orchestrate
+from mlspec.spec.project import Project
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME: Final = "orchestrate"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {"orchestrate": Orchestrate}
+PROGRAMS: Mapping[str, str] = {}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """A section without an orchestrator, which generates nothing; orchestrators that nothing is generated for."""
+    options = project.get(Orchestrate)
+    if options is None:
+        return
+    known = list(Orchestrate.model_fields)
+    if not options.model_fields_set:
+        message = "`orchestrate` names no orchestrator, so that nothing is generated"
+        listed = ", ".join(f"`{name}: {{}}`" for name in known)
+        yield Finding("section-needed", ("orchestrate",), message, f"add one of {listed}, or remove it", on="key")
+    for name in options.model_extra or ():
+        help = f"files are generated for {_listed(known)}; any other one calls `mlspec run STAGE`"
+        message = f"mlspec generates no files for the orchestrator `{name}`"
+        yield Finding("unknown-orchestrator", ("orchestrate", name), message, help, on="key")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:-1]) + f" and `{names[-1]}`"

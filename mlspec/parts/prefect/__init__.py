@@ -1,0 +1,1 @@
+"""`prefect`: a flow, and a deployment for each environment."""

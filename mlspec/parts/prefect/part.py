@@ -1,0 +1,62 @@
+"""`orchestrate.prefect` to a flow that loads the stages from mlspec, and to `prefect.yaml` with its deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from pydantic import BaseModel
+
+from mlspec.diagnostics import Finding
+from mlspec.parts.orchestrate import pipeline_options
+from mlspec.parts.part_protocol import no_stages as stages
+from mlspec.plan.artifact import Artifact
+from mlspec.plan.stage import Stage
+from mlspec.sections.data import DataSpec
+from mlspec.sections.orchestrate import Orchestrate, Prefect
+from mlspec.spec.project import Project
+
+__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+
+NAME: Final = "prefect"
+SECTIONS: Final[dict[str, type[BaseModel]]] = {}
+PROGRAMS: Mapping[str, str] = {}
+FLOW: Final = "orchestrate/prefect/flow.py"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """A branch of no repository."""
+    section = project.get(Orchestrate)
+    if (
+        section is not None
+        and section.prefect is not None
+        and section.prefect.branch
+        and not section.prefect.repository
+    ):
+        message = "`branch` has no effect without `repository`"
+        yield Finding("conflicting-options", ("orchestrate", "prefect", "branch"), message, "remove it", on="key")
+
+
+def artifacts(project: Project, stages: Sequence[Stage]) -> Iterator[Artifact]:
+    """The flow and `prefect.yaml`. Stages are not in them: the flow loads them from `mlspec graph --json`."""
+    section = project.get(Orchestrate)
+    if section is None or section.prefect is None:
+        return
+    name, limits = project.info.name, pipeline_options.limits(section.prefect)
+    yield Artifact(FLOW, "prefect/flow.py.j2", {"name": name, "description": project.info.description, **limits})
+    yield Artifact("prefect.yaml", "prefect/prefect.yaml.j2", _values(project, section.prefect))
+
+
+def _values(project: Project, options: Prefect) -> dict[str, object]:
+    data = project.get(DataSpec)
+    return {
+        "name": project.info.name,
+        "flow": FLOW,
+        "environments": pipeline_options.environments(project),
+        "schedule": pipeline_options.schedule(project, options),
+        "work_pool": options.work_pool,
+        "repository": options.repository,
+        "branch": options.branch,
+        "prefix": project.surroundings.prefix,
+        "remote": bool(data and data.remote),
+    }
