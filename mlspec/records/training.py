@@ -33,6 +33,20 @@ class DeviceUse(Value):
     memory_bytes: int | None = Field(None, description="Most memory of the tensors on a GPU, of the process on a CPU")
 
 
+class Tuned(Value):
+    """What `train.tune` found; training used these values instead of those in the spec."""
+
+    batch_size: int | None = Field(None, description="Rows in a batch, over all devices", json_schema_extra=OPTIONAL)
+    batch_size_limit: Literal["memory", "rows", "max"] | None = Field(
+        None,
+        description="What keeps it from being larger: the memory, the training rows, or `train.tune.batch_size.max`",
+        json_schema_extra=OPTIONAL,
+    )
+    learning_rate: Measured = Field(
+        None, description="The rate at which the loss falls most steeply", json_schema_extra=OPTIONAL
+    )
+
+
 class Training(Record):
     """A finished training."""
 
@@ -45,3 +59,4 @@ class Training(Record):
     valid: Mapping[str, Measured] = Field({}, description="Every metric logged in validation, at that checkpoint")
     undefined: Mapping[str, str] = Field({}, description="Why a metric has no value", json_schema_extra=OPTIONAL)
     speed: DeviceUse | None = Field(None, description="How the device was used", json_schema_extra=OPTIONAL)
+    tuned: Tuned | None = Field(None, description="What `train.tune` found", json_schema_extra=OPTIONAL)

@@ -51,6 +51,34 @@ class Schedule(SpecModel):
     warmup: Share = Field(0.0, description="Fraction of all steps in which the learning rate rises from zero")
 
 
+class BatchSizeSearch(SpecModel):
+    """Find the largest batch that fits in the memory of the device, as the batch size finder of Lightning does."""
+
+    mode: Literal["power", "binsearch"] = Field(
+        "power",
+        description="power: double `train.batch_size` as long as it fits; binsearch: then halve the interval between "
+        "the last batch that fits and the first that does not",
+    )
+    max: int = Field(8192, ge=1, le=65_536, description="Largest batch size to try")
+
+
+class LearningRateSearch(SpecModel):
+    """Find a learning rate with a range test, as the learning rate finder of Lightning does."""
+
+    min: float = Field(1e-8, gt=0, le=10, description="Learning rate of the first step")
+    max: float = Field(1.0, gt=0, le=10, description="Learning rate of the last step")
+    steps: int = Field(100, ge=20, le=10_000, description="Number of steps; the rate rises exponentially")
+
+
+class Tune(SpecModel):
+    """Values to find before training, which then replace the keys of the same names."""
+
+    batch_size: BatchSizeSearch | None = Field(
+        None, description="Find `train.batch_size`; on one device", examples=[{"mode": "power"}]
+    )
+    learning_rate: LearningRateSearch | None = Field(None, description="Find `train.learning_rate`")
+
+
 class TrainSpec(SpecModel):
     """Training with PyTorch Lightning."""
 
@@ -98,3 +126,6 @@ class TrainSpec(SpecModel):
     log_every: int = Field(10, ge=1, description="Steps between logged points in an experiment tracker")
     early_stopping: EarlyStopping | None = Field(None, description="Stop training when a value no longer improves")
     checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept, and how often the state is saved")
+    tune: Tune | None = Field(
+        None, description="Find batch size and learning rate before training", examples=[{"learning_rate": {}}]
+    )

@@ -46,7 +46,9 @@ from mlspec.parts.evaluate import undefined_metrics
 from mlspec.parts.train.logged_twice import LoggedTwice
 from mlspec.parts.train.minimum_rows import single_rows
 from mlspec.parts.train.monitors import MonitoredMetric, of_run
+from mlspec.parts.train.tuned_values import sized
 from mlspec.records.schema import Schema
+from mlspec.records.training import Tuned
 from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
@@ -59,8 +61,17 @@ Loggers = Sequence[Logger] | Literal[False]
 class Fitting:
     """A Trainer with its callbacks."""
 
-    def __init__(self, job: Job, scratch: Path, described: dict[str, object], loggers: Loggers) -> None:
+    def __init__(
+        self,
+        job: Job,
+        scratch: Path,
+        described: dict[str, object],
+        loggers: Loggers,
+        found: Tuned | None = None,
+    ) -> None:
+        """`job` has the values that were `found` before."""
         train = job.need(TrainSpec)
+        self.found = found
         self.job, self.train = job, train
         self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
@@ -83,7 +94,7 @@ class Fitting:
         self.finite = FiniteLoss()
         self._module: pl.LightningModule | None = None
         self._compiled = "off"
-        with _configuration_errors():
+        with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
         device = self.trainer.strategy.root_device
         # Reading a loss waits for an accelerator.
@@ -153,12 +164,14 @@ class Fitting:
         objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
         memory = memory_errors(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
-        with interruptible(self.keep), own, _configuration_errors(named), memory, compile_errors(), _first_error():
+        with interruptible(self.keep), own, configuration_errors(named), memory, compile_errors(), _first_error():
             if isinstance(model, Custom) and model.datamodule is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
                 arguments = model.datamodule_args
                 datamodule = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
+                if self.found is not None and self.found.batch_size is not None:
+                    sized(datamodule, model.datamodule, self.found.batch_size)
                 with single_rows(self.train, 0, self.job.root, datamodule):
                     self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=not model.trust)
                 return
@@ -231,7 +244,7 @@ def _with_direction(monitor: MonitoredMetric) -> MonitoredMetric:
 
 
 @contextmanager
-def _configuration_errors(module: str = "") -> Iterator[None]:
+def configuration_errors(module: str = "") -> Iterator[None]:
     """Convert configuration errors of Lightning, about settings or a method of the user's `module`, to StageErrors."""
     try:
         yield

@@ -29,8 +29,12 @@ from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
 from mlspec.parts.train.run_fingerprint import fingerprint
 from mlspec.parts.train.training_files import write
+from mlspec.parts.train.tuned_values import decisions, give, with_values
+from mlspec.parts.train.tuning import Material, tuned
 from mlspec.records.decisions import Decision, TrainDecisions
 from mlspec.records.schema import Schema
+from mlspec.records.training import Tuned
+from mlspec.runtime.preprocess import Preprocess
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
 from mlspec.sections.metric_names import DEFAULT
@@ -75,15 +79,19 @@ def _train(job: Job) -> float | None:
             undefined_metrics.monitors(undefined_metrics.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(error[0], help=error[1])
+    spec, found = job, _found(job, schema, vocab, rows, preprocess)
+    job = with_values(job, found)
+    train = job.need(TrainSpec)
     for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
         print(f"train: {message}")
     for split, split_rows in rows.items():
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
     module, described = _module(job, schema, vocab, rows["train"], preprocess.names)
+    give(module, found)
     with tracked(job, scratch) as trackers:
-        fitting = Fitting(job, scratch, described, trackers.loggers or False)
-        record = TrainDecisions.of(decided(fitting))
+        fitting = Fitting(job, scratch, described, trackers.loggers or False, found)
+        record = TrainDecisions.of([*decided(fitting), *decisions(spec, found)])
         for line in record.lines() if ranks.first() else ():
             decide(line)
         for warning in probable_mistakes(fitting, len(rows["train"]), ours) if ranks.first() else ():
@@ -97,6 +105,15 @@ def _train(job: Job) -> float | None:
     if ranks.first():
         shutil.rmtree(scratch, ignore_errors=True)
     return fitting.value()
+
+
+def _found(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preprocess: Preprocess) -> Tuned | None:
+    """What `train.tune` finds."""
+
+    def make(changed: Job) -> pl.LightningModule:
+        return _module(changed, schema, vocab, rows["train"], preprocess.names)[0]
+
+    return tuned(job, Material(rows, preprocess, make, _scratch(job)))
 
 
 def decided(run: Fitting) -> list[Decision]:

@@ -1,0 +1,61 @@
+"""Uses the values that `train.tune` found in place of those of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.parsing import lightning_hasattr, lightning_setattr
+
+from mlspec.errors import StageError
+from mlspec.job import Job
+from mlspec.records.decisions import Decision
+from mlspec.records.training import Tuned
+from mlspec.sections.train import TrainSpec
+
+RATES: Final = ("lr", "learning_rate")
+"""The attributes in which Lightning's learning rate finder expects the rate."""
+
+
+def with_values(job: Job, found: Tuned | None) -> Job:
+    """The job with the values that were found in place of those of the spec."""
+    values = found.model_dump(include={"batch_size", "learning_rate"}, exclude_none=True) if found else {}
+    if not values:
+        return job
+    section = job.config.get("train")
+    sections = {n: s.model_copy(update=values) if isinstance(s, TrainSpec) else s for n, s in job.sections.items()}
+    config = {**job.config, "train": {**section, **values}} if isinstance(section, dict) else job.config
+    return replace(job, config=config, sections=sections)
+
+
+def decisions(job: Job, found: Tuned | None) -> Iterator[Decision]:
+    """What was found and used, for the log and the report; `job` is that of the spec."""
+    train = job.need(TrainSpec)
+    if found is not None and found.batch_size is not None:
+        why = {"memory": "the largest tried that fits", "rows": "limited by the training rows", "max": "the maximum"}
+        reading = f"{found.batch_size} instead of {train.batch_size}: {why[found.batch_size_limit or 'max']}"
+        yield Decision("batch size", reading, "train.tune.batch_size")
+    if found is not None and found.learning_rate is not None:
+        reading = f"{found.learning_rate:g} instead of {train.learning_rate:g}: the loss falls most steeply"
+        yield Decision("learning rate", reading, "train.tune.learning_rate")
+
+
+def give(module: pl.LightningModule, found: Tuned | None) -> None:
+    """Set the learning rate of a module of the project."""
+    if found is None or found.learning_rate is None:
+        return
+    for name in RATES:
+        if lightning_hasattr(module, name):
+            lightning_setattr(module, name, found.learning_rate)
+
+
+def sized(datamodule: pl.LightningDataModule, name: str, batch_size: int) -> None:
+    """Set the batch size of a data module of the project. Raises StageError if it has none."""
+    if not hasattr(datamodule, "batch_size"):
+        raise StageError(
+            f"train.tune.batch_size: {name} has no attribute batch_size",
+            help="set self.batch_size in its __init__, and use it in train_dataloader",
+        )
+    datamodule.batch_size = batch_size

@@ -1,0 +1,292 @@
+"""Finds batch size and learning rate before training (`train.tune`), and replaces the keys of the spec by them.
+
+Each trial has a module of its own, and the random generators are restored: training runs as if the spec had the values.
+They are saved beside the checkpoint, so that a resumed run does not search again.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.tuner.tuning import Tuner
+from pytorch_lightning.utilities.memory import is_oom_error
+from pytorch_lightning.utilities.parsing import lightning_hasattr
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch.utils.data import DataLoader
+
+from mlspec.errors import StageError
+from mlspec.job import Job, user_code, write_json
+from mlspec.learning import ranks
+from mlspec.learning.acceleration import accelerate, switches
+from mlspec.learning.batch_search import LongestRows, search
+from mlspec.learning.batch_source import source
+from mlspec.learning.batches import Batch, Buckets, lengths
+from mlspec.learning.build import custom
+from mlspec.learning.device_use import memory, name_of
+from mlspec.learning.host_memory import HostMemory
+from mlspec.learning.memory_limit import MARGIN
+from mlspec.learning.packed_rows import available
+from mlspec.learning.split_rows import Rows
+from mlspec.parts.train.fitting import configuration_errors, memory_errors
+from mlspec.parts.train.lightning_search import OwnCheckpoints, without_bar
+from mlspec.parts.train.minimum_rows import single_rows
+from mlspec.parts.train.tuned_values import RATES, sized, with_values
+from mlspec.records.schema import Schema
+from mlspec.records.training import Tuned
+from mlspec.runtime.preprocess import Preprocess
+from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.train import BatchSizeSearch, LearningRateSearch, TrainSpec
+from mlspec.stage_result import warn
+
+FILE: Final = "tuned.json"
+TRIAL: Final = 3
+"""Steps of a trial: one without state of the optimizer, one that is recorded as a CUDA graph, one that replays it."""
+
+Make = Callable[[Job], pl.LightningModule]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training is made of, beside its settings."""
+
+    rows: Mapping[str, Rows]
+    preprocess: Preprocess
+    make: Make
+    """Creates a new module with the settings of a job."""
+    scratch: Path
+    """The folder of the checkpoint."""
+
+
+def tuned(job: Job, material: Material) -> Tuned | None:
+    """The values that an earlier run of this training found, or the result of a search; None without `train.tune`.
+
+    Raises StageError if a value cannot be searched, or none is found.
+    """
+    tune = job.need(TrainSpec).tune
+    if tune is None or (tune.batch_size is None and tune.learning_rate is None):
+        return None
+    path = material.scratch / FILE
+    found = Tuned.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Tuned()
+    with isolate_rng():
+        if tune.batch_size is not None and found.batch_size is None:
+            found = Search(job, material).batch_size(tune.batch_size)
+            _save(path, found)
+        if tune.learning_rate is not None and found.learning_rate is None:
+            rate = Search(with_values(job, found), material).learning_rate(tune.learning_rate)
+            found = found.model_copy(update={"learning_rate": rate})
+            _save(path, found)
+    return found
+
+
+def _save(path: Path, found: Tuned) -> None:
+    if ranks.first():
+        write_json(path, found.model_dump(mode="json"))
+
+
+class Search:
+    """Searches with the settings of a job."""
+
+    def __init__(self, job: Job, material: Material) -> None:
+        self.job, self.material = job, material
+        self.train = job.need(TrainSpec)
+        model = job.need(ModelSpec)
+        self.model = model if isinstance(model, Custom) else None
+
+    def batch_size(self, options: BatchSizeSearch) -> Tuned:
+        """The largest batch size that fits."""
+        rows = len(self.material.rows["train"])
+        # A larger batch would leave fewer batches than gradients are accumulated over.
+        most = min(options.max, max(1, rows // self.train.accumulate))
+        device = self._trainer(1).strategy.root_device
+        host = HostMemory(available() if device.type == "cpu" else sys.maxsize, lambda: memory(device))
+
+        def fits(size: int) -> bool:
+            tried = size + -(-size // MARGIN)
+            fit = host.allows(tried) and self._trial(tried)
+            host.measured(tried)
+            print(f"train: a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
+            return fit
+
+        found = search(fits, options.mode, self.train.batch_size, most)
+        if found is None:
+            raise StageError(
+                f"train.tune.batch_size: not even a batch of one row fits in the memory of {name_of(device)}",
+                help="use a smaller model or inputs, train.precision bf16-mixed, or train.gradient_checkpointing",
+            )
+        size, failed = found
+        limit = "memory" if failed else "max" if most == options.max else "rows"
+        if limit == "rows" and rows // size < 10:
+            few = f"a batch of {size} rows leaves {-(-rows // size)} steps in an epoch of {rows} rows"
+            warn(f"train.tune.batch_size: {few}", f"set train.tune.batch_size.max: {max(1, rows // 20)}")
+        return Tuned(batch_size=size, batch_size_limit=limit)
+
+    def _trial(self, size: int) -> bool:
+        """Whether a few steps of the longest rows fit in the memory."""
+        fits = True
+        try:
+            self._few_steps(self._with(batch_size=size))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            fits = False
+        # Outside of the handler, whose traceback holds the tensors of the failed step.
+        _free()
+        return fits
+
+    def _few_steps(self, job: Job) -> None:
+        train, material = job.need(TrainSpec), self.material
+        count = TRIAL * train.accumulate
+        trainer = self._trainer(1, max_steps=TRIAL, limit_train_batches=count, limit_val_batches=0)
+        module = self._module(job, trainer)
+        sampler = LongestRows(lengths(material.rows["train"], material.preprocess), train.batch_size, count)
+        with self._errors():
+            trainer.fit(module, **self._data(job, trainer, sampler))
+
+    def learning_rate(self, options: LearningRateSearch) -> float:
+        """The rate at which the loss falls most steeply, to three digits."""
+        train, material = self.train, self.material
+        trainer = self._trainer(options.steps)
+        if trainer.world_size > ranks.count():
+            raise StageError(
+                f"train.tune.learning_rate: strategy {train.strategy} starts its processes too late for a search",
+                help="set train.strategy: auto, or train.devices: 1",
+            )
+        module = self._module(self.job, trainer)
+        if self.model is not None and not any(lightning_hasattr(module, name) for name in RATES):
+            raise StageError(
+                f"train.tune.learning_rate: {self.model.class_} has no attribute learning_rate or lr",
+                help="set self.learning_rate in its __init__, and use it in configure_optimizers",
+            )
+        sizes = lengths(material.rows["train"], material.preprocess)
+        place = trainer.global_rank, trainer.world_size
+        sampler = Buckets(sizes, train.batch_size, train.seed, *place, drop_last=train.drop_last)
+        sampler.position = lambda: (trainer.current_epoch, 0)
+        if ranks.first():
+            print(f"train: {options.steps} steps with rates from {options.min:g} to {options.max:g}", flush=True)
+        limits: dict[str, Any] = {"min_lr": options.min, "max_lr": options.max, "num_training": options.steps}
+        with memory_errors(train, lambda: None), self._errors(), without_bar():
+            data = self._data(self.job, trainer, sampler)
+            finder = Tuner(trainer).lr_find(module, **data, **limits, update_attr=False)
+        rate = finder.suggestion() if finder is not None else None
+        losses = list(finder.results["loss"]) if finder is not None else []
+        del module, finder
+        _free()
+        return _judged(rate, losses)
+
+    def _with(self, **values: object) -> Job:
+        # torch.compile takes minutes for each new module, and only changes rounding.
+        plain = {"compile": "off"} if self.train.compile == "inductor" else {}
+        sections = self.job.sections.items()
+        changed = {n: s.model_copy(update=values | plain) if isinstance(s, TrainSpec) else s for n, s in sections}
+        return replace(self.job, sections=changed)
+
+    def _trainer(self, epochs: int, **settings: Any) -> pl.Trainer:
+        """A Trainer for a search; Lightning accepts no more than `epochs` of them."""
+        train = self.train
+        with configuration_errors():
+            trainer = pl.Trainer(
+                default_root_dir=self.material.scratch, max_epochs=epochs, accelerator=train.accelerator,
+                devices=train.devices, strategy=train.strategy, precision=train.precision,
+                gradient_clip_val=train.gradient_clip, accumulate_grad_batches=train.accumulate,
+                deterministic="warn" if train.deterministic else False, logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+                use_distributed_sampler=False, plugins=[OwnCheckpoints()], **settings,
+            )  # fmt: skip
+        switches(train, trainer.strategy.root_device)
+        if train.tune and train.tune.batch_size and trainer.world_size > 1:
+            raise StageError(
+                f"train.tune.batch_size needs one device, and training runs on {trainer.world_size}",
+                help=f"search once with train.devices: 1, then set train.batch_size to {trainer.world_size} times that",
+            )
+        return trainer
+
+    def _module(self, job: Job, trainer: pl.Trainer) -> pl.LightningModule:
+        """A new module, with the weights that training begins with."""
+        pl.seed_everything(self.train.seed, workers=True, verbose=False)
+        module = self.material.make(job)
+        accelerate(module, trainer, job.need(TrainSpec))
+        return module
+
+    def _data(self, job: Job, trainer: pl.Trainer, sampler: Buckets) -> dict[str, Any]:
+        """The batches: of the project's data module, or of `sampler`."""
+        train, rows, preprocess = job.need(TrainSpec), self.material.rows["train"], self.material.preprocess
+        if self.model is not None and self.model.datamodule is not None:
+            return {"datamodule": self._datamodule(train, preprocess)}
+        loader: DataLoader[Batch] = source(
+            rows, preprocess, sampler, trainer.strategy.root_device, train.workers, self.model is None
+        )
+        return {"train_dataloaders": loader}
+
+    def _datamodule(self, train: TrainSpec, preprocess: Preprocess) -> pl.LightningDataModule:
+        assert self.model is not None
+        assert self.model.datamodule is not None
+        schema = Schema.read(self.job.inputs)
+        name, arguments = self.model.datamodule, self.model.datamodule_args
+        datamodule: pl.LightningDataModule = custom(name, arguments, schema, self.job.root, preprocess=preprocess)
+        if train.tune and train.tune.batch_size:
+            sized(datamodule, name, train.batch_size)
+        return datamodule
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Errors of the settings or of the project's code, as in training."""
+        name = self.model.class_ if self.model else ""
+        objects = " and ".join(filter(None, (name, self.model.datamodule))) if self.model else ""
+        own: AbstractContextManager[None] = (
+            user_code(self.job.root, "training", objects) if self.model else nullcontext()
+        )
+        failed: RuntimeError | None = None
+        with ExitStack() as stack:
+            for context in (_interrupts(), own, configuration_errors(name)):
+                stack.enter_context(context)
+            stack.enter_context(single_rows(self.train, len(self.material.rows["train"]), self.job.root))
+            try:
+                yield
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                failed = error
+        if failed is not None:
+            raise failed
+
+
+def _judged(rate: float | None, losses: Sequence[float]) -> float:
+    """The suggested rate to three digits. Raises StageError without one."""
+    help = "set train.learning_rate and remove train.tune.learning_rate, or change its min, max and steps"
+    if rate is None:
+        raise StageError("train.tune.learning_rate: too few steps had a finite loss", help=help)
+    if not min(losses) < losses[0]:
+        warn(
+            "train.tune.learning_rate: the loss does not fall at any rate, so the one that was found is arbitrary", help
+        )
+    return float(f"{rate:.3g}")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or is_oom_error(error) or "MPS backend out of memory" in str(error)
+
+
+def _free() -> None:
+    """Free the memory of a trial, and forget how much it was."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Lightning turns KeyboardInterrupt into SystemExit."""
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
