@@ -237,7 +237,7 @@ def test_every_key_of_the_language_has_a_comment(build: Build) -> None:
 
 def test_sections_that_no_stage_reads_are_no_groups() -> None:
     build = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
-    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock"}
+    assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate"}
     model = root_model(PARTS)
     unread = [
         name for name in model.model_fields if name not in (*groups(build), "mlspec", "experiments", "environments")
