@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlspec.diagnostics import Diagnostic
 from mlspec.errors import MlspecError
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import BytecodeCache
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """Everything that is derived from a spec, before anything is written."""
 
     project: Project
@@ -59,7 +58,7 @@ def make_plan(project: Project, parts: Sequence[Part] = PARTS) -> Plan:
     except CycleError as error:
         help = "remove the input that is an output of a later stage, for example from `data.deps`"
         raise MlspecError(f"the stages form a cycle: {error}", help=help, code="stage-cycle") from None
-    artifacts = [replace(artifact, part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)]
+    artifacts = [artifact._replace(part=part.NAME) for part in parts for artifact in part.artifacts(project, stages)]
     owners: dict[tuple[str, str], str] = {}
     for artifact in artifacts:
         owner = owners.setdefault((artifact.anchor, artifact.path), artifact.part)

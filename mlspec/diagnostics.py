@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -22,8 +21,7 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What a check reports. `Document.diagnostic` places it in the file.
 
     `code` identifies the kind of finding and never changes; `mlspec explain CODE` explains it. `at` is the location of

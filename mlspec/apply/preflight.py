@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -64,7 +63,7 @@ def _over_budget(plan: ApplyPlan, due: set[str], severity: Literal["error", "war
 def _of_environment(root: Node, finding: Finding, environment: str | None) -> Finding:
     """The finding at the key of the environment's overlay, where that sets it."""
     own = ("environments", environment or "", *finding.at)
-    return replace(finding, at=own) if _stands(root, own) else finding
+    return finding._replace(at=own) if _stands(root, own) else finding
 
 
 def _missing(plan: ApplyPlan, severity: Literal["error", "warning"]) -> Iterator[Diagnostic]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 PLACEHOLDER: Final = "${AWS_ACCOUNT_ID}"
 """Stands in generated files for an account that the spec does not name; `envsubst` fills it in."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwsLocation:
+class AwsLocation(NamedTuple):
     """An account and a region. The account is PLACEHOLDER where it is not known."""
 
     region: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mlspec.aws.alarm_settings import MetricAlarm, service_alarms
 from mlspec.aws.aws_location import AwsLocation
@@ -31,8 +30,7 @@ from mlspec.spec.project import ProjectInfo
 HANDLER: Final = "handler.handle"
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionSpec:
+class FunctionSpec(NamedTuple):
     """The sections that a function follows from, and where it runs."""
 
     info: ProjectInfo

@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mlspec.cli import completion
 from mlspec.cli.paths import PATH
-from mlspec.stage_context import TARGETS, StageContext, TargetName
 from mlspec.workspace.spec_file import SPEC
+
+if TYPE_CHECKING:
+    from mlspec.stage_context import StageContext, TargetName
 
 ENGINES = ("dvc",)
 """The names in `run/engines/all_engines.py`, which `--help` does not import."""
@@ -40,6 +42,8 @@ def spec_options(function: F) -> F:
 
 def target_option(function: F) -> F:
     """`--target NAME` for a command that ships, or reads what was shipped; it arrives as `target`."""
+    from mlspec.stage_context import TARGETS
+
     return click.option(
         "--target",
         type=click.Choice(TARGETS),
@@ -56,6 +60,8 @@ def adopt_option(function: F) -> F:
 
 def stage_context(root: Path, target: TargetName | None) -> StageContext:
     """The context of a command in the project `root`: what its options leave out, the environment decides."""
+    from mlspec.stage_context import StageContext
+
     context = StageContext.from_env(os.environ, root)
     return replace(context, target=target or context.target)
 

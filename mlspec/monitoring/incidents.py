@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -127,7 +127,7 @@ def replay(
     """Replay all incidents through all alerts at `per_minute` requests a minute."""
     known = tuple((name, (_KNOWN,)) for name, kind in shape.inputs if kind == "category")
     with duckdb.connect() as connection:
-        traffic = _IncidentTraffic(replace(shape, known=known), per_minute, connection)
+        traffic = _IncidentTraffic(shape._replace(known=known), per_minute, connection)
         replays = tuple(_replayed(incident, alerts, detectors, traffic) for incident in INCIDENTS)
         always = tuple(alert.name for alert in alerts if traffic.fires(alert, INCIDENTS[0], 0))
     fired = {one.alert for each in replays for one in each.fired}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """One generated file: its path, its template, and the values of the template.
 
     `path` is POSIX and relative to the project folder, or with `anchor="repository"` to the root of the git repository
@@ -18,7 +16,7 @@ class Artifact:
 
     path: str
     template: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = {}
     part: str = ""
     anchor: Literal["project", "repository"] = "project"
     mode: Literal["file", "block"] = "file"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Artifacts by path, stages in topological order."""
 
     artifacts: tuple[Artifact, ...]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A file or folder that a stage writes, relative to the project.
 
     `kind` is its type in `dvc.yaml`; `cache=False` leaves it to git (small metrics). `plot` has DVC's plot options
@@ -19,8 +18,8 @@ class Output:
     path: str
     kind: Literal["out", "metric", "plot"] = "out"
     cache: bool = True
-    plot: Mapping[str, str | bool] = field(default_factory=dict)
-    curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plot: Mapping[str, str | bool] = {}
+    curves: Mapping[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from mlspec.render.quoting import flow
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@$*+%{}-]*(?<!:)")
 """Text that needs no quotes behind a tag."""
-_BLOCK: Final = re.compile(r"[^\s\x00-\x1f\x7f-\uffff][\x20-\x7e]*(\n[\x20-\x7e]*[\x21-\x7e])+")
+_BLOCK: Final = re.compile(r"[!-~\U00010000-\U0010ffff][ -~]*(\n[ -~]*[!-~])+")
 """Text of several lines that a literal block keeps as it is."""
 _ID: Final = re.compile(r"[A-Za-z0-9.]+")
 """A logical id, also of what SAM creates. In place of one may be a variable of the Serverless Framework."""
@@ -71,7 +71,7 @@ def _flow(values: Sequence[object]) -> str | None:
     items = [flow(value) if isinstance(value, str | int) else None for value in values]
     texts = [item for item in items if item is not None]
     line = f"[{', '.join(texts)}]"
-    usable = len(texts) == len(values) and len(line) <= _WIDTH and not any(c in "".join(texts) for c in "\n,[]{}#")
+    usable = len(texts) == len(values) and len(line) <= _WIDTH and not any(c in "".join(texts) for c in "\n,[]{}#?")
     return line if usable else None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, RootModel
+from pydantic import AfterValidator, ConfigDict, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.file_names import FileStem
@@ -25,8 +25,12 @@ Experiment = Annotated[FileStem, AfterValidator(_without_dots), schema_pattern(r
 """The name of an experiment. Hydra reads a dot in `experiment=NAME` as a path separator."""
 
 
-class Experiments(RootModel[dict[Experiment, dict[str, Any]]]):
+class Experiments(RootModel):  # type: ignore[type-arg] # one with arguments is built at import
     """Named variants of the spec; each is generated as a Hydra config `experiment=NAME`."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    root: dict[Experiment, dict[str, Any]]
 
 
 class Parameter(SpecModel):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Discriminator,
     Field,
     RootModel,
@@ -155,15 +156,15 @@ def _kind(value: object) -> str | None:
     return getattr(value, "type", None)
 
 
-class AnyModel(
-    RootModel[
-        Annotated[
-            Annotated[TextClassifier, Tag("text-classifier")]
-            | Annotated[ImageClassifier, Tag("image-classifier")]
-            | Annotated[Tabular, Tag("tabular")]
-            | Annotated[Custom, Tag("custom")],
-            Discriminator(_kind),
-        ]
-    ]
-):
+class AnyModel(RootModel):  # type: ignore[type-arg] # one with arguments is built at import, another time as their base
     """The model: one of mlspec's model types, or a LightningModule of the project."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    root: Annotated[
+        Annotated[TextClassifier, Tag("text-classifier")]
+        | Annotated[ImageClassifier, Tag("image-classifier")]
+        | Annotated[Tabular, Tag("tabular")]
+        | Annotated[Custom, Tag("custom")],
+        Discriminator(_kind),
+    ]

@@ -44,8 +44,7 @@ class Node:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A file: its name for messages, its lines with secrets masked, and its root value."""
 
     path: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from mlspec.errors import MlspecError
 from mlspec.source import dockerfile_lock as bases
@@ -27,43 +27,42 @@ TESTS = "tests"
 """The folder of the project's tests, and the key of their imports."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectContext:
+class ProjectContext(NamedTuple):
     """Facts about the folder of a spec."""
 
     git: bool = False
     """Whether the project is in a git repository."""
     prefix: str = ""
     """The path of the project folder from the repository root, POSIX; `""` at the root."""
-    modules: Mapping[str, str | None] = field(default_factory=dict)
+    modules: Mapping[str, str | None] = {}
     """Source of each Python module that the spec names, by dotted name; None if it is installed outside the project."""
-    templates: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = {}
     """Text of each template in the project's `templates/` folder, by its path in there."""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = {}
     """The path of each of those modules in the project, POSIX."""
-    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    imports: Mapping[str, tuple[str, ...]] = {}
     """Files of the project that importing each of those modules loads, including its own; with the key `tests` those
     that the project's tests import."""
-    outside: Mapping[str, tuple[Outside, ...]] = field(default_factory=dict)
+    outside: Mapping[str, tuple[Outside, ...]] = {}
     """Third-party imports of the modules of preprocessing classes, direct and indirect."""
-    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reads: Mapping[str, tuple[str, ...]] = {}
     """Existing files that a stage opened and the spec does not name, by stage."""
     folders: tuple[str, ...] = ()
     """Pretrained models of the spec that are folders in the project."""
-    pickles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pickles: Mapping[str, tuple[str, ...]] = {}
     """Pickles that a path of the spec or of reads.lock names, by that path. A pretrained model with its weights as
     safetensors too has none: those are loaded."""
     dvc_core: bool = False
     """Whether the user's part of `.dvc/config` has a `[core]` section: DVC fails on a second one."""
-    bases: Mapping[str, str] = field(default_factory=dict)
+    bases: Mapping[str, str] = {}
     """Base images of the Dockerfile with their pinned digests."""
-    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hashes: Mapping[str, tuple[str, ...]] = {}
     """Digests of the packages in `package.requirements`, by `name==release`, from requirements-serve.lock."""
     bad_pins: tuple[BadPin, ...] = ()
     """Releases known to be bad that the project's requirements, constraints and locks pin."""
     absent: tuple[str, ...] = ()
     """Data of the spec that is neither in the project nor tracked by DVC."""
-    workflows: Mapping[str, str] = field(default_factory=dict)
+    workflows: Mapping[str, str] = {}
     """Path of each workflow in the repository that belongs to another project, with the folder of that project."""
     named: tuple[str, ...] = ()
     """Everything that the spec names, existing or not: modules, modules that serving loads (`+` prefix), folders (`/`

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class CallSignature:
+class CallSignature(NamedTuple):
     """The parameters of a class's `__init__`."""
 
     parameters: tuple[str, ...]

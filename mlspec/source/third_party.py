@@ -10,9 +10,8 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from mlspec.source.module_imports import Imports, module_tree, named
 
@@ -24,8 +23,7 @@ _DISTRIBUTIONS = {
 _WITHOUT = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(NamedTuple):
     """One import of a module that is neither in the project nor in the standard library."""
 
     name: str
@@ -73,6 +71,8 @@ def of_module(imports: Imports, root: Path, module: str) -> tuple[Outside, ...]:
 
 
 def _release(name: str) -> str:
+    from importlib import metadata  # slow, and few projects import third-party modules
+
     try:
         return metadata.version(distribution(name))
     except metadata.PackageNotFoundError:

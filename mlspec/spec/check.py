@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -160,7 +160,7 @@ class _Checker:
 
     def _validated(self, root: Node, environment: str | None, where: str) -> Project | None:
         resolved, invalid = resolve(root)
-        view = replace(self.document, root=filled(resolved, self.model))
+        view = self.document._replace(root=filled(resolved, self.model))
         for finding in invalid:
             self._add(view, finding, where)
         given = self._with_names(environment or "", view.plain())

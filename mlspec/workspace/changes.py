@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from mlspec.errors import ConflictError
@@ -34,8 +33,7 @@ class FileChange(NamedTuple):
     """Whether --overwrite can resolve this conflict; not if a folder or a link exists at the path."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSet:
+class ChangeSet(NamedTuple):
     """The change of every generated file, by path, with the lock before and after."""
 
     changes: tuple[FileChange, ...]

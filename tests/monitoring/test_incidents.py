@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ def test_an_alert_that_this_traffic_cannot_fire_is_an_error() -> None:
 
 def test_an_alert_that_healthy_traffic_fires_is_an_error() -> None:
     (error, *_) = ALERTS
-    always = replace(error, sign=">=", limit=0)
+    always = error._replace(sign=">=", limit=0)
     assert replay([always], SHAPE, per_minute=60).always == ("error-rate",)
 
 

@@ -12,7 +12,7 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -235,7 +235,7 @@ def fields(text: str) -> str:
 
 
 PANELS = {
-    panel.id: replace(panel.query, by=tuple(g for g in panel.query.by if g is not Grouping.TIME))
+    panel.id: panel.query._replace(by=tuple(g for g in panel.query.by if g is not Grouping.TIME))
     for panel in dashboard(SHAPE, (), "toy", "").panels
     if not any(isinstance(s.measure, Latest) for s in panel.query.series)
 }

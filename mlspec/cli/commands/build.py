@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -75,8 +74,7 @@ def command(
     return EXIT_SPEC if check and changes.changed else EXIT_OK
 
 
-@dataclass(frozen=True, slots=True)
-class FileChoices:
+class FileChoices(NamedTuple):
     """The user's decisions about single files, by their paths as a build prints them."""
 
     keep: frozenset[str] = frozenset()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mlspec.monitoring.queries.measure import Count, Counted, Measure, Percentile, rate
 from mlspec.monitoring.queries.query import Grouping, ModelShape
@@ -14,8 +13,7 @@ from mlspec.spec.types import bound_parts, duration_seconds
 Severity: TypeAlias = Literal["critical", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """A condition that fires: `measure` compared with `limit` over the last `window` seconds, for each group.
 
     `least` is the smallest number of records of `enough` in the window that can fire it. Where `silence` is set, it
@@ -82,7 +80,7 @@ def _of_rows(options: Alerts, shape: ModelShape) -> Iterator[Alert]:
     bounds = {Counted.MISSING: options.missing_rate, Counted.UNSEEN: options.unseen_rate}
     for part, bound in bounds.items():
         if bound and shape.columns(part):
-            yield replace(_rate(options, part, bound), by=by_input)
+            yield _rate(options, part, bound)._replace(by=by_input)
 
 
 def _rate(options: Alerts, part: Counted, bound: str) -> Alert:

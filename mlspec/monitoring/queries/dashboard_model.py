@@ -6,8 +6,7 @@ Places are in a grid of 48 columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mlspec.monitoring.queries.alerts import Alert
 from mlspec.monitoring.queries.measure import Count, Counted, Latest, Mean, Measure, Percentile, rate
@@ -19,8 +18,7 @@ _TALL: Final = 12
 _NUMBER_HEIGHT: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Position and size in a grid of 48 columns."""
 
     x: int
@@ -29,8 +27,7 @@ class Place:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A line at the limit of an alert."""
 
     value: float
@@ -38,8 +35,7 @@ class Limit:
     alert: str
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(NamedTuple):
     """One panel: the question it answers, its query and its chart.
 
     A chart of lines has one line for each series and group.
@@ -54,8 +50,7 @@ class Panel:
     limits: tuple[Limit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dashboard:
+class Dashboard(NamedTuple):
     """Panels, what they can be filtered by, and whether the first request of each version is marked."""
 
     title: str
@@ -65,8 +60,7 @@ class Dashboard:
     deployments: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     """A panel without a place."""
 
     id: str

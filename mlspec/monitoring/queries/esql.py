@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from mlspec.monitoring.queries.alerts import Alert
 from mlspec.monitoring.queries.by_input import FLAGS, expanded
@@ -53,8 +52,7 @@ _RANGE: Final = f"WHERE {TIME} >= ?_tstart AND {TIME} <= ?_tend"
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class EsqlQuery:
+class EsqlQuery(NamedTuple):
     """A query, the columns of its result that groups are in, and those with the values of its series."""
 
     text: str

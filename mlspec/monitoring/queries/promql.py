@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from mlspec.monitoring.queries.measure import UNROUTED, Count, Counted, Latest, Mean, Measure, Percentile, Rate
 from mlspec.monitoring.queries.query import Grouping
@@ -43,8 +42,7 @@ QUALITY_ALARM: Final = f"{_REPORTED}quality_alarm_open"
 MEASURED_AT: Final = f"{_REPORTED}time_seconds"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """The model, the time range of a value, and further matchers: `Scope("cola", "5m")`."""
 
     model: str

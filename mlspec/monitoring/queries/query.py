@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from mlspec.monitoring.queries.measure import Counted, Measure, Unit
 
@@ -17,8 +17,7 @@ class Grouping(StrEnum):
     COLUMN = "column"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One measure with the name of its column and a title for readers."""
 
     name: str
@@ -31,16 +30,14 @@ class Series:
         return self.measure.unit
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Measures for each group; one row for the whole time range without groups."""
 
     series: tuple[Series, ...]
     by: tuple[Grouping, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShape:
+class ModelShape(NamedTuple):
     """What the queries are about: the project, its task, inputs by type, labels, and the limit of low confidence.
 
     `labels` is empty where they are known only from the data.

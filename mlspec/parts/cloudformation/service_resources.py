@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -33,8 +32,7 @@ VERSION: Final = "FunctionVersion"
 """The logical id of a version begins with it: each has an id of its own, so that CloudFormation publishes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(NamedTuple):
     """How other resources of the template name what the tool may create itself."""
 
     function: JsonValue

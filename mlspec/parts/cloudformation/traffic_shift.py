@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mlspec.diagnostics import Finding, Location
 from mlspec.sections.deploy import Rollout
@@ -26,8 +25,7 @@ _PREDEFINED: Final = {
 """Names of AWS's own configurations, without `CodeDeployDefault.Lambda`."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficShift:
+class TrafficShift(NamedTuple):
     """How CodeDeploy moves the traffic: `percent` of it each `minutes`."""
 
     type: Literal["AllAtOnce", "TimeBasedCanary", "TimeBasedLinear"]

@@ -7,16 +7,14 @@ https://prometheus.io/docs/alerting/latest/configuration/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mlspec.sections.monitor_notify import Mail, Notify
 
 SECRETS: Final = "/run/secrets"
 
 
-@dataclass(frozen=True, slots=True)
-class MountedSecret:
+class MountedSecret(NamedTuple):
     """A secret of the Compose file: its name, which is its file below SECRETS, and the variable that has its value."""
 
     name: str

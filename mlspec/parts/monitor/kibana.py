@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -22,8 +22,7 @@ from mlspec.spec.project import ProjectInfo
 Body = dict[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class KibanaObjects:
+class KibanaObjects(NamedTuple):
     """The bodies, and the ids of the data view and the dashboard."""
 
     view_id: str

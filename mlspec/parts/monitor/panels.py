@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mlspec.monitoring.queries import esql
 from mlspec.monitoring.queries.dashboard_model import Dashboard, Limit, Panel
@@ -17,8 +16,7 @@ VERSION: Final = "service.version"
 """The field that the dashboard's control filters by."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChartValue:
+class ChartValue(NamedTuple):
     """One value of a layer: its column in the result of the query, what a person calls it, and its unit."""
 
     column: str
@@ -26,8 +24,7 @@ class ChartValue:
     unit: Unit
 
 
-@dataclass(frozen=True, slots=True)
-class ChartLayer:
+class ChartLayer(NamedTuple):
     """One query and how its result is drawn; `second` has an axis of its own."""
 
     id: str
@@ -39,8 +36,7 @@ class ChartLayer:
     second: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DashboardSource:
+class DashboardSource(NamedTuple):
     """What the panels of a project are made of: `stream` has predictions, `reports` what `mlspec monitor` reports."""
 
     dashboard: Dashboard

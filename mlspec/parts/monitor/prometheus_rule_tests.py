@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.alerts import Alert
@@ -36,8 +35,7 @@ _WHOLE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CounterSeries:
+class CounterSeries(NamedTuple):
     """A counter that grows by `step` with each sample until the sample `last`, then stays; or a gauge of step 0."""
 
     metric: str
@@ -57,8 +55,7 @@ class CounterSeries:
         return f"0+{self.step}x{self.last} {self.step * self.last}+0x{samples}"
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedAlert:
+class ExpectedAlert(NamedTuple):
     """An alert that must fire, or with `labels` None must not."""
 
     name: str
@@ -66,8 +63,7 @@ class ExpectedAlert:
     annotations: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTest:
+class RuleTest(NamedTuple):
     """A history of counters, and the alerts at its end."""
 
     name: str
@@ -92,8 +88,7 @@ class RuleTest:
         return duration(self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTestFile:
+class RuleTestFile(NamedTuple):
     """Tests whose rules are evaluated at the same interval."""
 
     path: str
@@ -114,11 +109,11 @@ def rule_test_files(
     tests = [test for alert in noisy for test in _Tests(alert, shape, options, group).tests()]
     tests += [*_healthy(group, noisy, options), *_server(group, options), *_monitored(group, options)]
     files = [RuleTestFile("prometheus/rules_test.yml", options.interval, tuple(tests))]
-    hourly = replace(options, interval=max(options.interval, rules.DAY // 24))
+    hourly = options._replace(interval=max(options.interval, rules.DAY // 24))
     files.append(RuleTestFile("prometheus/rules_monitor_test.yml", hourly.interval, tuple(_measured(group, hourly))))
     for alert in alerts:
         if alert.silence:
-            rare = replace(options, interval=max(options.interval, alert.window // 10))
+            rare = options._replace(interval=max(options.interval, alert.window // 10))
             silence = tuple(_Tests(alert, shape, rare, group).tests())
             files.append(RuleTestFile("prometheus/rules_silence_test.yml", rare.interval, silence))
     return tuple(files)
@@ -130,8 +125,7 @@ def _end(window: int, options: RuleOptions) -> int:
     return evaluations * options.interval
 
 
-@dataclass(frozen=True, slots=True)
-class _Tests:
+class _Tests(NamedTuple):
     """The tests of one alert."""
 
     alert: Alert
@@ -184,18 +178,18 @@ class _Tests:
             yield self._test("fires for a slow canary", (*quick, *canary), self._fires(_p95(slow), version="2"))
             if self.alert.least > _SAMPLES + 2:
                 slowest = _latencies(self._labels("2"), ends[-1], 1)
-                few = [replace(s, step=min(s.step, 1)) for s in slowest]
+                few = [s._replace(step=min(s.step, 1)) for s in slowest]
                 yield self._test("is silent with few requests", few)
         if fast is not None:
             yield self._test("is silent below the limit", _latencies(self._labels("2"), fast, scale))
 
     def _silence(self) -> Iterator[RuleTest]:
         requests = CounterSeries(promql.REQUESTS, _request_labels(self._labels("1"), 200), 1)
-        stopped = replace(requests, last=1)
+        stopped = requests._replace(last=1)
         test = self._test("fires if there was never a request", (), self._fires(0))
         yield test
         end = test.end + math.ceil(2 * self.alert.window / self.options.interval) * self.options.interval
-        yield replace(self._test("fires if requests stop", (stopped,), self._fires(0)), end=end)
+        yield self._test("fires if requests stop", (stopped,), self._fires(0))._replace(end=end)
         yield self._test("is silent while requests arrive", (requests,))
 
     def _labels(self, version: str, **more: str) -> dict[str, str]:
@@ -234,8 +228,7 @@ def _request_labels(labels: Mapping[str, str], status: int) -> dict[str, str]:
     return {**labels, "route": "/predict", "status": str(status)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Latency:
+class _Latency(NamedTuple):
     """Latencies in one bucket of the histogram, except `faster` of _PARTS, which are in the first one."""
 
     bucket: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mlspec.monitoring.queries import promql
 from mlspec.monitoring.queries.alerts import Alert
@@ -23,8 +22,7 @@ _HOUR: Final = 3600
 DAY: Final = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingRule:
+class RecordingRule(NamedTuple):
     """A series with the result of an expression."""
 
     record: str
@@ -32,8 +30,7 @@ class RecordingRule:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class AlertingRule:
+class AlertingRule(NamedTuple):
     """An alert for each element of the result of an expression."""
 
     alert: str
@@ -48,8 +45,7 @@ class AlertingRule:
         return duration(self.pending)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleGroup:
+class RuleGroup(NamedTuple):
     """Rules that are evaluated one after the other, every `interval` seconds."""
 
     name: str
@@ -63,15 +59,14 @@ class RuleGroup:
         return duration(self.interval)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleOptions:
+class RuleOptions(NamedTuple):
     """What the rules of a project have in common."""
 
     model: str
     job: str
     interval: int
     pending: int
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     runbook: str | None = None
 
 

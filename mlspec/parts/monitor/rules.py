@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -20,8 +19,7 @@ _REPORTED_WITHIN: Final = 86_400
 """Seconds in which a report of drift is an alert: `mlspec monitor` may run once a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRule:
+class AlertRule(NamedTuple):
     """A rule: its name in files, and its id in Kibana, which is a function of the data stream and the name."""
 
     name: str

@@ -1,4 +1,7 @@
-"""`deploy.iac: sam` to two AWS SAM templates, and the stages that deploy them."""
+"""`deploy.iac: sam` to two AWS SAM templates, and the stages that deploy them.
+
+Other specs do without what makes templates: it is imported where `iac` is `sam`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.cloudformation import stacks as cloudformation
-from mlspec.parts.cloudformation.template_text import check_text
-from mlspec.parts.cloudformation.traffic_shift import check_rollout
 from mlspec.parts.infrastructure_files import has_foundation
-from mlspec.parts.sam.sam_templates import files
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.deploy import Deploy
@@ -44,14 +43,21 @@ def check(project: Project) -> Iterator[Finding]:
     if package is not None and package.zip is not None and package.zip.bucket is None:
         message = "`iac: sam` uploads the zip through an S3 bucket, and `package.zip` names none"
         yield Finding("section-needed", ("package", "zip"), message, "add `bucket: NAME`", on="key")
+    from mlspec.parts.cloudformation.template_text import check_text
+    from mlspec.parts.cloudformation.traffic_shift import check_rollout
+
     yield from check_rollout(deploy.rollout, "sam")
     yield from check_text(project, deploy.lambda_)
 
 
 def stages(project: Project) -> Iterator[Stage]:
     """One stage for each stack: the image is pushed between them."""
-    deploy, spec = project.get(Deploy), cloudformation.stack_function(project)
-    if deploy is None or deploy.iac != "sam" or spec is None:
+    deploy = project.get(Deploy)
+    if deploy is None or deploy.iac != "sam":
+        return
+    from mlspec.parts.cloudformation.stacks import stack_function
+
+    if (spec := stack_function(project)) is None:
         return
     needs = ("sam", "extra:aws")
     if has_foundation(project):
@@ -78,5 +84,11 @@ def stages(project: Project) -> Iterator[Stage]:
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """`sam/foundation.yaml`, `sam/service.yaml` and `sam/samconfig.toml`."""
-    deploy, spec = project.get(Deploy), cloudformation.stack_function(project)
-    return files(project, spec) if deploy and deploy.iac == "sam" and spec else ()
+    deploy = project.get(Deploy)
+    if deploy is None or deploy.iac != "sam":
+        return ()
+    from mlspec.parts.cloudformation.stacks import stack_function
+    from mlspec.parts.sam.sam_templates import files
+
+    spec = stack_function(project)
+    return files(project, spec) if spec else ()

@@ -1,4 +1,7 @@
-"""`deploy.iac: serverless` to two services of the Serverless Framework, and the stages that deploy them."""
+"""`deploy.iac: serverless` to two services of the Serverless Framework, and the stages that deploy them.
+
+Other specs do without what makes services: it is imported where `iac` is `serverless`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding
-from mlspec.parts.cloudformation.stacks import stack_function
-from mlspec.parts.cloudformation.template_text import check_text
-from mlspec.parts.cloudformation.traffic_shift import check_rollout
 from mlspec.parts.infrastructure_files import has_foundation
-from mlspec.parts.serverless.services import foundation_files, service_files
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.deploy import Deploy
@@ -39,14 +38,21 @@ def check(project: Project) -> Iterator[Finding]:
         message = "`iac: serverless` needs `deploy.lambda`: the services describe the function and what it needs"
         yield Finding("section-needed", ("deploy", "iac"), message, "add `lambda: {}`", on="key")
         return
+    from mlspec.parts.cloudformation.template_text import check_text
+    from mlspec.parts.cloudformation.traffic_shift import check_rollout
+
     yield from check_rollout(deploy.rollout, "serverless")
     yield from check_text(project, deploy.lambda_)
 
 
 def stages(project: Project) -> Iterator[Stage]:
     """One stage for each service: the image is pushed between them."""
-    deploy, spec = project.get(Deploy), stack_function(project)
-    if deploy is None or deploy.iac != "serverless" or spec is None:
+    deploy = project.get(Deploy)
+    if deploy is None or deploy.iac != "serverless":
+        return
+    from mlspec.parts.cloudformation.stacks import stack_function
+
+    if (spec := stack_function(project)) is None:
         return
     program = "osls or serverless" if deploy.serverless.program == "auto" else deploy.serverless.program
     needs = (program, "extra:aws")
@@ -74,7 +80,12 @@ def stages(project: Project) -> Iterator[Stage]:
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """The services `serverless/foundation` and `serverless/service`."""
-    deploy, spec = project.get(Deploy), stack_function(project)
-    if deploy is not None and deploy.iac == "serverless" and spec is not None:
+    deploy = project.get(Deploy)
+    if deploy is None or deploy.iac != "serverless":
+        return
+    from mlspec.parts.cloudformation.stacks import stack_function
+    from mlspec.parts.serverless.services import foundation_files, service_files
+
+    if (spec := stack_function(project)) is not None:
         yield from foundation_files(project, spec)
         yield from service_files(project, spec)

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -40,8 +39,7 @@ _SESSION: Final = 3600
 """Seconds of a session of a role, unless the role allows more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """A resource that Terraform can take over: the name of its import block, its address in the module, and its id.
 
     Parts of the id that only the account knows are in capitals.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from mlspec.parts.evaluate.gate_targets import parse
 from mlspec.sections.data import Check, DataSpec
@@ -85,12 +85,11 @@ def _of_evaluation(project: Project, data: DataSpec) -> dict[str, object]:
         "average": evaluate.average,
         "threshold": evaluate.threshold,
         "evaluated": "evaluate" in project.sections,
-        "slices": [asdict(bound) for bound in _slice_bounds(evaluate.gates)],
+        "slices": [bound._asdict() for bound in _slice_bounds(evaluate.gates)],
     }
 
 
-@dataclass(frozen=True)
-class SliceBound:
+class SliceBound(NamedTuple):
     """A gate of the metric of a slice, or with `*` of all slices of a column."""
 
     gate: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Document, Project
 
 def workflows(project: tuple[Document, ProjectContext], prefix: str) -> dict[str, Any]:
     document, surroundings = project
-    checked, _ = check(document, replace(surroundings, prefix=prefix), None, PARTS)
+    checked, _ = check(document, surroundings._replace(prefix=prefix), None, PARTS)
     artifacts = [a for a in make_plan(checked).artifacts if a.path.startswith(".github")]
     return {file.path: yaml.safe_load(file.text) for file in render(artifacts, {})}
 
