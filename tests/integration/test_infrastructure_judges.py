@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlspec.serverless.packaged_service import TEMPLATE
 from tests.conftest import CHECKOUT, missing
 from tests.parts.cloudformation.stack_specs import SPECS
+from tests.parts.serverless import packages as packaged
 from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, write
 from tests.sharing import once, shared_folder
 
@@ -96,24 +99,55 @@ def judge(variable: str, program: str) -> str:
     return str(path)
 
 
-@pytest.mark.slow
-def test_checkov_has_nothing_to_say(trees: Path) -> None:
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The templates that osls packages of the services of each spec, each in a folder."""
+
+    def create(root: Path) -> None:
+        for name, spec in packaged.SPECS.items():
+            project = tmp_path_factory.mktemp(name)
+            packaged.packaged_service(project, spec)
+            for template in project.glob(f"serverless/*/.serverless/{TEMPLATE}"):
+                copy = root / name / f"{template.parts[-3]}.json"
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(template.read_bytes())
+
+    return once(shared_folder(tmp_path_factory, "judged-packages"), create)
+
+
+def check(folder: Path, *frameworks: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Failed checks of checkov, and its reports by framework. Each skipped check has its reason."""
     checkov = judge("MLSPEC_CHECKOV", "checkov")
     command = [checkov, "-d", ".", "--skip-download", "--quiet", "--output", "json", "--skip-check", ",".join(SKIPPED),
-               "--framework", "terraform", "cloudformation", "dockerfile", "github_actions", "secrets"]  # fmt: skip
-    environment = os.environ | {"LOG_LEVEL": "ERROR", "HOME": str(trees)}
-    done = subprocess.run(command, cwd=trees, env=environment, capture_output=True, text=True)
-    reports = {report["check_type"]: report for report in json.loads(done.stdout)}
+               "--framework", *frameworks]  # fmt: skip
+    environment = os.environ | {"LOG_LEVEL": "ERROR", "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    reports = {report["check_type"]: report for report in (found if isinstance(found, list) else [found])}
+    skips = [check for report in reports.values() for check in report["results"].get("skipped_checks", [])]
+    assert all(check["check_result"]["suppress_comment"] for check in skips), "each has its reason"
     failed = [
         f"{check['check_id']} {check['file_path']}: {check['resource']}"
         for report in reports.values()
         for check in report["results"]["failed_checks"]
     ]
+    return failed, reports
+
+
+@pytest.mark.slow
+def test_checkov_has_nothing_to_say(trees: Path) -> None:
+    failed, reports = check(trees, "terraform", "cloudformation", "dockerfile", "github_actions", "secrets")
     assert failed == []
     assert {"terraform", "cloudformation", "dockerfile", "github_actions"} <= set(reports)
     assert reports["terraform"]["summary"]["passed"] > 100
-    skips = [check for report in reports.values() for check in report["results"].get("skipped_checks", [])]
-    assert all(check["check_result"]["suppress_comment"] for check in skips), "each has its reason"
+
+
+@pytest.mark.slow
+def test_checkov_has_nothing_to_say_of_a_packaged_service(packages: Path) -> None:
+    failed, reports = check(packages, "cloudformation", "secrets")
+    assert failed == []
+    assert reports["cloudformation"]["summary"]["passed"] > 100
+    assert reports["cloudformation"]["summary"]["resource_count"] > 60
 
 
 def test_parliament_says_only_what_has_a_reason(trees: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.resource_tags import tags
 from mlspec.parts.cloudformation import codedeploy_resources, service_resources, stacks
+from mlspec.parts.cloudformation.checkov_skips import skipped_checks
 from mlspec.parts.cloudformation.cloudformation_resource import (
     GITHUB_REPOSITORY,
     CloudFormationResource,
@@ -193,36 +194,6 @@ def _settings(spec: FunctionSpec, has_foundation: bool) -> dict[str, object]:
 
 
 def _commented(resources: Sequence[CloudFormationResource], spec: FunctionSpec) -> list[CommentedResource]:
-    return [CommentedResource(r.id, _COMMENTS.get(r.id, ""), tuple(_skips(r, spec)), r.to_json()) for r in resources]
-
-
-def _skips(resource: CloudFormationResource, spec: FunctionSpec) -> Iterator[tuple[str, str]]:
-    own_key = "CloudWatch encrypts logs with a key of its own."
-    match resource.id:
-        case "Repository" if "KmsKey" not in str(resource.properties["EncryptionConfiguration"]):
-            reason = "Amazon ECR encrypts images with a key of its own; `registry.ecr.kms_key` names another."
-            yield "CKV_AWS_136", reason
-        case "LogGroup":
-            yield "CKV_AWS_158", own_key
-        case "ReleaseLogGroup":
-            yield "CKV_AWS_158", own_key
-            yield "CKV_AWS_66", "The history of releases is kept for ever."
-        case "Role" if spec.options.vpc or spec.options.tracing:
-            yield "CKV_AWS_111", "The actions for the network and for traces know no resource."
-        case "ApiStage":
-            yield "CKV_AWS_95", "The function logs each request itself."
-        case "Function":
-            yield from _function_skips(spec)
-        case _:
-            pass
-
-
-def _function_skips(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
-    options, reserved = spec.options, spec.reserved()
-    yield "CKV_AWS_116", "A dead-letter queue is for asynchronous calls; clients of a model wait for the answer."
-    if options.vpc is None:
-        yield "CKV_AWS_117", "The function calls nothing in a private network; `deploy.lambda.vpc` attaches it to one."
-    if reserved is None:
-        yield "CKV_AWS_115", "The account's limit applies; `deploy.lambda.concurrency.reserved` sets one of its own."
-    if options.environment:
-        yield "CKV_AWS_173", "Lambda encrypts variables with a key of its own; a secret belongs in AWS Secrets Manager."
+    return [
+        CommentedResource(r.id, _COMMENTS.get(r.id, ""), tuple(skipped_checks(r, spec)), r.to_json()) for r in resources
+    ]

@@ -15,6 +15,13 @@ from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.stack_policy import serverless_packages
 from mlspec.parts.cloudformation import codedeploy_resources, service_resources
+from mlspec.parts.cloudformation.checkov_skips import (
+    function_skips,
+    log_group_skips,
+    package_bucket_skips,
+    skip_metadata,
+    skipped_checks,
+)
 from mlspec.parts.cloudformation.cloudformation_resource import (
     CloudFormationResource,
     get_att,
@@ -32,6 +39,18 @@ from mlspec.spec.types import SecretRef
 FOLDER: Final = "serverless"
 FUNCTION_ID: Final = "ServeLambdaFunction"
 """The logical id that the framework gives to the function `serve`."""
+_LOG_GROUP_ID: Final = "ServeLogGroup"
+_BUCKET_EXTENSION: Final[dict[str, JsonValue]] = {
+    "ServerlessDeploymentBucket": {
+        "Properties": {
+            "LifecycleConfiguration": {
+                "Rules": [{"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}]
+            }
+        },
+        **skip_metadata(package_bucket_skips()),
+    }
+}
+"""The bucket has versions, and the framework deletes old packages: their versions expire."""
 _VERSION_ID: Final = "${file(version.js):id}"
 _VERSION: Final = get_att(_VERSION_ID, "Version")
 NAMES: Final = References(ref(FUNCTION_ID), ref(service_resources.ALIAS), _VERSION)
@@ -58,7 +77,7 @@ def service_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     version = {"zipped": spec.package.zip is not None, "function_id": FUNCTION_ID}
     yield Artifact(f"{folder}/version.js", "serverless/service/version.js.j2", version)
     for name, resources in files.items():
-        yield resource_file(f"{folder}/resources/{name}.yml", resources)
+        yield _resource_file(f"{folder}/resources/{name}.yml", resources, spec)
     yield Artifact(f"{folder}/resources/outputs.yml", "serverless/outputs.yml.j2", {"outputs": _outputs(spec)})
 
 
@@ -78,15 +97,16 @@ def foundation_files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]
     if not files:
         return
     values = {**_common(spec), "service": name, "files": files, "github": ci.github if ci else None}
+    values["extensions"] = _BUCKET_EXTENSION
     folder = f"{FOLDER}/{FOUNDATION}"
     yield Artifact(f"{folder}/serverless.yml", "serverless/foundation/serverless.yml.j2", values)
     for file, listed in files.items():
-        yield resource_file(f"{folder}/resources/{file}.yml", listed)
+        yield _resource_file(f"{folder}/resources/{file}.yml", listed, spec)
 
 
-def resource_file(path: str, resources: Iterable[CloudFormationResource]) -> Artifact:
+def _resource_file(path: str, resources: Iterable[CloudFormationResource], spec: FunctionSpec) -> Artifact:
     """A file of resources that a serverless.yml includes."""
-    values = {one.id: _in_service(one.to_json()) for one in resources}
+    values = {one.id: _in_service(one.to_json() | skip_metadata(skipped_checks(one, spec))) for one in resources}
     return Artifact(path, "serverless/resources.yml.j2", {"resources": values})
 
 
@@ -152,12 +172,21 @@ def _service(spec: FunctionSpec, files: Iterable[str]) -> dict[str, object]:
         "retention": spec.log_group().retention_days,
         "function": function,
         "description": description if isinstance(description, str) else None,
-        "joined_description": None if isinstance(description, str) else description,
+        "extensions": _extensions(spec, None if isinstance(description, str) else description),
         "role": "Role" if spec.role() else function.role,
         "reserved": reserved.number if reserved else None,
         "environment": variables(spec),
-        "function_id": FUNCTION_ID,
         "files": files,
+    }
+
+
+def _extensions(spec: FunctionSpec, description: JsonValue) -> dict[str, JsonValue]:
+    """What the framework's own resources get besides. `description` is one that is no text."""
+    properties: dict[str, JsonValue] = {"Properties": {"Description": description}} if description else {}
+    return {
+        FUNCTION_ID: {**properties, **skip_metadata(function_skips(spec))},
+        _LOG_GROUP_ID: skip_metadata(log_group_skips()),
+        **_BUCKET_EXTENSION,
     }
 
 
