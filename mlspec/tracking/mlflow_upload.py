@@ -88,6 +88,8 @@ def _created(root: Path, run: TrackedRun, client: MlflowClient) -> TrackedRun:
         params = [Param(_key(name), value[:_LONGEST]) for name, value in run.params.items()]
         for some in _chunks(params, _PARAMS):
             client.log_batch(known.info.run_id, params=some)
+    elif run.ended is None:
+        client.update_run(known.info.run_id, status="RUNNING")
     return saved(root, run, {"run": known.info.run_id, "url": page(run.server, known)})
 
 

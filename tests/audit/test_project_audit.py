@@ -169,3 +169,14 @@ def test_every_rule_as_sarif_in_a_subfolder() -> None:
     assert uris == {"services/ranker/x%20y.txt", ".github/workflows/x.yaml"}
     assert len(results) == len(RULES) + 1
     _judge(log)
+
+
+def test_hosts_and_secrets_of_trackers_and_of_a_remote_on_dagshub(tmp_path: Path) -> None:
+    spec = tmp_path / "mlproject.yaml"
+    shutil.copyfile(CHECKOUT / "specs" / "dagshub" / "mlproject.yaml", spec)
+    found = {(entry.kind, entry.name, entry.detail) for entry in audit(compile_project(spec), spec)}
+    assert ("host", "https://dagshub.com", "data.remote") in found
+    assert ("host", "https://dagshub.com", "track.dagshub") in found
+    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for data.remote") in found
+    assert ("secret", "DAGSHUB_USER_TOKEN", "environment variable, for track.dagshub.token") in found
+    assert not any("dagshub://" in name for _, name, _ in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 import tomllib
 from pathlib import Path
@@ -301,3 +302,23 @@ def test_an_installed_release_that_is_known_to_be_bad(tmp_path: Path, monkeypatc
     assert check.capability.detail.startswith(
         "ultralytics 8.3.42 runs a cryptocurrency miner (published 2024-12-05): https://"
     )
+
+
+def test_whether_the_server_of_a_tracker_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.listen()
+        spec = project(track={"mlflow": {"uri": address}})
+        answers = found(examine(tmp_path, spec, None), "track.mlflow")
+        assert answers.capability.present
+    silent = found(examine(tmp_path, spec, None), "track.mlflow")
+    assert not silent.capability.present
+    assert not silent.required, "a training runs without it"
+    assert "mlspec run track" in silent.capability.fix
+    monkeypatch.setenv("MLFLOW_URI", address)
+    named = project(track={"mlflow": {"uri": {"env": "MLFLOW_URI"}, "token": {"env": "MLFLOW_TOKEN"}}})
+    checks = examine(tmp_path, named, None)
+    assert found(checks, "env:MLFLOW_TOKEN").required
+    assert not found(checks, "track.mlflow").capability.present

@@ -199,7 +199,10 @@ def _quick(project: Project, data: DataSpec | None) -> list[str]:
         return []
     export = project.get(ExportSpec)
     whole = export is not None and export.onnx.quantize == "none"
-    return ["data", "train train.max_steps=2", *(["export"] if whole else [])]
+    track = project.get(TrackSpec)
+    online = [name for name, tracker in track.trackers.items() if tracker.online] if track is not None else []
+    train = " ".join(["train train.max_steps=2", *(f"track.{name}.mode=disabled" for name in online)])
+    return ["data", train, *(["export"] if whole else [])]
 
 
 def _extras(project: Project, data: DataSpec | None) -> list[str]:

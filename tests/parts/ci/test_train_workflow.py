@@ -60,3 +60,38 @@ def test_a_release_trains_only_where_nothing_stores_the_model(tmp_path: Path, re
     release = text[".github/workflows/mlspec-release.yaml"]
     assert ("WANDB_API_KEY" in release) == (not remote)
     assert ("dvc status --quiet" in release) == bool(remote)
+
+
+MLFLOW = "track: {mlflow: {uri: 'https://mlflow.example.org', token: {env: MLFLOW_TRACKING_TOKEN}}}\n"
+
+
+def test_results_are_uploaded_to_a_tracker_that_shows_them(tmp_path: Path) -> None:
+    steps = workflow(tmp_path, "train: {}\nci:\n" + MLFLOW)["jobs"]["train"]["steps"]
+    (step,) = [step for step in steps if step.get("run") == "mlspec run track"]
+    assert step["env"] == {"MLFLOW_TRACKING_TOKEN": "${{ secrets.MLFLOW_TRACKING_TOKEN }}"}
+    assert "cancelled()" in step["if"]
+    assert "mlspec run track" not in files(tmp_path, ONLINE + "ci:\n")[FILE]
+
+
+def test_a_short_training_of_a_pull_request_reports_to_no_tracker(tmp_path: Path) -> None:
+    base = BASE.replace("data:\n", "data:\n  track: git\n")
+    for text, name in ((MLFLOW, "mlflow"), (ONLINE.removeprefix("train: {}\n"), "wandb")):
+        test = files(tmp_path, "train: {}\nexport: {}\ntest: {}\nci:\n" + text, base)[
+            ".github/workflows/mlspec-test.yaml"
+        ]
+        assert f"mlspec run train train.max_steps=2 track.{name}.mode=disabled" in test
+        assert "secrets." not in test
+
+
+def test_the_credentials_of_a_remote_on_dagshub_are_a_secret_of_the_environment(tmp_path: Path) -> None:
+    base = BASE.replace("data:\n", "data:\n  remote: dagshub://ada/cola\n")
+    text = files(tmp_path, "train: {}\nexport: {onnx: {}}\npackage: {docker: {}}\nci:\n", base)
+    for name, job in (("train", "train"), ("release", "build")):
+        read = yaml.safe_load(text[f".github/workflows/mlspec-{name}.yaml"])["jobs"][job]
+        assert read["environment"] == "training"
+        words = [str(step.get("run", "")) for step in read["steps"]]
+        login = next(n for n, line in enumerate(words) if "--local mlspec secret_access_key" in line)
+        assert login < next(n for n, line in enumerate(words) if line.startswith("dvc pull"))
+        assert read["steps"][login]["env"] == {"DAGSHUB_USER_TOKEN": "${{ secrets.DAGSHUB_USER_TOKEN }}"}
+    assert "DAGSHUB_USER_TOKEN" not in text[".dvc/config"]
+    assert codes(tmp_path, "train: {}\nci:\n", base) == []
