@@ -1,7 +1,8 @@
 """Training: mlspec's stage against a plain loop and a careful one, on any device, as ratios within one run.
 
     python benchmarks/training.py [text|image|table ...] [--batch 32 --batch 256] [--precision 32-true]
-                                  [--epochs 3] [--rows N] [--data FILE] [--counts] [--only ours,plain,careful]
+                                  [--epochs 3] [--rounds 1] [--rows N] [--data FILE] [--counts]
+                                  [--only ours,plain,careful]
 
 All three train the same network on the same rows with the same optimizer, schedule and gradient clipping, after each
 other in one process; the first epoch is a warm-up, and the seconds are those of the training part of the others.
@@ -72,9 +73,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of each epoch, the share of time in which the device was busy, and what a step did."""
+    """Seconds of each epoch, those of processors in it, the share in which the device was busy, what a step did."""
 
     seconds: list[float]
+    processor: list[float]
     busy: float | None
     counts: dict[str, float]
 
@@ -82,6 +84,11 @@ class Measured:
     def typical(self) -> float:
         """The median of the epochs after the first."""
         return statistics.median(self.seconds[1:] or self.seconds)
+
+    @property
+    def computed(self) -> float:
+        """The median processor seconds of the epochs after the first, which other programs hardly influence."""
+        return statistics.median(self.processor[1:] or self.processor)
 
 
 def text(options: argparse.Namespace) -> Task:
@@ -167,15 +174,14 @@ class Clock(pl.Callback):
     """The seconds of the training part of each epoch, and a profile of the steps `first` to `last` of the second."""
 
     def __init__(self, steps: tuple[int, int] | None) -> None:
-        self.seconds: list[float] = []
-        self.began = 0.0
+        self.laps = Laps()
         self.steps, self.counter = steps, Counter()
 
     def on_train_epoch_start(self, *_: object) -> None:
-        self.began = now()
+        self.laps.begin()
 
     def on_validation_start(self, *_: object) -> None:
-        self.seconds.append(now() - self.began)
+        self.laps.end()
 
     def on_train_batch_start(self, trainer: pl.Trainer, *rest: object) -> None:
         if self.steps and trainer.current_epoch == 1 and rest[-1] == self.steps[0]:
@@ -199,7 +205,7 @@ def ours(task: Task, train: TrainSpec, steps: tuple[int, int] | None) -> Measure
         module = Learner(task.network(), "classification", Scores(["mcc"], "classification"), train, None)
         with Busy() as busy, contextlib.redirect_stdout(io.StringIO()):
             run.fit(module, {"train": task.train, "valid": task.valid}, task.preprocess)
-    return Measured(clock.seconds, busy.share, clock.counter.counts)
+    return Measured(clock.laps.seconds, clock.laps.processor, busy.share, clock.counter.counts)
 
 
 # the loops -----------------------------------------------------------------------------------------------------------
@@ -307,10 +313,10 @@ def loop(
         optimizer, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
     )
     step = Step(network, optimizer, train, graphs)
-    seconds, counter = [], Counter()
+    laps, counter = Laps(), Counter()
     with Busy() as busy:
         for epoch in range(train.max_epochs):
-            began = now()
+            laps.begin()
             for number, (inputs, targets) in enumerate(batches()):
                 if steps and epoch == 1 and number == steps[0]:
                     counter.start()
@@ -318,8 +324,8 @@ def loop(
                 schedule.step()
                 if steps and epoch == 1 and number == steps[1] - 1:
                     counter.stop(steps[1] - steps[0])
-            seconds.append(now() - began)
-    return Measured(seconds, busy.share, counter.counts)
+            laps.end()
+    return Measured(laps.seconds, laps.processor, busy.share, counter.counts)
 
 
 class Step:
@@ -379,6 +385,24 @@ def now() -> float:
     if CUDA:
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+class Laps:
+    """The time of each epoch, and that of the processors."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.processor: list[float] = []
+        self.began = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """Start the clocks."""
+        self.began = now(), time.process_time()
+
+    def end(self) -> None:
+        """Add an epoch."""
+        self.seconds.append(now() - self.began[0])
+        self.processor.append(time.process_time() - self.began[1])
 
 
 class Busy:
@@ -448,6 +472,14 @@ def kind(event: Any) -> str:
     return "launches" if name.startswith("aten::") and not event.cpu_children else ""
 
 
+def together(rounds: list[Measured]) -> Measured:
+    """All epochs of several rounds but the first of each, after the first of all."""
+    seconds, processor = rounds[0].seconds[:1], rounds[0].processor[:1]
+    for one in rounds:
+        seconds, processor = seconds + one.seconds[1:], processor + one.processor[1:]
+    return Measured(seconds, processor, rounds[-1].busy, rounds[-1].counts)
+
+
 def report(task: Task, batch: int, precision: str, results: dict[str, Measured]) -> None:
     """Print a line for each contender, then the ratios."""
     print(f"\n{task.name}, batch {batch}, {precision}: {len(task.train):,} rows", flush=True)
@@ -463,7 +495,9 @@ def report(task: Task, batch: int, precision: str, results: dict[str, Measured])
         mine = results["ours"].typical
         for name in ("plain", "careful"):
             if name in results:
-                print(f"  ours / {name}: {results[name].typical / mine:.2f} x as fast", flush=True)
+                other = results[name]
+                by_processor = "" if CUDA else f", by processor time {other.computed / results['ours'].computed:.2f} x"
+                print(f"  ours / {name}: {other.typical / mine:.2f} x as fast{by_processor}", flush=True)
 
 
 CONTENDERS = {"ours": ours, "plain": plain, "careful": careful}
@@ -480,6 +514,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--data")
     parser.add_argument("--small", action="store_true", help="a tiny encoder, to try this script")
+    parser.add_argument("--rounds", type=int, default=1, help="how often all are measured, by turns")
     parser.add_argument("--counts", action="store_true")
     parser.add_argument("--only", default=",".join(CONTENDERS))
     parser.add_argument("--train", default="{}", help="more keys of the section `train`, as JSON")
@@ -491,9 +526,13 @@ def main() -> None:
         for batch in options.batch or [32, 256]:
             for precision in options.precision or ["32-true", *(["bf16-mixed"] * CUDA)]:
                 steps = (1, min(11, len(task_.train) // batch)) if options.counts else None
-                contenders = [(name, CONTENDERS[name]) for name in options.only.split(",")]
+                contenders = {name: CONTENDERS[name] for name in options.only.split(",")}
                 train = section(options, batch, precision)
-                report(task_, batch, precision, {name: run(task_, train, steps) for name, run in contenders})
+                rounds: dict[str, list[Measured]] = {name: [] for name in contenders}
+                for _ in range(options.rounds):
+                    for name, run in contenders.items():
+                        rounds[name].append(run(task_, train, steps))
+                report(task_, batch, precision, {name: together(parts) for name, parts in rounds.items()})
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ DEPTH: Final = 4
 CPU: Final = torch.device("cpu")
 
 
+class Selected(DataLoader[Batch]):
+    """Selects the rows of each batch from tensors in memory, without the cost of a data loader's own iterator."""
+
+    def __iter__(self) -> Any:  # the base class declares its own iterator
+        """The batches in order."""
+        rows: Any = self.dataset
+        return map(rows.__getitems__, self.batch_sampler)  # type: ignore[arg-type]
+
+
 class Prefetched(DataLoader[Batch]):
     """Prepares batches in a thread while the device computes, in page-locked memory, from which it copies by itself."""
 
@@ -88,9 +97,10 @@ def source(
     pads = padding(preprocess, device, own)
     tensors = packed(rows, preprocess, pads) if pads is not None and not workers else None
     if tensors is not None and fits(tensors, device):
-        return _loader(DataLoader, tensors.to(device), sampler, _unchanged)
+        return _loader(Selected, tensors.to(device), sampler, _unchanged)
     kind: type[DataLoader[Batch]] = DataLoader if device.type == "cpu" or workers else Prefetched
     if tensors is not None:
+        kind = Selected if kind is DataLoader else kind
         return _loader(kind, tensors, sampler, _unchanged)
     collate = Collate(preprocess, pads or Padding())
     return _loader(

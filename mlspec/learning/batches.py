@@ -48,6 +48,7 @@ class Buckets(Sampler[list[int]]):
         drop_last: bool = False,
     ) -> None:
         self.lengths = list(lengths)
+        self._varied = len(set(self.lengths)) > 1
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.world = rank, world
@@ -113,7 +114,9 @@ class Buckets(Sampler[list[int]]):
         start = 0
         while rest:
             now, rest = rest[:POOL], rest[POOL:]
-            some = sorted(order[start : start + sum(now)], key=lambda row: self.lengths[row])
+            some = list(order[start : start + sum(now)])
+            if self._varied:
+                some.sort(key=self.lengths.__getitem__)
             start += len(some)
             ends = list(itertools.accumulate(now))
             batches += [some[end - size : end] for end, size in zip(ends, now, strict=True)]

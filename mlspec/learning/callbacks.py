@@ -237,6 +237,8 @@ class FiniteLoss(pl.Callback):
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is None:
             return
+        if self.every == 1 and math.isfinite(loss):
+            return
         self._losses.append((trainer.global_step, torch.as_tensor(loss).detach()))
         if len(self._losses) >= self.every:
             self._check()

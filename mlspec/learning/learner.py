@@ -59,18 +59,20 @@ class Learner(pl.LightningModule):
         """The loss of a batch."""
         total, weight = self._replay(batch) or self.loss(*batch)
         loss = total / weight
-        if self._logs(batch_idx):
+        if self.logs(batch_idx):
             shown = self.trainer.progress_bar_callback is not None
             self.log("train/loss_step", loss, prog_bar=shown, batch_size=len(batch[1]))
         if self.counts:
             self._add("train", total, weight)
         return loss
 
-    def _logs(self, batch_idx: int) -> bool:
+    def logs(self, batch_idx: int) -> bool:
         """Whether a logger or a progress bar reads the loss of this batch: they do every `log_every` steps."""
         trainer = self.trainer
         if trainer.is_last_batch:
             return True  # its value is that of the epoch
+        if not trainer.loggers and trainer.progress_bar_callback is None:
+            return False
         due = trainer.fit_loop.epoch_loop._batches_that_stepped + 1, batch_idx + 1
         return any(step % self.settings.log_every == 0 for step in due)
 

@@ -29,8 +29,9 @@ def optimizers(network: nn.Module, train: TrainSpec, steps: int) -> dict[str, ob
         )
     else:
         betas, rate = (settings.beta1, settings.beta2), train.learning_rate
-        lr = torch.tensor(rate, device=device, dtype=torch.float32) if fused else rate
-        optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused, capturable=bool(fused))
+        graphs = bool(fused) and device.type == "cuda"
+        lr = torch.tensor(rate, device=device, dtype=torch.float32) if graphs else rate
+        optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused, capturable=graphs)
     if train.precision == "bf16-mixed":
         # Nothing is scaled, but Lightning refuses to clip the gradients of an optimizer that could unscale them.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
@@ -67,7 +68,7 @@ def _fused(network: nn.Module, train: TrainSpec) -> bool | None:
     With 16-mixed such an optimizer also unscales the gradients, after which they cannot be clipped.
     """
     clipped = train.precision == "16-mixed" and train.gradient_clip is not None
-    return True if next(network.parameters()).device.type == "cuda" and not clipped else None
+    return True if next(network.parameters()).device.type in ("cpu", "cuda") and not clipped else None
 
 
 def factor(kind: str, step: int, warmup: int, steps: int) -> float:

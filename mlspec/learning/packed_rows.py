@@ -43,7 +43,7 @@ class PackedRows:
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """The batch of these rows, on the device of the tensors."""
-        width = self.padding.width(max(self.lengths[row] for row in rows))
+        width = self.padding.width(max(self.lengths[row] for row in rows)) if self.padding.values else 0
         index = torch.tensor(rows, dtype=torch.int64)
         if self.targets.is_cuda:
             index = index.pin_memory().to(self.targets.device, non_blocking=True)

@@ -40,9 +40,9 @@ def test_a_restored_rate_goes_on_with_the_same_bits() -> None:
     assert rates(True, 7) == rates(True)
 
 
-def test_on_a_cpu_the_rate_is_a_number_and_the_optimizer_is_not_fused() -> None:
+def test_on_a_cpu_the_rate_is_a_number() -> None:
     train = TrainSpec(learning_rate=0.1, schedule=Schedule(type="linear"))
     made = optimizers(torch.nn.Linear(2, 2), train, 10)
     optimizer = made["optimizer"]
     assert isinstance(optimizer, torch.optim.AdamW)
-    assert [(g["lr"], g["fused"], g["capturable"]) for g in optimizer.param_groups] == [(0.1, None, False)] * 2
+    assert [(g["lr"], g["fused"], g["capturable"]) for g in optimizer.param_groups] == [(0.1, True, False)] * 2

@@ -35,6 +35,7 @@ from mlspec.learning.callbacks import (
 )
 from mlspec.learning.checkpoint_files import SafeCheckpoints, resumable
 from mlspec.learning.device_use import DeviceTimes
+from mlspec.learning.direct_steps import shorten
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
@@ -96,6 +97,7 @@ class Fitting:
         self._compiled = "off"
         with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
+        shorten(self.trainer)
         device = self.trainer.strategy.root_device
         # Reading a loss waits for an accelerator.
         self.finite.every = 1 if device.type == "cpu" else train.log_every
