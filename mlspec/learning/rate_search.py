@@ -1,8 +1,8 @@
 """A learning rate by a range test: the steps of Lightning's learning rate finder, with another choice of the rate.
 
 Each step has a higher rate than the one before (Smith 2017, https://arxiv.org/abs/1506.01186). Lightning suggests the
-rate with the steepest fall of the loss per unit of rate. It is almost always among the lowest, where noise is divided by
-tiny differences. Here it is the steepest fall per decade, of losses that are smoothed without a lag.
+rate with the steepest fall of the loss per unit of rate. It is almost always among the lowest, because noise is divided
+by tiny differences there. Here it is the steepest fall per decade, of losses that are smoothed without a lag.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ RATES: Final = ("lr", "learning_rate")
 
 def with_values(job: Job, found: Tuned | None) -> Job:
     """The job with the values that were found in place of those of the spec."""
-    values = found.model_dump(include={"batch_size", "learning_rate"}, exclude_none=True) if found else {}
+    values = found.values if found else {}
     if not values:
         return job
     section = job.config.get("train")

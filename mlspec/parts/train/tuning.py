@@ -162,7 +162,8 @@ class Search:
                 f"train.tune.learning_rate: with strategy {train.strategy} a search cannot return a result",
                 help="set train.strategy: auto, or train.devices: 1",
             )
-        module = self._module(self.job, trainer)
+        job = self._with()
+        module = self._module(job, trainer)
         if self.model is not None and not any(lightning_hasattr(module, name) for name in RATES):
             raise StageError(
                 f"train.tune.learning_rate: {self.model.class_} has no attribute learning_rate or lr",
@@ -176,7 +177,7 @@ class Search:
         if ranks.first():
             print(f"train: {options.steps} steps with rates from {options.min:g} to {options.max:g}", flush=True)
         with memory_errors(train, lambda: None), self._errors():
-            trainer.fit(module, **self._data(self.job, trainer, sampler))
+            trainer.fit(module, **self._data(job, trainer, sampler))
         del module
         _free()
         return _judged(test)
@@ -270,7 +271,13 @@ def _judged(test: RangeTest) -> float:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or is_oom_error(error) or "MPS backend out of memory" in str(error)
+    """Whether a step ran out of memory, also if recording it as a graph then failed for that reason."""
+    causes: BaseException | None = error
+    while causes is not None:
+        if isinstance(causes, torch.OutOfMemoryError):
+            return True
+        causes = causes.__context__
+    return is_oom_error(error) or "MPS backend out of memory" in str(error)
 
 
 def _free() -> None:
