@@ -31,8 +31,8 @@ class BundleProvenance(Value):
     data: str | None = Field(None, description="Digest of the splits, by the digests of their files")
     config: Mapping[str, JsonValue] | None = Field(
         None,
-        description="The sections data, model, train and export; `train.tuned` is what `train.tune` found; null where they are "
-        "too long for a label",
+        description="Sections data, model, train and export, with what `train.tune` found as `train.tuned`; null if they "
+        "are too long for a label",
     )
     metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
     run: str | None = Field(None, description="Id of the tracked run that trained the model")
