@@ -90,7 +90,9 @@ def started() -> None:
 
 
 def warn(text: str, help: str = "") -> None:
-    """Report a warning; the stage continues. `help` is the fix."""
+    """Report a warning, each once; the stage continues. `help` is the fix."""
+    if text in _messages.warnings:
+        return
     print(f"warning: {text}" + (f"\n  help: {help}" if help else ""), flush=True)
     _messages.warnings.append(text)
 
@@ -101,7 +103,9 @@ def say(text: str) -> None:
 
 
 def decide(text: str) -> None:
-    """Report a decision of the stage that the spec leaves open."""
+    """Report a decision of the stage that the spec leaves open, each once."""
+    if text in _messages.decisions:
+        return
     print(f"decision: {text}", flush=True)
     _messages.decisions.append(text)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from mlspec.errors import StageError
 from mlspec.learning import ranks
-from mlspec.learning.device_use import DeviceTimes
+from mlspec.learning.device_use import DeviceTimes, name_of
 
 
 class CheckpointWriter(Checkpoint):
@@ -181,6 +181,12 @@ class Curves(Checkpoint):
         """Restore the rows of the interrupted run."""
         self.rows, self.valid = list(state_dict["rows"]), list(state_dict.get("valid", ()))
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print which device is used."""
+        if self.times and trainer.is_global_zero:
+            several = f", {trainer.world_size} devices" if trainer.world_size > 1 else ""
+            print(f"train: on {name_of(trainer.strategy.root_device)}{several}", flush=True)
+
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the metric names before validation."""
         self._before = frozenset(trainer.callback_metrics)
@@ -218,6 +224,21 @@ def _rate(value: float | Tensor) -> float:
 def _whole(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The metrics without those of single steps that also exist for the epoch."""
     return {n: v for n, v in metrics.items() if not (n.endswith("_step") and n.removesuffix("_step") in metrics)}
+
+
+class DeviceBar(TQDMProgressBar):
+    """A progress bar that also shows how the last epoch used the device."""
+
+    def __init__(self, refresh_rate: int, times: DeviceTimes) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self.times = times
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The logged values, and the use of the device."""
+        shown = super().get_metrics(trainer, pl_module)
+        return {**shown, "device": self.times.line} if self.times.line else shown
 
 
 class FiniteLoss(pl.Callback):

@@ -31,7 +31,9 @@ class BundleProvenance(Value):
     bundle: str | None = Field(None, description="Digest of the bundle: of its sorted file names and their digests")
     data: str | None = Field(None, description="Digest of the splits, by the digests of their files")
     config: Mapping[str, JsonValue] | None = Field(
-        None, description="The sections data, model, train and export; null where they are too long for a label"
+        None,
+        description="Sections data, model, train and export, with what `train.tune` found as `train.tuned`; null if they "
+        "are too long for a label",
     )
     metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
     run: str | None = Field(None, description="Address, or W&B's id, of the tracked run that trained the model")
@@ -51,10 +53,18 @@ def read_provenance(root: Path, artifacts: Path, commit: Commit | None = None) -
         spec=lineage.spec if lineage else None,
         bundle=bundle_digest(artifacts / "bundle"),
         data=_digest(compact_json(lineage.data).encode()) if lineage and lineage.data else None,
-        config=_short_config(lineage.config) if lineage else None,
+        config=_short_config(_used_config(lineage)) if lineage else None,
         metrics=evaluation.metrics if evaluation else {},
         run=_tracked_run(root, artifacts / "model" / "best.ckpt", lineage.checkpoint if lineage else None),
     )
+
+
+def _used_config(lineage: Lineage) -> Mapping[str, JsonValue]:
+    """The configuration; its section `train` also has what was found before training."""
+    train = lineage.config.get("train")
+    if lineage.tuned is None or not isinstance(train, dict):
+        return lineage.config
+    return {**lineage.config, "train": {**train, "tuned": {**lineage.tuned.values}}}
 
 
 def _short_config(config: Mapping[str, JsonValue]) -> dict[str, JsonValue] | None:

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue
 
 from mlspec.records.gates import Gate
 from mlspec.records.record_file import OPTIONAL, Measured, Record, Value
+from mlspec.records.training import Tuned
 
 
 class GitState(Value):
@@ -43,6 +44,11 @@ class Lineage(Record):
     checkpoint: str = Field(description="Digest of model/best.ckpt")
     metrics: LineageMetrics = Field(LineageMetrics(), description="What the earlier stages measured")
     config: Mapping[str, JsonValue] = Field({}, description="The composed configuration of the export")
+    tuned: Tuned | None = Field(
+        None,
+        description="What `train.tune` found, and training used instead of `config`",
+        json_schema_extra=OPTIONAL,
+    )
     packages: Mapping[str, str] = Field({}, description="Releases of Python, mlspec and the libraries, by name")
     files: Mapping[str, str] = Field({}, description="Digests of the other files of the bundle, by path")
 

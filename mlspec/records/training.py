@@ -46,6 +46,11 @@ class Tuned(Value):
         None, description="The rate at which the loss falls most steeply", json_schema_extra=OPTIONAL
     )
 
+    @property
+    def values(self) -> dict[str, int | float]:
+        """The keys of `train` that were found, with their values."""
+        return self.model_dump(include={"batch_size", "learning_rate"}, exclude_none=True)
+
 
 class Training(Record):
     """A finished training."""

@@ -110,7 +110,8 @@ def sections(
         yield Section("shipping", "Shipped" if results.shipped.release else "Packaged", shipping)
     if results.profile:
         yield Section("data", "Data", data_section.view(results.profile, results.decisions))
-    yield Section("spec", "Spec", {"sections": settings_section.sections(project)})
+    tuned = results.training.tuned if results.training else None
+    yield Section("spec", "Spec", {"sections": settings_section.sections(project, tuned)})
     card = CARD.rpartition("/")[2] if results.evaluation else ""
     lineage = settings_section.lineage_rows(results.lineage)
     runs = [(run.tracker, run.url, run.place) for run in results.runs]

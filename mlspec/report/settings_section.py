@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import mlspec
 from mlspec.records.lineage import Lineage
+from mlspec.records.training import Tuned
 from mlspec.render.quoting import flow
 from mlspec.run.capabilities import EXTRAS
 from mlspec.spec.project import Project
@@ -24,9 +25,22 @@ class Line:
     given: bool
 
 
-def sections(project: Project) -> list[tuple[str, list[Line]]]:
-    """Each section of the spec with its lines. Secrets are names of environment variables there, never values."""
-    return [(name, list(_lines(value, project.given.get(name), 0))) for name, value in project.values.items()]
+def sections(project: Project, tuned: Tuned | None = None) -> list[tuple[str, list[Line]]]:
+    """Each section of the spec with its lines. Secrets are names of environment variables there, never values.
+
+    What was `tuned` is shown beside the value that it replaced.
+    """
+    lines = {name: list(_lines(value, project.given.get(name), 0)) for name, value in project.values.items()}
+    found = tuned.values if tuned else {}
+    if "train" in lines:
+        lines["train"] = [_replaced(line, found) for line in lines["train"]]
+    return list(lines.items())
+
+
+def _replaced(line: Line, found: Mapping[str, int | float]) -> Line:
+    if line.indent or line.key not in found:
+        return line
+    return replace(line, value=f"{line.value}  # train.tune found {found[line.key]:g}")
 
 
 def _lines(value: object, given: object, indent: int) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mlspec.learning.device_use import DeviceTimes, rows_of  # noqa: E402
+from mlspec.learning.device_use import DeviceTimes, EpochUse, name_of, rows_of  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,20 @@ def test_the_rows_of_a_batch_are_counted(batch: object, rows: int) -> None:
     assert rows_of(batch) == rows
 
 
+class Logged:
+    """Keeps what a tracker would get."""
+
+    def log_hyperparams(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        self.metrics = metrics
+
+
 def trainer() -> Any:
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(_batches_that_stepped=1))
-    return SimpleNamespace(strategy=strategy, world_size=2, loggers=[], fit_loop=loop)
+    return SimpleNamespace(strategy=strategy, world_size=2, loggers=[Logged()], fit_loop=loop)
 
 
 def test_a_training_is_measured_without_its_validation() -> None:
@@ -39,7 +50,7 @@ def test_a_training_is_measured_without_its_validation() -> None:
         times.on_train_epoch_start(run, None)  # type: ignore[arg-type]
         times.on_train_batch_start()
         times.on_train_batch_end(run, None, None, torch.zeros(6, 1), 0)  # type: ignore[arg-type]
-        times.on_validation_start()
+        times.on_validation_start(run)
         before = times.seconds
         times.on_train_epoch_end(run, None)  # type: ignore[arg-type]
         assert times.seconds == before
@@ -47,13 +58,23 @@ def test_a_training_is_measured_without_its_validation() -> None:
     assert use is not None
     assert (times.rows, use.devices, use.device) == (24, 2, "cpu")
     assert use.samples_per_second == pytest.approx(24 / times.seconds, rel=0.01)
-    assert "rows/s" in times.line
+    assert re.fullmatch(r"[\d,]+ rows/s, busy \d+%, waiting for data \d+%, [\d.]+ GB", times.line)
+    assert run.loggers[0].params == {"device": {"type": "cpu", "name": name_of(torch.device("cpu")), "count": 2}}
+    logged = run.loggers[0].metrics
+    assert logged.keys() == {f"device/{name}" for name in ("samples_per_second", "waiting", "busy", "memory_bytes")}
+    assert 0 <= logged["device/busy"] <= 1
     assert use.memory_bytes is None or use.memory_bytes > 2**20
 
 
 def test_nothing_is_reported_of_a_training_without_rows() -> None:
     assert DeviceTimes().use(trainer(), "off") is None
     assert DeviceTimes().line == ""
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    use = EpochUse(1000, 2.0, 0.5, None, None)
+    assert str(use) == "500 rows/s, waiting for data 25%"
+    assert use.values == {"device/samples_per_second": 500, "device/waiting": 0.25}
 
 
 def measured(seconds: float, waited: float) -> DeviceTimes:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from mlspec.records.bundle_provenance import BundleProvenance, bundle_digest, read_provenance
+from mlspec.records.training import Tuned
+from tests.records.repositories import LINEAGE
 
 
 def test_the_provenance_of_a_project(project: Path) -> None:
@@ -13,6 +15,14 @@ def test_the_provenance_of_a_project(project: Path) -> None:
     assert made.bundle == bundle_digest(project / "artifacts" / "bundle")
     assert len(made.data or "") == 64
     assert made.run is None
+
+
+def test_what_was_found_before_training_is_part_of_the_configuration(project: Path) -> None:
+    tuned = Tuned(batch_size=64, batch_size_limit="memory", learning_rate=0.01)
+    LINEAGE.model_copy(update={"tuned": tuned}).write(project / "artifacts")
+    made = read_provenance(project, project / "artifacts")
+    assert made.config == {"train": {"seed": 7, "tuned": {"batch_size": 64, "learning_rate": 0.01}}}
+    assert made.spec == "5" * 64
 
 
 def test_without_git_and_without_a_bundle_it_is_empty(tmp_path: Path) -> None:

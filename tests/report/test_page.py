@@ -16,6 +16,8 @@ import pytest
 
 from mlspec import report
 from mlspec.records.packaged import SizeCheck, ZipProof
+from mlspec.records.training import Training, Tuned
+from mlspec.report.model_card import CARD
 from mlspec.report.run_history import RunHistory
 from mlspec.run.outcome import Outcome
 from mlspec.stage_result import Reason
@@ -268,6 +270,18 @@ def test_results_of_an_earlier_run_say_so(tmp_path: Path) -> None:
     assert "from an earlier run: evaluate did not finish" in page.words
     assert "from an earlier run: train" not in page.words
     assert "Stage evaluate failed" in page.words
+
+
+def test_what_was_found_before_training_stands_beside_the_spec(tmp_path: Path) -> None:
+    line = lines.text(tmp_path)
+    training = Training.read(line.artifacts)
+    tuned = Tuned(batch_size=2048, batch_size_limit="memory", learning_rate=0.00123)
+    training.model_copy(update={"tuned": tuned}).write(line.artifacts)
+    words = " ".join(Page(write(line)).words.split())
+    assert "Found before training: batch size 2,048 (limited by the memory), learning rate 0.00123." in words
+    assert re.search(r"batch_size: \d+ # train\.tune found 2048", words)
+    assert re.search(r"learning_rate: \S+ # train\.tune found 0\.00123", words)
+    assert "batch size 2048 and learning rate 0.00123 found by `train.tune`" in (line.root / CARD).read_text()
 
 
 def test_the_constant_baseline_is_shown_beside_the_metrics(tmp_path: Path) -> None:

@@ -235,6 +235,7 @@ TRAIN: dict[str, str] = {
     "max_time": "max_time: 1h",
     "early_stopping": "early_stopping: {patience: 1}",
     "checkpoint.mode": "checkpoint: {mode: max}",
+    "tune": "tune: {learning_rate: {}}",
     "accelerator": "accelerator: cpu",
     "devices": "devices: 1",
     "compile": "compile: off",

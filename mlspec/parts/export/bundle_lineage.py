@@ -45,6 +45,7 @@ def read_lineage(job: Job, bundle: Path) -> Lineage:
         checkpoint=file_digest(job.inputs / "model" / "best.ckpt"),
         metrics=_metrics(job.inputs),
         config=json_object(job.config),
+        tuned=training.tuned if (training := Training.find(job.inputs)) else None,
         packages={"python": platform.python_version(), "mlspec": mlspec.__version__, **_versions()},
         files={path.relative_to(bundle).as_posix(): file_digest(path) for path in files},
     )

@@ -13,7 +13,7 @@ from typing import Literal
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch.utils.data import DataLoader
 
@@ -27,6 +27,7 @@ from mlspec.learning.build import custom
 from mlspec.learning.callbacks import (
     CheckpointWriter,
     Curves,
+    DeviceBar,
     FiniteLoss,
     LastStep,
     interruptible,
@@ -47,7 +48,7 @@ from mlspec.parts.evaluate import undefined_metrics
 from mlspec.parts.train.logged_twice import LoggedTwice
 from mlspec.parts.train.minimum_rows import single_rows
 from mlspec.parts.train.monitors import MonitoredMetric, of_run
-from mlspec.parts.train.tuned_values import sized
+from mlspec.parts.train.tuned_values import RateUsed, sized
 from mlspec.records.schema import Schema
 from mlspec.records.training import Tuned
 from mlspec.runtime.preprocess import Preprocess
@@ -134,9 +135,12 @@ class Fitting:
         callbacks: list[pl.Callback] = [self.finite, self.times, twice, self.curves, self.best, self.keep]
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
+        model = self.job.need(ModelSpec)
+        if isinstance(model, Custom) and self.found is not None and self.found.learning_rate is not None:
+            callbacks.insert(0, RateUsed(self.found.learning_rate, model.class_))
         if self.terminal and ranks.first():
             # Each update reads the loss, which waits for the device.
-            callbacks.append(TQDMProgressBar(refresh_rate=self.train.log_every))
+            callbacks.append(DeviceBar(self.train.log_every, self.times))
         stop = self.train.early_stopping
         if stop is not None:
             direction = str(self.monitors["early stopping"].mode)

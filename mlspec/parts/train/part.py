@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
-from mlspec.parts.train import training_warnings
+from mlspec.parts.train import training_warnings, tune_checks
 from mlspec.parts.train.monitors import of_run, of_train
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
@@ -111,6 +111,7 @@ def check(project: Project) -> Iterator[Finding]:
     if train.class_weights == "balanced" and _regression(project):
         message = "class_weights needs a class target, and the target is a number"
         yield Finding("conflicting-options", ("train", "class_weights"), message, "remove it")
+    yield from tune_checks.conflicts(train, project.values.get("sweep"))
 
 
 def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:

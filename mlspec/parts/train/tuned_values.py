@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -11,9 +12,11 @@ from pytorch_lightning.utilities.parsing import lightning_hasattr, lightning_set
 
 from mlspec.errors import StageError
 from mlspec.job import Job
+from mlspec.learning import ranks
 from mlspec.records.decisions import Decision
 from mlspec.records.training import Tuned
 from mlspec.sections.train import TrainSpec
+from mlspec.stage_result import warn
 
 RATES: Final = ("lr", "learning_rate")
 """The attributes in which Lightning's learning rate finder expects the rate."""
@@ -21,7 +24,7 @@ RATES: Final = ("lr", "learning_rate")
 
 def with_values(job: Job, found: Tuned | None) -> Job:
     """The job with the values that were found in place of those of the spec."""
-    values = found.model_dump(include={"batch_size", "learning_rate"}, exclude_none=True) if found else {}
+    values = found.values if found else {}
     if not values:
         return job
     section = job.config.get("train")
@@ -59,3 +62,20 @@ def sized(datamodule: pl.LightningDataModule, name: str, batch_size: int) -> Non
             help="set self.batch_size in its __init__, and use it in train_dataloader",
         )
     datamodule.batch_size = batch_size
+
+
+class RateUsed(pl.Callback):
+    """Warns if the optimizers of a module of the project do not have the learning rate that was found."""
+
+    def __init__(self, rate: float, name: str) -> None:
+        self.rate, self.name = rate, name
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Search the rate in the groups of parameters; schedules keep it under other names."""
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        rates = {float(group[key]) for group in groups for key in ("lr", "initial_lr", "max_lr") if key in group}
+        if ranks.first() and not any(math.isclose(rate, self.rate, rel_tol=1e-5) for rate in rates):
+            warn(
+                f"{self.name} does not use the learning rate that was found, {self.rate:g}",
+                "use self.learning_rate (or self.lr) in configure_optimizers",
+            )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.tuner.tuning import Tuner
 from pytorch_lightning.utilities.memory import is_oom_error
 from pytorch_lightning.utilities.parsing import lightning_hasattr
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -32,12 +31,13 @@ from mlspec.learning.batch_source import source
 from mlspec.learning.batches import Batch, Buckets, lengths
 from mlspec.learning.build import custom
 from mlspec.learning.device_use import memory, name_of
+from mlspec.learning.gradient_shares import shared
 from mlspec.learning.host_memory import HostMemory
 from mlspec.learning.memory_limit import MARGIN
 from mlspec.learning.packed_rows import available
+from mlspec.learning.rate_search import LEAST, RangeTest, steepest
 from mlspec.learning.split_rows import Rows
 from mlspec.parts.train.fitting import configuration_errors, memory_errors
-from mlspec.parts.train.lightning_search import OwnCheckpoints, without_bar
 from mlspec.parts.train.minimum_rows import single_rows
 from mlspec.parts.train.tuned_values import RATES, sized, with_values
 from mlspec.records.schema import Schema
@@ -154,13 +154,16 @@ class Search:
     def learning_rate(self, options: LearningRateSearch) -> float:
         """The rate at which the loss falls most steeply, to three digits."""
         train, material = self.train, self.material
-        trainer = self._trainer(options.steps)
+        test = RangeTest(options.min, options.max, options.steps)
+        # Each epoch has at least one step.
+        trainer = self._trainer(options.steps, callbacks=[test], limit_val_batches=0)
         if trainer.world_size > ranks.count():
             raise StageError(
-                f"train.tune.learning_rate: strategy {train.strategy} starts its processes too late for a search",
+                f"train.tune.learning_rate: with strategy {train.strategy} a search cannot return a result",
                 help="set train.strategy: auto, or train.devices: 1",
             )
-        module = self._module(self.job, trainer)
+        job = self._with()
+        module = self._module(job, trainer)
         if self.model is not None and not any(lightning_hasattr(module, name) for name in RATES):
             raise StageError(
                 f"train.tune.learning_rate: {self.model.class_} has no attribute learning_rate or lr",
@@ -170,17 +173,14 @@ class Search:
         place = trainer.global_rank, trainer.world_size
         sampler = Buckets(sizes, train.batch_size, train.seed, *place, drop_last=train.drop_last)
         sampler.position = lambda: (trainer.current_epoch, 0)
+        shared(trainer, sampler)
         if ranks.first():
             print(f"train: {options.steps} steps with rates from {options.min:g} to {options.max:g}", flush=True)
-        limits: dict[str, Any] = {"min_lr": options.min, "max_lr": options.max, "num_training": options.steps}
-        with memory_errors(train, lambda: None), self._errors(), without_bar():
-            data = self._data(self.job, trainer, sampler)
-            finder = Tuner(trainer).lr_find(module, **data, **limits, update_attr=False)
-        rate = finder.suggestion() if finder is not None else None
-        losses = list(finder.results["loss"]) if finder is not None else []
-        del module, finder
+        with memory_errors(train, lambda: None), self._errors():
+            trainer.fit(module, **self._data(job, trainer, sampler))
+        del module
         _free()
-        return _judged(rate, losses)
+        return _judged(test)
 
     def _with(self, **values: object) -> Job:
         # torch.compile takes minutes for each new module, and only changes rounding.
@@ -199,7 +199,7 @@ class Search:
                 gradient_clip_val=train.gradient_clip, accumulate_grad_batches=train.accumulate,
                 deterministic="warn" if train.deterministic else False, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-                use_distributed_sampler=False, plugins=[OwnCheckpoints()], **settings,
+                use_distributed_sampler=False, **settings,
             )  # fmt: skip
         switches(train, trainer.strategy.root_device)
         if train.tune and train.tune.batch_size and trainer.world_size > 1:
@@ -259,20 +259,25 @@ class Search:
             raise failed
 
 
-def _judged(rate: float | None, losses: Sequence[float]) -> float:
-    """The suggested rate to three digits. Raises StageError without one."""
+def _judged(test: RangeTest) -> float:
+    """The rate to three digits. Raises StageError if the test shows none."""
     help = "set train.learning_rate and remove train.tune.learning_rate, or change its min, max and steps"
-    if rate is None:
-        raise StageError("train.tune.learning_rate: too few steps had a finite loss", help=help)
-    if not min(losses) < losses[0]:
-        warn(
-            "train.tune.learning_rate: the loss does not fall at any rate, so the one that was found is arbitrary", help
-        )
-    return float(f"{rate:.3g}")
+    rate = steepest(test.rates, test.losses)
+    if rate is not None:
+        return float(f"{rate:.3g}")
+    if len(test.losses) < LEAST:
+        help = "return the loss from training_step with automatic optimization; or " + help
+    raise StageError(f"train.tune.learning_rate: the loss falls at no rate of {len(test.losses)} steps", help=help)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or is_oom_error(error) or "MPS backend out of memory" in str(error)
+    """Whether a step ran out of memory, also if recording it as a graph then failed for that reason."""
+    causes: BaseException | None = error
+    while causes is not None:
+        if isinstance(causes, torch.OutOfMemoryError):
+            return True
+        causes = causes.__context__
+    return is_oom_error(error) or "MPS backend out of memory" in str(error)
 
 
 def _free() -> None:

@@ -57,6 +57,7 @@ CHANGES_THE_WEIGHTS: dict[str, str] = {
     "train.max_time": "yes: it may end the training",
     "train.log_every": "no: points of a tracker's curves",
     "train.early_stopping": "yes",
+    "train.tune": "yes: what it finds",
     "train.checkpoint.monitor": "yes: which epoch is kept",
     "train.checkpoint.mode": "yes: which epoch is kept",
     "train.checkpoint.every": "no: saving to resume",
