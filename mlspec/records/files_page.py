@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from mlspec.records.attack_result import AttackResult, SuccessfulAttacks
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.decisions import DataDecisions, TrainDecisions
 from mlspec.records.evaluation import Evaluation
@@ -38,6 +39,8 @@ RECORDS: Final[tuple[type[Record], ...]] = (
     BundleSignature,
     Lineage,
     RobustnessResult,
+    AttackResult,
+    SuccessfulAttacks,
     PackagedImage,
     PackagedZip,
     Release,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlspec.records.attack_result import AttackResult, SuccessfulAttacks
 from mlspec.records.bundle_provenance import file_digest
 from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Evaluation
@@ -71,6 +72,8 @@ class Results:
     gates: Gates | None
     export: Export | None
     robustness: RobustnessResult | None
+    attacks: AttackResult | None
+    successful_attacks: SuccessfulAttacks | None
     profile: ProfileView | None
     mistakes: tuple[Example, ...]
     fit: Fit | None
@@ -95,6 +98,8 @@ def collect(artifacts: Path) -> Results:
         gates=Gates.find(artifacts),
         export=Export.find(artifacts),
         robustness=RobustnessResult.find(artifacts),
+        attacks=AttackResult.find(artifacts),
+        successful_attacks=SuccessfulAttacks.find(artifacts),
         profile=profile(artifacts, labels),
         mistakes=examples(artifacts, tuple(schema.inputs if schema else ()), labels),
         fit=_fit(artifacts / "plots/fit.csv"),

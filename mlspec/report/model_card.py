@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlspec.records.attack_result import AttackResult
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version
 from mlspec.records.evaluation import Evaluation
 from mlspec.records.export import Export
@@ -45,6 +46,7 @@ class CardRecords:
     profile: Profile | None
     gates: Gates | None
     robustness: RobustnessResult | None
+    attacks: AttackResult | None
     training: Training | None
     export: Export | None
     lineage: Lineage | None
@@ -63,6 +65,7 @@ def read_card(project: Project, artifacts: Path) -> CardRecords | None:
         profile=Profile.find(artifacts),
         gates=Gates.find(artifacts),
         robustness=RobustnessResult.find(artifacts),
+        attacks=AttackResult.find(artifacts),
         training=Training.find(artifacts),
         export=Export.find(artifacts),
         lineage=Lineage.find(artifacts),
@@ -135,6 +138,9 @@ def _limits(card: CardRecords) -> Iterator[str]:
     if card.robustness is not None:
         for name, result in card.robustness.perturbations.items():
             yield f"- {share(1 - result.agreement)} of the predictions change under the perturbation {code(name)}."
+    for name, attacked in card.attacks.recipes.items() if card.attacks is not None else ():
+        accuracy = f"from {share(attacked.accuracy)} to {share(attacked.accuracy_under_attack)}"
+        yield f"- Typos that are chosen to mislead it (TextAttack, {code(name)}) lower the accuracy {accuracy}."
     if card.profile is not None:
         rows = plural(card.profile.splits.get("train", 0), "row")
         yield f"- The training split has {rows}: rarer cases are not in it."

@@ -17,7 +17,7 @@ import jinja2
 from mlspec.plan.plan import Plan
 from mlspec.render import formatting
 from mlspec.render.environment import templates_folder
-from mlspec.report import data_section, run_section, score_tables, settings_section, shipping_section
+from mlspec.report import attack_section, data_section, run_section, score_tables, settings_section, shipping_section
 from mlspec.report.charts import reliability, scatter
 from mlspec.report.collect import Results
 from mlspec.report.curves import panels
@@ -103,6 +103,9 @@ def sections(
     if results.robustness:
         rows = score_tables.robustness(results.robustness)
         yield Section("robustness", "Robustness", {"rows": rows, "result": results.robustness}, half=True)
+    if results.attacks:
+        shown_attacks = attack_section.view(results.attacks, results.successful_attacks)
+        yield Section("attacks", "Adversarial attacks", shown_attacks)
     if results.export:
         exported = score_tables.export(results.export, _tolerance(project))
         yield Section("export", "Exported model", exported, half=True)
@@ -163,6 +166,7 @@ _STAGE_OF = {
     "fit": "evaluate",
     "mistakes": "evaluate",
     "robustness": "robustness",
+    "attacks": "textattack",
     "export": "export",
     "shipping": "image",
     "data": "data",

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TypedDict
 from urllib.parse import urlsplit
 
+from mlspec.parts.test import textattack_environment
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
 from mlspec.sections.experiments import Sweep
 from mlspec.sections.package import Package
+from mlspec.sections.test import TestSpec
 from mlspec.sections.track import TrackSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.source import known_bad
@@ -96,6 +98,7 @@ def examine(
         *_packages(required_by),
         _known_bad(),
         *_programs(required_by, on_lambda=any(stage.name == "deploy" for stage in (plan.stages if plan else ()))),
+        *_textattack(root, project),
         *_remote(project),
         *_remote_login(root, project),
         *_trackers(project),
@@ -206,6 +209,18 @@ def _programs(required_by: Mapping[str, str], *, on_lambda: bool) -> Iterator[Ma
     others = [name for name in required_by if name not in usual and ":" not in name]
     for name in (*usual, *others):
         yield MachineCheck("programs", probe(name), name in required_by, required_by.get(name, ""))
+
+
+def _textattack(root: Path, project: Project | None) -> Iterator[MachineCheck]:
+    """The environment of TextAttack, where the spec uses it."""
+    test = project.get(TestSpec) if project else None
+    if test is None or test.textattack is None:
+        return
+    python = test.textattack.python
+    problem = textattack_environment.problem(root, python)
+    detail = problem or f"{textattack_environment.VERSION} in the environment of {python}"
+    fix = textattack_environment.install(python) if problem else ""
+    yield MachineCheck("programs", Capability("textattack", not problem, detail, fix), True, "test.textattack")
 
 
 def _remote(project: Project | None) -> Iterator[MachineCheck]:

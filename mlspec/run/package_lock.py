@@ -15,6 +15,7 @@ from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.job import write_text
+from mlspec.parts.test import textattack_environment
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
@@ -25,6 +26,7 @@ from mlspec.sections.lock import LockSpec
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
+from mlspec.sections.test import TestSpec
 from mlspec.sections.track import TrackSpec, tracked_extras
 from mlspec.source import hash_lock, known_bad
 from mlspec.spec.project import Project
@@ -72,6 +74,9 @@ class PackageLock:
             yield self._requirements(TRAIN, "training and its tests", _training(self.project), own=True)
         if self.project.get(Registry) is not None or self.project.get(Deploy) is not None:
             yield self._requirements(RELEASE, "a release", _releasing(self.project), own=False)
+        test = self.project.get(TestSpec)
+        if test is not None and test.textattack is not None:
+            yield self._attacks()
         if package is not None and package.requirements:
             python = package.zip.python if package.zip else package.docker.python
             text = self._serving(package.requirements, python)
@@ -81,10 +86,15 @@ class PackageLock:
         lines = dict.fromkeys([*BASE, *(need for extra in extras for need in EXTRAS[extra])])
         files = ["requirements.txt"] if own and (self.root / "requirements.txt").is_file() else []
         constraints = ["--constraint", "constraints.txt"] if (self.root / "constraints.txt").is_file() else []
-        ci = self.project.get(Ci)
-        python = ci.github.python if ci is not None else f"3.{sys.version_info.minor}"
-        options = ["--universal", "--python-version", python, *constraints, *files]
+        options = ["--universal", "--python-version", self._python, *constraints, *files]
         return self._file(path, _ABOUT.format(what=what, file=path) + self._resolved(lines, options, path))
+
+    def _attacks(self) -> LockedFile:
+        """The packages of TextAttack's environment, which has no other one of the project."""
+        path = textattack_environment.LOCK
+        about = _ABOUT.format(what="the environment of TextAttack", file=path)
+        options = ["--universal", "--python-version", self._python]
+        return self._file(path, about + self._resolved(textattack_environment.PACKAGES, options, path))
 
     def _serving(self, releases: Mapping[str, str], python: str) -> str:
         pins = [f"{name}=={release}" for name, release in releases.items()]
@@ -113,6 +123,11 @@ class PackageLock:
             if done.returncode:
                 raise _failure(path, done.stderr, self._wait)
             return _OTHER.sub("", output.read_text(encoding="utf-8"))
+
+    @property
+    def _python(self) -> str:
+        ci = self.project.get(Ci)
+        return ci.github.python if ci is not None else f"3.{sys.version_info.minor}"
 
     @property
     def _wait(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 
 from mlspec.sections.data import InputType
 from mlspec.spec.spec_model import SpecModel
+from mlspec.spec.types import ProgramPath
 
 Perturbation = Literal[
     "typos", "case", "punctuation", "whitespace", "accents", "noise", "brightness", "shift", "missing"
@@ -55,6 +56,33 @@ class Robustness(SpecModel):
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+Recipe = Literal["deepwordbug", "pruthi"]
+"""The attacks of TextAttack that need neither a download nor another model."""
+
+
+class TextAttack(SpecModel):
+    """Adversarial attacks of TextAttack: typos, chosen one by one until the prediction of a test row changes."""
+
+    recipes: list[Recipe] = Field(
+        ["deepwordbug"],
+        min_length=1,
+        description="Attacks to run; deepwordbug changes letters of the most important words, pruthi of one word",
+        examples=[["deepwordbug", "pruthi"]],
+    )
+    min_accuracy: Fraction | None = Field(
+        None,
+        description="Smallest accuracy under attack: the fraction of rows that are predicted correctly, and that no "
+        "attack changes; for each recipe; default: it is only reported",
+    )
+    sample: int = Field(100, ge=1, description="Largest number of test rows to attack")
+    max_queries: int = Field(1000, ge=10, description="Largest number of predictions to attack a row; it then holds")
+    seed: int = Field(0, ge=0, description="Random seed of the sample and the attacks")
+    python: ProgramPath = Field(
+        ".mlspec/textattack/bin/python",
+        description="Python of the environment with TextAttack, which cannot be installed beside mlspec; "
+        "`mlspec doctor` shows how to create it",
+    )
 
 
 class DataLimits(SpecModel):
@@ -135,6 +163,9 @@ class TestSpec(SpecModel):
 
     robustness: Robustness | None = Field(
         None, description="Small perturbations of test rows, and the fraction of predictions that must not change"
+    )
+    textattack: TextAttack | None = Field(
+        None, description="Adversarial attacks of TextAttack on a text classification, and the accuracy under attack"
     )
     data: DataLimits | None = Field(None, description="Limits of the tests of the data, as fractions of the rows")
     invariance: Invariance | None = Field(None, description="What must not change a prediction")

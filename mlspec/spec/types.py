@@ -190,6 +190,15 @@ ImportPath = Annotated[
 """`module.path:attribute`; one in the project is checked without importing it."""
 
 
+_PROGRAM = re.compile(r"(?=.{1,1000}$)(?:[A-Za-z0-9_./][A-Za-z0-9_./@+ -]*)?[A-Za-z0-9_]")
+
+ProgramPath = Annotated[
+    str,
+    _form(_PROGRAM, "the path of a program: letters, digits, spaces and `./_-+@`", ".venv/bin/python"),
+    schema_pattern(_PROGRAM.pattern),
+]
+"""A program on this machine: relative to the project folder, or absolute."""
+
 MAX_FILE_NAME: Final = 255
 """Limit in bytes that is valid on Linux, macOS and Windows."""
 MAX_PATH: Final = 1000

@@ -122,6 +122,7 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
         "learning",
         "mistakes",
         "robustness",
+        "attacks",
         "export",
         "shipping",
         "data",

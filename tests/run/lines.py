@@ -73,8 +73,51 @@ def text(root: Path, words: Sequence[str] = (), labels: Sequence[str] = ("unacce
             },
         },
     )
+    attacked(line)
     shipped(line)
     return line
+
+
+def attacked(line: Line) -> None:
+    """What the stage `textattack` leaves: one recipe that holds and one that does not, and two of its attacks."""
+    figures = {"rows": 100, "attacked": 82, "accuracy": 0.82}
+    line.json(
+        "metrics/textattack.json",
+        {
+            "passed": False,
+            "min_accuracy": 0.4,
+            "recipes": {
+                "deepwordbug": {
+                    **figures,
+                    "accuracy_under_attack": 0.21,
+                    "success_rate": 61 / 82,
+                    "words_changed": 0.18,
+                    "queries": 31.4,
+                },
+                "pruthi": {
+                    **figures,
+                    "accuracy_under_attack": 0.55,
+                    "success_rate": 27 / 82,
+                    "words_changed": 0.11,
+                    "queries": 148.2,
+                },
+            },
+        },
+    )
+    one = {
+        "recipe": "deepwordbug",
+        "row": 3,
+        "label": "acceptable",
+        "predicted": "unacceptable",
+        "words": 2,
+        "queries": 30,
+    }
+    before, after = "The weather has been lovely all week.", "The waether has been lovelAy all week."
+    attacks = [{**one, "before": {"sentence": before}, "after": {"sentence": after}}] * 12
+    line.json(
+        "textattack/attacks.json",
+        {"textattack": "0.3.11", "stop_words": "scikit-learn 1.9.1, English", "attacks": attacks},
+    )
 
 
 def shipped(line: Line, why: str = "error_rate is 0.329 (49 of 149 calls), and `> 0.05` ends it") -> None:

@@ -17,7 +17,8 @@ from mlspec.workspace.spec_file import find_spec
 def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, check: bool) -> int:
     """Lock the packages of training, of a release and of `package.requirements` with their hashes.
 
-    Writes requirements-train.lock, requirements-release.lock and requirements-serve.lock, each where the spec needs it.
+    Writes requirements-train.lock, requirements-release.lock, requirements-textattack.lock and requirements-serve.lock,
+    each where the spec needs it.
     Releases in an existing lock are kept. It needs the network and uv; `mlspec build` needs neither.
     """
     from datetime import UTC, datetime

@@ -8,10 +8,12 @@ from typing import Final
 from mlspec.diagnostics import Finding
 from mlspec.parts.ci import project_folder
 from mlspec.parts.dvc.part import raw
+from mlspec.parts.test import textattack_environment
 from mlspec.plan.stage import Stage, outermost
 from mlspec.sections.ci import Github
 from mlspec.sections.data import DataSpec
 from mlspec.sections.experiments import Experiments
+from mlspec.sections.test import TestSpec
 from mlspec.sections.track import TrackSpec
 from mlspec.spec.project import Project
 
@@ -41,8 +43,17 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "experiment_stages": [name for name in _EXPERIMENT if name in names],
         "data_paths": [_pattern(project, path) for path in _data_files(project, stages)],
         "committed": ["dvc.lock", *outermost(kept)],
+        **_textattack(project),
         "pull_request_environment": f"{github.training_environment}-pull-request",
     }
+
+
+def _textattack(project: Project) -> Mapping[str, object]:
+    """The environment of TextAttack, "" if there is none to create: the runner has it outside the project."""
+    test = project.get(TestSpec)
+    python = test.textattack.python if test is not None and test.textattack is not None else ""
+    folder = "" if python.startswith("/") else textattack_environment.folder(python)
+    return {"textattack": folder, "textattack_packages": " ".join(textattack_environment.PACKAGES)}
 
 
 def secret_values(project: Project) -> Mapping[str, object]:

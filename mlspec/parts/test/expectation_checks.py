@@ -1,4 +1,4 @@
-"""Checks of perturbations and of declared expectations against the inputs and the target."""
+"""Checks of perturbations, attacks and of declared expectations against the inputs and the target."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ _NOUNS = {"text": "texts", "number": "numbers", "category": "categories", "image
 
 
 def findings(options: TestSpec, data: DataSpec) -> Iterator[Finding]:
-    """Perturbations that fit no input, and expectations about columns or labels that do not exist."""
+    """Perturbations and attacks that fit no input, and expectations about columns or labels that do not exist."""
     if options.robustness is not None:
         yield from _unfit(options.robustness.perturbations, "robustness", data)
+    if options.textattack is not None:
+        yield from _unattackable(data)
     if options.invariance is not None:
         yield from _unfit(options.invariance.perturbations, "invariance", data)
         for index, name in enumerate(options.invariance.columns):
@@ -35,6 +37,16 @@ def _unfit(perturbations: Sequence[Perturbation], key: str, data: DataSpec) -> I
             message = f"`{name}` perturbs {nouns}, and the model has no such input"
             help = "perturbations for these inputs: " + ", ".join(f"`{n}`" for n in fitting)
             yield Finding("unfit-perturbation", ("test", key, "perturbations", index), message, help)
+
+
+def _unattackable(data: DataSpec) -> Iterator[Finding]:
+    kinds = {column.type for column in data.columns.values()}
+    if data.task == "classification" and "text" in kinds:
+        return
+    missing = "the model has no such input" if data.task == "classification" else "the target is a number"
+    message = f"TextAttack attacks a classification of texts, and {missing}"
+    instead = "remove `textattack`; `robustness` perturbs all kinds of inputs"
+    yield Finding("unfit-attack", ("test", "textattack"), message, instead, on="key")
 
 
 def _direction(name: str, expected: Direction | None, data: DataSpec) -> Iterator[Finding]:

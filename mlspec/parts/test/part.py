@@ -1,4 +1,4 @@
-"""The test part: the project's `tests/`, the stages `robustness` and `test`, and which perturbations fit."""
+"""The test part: the project's `tests/`, the stages `robustness`, `textattack` and `test`, and what fits the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 
 NAME = "test"
 SECTIONS = {"test": TestSpec}
-PROGRAMS = {"robustness": "mlspec.parts.test.work:robustness", "test": "mlspec.parts.test.work:tests"}
+PROGRAMS = {
+    "robustness": "mlspec.parts.test.work:robustness",
+    "textattack": "mlspec.parts.test.work:textattack",
+    "test": "mlspec.parts.test.work:tests",
+}
 FILES = {
     "tests/conftest.py": "tests/conftest.py.j2",
     "tests/test_unit.py": "tests/test_unit.py.j2",
@@ -43,7 +47,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterable[Stage]:
-    """The stage `robustness` where the spec asks for it, and `test`."""
+    """The stages `robustness` and `textattack` where the spec asks for them, and `test`."""
     options = project.get(TestSpec)
     if options is None:
         return
@@ -56,6 +60,18 @@ def stages(project: Project) -> Iterable[Stage]:
             outputs=(Output("artifacts/metrics/robustness.json", "metric", cache=False),),
             params=("test.robustness",),
             version=2,  # images are decoded as in training
+        )
+    if options.textattack is not None:
+        yield Stage(
+            "textattack",
+            "Attack the model with TextAttack",
+            NAME,
+            inputs=(BUNDLE, PARQUET["test"], SCHEMA),
+            outputs=(
+                Output("artifacts/metrics/textattack.json", "metric", cache=False),
+                Output("artifacts/textattack/attacks.json"),
+            ),
+            params=("test.textattack",),
         )
     yield Stage(
         "test",

@@ -1,4 +1,4 @@
-"""The stages `robustness` (predictions for perturbed rows) and `test` (pytest on the tests of the project)."""
+"""The stages `robustness` (predictions for perturbed rows), `textattack` (searched ones) and `test` (pytest)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ import pyarrow.parquet as pq
 from mlspec.errors import StageError
 from mlspec.job import Job, whole
 from mlspec.learning.prepare import input_descriptions
+from mlspec.parts.test import textattack_environment
+from mlspec.parts.test.attacks import Attacked, LabelledRow, Victim, attack
 from mlspec.parts.test.perturbations import PerturbedInput, Row, perturbed
 from mlspec.records import robustness as records
+from mlspec.records.attack_result import AttackResult, SuccessfulAttack, SuccessfulAttacks
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.robustness import Perturbation
 from mlspec.records.schema import Schema
 from mlspec.runtime import BadRow, BundleError, Predictor
 from mlspec.runtime.predictor import Prediction
-from mlspec.sections.test import Robustness, TestSpec, fitting
+from mlspec.sections.test import Robustness, TestSpec, TextAttack, fitting
 
 SHOWN = 3
 NOTHING_RAN = 5
@@ -144,6 +147,64 @@ def _refusal(
         f"the model is not robust: the agreement is below {options.min_agreement:.1%}:\n  " + "\n  ".join(lines),
         help="add such rows to the training data, or lower test.robustness.min_agreement",
     )
+
+
+def textattack(job: Job) -> None:
+    """Run the stage `textattack`: the accuracy on rows whose texts TextAttack changes until their prediction changes.
+
+    Raises StageError if TextAttack is missing, or if the accuracy is below test.textattack.min_accuracy.
+    """
+    options = job.need(TestSpec).textattack or TextAttack()
+    if problem := textattack_environment.problem(job.root, options.python):
+        raise StageError(f"cannot attack the model: {problem}", help=textattack_environment.install(options.python))
+    schema = Schema.read(job.inputs)
+    texts = [name for name, described in schema.inputs.items() if described.type == "text"]
+    predictor, folder = _predictor(job.inputs / "bundle"), job.scratch / "textattack"
+    victim = Victim(predictor, _labelled_rows(job, schema, options), texts)
+    attacked = attack(victim, options, job.root / options.python, folder)
+    limit = options.min_accuracy
+    low = [n for n, result in attacked.recipes.items() if limit is not None and result.accuracy_under_attack < limit]
+    for name, result in attacked.recipes.items():
+        rate = "no row to attack" if result.success_rate is None else f"{result.success_rate:.1%} of attacks succeed"
+        print(f"{name}: accuracy {result.accuracy:.1%}, under attack {result.accuracy_under_attack:.1%} ({rate})")
+    SuccessfulAttacks(textattack=attacked.textattack, stop_words=attacked.stop_words, attacks=attacked.successes).write(
+        job.outputs
+    )
+    AttackResult(passed=not low, min_accuracy=limit, recipes=attacked.recipes).write(job.outputs)
+    if low:
+        raise _fooled(low, attacked, limit or 0.0)
+
+
+def _labelled_rows(job: Job, schema: Schema, options: TextAttack) -> list[LabelledRow]:
+    """The sampled test rows with their labels, in the order of the file."""
+    target = schema.target.column
+    table = pq.read_table(job.inputs / "data" / "test.parquet", columns=[*schema.inputs, target])
+    rows = [(i, row) for i, row in enumerate(table.to_pylist()) if row[target] is not None]
+    if len(rows) > options.sample:
+        rows = sorted(random.Random(options.seed).sample(rows, options.sample), key=lambda pair: pair[0])
+    return [LabelledRow(i, {n: row[n] for n in schema.inputs}, schema.labels[row[target]]) for i, row in rows]
+
+
+def _fooled(low: Sequence[str], attacked: Attacked, limit: float) -> StageError:
+    lines = []
+    for name in low:
+        result = attacked.recipes[name]
+        lines.append(f"{name}: {result.accuracy_under_attack:.1%} of {result.rows} rows ({result.accuracy:.1%} before)")
+        lines += [f"    {_attack_line(a)}" for a in [a for a in attacked.successes if a.recipe == name][:SHOWN]]
+    return StageError(
+        f"the accuracy under attack is below {limit:.1%}:\n  " + "\n  ".join(lines),
+        help=f"add such rows to the training data (all: artifacts/{SuccessfulAttacks.FILE}), "
+        "or lower test.textattack.min_accuracy",
+    )
+
+
+def _attack_line(attack: SuccessfulAttack) -> str:
+    """`"a good day" to "a godo day": glad to sad`."""
+    before, after = attack.before, attack.after
+    texts = ", ".join(
+        f"{_short(before[name])} to {_short(after[name])}" for name in before if before[name] != after[name]
+    )
+    return f"{texts}: {attack.label} to {attack.predicted}"
 
 
 def tests(job: Job) -> None:
