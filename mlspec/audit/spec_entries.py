@@ -17,6 +17,7 @@ from mlspec.sections.monitor import Monitor
 from mlspec.sections.registry import Registry
 from mlspec.sections.track import TrackSpec
 from mlspec.source.document import Document, Plain
+from mlspec.source.pickle_scan import INSTALL, scan
 from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
@@ -109,12 +110,7 @@ def _pickles(project: Project, root: Path) -> Iterator[AuditEntry]:
 
 def _scan(file: Path) -> tuple[bool, str]:
     """Whether picklescan finds a dangerous function in the file, and what it finds."""
-    try:
-        from picklescan.scanner import SafetyLevel, scan_file_path
-    except ImportError:
-        return False, "not scanned: pip install 'mlspec[audit]'"
-    result = scan_file_path(str(file))
-    names = sorted({f"{g.module}.{g.name}" for g in result.globals if g.safety == SafetyLevel.Dangerous})
-    if names:
-        return True, f"it calls {', '.join(names)}"
-    return False, "picklescan cannot read it" if result.scan_err else _SCANNED
+    found = scan(file)
+    if found.dangerous:
+        return True, f"it calls {', '.join(found.dangerous)}"
+    return False, f"not scanned: {found.failed} ({INSTALL})" if found.failed else _SCANNED

@@ -15,6 +15,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.parts.deploy import work as deploy_work
 from mlspec.parts.package import image_build, work
+from mlspec.parts.registry import work as push_work
 from mlspec.shipping import bundle_signing
 from mlspec.shipping.bundle_signing import sign, verify, verify_packaged
 from tests.parts.projects import written
@@ -105,7 +106,7 @@ def test_a_signed_bundle_is_valid(project: Path, capsys: pytest.CaptureFixture[s
 )  # fmt: skip
 def test_every_stage_refuses_a_changed_bundle(project: Path, change: Callable[[Path], object], message: str) -> None:
     change(project / "artifacts/bundle")
-    for refuse in (verify, work.main, image_build.main, deploy_work.main):
+    for refuse in (verify, work.main, image_build.main, push_work.main, deploy_work.main):
         with pytest.raises(StageError, match=message):
             refuse(job(project))
 
@@ -157,6 +158,11 @@ def test_a_spec_without_sign_signs_nothing(tmp_path: Path) -> None:
 def test_the_stages_name_the_signature_and_the_public_key(signed: Path) -> None:
     stages = {stage.name: stage for stage in compile_project(signed / "mlproject.yaml").plan.stages}
     assert "artifacts/bundle.sig" in [output.path for output in stages["export"].outputs]
-    for name in ("package", "image", "deploy"):
+    image = SPEC.replace("{zip: {}}", "{docker: {}}\nregistry: {ecr: {repository: prices, region: eu-west-1}}")
+    (signed / "image.yaml").write_text(image, encoding="utf-8")
+    stages |= {
+        stage.name: stage for stage in compile_project(signed / "image.yaml").plan.stages if stage.name == "push"
+    }
+    for name in ("package", "image", "push", "deploy"):
         assert {"artifacts/bundle", "artifacts/bundle.sig", "keys/model.pem"} <= set(stages[name].inputs)
         assert "extra:sign" in stages[name].needs

@@ -27,6 +27,7 @@ from mlspec.parts.data.split import divided, splits
 from mlspec.parts.data.typed_rows import typed
 from mlspec.parts.data.value_limits import beyond
 from mlspec.parts.evaluate import slices
+from mlspec.parts.model.trusted_pickles import check_trusted
 from mlspec.records.decisions import DataDecisions, Decision
 from mlspec.records.profile import ColumnProfile, Profile
 from mlspec.records.schema import InputSchema, Schema, TargetSchema
@@ -37,6 +38,7 @@ from mlspec.stage_result import decide, warn
 
 def main(job: Job) -> None:
     """Run the stage. Raises StageError with the failing rows if the data does not match the spec."""
+    check_trusted(job, "data")
     data = job.need(DataSpec)
     sources = {name: read(data, job.root, name) for name in data.sources}
     evaluation = job.get(EvaluateSpec)

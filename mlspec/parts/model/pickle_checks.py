@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel
 
 from mlspec.diagnostics import Finding, Location
 from mlspec.sections.data import DataSpec
@@ -12,6 +15,7 @@ from mlspec.spec.project import Project
 from mlspec.spec.spec_model import dotted
 
 CODE = "foreign-pickle"
+S = TypeVar("S", bound=BaseModel)
 _FIX = "if you trust its author, set `model: {trust: true}`"
 _CONVERT = "save the weights as safetensors (`safetensors.torch.save_file`), data as Parquet or JSON"
 _SHOWN = 3
@@ -23,7 +27,7 @@ def check(project: Project) -> Iterator[Finding]:
     if not pickles or (model is not None and model.trust):
         return
     named: set[str] = set()
-    for at, path in _named(project):
+    for at, path in named_files(project):
         if path in pickles:
             named.add(path)
             message = f"{_reference(at, path, pickles[path])}; loading a pickle can run any code"
@@ -32,6 +36,12 @@ def check(project: Project) -> Iterator[Finding]:
         if opened := [path for path in paths if path in pickles and path not in named]:
             message = f"the stage `{stage}` opened {_listed(opened)} in its last run; loading a pickle can run any code"
             yield Finding(CODE, ("model",), message, f"{_CONVERT}; {_FIX}", on="key", severity="warning")
+
+
+class Sections(Protocol):
+    """Where sections come from: a Project, or a stage's Job."""
+
+    def get(self, section: type[S]) -> S | None: ...  # noqa: D102
 
 
 def _reference(at: Location, path: str, files: tuple[str, ...]) -> str:
@@ -45,7 +55,7 @@ def _listed(files: list[str] | tuple[str, ...]) -> str:
     return ", ".join(map(printable, files[:_SHOWN])) + more
 
 
-def _named(project: Project) -> Iterator[tuple[Location, str]]:
+def named_files(project: Sections) -> Iterator[tuple[Location, str]]:
     """Each text of the spec that may name a file which code loads, with its place."""
     model, data = project.get(ModelSpec), project.get(DataSpec)
     if isinstance(model, TextClassifier) and model.pretrained is not None:

@@ -16,6 +16,7 @@ from mlspec.sections.ci import Ci
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Ecr, Registry
+from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
 
@@ -74,14 +75,19 @@ def stages(project: Project) -> Iterator[Stage]:
     package = project.get(Package)
     if project.get(Registry) is None or package is None or package.zip is not None:
         return
+    signed = signature_files(project)
     yield Stage(
         name="push",
         description="Push the image to Amazon ECR",
         part=NAME,
-        inputs=("artifacts/image.json", *after_infrastructure(project, "foundation")),
+        inputs=(
+            "artifacts/image.json",
+            *(("artifacts/bundle", *signed) if signed else ()),
+            *after_infrastructure(project, "foundation"),
+        ),
         outputs=(Output("artifacts/release.json", cache=False),),
         params=("registry",),
-        needs=("docker", "extra:aws"),
+        needs=("docker", "extra:aws", *(("extra:sign",) if signed else ())),
         effects=True,
     )
 

@@ -14,14 +14,18 @@ from mlspec.aws.repository import RepositoryProvider
 from mlspec.errors import StageError
 from mlspec.job import Job
 from mlspec.sections.registry import Registry
-from mlspec.shipping import image_push, release_file
+from mlspec.shipping import bundle_signing, image_push, release_file
 from mlspec.shipping.target_choice import current
 from mlspec.spec.project import ProjectInfo
 from mlspec.stage_result import warn
 
 
 def main(job: Job) -> None:
-    """Converge the repository, push the image unless it is there, write `artifacts/release.json`."""
+    """Converge the repository, push the image unless it is there, write `artifacts/release.json`.
+
+    Raises StageError if the bundle in the image is not the one that was signed.
+    """
+    bundle_signing.verify_packaged(job)
     ship(job, current(job.context, job.need(Registry).ecr.region))
 
 

@@ -24,6 +24,7 @@ from mlspec.learning.prepare import prepared
 from mlspec.learning.preprocess_trial import accepted
 from mlspec.learning.split_rows import Rows, load, texts_cut
 from mlspec.parts.evaluate import slices, undefined_metrics
+from mlspec.parts.model.trusted_pickles import check_trusted
 from mlspec.parts.train import training_warnings
 from mlspec.parts.train.fitting import Fitting
 from mlspec.parts.train.minimum_rows import enough, epochs, normalisable, uneven
@@ -47,6 +48,7 @@ from mlspec.tracking.tracker import TrainedModel
 
 def main(job: Job) -> float | None:
     """Run the stage. Returns the best value of the sweep's metric, or of the one that selects the checkpoint."""
+    check_trusted(job, "model")
     count = ranks.world(job.need(TrainSpec))
     if count == 1:
         return _train(job)
