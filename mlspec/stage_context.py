@@ -49,7 +49,7 @@ class StageContext:
     holder: int | None = None
     """Process id of the mlspec that holds the project's lock for its stages."""
     dagshub: str = "https://dagshub.com"
-    """Address of DagsHub: another one for an installation of one's own, or for tests."""
+    """Address of DagsHub: another one for a private installation, or for tests."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], root: Path) -> StageContext:

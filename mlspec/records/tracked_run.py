@@ -53,15 +53,15 @@ class TrackedRun(Value):
 
 def tracked_runs(root: Path) -> list[TrackedRun]:
     """All runs of the project in `root` that this machine knows, the oldest first. A damaged file is left out."""
-    found = []
+    runs = []
     for file in (root / FOLDER).glob(f"*/{FILE}"):
         try:
             run = TrackedRun.parse_json(file.read_text(encoding="utf-8"))
         except OSError:
             continue
         if run is not None and run.folder(root) == file.parent:
-            found.append(run)
-    return sorted(found, key=lambda run: (run.started, run.id))
+            runs.append(run)
+    return sorted(runs, key=lambda run: (run.started, run.id))
 
 
 def runs_of(root: Path, checkpoint: str | None) -> list[TrackedRun]:

@@ -22,7 +22,7 @@ from mlspec.tracking.mlflow_journal import RunJournal
 from mlspec.tracking.mlflow_model import NAME, model_history, write_model
 from mlspec.tracking.mlflow_server import MlflowServer, UnreachableError, server
 from mlspec.tracking.mlflow_tracker import new_run, tracker_of
-from mlspec.tracking.mlflow_upload import CHECKPOINT_TAG, found, page, saved, tag, upload
+from mlspec.tracking.mlflow_upload import CHECKPOINT_TAG, page, run_with_tag, saved, tag, upload
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +63,7 @@ def _present(job: Job, options: MlflowOptions, where: MlflowServer) -> TrackedRu
         return known
     run = new_run(job, options, digest[:8], where.uri)
     with where.client() as client:
-        other = found(client, run.experiment, CHECKPOINT_TAG, digest)
+        other = run_with_tag(client, run.experiment, CHECKPOINT_TAG, digest)
     if other is not None:
         there = {"run": other.info.run_id, "url": page(where.uri, other), "checkpoint": digest}
         return saved(job.root, run, {**there, "complete": True, "ended": other.info.end_time, "status": "FINISHED"})
@@ -139,6 +139,6 @@ def _registered(client: MlflowClient, name: str, run: str, digest: str) -> str:
         if known.tags.get("mlspec.bundle") == digest:
             return str(known.version)
     source = f"{client.get_run(run).info.artifact_uri}/{NAME}"
-    made = client.create_model_version(name, source, run, tags={"mlspec.bundle": digest})
-    say(f"registered {name} version {made.version}")
-    return str(made.version)
+    new = client.create_model_version(name, source, run, tags={"mlspec.bundle": digest})
+    say(f"registered {name} version {new.version}")
+    return str(new.version)

@@ -100,12 +100,12 @@ def _secret(reference: SecretRef, tracker: str) -> str:
 
 @contextmanager
 def _environment(login: Mapping[str, str]) -> Iterator[None]:
-    wanted = {name: value for name, value in _DEFAULTS.items() if name not in os.environ}
+    variables = {name: value for name, value in _DEFAULTS.items() if name not in os.environ}
     if login:
-        wanted |= {**dict.fromkeys(_LOGIN, ""), **login}
-    before = {name: os.environ.get(name) for name in wanted}
+        variables |= {**dict.fromkeys(_LOGIN, ""), **login}
+    before = {name: os.environ.get(name) for name in variables}
     try:
-        for name, value in wanted.items():
+        for name, value in variables.items():
             _set(name, value)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A run in `.mlspec/runs/` to the MLflow server: what the server lacks, in the order in which MLflow wants it.
+"""A run in `.mlspec/runs/` to the MLflow server: what the server lacks, in the order that MLflow expects.
 
 Repeating an upload changes nothing: the run on the server is found by mlspec's id, and sent lines are counted.
 """
@@ -63,7 +63,7 @@ def tag(client: MlflowClient, run: str, tags: Mapping[str, str]) -> None:
         client.log_batch(run, tags=some)
 
 
-def found(client: MlflowClient, experiment: str, name: str, value: str) -> Run | None:
+def run_with_tag(client: MlflowClient, experiment: str, name: str, value: str) -> Run | None:
     """The newest run of the experiment with that tag; None without one."""
     known = client.get_experiment_by_name(experiment)
     if known is None:
@@ -79,7 +79,7 @@ def page(server: str, run: Run) -> str:
 
 def _created(root: Path, run: TrackedRun, client: MlflowClient) -> TrackedRun:
     """The run, after it was created on the server."""
-    known = found(client, run.experiment, ID_TAG, run.id)  # of an upload that was killed
+    known = run_with_tag(client, run.experiment, ID_TAG, run.id)  # of an upload that was killed
     if known is None:
         tags = {name: value[:_LONGEST_TAG] for name, value in run.tags.items()}
         known = client.create_run(_experiment(client, run.experiment), run.started, tags, run.name)

@@ -136,6 +136,7 @@ WRITES_ELSEWHERE: dict[str, str] = {
     "mlspec.shipping.rehearsal.local_registry._keep_manifest": "an upload, whose digest is compared at its end",
     "mlspec.shipping.rehearsal.local_registry.point": "beside the place of the file, then renamed",
     "mlspec.starters.put": "into a folder of its own, then renamed",
+    "mlspec.tracking.mlflow_journal.add": "one row at the end, flushed; a torn row has no name and is passed over",
     "mlspec.workspace.build_stamp.remember": "beside the place of the file, then renamed",
 }
 """Functions that open a file for writing other than in `with whole(...)`, each with the reason."""

@@ -43,12 +43,12 @@ def stages(project: Project) -> Iterator[Stage]:
     online = [t for t in (track.trackers.values() if track else ()) if t.online and t.UPLOADED]
     if not online or "train" not in project.sections:
         return
-    made = {"export": BUNDLE, "evaluate": METRICS}
+    results = {"export": BUNDLE, "evaluate": METRICS}
     yield Stage(
         NAME,
         "Upload runs, results and the model to the trackers",
         NAME,
-        inputs=(CHECKPOINT, *(path for section, path in made.items() if section in project.sections)),
+        inputs=(CHECKPOINT, *(path for section, path in results.items() if section in project.sections)),
         params=(NAME,),
         needs=tuple(dict.fromkeys(f"extra:{tracker.EXTRA}" for tracker in online)),
         effects=True,
