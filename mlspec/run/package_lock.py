@@ -15,6 +15,7 @@ from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.job import write_text
+from mlspec.parts.ci import monitor_workflow
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
@@ -32,6 +33,8 @@ from mlspec.spec.types import duration_seconds
 
 TRAIN: Final = "requirements-train.lock"
 RELEASE: Final = "requirements-release.lock"
+MONITOR: Final = "requirements-monitor.lock"
+RETRAIN: Final = "requirements-retrain.lock"
 _ABOUT: Final = """\
 # Packages of {what} with their hashes, for every platform, without mlspec itself.
 # `mlspec lock` writes this file; commit it.
@@ -72,6 +75,12 @@ class PackageLock:
             yield self._requirements(TRAIN, "training and its tests", _training(self.project), own=True)
         if self.project.get(Registry) is not None or self.project.get(Deploy) is not None:
             yield self._requirements(RELEASE, "a release", _releasing(self.project), own=False)
+        if monitor_workflow.has_workflow(self.project):
+            watching = monitor_workflow.extras(self.project)
+            yield self._requirements(MONITOR, "watching a served model", watching, own=False)
+            if self.project.need(Monitor).on_drift == "retrain":
+                both = [*dict.fromkeys([*watching, *_training(self.project)])]
+                yield self._requirements(RETRAIN, "a training after an alarm, and its release", both, own=True)
         if package is not None and package.requirements:
             python = package.zip.python if package.zip else package.docker.python
             text = self._serving(package.requirements, python)
