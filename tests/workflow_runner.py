@@ -124,6 +124,7 @@ STAND_INS: Mapping[str, str] = {
     "actions/cache/restore": _RESTORE,
     "actions/cache/save": _SAVE,
     "actions/checkout": _NOTHING,
+    "actions/dependency-review-action": _NOTHING,
     "actions/download-artifact": _DOWNLOAD,
     "actions/setup-python": _NOTHING,
     "actions/upload-artifact": _UPLOAD,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mlspec.audit.audit_entry import AuditEntry
-from mlspec.run.package_lock import RELEASE, TRAIN
+from mlspec.run.package_lock import MONITOR, RELEASE, RETRAIN, TRAIN
 from mlspec.source import hash_lock, known_bad
 
 SERVED: Final = "requirements-serve.txt"
@@ -18,7 +18,7 @@ def entries(served: str, root: Path, spec: str) -> Iterator[AuditEntry]:
     """The entries of the locks in `root`, and of `served`, the text of requirements-serve.txt."""
     if served:
         yield from _locked(SERVED, served)
-    for name in (TRAIN, RELEASE):
+    for name in (TRAIN, RELEASE, MONITOR, RETRAIN):
         if (root / name).is_file():
             yield from _locked(name, (root / name).read_text(encoding="utf-8"))
     for name in known_bad.FILES:

@@ -110,7 +110,7 @@ def _pickles(project: Project, root: Path) -> Iterator[AuditEntry]:
 
 def _scan(file: Path) -> tuple[bool, str]:
     """Whether picklescan finds a dangerous function in the file, and what it finds."""
-    found = scan(file)
-    if found.dangerous:
-        return True, f"it calls {', '.join(found.dangerous)}"
-    return False, f"not scanned: {found.failed} ({INSTALL})" if found.failed else _SCANNED
+    result = scan(file)
+    if result.dangerous:
+        return True, f"it calls {', '.join(result.dangerous)}"
+    return False, f"not scanned: {result.failed} ({INSTALL})" if result.failed else _SCANNED

@@ -38,7 +38,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "pillow>=10",
         "pyarrow>=16",
         "pytest>=8",
-        "pytorch-lightning>=2.5",
+        "pytorch-lightning>=2.6.6",
         "ruamel.yaml>=0.18",
         "tokenizers>=0.20",
         "torch>=2.9",
@@ -61,6 +61,16 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "sign": ("model-signing>=1.1.1", "pyopenssl>=24"),
     "lock": ("uv>=0.8",),
     "audit": ("picklescan>=1.0.5",),
+    "monitor": ("duckdb>=1.2", "numpy>=1.26", "pyarrow>=16", "scikit-learn>=1.5", "scipy>=1.13"),
+    "serve": (
+        "httptools>=0.6.4",
+        "numpy>=1.26",
+        "onnxruntime>=1.20",
+        "orjson>=3.10",
+        "pillow>=10",
+        "tokenizers>=0.20",
+        "uvloop>=0.21",
+    ),
     "s3": ("dvc-s3>=3.2", "s3fs>=2024.6"),
 }
 """The extras of the `mlspec` distribution, each package with the oldest supported version; a test compares them with

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TypedDict
 from urllib.parse import urlsplit
 
+from mlspec.parts.ci.action_pins import ACTIONS
 from mlspec.parts.test import textattack_environment
 from mlspec.plan.plan import Plan
 from mlspec.run.capabilities import EXTRAS, Capability, probe
+from mlspec.run.workflow_pins import old_pins
 from mlspec.sections.ci import Ci
 from mlspec.sections.data import DataSpec
 from mlspec.sections.experiments import Sweep
@@ -66,6 +68,8 @@ class MachineCheck:
     capability: Capability
     required: bool
     why: str = ""
+    word: str = "absent"
+    """What is shown of one that is not required."""
 
     @property
     def fault(self) -> bool:
@@ -102,6 +106,7 @@ def examine(
         *_remote(project),
         *_remote_login(root, project),
         *_trackers(project),
+        *_old_pins(root, project),
         *(MachineCheck("environment", probe(f"env:{name}"), True, why) for name, why in _variables(project)),
     )
 
@@ -202,6 +207,18 @@ def _known_bad() -> MachineCheck:
     detail = "; ".join(reasons) or f"none of {count} is installed (list of {known_bad.DATE})"
     fix = "uninstall it, then replace all credentials of this machine" if reasons else ""
     return MachineCheck("packages", Capability("known-bad releases", not reasons, detail, fix), True)
+
+
+def _old_pins(root: Path, project: Project | None) -> Iterator[MachineCheck]:
+    """Actions in the repository's workflows that are older than those of mlspec."""
+    prefix = project.surroundings.prefix if project is not None else ""
+    repository = root.resolve()
+    for _ in filter(None, prefix.split("/")):
+        repository = repository.parent
+    for pin in old_pins(repository):
+        detail = f"{pin.release} is older than {ACTIONS[pin.action][1]} ({pin.file}:{pin.line})"
+        fix = f"uses: {pin.action}@{pin.current}; in a generated workflow: mlspec build"
+        yield MachineCheck("workflows", Capability(pin.action, False, detail, fix), False, word="old")
 
 
 def _programs(required_by: Mapping[str, str], *, on_lambda: bool) -> Iterator[MachineCheck]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from mlspec.errors import StageError
 from mlspec.job import write_text
+from mlspec.parts.ci import monitor_workflow
 from mlspec.parts.test import textattack_environment
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.sections.ci import Ci
@@ -34,6 +35,8 @@ from mlspec.spec.types import duration_seconds
 
 TRAIN: Final = "requirements-train.lock"
 RELEASE: Final = "requirements-release.lock"
+MONITOR: Final = "requirements-monitor.lock"
+RETRAIN: Final = "requirements-retrain.lock"
 _ABOUT: Final = """\
 # Packages of {what} with their hashes, for every platform, without mlspec itself.
 # `mlspec lock` writes this file; commit it.
@@ -77,6 +80,12 @@ class PackageLock:
         test = self.project.get(TestSpec)
         if test is not None and test.textattack is not None:
             yield self._attacks()
+        if monitor_workflow.has_workflow(self.project):
+            watching = monitor_workflow.extras(self.project)
+            yield self._requirements(MONITOR, "watching a served model", watching, own=False)
+            if self.project.need(Monitor).on_drift == "retrain":
+                both = [*dict.fromkeys([*watching, *_training(self.project)])]
+                yield self._requirements(RETRAIN, "a training after an alarm, and its release", both, own=True)
         if package is not None and package.requirements:
             python = package.zip.python if package.zip else package.docker.python
             text = self._serving(package.requirements, python)

@@ -52,7 +52,7 @@ RELEASES: Final = (
 
 FILES: Final = (
     "requirements.txt", "constraints.txt", "requirements-train.lock", "requirements-release.lock",
-    "requirements-serve.lock", "requirements-textattack.lock",
+    "requirements-monitor.lock", "requirements-retrain.lock", "requirements-serve.lock", "requirements-textattack.lock",
 )  # fmt: skip
 """Files of a project that pin releases."""
 _PIN: Final = re.compile(r"^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]\n]*\])?[ \t]*===?[ \t]*([0-9][^\s;\\,#]*)")

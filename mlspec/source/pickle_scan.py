@@ -23,5 +23,5 @@ def scan(file: Path) -> PickleScan:
     except ImportError:
         return PickleScan(failed="picklescan is not installed")
     result = scan_file_path(str(file))
-    names = {f"{found.module}.{found.name}" for found in result.globals if found.safety == SafetyLevel.Dangerous}
+    names = {f"{one.module}.{one.name}" for one in result.globals if one.safety == SafetyLevel.Dangerous}
     return PickleScan(tuple(sorted(names)), "picklescan cannot read it" if result.scan_err and not names else "")

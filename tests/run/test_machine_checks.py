@@ -53,7 +53,7 @@ def test_the_extras_are_those_of_the_package(checkout: Path) -> None:
     assert list(BASE) == project["dependencies"]
     for extra, requirements in EXTRAS.items():
         # The upper bounds are pip's business: what is installed already is asked only whether it is new enough.
-        assert list(requirements) == [re.split(r"[,!]", r)[0] for r in declared[extra]], extra
+        assert list(requirements) == [re.split(r"[,!;]", r)[0] for r in declared[extra]], extra
 
 
 def test_a_package_is_found_without_importing_it() -> None:

@@ -26,7 +26,10 @@ SPEC = (
     "registry: {ecr: {repository: prices, region: eu-west-1}}\n"
 )
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-NAMES = {re.split(r"[\[<>=!]", need)[0] for need in (*BASE, *EXTRAS["train"], *EXTRAS["aws"])} - {
+NAMES = {
+    re.split(r"[\[<>=!]", need)[0]
+    for need in (*BASE, *EXTRAS["train"], *EXTRAS["aws"], *EXTRAS["s3"], *EXTRAS["monitor"], *EXTRAS["serve"])
+} - {
     "omegaconf",
     "hydra-core",
     "ruamel.yaml",
@@ -38,6 +41,7 @@ WHEELS = [
     Wheel("omegaconf", "2.3.1"),
     Wheel("ruamel-yaml", "0.19"),
     Wheel("leaf", "1.0"),
+    Wheel("s3fs", "2026.1.0"),
     Wheel("mine", "3.0"),
     Wheel("scipy", "1.17.0"),
     Wheel("scipy", "1.18.0", YESTERDAY),
@@ -97,6 +101,22 @@ def test_the_locks_of_a_project(project: Path, registry: str, capsys: pytest.Cap
     assert main(["build"]) == 0
     requirements = (project / "requirements-serve.txt").read_text(encoding="utf-8")
     assert f"scipy==1.17.0 \\\n    --hash=sha256:{digest('scipy', '1.17.0')}" in requirements
+
+
+def test_the_locks_of_a_watched_model(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The job that watches installs no torch; the one that trains after an alarm installs both."""
+    spec = SPEC.replace("data: {", "data: {remote: s3://b/dvc, collected: more, ").replace(
+        "package: {", "package: {docker: {}, "
+    )
+    more = "deploy: {lambda: {}}\nci: {}\nmonitor: {drift: {}, on_drift: retrain}\n"
+    (project / "mlproject.yaml").write_text(spec + more, encoding="utf-8")
+    assert main(["lock", "--json"]) == 0, capsys.readouterr()
+    paths = [lock["path"] for lock in json.loads(capsys.readouterr().out)["locks"]]
+    assert paths[2:4] == ["requirements-monitor.lock", "requirements-retrain.lock"]
+    watching, training = ((project / path).read_text(encoding="utf-8") for path in paths[2:4])
+    assert "boto3==99.1" in watching
+    assert "torch" not in watching
+    assert {"boto3", "torch", "mine"} <= set(re.findall(r"(?m)^([a-z0-9-]+)==", training))
 
 
 def test_a_fresh_release_waits(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def _line(console: Console, check: MachineCheck) -> str:
     """`  missing  docker   the engine does not answer (stage package)`; an optional one shows how to install it."""
     capability = check.capability
     word, colour = (
-        ("ok", "green") if capability.present else ("missing", "red") if check.required else ("absent", "dim")
+        ("ok", "green") if capability.present else ("missing", "red") if check.required else (check.word, "dim")
     )
     why = f" ({check.why})" if check.why and not capability.present else ""
     command = capability.fix if not check.required else ""

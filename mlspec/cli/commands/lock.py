@@ -15,10 +15,10 @@ from mlspec.workspace.spec_file import find_spec
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a lock would change.")
 @spec_options
 def command(spec: str | None, env: str | None, as_json: bool, upgrade: bool, check: bool) -> int:
-    """Lock the packages of training, of a release and of `package.requirements` with their hashes.
+    """Lock the packages of training, releases, monitoring and `package.requirements` with their hashes.
 
-    Writes requirements-train.lock, requirements-release.lock, requirements-textattack.lock and requirements-serve.lock,
-    each where the spec needs it.
+    Writes requirements-train.lock, requirements-release.lock, requirements-monitor.lock, requirements-retrain.lock,
+    requirements-textattack.lock and requirements-serve.lock, each where the spec needs it.
     Releases in an existing lock are kept. It needs the network and uv; `mlspec build` needs neither.
     """
     from datetime import UTC, datetime

@@ -10,7 +10,7 @@ from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.function_spec import function_location
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.diagnostics import Finding
-from mlspec.sections.ci import Github, package_of
+from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.monitor import Monitor
@@ -51,17 +51,22 @@ def _missing(project: Project) -> Iterator[str]:
 
 def has_workflow(project: Project) -> bool:
     """Whether the spec has all that the workflow needs."""
-    return project.get(Monitor) is not None and not any(_missing(project))
+    return project.get(Ci) is not None and project.get(Monitor) is not None and not any(_missing(project))
 
 
-def values(project: Project, github: Github, extras: Iterable[str], secrets: Iterable[str]) -> dict[str, object]:
-    """The values of the template; `extras` are those of a training, `secrets` the variables of `monitor`."""
+def extras(project: Project) -> list[str]:
+    """The extras of mlspec that watching the model needs."""
+    return sorted({*_EXTRAS, *(("elastic",) if project.need(Monitor).elasticsearch else ())})
+
+
+def values(project: Project, github: Github, training: Iterable[str], secrets: Iterable[str]) -> dict[str, object]:
+    """The values of the template; `training` are the extras of a training, `secrets` the variables of `monitor`."""
     monitor = project.need(Monitor)
     issue = monitor.notify.github
-    needed = {*_EXTRAS, *(("elastic",) if monitor.elasticsearch else ())}
+    needed = extras(project)
     return {
-        "install_to_monitor": package_of(github, mlspec.__version__, *sorted(needed)),
-        "install_to_retrain": package_of(github, mlspec.__version__, *sorted({*needed, *extras})),
+        "install_to_monitor": package_of(github, mlspec.__version__, *needed),
+        "install_to_retrain": package_of(github, mlspec.__version__, *sorted({*needed, *training})),
         "retrains": monitor.on_drift == "retrain",
         "issues": issue is not None and issue.token.env == _TOKEN,
         "monitor_secrets": sorted(secrets),

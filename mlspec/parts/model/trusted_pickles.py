@@ -24,12 +24,12 @@ def check_trusted(job: Job, section: Literal["data", "model"]) -> None:
     paths = {path for at, named in named_files(job) if at[0] == section for path in pickles_at(job.root, named)}
     unscanned: dict[str, list[str]] = {}
     for path in sorted(paths):
-        found = scan(job.root / path)
-        if found.dangerous:
-            message = f"loading {path} would call {', '.join(found.dangerous)} (found by picklescan)"
+        result = scan(job.root / path)
+        if result.dangerous:
+            message = f"loading {path} would call {', '.join(result.dangerous)} (found by picklescan)"
             help = "model.trust does not cover such a file: get the weights as safetensors, or data as Parquet or JSON"
             raise StageError(message, help=help)
-        if found.failed:
-            unscanned.setdefault(found.failed, []).append(path)
+        if result.failed:
+            unscanned.setdefault(result.failed, []).append(path)
     for reason, files in unscanned.items():
         warn(f"not scanned before it is loaded: {', '.join(files)} ({reason})", INSTALL)

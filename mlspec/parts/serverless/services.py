@@ -181,7 +181,7 @@ def _service(spec: FunctionSpec, files: Iterable[str]) -> dict[str, object]:
 
 
 def _extensions(spec: FunctionSpec, description: JsonValue) -> dict[str, JsonValue]:
-    """What the framework's own resources get besides. `description` is one that is no text."""
+    """What the framework's own resources get besides. `description` is one that contains a variable's syntax."""
     properties: dict[str, JsonValue] = {"Properties": {"Description": description}} if description else {}
     return {
         FUNCTION_ID: {**properties, **skip_metadata(function_skips(spec))},
