@@ -47,8 +47,10 @@ class RunJournal:
                 rows.append(json.dumps([name, value, step, time]))
                 self._last[name] = step
         if rows:
-            self._file = self._file or (self.folder / METRICS).open("a", encoding="utf-8")
-            self._file.write("".join(f"{row}\n" for row in rows))
+            path = self.folder / METRICS
+            torn = self._file is None and path.exists() and not path.read_bytes().endswith(b"\n")
+            self._file = self._file or path.open("a", encoding="utf-8")
+            self._file.write("".join(["\n" if torn else "", *(f"{row}\n" for row in rows)]))
             self._file.flush()
 
     def metrics(self, first: int) -> Iterator[LoggedMetric]:

@@ -139,6 +139,6 @@ def _registered(client: MlflowClient, name: str, run: str, digest: str) -> str:
         if known.tags.get("mlspec.bundle") == digest:
             return str(known.version)
     source = f"{client.get_run(run).info.artifact_uri}/{NAME}"
-    new = client.create_model_version(name, source, run, tags={"mlspec.bundle": digest})
+    new = client.create_model_version(name, source, run, tags={"mlspec.bundle": digest}, await_creation_for=0)
     say(f"registered {name} version {new.version}")
     return str(new.version)

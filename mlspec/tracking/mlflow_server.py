@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 _DEFAULTS: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-"""MLflow would retry for minutes while a training waits; a variable that is set stays."""
+"""MLflow would retry for minutes while a training waits. A variable that is set stays."""
 _LOGIN: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -49,11 +51,11 @@ class MlflowServer:
             except MlflowException as error:
                 raise self._fault(error) from None
             except OSError as error:  # of the file transfer, also of requests
-                raise UnreachableError(self.uri, _first_line(error)) from None
+                raise UnreachableError(self.uri, _reason(error)) from None
 
     def _fault(self, error: Exception) -> Exception:
         status = getattr(error, "get_http_status_code", lambda: 500)()
-        text = _first_line(error)
+        text = _reason(error)
         if status in (401, 403):
             help = f"check the variables that track.{self.tracker} names, or set track.{self.tracker}.mode to offline"
             return StageError(f"MLflow at {self.uri} refuses the login: {text}", help=help)
@@ -120,5 +122,9 @@ def _set(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _reason(error: BaseException) -> str:
+    """The cause that the operating system named, else the first line."""
+    text = str(error).strip()
+    if cause := re.search(r"\[Errno -?\d+\] ([\w ]+)|(timed out)", text):
+        return cause[1] or cause[2]
+    return (text.splitlines() or [type(error).__name__])[0][:200]
