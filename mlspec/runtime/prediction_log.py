@@ -90,7 +90,7 @@ class PredictionLog:
             waiting = len(self._small)
             if waiting + self._rows < self._max_rows:
                 prediction = predictions[0]
-                score = prediction["score"] if "score" in prediction else None
+                score = prediction["score"] if "score" in prediction else None  # noqa: SIM401 - `get` loses the type
                 self._small.append((now, id, route, status, seconds, body, answer, score))
                 if waiting * 2 == self._max_rows:
                     self._wake.set()
