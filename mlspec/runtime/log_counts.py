@@ -10,7 +10,7 @@ from typing import Final
 
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import MetricHistogram, head, line
-from mlspec.runtime.prediction_record import AnsweredRequest
+from mlspec.runtime.prediction_record import Row
 from mlspec.runtime.preprocess.moments import spellings
 
 SCORES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -37,24 +37,25 @@ class LogCounts:
         self.more: Callable[[], Iterator[str]] | None = None
         """Returns further lines, of a sink."""
 
-    def observe(self, requests: Sequence[AnsweredRequest]) -> None:
-        """Count the rows and scores of answered requests."""
-        rows = [row for request in requests if request.predictions for row in request.rows]
-        predictions = [prediction for request in requests for prediction in request.predictions]
-        scores = [prediction["score"] for prediction in predictions if "score" in prediction]
+    def observe(self, rows: Sequence[Row], scores: Sequence[float], *, complete: bool = False) -> None:
+        """Count rows and scores of predictions. `complete`: no value is missing."""
         with self._lock:
             self._rows += len(rows)
             self._unsure += sum(map(self._low.__gt__, scores))
             self._scores.update(scores)
-            for row in rows:
-                if None in row.values():
-                    for name, value in row.items():
-                        self._missing[name] += value is None
+            if not complete:
+                self._count_missing(rows)
             for name, known in self._categories.items():
                 # Counted first, because most values repeat.
                 for value, count in Counter(map(itemgetter(name), rows)).items():
                     if isinstance(value, str) and value not in known and not any(w in known for w in spellings(value)):
                         self._unseen[name] += count
+
+    def _count_missing(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if None in row.values():
+                for name, value in row.items():
+                    self._missing[name] += value is None
 
     def written(self, sink: str, records: int) -> None:
         """Count written records."""

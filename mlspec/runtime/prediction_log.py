@@ -1,6 +1,7 @@
 """The prediction log: answered requests wait in a bounded queue, and a thread encodes and writes them.
 
 `add` never waits, fails or does I/O. What does not fit into the queue or cannot be written is dropped and counted.
+Of a small request only the texts are queued: objects that outlive their request slow down the following ones.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final, Protocol
 
 from mlspec.runtime.log_counts import LogCounts
-from mlspec.runtime.prediction_record import AnsweredRequest, Lines, RecordEncoder
+from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, ReceivedRow, RecordEncoder, Row
+from mlspec.runtime.received_rows import request_of, rows_of
 
 MAX_ROWS: Final = 50_000
 """Maximum number of rows in the queue."""
 MAX_BYTES: Final = 64 * 2**20
 """Maximum total size of the request bodies in the queue, in bytes."""
+_SMALL: Final = 1024
+"""Maximum size in bytes of the texts of a small request: as many as the queue has rows do not exceed its bytes."""
 _TURN: Final = 64
 """Requests that are encoded before the thread gives way to the threads that answer requests."""
 _GIVE_WAY: Final = 0.0002
@@ -61,7 +67,8 @@ class PredictionLog:
         self._encoder, self._sinks, self._flush = encoder, tuple(sinks), flush
         self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, report or say
         self._lock, self._draining, self._wake = threading.Lock(), threading.Lock(), threading.Event()
-        self._waiting: list[AnsweredRequest] = []
+        self._waiting: list[AnsweredValues] = []
+        self._small: deque[ReceivedRow] = deque()
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -76,19 +83,35 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def add(self, request: AnsweredRequest) -> None:
+    def add(self, request: AnsweredValues) -> None:
         """Queue an answered request; drop and count it if the queue is full."""
-        rows = len(request.rows) or 1
-        with self._lock:
-            if self._rows + rows > self._max_rows or (self._rows and self._bytes + request.size > self._max_bytes):
-                self.counts.dropped("queue_full", rows)
+        now, id, route, status, _, seconds, rows, predictions, _, size, body, answer = request
+        if body and len(body) + len(answer) <= _SMALL and self._encoder.as_received:
+            waiting = len(self._small)
+            if waiting + self._rows < self._max_rows:
+                prediction = predictions[0]
+                score = prediction["score"] if "score" in prediction else None  # noqa: SIM401 - `get` loses the type
+                self._small.append((now, id, route, status, seconds, body, answer, score))
+                if waiting * 2 == self._max_rows:
+                    self._wake.set()
                 return
+        elif self._put(request, len(rows) or 1, size):
+            return
+        self.counts.dropped("queue_full", len(rows) or 1)
+
+    def _put(self, request: AnsweredValues, rows: int, size: int) -> bool:
+        """Queue the request. Returns False if it does not fit."""
+        with self._lock:
+            used = self._rows + len(self._small)
+            if used + rows > self._max_rows or (self._rows and self._bytes + size > self._max_bytes):
+                return False
             self._waiting.append(request)
             self._rows += rows
-            self._bytes += request.size
-            full = self._rows * 2 > self._max_rows or self._bytes * 2 > self._max_bytes
+            self._bytes += size
+            full = used * 2 > self._max_rows or self._bytes * 2 > self._max_bytes
         if full:
             self._wake.set()
+        return True
 
     def flush(self) -> None:
         """Encode and write everything in the queue, in this thread."""
@@ -118,41 +141,50 @@ class PredictionLog:
             self._attempt(sink, sink.close, 0)
 
     def _drain(self, give_way: Callable[[], None]) -> None:
+        for _ in range(0, len(self._small), _TURN):
+            self._write_small([self._small.popleft() for _ in range(min(_TURN, len(self._small)))])
+            give_way()
         with self._lock:
             waiting, self._waiting = self._waiting, []
             self._rows = self._bytes = 0
         for start in range(0, len(waiting), _TURN):
-            some = waiting[start : start + _TURN]
-            self.counts.observe(some)
+            requests = list(map(AnsweredRequest._make, waiting[start : start + _TURN]))
+            self._observe(requests)
             if self._sinks:
-                for day, lines in self._by_day(some):
-                    self._write(day, lines)
+                self._write_requests(requests)
             give_way()
         for sink in self._sinks:
             self._attempt(sink, sink.tick, 0)
 
-    def _by_day(self, requests: Sequence[AnsweredRequest]) -> Iterator[tuple[str, list[bytes]]]:
-        """The encoded requests; consecutive ones of one day together."""
-        if (alike := self._alike(requests)) is not None:
-            yield alike
+    def _write_small(self, received: Sequence[ReceivedRow]) -> None:
+        """Count, encode and write small requests, together if they are alike."""
+        rows = rows_of(received)
+        *_, bodies, _, scores = zip(*received, strict=True)
+        known = [score for score in scores if score is not None]
+        self.counts.observe(rows, known, complete=b"null" not in b"".join(bodies))
+        if not self._sinks:
             return
-        day = ""
-        lines: list[bytes] = []
-        for request in requests:
-            if (encoded := self._encoded(request)) is None:
-                continue
-            if encoded.day != day and lines:
-                yield day, lines
-                lines = []
-            day = encoded.day
-            lines += encoded.lines
-        if lines:
-            yield day, lines
+        if (lines := self._alike(received, rows)) is not None:
+            self._write(lines.day, lines.lines)
+        else:
+            self._write_requests(list(map(request_of, received, rows)))
 
-    def _alike(self, requests: Sequence[AnsweredRequest]) -> Lines | None:
+    def _observe(self, requests: Sequence[AnsweredRequest]) -> None:
+        rows = [row for request in requests if request.predictions for row in request.rows]
+        predictions = [prediction for request in requests for prediction in request.predictions]
+        self.counts.observe(rows, [prediction["score"] for prediction in predictions if "score" in prediction])
+
+    def _write_requests(self, requests: Sequence[AnsweredRequest]) -> None:
+        """Encode and write requests, consecutive ones of one day together."""
+        encoded = filter(None, map(self._encoded, requests))
+        for day, some in groupby(encoded, key=lambda each: each.day):
+            if lines := [line for each in some for line in each.lines]:
+                self._write(day, lines)
+
+    def _alike(self, received: Sequence[ReceivedRow], rows: Sequence[Row]) -> Lines | None:
         """The lines of all requests, if they can be encoded together."""
         try:
-            return self._encoder.alike(requests)
+            return self._encoder.alike(received, rows)
         except Exception:  # noqa: BLE001 - encoded one by one, the request that fails is reported
             return None
 

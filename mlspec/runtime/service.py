@@ -20,7 +20,7 @@ from mlspec.runtime.contract import Contract
 from mlspec.runtime.counters import Counters
 from mlspec.runtime.json_text import parse, written
 from mlspec.runtime.prediction_log import PredictionLog
-from mlspec.runtime.prediction_record import CANCELLED, AnsweredRequest, Row, answered
+from mlspec.runtime.prediction_record import CANCELLED, AnsweredRequest, Row
 from mlspec.runtime.predictor import BATCH, Prediction, Predictor
 from mlspec.runtime.preprocess.base import Feature
 from mlspec.runtime.preprocess.bundle_errors import BadRow
@@ -199,9 +199,11 @@ class Service:
             work = pending.work if predictions else _NOTHING
             body = pending.request.body
             images = work.rows if self._has_images else ()
-            texts = (body, answer.body) if work.one else _NO_TEXTS
-            head = (time.time(), pending.headers["X-Request-Id"], path, status, error, seconds)
-            self.log.add(answered((*head, work.inputs, predictions, images, len(body), *texts)))
+            row, prediction = (body, answer.body) if work.one else _NO_TEXTS
+            now, id = time.time(), pending.headers["X-Request-Id"]
+            self.log.add(
+                (now, id, path, status, error, seconds, work.inputs, predictions, images, len(body), row, prediction)
+            )
         return answer
 
     def _compute(self, rows: Sequence[tuple[int, Feature]]) -> list[Prediction]:

@@ -13,7 +13,7 @@ from mlspec.runtime.log_policy import LogPolicy
 from mlspec.runtime.log_segments import LogSegments
 from mlspec.runtime.prediction_log import PredictionLog, Sink
 from mlspec.runtime.prediction_record import AnsweredRequest
-from tests.runtime.answered import TABLE, encoder, largest_file, refused, request
+from tests.runtime.answered import AT, OK, ROW, TABLE, encoder, largest_file, refused, request
 from tests.runtime.callers import until
 
 
@@ -149,6 +149,80 @@ def test_missing_and_unseen_values_and_scores_are_counted_without_a_sink() -> No
     assert counted(running, "mlspec_low_confidence_predictions_total") == {"": 3}
     assert counted(running, "mlspec_prediction_score_bucket")['le="0.4"'] == 3
     assert counted(running, "mlspec_prediction_score_bucket")['le="0.3"'] == 0
+
+
+def small(**changes: Any) -> AnsweredRequest:
+    """A request of one row with its texts."""
+    row = {**ROW, **changes}
+    body = json.dumps(row).encode()
+    return request(rows=[row], size=len(body), body=body, answer=json.dumps(OK).encode())
+
+
+def test_small_requests_are_bounded_and_counted_with_the_others() -> None:
+    sink = Kept()
+    running = log(sink, max_rows=10)
+    for _ in range(6):
+        running.add(small())
+    running.add(request(3))
+    running.add(request(2))
+    running.add(small())
+    running.add(small())
+    assert counted(running, "mlspec_prediction_log_dropped_total")['reason="queue_full"'] == 3
+    running.flush()
+    assert len(sink.lines) == 10
+    assert len({json.loads(line)["id"] for line in sink.lines}) == 10
+    running.add(small())
+    assert counted(running, "mlspec_prediction_log_dropped_total")['reason="queue_full"'] == 3
+
+
+def test_a_queue_of_small_requests_that_is_half_full_is_written_early() -> None:
+    sink = Kept()
+    running = log(sink, flush=3600, max_rows=10)
+    running.start()
+    for _ in range(6):
+        running.add(small())
+    until(lambda: len(sink.lines) == 6)
+    running.close()
+
+
+def test_small_requests_are_counted_like_the_others() -> None:
+    texts, rows = log(Kept()), log(Kept())
+    for town in ("Bonn", "Oslo", None):
+        whole = small(age=None, town=town)
+        texts.add(whole)
+        rows.add(whole._replace(body=b"", answer=b""))
+    texts.flush()
+    rows.flush()
+    assert texts.counts.text() == rows.counts.text()
+    assert counted(texts, "mlspec_input_missing_total")['input="age"'] == 3
+
+
+def test_small_requests_with_line_ends_and_of_two_days_are_written_as_lines_of_their_day() -> None:
+    days: list[tuple[str, int]] = []
+
+    class ByDay(Kept):
+        def write(self, day: str, lines: Sequence[bytes]) -> None:
+            days.append((day, len(lines)))
+            super().write(day, lines)
+
+    sink = ByDay()
+    running = log(sink)
+    whole = small()
+    for later in (0, 0, 86400):
+        running.add(whole._replace(time=AT + later, body=b"\n" + whole.body))
+    running.flush()
+    assert days == [("2026-11-27", 2), ("2026-11-28", 1)]
+    assert all(json.loads(line)["inputs"] == ROW for line in sink.lines)
+
+
+def test_a_row_that_only_the_strict_parser_reads_is_counted() -> None:
+    running = log(Kept())
+    whole = small()
+    deep = b'{"sentence": "\\ud83d\\ude00", "age": 1e400, "town": null}'
+    running.add(whole._replace(body=deep))
+    running.add(whole)
+    running.flush()
+    assert counted(running, "mlspec_observed_rows_total") == {"": 2}
 
 
 def test_a_million_distinct_values_add_no_metric() -> None:
