@@ -21,7 +21,12 @@ import pytest
 from tests.sharing import once, shared_folder
 from tests.warm_python import WarmPython, provide, start, warm_python
 
-pytest_plugins = ["tests.parts.fixtures", "tests.shipping.fixtures", "tests.workspace.fixtures"]
+pytest_plugins = [
+    "tests.integration.orchestrated",
+    "tests.parts.fixtures",
+    "tests.shipping.fixtures",
+    "tests.workspace.fixtures",
+]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

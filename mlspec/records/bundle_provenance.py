@@ -32,8 +32,8 @@ class BundleProvenance(Value):
     data: str | None = Field(None, description="Digest of the splits, by the digests of their files")
     config: Mapping[str, JsonValue] | None = Field(
         None,
-        description="Sections data, model, train and export, with what `train.tune` found as `train.tuned`; null if they "
-        "are too long for a label",
+        description="Sections data, model, train and export, and `train.tuned` with what `train.tune` found; null if "
+        "they are too long for a label",
     )
     metrics: Mapping[str, Measured] = Field({}, description="What evaluation measured, by name")
     run: str | None = Field(None, description="Address, or W&B's id, of the tracked run that trained the model")

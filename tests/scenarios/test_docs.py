@@ -57,7 +57,9 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path, shell: Shell) -> None
     follow(TUTORIAL, tmp_path, shell)
 
 
-@pytest.mark.parametrize("page", ["own-template", "environments", "github-actions", "supply-chain", "moving-away"])
+@pytest.mark.parametrize(
+    "page", ["own-template", "environments", "github-actions", "orchestrators", "supply-chain", "moving-away"]
+)
 def test_the_commands_of_a_howto_print_what_it_shows(page: str, project: Path, shell: Shell) -> None:
     follow(DOCS / "howto" / f"{page}.md", project, shell)
 

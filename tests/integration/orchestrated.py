@@ -1,0 +1,85 @@
+"""A small project for the tests of orchestrators: its gate passes, and fails in the environment `prod`; and the
+environments of Python that the orchestrators have of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import missing
+from tests.parts import projects
+from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython
+
+MORE = """\
+evaluate: {gates: {r2: "> 0.5", mae: "< 100"}}
+export: {onnx: {}}
+ci: {github: {schedule: "0 3 * * 1"}}
+orchestrate: {dagster: {retries: 1, retry_delay: 1s}, prefect: {}, airflow: {}}
+environments:
+  prod: {evaluate: {gates: {r2: "> 0.999999"}}}
+"""
+STAGES = ["data", "train", "evaluate", "gate", "export"]
+
+
+@dataclass(frozen=True)
+class Orchestrated:
+    """The project, and the variables with which an orchestrator calls mlspec."""
+
+    root: Path
+    variables: Mapping[str, str]
+
+    def spec(self, old: str, new: str) -> None:
+        """Change the text of the spec."""
+        projects.Applied(self.root).spec(old, new)
+
+    def python(self, environment: Path, script: str, *arguments: str, **variables: str) -> Any:
+        """The JSON on the last line that a script prints, run by the Python of `environment`."""
+        command = [str(environment / "bin" / "python"), "-c", script, str(self.root), *arguments]
+        environ = {**self.variables, **variables}
+        done = subprocess.run(command, cwd=self.root, env=environ, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def own_python(variable: str, package: str, program: str) -> Path:
+    """The environment whose folder an environment variable has; skips where it is missing."""
+    folder = os.environ.get(variable, "")
+    if not folder or not (Path(folder) / "bin" / program).is_file():
+        missing(f"{package} in a Python environment of its own ({variable}=folder)")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _applied(warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def apply(root: Path) -> None:
+        projects.numbers(root, MORE)
+        subprocess.run(
+            ["mlspec", "apply", "--yes"], cwd=root, env=warm.variables(os.environ), check=True, capture_output=True
+        )
+
+    return once(shared_folder(tmp_path_factory, "orchestrated"), apply)
+
+
+@pytest.fixture
+def orchestrated(_applied: Path, warm: WarmPython, tmp_path: Path) -> Orchestrated:
+    """A copy of the project after its first `mlspec apply`."""
+    return Orchestrated(shutil.copytree(_applied, tmp_path / "p", symlinks=True), variables(warm, tmp_path))
+
+
+def variables(warm: WarmPython, home: Path) -> dict[str, str]:
+    """Variables for a program with an environment of its own: it finds mlspec, and none of the packages of the tests."""
+    known = warm.variables(os.environ)
+    left = {name: value for name, value in known.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return {**left, "MLSPEC_PROGRAM": str(warm.bin / "mlspec"), "HOME": str(home), "DO_NOT_TRACK": "1"}
+
+
+Make = Callable[..., Orchestrated]

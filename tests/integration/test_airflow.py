@@ -1,0 +1,51 @@
+"""The generated DAG, parsed and run by Airflow."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.orchestrated import Orchestrated, own_python
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def airflow(orchestrated: Orchestrated, tmp_path: Path) -> Orchestrated:
+    """The project, and the variables with which Airflow finds its DAG and keeps its state in the folder of the test."""
+    environment = own_python("MLSPEC_AIRFLOW", "apache-airflow", "airflow")
+    more = {
+        "PATH": f"{environment / 'bin'}:{orchestrated.variables['PATH']}",
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(orchestrated.root / "orchestrate/airflow"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return Orchestrated(orchestrated.root, {**orchestrated.variables, **more})
+
+
+def run(project: Orchestrated, *words: str) -> tuple[int, str]:
+    done = subprocess.run(["airflow", *words], env=dict(project.variables), capture_output=True, text=True, timeout=500)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_gate_that_passes_and_one_that_fails(airflow: Orchestrated) -> None:
+    assert run(airflow, "db", "migrate")[0] == 0
+    code, text = run(airflow, "dags", "test", "mlspec_prices")
+    assert code == 0, text[-5000:]
+    ended = [task for task in ("data", "train", "evaluate", "gate", "export") if f"end task task_id={task}" in text]
+    assert ended == ["data", "train", "evaluate", "gate", "export"]
+    assert "'status': 'cached'" in text
+    code, text = run(airflow, "dags", "test", "mlspec_prices", "--conf", '{"environment": "prod"}')
+    assert "gate failed: 1 of 2 gates failed: r2" in text
+    assert "end task task_id=evaluate" in text
+    assert "starting task_id=export" not in text, "a failed gate stops what comes after it"
+
+
+def test_airflow_reports_a_fault_of_the_spec(airflow: Orchestrated) -> None:
+    airflow.spec("max_epochs: 12", "max_epochs: -1")
+    assert run(airflow, "db", "migrate")[0] == 0
+    _, text = run(airflow, "dags", "test", "mlspec_prices")
+    assert "`train.max_epochs` must be at least 1, not -1" in text

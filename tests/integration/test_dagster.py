@@ -1,0 +1,161 @@
+"""The generated Dagster project, loaded and run by Dagster."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.orchestrated import Orchestrated, own_python
+
+pytestmark = pytest.mark.slow
+RUN = """\
+import json, shutil, sys
+from pathlib import Path
+import dagster as dg
+
+root = Path(sys.argv[1])
+sys.path.insert(0, str(next(root.glob("orchestrate/dagster/src"))))
+from importlib import import_module
+module = next(root.glob("orchestrate/dagster/src/mlspec_*")).name
+defs = import_module(f"{module}.definitions").defs()
+slug = module.removeprefix("mlspec_")
+instance = dg.DagsterInstance.ephemeral()
+
+def run(partition):
+    job = defs.resolve_job_def(f"{slug}_train")
+    done = job.execute_in_process(partition_key=partition or None, instance=instance, raise_on_error=False)
+    events = done.all_events
+    return {
+        "success": done.success,
+        "materialized": {e.asset_key.path[-1]: {k: v.value for k, v in e.materialization.metadata.items()}
+                         for e in events if e.event_type_value == "ASSET_MATERIALIZATION"},
+        "checks": {c.check_name: c.passed for c in done.get_asset_check_evaluations()},
+        "failed": [e.step_key for e in events if e.event_type_value == "STEP_FAILURE"],
+        "retries": sum(e.event_type_value == "STEP_UP_FOR_RETRY" for e in events),
+    }
+
+def sensed(name):
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    result = defs.resolve_sensor_def(name).evaluate_tick(context)
+    return [r.run_key for r in result.run_requests], result.skip_message, [r.partition_key for r in result.run_requests]
+
+"""
+LOADED = """\
+graph = defs.resolve_asset_graph()
+nodes = {k.to_user_string(): graph.get(k) for k in graph.get_all_asset_keys()}
+quiet = sensed(f"{slug}_new_data")
+rows = root / "data/prices.csv"
+rows.write_text(rows.read_text() + "-1.0,Bonn,0.5\\n")
+tick = defs.resolve_schedule_def(f"{slug}_schedule").evaluate_tick(dg.build_schedule_context(instance=instance, repository_def=defs.get_repository_def()))
+print(json.dumps({
+    "assets": {n: [sorted(p.path[-1] for p in a.parent_keys), a.group_name, a.description, sorted(a.kinds), a.code_version,
+                   sorted(a.partitions_def.get_partition_keys())] for n, a in nodes.items()},
+    "checks": {c.name: [c.asset_key.path[-1], graph.get_check_spec(c).blocking if hasattr(graph, "get_check_spec") else True]
+               for c in graph.asset_check_keys},
+    "schedule": [defs.resolve_schedule_def(f"{slug}_schedule").cron_schedule, [r.partition_key for r in tick.run_requests]],
+    "quiet": quiet, "new": [sensed(f"{slug}_new_data") for _ in range(2)],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def dagster() -> Path:
+    """The environment of Dagster."""
+    return own_python("MLSPEC_DAGSTER", "dagster and dagster-dg-cli", "dagster")
+
+
+def test_dagster_accepts_the_project(orchestrated: Orchestrated, dagster: Path) -> None:
+    folder = orchestrated.root / "orchestrate/dagster"
+    environ = {**orchestrated.variables, "PYTHONPATH": str(folder / "src")}
+    for command in (["dagster", "definitions", "validate"], ["dg", "check", "defs"]):
+        command[0] = str(dagster / "bin" / command[0])
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_assets_checks_schedule_and_sensors_are_those_of_the_spec(orchestrated: Orchestrated, dagster: Path) -> None:
+    found = orchestrated.python(dagster, RUN + LOADED)
+    assets = found["assets"]
+    assert {name.removeprefix("prices/") for name in assets} == {"data", "train", "evaluate", "export"}
+    parents, group, description, kinds, version, partitions = assets["prices/export"]
+    assert parents == ["data", "evaluate", "train"], "the gate is a check of evaluate"
+    assert (group, kinds, partitions) == ("prices", ["dvc", "onnx"], ["base", "prod"])
+    assert description == "Export the model to ONNX, and compare its predictions"
+    assert version.startswith("1-")
+    assert found["checks"] == {
+        "data_checks": ["data", True],
+        "gate_r2": ["evaluate", True],
+        "gate_mae": ["evaluate", True],
+    }
+    assert found["schedule"] == ["0 3 * * 1", ["base"]]
+    assert found["quiet"] == [[], "the raw data is that of the last training", []]
+    (key, again) = [keys for keys, _, _ in found["new"]]
+    assert (len(key), key, found["new"][0][2]) == (1, again, ["base"]), "one training for each state of the data"
+
+
+def test_a_gate_that_passes_and_one_that_fails(orchestrated: Orchestrated, dagster: Path) -> None:
+    script = RUN + "print(json.dumps([run('base'), run('prod')]))\n"
+    base, prod = orchestrated.python(dagster, script)
+    assert base["success"]
+    assert base["checks"] == {"data_checks": True, "gate_r2": True, "gate_mae": True}
+    assert {name: values["status"] for name, values in base["materialized"].items()} == dict.fromkeys(
+        ["data", "train", "evaluate", "export"], "cached"
+    ), "what mlspec has made is not made again"
+    measured = base["materialized"]["evaluate"]
+    assert measured["metrics.r2"] > 0.5
+    assert measured["report"] == (orchestrated.root / "artifacts/report.html").as_uri()
+    assert Path(measured["plot_fit"]) == orchestrated.root / "artifacts/plots/fit.csv"
+
+    assert not prod["success"]
+    assert prod["failed"] == ["prices__evaluate"]
+    assert prod["retries"] == 0
+    assert prod["checks"] == {"data_checks": True, "gate_r2": False, "gate_mae": True}
+    assert "export" not in prod["materialized"], "a failed gate blocks what comes after it"
+
+
+def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orchestrated, dagster: Path) -> None:
+    orchestrated.spec("  split:", "  checks: {size: {max: 0}}\n  split:")
+    script = RUN + (
+        "first = run('base')\n"
+        "(root / 'data/prices.csv').unlink()\n"
+        "shutil.rmtree(root / '.dvc/cache')\n"
+        "print(json.dumps([first, run('base')]))\n"
+    )
+    checked, broken = orchestrated.python(dagster, script)
+    assert checked["checks"] == {"data_checks": False}
+    assert (checked["materialized"], checked["failed"], checked["retries"]) == ({}, ["prices__data"], 0)
+    assert (broken["checks"], broken["failed"], broken["retries"]) == ({}, ["prices__data"], 1)
+
+
+def test_a_fault_of_the_spec_is_told_where_dagster_loads(orchestrated: Orchestrated, dagster: Path) -> None:
+    orchestrated.spec("max_epochs: 12", "max_epochs: -1")
+    folder = orchestrated.root / "orchestrate/dagster"
+    environ = {**orchestrated.variables, "PYTHONPATH": str(folder / "src"), "COLUMNS": "400"}
+    command = [str(dagster / "bin" / "dagster"), "definitions", "validate"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "`train.max_epochs` must be at least 1, not -1" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("starter", ["digits", "tabular"])
+def test_a_starter_runs_with_one_added_line(
+    starter: str, orchestrated: Orchestrated, dagster: Path, tmp_path: Path
+) -> None:
+    """The whole line of a starter is trained elsewhere: here its first stage runs, by Dagster."""
+    root = tmp_path / starter
+    environ = dict(orchestrated.variables)
+    subprocess.run(["mlspec", "init", str(root), "--template", starter], env=environ, check=True, capture_output=True)
+    with (root / "mlproject.yaml").open("a") as spec:
+        spec.write("orchestrate: {dagster: {}}\n")
+    subprocess.run(["mlspec", "build"], cwd=root, env=environ, check=True, capture_output=True)
+    script = RUN + (
+        "job = dg.define_asset_job('first', dg.AssetSelection.assets([root.name, 'data']))\n"
+        "done = dg.Definitions(assets=defs.assets, jobs=[job]).resolve_job_def('first')"
+        ".execute_in_process(instance=instance)\n"
+        "print(json.dumps([done.success, sorted(k.path[-1] for k in defs.resolve_asset_graph().get_all_asset_keys())]))\n"
+    )
+    done = Orchestrated(root, environ).python(dagster, script)
+    assert done == [True, ["data", "evaluate", "export", "robustness", "test", "train"]]
+    assert (root / "artifacts/data/train.parquet").stat().st_size

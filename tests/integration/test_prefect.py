@@ -1,0 +1,116 @@
+"""The generated flow and its deployments, run by Prefect with a server of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.integration.orchestrated import Orchestrated, own_python
+
+pytestmark = pytest.mark.slow
+RUN = """\
+import json, shutil, subprocess, sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+
+root = Path(sys.argv[1])
+spec = spec_from_file_location("flow", root / "orchestrate/prefect/flow.py")
+flow = module_from_spec(spec)
+spec.loader.exec_module(flow)
+
+def run(**parameters):
+    state = flow.pipeline(**parameters, return_state=True)
+    with get_client(sync_client=True) as client:
+        flow_run = state.state_details.flow_run_id
+        tasks = [t for t in client.read_task_runs() if t.flow_run_id == flow_run]
+        artifacts = [a for a in client.read_artifacts() if a.flow_run_id == flow_run]
+    return {
+        "state": state.name,
+        "message": state.message or "",
+        "tasks": {t.name.rpartition("-")[0]: t.state.name for t in tasks},
+        "tags": sorted({tag for t in tasks for tag in t.tags}),
+        "tries": {t.name.rpartition("-")[0]: t.run_count for t in tasks},
+        "artifacts": {a.key: a.data for a in artifacts},
+    }
+
+def prefect(*words):
+    done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=root, capture_output=True, text=True,
+                          env={**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+def deployments():
+    with get_client(sync_client=True) as client:
+        return {d.name: [d.parameters, d.work_pool_name, [s.schedule.cron for s in d.schedules], d.pull_steps, d.entrypoint]
+                for d in client.read_deployments()}
+
+with prefect_test_harness(server_startup_timeout=200):
+"""
+
+
+@pytest.fixture(scope="module")
+def prefect() -> Path:
+    """The environment of Prefect."""
+    return own_python("MLSPEC_PREFECT", "prefect", "prefect")
+
+
+def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Path) -> None:
+    orchestrated.spec("prefect: {}", "prefect: {retries: 2, retry_delay: 1s, timeout: 10m}")
+    script = RUN + (
+        "    subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
+        "    spec.loader.exec_module(flow)\n"
+        "    base, prod = run(), run(environment='prod')\n"
+        "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
+        "    prefect('--no-prompt', 'deploy', '--all')\n"
+        "    print(json.dumps([base, prod, deployments()]))\n"
+    )
+    home = str(Path(orchestrated.variables["HOME"]) / "prefect")
+    base, prod, deployed = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    assert base["state"] == "Completed"
+    assert base["tasks"] == dict.fromkeys(["data", "train", "evaluate", "gate", "export"], "Completed")
+    assert base["tags"] == ["mlspec:prices"]
+    artifacts = base["artifacts"]
+    assert {"mlspec-prices-evaluate", "mlspec-prices-gate", "mlspec-prices-report", "mlspec-prices-results"} <= set(
+        artifacts
+    )
+    assert "All gates passed" in artifacts["mlspec-prices-results"]
+    assert (orchestrated.root / "artifacts/report.html").as_uri() in artifacts["mlspec-prices-report"]
+    assert '"name": "r2 > 0.5"' in artifacts["mlspec-prices-gate"]
+
+    assert prod["state"] == "Failed"
+    assert prod["tasks"]["gate"] == "Failed"
+    assert prod["tries"]["gate"] == 1, "another try would end in the same way"
+    assert prod["tasks"]["export"] in ("NotReady", "Pending")
+    assert "gate failed: 1 of 2 gates failed: r2" in prod["message"]
+
+    at = [{"prefect.deployments.steps.set_working_directory": {"directory": os.path.realpath(orchestrated.root)}}]
+    entry = "orchestrate/prefect/flow.py:pipeline"
+    assert deployed == {
+        "base": [{"environment": None, "release": False}, "default", ["0 3 * * 1"], at, entry],
+        "prod": [{"environment": "prod", "release": False}, "default", [], at, entry],
+    }
+
+
+def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
+    orchestrated: Orchestrated, prefect: Path
+) -> None:
+    orchestrated.spec("prefect: {}", "prefect: {retries: 1, retry_delay: 1s}")
+    script = RUN + (
+        "    subprocess.run(['mlspec', 'build'], cwd=root, check=True, capture_output=True)\n"
+        "    spec.loader.exec_module(flow)\n"
+        "    (root / 'data/prices.csv').unlink()\n"
+        "    shutil.rmtree(root / '.dvc/cache')\n"
+        "    broken = run()\n"
+        "    text = (root / 'mlproject.yaml').read_text()\n"
+        "    (root / 'mlproject.yaml').write_text(text.replace('max_epochs: 12', 'max_epochs: -1'))\n"
+        "    print(json.dumps([broken, run()]))\n"
+    )
+    home = str(Path(orchestrated.variables["HOME"]) / "prefect")
+    broken, faulty = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    assert (broken["state"], broken["tasks"]["data"], broken["tries"]["data"]) == ("Failed", "Failed", 2)
+    assert (faulty["state"], faulty["tasks"]) == ("Failed", {})
+    assert "`train.max_epochs` must be at least 1, not -1" in faulty["message"]

@@ -1,0 +1,35 @@
+"""The section `orchestrate`: what is refused, and with what help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlspec.errors import SpecError
+from tests.parts.targets import build, codes
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("{dagster: {}}", []),
+        ("{dagster: {}, prefect: {}, airflow: {}}", []),
+        ("{prefect: {repository: 'https://example.org/a/b', branch: main}}", []),
+        ("{prefect: {branch: main}}", ["conflicting-options"]),
+        ("{}", ["section-needed"]),
+        ("{kedro: {}, dagster: {}}", ["unknown-orchestrator"]),
+        ("{kedro: {}, argo: 3}", ["unknown-orchestrator", "unknown-orchestrator"]),
+    ],
+)
+def test_findings(section: str, expected: list[str], tmp_path: Path) -> None:
+    assert codes(tmp_path, f"orchestrate: {section}\n") == expected
+
+
+def test_an_unknown_orchestrator_is_located_and_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        build(tmp_path, "orchestrate:\n  dagster: {}\n  metaflow: {}\n")
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert (found.span.line, found.span.column) == (10, 3)
+    assert "`dagster`, `prefect` and `airflow`" in found.help
