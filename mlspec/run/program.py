@@ -28,6 +28,7 @@ from mlspec.errors import MlspecError, SpecError, StageError, UsageError
 from mlspec.job import Job
 from mlspec.parts.all_parts import PARTS
 from mlspec.parts.part_protocol import Part
+from mlspec.run.imports import without_collection
 from mlspec.run.overrides import checked, completed, located, refused, tree
 from mlspec.run.undeclared_reads import watched
 from mlspec.run.user_traceback import in_user_code
@@ -149,7 +150,8 @@ def _failure_text(error: Exception) -> str:
 def _body(program: str) -> Body:
     module, _, name = program.partition(":")
     try:
-        body: Body = getattr(importlib.import_module(module), name)
+        with without_collection():
+            body: Body = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mlspec"):
             raise

@@ -33,7 +33,10 @@ def command(spec: str | None, stage: str, overrides: tuple[str, ...]) -> int:
     It reads conf/ as the last build wrote it and writes to artifacts/, as `mlspec apply` does: the next apply runs the
     stages again whose results differ from the spec. Each job of a sweep writes to its own folder.
     """
-    from mlspec.run.program import execute
+    from mlspec.run.imports import without_collection
+
+    with without_collection():
+        from mlspec.run.program import execute
     from mlspec.stage_context import StageContext
     from mlspec.workspace.mutex import hold_or_serve
     from mlspec.workspace.roots import find_roots
