@@ -30,10 +30,20 @@ def templates_folder() -> Path:
 def environment(own: Mapping[str, str], compiled: jinja2.BytecodeCache | None = None) -> jinja2.Environment:
     """The environment in which `own` templates (text by path) replace mlspec's of the same name.
 
-    `compiled` keeps compiled templates, which are most of a build's work, for other processes.
+    `compiled` keeps compiled templates, which are most of a build's work, for other processes. Without `own` templates
+    it is the same environment each time, with the templates that it has loaded.
     """
+    return _environment(jinja2.DictLoader(own), compiled) if own else _shared_environment(compiled)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_environment(compiled: jinja2.BytecodeCache | None) -> jinja2.Environment:
+    return _environment(jinja2.DictLoader({}), compiled)
+
+
+def _environment(own: jinja2.BaseLoader, compiled: jinja2.BytecodeCache | None) -> jinja2.Environment:
     jinja = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.DictLoader(own), jinja2.FileSystemLoader(templates_folder())]),
+        loader=jinja2.ChoiceLoader([own, jinja2.FileSystemLoader(templates_folder())]),
         variable_start_string="{=",
         variable_end_string="=}",
         comment_start_string="{##",

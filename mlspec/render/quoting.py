@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml as pyyaml
+from pydantic_core import to_json as to_json_bytes
 
 from mlspec.render.hcl import hcl, hcl_document
 
@@ -23,6 +24,9 @@ _AMBIGUOUS = re.compile(
 
 _PLAIN = re.compile(r"[A-Za-z_](?:[\w./+-]*[\w+])?(?: [\w./+-]*[\w+])*", re.ASCII)
 """Text that YAML writes as it is, unless it is `_AMBIGUOUS`; most values are, and a dumper for each takes time."""
+
+_SMALL_OR_LARGE = re.compile(r"[0-9]e|0\.0000")
+"""Numbers that `json.dumps` writes with an exponent of two digits."""
 
 _HIDDEN = re.compile("[\x85\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that reorder or break a line on display: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters."""
@@ -107,7 +111,16 @@ def to_json(value: object) -> str:
 
 def pretty_json(value: object) -> str:
     """`value` as JSON, two spaces a level."""
-    return _visible(json.dumps(value, ensure_ascii=False, indent=2))
+    return _visible(_indented_json(value))
+
+
+def _indented_json(value: object) -> str:
+    """As `json.dumps` writes it, which with an indent takes ten times as long."""
+    try:
+        text = to_json_bytes(value, indent=2).decode()
+    except ValueError:  # half of a surrogate pair, which only `json.dumps` writes
+        text = ""
+    return text if text and not _SMALL_OR_LARGE.search(text) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def python(value: object) -> str:

@@ -77,6 +77,18 @@ def test_json_and_python(value: object) -> None:
     assert ast.literal_eval(quoting.python(value)) == value
 
 
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text('aé\x1f\x7f\n"\\/🦀\ud800'),
+        lambda s: st.lists(s, max_size=3) | st.tuples(s) | st.dictionaries(st.text("ab"), s, max_size=3),
+    )
+)
+@example([1e-05, 0.0001, 1e15, 1e16, -0.0])
+@example(["\ud800", "1e-05", {}, [], ""])
+def test_indented_json_is_that_of_the_standard_library(value: object) -> None:
+    assert quoting.pretty_json(value) == json.dumps(value, ensure_ascii=False, indent=2)
+
+
 @given(TEXTS)
 def test_one_line_formats_never_break_their_line(text: str) -> None:
     for quote in (quoting.comment, quoting.dockerfile, quoting.ini, quoting.hcl):
