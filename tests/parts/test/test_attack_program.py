@@ -25,7 +25,7 @@ def test_messages_are_lines() -> None:
 
 def test_a_library_that_connects_is_refused() -> None:
     offline("open", ("file", "r", 0))
-    with pytest.raises(ConnectionRefusedError, match="a library tried socket.connect"):
+    with pytest.raises(ConnectionRefusedError, match=r"a library tried socket\.connect"):
         offline("socket.connect", (None, ("127.0.0.1", 9)))
     code = (
         f"import runpy, socket, sys; sys.addaudithook(runpy.run_path({attack_program.__file__!r})['offline'])\n"

@@ -111,7 +111,7 @@ def test_a_row_that_textattack_cannot_attack_is_left_out(capsys: pytest.CaptureF
 
 def test_a_text_that_the_preprocessing_refuses() -> None:
     model, _ = victim()
-    with pytest.raises(StageError, match="cannot predict the row .*a good!.*: no exclamation marks"):
+    with pytest.raises(StageError, match=r"cannot predict the row .*a good!.*: no exclamation marks"):
         model.scores(4, [["a good!"]])
 
 
