@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.errors import StageError
+from mlspec.records.attack_result import AttackResult, RecipeResult, SuccessfulAttack, SuccessfulAttacks
 from mlspec.records.bundle_provenance import BundleProvenance
 from mlspec.records.decisions import DataDecisions, Decision, TrainDecisions
 from mlspec.records.evaluation import Calibration, Constant, Evaluation, SliceMetrics
@@ -142,6 +143,37 @@ RECORDS: list[Record] = [
         image=PushedImage(repository="h/n", tag="t", digest="sha256:1", uri="h/n@sha256:1", size_bytes=3),
         function=DeployedFunction(name="cola", version="2", alias="live"),
         rollout=(RolloutEvent(kind="step", version="2", time=1.5, percent=10, numbers={"calls": 3, "p95_ms": None}),),
+    ),
+    AttackResult(
+        passed=True,
+        min_accuracy=None,
+        recipes={
+            "pruthi": RecipeResult(
+                rows=3,
+                attacked=0,
+                accuracy=0.0,
+                accuracy_under_attack=0.0,
+                success_rate=None,
+                words_changed=None,
+                queries=None,
+            )
+        },
+    ),
+    SuccessfulAttacks(
+        textattack="0.3.11",
+        stop_words="x",
+        attacks=(
+            SuccessfulAttack(
+                recipe="pruthi",
+                row=0,
+                label="no",
+                predicted="yes",
+                before={"a": "b"},
+                after={"a": "c"},
+                words=1,
+                queries=2,
+            ),
+        ),
     ),
     RobustnessResult(passed=True, min_agreement=0.9, perturbations={"typos": Perturbation(agreement=0.95, rows=7)}),
 ]

@@ -142,6 +142,7 @@ def test_a_full_line_shows_all_sections(tmp_path: Path) -> None:
         ("plots/calibration.csv", "calibration"),
         ("evaluate/predictions.parquet", "mistakes"),
         ("metrics/robustness.json", "robustness"),
+        ("metrics/textattack.json", "attacks"),
         ("metrics/export.json", "export"),
         ("image.json", "shipping"),
         ("data/profile.json", "data"),

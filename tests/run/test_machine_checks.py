@@ -20,13 +20,14 @@ from mlspec.run.capabilities import BASE, EXTRAS, probe
 from mlspec.run.machine_checks import MachineCheck, examine, fixes
 from mlspec.sections.data import DataSpec
 from mlspec.sections.package import Package
+from mlspec.sections.test import TestSpec
 from mlspec.sections.track import TrackSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.source.project_context import ProjectContext
 from mlspec.spec.project import Project, ProjectInfo
 from tests.parts import targets
 
-MODELS = {"data": DataSpec, "track": TrackSpec, "package": Package, "train": TrainSpec}
+MODELS = {"data": DataSpec, "test": TestSpec, "track": TrackSpec, "package": Package, "train": TrainSpec}
 DATA = {"source": "data.csv", "inputs": {"a": "number"}, "target": {"column": "b", "type": "number"}}
 
 
@@ -203,6 +204,20 @@ def test_what_the_spec_names_is_required(tmp_path: Path, monkeypatch: pytest.Mon
     assert found(checks, "ELASTIC_API_KEY").why == "monitor.elasticsearch.api_key"
     assert found(checks, "some-program").why == "stage probe"
     assert "export ELASTIC_API_KEY=..." in fixes(checks)
+
+
+def test_an_attack_needs_an_environment_with_textattack(tmp_path: Path) -> None:
+    attacked = project(test={"textattack": {"python": "env/bin/python"}})
+    check = found(examine(tmp_path, attacked, None), "textattack")
+    assert check.fault
+    assert (check.why, check.capability.detail) == ("test.textattack", "env/bin/python does not exist")
+    assert check.capability.fix.startswith("python3 -m venv env && env/bin/pip install textattack==")
+    assert check.capability.fix in fixes(examine(tmp_path, attacked, None))
+    (tmp_path / "env").mkdir()
+    program(tmp_path / "env/bin", "python", "echo 0.3.11")
+    check = found(examine(tmp_path, attacked, None), "textattack")
+    assert (check.fault, check.capability.detail) == (False, "0.3.11 in the environment of env/bin/python")
+    assert not [c for c in examine(tmp_path, project(test={}), None) if c.capability.name == "textattack"]
 
 
 def test_a_zip_requires_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

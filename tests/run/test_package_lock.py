@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlspec.cli.app import main
+from mlspec.parts.test import textattack_environment
 from mlspec.run.capabilities import BASE, EXTRAS
 from mlspec.source import hash_lock
 from tests.conftest import missing
@@ -40,6 +41,7 @@ WHEELS = [
     Wheel("hydra-core", "1.3.8"),
     Wheel("omegaconf", "2.3.1"),
     Wheel("ruamel-yaml", "0.19"),
+    *(Wheel(*pin.split("==")) for pin in textattack_environment.PACKAGES),
     Wheel("leaf", "1.0"),
     Wheel("s3fs", "2026.1.0"),
     Wheel("mine", "3.0"),
@@ -117,6 +119,20 @@ def test_the_locks_of_a_watched_model(project: Path, capsys: pytest.CaptureFixtu
     assert "boto3==99.1" in watching
     assert "torch" not in watching
     assert {"boto3", "torch", "mine"} <= set(re.findall(r"(?m)^([a-z0-9-]+)==", training))
+
+
+def test_the_environment_of_textattack_has_a_lock(project: Path) -> None:
+    spec = (
+        SPEC.replace("size: number}", "text: text}")
+        .replace("type: number", "type: class")
+        .replace("tabular", "text-classifier")
+    )
+    (project / "mlproject.yaml").write_text(f"{spec}test: {{textattack: {{}}}}\n", encoding="utf-8")
+    assert main(["lock"]) == 0
+    text = (project / textattack_environment.LOCK).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?m)^[a-z-]+==[^ ]+", text)) == set(textattack_environment.PACKAGES)
+    assert f"--hash=sha256:{digest('textattack', '0.3.11')}" in text
+    assert "mine" not in text  # requirements.txt is for mlspec's environment
 
 
 def test_a_fresh_release_waits(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,22 @@ def test_no_push_changes_data_from_elsewhere(tmp_path: Path) -> None:
     assert "conflicting-options" not in codes(tmp_path, "ci: {github: {train_on: [push]}}\n", base)
 
 
+def test_textattack_is_installed_in_an_environment_of_its_own(tmp_path: Path) -> None:
+    text = "train: {}\nexport: {}\nci:\ntest: {textattack: {python: PYTHON}}\n"
+
+    def steps(python: str) -> dict[str, Any]:
+        job = workflow(tmp_path, text.replace("PYTHON", python))["jobs"]["train"]
+        return {step["name"]: step for step in job["steps"] if "name" in step}
+
+    install = steps("tools/env/bin/python")["Install TextAttack"]
+    assert install["env"]["ENVIRONMENT"] == "tools/env"
+    assert "textattack==" in install["env"]["PACKAGES"]
+    assert "Install TextAttack" not in steps("/opt/textattack/bin/python")  # the runner has it
+    assert (
+        "Install TextAttack" not in workflow(tmp_path, "train: {}\nexport: {}\nci:\ntest:\n")["jobs"]["train"]["steps"]
+    )
+
+
 def test_the_key_of_a_tracker_is_passed_only_online_and_in_an_environment(tmp_path: Path) -> None:
     job = workflow(tmp_path, ONLINE + "ci:\n")["jobs"]["train"]
     assert job["environment"] == "training"

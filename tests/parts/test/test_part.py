@@ -71,6 +71,27 @@ def test_a_direction_of_a_class_needs_one_of_its_labels(tmp_path: Path) -> None:
     assert unknown.code == "unknown-label"
 
 
+def test_an_attack_needs_a_classification_of_texts(tmp_path: Path) -> None:
+    attacked = "export:\ntest: {textattack: {}}\n"
+    assert codes(tmp_path, CLASSES + attacked) == []
+    (number,) = said(tmp_path, NUMBERS + attacked)
+    assert number.code == "unfit-attack"
+    assert number.message == "TextAttack attacks a classification of texts, and the target is a number"
+    tabular = CLASSES.replace("{sentence: text}", "{size: number}").replace("sentence]", "size]")
+    (category,) = said(tmp_path, tabular.replace("text-classifier", "tabular") + attacked)
+    assert category.message == "TextAttack attacks a classification of texts, and the model has no such input"
+
+
+@pytest.mark.parametrize("path", ["$(touch x)/bin/python", "-m/bin/python", "a\nb", "${{ github.token }}", "a; b", ""])
+def test_the_python_of_an_attack_is_a_path(path: str, tmp_path: Path) -> None:
+    import json
+
+    spec = CLASSES + f"export:\ntest: {{textattack: {{python: {json.dumps(path)}}}}}\n"
+    (fault,) = said(tmp_path, spec.replace("${{", "$${{"))
+    assert fault.code == "bad-format"
+    assert fault.source.startswith("test: {textattack")
+
+
 def test_there_is_nothing_to_test_without_a_bundle(tmp_path: Path) -> None:
     assert codes(tmp_path, CLASSES + "test:\n") == ["section-needed"]
 
@@ -87,6 +108,18 @@ def test_stages(tmp_path: Path) -> None:
     stage = compile_project(path).plan.stage("robustness")
     assert stage is not None
     assert stage.params == ("test.robustness",)
+
+
+def test_an_attack_is_a_stage_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mlproject.yaml"
+    path.write_text(CLASSES + "export:\ntest: {textattack: {}}\n")
+    stage = compile_project(path).plan.stage("textattack")
+    assert stage is not None
+    assert stage.params == ("test.textattack",)
+    assert {output.path: output.cache for output in stage.outputs} == {
+        "artifacts/metrics/textattack.json": False,
+        "artifacts/textattack/attacks.json": True,  # rows of the data stay out of git
+    }
 
 
 def test_files_only_where_the_section_is(tmp_path: Path) -> None:
