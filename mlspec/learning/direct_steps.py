@@ -99,7 +99,8 @@ class DirectSteps(_TrainingEpochLoop):
         trainer, progress = self.trainer, self.automatic_optimization.optim_progress.optimizer
         optimizer = trainer.optimizers[0]
         progress.step.increment_ready()
-        loss: torch.Tensor = module.training_step(batch, number)
+        loss = module.training_step(batch, number)
+        assert isinstance(loss, torch.Tensor)
         progress.zero_grad.increment_ready()
         module.on_before_zero_grad(optimizer)
         progress.zero_grad.increment_started()

@@ -21,6 +21,7 @@ from mlspec.learning.infer import checked, logits
 from mlspec.learning.metrics import Classified, classified, of_classified, per_class, scores
 from mlspec.learning.prepare import load_fitted
 from mlspec.learning.split_rows import load, texts_cut
+from mlspec.learning.threads import limit_threads
 from mlspec.parts.evaluate import baseline, calibration
 from mlspec.parts.evaluate.slices import cut, unknown
 from mlspec.parts.evaluate.undefined_metrics import reasons
@@ -36,6 +37,7 @@ Measure = Callable[[Tensor], dict[str, float | None]]
 
 def main(job: Job) -> None:
     """Run the stage `evaluate`."""
+    limit_threads()
     options, data = job.need(EvaluateSpec), job.inputs / "data"
     schema = Schema.read(job.inputs)
     module = load_module(job.inputs / "model", schema, job.root)

@@ -23,6 +23,7 @@ from mlspec.learning.networks import TabularNetwork
 from mlspec.learning.prepare import prepared
 from mlspec.learning.preprocess_trial import accepted
 from mlspec.learning.split_rows import Rows, load, texts_cut
+from mlspec.learning.threads import limit_threads
 from mlspec.parts.evaluate import slices, undefined_metrics
 from mlspec.parts.model.trusted_pickles import check_trusted
 from mlspec.parts.train import training_warnings
@@ -66,6 +67,7 @@ def _scratch(job: Job) -> Path:
 def _train(job: Job) -> float | None:
     train, model = job.need(TrainSpec), job.need(ModelSpec)
     _quiet()
+    limit_threads(ranks.count())
     pl.seed_everything(train.seed, workers=True, verbose=False)
     data = job.inputs / "data"
     schema = Schema.read(job.inputs)
