@@ -147,13 +147,13 @@ class Observer:
         return _Traffic(int(row["requests"]), int(row["errors"]), row["p95"], row["last"])
 
     def _panels(self, panels: Sequence[PanelView]) -> Iterator[PanelView]:
-        """The panels, with those of quality and drift drawn from the log."""
+        """The panels, with those of quality and drift drawn from the log; all of them have numbers."""
         for panel in panels:
             if panel.id == "quality":
                 yield quality_panel(self.model, self._run, self.viewed, panel)
             elif panel.id == "drift":
                 yield shift_panel(self.model, self._run, self.viewed, panel)
-            else:
+            elif panel.id != "labelled":  # its shares are in the table of the quality
                 yield panel
 
     def _signals(

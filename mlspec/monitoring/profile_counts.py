@@ -155,7 +155,7 @@ class Profiler:
             return
         self._requests(batch, counts)
         predicted = pc.equal(batch["outcome"], "success").fill_null(False)
-        rows = batch.filter(predicted)
+        rows = _filtered(batch, predicted)
         if rows.num_rows:
             of_rows = _Groups.of(rows, counts)
             of_rows.total("predictions")
@@ -167,7 +167,7 @@ class Profiler:
     def _requests(self, batch: pa.RecordBatch | pa.Table, counts: ProfileCounts) -> None:
         """A request with several rows counts once: with its first row, or as the line of a failure."""
         first = pc.equal(pc.fill_null(batch["row"], 0), 0)
-        requests = batch.filter(first)
+        requests = _filtered(batch, first)
         if requests.num_rows:
             groups = _Groups.of(requests, counts)
             groups.total("requests")
@@ -297,8 +297,9 @@ class _Groups:
 
     def _sums(self, measure: str, column: str, values: Floats) -> None:
         size = len(self.keys)
-        totals = [np.bincount(self.codes, w, size) for w in (values, values * self.weights)]
-        self._add_totals(measure, column, ONE, np.stack(totals, axis=1)[:, :, None].astype(np.float64))
+        total = np.bincount(self.codes, values, size)
+        weighted = np.bincount(self.codes, values * self.weights, size) if self.weighted else total
+        self._add_totals(measure, column, ONE, np.stack([total, weighted], axis=1)[:, :, None])
 
     def _add(
         self, measure: str, column: str, names: Sequence[str], flat: npt.NDArray[np.int64], weights: Floats
@@ -324,6 +325,11 @@ def _bounded(values: Mapping[CountKey, tuple[float, float]], most: int) -> Itera
             yield key
     for keys in named.values():
         yield from sorted(keys, key=lambda key: (-values[key][0], key.key))[:most]
+
+
+def _filtered(batch: pa.RecordBatch | pa.Table, mask: pa.Array) -> pa.RecordBatch | pa.Table:
+    """The rows of the mask; the batch itself, which most often it is, if these are all rows."""
+    return batch if pc.all(mask).as_py() else batch.filter(mask)
 
 
 def _floats(values: pa.Array) -> Floats:

@@ -104,7 +104,7 @@ def _drafts(shape: ModelShape) -> Iterator[_Draft]:
     yield from _traffic()
     yield from _answers(shape)
     yield from _features(shape)
-    yield _quality()
+    yield from _quality(shape)
     yield _versions(shape)
 
 
@@ -183,22 +183,26 @@ def _features(shape: ModelShape) -> Iterator[_Draft]:
     by_column = (Grouping.TIME, Grouping.COLUMN)
     missing = Query((Series("missing", "Missing", rate(Counted.MISSING)),), by_column)
     unseen = Query((Series("unseen", "Unseen", rate(Counted.UNSEEN)),), by_column)
-    drift = Query((Series("evidence", "Evidence", Latest("drift_evidence")),), by_column)
+    drift = Query((Series("evidence", "Evidence", Latest("drift_evidence", "number")),), by_column)
     yield _Draft("missing", "Missing values by input", "Which input is missing?", "lines", missing, "missing-rate")
     if shape.columns(Counted.UNSEEN):
         yield _Draft("unseen", "Unseen values by input", "Which input has new values?", "lines", unseen, "unseen-rate")
     yield _Draft("drift", "Drift evidence by input", "Which input has moved?", "lines", drift)
 
 
-def _quality() -> _Draft:
-    series = (
-        Series("quality", "Quality", Latest("quality")),
-        Series("labelled", "Labelled share", Latest("labelled_share")),
-    )
+def _quality(shape: ModelShape) -> Iterator[_Draft]:
+    """The quality of labels with the labelled share; an error has a panel, with a unit and a scale, of its own."""
     by_version = (Grouping.TIME, Grouping.VERSION)
-    return _Draft(
-        "quality", "Quality on labelled predictions", "Is it still right?", "lines", Query(series, by_version)
-    )
+    labelled = Series("labelled", "Labelled share", Latest("labelled_share"))
+    question = "Is it still right?"
+    if shape.task == "regression":
+        error = Query((Series("quality", "Mean absolute error", Latest("quality", "number")),), by_version)
+        yield _Draft("quality", "Mean absolute error on labelled predictions", question, "lines", error)
+        share = Query((labelled,), by_version)
+        yield _Draft("labelled", "Labelled share by version", "How many labels have come?", "lines", share)
+        return
+    query = Query((Series("quality", "Quality", Latest("quality")), labelled), by_version)
+    yield _Draft("quality", "Quality on labelled predictions", question, "lines", query)
 
 
 def _versions(shape: ModelShape) -> _Draft:

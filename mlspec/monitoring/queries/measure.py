@@ -123,14 +123,13 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The latest value of a number that `mlspec monitor` reports."""
+    """The latest value of a number that `mlspec monitor` reports.
+
+    `unit`: a quality is a fraction of right labels, or an error in the unit of the target.
+    """
 
     reported: Reported
-
-    @property
-    def unit(self) -> Unit:
-        """The unit of the result."""
-        return "number" if self.reported == "drift_evidence" else "fraction"
+    unit: Unit = "fraction"
 
 
 _UNITS: Final[dict[Quantity, Unit]] = {"latency": "milliseconds", "score": "fraction", "value": "number"}

@@ -36,3 +36,12 @@ def test_panels_follow_the_task_and_the_inputs() -> None:
     assert "unseen" in ids[MIXED] - ids[TEXT]
     assert "values" in ids[PRICE] - ids[MIXED]
     assert not {"labels", "confidence", "unsure"} & ids[PRICE]
+
+
+def test_an_error_has_a_panel_without_the_scale_of_shares() -> None:
+    regression = {p.id: [s.unit for s in p.query.series] for p in dashboard(PRICE, (), "x", "").panels}
+    assert regression["quality"] == ["number"]
+    assert regression["labelled"] == ["fraction"]
+    classes = {p.id: [s.unit for s in p.query.series] for p in dashboard(MIXED, (), "x", "").panels}
+    assert classes["quality"] == ["fraction", "fraction"]
+    assert "labelled" not in classes

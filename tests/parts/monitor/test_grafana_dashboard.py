@@ -76,3 +76,12 @@ def test_ids_are_short_and_differ(name: str) -> None:
     assert len(short_uid(name)) <= 40
     assert "." not in short_uid(name)
     assert len({short_uid(n) for n in ("mlspec-a.b", "mlspec-a_b", "mlspec-a-b")}) == 3
+
+
+def test_only_shares_end_at_one(dashboard: Any) -> None:
+    for panel in dashboard["panels"]:
+        defaults = panel["fieldConfig"]["defaults"]
+        assert "max" not in defaults or defaults["unit"] == "percentunit"
+    (quality,) = (p for p in dashboard["panels"] if "mlspec_monitor_quality" in p["targets"][0]["expr"])
+    error = quality["title"].startswith("Mean absolute error")
+    assert quality["fieldConfig"]["defaults"]["unit"] == ("none" if error else "percentunit")
