@@ -48,6 +48,17 @@ def deployments():
         return {d.name: [d.parameters, d.work_pool_name, [s.schedule.cron for s in d.schedules], d.pull_steps, d.entrypoint]
                 for d in client.read_deployments()}
 
+def edit(name):
+    from prefect.client.schemas.actions import DeploymentUpdate
+    with get_client(sync_client=True) as client:
+        (found,) = [d for d in client.read_deployments() if d.name == name]
+        client.update_deployment(found.id, DeploymentUpdate(parameters={"environment": "base"}, enforce_parameter_schema=False))
+
+def notices():
+    environ = {**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
+    done = subprocess.run(["mlspec", "plan", "--json"], cwd=root, capture_output=True, text=True, env=environ)
+    return json.loads(done.stdout).get("notices", [])
+
 with prefect_test_harness(server_startup_timeout=200):
 """
 
@@ -66,10 +77,12 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
         "    base, prod = run(), run(environment='prod')\n"
         "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
         "    prefect('--no-prompt', 'deploy', '--all')\n"
-        "    print(json.dumps([base, prod, deployments()]))\n"
+        "    deployed, same = deployments(), notices()\n"
+        "    edit('prod')\n"
+        "    print(json.dumps([base, prod, deployed, same, notices()]))\n"
     )
     home = str(Path(orchestrated.variables["HOME"]) / "prefect")
-    base, prod, deployed = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    base, prod, deployed, same, edited = orchestrated.python(prefect, script, PREFECT_HOME=home)
     assert base["state"] == "Completed"
     assert base["tasks"] == dict.fromkeys(["data", "train", "evaluate", "gate", "export"], "Completed")
     assert base["tags"] == ["mlspec:prices"]
@@ -93,6 +106,10 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
         "base": [{"environment": None, "release": False}, "default", ["0 3 * * 1"], at, entry],
         "prod": [{"environment": "prod", "release": False}, "default", [], at, entry],
     }
+    assert same == [], "mlspec plan compares the server with prefect.yaml"
+    assert edited == [
+        'the deployment prod differs on the server in parameters ({"environment": "base"}): prefect deploy --all'
+    ]
 
 
 def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
