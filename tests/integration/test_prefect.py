@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,28 @@ def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
     assert (broken["state"], broken["tasks"]["data"], broken["tries"]["data"]) == ("Failed", "Failed", 2)
     assert (faulty["state"], faulty["tasks"]) == ("Failed", {})
     assert "`train.max_epochs` must be at least 1, not -1" in faulty["message"]
+
+
+def test_starters_run_with_one_added_line(orchestrated: Orchestrated, prefect: Path, tmp_path: Path) -> None:
+    """The whole line of a starter is trained elsewhere: here its first stage runs, by Prefect."""
+    names = ["digits", "tabular"]
+    for name in names:
+        words = ["mlspec", "init", str(tmp_path / name), "--template", name]
+        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
+        with (tmp_path / name / "mlproject.yaml").open("a") as spec:
+            spec.write("orchestrate: {prefect: {}}\n")
+        words = ["mlspec", "build", "--spec", str(tmp_path / name / "mlproject.yaml")]
+        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
+    script = RUN + (
+        "    ended = []\n"
+        "    for name in sys.argv[2:]:\n"
+        "        spec = spec_from_file_location('flow', root.parent / name / 'orchestrate/prefect/flow.py')\n"
+        "        flow = module_from_spec(spec)\n"
+        "        spec.loader.exec_module(flow)\n"
+        "        ended.append(prefect_flow(flow.run_stage)('data', ''))\n"
+        "    print(json.dumps(ended))\n"
+    ).replace("with prefect_test_harness", "from prefect import flow as prefect_flow\n\nwith prefect_test_harness")
+    home = str(tmp_path / "prefect")
+    assert orchestrated.python(prefect, script, *names, PREFECT_HOME=home) == ["ran", "ran"]
+    for name in names:
+        assert (tmp_path / name / "artifacts/data/train.parquet").stat().st_size
