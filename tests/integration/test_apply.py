@@ -136,6 +136,18 @@ def test_two_at_once(project: Line) -> None:
     assert first.returncode == 0
 
 
+def test_the_second_one_waits_where_it_is_asked_to(project: Line) -> None:
+    first = project.held("apply", "--yes")
+    second = project.start("apply", "--yes", "--wait")
+    assert second.stderr is not None
+    assert second.stderr.readline() == f"waiting for `mlspec apply` (process {first.pid})\n"
+    project.let_go()
+    first.communicate()
+    out, _ = second.communicate()
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "Nothing to do" in out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_an_interruption_ends_everything_and_can_be_gone_on_from(project: Line, number: signal.Signals) -> None:
     process = project.held("apply", "--yes")

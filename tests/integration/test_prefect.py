@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def deployments():
         return {d.name: [d.parameters, d.work_pool_name, [s.schedule.cron for s in d.schedules], d.pull_steps, d.entrypoint]
                 for d in client.read_deployments()}
 
+def edit(name):
+    from prefect.client.schemas.actions import DeploymentUpdate
+    with get_client(sync_client=True) as client:
+        (found,) = [d for d in client.read_deployments() if d.name == name]
+        client.update_deployment(found.id, DeploymentUpdate(parameters={"environment": "base"}, enforce_parameter_schema=False))
+
+def notices():
+    environ = {**__import__("os").environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
+    done = subprocess.run(["mlspec", "plan", "--json"], cwd=root, capture_output=True, text=True, env=environ)
+    return json.loads(done.stdout).get("notices", [])
+
 with prefect_test_harness(server_startup_timeout=200):
 """
 
@@ -66,10 +78,12 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
         "    base, prod = run(), run(environment='prod')\n"
         "    prefect('work-pool', 'create', 'default', '--type', 'process')\n"
         "    prefect('--no-prompt', 'deploy', '--all')\n"
-        "    print(json.dumps([base, prod, deployments()]))\n"
+        "    deployed, same = deployments(), notices()\n"
+        "    edit('prod')\n"
+        "    print(json.dumps([base, prod, deployed, same, notices()]))\n"
     )
     home = str(Path(orchestrated.variables["HOME"]) / "prefect")
-    base, prod, deployed = orchestrated.python(prefect, script, PREFECT_HOME=home)
+    base, prod, deployed, same, edited = orchestrated.python(prefect, script, PREFECT_HOME=home)
     assert base["state"] == "Completed"
     assert base["tasks"] == dict.fromkeys(["data", "train", "evaluate", "gate", "export"], "Completed")
     assert base["tags"] == ["mlspec:prices"]
@@ -93,6 +107,10 @@ def test_success_failure_and_deployments(orchestrated: Orchestrated, prefect: Pa
         "base": [{"environment": None, "release": False}, "default", ["0 3 * * 1"], at, entry],
         "prod": [{"environment": "prod", "release": False}, "default", [], at, entry],
     }
+    assert same == [], "mlspec plan compares the server with prefect.yaml"
+    assert edited == [
+        'the deployment prod differs on the server in parameters ({"environment": "base"}): prefect deploy --all'
+    ]
 
 
 def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
@@ -114,3 +132,28 @@ def test_a_stage_that_breaks_is_tried_again_and_a_fault_of_the_spec_is_not(
     assert (broken["state"], broken["tasks"]["data"], broken["tries"]["data"]) == ("Failed", "Failed", 2)
     assert (faulty["state"], faulty["tasks"]) == ("Failed", {})
     assert "`train.max_epochs` must be at least 1, not -1" in faulty["message"]
+
+
+def test_starters_run_with_one_added_line(orchestrated: Orchestrated, prefect: Path, tmp_path: Path) -> None:
+    """The whole line of a starter is trained elsewhere: here its first stage runs, by Prefect."""
+    names = ["digits", "tabular"]
+    for name in names:
+        words = ["mlspec", "init", str(tmp_path / name), "--template", name]
+        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
+        with (tmp_path / name / "mlproject.yaml").open("a") as spec:
+            spec.write("orchestrate: {prefect: {}}\n")
+        words = ["mlspec", "build", "--spec", str(tmp_path / name / "mlproject.yaml")]
+        subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
+    script = RUN + (
+        "    ended = []\n"
+        "    for name in sys.argv[2:]:\n"
+        "        spec = spec_from_file_location('flow', root.parent / name / 'orchestrate/prefect/flow.py')\n"
+        "        flow = module_from_spec(spec)\n"
+        "        spec.loader.exec_module(flow)\n"
+        "        ended.append(prefect_flow(flow.run_stage)('data', ''))\n"
+        "    print(json.dumps(ended))\n"
+    ).replace("with prefect_test_harness", "from prefect import flow as prefect_flow\n\nwith prefect_test_harness")
+    home = str(tmp_path / "prefect")
+    assert orchestrated.python(prefect, script, *names, PREFECT_HOME=home) == ["ran", "ran"]
+    for name in names:
+        assert (tmp_path / name / "artifacts/data/train.parquet").stat().st_size

@@ -77,15 +77,19 @@ def command(
 def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
     """The plan, what monitoring can detect, and the costs: as text or as one JSON document."""
     from mlspec.apply.apply_plan import to_json
+    from mlspec.apply.notices import notices
     from mlspec.cli import plan_costs
     from mlspec.cli.plan_monitoring import detectable_changes
     from mlspec.cli.plan_text import show
     from mlspec.costs.estimate import cost_estimate
+    from mlspec.parts.all_parts import PARTS
 
+    outside = notices(plan.build, plan.roots.project, PARTS)
     detectable = detectable_changes(plan.build.project)
     costs = cost_estimate(plan.build.project, plan.request.where.root, plan.estimates)
     if console.as_json:
         more = {
+            **({"notices": outside} if outside else {}),
             **({"monitoring": detectable} if detectable else {}),
             **({"costs": plan_costs.to_json(costs)} if costs is not None else {}),
         }
@@ -93,6 +97,8 @@ def _show(console: Console, plan: ApplyPlan, saved: Path | None) -> None:
         console.document({"ok": ok, **to_json(plan), **more, "saved": str(saved) if saved else None})
         return
     show(console, plan)
+    for line in ("", "Elsewhere", *(f"  {text}" for text in outside)) if outside else ():
+        console.out(line)
     for line in ("", "Monitoring", *(f"  {text}" for text in detectable)) if detectable else ():
         console.out(line)
     for line in ("", *plan_costs.text(costs)) if costs is not None else ():

@@ -21,6 +21,7 @@ __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
 NAME: Final = "prefect"
 SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Mapping[str, str] = {}
+NOTICES: Final = "mlspec.parts.prefect.deployment_drift:notices"
 FLOW: Final = "orchestrate/prefect/flow.py"
 
 

@@ -27,6 +27,9 @@ TIMEOUT = 14400
 PROGRAM = os.environ.get("MLSPEC_PROGRAM", "mlspec")
 """mlspec is called as a program: it has its own Python environment. MLSPEC_PROGRAM is its path if it is not on PATH."""
 
+FINAL = (1, 2, 3)
+"""Exit codes after which another try would end in the same way: a fault of the spec, wrong usage, a conflict."""
+
 
 def mlspec(
     project: Path,
@@ -75,7 +78,8 @@ def run_stage(name: str) -> dict[str, Any]:
     environment = get_current_context()["params"].get("environment") or ""
     done = mlspec(ROOT, "apply", "--only", name, "--wait", "--yes", environment=environment, timeout=TIMEOUT)
     if "outcomes" not in done:
-        raise AirflowFailException(error_of(done))
+        kind = AirflowFailException if done["exit_code"] in FINAL else AirflowException
+        raise kind(error_of(done))
     outcome, result = done["outcomes"][0], done["results"].get(name, {"metrics": {}, "checks": []})
     text = f"{name} {outcome['status']}: {outcome['reason']}"
     if outcome["status"] == "skipped":

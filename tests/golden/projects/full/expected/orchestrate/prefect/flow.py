@@ -29,6 +29,9 @@ TAG = f"mlspec:{PROJECT}"
 PROGRAM = os.environ.get("MLSPEC_PROGRAM", "mlspec")
 """mlspec is called as a program: it has its own Python environment. MLSPEC_PROGRAM is its path if it is not on PATH."""
 
+FINAL = (1, 2, 3)
+"""Exit codes after which another try would end in the same way: a fault of the spec, wrong usage, a conflict."""
+
 
 def mlspec(
     project: Path,
@@ -99,7 +102,7 @@ def run_stage(name: str, environment: str) -> str:
         ROOT, "apply", "--only", name, "--wait", "--yes", environment=environment, timeout=TIMEOUT, log=log.info
     )
     if "outcomes" not in done:
-        raise StageFailed(error_of(done), final=True)
+        raise StageFailed(error_of(done), final=done["exit_code"] in FINAL)
     outcome, result = done["outcomes"][0], done["results"].get(name, {"metrics": {}, "checks": []})
     report(name, environment, result)
     failed = [check["text"] for check in result["checks"] if not check["passed"]]

@@ -26,6 +26,9 @@ KINDS = {"train": "pytorch", "evaluate": "pytorch", "export": "onnx", "test": "p
 PROGRAM = os.environ.get("MLSPEC_PROGRAM", "mlspec")
 """mlspec is called as a program: it has its own Python environment. MLSPEC_PROGRAM is its path if it is not on PATH."""
 
+FINAL = (1, 2, 3)
+"""Exit codes after which another try would end in the same way: a fault of the spec, wrong usage, a conflict."""
+
 
 def mlspec(
     project: Path,
@@ -177,7 +180,7 @@ class Pipeline:
             environment=environment, timeout=self.options.timeout, log=context.log.info,
         )  # fmt: skip
         if "outcomes" not in done:
-            raise dg.Failure(error_of(done))
+            raise dg.Failure(error_of(done), allow_retries=done["exit_code"] not in FINAL)
         outcome, *judged = done["outcomes"]
         results = [done["results"][other["stage"]] for other in done["outcomes"]]
         checks = [
