@@ -24,5 +24,5 @@ class HostMemory:
 
     def measured(self, rows: int) -> None:
         """Learn from a batch that was trained on."""
-        grown = (self._used() or 0) - self._before
-        self._each = max(0, grown) / rows
+        growth = (self._used() or 0) - self._before
+        self._each = max(0, growth) / rows

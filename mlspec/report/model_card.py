@@ -93,8 +93,8 @@ def _details(card: CardRecords) -> Iterator[str]:
     if card.training is not None:
         best = card.training.best
         rows["Training"] = f"{card.training.epochs} epochs; epoch {best.epoch} has the best {code(best.monitor)}"
-        found = card.training.tuned.values if card.training.tuned else {}
-        values = " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in found.items())
+        tuned = card.training.tuned.values if card.training.tuned else {}
+        values = " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in tuned.items())
         rows["Training"] += f"; {values} found by {code('train.tune')}" if values else ""
     if card.export is not None:
         bytes_ = card.export.int8.size_bytes if card.export.int8 else card.export.size_bytes

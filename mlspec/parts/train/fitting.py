@@ -69,11 +69,11 @@ class Fitting:
         scratch: Path,
         described: dict[str, object],
         loggers: Loggers,
-        found: Tuned | None = None,
+        tuned: Tuned | None = None,
     ) -> None:
-        """`job` has the values that were `found` before."""
+        """`job` has the values of `tuned` already."""
         train = job.need(TrainSpec)
-        self.found = found
+        self.tuned = tuned
         self.job, self.train = job, train
         self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
@@ -136,8 +136,8 @@ class Fitting:
         if self.train.max_steps:
             callbacks.insert(0, LastStep(self.train.max_steps))
         model = self.job.need(ModelSpec)
-        if isinstance(model, Custom) and self.found is not None and self.found.learning_rate is not None:
-            callbacks.insert(0, RateUsed(self.found.learning_rate, model.class_))
+        if isinstance(model, Custom) and self.tuned is not None and self.tuned.learning_rate is not None:
+            callbacks.insert(0, RateUsed(self.tuned.learning_rate, model.class_))
         if self.terminal and ranks.first():
             # Each update reads the loss, which waits for the device.
             callbacks.append(DeviceBar(self.train.log_every, self.times))
@@ -176,8 +176,8 @@ class Fitting:
                 schema = Schema.read(self.job.inputs)
                 arguments = model.datamodule_args
                 datamodule = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
-                if self.found is not None and self.found.batch_size is not None:
-                    sized(datamodule, model.datamodule, self.found.batch_size)
+                if self.tuned is not None and self.tuned.batch_size is not None:
+                    sized(datamodule, model.datamodule, self.tuned.batch_size)
                 with single_rows(self.train, 0, self.job.root, datamodule):
                     self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=not model.trust)
                 return

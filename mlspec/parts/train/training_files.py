@@ -99,7 +99,7 @@ def _summary(run: Fitting, epoch: int) -> Training:
         valid=valid,
         undefined=undefined,
         speed=run.times.use(run.trainer, run.compiled),
-        tuned=run.found,
+        tuned=run.tuned,
     )
 
 

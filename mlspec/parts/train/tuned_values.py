@@ -22,9 +22,9 @@ RATES: Final = ("lr", "learning_rate")
 """The attributes in which Lightning's learning rate finder expects the rate."""
 
 
-def with_values(job: Job, found: Tuned | None) -> Job:
+def with_values(job: Job, tuned: Tuned | None) -> Job:
     """The job with the values that were found in place of those of the spec."""
-    values = found.values if found else {}
+    values = tuned.values if tuned else {}
     if not values:
         return job
     section = job.config.get("train")
@@ -33,25 +33,25 @@ def with_values(job: Job, found: Tuned | None) -> Job:
     return replace(job, config=config, sections=sections)
 
 
-def decisions(job: Job, found: Tuned | None) -> Iterator[Decision]:
+def decisions(job: Job, tuned: Tuned | None) -> Iterator[Decision]:
     """What was found and used, for the log and the report; `job` is that of the spec."""
     train = job.need(TrainSpec)
-    if found is not None and found.batch_size is not None:
+    if tuned is not None and tuned.batch_size is not None:
         why = {"memory": "the largest tried that fits", "rows": "limited by the training rows", "max": "the maximum"}
-        reading = f"{found.batch_size} instead of {train.batch_size}: {why[found.batch_size_limit or 'max']}"
+        reading = f"{tuned.batch_size} instead of {train.batch_size}: {why[tuned.batch_size_limit or 'max']}"
         yield Decision("batch size", reading, "train.tune.batch_size")
-    if found is not None and found.learning_rate is not None:
-        reading = f"{found.learning_rate:g} instead of {train.learning_rate:g}: the loss falls most steeply"
+    if tuned is not None and tuned.learning_rate is not None:
+        reading = f"{tuned.learning_rate:g} instead of {train.learning_rate:g}: the loss falls most steeply"
         yield Decision("learning rate", reading, "train.tune.learning_rate")
 
 
-def give(module: pl.LightningModule, found: Tuned | None) -> None:
+def give(module: pl.LightningModule, tuned: Tuned | None) -> None:
     """Set the learning rate of a module of the project."""
-    if found is None or found.learning_rate is None:
+    if tuned is None or tuned.learning_rate is None:
         return
     for name in RATES:
         if lightning_hasattr(module, name):
-            lightning_setattr(module, name, found.learning_rate)
+            lightning_setattr(module, name, tuned.learning_rate)
 
 
 def sized(datamodule: pl.LightningDataModule, name: str, batch_size: int) -> None:

@@ -43,7 +43,7 @@ from mlspec.parts.train.tuned_values import RATES, sized, with_values
 from mlspec.records.schema import Schema
 from mlspec.records.training import Tuned
 from mlspec.runtime.preprocess import Preprocess
-from mlspec.sections.model import Custom, ModelSpec
+from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.sections.train import BatchSizeSearch, LearningRateSearch, TrainSpec
 from mlspec.stage_result import warn
 
@@ -75,21 +75,21 @@ def tuned(job: Job, material: Material) -> Tuned | None:
     if tune is None or (tune.batch_size is None and tune.learning_rate is None):
         return None
     path = material.scratch / FILE
-    found = Tuned.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Tuned()
+    result = Tuned.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Tuned()
     with isolate_rng():
-        if tune.batch_size is not None and found.batch_size is None:
-            found = Search(job, material).batch_size(tune.batch_size)
-            _save(path, found)
-        if tune.learning_rate is not None and found.learning_rate is None:
-            rate = Search(with_values(job, found), material).learning_rate(tune.learning_rate)
-            found = found.model_copy(update={"learning_rate": rate})
-            _save(path, found)
-    return found
+        if tune.batch_size is not None and result.batch_size is None:
+            result = Search(job, material).batch_size(tune.batch_size)
+            _save(path, result)
+        if tune.learning_rate is not None and result.learning_rate is None:
+            rate = Search(with_values(job, result), material).learning_rate(tune.learning_rate)
+            result = result.model_copy(update={"learning_rate": rate})
+            _save(path, result)
+    return result
 
 
-def _save(path: Path, found: Tuned) -> None:
+def _save(path: Path, result: Tuned) -> None:
     if ranks.first():
-        write_json(path, found.model_dump(mode="json"))
+        write_json(path, result.model_dump(mode="json"))
 
 
 class Search:
@@ -100,6 +100,7 @@ class Search:
         self.train = job.need(TrainSpec)
         model = job.need(ModelSpec)
         self.model = model if isinstance(model, Custom) else None
+        self.recomputes = isinstance(model, TextClassifier)
 
     def batch_size(self, options: BatchSizeSearch) -> Tuned:
         """The largest batch size that fits."""
@@ -116,13 +117,13 @@ class Search:
             print(f"train: a batch of {size} rows {'fits' if fit else 'does not fit'}", flush=True)
             return fit
 
-        found = search(fits, options.mode, self.train.batch_size, most)
-        if found is None:
+        result = search(fits, options.mode, self.train.batch_size, most)
+        if result is None:
             raise StageError(
                 f"train.tune.batch_size: not even a batch of one row fits in the memory of {name_of(device)}",
                 help="use a smaller model or inputs, train.precision bf16-mixed, or train.gradient_checkpointing",
             )
-        size, failed = found
+        size, failed = result
         limit = "memory" if failed else "max" if most == options.max else "rows"
         if limit == "rows" and rows // size < 10:
             few = f"a batch of {size} rows leaves {-(-rows // size)} steps in an epoch of {rows} rows"
@@ -183,10 +184,12 @@ class Search:
         return _judged(test)
 
     def _with(self, **values: object) -> Job:
+        """The job of a trial, without what training would warn about once more."""
         # torch.compile takes minutes for each new module, and only changes rounding.
-        plain = {"compile": "off"} if self.train.compile == "inductor" else {}
+        values["compile"] = "off" if self.train.compile in ("inductor", "off") else "auto"
+        values["gradient_checkpointing"] = self.train.gradient_checkpointing and self.recomputes
         sections = self.job.sections.items()
-        changed = {n: s.model_copy(update=values | plain) if isinstance(s, TrainSpec) else s for n, s in sections}
+        changed = {n: s.model_copy(update=values) if isinstance(s, TrainSpec) else s for n, s in sections}
         return replace(self.job, sections=changed)
 
     def _trainer(self, epochs: int, **settings: Any) -> pl.Trainer:
@@ -194,13 +197,23 @@ class Search:
         train = self.train
         with configuration_errors():
             trainer = pl.Trainer(
-                default_root_dir=self.material.scratch, max_epochs=epochs, accelerator=train.accelerator,
-                devices=train.devices, strategy=train.strategy, precision=train.precision,
-                gradient_clip_val=train.gradient_clip, accumulate_grad_batches=train.accumulate,
-                deterministic="warn" if train.deterministic else False, logger=False, enable_checkpointing=False,
-                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-                use_distributed_sampler=False, **settings,
-            )  # fmt: skip
+                default_root_dir=self.material.scratch,
+                max_epochs=epochs,
+                accelerator=train.accelerator,
+                devices=train.devices,
+                strategy=train.strategy,
+                precision=train.precision,
+                gradient_clip_val=train.gradient_clip,
+                accumulate_grad_batches=train.accumulate,
+                deterministic="warn" if train.deterministic else False,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                **settings,
+            )
         switches(train, trainer.strategy.root_device)
         if train.tune and train.tune.batch_size and trainer.world_size > 1:
             raise StageError(

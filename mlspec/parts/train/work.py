@@ -83,8 +83,8 @@ def _train(job: Job) -> float | None:
             undefined_metrics.monitors(undefined_metrics.watched(job.config), job.need(DataSpec).task, targets)
         ):
             raise StageError(error[0], help=error[1])
-    spec, found = job, _found(job, schema, vocab, rows, preprocess)
-    job = with_values(job, found)
+    spec, values = job, _tuned(job, schema, vocab, rows, preprocess)
+    job = with_values(job, values)
     train = job.need(TrainSpec)
     for message in uneven(train, len(rows["train"]), ranks.count()) if ours and ranks.first() else ():
         print(f"train: {message}")
@@ -92,10 +92,10 @@ def _train(job: Job) -> float | None:
         for message in texts_cut(split_rows, preprocess, split) if ranks.first() else ():
             warn(message)
     module, described = _module(job, schema, vocab, rows["train"], preprocess.names)
-    give(module, found)
+    give(module, values)
     with tracked(job, scratch) as trackers:
-        fitting = Fitting(job, scratch, described, trackers.loggers or False, found)
-        record = TrainDecisions.of([*decided(fitting), *decisions(spec, found)])
+        fitting = Fitting(job, scratch, described, trackers.loggers or False, values)
+        record = TrainDecisions.of([*decided(fitting), *decisions(spec, values)])
         for line in record.lines() if ranks.first() else ():
             decide(line)
         for warning in probable_mistakes(fitting, len(rows["train"]), ours) if ranks.first() else ():
@@ -111,7 +111,7 @@ def _train(job: Job) -> float | None:
     return fitting.value()
 
 
-def _found(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preprocess: Preprocess) -> Tuned | None:
+def _tuned(job: Job, schema: Schema, vocab: int, rows: dict[str, Rows], preprocess: Preprocess) -> Tuned | None:
     """What `train.tune` finds."""
 
     def make(changed: Job) -> pl.LightningModule:
