@@ -158,10 +158,12 @@ def _serve(listener: socket.socket, owner: int, python: str) -> None:
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     from mlspec.compiler import compile_project
+    from tests.onnx_operators import keep_operators
 
     for name in PRELOADED:
         importlib.import_module(name)
     compile_project(CHECKOUT / "specs" / "full" / "mlproject.yaml")  # builds the models of all sections
+    keep_operators()
     ONNXRegistry.from_torchlib()  # parses the source of its operators
     sys.executable = python
     gc.collect()

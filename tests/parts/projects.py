@@ -13,6 +13,7 @@ from types import ModuleType
 from mlspec.compiler import Build, compile_project
 from mlspec.job import Job
 from mlspec.parts.all_parts import PARTS
+from tests.onnx_operators import keep_operators
 
 PROGRAMS = {name: path for part in PARTS for name, path in part.PROGRAMS.items()}
 
@@ -39,6 +40,8 @@ class Applied:
         import torch
 
         torch.set_num_threads(1)
+        if "export" in stages:
+            keep_operators()
         _forget_modules()
         _ROOTS.append(self.root)
         result = None

@@ -26,10 +26,8 @@ class Faulty(Operations):
     def __init__(self, verdict: Verdict = lambda *_: None) -> None:
         self.verdict = verdict
         self.steps: list[str] = []
-
-    def __getattribute__(self, name: str) -> Any:
-        real = super().__getattribute__(name)
-        return self._watched(name, real) if name in CALLS else real
+        for name in CALLS:
+            setattr(self, name, self._watched(name, getattr(self, name)))
 
     def _watched(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
