@@ -20,6 +20,7 @@ from tests.parts.serverless import packages as packaged
 from tests.parts.targets import BASE, EXPORT, LAMBDA, REGISTRY, write
 from tests.sharing import once, shared_folder
 
+REMOTE = BASE.replace("data:\n", "data:\n  remote: s3://team-data/cola\n")
 CASES = {
     "full": ("", (CHECKOUT / "specs" / "full" / "mlproject.yaml").read_text(encoding="utf-8")),
     "image": (BASE, LAMBDA),
@@ -29,14 +30,14 @@ CASES = {
         + "ci: {github: {repository: octo-org/cola}}\n",
     ),
     "terraform": (
-        BASE,
+        REMOTE,
         LAMBDA.replace("{lambda: {}}", "{lambda: {log_retention: 365}, iac: terraform}") + "ci: {github: {}}\n",
     ),
     "zip": (
         BASE.replace("type: text-classifier", "type: tabular").replace("sentence: text", "area: number"),
         EXPORT + "package: {zip: {}}\n" + REGISTRY + "deploy: {lambda: {}, iac: terraform}\n",
     ),
-} | {f"sam-{name}": (BASE, text.replace("IAC", "sam")) for name, text in SPECS.items()}
+} | {f"sam-{name}": (REMOTE, text.replace("IAC", "sam")) for name, text in SPECS.items()}
 SKIPPED = {
     "CKV_GHA_7": "inputs of a dispatch reach a script through its environment only, and a person with write access gives them",
 }

@@ -6,26 +6,70 @@ release, whose protection rules decide which branches get there. A fork's jobs g
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
 from pydantic import JsonValue
 
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.policy_document import PolicyDocument, Statement
+from mlspec.parts.ci import monitor_workflow
+from mlspec.sections.ci import Ci
+from mlspec.sections.data import DataSpec
+from mlspec.spec.project import Project
 
 _ISSUER = "token.actions.githubusercontent.com"
 
 
-def files(
-    location: AwsLocation, remote: str, repository: str, environments: tuple[str, ...]
-) -> dict[str, PolicyDocument]:
-    """File name in `s3/` to its content; `remote` is `s3://BUCKET/PREFIX`."""
-    subject = f"repo:{repository or '${GITHUB_REPOSITORY}'}"
-    writers = tuple(f"{subject}:environment:{name}" for name in environments)
-    return {
-        "read-trust": _trust(location, "StringLike", (f"{subject}:*",)),
-        "read-policy": _access(location.partition, remote),
-        "write-trust": _trust(location, "StringEquals", writers),
-        "write-policy": _access(location.partition, remote, "AbortMultipartUpload", "PutObject"),
-    }
+@dataclass(frozen=True, slots=True)
+class DataRole:
+    """One of the roles: its policies by name, and the GitHub variable that the workflows read its ARN from."""
+
+    access: Literal["read", "write"]
+    trust: PolicyDocument
+    policies: Mapping[str, PolicyDocument]
+    variable: str
+
+    def name(self, function: str) -> str:
+        """Its name beside a function."""
+        return f"{function[:53]}-data-{self.access}"
+
+    def description(self, function: str) -> str:
+        """What it is for."""
+        verb = {"read": "Reads", "write": "Reads and writes"}[self.access]
+        return f"{verb} the DVC remote of {function} from GitHub Actions"
+
+
+def data_roles(project: Project, location: AwsLocation, repository: str) -> tuple[DataRole, ...]:
+    """Both roles of the remote of the spec; none without workflows or a remote on S3. `repository` is OWNER/NAME."""
+    ci, data = project.get(Ci), project.get(DataSpec)
+    remote = (data.remote if data else None) or ""
+    if ci is None or not remote.startswith("s3://"):
+        return ()
+    github, watched = ci.github, monitor_workflow.has_workflow(project)
+    environments = (github.training_environment, *((github.monitor_environment, github.environment) if watched else ()))
+    writers = tuple(f"repo:{repository}:environment:{name}" for name in environments)
+    more = {"monitor": monitor_workflow.policy(project, location.account)} if watched else {}
+    writes = _access(location.partition, remote, "AbortMultipartUpload", "PutObject")
+    return (
+        DataRole(
+            "read",
+            _trust(location, "StringLike", (f"repo:{repository}:*",)),
+            {"data": _access(location.partition, remote)},
+            github.data_read_role_variable,
+        ),
+        DataRole(
+            "write", _trust(location, "StringEquals", writers), {"data": writes, **more}, github.data_role_variable
+        ),
+    )
+
+
+def files(project: Project, location: AwsLocation, repository: str) -> dict[str, PolicyDocument]:
+    """File name in `s3/` to its content, for who creates the roles without a tool."""
+    roles = data_roles(project, location, repository or "${GITHUB_REPOSITORY}")
+    kinds = {f"{role.access}-trust": role.trust for role in roles}
+    return kinds | {f"{role.access}-policy": role.policies["data"] for role in roles}
 
 
 def _trust(location: AwsLocation, operator: str, subjects: tuple[str, ...]) -> PolicyDocument:

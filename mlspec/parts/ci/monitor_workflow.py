@@ -90,10 +90,15 @@ def read_by_stage(project: Project) -> object:
     return elastic.model_dump(mode="json") if elastic else None
 
 
-def policy(project: Project) -> PolicyDocument:
-    """The rights that the role of the DVC remote needs beside those on the remote."""
+def policy(project: Project, account: str = "") -> PolicyDocument:
+    """The rights that the role of the DVC remote needs beside those on the remote.
+
+    `account` stands for the account instead of what the spec names.
+    """
     deploy, data = project.need(Deploy), project.need(DataSpec)
     location = function_location(deploy.lambda_, project.get(Registry)) if deploy.lambda_ else None
+    if location is not None and account:
+        location = AwsLocation(location.region, account)
     bucket, _, prefix = (data.remote or "").removeprefix("s3://").partition("/")
     partition = location.partition if location else "aws"
     below = "/".join(filter(None, (f"arn:{partition}:s3:::{bucket}", prefix.strip("/"), "monitor/*")))

@@ -117,14 +117,9 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
 
 def _data_roles(project: Project, github: Github) -> Iterator[Artifact]:
     """Trust and rights of the roles that read and write an S3 remote."""
-    data, deploy, registry = project.get(DataSpec), project.get(Deploy), project.get(Registry)
-    remote = (data.remote if data else None) or ""
-    if not remote.startswith("s3://"):
-        return
+    deploy, registry = project.get(Deploy), project.get(Registry)
     location = function_location(deploy.lambda_ if deploy and deploy.lambda_ else Lambda(), registry)
-    watched = (github.monitor_environment, github.environment) if monitor_workflow.has_workflow(project) else ()
-    writers = (github.training_environment, *watched)
-    documents = data_roles.files(location or AwsLocation("us-east-1"), remote, github.repository, writers)
+    documents = data_roles.files(project, location or AwsLocation("us-east-1"), github.repository)
     for name, document in documents.items():
         yield Artifact(f"s3/{name}.json", "s3/settings.json.j2", {"value": document.to_json()})
 

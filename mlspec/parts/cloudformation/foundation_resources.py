@@ -13,6 +13,7 @@ from mlspec.aws.ecr import Repository, github_trust
 from mlspec.aws.function_spec import FunctionSpec
 from mlspec.aws.policy_document import PolicyDocument
 from mlspec.aws.resource_tags import tags
+from mlspec.parts.ci.data_roles import DataRole
 from mlspec.parts.cloudformation.cloudformation_resource import (
     GITHUB_REPOSITORY,
     CloudFormationResource,
@@ -102,3 +103,19 @@ def release_role(
         "Tags": tag_list(tags(spec.info.name)),
     }
     return CloudFormationResource("ReleaseRole", "AWS::IAM::Role", properties)
+
+
+def data_role(spec: FunctionSpec, role: DataRole) -> CloudFormationResource:
+    """The role with which workflows read the DVC remote, or write to it."""
+    inline: list[JsonValue] = [
+        {"PolicyName": name, "PolicyDocument": substituted(document.to_json())}
+        for name, document in role.policies.items()
+    ]
+    properties: dict[str, JsonValue] = {
+        "RoleName": role.name(spec.name),
+        "Description": role.description(spec.name),
+        "AssumeRolePolicyDocument": substituted(role.trust.to_json()),
+        "Policies": inline,
+        "Tags": tag_list(tags(spec.info.name)),
+    }
+    return CloudFormationResource(f"Data{role.access.capitalize()}Role", "AWS::IAM::Role", properties)

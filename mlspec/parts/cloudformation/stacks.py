@@ -12,9 +12,14 @@ from mlspec.aws.cost_alarm import cost_alarm
 from mlspec.aws.ecr import ecr_location, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.policy_document import PolicyDocument
+from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
 from mlspec.parts.cloudformation import codedeploy_resources, foundation_resources, service_resources
-from mlspec.parts.cloudformation.cloudformation_resource import CloudFormationResource, stack_location
+from mlspec.parts.cloudformation.cloudformation_resource import (
+    GITHUB_REPOSITORY,
+    CloudFormationResource,
+    stack_location,
+)
 from mlspec.parts.cloudformation.service_resources import references
 from mlspec.parts.cloudformation.traffic_shift import traffic_shift
 from mlspec.sections.budget import CostBudget
@@ -60,6 +65,8 @@ def foundation(
         policies = {**_release_policies(spec, registry, stack, rollout), **more}
         resources.append(foundation_resources.oidc_provider(spec.info.name))
         resources.append(foundation_resources.release_role(spec, ci.github, session, policies))
+        roles = data_roles(project, spec.location, f"${{{GITHUB_REPOSITORY}}}")
+        resources += [foundation_resources.data_role(spec, role) for role in roles]
     alarm = cost_alarm(project.get(CostBudget), spec.name, spec.info.name)
     return (*resources, *([foundation_resources.budget(alarm)] if alarm else []))
 

@@ -43,6 +43,8 @@ _COMMENTS: Final[Mapping[str, str]] = {
     "GithubOidcProvider": "An account has this provider once, and other repositories use it: it outlives the stack.",
     "Budget": "AWS counts by the tag once it is activated as a cost allocation tag, in the account's billing.",
     "ReleaseRole": "The workflow that releases assumes this role, from one environment of one repository.",
+    "DataReadRole": "Every job of the repository may read the DVC remote with this role; jobs of a fork get no token.",
+    "DataWriteRole": "Only jobs in the environments of training, monitoring and release may write to the DVC remote.",
     "ReleaseLogGroup": "What was released when, by whom, and why it was rolled back: kept for ever.",
     "Function": "Every change of a property publishes a version, and the alias that clients invoke moves to it.",
     "CodeDeployRole": "Moves the alias and reads the alarms.",

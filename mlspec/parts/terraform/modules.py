@@ -18,6 +18,7 @@ from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
+from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
 from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.plan.artifact import Artifact
@@ -120,7 +121,7 @@ def files(project: Project, spec: FunctionSpec) -> Iterator[Artifact]:
     common = _common(project, spec)
     if has_foundation(project):
         shared = {**common, "budget": cost_alarm(project.get(CostBudget), spec.name, spec.info.name)}
-        yield from _foundation(spec, registry, ci.github if ci else None, project.need(Deploy).rollout, shared)
+        yield from _foundation(project, spec, registry, ci.github if ci else None, project.need(Deploy).rollout, shared)
     yield from _service(spec, common)
 
 
@@ -149,6 +150,7 @@ def _module(
 
 
 def _foundation(
+    project: Project,
     spec: FunctionSpec,
     registry: Registry | None,
     github: Github | None,
@@ -168,6 +170,7 @@ def _foundation(
             "trust": _trust(spec, github),
             "session": max(_SESSION, min(ship_minutes(rollout) * 60, LONGEST_SESSION)),
             "policies": _release_policies(spec, registry),
+            "data_roles": data_roles(project, spec.location, "${var.github_repository}"),
         }
         shared["github.tf"] = "foundation/github.tf"
     shared |= {"budget.tf": "foundation/budget.tf"} if common["budget"] is not None else {}

@@ -45,6 +45,8 @@ ALLOWED: Final = (
           "It belongs to the account: `mlspec apply` compares its estimate with the budget, before it changes anything"),
     _only("terraform sam serverless cloudformation", "AWS::IAM::Role",
           "An administrator creates it from `ecr/github-trust.json` and the policies beside it", name=".*-release"),
+    _only("terraform sam serverless cloudformation", "AWS::IAM::Role",
+          "An administrator creates it from the files in `s3/`", name=".*-data-(read|write)"),
     _only("terraform", "AWS::IAM::Role", "mlspec delivers: the role may change the code and the alias, nothing else",
           r"Policies\.deliver", ".*-release"),
     _only(_DELIVERS, "AWS::IAM::Role", "The stack delivers: the role may deploy it, within the permissions boundary",

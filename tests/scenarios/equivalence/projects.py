@@ -18,7 +18,7 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 from tests.parts.cloudformation import stack_specs
 from tests.parts.sam.sam_environment import Translator
-from tests.parts.targets import build, files
+from tests.parts.targets import BASE, build, files
 from tests.scenarios.equivalence.canonical import DIGEST, CanonicalResource
 from tests.scenarios.equivalence.from_cloudformation import from_template
 from tests.scenarios.equivalence.from_direct import direct
@@ -30,18 +30,19 @@ SPECS: Final = {
     "http-api": stack_specs.SPECS["http-api"],
     "image": stack_specs.SPECS["image"].replace("url: true", "url: true, " + _CONCURRENCY),
 }
+_BASE: Final = BASE.replace("data:\n", "data:\n  remote: s3://team-data/cola\n")
 PARAMETERS: Final = {"GithubRepository": "octo-org/cola", "CreateOidcProvider": "true"}
 _MODULES: Final = ("foundation", "service")
 
 
 def project(folder: Path, name: str, iac: str) -> Project:
     """A project that is deployed by that tool."""
-    return build(_made(folder), SPECS[name].replace("IAC", iac)).project
+    return build(_made(folder), SPECS[name].replace("IAC", iac), _BASE).project
 
 
 def generated(folder: Path, name: str, iac: str) -> dict[str, str]:
     """The files that are generated for that tool, by their paths in its folder."""
-    made = files(_made(folder), SPECS[name].replace("IAC", iac))
+    made = files(_made(folder), SPECS[name].replace("IAC", iac), _BASE)
     return {path.removeprefix(f"{iac}/"): text for path, text in made.items() if path.startswith(f"{iac}/")}
 
 
@@ -111,6 +112,8 @@ SAM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation.yaml", "environment:production", "environment:*"),
     ("everything", "foundation.yaml", "- ecr:PutImage\n                  - ecr:UploadLayerPart", "- ecr:*"),
     ("everything", "foundation.yaml", "AWS: [arn:aws:iam::210987654321:root]", "AWS: ['*']"),
+    ("everything", "foundation.yaml", "environment:training", "environment:*"),
+    ("everything", "foundation.yaml", "[s3:AbortMultipartUpload, s3:GetObject, s3:PutObject]", "['s3:*']"),
     ("everything", "foundation.yaml", "Amount: '20.5'", "Amount: '2000'"),
     ("everything", "service.yaml", "MemorySize: 1024", "MemorySize: 2048"),
     ("everything", "service.yaml", "[logs:CreateLogStream, logs:PutLogEvents]", "['logs:*']"),
@@ -139,6 +142,7 @@ SERVERLESS_MUTATIONS: Final[Mapping[str, Mutation]] = {
     "LifecyclePolicyText": ("everything", "foundation/resources/registry.yml", '"countNumber": 20', '"countNumber": 2'),
     "RepositoryPolicyText": ("everything", "foundation/resources/registry.yml", "arn:aws:iam::210987654321:root", "'*'"),
     "cola-release AssumeRole": ("everything", "foundation/resources/github.yml", "environment:production", "environment:*"),
+    "cola-data-write AssumeRole": ("everything", "foundation/resources/github.yml", "environment:training", "environment:*"),
     "Policies.push": ("everything", "foundation/resources/github.yml", "- ecr:PutImage\n", "- ecr:*\n"),
     "NotificationsWithSubscribers": ("everything", "foundation/resources/budget.yml", "Threshold: 80", "Threshold: 800"),
     "MemorySize": ("everything", "service/serverless.yml", "memorySize: 1024", "memorySize: 2048"),
@@ -169,6 +173,8 @@ TERRAFORM_MUTATIONS: Final[tuple[Mutation, ...]] = (
     ("everything", "foundation/registry.tf", "countNumber    = 20", "countNumber    = 2"),
     ("everything", "foundation/github.tf", "environment:production", "environment:*"),
     ("everything", "foundation/github.tf", '"ecr:PutImage"', '"ecr:*"'),
+    ("everything", "foundation/github.tf", "environment:training", "environment:*"),
+    ("everything", "foundation/github.tf", '"s3:PutObject"', '"s3:*"'),
     ("everything", "foundation/budget.tf", "threshold                  = 80", "threshold                  = 800"),
     ("everything", "service/role.tf", '"logs:PutLogEvents"', '"logs:*"'),
     ("everything", "service/role.tf", '  permissions_boundary = "arn:aws:iam::123456789012:policy/limits"\n', ""),

@@ -157,3 +157,157 @@ resource "aws_iam_role_policy" "deliver" {
     ]
   })
 }
+
+# Every job of the repository may read the DVC remote with this role; jobs of a fork get no token.
+resource "aws_iam_role" "data_read" {
+  # checkov:skip=CKV_AWS_393: The repository is a variable, whose validation refuses `*`.
+  name        = "cola-data-read"
+  description = "Reads the DVC remote of cola from GitHub Actions"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Principal = {
+          Federated = "arn:aws:iam::${local.account_id}:oidc-provider/token.actions.githubusercontent.com"
+        }
+        Action = "sts:AssumeRoleWithWebIdentity"
+        Condition = {
+          StringEquals = {
+            "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          }
+          StringLike = {
+            "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:*"
+          }
+        }
+      },
+    ]
+  })
+
+  tags = local.tags
+
+  depends_on = [aws_iam_openid_connect_provider.github]
+}
+
+resource "aws_iam_role_policy" "data_read_data" {
+  name = "data"
+  role = aws_iam_role.data_read.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Objects"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = "arn:aws:s3:::cola-data/dvc/*"
+      },
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::cola-data"
+        Condition = {
+          StringLike = {
+            "s3:prefix" = ["dvc", "dvc/*"]
+          }
+        }
+      },
+    ]
+  })
+}
+
+# Only jobs in the environments of training, monitoring and release may write to the DVC remote.
+resource "aws_iam_role" "data_write" {
+  # checkov:skip=CKV_AWS_393: The repository is a variable, whose validation refuses `*`.
+  name        = "cola-data-write"
+  description = "Reads and writes the DVC remote of cola from GitHub Actions"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Principal = {
+          Federated = "arn:aws:iam::${local.account_id}:oidc-provider/token.actions.githubusercontent.com"
+        }
+        Action = "sts:AssumeRoleWithWebIdentity"
+        Condition = {
+          StringEquals = {
+            "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+            "token.actions.githubusercontent.com:sub" = [
+              "repo:${var.github_repository}:environment:training",
+              "repo:${var.github_repository}:environment:monitoring",
+              "repo:${var.github_repository}:environment:production",
+            ]
+          }
+        }
+      },
+    ]
+  })
+
+  tags = local.tags
+
+  depends_on = [aws_iam_openid_connect_provider.github]
+}
+
+resource "aws_iam_role_policy" "data_write_data" {
+  name = "data"
+  role = aws_iam_role.data_write.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Objects"
+        Effect   = "Allow"
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        Resource = "arn:aws:s3:::cola-data/dvc/*"
+      },
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::cola-data"
+        Condition = {
+          StringLike = {
+            "s3:prefix" = ["dvc", "dvc/*"]
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "data_write_monitor" {
+  name = "monitor"
+  role = aws_iam_role.data_write.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Predictions"
+        Effect = "Allow"
+        Action = "logs:FilterLogEvents"
+        Resource = [
+          "arn:aws:logs:eu-west-1:${local.account_id}:log-group:/aws/lambda/cola",
+          "arn:aws:logs:eu-west-1:${local.account_id}:log-group:/aws/lambda/cola:*",
+        ]
+      },
+      {
+        Sid      = "Store"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        Resource = "arn:aws:s3:::cola-data/dvc/monitor/*"
+      },
+      {
+        Sid      = "FindStore"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::cola-data"
+      },
+    ]
+  })
+}

@@ -8,3 +8,13 @@ output "release_role_arn" {
   description = "ARN of the role that releases: the GitHub variable AWS_ROLE_ARN."
   value       = aws_iam_role.release.arn
 }
+
+output "data_read_role_arn" {
+  description = "ARN of the role that reads the DVC remote: the GitHub variable AWS_DATA_READ_ROLE_ARN."
+  value       = aws_iam_role.data_read.arn
+}
+
+output "data_write_role_arn" {
+  description = "ARN of the role that reads and writes the DVC remote: the GitHub variable AWS_DATA_ROLE_ARN."
+  value       = aws_iam_role.data_write.arn
+}
