@@ -58,10 +58,11 @@ def test_runs_are_found_by_the_checkpoint_that_they_wrote(tmp_path: Path) -> Non
     for identity, started, tracker in (("old", 6, "mlflow"), ("new", 7, "mlflow"), ("hub", 6, "dagshub")):
         run = RUN.model_copy(update={"id": identity, "started": started, "tracker": tracker, "checkpoint": "abc"})
         run.save(tmp_path)
+    RUN.model_copy(update={"id": "last", "started": 9, "checkpoint": "def"}).save(tmp_path)
     damaged = RUN.model_copy(update={"id": "damaged"}).folder(tmp_path)
     damaged.mkdir()
     (damaged / "run.json").write_text("{")
-    assert [run.id for run in tracked_runs(tmp_path)] == ["1a2b", "hub", "old", "new"]
+    assert [run.id for run in tracked_runs(tmp_path)] == ["1a2b", "hub", "old", "new", "last"]
     assert {run.id for run in runs_of(tmp_path, "abc")} == {"new", "hub"}
     assert runs_of(tmp_path, None) == []
     assert RUN.place == "not uploaded yet: .mlspec/runs/mlflow-1a2b"
