@@ -66,11 +66,11 @@ class ActiveAlarms:
         if not isinstance(measure, Percentile):
             return None
         of = [since, self.now, groups.get(Grouping.VERSION.value, "")]
-        (count,) = self.run(sql.ordered(measure, ()), of)["found"].to_pylist()
+        (count,) = self.run(sql.ordered(measure, ()), of)["value"].to_pylist()
         ranks = percentile_ranks(count, measure.percent / 100)
         if ranks is None:
             return None
-        low, *_, high = self.run(sql.ordered(measure, ranks), of)["found"].to_pylist()
+        low, *_, high = self.run(sql.ordered(measure, ranks), of)["value"].to_pylist()
         return low, high
 
     def _service(

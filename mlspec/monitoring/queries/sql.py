@@ -80,9 +80,9 @@ def ordered(percentile: Percentile, positions: Sequence[int]) -> str:
     request = f"{_REQUEST} AND " if percentile.quantity == "latency" else ""
     records = f"FROM predictions WHERE {request}{column} IS NOT NULL AND time >= ? AND time < ? AND version = ?"
     if not positions:
-        return f"SELECT COUNT(*) AS found {records}"
-    wanted = f"ROW_NUMBER() OVER (ORDER BY {column}) IN ({', '.join(map(str, positions))})"
-    return f"SELECT {column} AS found {records} QUALIFY {wanted} ORDER BY {column}"
+        return f"SELECT COUNT(*) AS value {records}"
+    selected = f"ROW_NUMBER() OVER (ORDER BY {column}) IN ({', '.join(map(str, positions))})"
+    return f"SELECT {column} AS value {records} QUALIFY {selected} ORDER BY {column}"
 
 
 def name(text: str) -> str:
