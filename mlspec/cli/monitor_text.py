@@ -11,7 +11,14 @@ from itertools import accumulate
 from mlspec.cli.console import Console
 from mlspec.monitoring.monitor_state import ActiveAlarm, FeatureView, Level, MonitorState, PanelView, VersionDiagnosis
 from mlspec.render.formatting import rounded, share
-from mlspec.report.monitor_words import QUALITY_HEADS, quality_cells, quality_title, shift_words, worse_slices
+from mlspec.report.monitor_words import (
+    QUALITY_HEADS,
+    label_words,
+    quality_cells,
+    quality_title,
+    shift_words,
+    worse_slices,
+)
 from mlspec.report.time_chart import shown
 
 ROWS = 20
@@ -142,8 +149,10 @@ def _quality(state: MonitorState) -> Iterator[str]:
     if state.label_bias:
         yield from _wrapped(f"{state.label_bias[:1].upper()}{state.label_bias[1:]}.")
     if state.label_mix and any(abs(s.estimated - s.training) > _NOTABLE for s in state.label_mix.shares):
-        parts = (f"{s.label} {share(s.estimated)} ({share(s.training)} in training)" for s in state.label_mix.shares)
-        yield from _wrapped(f"Estimated shares of the true labels: {', '.join(parts)}; {state.label_mix.assumption}.")
+        parts = (f"{s.label} {label_words(s)[1]}, {share(s.training)} in training" for s in state.label_mix.shares)
+        yield from _wrapped(
+            f"Estimated shares of the true labels: {'; '.join(parts)}. This {state.label_mix.assumption}."
+        )
 
 
 def _features(state: MonitorState) -> Iterator[str]:

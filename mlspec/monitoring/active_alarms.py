@@ -9,6 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from mlspec.monitoring.alert_intervals import expected_count, percentile_ranks
 from mlspec.monitoring.drift.drift_alarm import Alarm, EffectUnit, column_title
 from mlspec.monitoring.monitor_state import ActiveAlarm, AlarmFacts, FactUnit
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
@@ -17,7 +18,7 @@ from mlspec.monitoring.quality.live_quality import wilson
 from mlspec.monitoring.quality_state import QualityLook, VersionQuality, change_of_loss
 from mlspec.monitoring.queries import sql
 from mlspec.monitoring.queries.alerts import Alert
-from mlspec.monitoring.queries.measure import Counted, Rate
+from mlspec.monitoring.queries.measure import Counted, Measure, Percentile, Rate
 from mlspec.monitoring.queries.query import Grouping
 from mlspec.monitoring.watched_model import WatchedModel
 from mlspec.render.formatting import number, share
@@ -56,7 +57,21 @@ class ActiveAlarms:
             since = self.now - timedelta(seconds=alert.window)
             for row in self.run(sql.rule(alert, self.model.shape), [since, self.now]).to_pylist():
                 groups = {g.value: str(row[g.value]) for g in (Grouping.VERSION, Grouping.COLUMN) if row.get(g.value)}
-                yield self._service(alert, groups, _measured(alert, row), since)
+                value, *_ = measured = _measured(alert, row)
+                ends = self._percentile(alert.measure, groups, since)
+                yield self._service(alert, groups, (value, *ends) if ends else measured, since)
+
+    def _percentile(self, measure: Measure, groups: dict[str, str], since: datetime) -> tuple[float, float] | None:
+        """The ends of the interval of a percentile; None of other measures, and where there are too few requests."""
+        if not isinstance(measure, Percentile):
+            return None
+        of = [since, self.now, groups.get(Grouping.VERSION.value, "")]
+        (count,) = self.run(sql.ordered(measure, ()), of)["value"].to_pylist()
+        ranks = percentile_ranks(count, measure.percent / 100)
+        if ranks is None:
+            return None
+        low, *_, high = self.run(sql.ordered(measure, ranks), of)["value"].to_pylist()
+        return low, high
 
     def _service(
         self, alert: Alert, groups: dict[str, str], measured: tuple[float, float | None, float | None], since: datetime
@@ -175,9 +190,11 @@ class ActiveAlarms:
 
 
 def _measured(alert: Alert, row: Mapping[str, object]) -> tuple[float, float | None, float | None]:
-    """The value, and of a rate its 95 % interval."""
+    """The value; the 95 % interval of a rate, and of the requests that are expected where none came."""
     value, enough = row["measured"], row.get("enough")
     measured = float(value) if isinstance(value, int | float) else 0.0
+    if alert.silence:
+        return measured, *expected_count(round(measured))
     if not isinstance(alert.measure, Rate) or not isinstance(enough, int | float) or enough < 1:
         return measured, None, None
     return measured, *wilson(round(measured * enough), round(enough))

@@ -174,12 +174,17 @@ class EstimateView:
 
 @dataclass(frozen=True, slots=True)
 class LabelShareView:
-    """One label: its share in training, among the predictions, and as it is estimated for the true labels."""
+    """One label: its share in training, among the predictions, and as it is estimated for the true labels.
+
+    The 95 % intervals are of the number of rows alone; None where they are not known.
+    """
 
     label: str
     training: float
     predicted: float
     estimated: float
+    predicted_interval: tuple[float, float] | None = None
+    estimated_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

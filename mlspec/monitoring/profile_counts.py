@@ -299,7 +299,7 @@ class _Groups:
         size = len(self.keys)
         total = np.bincount(self.codes, values, size)
         weighted = np.bincount(self.codes, values * self.weights, size) if self.weighted else total
-        self._add_totals(measure, column, ONE, np.stack([total, weighted], axis=1)[:, :, None])
+        self._add_totals(measure, column, ONE, np.stack([total, weighted], axis=1)[:, :, None].astype(np.float64))
 
     def _add(
         self, measure: str, column: str, names: Sequence[str], flat: npt.NDArray[np.int64], weights: Floats

@@ -13,8 +13,8 @@ from mlspec.monitoring.duckdb_session import quoted_name
 from mlspec.monitoring.monitor_state import EstimateView, LabelMix, LabelShareView, QualityView
 from mlspec.monitoring.panel_data import RunQuery, ViewedRange
 from mlspec.monitoring.quality.estimated_quality import Estimate, calibrated
-from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift
-from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias
+from mlspec.monitoring.quality.label_shift import ASSUMPTION, label_shift, share_intervals
+from mlspec.monitoring.quality.live_quality import ScoredRows, label_bias, wilson
 from mlspec.monitoring.quality_state import measured_quality
 from mlspec.monitoring.watched_model import WatchedModel
 
@@ -115,7 +115,16 @@ def label_mix(model: WatchedModel, run: RunQuery, viewed: ViewedRange) -> LabelM
     probabilities = np.nan_to_num(np.stack(columns, axis=1))
     counted = np.array([sum(row) for row in classes.confusion], dtype=np.float64)
     training = counted / counted.sum()
-    shift = label_shift(calibrated(probabilities, classes.calibration), training)
-    predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(training)) / len(probabilities)
-    shares = zip(classes.labels, training.tolist(), predicted.tolist(), shift.shares.tolist(), strict=True)
-    return LabelMix(tuple(LabelShareView(*values) for values in shares), ASSUMPTION)
+    corrected = calibrated(probabilities, classes.calibration)
+    shift = label_shift(corrected, training)
+    rows = len(probabilities)
+    counts = np.bincount(probabilities.argmax(axis=1), minlength=len(training)).tolist()
+    ends = share_intervals(corrected, training, shift.shares).tolist()
+    shares = zip(classes.labels, training.tolist(), counts, shift.shares.tolist(), ends, strict=True)
+    return LabelMix(
+        tuple(
+            LabelShareView(label, before, count / rows, estimated, wilson(count, rows), (low, high))
+            for label, before, count, estimated, (low, high) in shares
+        ),
+        ASSUMPTION,
+    )

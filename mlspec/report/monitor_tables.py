@@ -10,6 +10,7 @@ from mlspec.monitoring.monitor_state import FeatureView, Level, MonitorState, Pa
 from mlspec.render.formatting import DASH, number, rounded, share
 from mlspec.report.monitor_words import (
     QUALITY_HEADS,
+    label_words,
     quality_cells,
     quality_title,
     shift_words,
@@ -99,11 +100,8 @@ def _labels(state: MonitorState) -> DrawnTable:
     assert state.label_mix is not None
     heads = (TableHead("label"), TableHead("in training", True), TableHead("predicted", True),
              TableHead("estimated true share", True))  # fmt: skip
-    rows = tuple(
-        tuple(map(TableCell, (s.label, share(s.training), share(s.predicted), share(s.estimated))))
-        for s in state.label_mix.shares
-    )
-    note = f"The estimate (label shift by expectation maximisation) {state.label_mix.assumption}."
+    rows = tuple(tuple(map(TableCell, (s.label, share(s.training), *label_words(s)))) for s in state.label_mix.shares)
+    note = f"With 95 % intervals. The estimate (label shift by expectation maximisation) {state.label_mix.assumption}."
     return DrawnTable("label-mix", "Mix of the true labels", "without labels", heads, rows, notes=(note,))
 
 

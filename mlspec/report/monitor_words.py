@@ -6,7 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mlspec.monitoring.monitor_state import AlarmFacts, EstimateView, FactUnit, MonitorState, QualityView
+from mlspec.monitoring.monitor_state import (
+    AlarmFacts,
+    EstimateView,
+    FactUnit,
+    LabelShareView,
+    MonitorState,
+    QualityView,
+)
 from mlspec.monitoring.shift_measure import ShiftMeasure
 from mlspec.render.formatting import DASH, number, rounded, share
 
@@ -60,6 +67,16 @@ def evidence_words(evidence: float, threshold: float | None) -> str:
     """`1.24e+06 (an alarm needs 270,000)`."""
     needed = "" if threshold is None or not math.isfinite(threshold) else f" (an alarm needs {threshold:,.0f})"
     return f"{rounded(evidence)}{needed}"
+
+
+def label_words(label: LabelShareView) -> tuple[str, str]:
+    """The predicted and the estimated share of a label: `40.0 % (38.1 % to 41.9 %)`."""
+    predicted = share(label.predicted) + _between(label.predicted_interval)
+    return predicted, share(label.estimated) + _between(label.estimated_interval)
+
+
+def _between(ends: tuple[float, float] | None) -> str:
+    return f" ({share(ends[0])} to {share(ends[1])})" if ends else ""
 
 
 def shift_words(shift: ShiftMeasure | None) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from tests.monitoring.incidents_store import alarm, incidents_state
-from tests.monitoring.log_lines import DAY
+from tests.monitoring.log_lines import DAY, line, segment
+from tests.monitoring.watched import Service
 
 
 def test_an_alarm_of_drift_has_all_its_facts() -> None:
@@ -66,3 +68,19 @@ def test_what_is_to_be_decided_is_said_by_version() -> None:
     assert said["8"].sentences[0] == "moved: age"
     assert "allowed is 0.299" in said["8"].sentences[1]
     assert "mlspec rollback" in said["8"].help
+
+
+def test_alarms_of_latency_and_silence_have_intervals(tmp_path: Path) -> None:
+    alerts = {"p95_ms": "> 50", "min_requests": 20, "silence": "10m"}
+    service = Service(tmp_path, alerts=alerts)
+    segment(tmp_path, [line(number, latency_ms=float(number)) for number in range(1, 201)])
+    service.count = 200
+    (slow,) = (each for each in service.observe().state.alarms if each.group == "service")
+    assert slow.facts.size == 190
+    assert (slow.facts.low, slow.facts.high, slow.facts.unit) == (184, 197, "milliseconds")
+    assert "(184 to 197)" in slow.text
+    service.count = 4000
+    (silent,) = (each for each in service.observe().state.alarms if each.group == "service")
+    assert silent.facts.size == silent.facts.low == 0
+    assert silent.facts.high is not None
+    assert 3.6 < silent.facts.high < 3.7

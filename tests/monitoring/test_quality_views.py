@@ -64,4 +64,10 @@ def test_the_true_labels_are_estimated_from_calibrated_probabilities(tmp_path: P
     shares = {share.label: share for share in state.label_mix.shares}
     assert shares["yes"].training == 0.6
     assert shares["yes"].estimated == pytest.approx(0.2, abs=0.03)
+    for ends, value in (
+        (shares["yes"].estimated_interval, shares["yes"].estimated),
+        (shares["yes"].predicted_interval, shares["yes"].predicted),
+    ):
+        assert ends is not None
+        assert ends[0] < value < ends[1] < ends[0] + 0.06
     assert "rows of one label look as they did in training" in state.label_mix.assumption

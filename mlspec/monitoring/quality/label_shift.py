@@ -14,6 +14,8 @@ ASSUMPTION: Final = (
 )
 _STEPS: Final = 1000
 _CLOSE: Final = 1e-6
+_Z: Final = 1.96
+"""Standard deviations at each side of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,17 @@ def label_shift(probabilities: Floats, training: Floats) -> LabelShift:
         if float(np.abs(shares - before).max()) < _CLOSE:
             return LabelShift(shares, corrected, True)
     return LabelShift(shares, corrected, False)
+
+
+def share_intervals(probabilities: Floats, training: Floats, shares: Floats) -> Floats:
+    """The 95 % intervals of the estimated shares [label, 2]: normal, from the curvature of the likelihood."""
+    known = np.flatnonzero(training > 0)
+    ratios = probabilities[:, known] / training[known]
+    mixed = np.maximum(ratios @ shares[known], 1e-300)
+    scores = (ratios[:, :-1] - ratios[:, -1:]) / mixed[:, None]
+    covariance = np.linalg.pinv(scores.T @ scores)
+    deviations = np.zeros(len(shares))
+    deviations[known] = np.sqrt(np.maximum(np.append(np.diag(covariance), covariance.sum()), 0.0))
+    ends = np.stack([shares - _Z * deviations, shares + _Z * deviations], axis=1)
+    result: Floats = np.clip(ends, 0.0, 1.0)
+    return result

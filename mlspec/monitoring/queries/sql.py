@@ -5,7 +5,7 @@ A statement has two parameters: the first time of its range, and the first time 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -71,6 +71,18 @@ def showing(alert: Alert, shape: ModelShape, column: str, limit: int) -> str | N
         order = _COLUMNS[alert.measure.quantity]
     records = f"SELECT *, {_REQUEST} AS request FROM predictions WHERE time >= ? AND time < ? AND version = ?"
     return f"SELECT * FROM ({records}) WHERE {shown} ORDER BY {order} DESC, id LIMIT {limit}"
+
+
+def ordered(percentile: Percentile, positions: Sequence[int]) -> str:
+    """The values of a version at these positions, from 1, in ascending order; without positions their number.
+    Parameters: the range of time and the version."""
+    column = _COLUMNS[percentile.quantity]
+    request = f"{_REQUEST} AND " if percentile.quantity == "latency" else ""
+    records = f"FROM predictions WHERE {request}{column} IS NOT NULL AND time >= ? AND time < ? AND version = ?"
+    if not positions:
+        return f"SELECT COUNT(*) AS value {records}"
+    selected = f"ROW_NUMBER() OVER (ORDER BY {column}) IN ({', '.join(map(str, positions))})"
+    return f"SELECT {column} AS value {records} QUALIFY {selected} ORDER BY {column}"
 
 
 def name(text: str) -> str:

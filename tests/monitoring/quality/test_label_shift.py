@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlspec.monitoring.drift.arrays import Floats
-from mlspec.monitoring.quality.label_shift import label_shift
+from mlspec.monitoring.quality.label_shift import label_shift, share_intervals
 
 
 def posteriors(rows: int, share: float, seed: int = 0) -> Floats:
@@ -30,6 +30,24 @@ def test_the_shares_of_the_labels_are_recovered(share: float) -> None:
 def test_a_label_that_training_lacks_stays_absent() -> None:
     probabilities = np.concatenate([posteriors(500, 0.3), np.zeros((500, 1))], axis=1)
     assert label_shift(probabilities, np.array([0.5, 0.5, 0.0])).shares[2] == 0
+
+
+def test_the_intervals_have_the_true_share_about_as_often_as_they_say() -> None:
+    training, share, inside = np.array([0.5, 0.5]), 0.3, 0
+    for seed in range(200):
+        probabilities = posteriors(400, share, seed)
+        (_, (low, high)) = share_intervals(probabilities, training, label_shift(probabilities, training).shares)
+        inside += low <= share <= high
+    assert 0.9 * 200 <= inside <= 0.99 * 200
+
+
+def test_the_interval_of_a_label_that_training_lacks_is_empty() -> None:
+    probabilities = np.concatenate([posteriors(500, 0.3), np.zeros((500, 1))], axis=1)
+    training = np.array([0.5, 0.5, 0.0])
+    shares = label_shift(probabilities, training).shares
+    ends = share_intervals(probabilities, training, shares)
+    assert ends[2].tolist() == [0, 0]
+    assert ends[1, 0] < shares[1] < ends[1, 1]
 
 
 def test_the_shares_are_those_of_quapy() -> None:
