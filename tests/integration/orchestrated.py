@@ -79,7 +79,8 @@ def variables(warm: WarmPython, home: Path) -> dict[str, str]:
     """Variables for a program with an environment of its own: it finds mlspec, and none of the packages of the tests."""
     known = warm.variables(os.environ)
     left = {name: value for name, value in known.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    return {**left, "MLSPEC_PROGRAM": str(warm.bin / "mlspec"), "HOME": str(home), "DO_NOT_TRACK": "1"}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return {**left, **quiet, "MLSPEC_PROGRAM": str(warm.bin / "mlspec"), "HOME": str(home)}
 
 
 Make = Callable[..., Orchestrated]

@@ -145,14 +145,15 @@ def test_starters_run_with_one_added_line(orchestrated: Orchestrated, prefect: P
         words = ["mlspec", "build", "--spec", str(tmp_path / name / "mlproject.yaml")]
         subprocess.run(words, env=dict(orchestrated.variables), check=True, capture_output=True)
     script = RUN + (
+        "    from prefect import flow as prefect_flow\n"
         "    ended = []\n"
         "    for name in sys.argv[2:]:\n"
         "        spec = spec_from_file_location('flow', root.parent / name / 'orchestrate/prefect/flow.py')\n"
         "        flow = module_from_spec(spec)\n"
         "        spec.loader.exec_module(flow)\n"
-        "        ended.append(prefect_flow(flow.run_stage)('data', ''))\n"
+        "        ended.append(prefect_flow(lambda: flow.run_stage('data', ''), name=name)())\n"
         "    print(json.dumps(ended))\n"
-    ).replace("with prefect_test_harness", "from prefect import flow as prefect_flow\n\nwith prefect_test_harness")
+    )
     home = str(tmp_path / "prefect")
     assert orchestrated.python(prefect, script, *names, PREFECT_HOME=home) == ["ran", "ran"]
     for name in names:

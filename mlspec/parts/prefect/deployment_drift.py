@@ -31,44 +31,44 @@ def notices(project: Project, texts: Mapping[str, str], root: Path) -> list[str]
     if section is None or section.prefect is None or not address.startswith(("http://", "https://")):
         return []
     try:
-        found = _deployments(address, project.info.name)
+        actual = _deployments(address, project.info.name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         return [f"the deployments of Prefect were not compared: PREFECT_API_URL does not answer: {reason}"]
-    return list(differences(yaml.safe_load(texts["prefect.yaml"]), found, root))
+    return list(differences(yaml.safe_load(texts["prefect.yaml"]), actual, root))
 
 
-def differences(wanted: Mapping[str, Any], found: Sequence[Mapping[str, Any]], root: Path) -> Iterator[str]:
+def differences(desired: Mapping[str, Any], actual: Sequence[Mapping[str, Any]], root: Path) -> Iterator[str]:
     """A line for each deployment that the server lacks, that differs there, or that is only there."""
-    known = {str(deployment["name"]): deployment for deployment in found}
-    for deployment in wanted["deployments"]:
+    known = {str(deployment["name"]): deployment for deployment in actual}
+    for deployment in desired["deployments"]:
         name = deployment["name"]
         if name not in known:
             yield f"the deployment {name} is not on the server: {_DEPLOY}"
-        elif changed := list(_changed(deployment, wanted.get("pull"), known.pop(name), root)):
+        elif changed := list(_changed(deployment, desired.get("pull"), known.pop(name), root)):
             yield f"the deployment {name} differs on the server in {', '.join(changed)}: {_DEPLOY}"
-    for name in known.keys() - {deployment["name"] for deployment in wanted["deployments"]}:
+    for name in known.keys() - {deployment["name"] for deployment in desired["deployments"]}:
         yield (
             f"the deployment {name} is on the server and not in the spec: "
-            f"prefect deployment delete '{wanted['name']}/{name}'"
+            f"prefect deployment delete '{desired['name']}/{name}'"
         )
 
 
 def _changed(
-    wanted: Mapping[str, Any], pull: Sequence[Mapping[str, Any]] | None, found: Mapping[str, Any], root: Path
+    desired: Mapping[str, Any], pull: Sequence[Mapping[str, Any]] | None, actual: Mapping[str, Any], root: Path
 ) -> Iterator[str]:
     """What differs, with the value of the server."""
     pairs = {
-        "entrypoint": (wanted["entrypoint"], found.get("entrypoint")),
-        "parameters": (wanted["parameters"], found.get("parameters")),
-        "work pool": (wanted["work_pool"]["name"], found.get("work_pool_name")),
-        "schedules": (_crons(wanted.get("schedules", [])), _crons(found.get("schedules") or [])),
-        "pull steps": (pull or [{_FOLDER: {"directory": str(root.resolve())}}], found.get("pull_steps")),
+        "entrypoint": (desired["entrypoint"], actual.get("entrypoint")),
+        "parameters": (desired["parameters"], actual.get("parameters")),
+        "work pool": (desired["work_pool"]["name"], actual.get("work_pool_name")),
+        "schedules": (_crons(desired.get("schedules", [])), _crons(actual.get("schedules") or [])),
+        "pull steps": (pull or [{_FOLDER: {"directory": str(root.resolve())}}], actual.get("pull_steps")),
     }
     for name, (here, there) in pairs.items():
         if here != there:
             yield f"{name} ({json.dumps(there)})"
-    if found.get("paused"):
+    if actual.get("paused"):
         yield "paused (true)"
 
 
@@ -84,10 +84,10 @@ def _deployments(address: str, flow: str) -> list[dict[str, Any]]:
     headers = {"Content-Type": "application/json", **_authorization()}
     request = urllib.request.Request(f"{address.rstrip('/')}/deployments/filter", body, headers)  # noqa: S310 - http(s), see notices
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-        found = json.loads(answer.read())
-    if not isinstance(found, list):
+        actual = json.loads(answer.read())
+    if not isinstance(actual, list):
         raise ValueError("the answer is not a list of deployments")
-    return found
+    return actual
 
 
 def _authorization() -> dict[str, str]:
