@@ -27,13 +27,13 @@ data:
   target: {{column: label, type: class, labels: [sad, glad]}}
   split: {{valid: 0.2, test: 0.2}}
 model: {{type: text-classifier, layers: 1, hidden: 16, heads: 2, max_length: 64, vocab_size: 120, lowercase: true, dropout: 0}}
-train: {{max_epochs: 8, batch_size: 16, learning_rate: 0.01}}
+train: {{max_epochs: 20, batch_size: 16, learning_rate: 0.01}}
 evaluate: {{metrics: [accuracy], gates: {{accuracy: ">= 0.9"}}}}
 export:
 test:
-  robustness: {{perturbations: [typos, case, whitespace], min_agreement: 0.75}}
+  robustness: {{perturbations: [typos, case, whitespace], min_agreement: 0.7, strength: 0.3}}
   invariance: {{perturbations: [whitespace]}}
-  textattack: {{recipes: [pruthi], min_accuracy: 0.9, sample: 20, python: {python}}}
+  textattack: {{recipes: [pruthi], min_accuracy: 0.8, sample: 20, python: {python}}}
 """
 
 
@@ -79,12 +79,12 @@ def test_only_the_attack_finds_a_model_that_one_typo_misleads(
     assert RobustnessResult.read(weak.artifacts).passed
     with pytest.raises(StageError) as caught:
         weak.run("textattack")
-    assert "the accuracy under attack is below 90.0%:\n  pruthi: " in caught.value.message
+    assert "the accuracy under attack is below 80.0%:\n  pruthi: " in caught.value.message
     assert " to glad" in caught.value.message or " to sad" in caught.value.message
     result = AttackResult.read(weak.artifacts)
     figures = result.recipes["pruthi"]
     assert not result.passed
-    assert figures.accuracy >= 0.9 > figures.accuracy_under_attack
+    assert figures.accuracy >= 0.9 > 0.8 > figures.accuracy_under_attack
     assert figures.words_changed == pytest.approx(0.1)
     attacks = SuccessfulAttacks.read(weak.artifacts)
     assert len(attacks.attacks) == round((figures.success_rate or 0) * figures.attacked) > 0
@@ -102,7 +102,7 @@ def test_a_model_that_was_trained_on_typos_passes(python: str, tmp_path: Path) -
     strong.run("data", "train", "export", "textattack")
     result = AttackResult.read(strong.artifacts)
     assert result.passed
-    assert result.recipes["pruthi"].accuracy_under_attack >= 0.9
+    assert result.recipes["pruthi"].accuracy_under_attack >= 0.8
 
 
 def test_without_the_environment_the_error_has_the_command(tmp_path: Path, python: str) -> None:
