@@ -10,7 +10,7 @@ from torch import nn
 
 from mlspec.learning.inductor import compile_module
 from mlspec.learning.learner import Learner
-from mlspec.learning.networks import PretrainedNetwork, TextNetwork
+from mlspec.learning.networks import ImageNetwork, PretrainedNetwork, TextNetwork
 from mlspec.learning.step_graphs import StepGraphs
 from mlspec.sections.train import TrainSpec
 from mlspec.stage_result import warn
@@ -36,6 +36,9 @@ def accelerate(module: pl.LightningModule, trainer: pl.Trainer, train: TrainSpec
     """
     if train.gradient_checkpointing:
         _checkpointing(module)
+    if isinstance(of(module), ImageNetwork) and trainer.strategy.root_device.type == "cpu":
+        # oneDNN convolves a third faster where the channels of a pixel lie side by side.
+        of(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     match train.compile:
         case "inductor":
             compile_module(of(module), train.deterministic)

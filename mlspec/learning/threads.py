@@ -22,9 +22,9 @@ def limit_threads(processes: int = 1) -> None:
     """Let torch use a thread for each core, shared by `processes` on this machine, unless the user set a number."""
     if any(os.environ.get(name) for name in VARIABLES):
         return
-    wanted = max(1, cores() // max(1, processes))
-    if wanted < torch.get_num_threads():
-        torch.set_num_threads(wanted)
+    number = max(1, cores() // max(1, processes))
+    if number < torch.get_num_threads():
+        torch.set_num_threads(number)
 
 
 def cores(system: Path = SYSTEM, allowed: frozenset[int] | None = None) -> int:
@@ -42,7 +42,7 @@ def _affinity() -> frozenset[int]:
 
 
 def _siblings(system: Path, processor: int) -> str:
-    """The processors of the same core; the processor itself if the system does not tell."""
+    """The processors of the same core; the processor itself if the system does not report them."""
     path = system / "devices" / "system" / "cpu" / f"cpu{processor}" / "topology" / "thread_siblings_list"
     try:
         return path.read_text(encoding="ascii").strip()

@@ -64,7 +64,7 @@ def test_the_limit_of_an_older_kernel_is_read(tmp_path: Path) -> None:
     assert cores(tmp_path, frozenset(range(8))) == 4
 
 
-def test_a_system_that_tells_nothing_has_a_core_for_each_processor(tmp_path: Path) -> None:
+def test_a_system_that_reports_nothing_has_a_core_for_each_processor(tmp_path: Path) -> None:
     assert cores(tmp_path, frozenset({3, 5, 6})) == 3
 
 
