@@ -7,13 +7,14 @@ from typing import Final
 
 import mlspec
 from mlspec.aws.aws_location import AwsLocation
-from mlspec.aws.function_spec import function_location
+from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.aws.policy_document import PolicyDocument, Statement
 from mlspec.diagnostics import Finding
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.monitor import Monitor
+from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.spec.cron import shortest_gap
 from mlspec.spec.project import Project
@@ -106,12 +107,13 @@ def policy(project: Project, account: str = "") -> PolicyDocument:
         Statement(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), below, "Store"),
         Statement("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", "FindStore"),
     ]
-    if location is not None:
-        statements.insert(0, _predictions(project, location))
+    if location is not None and deploy.lambda_ is not None:
+        function = FunctionSpec(project.info, deploy.lambda_, project.need(Package), location)
+        statements.insert(0, _predictions(function))
     return PolicyDocument(tuple(statements))
 
 
-def _predictions(project: Project, location: AwsLocation) -> Statement:
+def _predictions(function: FunctionSpec) -> Statement:
     """Reading what the function logged."""
-    group = location.arn("logs", f"log-group:/aws/lambda/{project.info.name}")
+    group = function.location.arn("logs", f"log-group:{function.log_group_name}")
     return Statement("logs:FilterLogEvents", (group, f"{group}:*"), "Predictions")

@@ -1,0 +1,20 @@
+"""The rights of the workflow that watches a served model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlspec.parts.ci.monitor_workflow import policy
+from tests.parts.targets import BASE, LAMBDA, build
+
+
+@pytest.mark.parametrize(("options", "function"), [("lambda: {}", "cola"), ("lambda: {name: cola-eu}", "cola-eu")])
+def test_the_predictions_of_the_function_are_readable(options: str, function: str, tmp_path: Path) -> None:
+    text = LAMBDA.replace("lambda: {}", options) + "ci: {}\nmonitor: {drift: {}}\n"
+    assert options in text
+    project = build(tmp_path, text, BASE.replace("data:\n", "data:\n  remote: s3://bucket/dvc\n")).project
+    logs = policy(project, "123456789012").statements[0]
+    group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/{function}"
+    assert logs.resource == (group, f"{group}:*")
