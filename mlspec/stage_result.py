@@ -68,6 +68,8 @@ class Messages:
     rolled_back: RolledBack | None = None
     started: bool = False
     """Whether the stage's body was called; the process may only print its configuration."""
+    each_once: bool = False
+    """Whether repetitions are dropped: within the run of a stage."""
 
 
 _messages = Messages()
@@ -90,8 +92,8 @@ def started() -> None:
 
 
 def warn(text: str, help: str = "") -> None:
-    """Report a warning, each once; the stage continues. `help` is the fix."""
-    if text in _messages.warnings:
+    """Report a warning, in a stage each once; the stage continues. `help` is the fix."""
+    if _messages.each_once and text in _messages.warnings:
         return
     print(f"warning: {text}" + (f"\n  help: {help}" if help else ""), flush=True)
     _messages.warnings.append(text)
@@ -104,7 +106,7 @@ def say(text: str) -> None:
 
 def decide(text: str) -> None:
     """Report a decision of the stage that the spec leaves open, each once."""
-    if text in _messages.decisions:
+    if _messages.each_once and text in _messages.decisions:
         return
     print(f"decision: {text}", flush=True)
     _messages.decisions.append(text)
@@ -124,7 +126,7 @@ def rolled_back(version: str, live: str) -> None:
 def reported(root: Path, stage: str) -> Iterator[None]:
     """Write the result of the stage that runs in the block, also after an exception. `stage` must exist."""
     global _messages
-    _messages = Messages()
+    _messages = Messages(each_once=True)
     try:
         yield
     except MlspecError as error:
@@ -138,6 +140,8 @@ def reported(root: Path, stage: str) -> Iterator[None]:
         failure = of_the_machine(error)
         _write(root, stage, "failed", *(_failure(failure) if failure else (crash, "")))
         raise
+    finally:
+        _messages.each_once = False
     if _messages.started:
         _write(root, stage, "done", Reason())
 

@@ -29,7 +29,7 @@ def test_a_stage_that_ends_well_leaves_its_warnings_and_decisions(
         rolled_back=RolledBack("8", "7"),
     )
     assert capsys.readouterr().out.splitlines() == [
-        "warning: loss is nan", "  help: lower train.learning_rate", "warning: loss is nan",
+        "warning: loss is nan", "  help: lower train.learning_rate",
         "decision: checkpoint: largest valid/accuracy",
     ]  # fmt: skip
 

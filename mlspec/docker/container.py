@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,8 +67,11 @@ class Container:
     memory: int | None = None
     """Its limit in megabytes; None without one."""
 
-    def state(self) -> ContainerState:
-        """Its state; that of a stopped container where it was removed."""
+    def state(self, within: float = 0.0) -> ContainerState:
+        """Its state; that of a stopped container where it was removed. It may still end `within` seconds."""
+        if within:
+            with suppress(subprocess.TimeoutExpired):
+                self.docker.run("wait", self.id, timeout=within)
         done = self.docker.run("inspect", "--format", "{{json .State}}", self.id)
         state = json.loads(done.stdout) if done.returncode == 0 else {}
         return ContainerState(

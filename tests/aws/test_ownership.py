@@ -203,7 +203,7 @@ def test_nor_write_to_its_logs(name: str, target: AwsTarget, tmp_path: Path) -> 
     assert converge_tagged(other) == []
     spec = other.spec
     info, options = spec.info.model_copy(update={"name": "mood"}), spec.options.model_copy(update={"name": "cola"})
-    stranger = replace(other, spec=replace(spec, info=info, options=options))
+    stranger = replace(other, spec=spec._replace(info=info, options=options))
     with pytest.raises(StageError, match="it belongs to the project cola"):
         Deployment(stranger).function_actions()
 

@@ -113,7 +113,7 @@ def test_a_bug_in_the_users_code_turns_the_test_workflow_red(repository: Callabl
     custom.commit()
     result = custom.run(TEST, "pull_request")
     assert result.code == 1, result
-    assert result.jobs == {"test": "failure"}
+    assert result.jobs == {"test": "failure", "dependencies": "success"}
     wrong = {name for name, outcome in result.steps["test"].items() if outcome == "failure"}
     assert wrong == {"Run tests"}, result
     assert "test_outputs_do_not_depend_on_the_batch" in result.text

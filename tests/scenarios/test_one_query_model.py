@@ -127,7 +127,9 @@ def samples() -> str:
             counters.began()
             counters.predicted([str(p["label"]) for p in request.predictions], len(request.rows))
             counters.ended(request.route, request.status, request.seconds)
-        observed.observe(answered)
+        rows = [row for request in answered for row in request.rows]
+        scores = [p["score"] for request in answered for p in request.predictions if "score" in p]
+        observed.observe(rows, scores)
         lines += [line for line in (counters.text() + observed.text()).splitlines() if not line.startswith("#")]
     parsed = (line.rpartition(" ") for line in lines)
     at = [(START.timestamp() + index * WINDOW / SAMPLES, index / SAMPLES) for index in range(SAMPLES + 1)]

@@ -41,8 +41,9 @@ def test_what_is_not_the_projects_is_kept(shipped: Make) -> None:
     project.push()
     project.deploy()
     own = desired(project)
-    stranger = replace(own, spec=replace(own.spec, info=own.spec.info.model_copy(update={"name": "mood"}),
-                                         options=own.spec.options.model_copy(update={"name": own.name})))  # fmt: skip
+    info = own.spec.info.model_copy(update={"name": "mood"})
+    options = own.spec.options.model_copy(update={"name": own.name})
+    stranger = replace(own, spec=own.spec._replace(info=info, options=options))
     removals = removal.plan(stranger, images=True)
     assert {each.kept for each in removals} == {f"it belongs to the project {project.root.name}"}
     lines: list[str] = []

@@ -21,7 +21,7 @@ SCHEMA = json_schema(PARTS)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 CAUGHT = {
     "bad-format", "bad-schedule", "bad-repository-name", "literal-secret", "missing-key", "not-one-of", "out-of-range",
-    "path-outside-project", "unknown-key", "wrong-type",
+    "path-outside-project", "unknown-key", "unknown-orchestrator", "wrong-type",
 }  # fmt: skip
 """Codes of faults that an editor can show with the schema alone."""
 TOO_SUBTLE = {"bad-schedule"}

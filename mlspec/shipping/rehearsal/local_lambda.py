@@ -23,6 +23,8 @@ from mlspec.shipping.rehearsal.injected_faults import Faults, with_wrong_label
 from mlspec.shipping.rehearsal.invocation_counts import Call, Counts
 
 _TIMEOUT: Final = 60.0
+_END_SECONDS: Final = 3.0
+"""Time for Docker to notice that a process has ended."""
 _FRESH: Final = 0.5
 """Seconds for which the alias is cached: a switch takes effect within them."""
 
@@ -139,7 +141,11 @@ class LocalLambda:
     def _lost(self, version: str, error: Exception) -> str:
         with self._lock:
             running = self._running.get(version)
-        state = running.container.state() if running else None
+        state = None
+        if running is not None:
+            # A connection that was closed is the first sign of a process that ends.
+            seconds = _END_SECONDS if isinstance(error, ConnectionError) else 0.0
+            state = running.container.state(within=seconds)
         if running is None or state is None or state.running:
             return f"the container does not answer: {str(error) or type(error).__name__}"
         with self._lock:
