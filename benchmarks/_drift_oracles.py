@@ -2,8 +2,8 @@
 
 python benchmarks/_drift_oracles.py [--folder /var/tmp/mlspec-ci/oracles]
 
-Environments that are absent are created with pip; one that cannot be is named and left out. Writes
-tests/monitoring/oracle_values.json.
+Environments that are absent are created with pip; one that cannot be is named and left out (expectation needs Python
+3.12: create its environment with that one first). Writes tests/monitoring/oracle_values.json.
 """
 
 from __future__ import annotations
@@ -57,9 +57,64 @@ chances = draws.beta(2, 2, 300).round(6)
 print(json.dumps({"chances": chances.tolist(), "auroc": float(estimate_roc_auc(pd.Series(chances), pd.Series(chances))),
     "f1": float(estimate_f1(pd.Series(chances), pd.Series((chances >= 0.5).astype(int))))}))
 """
+# Not its ConformalCUSUM: that starts at 1e-10 and never adds a start (1e-10, 2e-10, 4e-10 for e-values of 2), so that
+# it is neither CUSUM (2, 4, 8) nor the sum of Shiryaev and Roberts (2, 6, 14). The sum is made of its e-processes here.
+E_DETECTOR = """
+import json, random
+from expectation.modules.eprocessupdater import EProcessUpdater
+from expectation.modules.hypothesistesting import BettingStrategy, EProcess, EProcessConfig
+draws = random.Random(2)
+mean, tolerance, change = 0.4, 0.02, 20
+values = [round(draws.betavariate(4, 6) if row < change else draws.betavariate(8, 2), 6) for row in range(60)]
+fractions, weights = (0.1, 0.25, 0.45, 0.8), (0.08, 0.27, 0.45, 0.2)
+def path(e_values, fraction):
+    config = EProcessConfig(betting_strategy=BettingStrategy.CONSERVATIVE, conservative_lambda=fraction)
+    process, updater = EProcess(config=config), EProcessUpdater(config)
+    for e in e_values:
+        updater.update(process, e)
+    return process.process_values[1:]
+def detector(e_values):
+    sums = [0.0] * len(e_values)
+    for fraction, weight in zip(fractions, weights):
+        for start in range(len(e_values)):
+            for row, value in enumerate(path(e_values[start:], fraction), start):
+                sums[row] += weight * value
+    return sums
+rise = [v / (mean + tolerance) for v in values]
+fall = [(1 - v) / (1 - mean + tolerance) for v in values]
+print(json.dumps({"values": values, "mean": mean, "tolerance": tolerance, "change": change,
+    "rise": detector(rise), "fall": detector(fall)}))
+"""
+MEAN_RADIUS = """
+import json
+from expectation.modules.boundaries import normal_mixture_bound
+rows, cases = [1, 2, 10, 100, 500, 5000, 1000000], []
+for level in (0.01, 0.05, 0.2):
+    bounds = normal_mixture_bound(rows, level, v_opt=500, alpha_opt=level, is_one_sided=False)
+    cases.append({"level": level, "rows": rows, "radius": [float(b) / n for b, n in zip(bounds, rows)]})
+print(json.dumps(cases))
+"""
+MEAN_INTERVAL = """
+import json
+import numpy as np
+from expectation.confseq.confidencesequence import EmpiricalBernsteinConfidenceSequence
+from expectation.confseq.confidenceconfig import EmpiricalBernsteinConfig
+cases = []
+for seed, (a, b) in enumerate([(2, 8), (5, 5), (0.5, 0.5), (30, 1)]):
+    values = np.random.default_rng(seed).beta(a, b, 600).round(4)
+    known = EmpiricalBernsteinConfidenceSequence(config=EmpiricalBernsteinConfig(
+        alpha=0.05, v_opt=500 * a * b / (a + b) ** 2 / (a + b + 1), lower_bound=0, upper_bound=1))
+    ends = [known.update(np.array([v])) for v in values]
+    cases.append({"values": values.tolist(), "mean": a / (a + b), "level": 0.05,
+        "ends": [[round(e.lower, 6), round(e.upper, 6)] for e in ends[49::50]]})
+print(json.dumps(cases))
+"""
 ORACLES = {
     "e_bh": ("online-fdr", ("online-fdr==1.0.0", "numpy", "scipy"), E_BH),
     "betting": ("online-fdr", ("online-fdr==1.0.0", "numpy", "scipy"), BETTING),
+    "e_detector": ("expectation", ("expectation==0.6.1",), E_DETECTOR),
+    "mean_radius": ("expectation", ("expectation==0.6.1",), MEAN_RADIUS),
+    "mean_interval": ("expectation", ("expectation==0.6.1",), MEAN_INTERVAL),
     "label_shift": ("quapy", ("quapy==0.2.3",), EM),
     "estimates": ("nannyml", ("nannyml==0.13.1",), ESTIMATES),
 }

@@ -27,6 +27,15 @@ def test_a_bet_is_the_betting_process_of_online_fdr() -> None:
     assert np.cumprod(factors[:, bet]).tolist() == pytest.approx(case["path"], rel=1e-9)
 
 
+def test_the_evidence_is_the_sum_of_the_e_processes_of_expectation() -> None:
+    case = ORACLES["e_detector"]["cases"]
+    values = np.array(case["values"])[:, None]
+    factors = Bets(np.array([case["mean"]]), np.array([case["tolerance"]])).factors(values)
+    mixtures = accumulate(np.zeros((1, 2, len(FRACTIONS))), factors, np.ones(values.shape))[:, 0]
+    np.testing.assert_allclose(mixtures.T, [case["rise"], case["fall"]], rtol=1e-9)
+    assert mixtures[case["change"] - 1].max() < len(values) < mixtures[-1, 0]
+
+
 def test_the_sum_is_the_sum_over_all_starts() -> None:
     values = np.random.default_rng(0).random((30, 1))
     factors = Bets(np.array([0.4]), np.array([0.01])).factors(values)
