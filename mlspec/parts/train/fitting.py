@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +37,6 @@ from mlspec.learning.callbacks import (
 )
 from mlspec.learning.checkpoint_files import SafeCheckpoints, resumable
 from mlspec.learning.device_use import DeviceTimes
-from mlspec.learning.direct_steps import shorten
 from mlspec.learning.expected_inputs import ExpectedInputs
 from mlspec.learning.first_batch import FirstBatch
 from mlspec.learning.gradient_shares import shared
@@ -56,6 +56,8 @@ from mlspec.sections.model import Custom, ModelSpec
 from mlspec.sections.train import TrainSpec
 from mlspec.spec.types import duration_seconds
 
+_DIRECT = "2.6."
+"""The releases of Lightning whose loop direct_steps extends, by names that another release may change."""
 Loggers = Sequence[Logger] | Literal[False]
 """Lightning's loggers; False for none."""
 
@@ -98,7 +100,10 @@ class Fitting:
         self._compiled = "off"
         with configuration_errors():
             self.trainer = self._trainer(scratch, loggers)
-        shorten(self.trainer)
+        if version("pytorch-lightning").startswith(_DIRECT):
+            from mlspec.learning.direct_steps import shorten
+
+            shorten(self.trainer)
         device = self.trainer.strategy.root_device
         # Reading a loss waits for an accelerator.
         self.finite.every = 1 if device.type == "cpu" else train.log_every
