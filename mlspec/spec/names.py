@@ -12,12 +12,12 @@ _WIDE = 300
 """Limit of the names in a help line, in characters."""
 
 
-def closest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that is most similar to `word`, or None."""
+def closest(word: str, choices: Iterable[str], least: float = 0.6) -> str | None:
+    """The choice that is most similar to `word`, by `least` of 1 (difflib's ratio), or None."""
     import difflib
 
     options = list(choices)
-    matches = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=least)
     return next((c for c in options if c.lower() == matches[0]), None) if matches else None
 
 

@@ -11,6 +11,7 @@ from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.sections.orchestrate import Orchestrate
+from mlspec.spec.names import closest
 from mlspec.spec.project import Project
 
 __all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
@@ -31,7 +32,9 @@ def check(project: Project) -> Iterator[Finding]:
         listed = ", ".join(f"`{name}: {{}}`" for name in known)
         yield Finding("section-needed", ("orchestrate",), message, f"add one of {listed}, or remove it", on="key")
     for name in options.model_extra or ():
-        help = f"files are generated for {_listed(known)}; any other one calls `mlspec run STAGE`"
+        near = closest(name, known, least=0.75)  # Metaflow is not a misspelled Airflow
+        other = f"did you mean `{near}`?" if near else "any other one calls `mlspec run STAGE`"
+        help = f"files are generated for {_listed(known)}; {other}"
         message = f"mlspec generates no files for the orchestrator `{name}`"
         yield Finding("unknown-orchestrator", ("orchestrate", name), message, help, on="key")
 
