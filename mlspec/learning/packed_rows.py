@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -21,8 +21,6 @@ HOST_SHARE: Final = 1 / 4
 """Largest share of the available memory that the tensors may take; larger splits are collated batch by batch."""
 DEVICE_SHARE: Final = 1 / 4
 """The same for the free memory of an accelerator."""
-UNKNOWN_MEMORY: Final = 2**30
-"""Assumed available memory in bytes where the system does not report it."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,8 @@ def fits(rows: PackedRows, device: torch.device) -> bool:
 
 
 def available() -> int:
-    """The available memory of this machine in bytes."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return UNKNOWN_MEMORY
+    """The memory in bytes that programs can get without swapping: also what the system uses as a cache of files."""
+    return int(psutil.virtual_memory().available)
 
 
 def _bytes(features: Sequence[Feature], padding: Padding, width: int) -> int:

@@ -11,6 +11,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def notices(project: Project, texts: Mapping[str, str], root: Path) -> list[str]
         return []
     try:
         actual = _deployments(address, project.info.name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         return [f"the deployments of Prefect were not compared: PREFECT_API_URL does not answer: {reason}"]
     return list(differences(yaml.safe_load(texts["prefect.yaml"]), actual, root))
@@ -47,7 +48,7 @@ def differences(desired: Mapping[str, Any], actual: Sequence[Mapping[str, Any]],
             yield f"the deployment {name} is not on the server: {_DEPLOY}"
         elif changed := list(_changed(deployment, desired.get("pull"), known.pop(name), root)):
             yield f"the deployment {name} differs on the server in {', '.join(changed)}: {_DEPLOY}"
-    for name in known.keys() - {deployment["name"] for deployment in desired["deployments"]}:
+    for name in sorted(known.keys() - {deployment["name"] for deployment in desired["deployments"]}):
         yield (
             f"the deployment {name} is on the server and not in the spec: "
             f"prefect deployment delete '{desired['name']}/{name}'"
@@ -79,13 +80,13 @@ def _crons(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _deployments(address: str, flow: str) -> list[dict[str, Any]]:
-    """The deployments of the flow (https://docs.prefect.io/v3/api-ref/rest-api). Raises OSError, ValueError."""
+    """The deployments of the flow (https://docs.prefect.io/v3/api-ref/rest-api). Raises like urlopen, or ValueError."""
     body = json.dumps({"flows": {"name": {"any_": [flow]}}}).encode()
     headers = {"Content-Type": "application/json", **_authorization()}
     request = urllib.request.Request(f"{address.rstrip('/')}/deployments/filter", body, headers)  # noqa: S310 - http(s), see notices
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
         actual = json.loads(answer.read())
-    if not isinstance(actual, list):
+    if not isinstance(actual, list) or not all(isinstance(row, dict) and "name" in row for row in actual):
         raise ValueError("the answer is not a list of deployments")
     return actual
 

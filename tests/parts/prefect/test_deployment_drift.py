@@ -74,4 +74,7 @@ def test_a_server_is_asked_only_where_one_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     (line,) = notices(made.project, texts, ROOT)
     assert "PREFECT_API_URL does not answer" in line
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/with a space")
+    (line,) = notices(made.project, texts, ROOT)
+    assert "PREFECT_API_URL does not answer" in line
     assert notices(build(tmp_path, "train: {}\n").project, {}, ROOT) == []
