@@ -30,7 +30,7 @@ class ExpectedInputs:
     @property
     def declared(self) -> str:
         """The declared preprocessing: `mlspec`, `none`, or the path of a class."""
-        return self.model.prepares or str(self.model.preprocess or "mlspec")
+        return self.model.prepares or str(self.model.preprocess)
 
     @property
     def other(self) -> str:

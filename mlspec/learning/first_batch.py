@@ -58,7 +58,7 @@ class FirstBatch(pl.Callback):
     @property
     def own_rows(self) -> bool:
         """Whether the training rows come from the user's data module."""
-        return self.expected.model.datamodule is not None
+        return self.expected.model.loader is not None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Search the rows of an indexable dataset in the test split, and register the hook of `forward`."""
@@ -186,11 +186,11 @@ class FirstBatch(pl.Callback):
 
     def _way(self, phase: Phase, otherwise: bool) -> str:
         expected = self.expected
-        if phase == VALIDATION and expected.model.datamodule is not None:
-            return f"preprocess the rows in val_dataloader of {expected.model.datamodule} as in train_dataloader"
+        if phase == VALIDATION and expected.model.loader is not None:
+            return f"preprocess the rows in val_dataloader of {expected.model.loader} as in train_dataloader"
         if otherwise and phase == TRAINING:
             return f"set model.preprocess: {expected.other}, so that evaluation has the inputs of training"
-        source = expected.model.datamodule
+        source = expected.model.loader
         if source is None:
             return f"pass the inputs of the batch unchanged to forward in {phase.step}"
         if expected.model.prepares:
@@ -228,7 +228,7 @@ class FirstBatch(pl.Callback):
         if not count:
             return
         self.looked_up = True
-        source = self.expected.model.datamodule
+        source = self.expected.model.loader
         what = f"{count} of {len(alone)} rows of the test split are in the training rows of {source} (detected {when})"
         if count >= OVERLAP * len(alone):
             help = "train on artifacts/data/train.parquet, validate on artifacts/data/valid.parquet"

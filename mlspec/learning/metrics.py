@@ -20,7 +20,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from mlspec.sections.metric_names import Task
 
-Average: TypeAlias = Literal["binary", "macro", "micro", "weighted"]
+Average: TypeAlias = Literal["auto", "binary", "macro", "micro", "weighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,20 @@ class Classified:
         return self.probabilities.shape[1]
 
 
-def classified(logits: Tensor, target: Tensor, average: Average | None = None, threshold: float = 0.5) -> Classified:
+def classified(logits: Tensor, target: Tensor, average: Average = "auto", threshold: float = 0.5) -> Classified:
     """Convert logits [B, C] to predictions.
 
-    With two labels the second is predicted if its probability is at least `threshold`, and the default `average` is
-    "binary"; with more labels the most probable one is predicted, and the default is "macro".
+    With two labels the second is predicted if its probability is at least `threshold`, and the `average` "auto" is
+    "binary"; with more labels the most probable one is predicted, and "auto" is "macro".
     """
     probabilities = torch.softmax(logits.double(), dim=1)
     two = probabilities.shape[1] == 2
     # For equal probabilities argmax predicts the first label, as serving does; hence argmax for threshold 0.5.
     at_threshold = two and threshold != 0.5
     predicted = (probabilities[:, 1] >= threshold).long() if at_threshold else probabilities.argmax(dim=1)
-    return Classified(probabilities, predicted, target.long(), average or ("binary" if two else "macro"))
+    return Classified(
+        probabilities, predicted, target.long(), ("binary" if two else "macro") if average == "auto" else average
+    )
 
 
 def scores(
@@ -58,7 +60,7 @@ def scores(
     outputs: Tensor,
     target: Tensor,
     *,
-    average: Average | None = None,
+    average: Average = "auto",
     threshold: float = 0.5,
 ) -> dict[str, float | None]:
     """Each metric of `names` for logits [B, C] (or values [B]) and targets [B]; None if it is undefined.
@@ -200,9 +202,7 @@ class Scores(torchmetrics.Metric):
 
     full_state_update = False
 
-    def __init__(
-        self, names: Iterable[str], task: Task, *, average: Average | None = None, threshold: float = 0.5
-    ) -> None:
+    def __init__(self, names: Iterable[str], task: Task, *, average: Average = "auto", threshold: float = 0.5) -> None:
         super().__init__()
         self.names, self.task, self.average, self.threshold = tuple(names), task, average, threshold
         self.add_state("outputs", default=[], dist_reduce_fx="cat")

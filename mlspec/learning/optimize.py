@@ -67,7 +67,7 @@ def _fused(network: nn.Module, train: TrainSpec) -> bool | None:
 
     With 16-mixed such an optimizer also unscales the gradients, after which they cannot be clipped.
     """
-    clipped = train.precision == "16-mixed" and train.gradient_clip is not None
+    clipped = train.precision == "16-mixed" and train.gradient_clip > 0
     return True if next(network.parameters()).device.type in ("cpu", "cuda") and not clipped else None
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 class UpdateGraph:
     """Updates the parameters from gradients that lie in the same memory at each step."""
 
-    def __init__(self, clip: float | None) -> None:
+    def __init__(self, clip: float) -> None:
         self.clip = clip
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -26,7 +26,7 @@ class UpdateGraph:
 
     def plain(self, optimizer: torch.optim.Optimizer) -> None:
         """The same without a graph."""
-        if self.clip is not None:
+        if self.clip > 0:
             torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self.clip)
         optimizer.step()
 

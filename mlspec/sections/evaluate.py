@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mlspec.sections.metric_names import DEFAULT, ClassMetric, NumberMetric, Task
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Bound
+from mlspec.spec.types import Bound, null_as
 
 
 def _rising(edges: list[float]) -> list[float]:
@@ -61,9 +61,9 @@ class EvaluateSpec(SpecModel):
     accelerator: Literal["auto", "cpu", "gpu", "mps"] | None = Field(
         None, description="Device of `evaluate`, and of the model's outputs in `export`; default: `train.accelerator`"
     )
-    average: Literal["binary", "macro", "micro", "weighted"] | None = Field(
-        None,
-        description="How f1, precision and recall are averaged over labels; default: `binary` (of the second label) "
+    average: Annotated[Literal["auto", "binary", "macro", "micro", "weighted"], null_as("auto")] = Field(
+        "auto",
+        description="How f1, precision and recall are averaged over labels; auto: `binary` (of the second label) "
         "with two labels, else `macro`",
     )
     threshold: float = Field(

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import ImportPath, usable
+from mlspec.spec.types import ImportPath, null_as, usable
 
 
 def _pretrained(text: str) -> str:
@@ -117,19 +117,21 @@ class Custom(ModelSpec):
         alias="class", description="Import path of the LightningModule", examples=["src.model:CustomModel"]
     )
     args: dict[str, Any] = Field({}, description="Arguments of its `__init__`", examples=[{"hidden": 64}])
-    datamodule: ImportPath | None = Field(
-        None, description="Import path of a LightningDataModule for training; default: mlspec's"
+    datamodule: Annotated[ImportPath | Literal["mlspec"], null_as("mlspec")] = Field(
+        "mlspec",
+        description="Import path of a LightningDataModule for training; `mlspec`: mlspec's own",
+        examples=["src.data:Pairs"],
     )
     datamodule_args: dict[str, Any] = Field(
         {},
         description="Arguments of the data module's `__init__`; `preprocess` is passed too if it is a parameter",
     )
-    preprocess: Literal["mlspec", "none"] | Preprocessing | None = Field(
-        None,
+    preprocess: Annotated[Literal["mlspec", "none"] | Preprocessing, null_as("mlspec")] = Field(
+        "mlspec",
         description="Inputs of `forward` in evaluation, export and serving: numbers and pixels standardised (`mlspec`) "
         "or raw (`none`: pixels 0..255, a missing number is NaN), with texts as token IDs and categories as indices "
         "in both cases; or what a class of the project returns (`class`, `args`). "
-        "Required with `datamodule`; default without it: `mlspec`",
+        "Required with a `datamodule` of the project",
     )
     compare_inputs: bool = Field(
         True,
@@ -140,6 +142,11 @@ class Custom(ModelSpec):
     vocab_size: int = Field(8000, ge=100, le=200_000, description="Vocabulary size for text inputs")
 
     @property
+    def loader(self) -> str | None:
+        """The import path of the project's data module."""
+        return None if self.datamodule == "mlspec" else self.datamodule
+
+    @property
     def prepares(self) -> str | None:
         """The import path of the project's preprocessing class."""
         return self.preprocess.class_ if isinstance(self.preprocess, Preprocessing) else None
@@ -147,7 +154,7 @@ class Custom(ModelSpec):
     @property
     def code(self) -> tuple[str | None, ...]:
         """The import paths that training loads."""
-        return (self.class_, self.datamodule, self.prepares)
+        return (self.class_, self.loader, self.prepares)
 
 
 def _kind(value: object) -> str | None:

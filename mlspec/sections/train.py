@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mlspec.spec.spec_model import SpecModel
-from mlspec.spec.types import Duration
+from mlspec.spec.types import Duration, null_as
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Direction = Annotated[Literal["auto", "min", "max"], null_as("auto")]
+Steps = Annotated[int, Field(ge=1)]
 
 
 class EarlyStopping(SpecModel):
@@ -16,8 +18,8 @@ class EarlyStopping(SpecModel):
     monitor: str = Field("valid/loss", description="Value to monitor: a name that the model logs")
     patience: int = Field(3, ge=0, description="Epochs without improvement before training stops")
     min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as an improvement")
-    mode: Literal["min", "max"] | None = Field(
-        None, description="Direction of the monitored value; required if its name does not imply one"
+    mode: Direction = Field(
+        "auto", description="Direction of the monitored value; auto: from its name, an error if the name implies none"
     )
 
 
@@ -25,8 +27,8 @@ class Checkpoint(SpecModel):
     """Which epoch is kept as the best, and how often the state is saved to resume from."""
 
     monitor: str = Field("valid/loss", description="Value that decides the best epoch: a name that the model logs")
-    mode: Literal["min", "max"] | None = Field(
-        None, description="Direction of the monitored value; required if its name does not imply one"
+    mode: Direction = Field(
+        "auto", description="Direction of the monitored value; auto: from its name, an error if the name implies none"
     )
     every: Duration = Field("30s", description="How often the state is saved to resume from")
     every_steps: int | None = Field(None, ge=1, description="Save every N steps instead")
@@ -83,8 +85,8 @@ class TrainSpec(SpecModel):
     """Training with PyTorch Lightning."""
 
     max_epochs: int = Field(10, ge=1, le=100_000, description="Maximum number of epochs")
-    max_steps: int | None = Field(
-        None, ge=1, description="Maximum number of optimizer steps, in addition to `max_epochs`"
+    max_steps: Annotated[Steps | Literal[-1], null_as(-1)] = Field(
+        -1, description="Maximum number of optimizer steps, in addition to `max_epochs`; -1: no limit"
     )
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows in a batch, over all devices")
     drop_last: bool = Field(
@@ -94,7 +96,9 @@ class TrainSpec(SpecModel):
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Learning rate of the optimizer", examples=[3e-5])
     optimizer: Optimizer = Field(Optimizer(), description="The optimizer")
     schedule: Schedule = Field(Schedule(), description="Learning rate schedule")
-    gradient_clip: float | None = Field(None, gt=0, description="Largest gradient norm; larger gradients are clipped")
+    gradient_clip: Annotated[float, null_as(0.0)] = Field(
+        0.0, ge=0, description="Largest gradient norm; larger gradients are clipped; 0: no clipping"
+    )
     accumulate: int = Field(1, ge=1, description="Batches to accumulate gradients over for one optimizer step")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="Class weights in the loss; balanced gives rare classes more weight"
@@ -122,10 +126,26 @@ class TrainSpec(SpecModel):
     deterministic: bool = Field(
         True, description="Use only deterministic algorithms, so that two runs give the same result"
     )
-    max_time: Duration | None = Field(None, description="Stop training after this time")
-    log_every: int = Field(10, ge=1, description="Steps between logged points in an experiment tracker")
-    early_stopping: EarlyStopping | None = Field(None, description="Stop training when a value no longer improves")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept, and how often the state is saved")
-    tune: Tune | None = Field(
-        None, description="Find batch size and learning rate before training", examples=[{"learning_rate": {}}]
+    max_time: Annotated[Duration | Literal["off"], null_as("off")] = Field(
+        "off", description="Stop training after this time", examples=["2h"]
     )
+    log_every: int = Field(10, ge=1, description="Steps between logged points in an experiment tracker")
+    early_stopping: Annotated[EarlyStopping | Literal["off"], null_as("off")] = Field(
+        "off",
+        description="Stop training when a value no longer improves",
+        examples=[{"monitor": "valid/loss", "patience": 3}],
+    )
+    checkpoint: Checkpoint = Field(Checkpoint(), description="Which epoch is kept, and how often the state is saved")
+    tune: Annotated[Tune | Literal["off"], null_as("off")] = Field(
+        "off", description="Find batch size and learning rate before training", examples=[{"learning_rate": {}}]
+    )
+
+    @property
+    def stop(self) -> EarlyStopping | None:
+        """Early stopping; None if it is off."""
+        return None if self.early_stopping == "off" else self.early_stopping
+
+    @property
+    def search(self) -> Tune | None:
+        """What to find before training; None if it is off."""
+        return None if self.tune == "off" else self.tune

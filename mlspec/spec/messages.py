@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from mlspec.diagnostics import Finding, Location
 from mlspec.source.document import Node
 from mlspec.spec.keys import Shape, at, fields, removed_keys, variants
-from mlspec.spec.names import flow, quoted, suggest
+from mlspec.spec.names import closest, flow, quoted, suggest
 from mlspec.spec.spec_model import dotted
 
 _KINDS = {
@@ -64,8 +64,20 @@ def _findings(group: list[_Located], shape: Shape, has_inner: bool) -> list[Find
     """The Findings of one location. `has_inner`: there are errors below it, so that one type did match."""
     mismatches = [one.error for one in group if one.wrong_type]
     if len(mismatches) < len(group):
-        return [_finding(one, shape) for one in group if not one.wrong_type]
+        return _alternatives([one for one in group if not one.wrong_type], shape)
     return [] if has_inner else [_wrong_type(mismatches, group[0].at)]
+
+
+def _alternatives(group: list[_Located], shape: Shape) -> list[Finding]:
+    """The Findings of the members that have the type of the value. Literals are named in the help of the others."""
+    literals = [one for one in group if one.error["type"] == "literal_error"]
+    others = [one for one in group if one not in literals]
+    if not literals or not others:
+        return [_finding(one, shape) for one in group]
+    choices = dict.fromkeys(str((one.error.get("ctx") or {}).get("expected", "")) for one in literals)
+    also = ", or ".join(choice.replace("'", "`") if "'" in choice else f"`{choice}`" for choice in choices)
+    findings = (_finding(one, shape) for one in others)
+    return [f if f.help.endswith("?") else f._replace(help=f"{f.help}, or {also}") for f in findings]
 
 
 def _finding(located: _Located, shape: Shape) -> Finding:
@@ -134,7 +146,9 @@ def _unknown(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
 def _choice(error: ErrorDetails, shape: Shape, here: Location) -> Finding:
     field = at(shape, error["loc"]) or at(shape, here)
     choices = [str(c) for c in _literals(field)]
-    help = suggest(str(error["input"]), choices, "use one of")
+    help = suggest(str(error["input"]), choices, "use one of" if len(choices) > 1 else "use")
+    if (inner := fields(field)) and closest(str(error["input"]), choices) is None:
+        help = f"{help}, or a mapping with the keys {', '.join(inner)}"
     return Finding("not-one-of", here, f"`{dotted(here)}` cannot be {quoted(error['input'])}", help)
 
 

@@ -71,6 +71,15 @@ def _unit(slip: re.Match[str]) -> str:
     return f"{slip[1].strip()}{slip[2].upper()}{slip[3].lower()}B"
 
 
+def null_as(neutral: object) -> BeforeValidator:
+    """A validator that reads null, which earlier versions wrote for a key without a value, as the `neutral` value.
+
+    A key that DVC compares needs a value that says "not set": DVC does not notice a parameter that disappears, and a
+    null has no type.
+    """
+    return BeforeValidator(lambda value: neutral if value is None else value)
+
+
 Size = Annotated[
     str,
     _form(_SIZE, "a size with a unit", "500MB", "add a unit: {}MB", {r"(?i)^([0-9. ]+)([kmg])(i?)b?$": _unit}),

@@ -40,12 +40,13 @@ def stages(project: Project) -> Iterable[Stage]:
         return
     if data.remotes:
         alone = all(addresses.is_local_service(source) for source, _ in data.remotes.values())
+        split = len(data.sources) > 1
         yield Stage(
             "fetch",
             "Download the source files" if len(data.remotes) > 1 else "Download the source file",
             NAME,
             outputs=tuple(Output(path) for _, path in data.remotes.values()),
-            params=("data.source", "data.sha256", *(("data.split",) if len(data.sources) > 1 else ())),
+            params=("data.source", *(["data.sha256"] if data.sha256 else []), *(["data.split"] if split else [])),
             needs=() if alone else ("network",),
         )
     keys = ("source", "format", "inputs", "target", "split", "checks")  # `deps` are inputs themselves

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, RootModel
@@ -24,13 +24,13 @@ class GroupFile:
     """What each key means, by its path. Where several mappings have the same keys, those of the first only."""
 
 
-def group_file(section: BaseModel | None, values: Plain, compared: Collection[str]) -> GroupFile:
+def group_file(section: BaseModel | None, values: Plain) -> GroupFile:
     """The values of a section without the keys that are null, as they are by default.
 
-    `compared` are the keys that dvc.yaml names. They stay even where they are null: DVC fails on a key that is missing,
-    and does not notice one that disappears.
+    A key that dvc.yaml names has a default that is not null: DVC fails on a key that is missing, and does not notice
+    one that disappears.
     """
-    walk = _GroupWalk(compared)
+    walk = _GroupWalk()
     kept = walk.kept(section, values, ())
     about = (type(section).__doc__ or "").strip().split("\n")[0] if section is not None else ""
     return GroupFile(about, kept, walk.comments)
@@ -38,7 +38,6 @@ def group_file(section: BaseModel | None, values: Plain, compared: Collection[st
 
 @dataclass
 class _GroupWalk:
-    compared: Collection[str]
     comments: dict[Path, str] = field(default_factory=dict)
     described: set[tuple[type[object], str]] = field(default_factory=set)
 
@@ -49,7 +48,7 @@ class _GroupWalk:
         if isinstance(values, dict):
             return self._mapping(node, values, at)
         if isinstance(values, list) and isinstance(node, list | tuple) and len(node) == len(values):
-            return [_GroupWalk(()).kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
+            return [_GroupWalk().kept(inner, value, ()) for inner, value in zip(node, values, strict=True)]
         return values
 
     def _mapping(self, node: object, values: dict[str, Plain], at: Path) -> Plain:
@@ -58,7 +57,7 @@ class _GroupWalk:
         for key, value in values.items():
             name, info = known.get(key, (key, None))
             place = (*at, key)
-            if value is None and info is not None and info.default is None and ".".join(place) not in self.compared:
+            if value is None and info is not None and info.default is None:
                 continue
             if info is not None and info.description and (type(node), key) not in self.described:
                 self.described.add((type(node), key))

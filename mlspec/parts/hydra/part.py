@@ -89,12 +89,12 @@ def _known(project: Project, key: str) -> bool:
 
 
 def _unset(values: Mapping[str, Plain], key: str) -> str | None:
-    """The nearest key above that the spec leaves out."""
+    """The nearest key above that the spec leaves out, or turns off."""
     node: Plain = dict(values)
     steps = key.split(".")
     for index, step in enumerate(steps[:-1]):
         node = node.get(step) if isinstance(node, dict) else None
-        if node is None:
+        if not isinstance(node, dict):
             return ".".join(steps[: index + 1])
     return None
 
@@ -120,7 +120,7 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     sweep, track = project.get(Sweep), project.get(TrackSpec)
     values = {"sections": sections, "sweep": sweep is not None, "experiments": list(patches)}
     yield Artifact("conf/config.yaml", "hydra/config.yaml.j2", values)
-    yield from _groups(project, sections, stages)
+    yield from _groups(project, sections)
     for name, patch in patches.items():
         values = {"name": name, "values": nested(patch)}
         yield Artifact(f"conf/experiment/{name}.yaml", "hydra/experiment.yaml.j2", values)
@@ -140,15 +140,13 @@ def _unread_keys(section: BaseModel | None) -> frozenset[str]:
     return section.UNREAD_KEYS if isinstance(section, SpecModel) else frozenset()
 
 
-def _groups(project: Project, sections: Sequence[str], stages: Sequence[Stage]) -> Iterator[Artifact]:
+def _groups(project: Project, sections: Sequence[str]) -> Iterator[Artifact]:
     """The file of each section."""
-    params = [name.partition(".") for stage in stages if not stage.effects for name in stage.params]
     for name in sections:
-        compared = {key for section, _, key in params if section == name}
         section, values = project.sections.get(name), project.values[name]
         unread = _unread_keys(section)
         kept = {key: v for key, v in values.items() if key not in unread} if isinstance(values, dict) else values
-        file = group_file(section, kept, compared)
+        file = group_file(section, kept)
         shown = {"name": name, "about": file.about, "values": file.values, "comments": file.comments}
         yield Artifact(f"conf/{name}/default.yaml", "hydra/group.yaml.j2", shown)
 

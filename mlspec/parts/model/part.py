@@ -55,14 +55,14 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _class(model.class_, "class", model.args, modules)
         if model.prepares is not None:
             yield from _preprocessing(model, modules)
-        if model.datamodule is not None:
-            yield from _class(model.datamodule, "datamodule", model.datamodule_args, modules)
+        if model.loader is not None:
+            yield from _class(model.loader, "datamodule", model.datamodule_args, modules)
             yield from _undeclared(model)
 
 
 def _undeclared(model: Custom) -> Iterator[Finding]:
     """A data module may use any preprocessing, and evaluation has to use the same."""
-    if model.preprocess is None:
+    if "preprocess" not in model.model_fields_set:
         message = "a data module needs `preprocess`, which declares the inputs of `forward`"
         help = (
             "set model.preprocess: none for unchanged values, mlspec for standardised ones, "

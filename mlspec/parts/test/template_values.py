@@ -137,8 +137,8 @@ def callables(project: Project, data: DataSpec) -> dict[str, str]:
     model = project.get(ModelSpec)
     if isinstance(model, Custom):
         paths["model.class"] = model.class_
-        if model.datamodule is not None:
-            paths["model.datamodule"] = model.datamodule
+        if model.loader is not None:
+            paths["model.datamodule"] = model.loader
         if model.prepares is not None:
             paths["model.preprocess.class"] = model.prepares
     return paths

@@ -80,7 +80,7 @@ class Fitting:
         self.monitors = {m.subject: m for m in map(_with_direction, of_run(train, job.config.get("sweep")))}
         self.terminal = sys.stderr.isatty()
         model = job.need(ModelSpec)
-        ours = not (isinstance(model, Custom) and model.datamodule)
+        ours = not (isinstance(model, Custom) and model.loader)
         save = train.checkpoint
         self.keep = CheckpointWriter(
             scratch / "resume.ckpt", described, duration_seconds(save.every), save.every_steps, ours
@@ -115,13 +115,13 @@ class Fitting:
             default_root_dir=scratch,
             max_epochs=train.max_epochs,
             min_epochs=0,
-            max_steps=train.max_steps or -1,
-            max_time=timedelta(seconds=duration_seconds(train.max_time)) if train.max_time else None,
+            max_steps=train.max_steps,
+            max_time=None if train.max_time == "off" else timedelta(seconds=duration_seconds(train.max_time)),
             accelerator=train.accelerator,
             devices=train.devices,
             strategy=train.strategy,
             precision=train.precision,
-            gradient_clip_val=train.gradient_clip,
+            gradient_clip_val=train.gradient_clip or None,
             accumulate_grad_batches=train.accumulate,
             deterministic="warn" if train.deterministic else False,
             callbacks=self._callbacks(),
@@ -138,7 +138,7 @@ class Fitting:
         # The order matters: at the end of an epoch CheckpointWriter saves the state of the callbacks before it.
         twice = LoggedTwice(self.monitors.values(), self.job.root)
         callbacks: list[pl.Callback] = [self.finite, self.times, twice, self.curves, self.best, self.keep]
-        if self.train.max_steps:
+        if self.train.max_steps > 0:
             callbacks.insert(0, LastStep(self.train.max_steps))
         model = self.job.need(ModelSpec)
         if isinstance(model, Custom) and self.tuned is not None and self.tuned.learning_rate is not None:
@@ -146,7 +146,7 @@ class Fitting:
         if self.terminal and ranks.first():
             # Each update reads the loss, which waits for the device.
             callbacks.append(DeviceBar(self.train.log_every, self.times))
-        stop = self.train.early_stopping
+        stop = self.train.stop
         if stop is not None:
             direction = str(self.monitors["early stopping"].mode)
             early_stopping = EarlyStopping(
@@ -172,17 +172,17 @@ class Fitting:
             self.curves.why = lambda name: undefined_metrics.reason(name.removeprefix("valid/"), targets)
         self._module = module
         self._compiled = accelerate(module, self.trainer, self.train)
-        objects = " and ".join(filter(None, (named, model.datamodule))) if isinstance(model, Custom) else ""
+        objects = " and ".join(filter(None, (named, model.loader))) if isinstance(model, Custom) else ""
         memory = memory_errors(self.train, lambda: self._fitting_batch(rows["train"], preprocess))
         own = user_code(self.job.root, "training", objects) if named else nullcontext()
         with interruptible(self.keep), own, configuration_errors(named), memory, compile_errors(), _first_error():
-            if isinstance(model, Custom) and model.datamodule is not None:
+            if isinstance(model, Custom) and model.loader is not None:
                 self._compare(model, rows, preprocess)
                 schema = Schema.read(self.job.inputs)
                 arguments = model.datamodule_args
-                datamodule = custom(model.datamodule, arguments, schema, self.job.root, preprocess=preprocess)
+                datamodule = custom(model.loader, arguments, schema, self.job.root, preprocess=preprocess)
                 if self.tuned is not None and self.tuned.batch_size is not None:
-                    sized(datamodule, model.datamodule, self.tuned.batch_size)
+                    sized(datamodule, model.loader, self.tuned.batch_size)
                 with single_rows(self.train, 0, self.job.root, datamodule):
                     self.trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=not model.trust)
                 return
@@ -202,7 +202,7 @@ class Fitting:
 
     def _compare(self, model: Custom, rows: Mapping[str, Rows], preprocess: Preprocess) -> None:
         """Add the callback that compares the first batch with the inputs in evaluation."""
-        if model.datamodule is not None and (self.job.inputs / "data" / "test.parquet").exists():
+        if model.loader is not None and (self.job.inputs / "data" / "test.parquet").exists():
             rows = {**rows, "test": load(self.job.inputs / "data", "test", preprocess)}
         folder = self.keep.path.with_name("preprocess")
         self.trainer.callbacks.insert(0, FirstBatch(ExpectedInputs(model, preprocess, rows, folder)))  # type: ignore[attr-defined]

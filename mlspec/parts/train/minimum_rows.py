@@ -44,7 +44,7 @@ def epochs(train: TrainSpec, rows: int) -> tuple[int, str]:
     """The maximum number of epochs, and the key that sets it."""
     batches = len(sizes(rows, train.batch_size, True, train.drop_last))
     steps = -(-batches // train.accumulate)
-    by_steps = -(-train.max_steps // steps) if train.max_steps and steps else train.max_epochs
+    by_steps = -(-train.max_steps // steps) if train.max_steps > 0 and steps else train.max_epochs
     return (by_steps, "max_steps") if by_steps < train.max_epochs else (train.max_epochs, "max_epochs")
 
 

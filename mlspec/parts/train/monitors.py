@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mlspec.sections.metric_names import better, direction, no_direction
-from mlspec.sections.train import TrainSpec
+from mlspec.sections.train import Checkpoint, EarlyStopping, TrainSpec
 
 Mode = Literal["min", "max"]
 Goal = Literal["minimize", "maximize"]
@@ -41,16 +41,19 @@ class MonitoredMetric:
 
 def of_train(train: TrainSpec) -> Iterator[MonitoredMetric]:
     """The metrics that the section `train` monitors."""
-    checkpoint, stop = train.checkpoint, train.early_stopping
+    checkpoint, stop = train.checkpoint, train.stop
     yield MonitoredMetric(
         "checkpoint",
         checkpoint.monitor,
-        checkpoint.mode or direction(checkpoint.monitor),
+        _mode(checkpoint),
         ("train", "checkpoint", "mode"),
     )
     if stop is not None:
-        mode = stop.mode or direction(stop.monitor)
-        yield MonitoredMetric("early stopping", stop.monitor, mode, ("train", "early_stopping", "mode"))
+        yield MonitoredMetric("early stopping", stop.monitor, _mode(stop), ("train", "early_stopping", "mode"))
+
+
+def _mode(declared: Checkpoint | EarlyStopping) -> Mode | None:
+    return direction(declared.monitor) if declared.mode == "auto" else declared.mode
 
 
 def of_sweep(metric: str, goal: str | None) -> MonitoredMetric:

@@ -156,7 +156,7 @@ def _of_model(model: ModelSpec) -> Iterator[str]:
 
 def _measured(project: Project, train: TrainSpec) -> Iterator[str]:
     """The keys of `evaluate` that change the value of a monitored metric, and so the selected epoch."""
-    watched = {train.checkpoint.monitor, *([train.early_stopping.monitor] if train.early_stopping else [])}
+    watched = {train.checkpoint.monitor, *([train.stop.monitor] if train.stop else [])}
     names = {name.removeprefix("valid/") for name in watched if name.startswith("valid/")}
     custom = isinstance(project.get(ModelSpec), Custom)  # it computes its own metrics
     if "evaluate" in project.values and not custom and any(names & set(known) for known in NAMES.values()):
@@ -173,7 +173,7 @@ def stages(project: Project) -> Iterable[Stage]:
     if isinstance(model, Custom):
         inputs += project.surroundings.code_of(*model.code)
         # The rows of a data module are compared with the test split.
-        inputs += ["artifacts/data/test.parquet"] if model.datamodule else []
+        inputs += ["artifacts/data/test.parquet"] if model.loader else []
     if isinstance(model, TextClassifier) and model.pretrained in project.surroundings.folders:
         inputs.append(str(model.pretrained))
     yield Stage(

@@ -33,7 +33,7 @@ def idle(train: TrainSpec, epochs: int, limit: str) -> Finding | None:
 
     It reads one value per epoch, and the first one is always the best so far.
     """
-    stop = train.early_stopping
+    stop = train.stop
     if stop is None or (earliest := max(stop.patience, 1) + 1) < epochs:
         return None
     reached = f"train.{limit} ends training after epoch {epochs}"

@@ -12,7 +12,7 @@ CODE = "conflicting-options"
 
 def conflicts(train: TrainSpec, sweep: object) -> Iterator[Finding]:
     """What contradicts the search, or makes it useless; `sweep` is that section as plain values."""
-    tune = train.tune
+    tune = train.search
     if tune is None:
         return
     searched = [name for name in ("batch_size", "learning_rate") if getattr(tune, name) is not None]

@@ -71,7 +71,7 @@ def tuned(job: Job, material: Material) -> Tuned | None:
 
     Raises StageError if a value cannot be searched, or none is found.
     """
-    tune = job.need(TrainSpec).tune
+    tune = job.need(TrainSpec).search
     if tune is None or (tune.batch_size is None and tune.learning_rate is None):
         return None
     path = material.scratch / FILE
@@ -203,7 +203,7 @@ class Search:
                 devices=train.devices,
                 strategy=train.strategy,
                 precision=train.precision,
-                gradient_clip_val=train.gradient_clip,
+                gradient_clip_val=train.gradient_clip or None,
                 accumulate_grad_batches=train.accumulate,
                 deterministic="warn" if train.deterministic else False,
                 logger=False,
@@ -215,7 +215,7 @@ class Search:
                 **settings,
             )
         switches(train, trainer.strategy.root_device)
-        if train.tune and train.tune.batch_size and trainer.world_size > 1:
+        if train.search and train.search.batch_size and trainer.world_size > 1:
             raise StageError(
                 f"train.tune.batch_size needs one device, and training runs on {trainer.world_size}",
                 help=f"search once with train.devices: 1, then set train.batch_size to {trainer.world_size} times that",
@@ -232,7 +232,7 @@ class Search:
     def _data(self, job: Job, trainer: pl.Trainer, sampler: Buckets) -> dict[str, Any]:
         """The batches: of the project's data module, or of `sampler`."""
         train, rows, preprocess = job.need(TrainSpec), self.material.rows["train"], self.material.preprocess
-        if self.model is not None and self.model.datamodule is not None:
+        if self.model is not None and self.model.loader is not None:
             return {"datamodule": self._datamodule(train, preprocess)}
         loader: DataLoader[Batch] = source(
             rows, preprocess, sampler, trainer.strategy.root_device, train.workers, self.model is None
@@ -241,11 +241,11 @@ class Search:
 
     def _datamodule(self, train: TrainSpec, preprocess: Preprocess) -> pl.LightningDataModule:
         assert self.model is not None
-        assert self.model.datamodule is not None
+        assert self.model.loader is not None
         schema = Schema.read(self.job.inputs)
-        name, arguments = self.model.datamodule, self.model.datamodule_args
+        name, arguments = self.model.loader, self.model.datamodule_args
         datamodule: pl.LightningDataModule = custom(name, arguments, schema, self.job.root, preprocess=preprocess)
-        if train.tune and train.tune.batch_size:
+        if train.search and train.search.batch_size:
             sized(datamodule, name, train.batch_size)
         return datamodule
 
@@ -253,7 +253,7 @@ class Search:
     def _errors(self) -> Iterator[None]:
         """Errors of the settings or of the project's code, as in training."""
         name = self.model.class_ if self.model else ""
-        objects = " and ".join(filter(None, (name, self.model.datamodule))) if self.model else ""
+        objects = " and ".join(filter(None, (name, self.model.loader))) if self.model else ""
         own: AbstractContextManager[None] = (
             user_code(self.job.root, "training", objects) if self.model else nullcontext()
         )

@@ -75,7 +75,7 @@ def _train(job: Job) -> float | None:
     scratch = _scratch(job)
     preprocess, vocab = prepared(model, schema, data, scratch / "preprocess", job.root)
     rows = {split: load(data, split, preprocess) for split in ("train", "valid")}
-    ours = not (isinstance(model, Custom) and model.datamodule)
+    ours = not (isinstance(model, Custom) and model.loader)
     enough(train, rows, ranks.count(), ours)
     if not isinstance(model, Custom):
         targets = rows["valid"].targets.tolist()
@@ -102,7 +102,7 @@ def _train(job: Job) -> float | None:
             warn(warning.message, warning.help)
         fitting.fit(module, rows, preprocess)
         write(job, fitting, scratch, record)
-        source = str(model.datamodule or "") if isinstance(model, Custom) else ""
+        source = str(model.loader or "") if isinstance(model, Custom) else ""
         if (advice := fitting.times.advice(train.workers, source)) and ranks.first():
             warn(*advice)
         trackers.finish(TrainedModel(module, rows["valid"], preprocess, schema, job.outputs))

@@ -206,7 +206,7 @@ def test_metric_matches_the_evaluation(module, preprocess, splits, schema, evalu
         [name],
         predicted,
         torch.from_numpy(table[TARGET].to_numpy().copy()),
-        average=None,
+        average="auto",
         threshold=0.5,
     )
     recorded = evaluation["metrics"][name]
