@@ -41,10 +41,16 @@ def valid_sections(model: type[BaseModel], values: Mapping[str, object]) -> dict
     for name, value in values.items():
         shape = model.model_fields[name].annotation if name in model.model_fields else None
         with suppress(ValidationError):
-            section = _chosen(TypeAdapter(shape).validate_json(json.dumps(value))) if shape is not None else None
+            section = _chosen(_adapter(shape).validate_json(json.dumps(value))) if shape is not None else None
             if isinstance(section, BaseModel):
                 valid[name] = section
     return valid
+
+
+@functools.lru_cache(maxsize=256)
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    """What validates one section; it takes longer to make than to use."""
+    return TypeAdapter(shape)
 
 
 def _chosen(value: object) -> object:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
+import os
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,22 +67,25 @@ _ROOTS: list[Path] = []
 
 def _forget_modules() -> None:
     """Have each run import its project's modules afresh, as a stage's own process does: projects share module names."""
-    roots = [root.resolve() for root in _ROOTS]
-    for name, module in list(sys.modules.items()):
+    roots = tuple(f"{_real(str(root))}{os.sep}" for root in _ROOTS)
+    for name, module in list(sys.modules.items()) if roots else ():
         places = _places(module)
-        if places and all(any(place.is_relative_to(root) for root in roots) for place in places):
+        if places and all(_real(place).startswith(roots) for place in places):
             del sys.modules[name]
-    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() not in roots]
+    sys.path[:] = [entry for entry in sys.path if not entry or not f"{_real(entry)}{os.sep}".startswith(roots)]
     _ROOTS.clear()
 
 
-def _places(module: ModuleType) -> list[Path]:
+_real = functools.cache(os.path.realpath)
+"""Of thousands of modules, each of which would be looked up on the disk for each run."""
+
+
+def _places(module: ModuleType) -> Sequence[str]:
     """The file that a module was read from; the folders of a package that has no file of its own."""
     spec = getattr(module, "__spec__", None)
     if spec is None:
-        return []
-    files = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
-    return [Path(file).resolve() for file in files]
+        return ()
+    return [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
 
 
 def written(root: Path, files: dict[str, str | bytes]) -> Applied:
