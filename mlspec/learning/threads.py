@@ -13,6 +13,8 @@ from typing import Final
 
 import torch
 
+from mlspec.runtime.cpu_quota import GROUPS, MOUNT, cpu_quota
+
 VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 """Variables with which a user sets the number of threads."""
 SYSTEM: Final = Path("/sys")
@@ -27,11 +29,12 @@ def limit_threads(processes: int = 1) -> None:
         torch.set_num_threads(number)
 
 
-def cores(system: Path = SYSTEM, allowed: frozenset[int] | None = None) -> int:
-    """The physical cores that this process may use: of its processors, within the limit of its container."""
+def cores(system: Path = SYSTEM, allowed: frozenset[int] | None = None, groups: Path = GROUPS) -> int:
+    """The physical cores that this process may use: of its processors, within the limits of its control groups."""
     usable = _affinity() if allowed is None else allowed
     siblings = {_siblings(system, processor) for processor in usable}
-    return max(1, math.ceil(min(len(siblings), _quota(system / "fs" / "cgroup"))))
+    quota = cpu_quota(system / MOUNT.relative_to(SYSTEM), groups)
+    return max(1, len(siblings) if quota is None else math.ceil(min(len(siblings), quota)))
 
 
 def _affinity() -> frozenset[int]:
@@ -48,19 +51,3 @@ def _siblings(system: Path, processor: int) -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         return str(processor)
-
-
-def _quota(group: Path) -> float:
-    """The processors that the container may use at once; infinity without a limit."""
-    try:
-        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        try:
-            quota = (group / "cpu" / "cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-            period = (group / "cpu" / "cpu.cfs_period_us").read_text(encoding="ascii").strip()
-        except OSError:
-            return math.inf
-    try:
-        return float(quota) / float(period) if float(quota) > 0 else math.inf
-    except (ValueError, ZeroDivisionError):  # `max`
-        return math.inf

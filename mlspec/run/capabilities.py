@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "onnxscript>=0.5.4",
         "orjson>=3.10",
         "pillow>=10",
+        "psutil>=5.9",
         "pyarrow>=16",
         "pytest>=8",
         "pytorch-lightning>=2.6.6",

@@ -79,3 +79,13 @@ def test_a_number_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)
     limit_threads(processes=1000)
     assert torch.get_num_threads() == 3
+
+
+def test_the_limit_of_a_nested_group_counts(tmp_path: Path) -> None:
+    system = machine(tmp_path / "sys", HYPERTHREADS)
+    service = system / "fs" / "cgroup" / "user.slice" / "train.service"
+    service.mkdir(parents=True)
+    (service / "cpu.max").write_text("200000 100000\n")
+    groups = tmp_path / "groups"
+    groups.write_text("0::/user.slice/train.service\n")
+    assert cores(system, frozenset(range(8)), groups) == 2

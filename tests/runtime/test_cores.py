@@ -39,3 +39,10 @@ def test_the_quota_of_an_older_control_group(tmp_path: Path) -> None:
 )
 def test_a_function_has_cores_by_its_memory(tmp_path: Path, memory: str, expected: int) -> None:
     assert cores(tmp_path, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory}) == expected
+
+
+def test_the_quota_of_a_nested_control_group(tmp_path: Path) -> None:
+    (tmp_path / "cgroup" / "serve").mkdir(parents=True)
+    (tmp_path / "cgroup" / "serve" / "cpu.max").write_text("100000 100000\n")
+    (tmp_path / "groups").write_text("0::/serve\n")
+    assert cores(tmp_path / "cgroup", {}, tmp_path / "groups") == 1
