@@ -7,12 +7,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from mlspec.aws.owner import Owner
 
 if TYPE_CHECKING:
     import boto3
 
 Kind = Literal["aws", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client waits: attempts in all, and seconds to connect and to read."""
+
+    tries: int
+    connect: int
+    read: int
+    mode: Literal["standard", "adaptive"]
+
+
+PATIENT: Final = Patience(8, 10, 60, "adaptive")
+"""For changes."""
+IMPATIENT: Final = Patience(2, 2, 4, "standard")
+"""For a plan, which shows without an account what it can."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +46,10 @@ class AwsTarget:
     endpoint: str | None = None
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
-    source: str = ""
-    """Address of the project's folder in its repository; it distinguishes projects of one name."""
-    beginning: str = ""
-    """The same folder by the repository's first commit: its address until it has a remote."""
-    adopts: bool = False
-    """Whether resources without a tag of a project are taken over."""
-    hasty: bool = False
-    """For a plan: short timeouts and few retries."""
+    owner: Owner = field(default_factory=Owner)
+    """The project that changes it."""
+    patience: Patience = PATIENT
+    """How long its clients wait."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -61,8 +75,10 @@ class AwsTarget:
         from botocore.config import Config
 
         if service not in self._clients:
-            tries, connect, read = (2, 2, 4) if self.hasty else (8, 10, 60)
-            retries = {"total_max_attempts": tries, "mode": "standard" if self.hasty else "adaptive"}
-            config = Config(retries=retries, connect_timeout=connect, read_timeout=read, user_agent_extra="mlspec")
+            wait = self.patience
+            retries = {"total_max_attempts": wait.tries, "mode": wait.mode}
+            config = Config(
+                retries=retries, connect_timeout=wait.connect, read_timeout=wait.read, user_agent_extra="mlspec"
+            )
             self._clients[service] = self._session.client(service, endpoint_url=self.endpoint, config=config)
         return self._clients[service]

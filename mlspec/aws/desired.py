@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from mlspec.aws.account import located, repository_name, repository_uri
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.delivery_tool import DIRECT, DeliveryTool, tool_on
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_spec import FunctionSpec, function_location
@@ -25,7 +26,6 @@ from mlspec.spec.types import SecretRef
 
 S = TypeVar("S", bound=BaseModel)
 MAX_ENVIRONMENT: Final = 4096
-Releaser = Literal["", "sam", "serverless"]
 
 
 class Spec(Protocol):
@@ -57,21 +57,9 @@ class DesiredFunction:
     image: str
     variables: Mapping[str, str | None] = field(repr=False)
     archive: ZipArchive | None = None
-    delivers_only: bool = False
-    """Whether another tool creates the function and what belongs to it, so that only its code and alias change here."""
-    releaser: Releaser = ""
-    """The tool that also releases, "" where mlspec does: it publishes the version and moves the alias, and nothing of
-    it changes here."""
-
-    @property
-    def delivered(self) -> bool:
-        """Whether another tool releases."""
-        return self.releaser != ""
-
-    @property
-    def reads_secrets(self) -> bool:
-        """Whether that tool reads secrets from AWS Secrets Manager, so that they need no value here."""
-        return self.releaser == "serverless"
+    tool: DeliveryTool = DIRECT
+    """What creates the function. Where another tool does, only its code and alias change here; where that also
+    releases, nothing of the function."""
 
     @property
     def name(self) -> str:
@@ -113,25 +101,11 @@ def desired_function(target: AwsTarget, spec: Spec, digest: str, archive: ZipArc
     assert options is not None, "a spec without deploy.lambda has no stage that deploys"
     package = spec.need(Package)
     repository = repository_name(target, registry.ecr.repository) if registry else ""
-    function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.source)
+    function = FunctionSpec(spec.need(ProjectInfo), options, package, location, repository, target.owner.source)
     image = "" if package.zip else f"{repository_uri(target, location, repository)}@{digest}"
-    delivers, tool = delivers_only(spec, target), releaser(spec, target)
-    variables = _variables(options.environment, secrets=tool != "serverless")
-    return DesiredFunction(target, function, image, variables, archive, delivers, tool)
-
-
-def delivers_only(spec: Spec, target: AwsTarget) -> bool:
-    """Whether another tool creates the infrastructure. A rehearsal creates its own."""
-    deploy = spec.get(Deploy)
-    return target.kind == "aws" and deploy is not None and deploy.iac != "none"
-
-
-def releaser(spec: Spec, target: AwsTarget) -> Releaser:
-    """The tool that creates the infrastructure and also releases new versions; "" where mlspec does."""
-    deploy = spec.get(Deploy)
-    if target.kind != "aws" or deploy is None or deploy.iac not in ("sam", "serverless"):
-        return ""
-    return deploy.iac
+    tool = tool_on(target.kind, spec)
+    variables = _variables(options.environment, secrets=not tool.reads_secrets)
+    return DesiredFunction(target, function, image, variables, archive, tool)
 
 
 def _variables(named: Mapping[str, str | SecretRef], *, secrets: bool) -> dict[str, str | None]:
@@ -148,7 +122,7 @@ def check_variables(desired: DesiredFunction) -> None:
     named = desired.spec.options.environment
     for name, value in desired.variables.items():
         source = named[name]
-        if not value and isinstance(source, SecretRef) and not desired.reads_secrets:
+        if not value and isinstance(source, SecretRef) and not desired.tool.reads_secrets:
             message = f"the function's variable {name} comes from {source.env}, which is not set here"
             raise StageError(message, help=f"export {source.env}=..., then: mlspec apply")
     size = sum(len(name.encode()) + len((value or "").encode()) for name, value in desired.variables.items())

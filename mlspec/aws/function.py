@@ -42,7 +42,7 @@ def read_function(target: AwsTarget, name: str, qualifier: str = "") -> Function
 def check_owner(target: AwsTarget, name: str, arn: str, project: str, current: Function) -> None:
     """Raise StageError for a function of another project."""
     command = f"aws lambda tag-resource --resource {arn} --tags {{}}={{}}"
-    check_ownership(f"lambda function {name}", current.tags, project, command, target)
+    check_ownership(f"lambda function {name}", current.tags, project, command, target.owner)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def github_repository(target: AwsTarget, given: str) -> str:
 
     Raises StageError where neither names one.
     """
-    match = re.match(r"https://github\.com/([^/]+/[^/]+)", target.source)
+    match = re.match(r"https://github\.com/([^/]+/[^/]+)", target.owner.source)
     if repository := given or (match[1] if match else ""):
         return repository
     message = "the role for releases needs the repository on GitHub, and this folder has no such remote"

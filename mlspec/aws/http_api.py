@@ -57,7 +57,7 @@ class HttpApiProvider:
         )
 
     def _owns(self, tags: Mapping[str, str]) -> bool:
-        return tags.get(PROJECT) == self.project and not other_address(tags, self.target)
+        return tags.get(PROJECT) == self.project and not other_address(tags, self.target.owner)
 
     def diff(self, desired: HttpApi | None, current: HttpApi | None) -> list[Action]:
         """What creates, completes, changes or removes the API."""

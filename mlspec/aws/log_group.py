@@ -54,7 +54,7 @@ class LogGroupProvider:
         if PROJECT in current.tags:
             command = f"aws logs tag-resource --resource-arn {current.arn} --tags {{}}={{}}"
             project = desired.tags[PROJECT]
-            check_ownership(f"log group {current.name}", current.tags, project, command, self.target)
+            check_ownership(f"log group {current.name}", current.tags, project, command, self.target.owner)
         changes = differences(dict(desired.tags), dict(current.tags))
         arguments: dict[str, JsonValue] = {"resourceArn": current.arn, "tags": dict(desired.tags)}
         return [Action("log-group", current.name, "tag", changes, arguments)] if changes else []

@@ -72,7 +72,7 @@ class MetricAlarmProvider:
             *(
                 delete("alarm", one.name, None, {"AlarmNames": [one.name]})
                 for one in existing.values()
-                if one.name not in needed and not foreign(one.tags, self.project, self.target)
+                if one.name not in needed and not foreign(one.tags, self.project, self.target.owner)
             ),
         ]
 
@@ -83,7 +83,7 @@ class MetricAlarmProvider:
             yield create("alarm", desired.name, desired.settings["AlarmDescription"], {**request, "Tags": tags})
             return
         command = f"aws cloudwatch tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
-        check_ownership(f"alarm {desired.name}", current.tags, self.project, command, self.target)
+        check_ownership(f"alarm {desired.name}", current.tags, self.project, command, self.target.owner)
         absent = dict.fromkeys(sorted(current.settings.keys() - desired.settings.keys()))
         changes = differences({**desired.settings, **absent}, dict(current.settings))
         if changes:

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlspec.aws.aws_target import AwsTarget
+from mlspec.aws.owner import Owner
 from mlspec.aws.resource_tags import PROJECT, SOURCE
 from mlspec.errors import StageError
 
 
 def check_ownership(
-    resource: str, tags: Mapping[str, str], project: str, command: str, target: AwsTarget, *, adoptable: bool = True
+    resource: str, tags: Mapping[str, str], project: str, command: str, owner: Owner, *, adoptable: bool = True
 ) -> None:
     """Raise StageError for a resource that is not the project's. `command` tags it, with two `{}` for key and value.
 
     A resource without an address, of an earlier mlspec, counts as the project's. One without a tag of any project
-    becomes the project's if the target `adopts` and the resource is `adoptable`: a stack is not, whose resources the
+    becomes the project's if the owner `adopts` and the resource is `adoptable`: a stack is not, whose resources the
     project's template would replace.
     """
-    reason = foreign(tags, project, target)
+    reason = foreign(tags, project, owner)
     untagged = PROJECT not in tags and adoptable
-    if not reason or (target.adopts and untagged):
+    if not reason or (owner.adopts and untagged):
         return
     message = f"{resource} exists already: {reason}"
     if tags.get(PROJECT) == project:
-        message, handed_over = f"{message}, and this one is in {target.source}", command.format(SOURCE, target.source)
+        message, handed_over = f"{message}, and this one is in {owner.source}", command.format(SOURCE, owner.source)
         help = f"choose another name; or, if that project has moved here, hand it over: {handed_over}"
         raise StageError(message, help=help)
     if untagged:
@@ -32,24 +33,24 @@ def check_ownership(
     raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
 
 
-def foreign(tags: Mapping[str, str], project: str, target: AwsTarget) -> str:
+def foreign(tags: Mapping[str, str], project: str, owner: Owner) -> str:
     """Why a resource is not the project's; "" where it is."""
-    owner = tags.get(PROJECT)
-    if owner == project:
-        other = other_address(tags, target)
-        return f"it belongs to the project {owner} in {other}" if other else ""
-    return f"it belongs to the project {owner}" if owner else "it was not created by mlspec"
+    tagged = tags.get(PROJECT)
+    if tagged == project:
+        other = other_address(tags, owner)
+        return f"it belongs to the project {tagged} in {other}" if other else ""
+    return f"it belongs to the project {tagged}" if tagged else "it was not created by mlspec"
 
 
-def other_address(tags: Mapping[str, str], target: AwsTarget) -> str:
+def other_address(tags: Mapping[str, str], owner: Owner) -> str:
     """The address that a resource was created from, where it is not the project's; "" where either is not known."""
     source = tags.get(SOURCE, "")
-    return source if target.source and source not in (target.source, target.beginning) else ""
+    return source if owner.source and source not in (owner.source, owner.beginning) else ""
 
 
 def unidentified(target: AwsTarget, project: str) -> str:
     """A warning where only its name identifies the project; "" where its address does too."""
-    if target.kind == "local" or target.source:
+    if target.kind == "local" or target.owner.source:
         return ""
     return (
         f"this folder has no git history: only its name identifies the project {project}, and another project of that "

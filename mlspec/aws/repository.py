@@ -65,7 +65,7 @@ class RepositoryProvider:
     def _check_owner(self, desired: Repository, current: Repository) -> None:
         command = f"aws ecr tag-resource --resource-arn {current.arn} --tags Key={{}},Value={{}}"
         project = desired.tags[PROJECT]
-        check_ownership(f"ecr repository {current.name}", current.tags, project, command, self.target)
+        check_ownership(f"ecr repository {current.name}", current.tags, project, command, self.target.owner)
 
     def apply(self, action: Action) -> None:
         """Execute an action on the repository."""

@@ -86,7 +86,7 @@ class RoleProvider:
 
     def _check_owner(self, desired: Role, current: Role) -> None:
         command = f"aws iam tag-role --role-name {desired.name} --tags Key={{}},Value={{}}"
-        check_ownership(f"iam role {desired.name}", current.tags, desired.tags[PROJECT], command, self.target)
+        check_ownership(f"iam role {desired.name}", current.tags, desired.tags[PROJECT], command, self.target.owner)
 
     def apply(self, action: Action) -> None:
         """Execute an action on a role. Raises StageError where the credentials may not."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mlspec.errors import StageError, UsageError
 from mlspec.stage_context import StageContext
@@ -15,11 +16,19 @@ from mlspec.workspace.spec_file import SpecFile
 if TYPE_CHECKING:
     from mlspec.aws.desired import DesiredFunction
     from mlspec.elastic.installation import Installation
-    from mlspec.parts.sam.stack_deletion import StackRemovals
-    from mlspec.parts.serverless.service_removal import ServiceRemovals
-    from mlspec.parts.terraform.module_removal import ModuleRemovals
     from mlspec.shipping.removal import Removal
     from mlspec.spec.project import Project
+
+
+class ToolRemovals(Protocol):
+    """What a tool created, and how it is removed."""
+
+    @property
+    def removals(self) -> tuple[Removal, ...]:
+        """The removals in order."""
+
+    def carry_out(self, say: Callable[[str], object]) -> None:
+        """Remove what is not kept."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Removals:
     function: DesiredFunction | None
     stack: Installation | None
     deployed: tuple[Removal, ...] = ()
-    modules: ModuleRemovals | ServiceRemovals | StackRemovals | None = None
+    modules: ToolRemovals | None = None
     """What another tool created, instead of `deployed`."""
     installed: tuple[Removal, ...] = ()
     unread: str = ""
@@ -82,28 +91,18 @@ def removals(where: SpecFile, context: StageContext, *, images: bool, prediction
 @contextmanager
 def _modules(
     where: SpecFile, function: DesiredFunction | None, root: Path, *, images: bool
-) -> Iterator[ModuleRemovals | ServiceRemovals | StackRemovals | None]:
+) -> Iterator[ToolRemovals | None]:
     """What another tool created; None where there is nothing of it."""
-    from mlspec.parts.sam.stack_deletion import stack_removals
-    from mlspec.parts.serverless.service_removal import service_removals
-    from mlspec.parts.terraform.module_removal import planned_removals
-    from mlspec.sections.deploy import Deploy
+    from mlspec.parts.all_parts import PARTS
 
-    if function is None or not function.delivers_only:
+    path = next((getattr(p, "REMOVALS", "") for p in PARTS if function and function.tool.name == p.NAME), "")
+    if not path:
         yield None
         return
-    project = _project(where)
-    match project.need(Deploy).iac:
-        case "sam":
-            yield stack_removals(function, root, images=images)
-            return
-        case "serverless":
-            yield service_removals(project, function, root, images=images)
-            return
-        case _:
-            pass
-    with planned_removals(project, function, root, images=images) as modules:
-        yield modules
+    module, _, name = path.partition(":")
+    removals_of = getattr(importlib.import_module(module), name)
+    with removals_of(_project(where), function, root, images=images) as created:
+        yield created
 
 
 def _project(where: SpecFile) -> Project:

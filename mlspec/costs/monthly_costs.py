@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from mlspec.aws.alarm_settings import evaluated_metrics
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.costs.price_list import PriceList
 from mlspec.diagnostics import Location
 from mlspec.sections.budget import CostBudget, amount
@@ -105,7 +106,7 @@ def _function(project: Project, budget: CostBudget, prices: PriceList, measured:
     yield from _requests(function, budget, prices, arm)
     yield from _provisioned(function, prices, arm)
     yield from _logs(project, function, budget, prices)
-    yield from _alarms(deploy, prices)
+    yield from _alarms(deploy, prices, shifts=delivery_tool(project).releases)
     data = project.get(DataSpec)
     if measured.labels is not None and data is not None and data.task == "classification":
         basis = f"{measured.labels} counts of labels, for each version that answers"
@@ -162,10 +163,10 @@ def _logs(project: Project, function: Lambda, budget: CostBudget, prices: PriceL
     yield CostLine("logs", dollars, basis, ("deploy", "lambda", "log_retention"))
 
 
-def _alarms(deploy: Deploy, prices: PriceList) -> Iterator[CostLine]:
+def _alarms(deploy: Deploy, prices: PriceList, *, shifts: bool) -> Iterator[CostLine]:
     """Those on all requests, and those of AWS CodeDeploy on a new version."""
     own = deploy.lambda_.alarms if deploy.lambda_ is not None else None
-    shifts = deploy.iac in ("sam", "serverless") and deploy.rollout is not None and len(deploy.rollout.percents()) > 1
+    shifts = shifts and deploy.rollout is not None and len(deploy.rollout.percents()) > 1
     abort_if = deploy.rollout.abort_if if shifts and deploy.rollout is not None else None
     for bounds, key in ((own, ("deploy", "lambda", "alarms")), (abort_if, ("deploy", "rollout", "abort_if"))):
         metrics = sum(evaluated_metrics(measure) for measure in bounds.given()) if bounds is not None else 0

@@ -123,10 +123,10 @@ class Deployment:
         """What a deployment would change. Changes nothing; an image that is still to be pushed has no digest yet. A new
         version is called `description`."""
         live, events = self.live(), self.history.find()
-        if self.desired.delivered:
+        if self.desired.tool.releases:
             return self._plan_of_delivered(live, events)
         function = self.function_actions()
-        if live is None and self.desired.delivers_only:
+        if live is None and self.desired.tool.creates:
             return self._plan_of_new_function(events)
         number = self._equal_version(function, live)
         version = number or NEXT
@@ -182,26 +182,28 @@ class Deployment:
 
     def check_infrastructure(self) -> None:
         """Raise StageError where another tool creates the function, and has not brought it to the state of the spec."""
-        stage = f"{self.desired.releaser}-service" if self.desired.delivered else "service"
-        name, help = self.desired.name, f"apply the infrastructure first: mlspec apply --until {stage}"
-        if not self.desired.delivers_only:
+        name = self.desired.name
+        help = f"apply the infrastructure first: mlspec apply --until {self.desired.tool.service}"
+        if not self.desired.tool.creates:
             return
         if self.live() is None:
             raise StageError(
                 f"lambda function {name} does not exist yet with its alias {self.desired.alias}", help=help
             )
         actions = _diff(FunctionProvider(self.desired), name, self.desired.function())
-        operations = ("set-settings", "set-code") if self.desired.delivered else ("set-settings",)
+        operations = ("set-settings", "set-code") if self.desired.tool.releases else ("set-settings",)
         settings = [line for action in actions if action.operation in operations for line in action.lines()]
         if settings:
-            what = "the stack does not run this release" if self.desired.delivered else "settings differ from the spec"
+            what = (
+                "the stack does not run this release" if self.desired.tool.releases else "settings differ from the spec"
+            )
             raise StageError(f"{what}: " + "; ".join(settings), help=help)
 
     def function_actions(self) -> list[Action]:
         """What gives the function, what it needs to run and the log group of its history their desired state; where
         another tool creates them, its code."""
         target, spec = self.desired.target, self.desired.spec
-        if self.desired.delivers_only:
+        if self.desired.tool.creates:
             actions = _diff(FunctionProvider(self.desired), spec.name, self.desired.function())
             return [action for action in actions if action.operation == "set-code"]
         role, groups = spec.role(), LogGroupProvider(target)
@@ -227,7 +229,7 @@ class Deployment:
         target, spec, name = self.desired.target, self.desired.spec, self.desired.alias
         url = spec.url()
         permissions = public(spec.name, name) if url and url.auth == "NONE" else None
-        if self.desired.delivers_only:
+        if self.desired.tool.creates:
             return _diff(AliasPermissionProvider(target, name), spec.name, permissions)
         return [
             *_diff(FunctionUrlProvider(target, name), spec.name, url),

@@ -11,7 +11,8 @@ from mlspec.aws.account import repository_name, repository_uri
 from mlspec.aws.action import Action, FieldChange, unexpected
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.desired import Spec, ZipArchive, delivers_only
+from mlspec.aws.delivery_tool import tool_on
+from mlspec.aws.desired import Spec, ZipArchive
 from mlspec.aws.ecr import repository
 from mlspec.aws.error_messages import code_of
 from mlspec.aws.repository import RepositoryProvider
@@ -90,12 +91,12 @@ def signature(artifacts: Path) -> BundleSignature | None:
 
 def repository_actions(target: AwsTarget, location: AwsLocation, spec: Spec) -> list[Action]:
     """What gives the repository its desired state; nothing where another tool does."""
-    if delivers_only(spec, target):
+    if tool_on(target.kind, spec).creates:
         return []
     ecr, deploy = spec.need(Registry).ecr, spec.get(Deploy)
     on_lambda = deploy is not None and deploy.lambda_ is not None
     project = spec.need(ProjectInfo).name
-    desired = repository(ecr, location, project, on_lambda=on_lambda, source=target.source)
+    desired = repository(ecr, location, project, on_lambda=on_lambda, source=target.owner.source)
     desired = replace(desired, name=repository_name(target, ecr.repository))
     provider = RepositoryProvider(target)
     return provider.diff(desired, provider.read(desired.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws.account import located, repository_name
@@ -17,7 +16,7 @@ from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry
 from mlspec.shipping import breaking_changes, image_push, release_file
 from mlspec.shipping.deployment import Deployment
-from mlspec.shipping.target_choice import current
+from mlspec.shipping.target_choice import observed
 from mlspec.stage_context import StageContext
 
 
@@ -25,7 +24,7 @@ def push(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget |
     """What the stage `push` would change. Raises StageError where the account cannot be read."""
     ecr = spec.need(Registry).ecr
     with aws_errors(PUSH):
-        target = target or _impatient(context, ecr.region)
+        target = target or observed(context, ecr.region)
         location = located(target, ecr_location(ecr))
         built = image_push.built(artifacts)
         name = repository_name(target, ecr.repository)
@@ -39,7 +38,7 @@ def push(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget |
 def deploy(spec: Spec, artifacts: Path, context: StageContext, target: AwsTarget | None = None) -> list[Action]:
     """What the stage `deploy` would change. Raises StageError where the account cannot be read."""
     with aws_errors(DEPLOY):
-        target = target or _impatient(context, spec_location(spec).region)
+        target = target or observed(context, spec_location(spec).region)
         desired = _desired(spec, artifacts, target)
         plan = Deployment(desired, spec.need(Deploy).rollout or Rollout()).plan()
         executed = any(not action.held for action in plan.actions)
@@ -87,7 +86,3 @@ def _completed_file(artifacts: Path, target: AwsTarget, *, zipped: bool) -> Acti
 def _record(artifacts: Path, target: AwsTarget, change: FieldChange) -> Action:
     file = release_file.file(artifacts, target.kind)
     return Action("release-file", f"{artifacts.name}/{file.name}", "write", (change,))
-
-
-def _impatient(context: StageContext, region: str) -> AwsTarget:
-    return replace(current(context, region), hasty=True)

@@ -62,7 +62,9 @@ def _function(desired: DesiredFunction) -> list[Removal]:
         details.append(f"alias {desired.alias}")
     if url := FunctionUrlProvider(target, desired.alias).read(name):
         details.append(url.url)
-    return [Removal(_delete("function", name), ", ".join(details), foreign(function.tags, desired.project, target))]
+    return [
+        Removal(_delete("function", name), ", ".join(details), foreign(function.tags, desired.project, target.owner))
+    ]
 
 
 def _api(desired: DesiredFunction) -> list[Removal]:
@@ -76,7 +78,7 @@ def _alarms(desired: DesiredFunction) -> list[Removal]:
     return [
         Removal(
             delete("alarm", one.name, None, {"AlarmNames": [one.name]}),
-            kept=foreign(one.tags, desired.project, desired.target),
+            kept=foreign(one.tags, desired.project, desired.target.owner),
         )
         for one in provider.read(desired.name).values()
     ]
@@ -87,14 +89,14 @@ def _role(desired: DesiredFunction) -> list[Removal]:
     role = RoleProvider(desired.target, parts=False).read(name) if desired.spec.options.role is None else None
     if role is None:
         return []
-    return [Removal(_delete("role", name), kept=foreign(role.tags, desired.project, desired.target))]
+    return [Removal(_delete("role", name), kept=foreign(role.tags, desired.project, desired.target.owner))]
 
 
 def _log_groups(desired: DesiredFunction) -> list[Removal]:
     provider, removals = LogGroupProvider(desired.target), []
     for name in (desired.spec.log_group_name, history_group(desired.name)):
         if group := provider.read(name):
-            kept = foreign(group.tags, desired.project, desired.target)
+            kept = foreign(group.tags, desired.project, desired.target.owner)
             removals.append(Removal(_delete("log-group", name), f"{group.size_bytes} bytes", kept))
     return removals
 
@@ -108,7 +110,7 @@ def _repository(desired: DesiredFunction, *, images: bool) -> list[Removal]:
     count = len({image["imageDigest"] for page in pages for image in page["imageIds"]})
     tags = ImageTagProvider(target, desired.name).read(name)
     others = other_functions_tags(tags) if tags else []
-    kept = foreign(repository.tags, desired.project, target)
+    kept = foreign(repository.tags, desired.project, target.owner)
     if images and others:
         kept = kept or f"it has images that other functions run ({', '.join(others[:3])}); destroy these first"
     if not images:

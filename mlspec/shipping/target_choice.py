@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mlspec.aws.aws_target import AwsTarget
+from dataclasses import replace
+
+from mlspec.aws.aws_target import IMPATIENT, AwsTarget
+from mlspec.aws.owner import Owner
 from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.stage_context import StageContext
 
@@ -15,4 +18,9 @@ def current(context: StageContext, region: str) -> AwsTarget:
         return here(context).target(region)
     first = first_commit_address(context.root)
     source = folder_address(context.root) or first
-    return AwsTarget("aws", region, source=source, beginning=first, adopts=context.adopt)
+    return AwsTarget("aws", region, owner=Owner(source, first, context.adopt))
+
+
+def observed(context: StageContext, region: str) -> AwsTarget:
+    """The same target for a plan: its clients do not wait long."""
+    return replace(current(context, region), patience=IMPATIENT)

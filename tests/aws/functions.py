@@ -29,7 +29,7 @@ def function(
     assert lambda_ is not None
     location = ecr_location(ecr)
     spec = FunctionSpec(project.info, lambda_, project.need(Package), location, ecr.repository, source)
-    own = target if source == target.source else replace(target, source=source)
+    own = target if source == target.owner.source else replace(target, owner=replace(target.owner, source=source))
     return DesiredFunction(own, spec, image, {})
 
 

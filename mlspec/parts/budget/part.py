@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts, no_stages
 from mlspec.sections.budget import CostBudget
@@ -22,7 +23,7 @@ stages, artifacts = no_stages, no_artifacts
 def check(project: Project) -> Iterator[Finding]:
     """A budget of a project in which nothing has a price."""
     budget, deploy = project.get(CostBudget), project.get(Deploy)
-    if budget is not None and budget.notify and (deploy is None or deploy.iac == "none"):
+    if budget is not None and budget.notify and not delivery_tool(project).creates:
         message = "nothing creates the alarm of `notify`: `mlspec apply` alone changes no budget of an account"
         help = "set `deploy.iac`, for example to `terraform`; or leave `notify` out"
         yield Finding("budget-alarm-not-created", ("budget", "notify"), message, help, on="key", severity="warning")

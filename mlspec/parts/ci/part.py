@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 import mlspec
 from mlspec.aws.aws_location import AwsLocation
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.aws.function_spec import function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.ci import (
@@ -176,8 +177,7 @@ def _values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[s
 
 def _ship_secrets(project: Project) -> list[str]:
     """Secrets of the job that ships; none where CloudFormation reads them in AWS Secrets Manager."""
-    deploy = project.get(Deploy)
-    if deploy is not None and deploy.iac == "serverless":
+    if delivery_tool(project).reads_secrets:
         return []
     return sorted(_secrets(project.values.get("deploy")))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import mlspec
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.aws.function_spec import function_location
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
@@ -19,15 +20,6 @@ from mlspec.spec.types import duration_seconds
 
 _SHIPPING: Final = {"push": "ecr/push-policy.json", "deploy": "lambda/deploy-policy.json"}
 """Stages that need rights in the account, each with the policy that grants them."""
-_ROLES: Final = {
-    "terraform": "terraform/foundation/github.tf",
-    "sam": "sam/foundation.yaml",
-    "serverless": "serverless/foundation/resources/github.yml",
-}
-"""The file with the role for releases and its rights, by the tool that creates it."""
-_STACKS: Final = ("sam-service", "serverless-service")
-"""The stages that release where the stack moves the alias."""
-OSLS: Final = "osls@4.3.1"
 _LONGEST_JOB: Final = 360
 """Minutes: https://docs.github.com/actions/reference/limits."""
 _SESSION: Final = 3600
@@ -44,8 +36,9 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
     location = function_location(deploy.lambda_, None) if deploy and deploy.lambda_ else None
     region = registry.ecr.region if registry else location.region if location else ""
     minutes = ship_minutes(deploy.rollout if deploy else None)
-    role = _ROLES.get(deploy.iac, "") if deploy else ""
-    run = [stage.name for stage in stages if stage.name in (*_SHIPPING, *_STACKS)]
+    tool = delivery_tool(project)
+    role, releasing = tool.role_file, (*_SHIPPING, *([tool.service] if tool.releases else []))
+    run = [stage.name for stage in stages if stage.name in releasing]
     return {
         "zipped": bool(package and package.zip),
         "ships": " and ".join(shipping),
@@ -57,16 +50,11 @@ def values(project: Project, github: Github, stages: Sequence[Stage]) -> dict[st
         "trust": role or ("ecr/github-trust.json" if registry else "lambda/github-trust.json"),
         "region": region,
         "with_env": f" --env {github.env}" if github.env else "",
-        "osls": osls_of(deploy),
+        "npm_package": tool.npm_package,
         "install_to_ship": package_of(github, mlspec.__version__, "aws", *signing_extras(project)),
         "ship_minutes": minutes,
         "session": min(minutes * 60, LONGEST_SESSION) if minutes * 60 > _SESSION else None,
     }
-
-
-def osls_of(deploy: Deploy | None) -> str:
-    """The npm package that deploys in a workflow; "" where none does."""
-    return OSLS if deploy is not None and deploy.iac == "serverless" else ""
 
 
 def signing_extras(project: Project) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from pydantic import BaseModel
 
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.dvc.params import VERSIONS, params
 from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.part_protocol import no_check as check
@@ -16,7 +17,6 @@ from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
-from mlspec.sections.deploy import Deploy
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project
 
@@ -88,10 +88,8 @@ def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     yield Artifact(".dvcignore", "dvc/dvcignore.j2", mode="block")
     cached = sorted(output.path for stage in pure for output in stage.outputs if output.cache)
     untracked = sorted(path for path in raw(project, stages) if path.splitlines() == [path])
-    deploy = project.get(Deploy)
     ignored = {
-        "terraform": deploy is not None and deploy.iac == "terraform",
-        "serverless": deploy is not None and deploy.iac == "serverless",
+        "by_tool": dict(delivery_tool(project).ignored or {}),
         "fetched": bool(data and data.remotes),
         "cached": git_paths(cached),
         "raw": git_paths(untracked),

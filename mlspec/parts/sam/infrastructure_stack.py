@@ -88,7 +88,7 @@ class InfrastructureStack:
             f"aws cloudformation update-stack --stack-name {name} --use-previous-template --tags Key={{}},Value={{}}"
         )
         owned = f"cloudformation stack {name}"
-        check_ownership(owned, stack.tags, desired.project, command, self.target, adoptable=False)
+        check_ownership(owned, stack.tags, desired.project, command, self.target.owner, adoptable=False)
         check_changeable(stack)
 
     def _check_free(self, desired: DesiredFunction) -> None:
@@ -137,7 +137,7 @@ class InfrastructureStack:
             environment=self.part,
             region=self.target.region,
             work=self._work,
-            tags=tags(desired.project, self.target.source),
+            tags=tags(desired.project, self.target.owner.source),
             image_repository=image,
             parameters=parameters,
             environ=self.target.environ,

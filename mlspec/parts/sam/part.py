@@ -10,34 +10,35 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.aws.delivery_tool import SAM
 from mlspec.diagnostics import Finding
-from mlspec.parts.infrastructure_files import has_foundation
+from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Stage
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.spec.project import Project
 
-NAME: Final = "sam"
+NAME: Final = SAM.name
 SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
-    "sam-foundation": "mlspec.parts.sam.work:foundation",
-    "sam-service": "mlspec.parts.sam.work:service",
+    SAM.foundation: "mlspec.parts.sam.work:foundation",
+    SAM.service: "mlspec.parts.sam.work:service",
 }
 OBSERVERS: Final[dict[str, str]] = {
-    "sam-foundation": "mlspec.parts.sam.stack_preview:foundation",
-    "sam-service": "mlspec.parts.sam.stack_preview:service",
+    SAM.foundation: "mlspec.parts.sam.stack_preview:foundation",
+    SAM.service: "mlspec.parts.sam.stack_preview:service",
 }
+REMOVALS: Final = "mlspec.parts.sam.stack_deletion:stack_removals"
 
 
 def check(project: Project) -> Iterator[Finding]:
     """Templates without a function, and what CloudFormation and CodeDeploy cannot do."""
     deploy = project.get(Deploy)
-    if deploy is None or deploy.iac != "sam":
+    if deploy is None or not uses(project, SAM):
         return
+    yield from missing_function(project, SAM, "templates")
     if deploy.lambda_ is None:
-        message = "`iac: sam` needs `deploy.lambda`: the templates describe the function and what it needs"
-        yield Finding("section-needed", ("deploy", "iac"), message, "add `lambda: {}`", on="key")
         return
     package = project.get(Package)
     if package is not None and package.zip is not None and package.zip.bucket is None:
@@ -46,46 +47,23 @@ def check(project: Project) -> Iterator[Finding]:
     from mlspec.parts.cloudformation.template_text import check_text
     from mlspec.parts.cloudformation.traffic_shift import check_rollout
 
-    yield from check_rollout(deploy.rollout, "sam")
+    yield from check_rollout(deploy.rollout, NAME)
     yield from check_text(project, deploy.lambda_)
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """One stage for each stack: the image is pushed between them."""
-    deploy = project.get(Deploy)
-    if deploy is None or deploy.iac != "sam":
+    """One stage for each stack."""
+    if not uses(project, SAM):
         return
     from mlspec.parts.cloudformation.stacks import stack_function
 
-    if (spec := stack_function(project)) is None:
-        return
-    needs = ("sam", "extra:aws")
-    if has_foundation(project):
-        yield Stage(
-            name="sam-foundation",
-            description="Deploy the stack with the registry and the role for releases",
-            part=NAME,
-            outputs=(Output("artifacts/foundation.json", cache=False),),
-            params=("deploy",),
-            needs=needs,
-            effects=True,
-        )
-    yield Stage(
-        name="sam-service",
-        description="Deploy the stack with the function, and release the new version to clients",
-        part=NAME,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if spec.package.zip else "artifacts/release.json"),
-        outputs=(Output("artifacts/service.json", cache=False),),
-        params=("deploy",),
-        needs=needs,
-        effects=True,
-    )
+    if stack_function(project) is not None:
+        yield from infrastructure_stages(project, SAM, ["sam"])
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """`sam/foundation.yaml`, `sam/service.yaml` and `sam/samconfig.toml`."""
-    deploy = project.get(Deploy)
-    if deploy is None or deploy.iac != "sam":
+    if not uses(project, SAM):
         return ()
     from mlspec.parts.cloudformation.stacks import stack_function
     from mlspec.parts.sam.sam_templates import files

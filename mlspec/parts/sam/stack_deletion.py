@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlspec.aws.action import Action, FieldChange
-from mlspec.aws.desired import DesiredFunction
+from mlspec.aws.desired import DesiredFunction, Spec
 from mlspec.aws.ownership import foreign
 from mlspec.cloudformation.existing_stack import read_stack, resource_ids
 from mlspec.cloudformation.stack_provider import StackProvider
@@ -43,13 +44,14 @@ class StackRemovals:
         return StackProvider(self.desired.target, self.root, f"{FOLDER}/{action.arguments['part']}.yaml")
 
 
-def stack_removals(desired: DesiredFunction, root: Path, *, images: bool) -> StackRemovals | None:
+@contextmanager
+def stack_removals(
+    _spec: Spec, desired: DesiredFunction, root: Path, *, images: bool
+) -> Iterator[StackRemovals | None]:
     """The removal of the stacks of the spec; None where neither exists."""
     stacks = list(_stacks(desired, images=images))
-    if not stacks:
-        return None
-    left = [one for one in removal.plan(desired, images=images) if one.action.kind in _KEPT_KINDS]
-    return StackRemovals((*stacks, *left), desired, root)
+    left = [one for one in removal.plan(desired, images=images) if one.action.kind in _KEPT_KINDS] if stacks else []
+    yield StackRemovals((*stacks, *left), desired, root) if stacks else None
 
 
 def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
@@ -57,7 +59,7 @@ def _stacks(desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
         stack = read_stack(desired.target, stack_name(desired.spec, part))
         if stack is None:
             continue
-        kept = foreign(stack.tags, desired.project, desired.target)
+        kept = foreign(stack.tags, desired.project, desired.target.owner)
         if part == FOUNDATION and not images:
             kept = kept or "--images removes it too, and the repository with all its images"
         action = Action("stack", stack.name, "delete", (FieldChange("-"),), {"part": part})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws.action import Action
@@ -14,7 +13,7 @@ from mlspec.parts.sam.infrastructure_stack import InfrastructureStack
 from mlspec.parts.sam.sam_templates import FOLDER, files
 from mlspec.render.renderer import render
 from mlspec.shipping.image_push import pushed_digest
-from mlspec.shipping.target_choice import current
+from mlspec.shipping.target_choice import observed
 from mlspec.spec.project import Project
 from mlspec.stage_context import StageContext
 
@@ -36,7 +35,7 @@ def _observed(
 ) -> list[Action]:
     if context.rehearses:  # which creates the resources itself
         return []
-    target = target or replace(current(context, spec_location(project).region), hasty=True)
+    target = target or observed(context, spec_location(project).region)
     with aws_errors(DEPLOY):
         digest = pushed_digest(project, artifacts, target)
         stack = InfrastructureStack(part, project, target, artifacts.parent, template(project, part), digest)

@@ -100,7 +100,7 @@ class ServiceDeployment:
         if stack is not None:
             command = f"{_RETAG} --stack-name {stack.name} --tags Key={{}},Value={{}}"
             owned, project = f"cloudformation stack {stack.name}", self._desired.project
-            check_ownership(owned, stack.tags, project, command, self.target, adoptable=False)
+            check_ownership(owned, stack.tags, project, command, self.target.owner, adoptable=False)
             check_changeable(stack)
         if current is not None and current.resources and _BUCKET not in current.resources:
             message = f"cloudformation stack {self.stack} was not created by the Serverless Framework"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws.action import Action
@@ -16,7 +15,7 @@ from mlspec.parts.serverless.service_deployment import ServiceDeployment
 from mlspec.parts.serverless.services import FOLDER, foundation_files, service_files
 from mlspec.render.renderer import render
 from mlspec.shipping.image_push import pushed_digest
-from mlspec.shipping.target_choice import current
+from mlspec.shipping.target_choice import observed
 from mlspec.spec.project import Project
 from mlspec.stage_context import StageContext
 
@@ -48,7 +47,7 @@ def _observed(
 ) -> list[Action]:
     if context.rehearses:  # which creates the resources itself
         return []
-    target = target or replace(current(context, spec_location(project).region), hasty=True)
+    target = target or observed(context, spec_location(project).region)
     root = artifacts.parent
     with aws_errors(DEPLOY):
         digest = pushed_digest(project, artifacts, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -42,9 +43,10 @@ class ServiceRemovals:
                 removal.carry_out(self.desired, [one], say)
 
 
+@contextmanager
 def service_removals(
     spec: Spec, desired: DesiredFunction, root: Path, *, images: bool, run: RunProgram = run_program
-) -> ServiceRemovals | None:
+) -> Iterator[ServiceRemovals | None]:
     """The removal of the stacks of the spec; None where neither exists."""
     services = {
         name: ServiceDeployment(name, spec, desired.target, root, root / FOLDER / name, run=run)
@@ -52,10 +54,11 @@ def service_removals(
     }
     stacks = list(_stacks(services, desired, images=images))
     if not stacks:
-        return None
+        yield None
+        return
     names = {one.action.name for one in stacks}
     executors = {one.stack: one.removal() for one in services.values() if one.stack in names}
-    return ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
+    yield ServiceRemovals((*stacks, *_kept(desired, images=images)), desired, executors)
 
 
 def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction, *, images: bool) -> Iterator[Removal]:
@@ -63,7 +66,7 @@ def _stacks(services: Mapping[str, ServiceDeployment], desired: DesiredFunction,
         stack = read_stack(desired.target, service.stack)
         if stack is None:
             continue
-        kept = foreign(stack.tags, desired.project, desired.target)
+        kept = foreign(stack.tags, desired.project, desired.target.owner)
         if name == FOUNDATION and not images:
             kept = kept or "--images removes it too, and the repository with all its images"
         action = Action("stack", stack.name, "remove", (FieldChange("-"),), {"part": name})

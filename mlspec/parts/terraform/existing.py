@@ -34,7 +34,9 @@ def _foundation(desired: DesiredFunction, missing: dict[str, Import]) -> Iterato
     if repository is None:
         return
     command = f"aws ecr tag-resource --resource-arn {repository.arn} --tags Key={{}},Value={{}}"
-    check_ownership(f"ecr repository {repository.name}", repository.tags, desired.project, command, desired.target)
+    check_ownership(
+        f"ecr repository {repository.name}", repository.tags, desired.project, command, desired.target.owner
+    )
     parts = {"repository": True, "lifecycle_policy": repository.lifecycle, "repository_policy": repository.policy}
     for name, part in parts.items():
         if part and name in missing:

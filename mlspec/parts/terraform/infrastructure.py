@@ -71,7 +71,7 @@ class TerraformModule:
         )
 
     def _variables(self, desired: DesiredFunction) -> dict[str, Value]:
-        address: dict[str, Value] = {"project_address": self.target.source}
+        address: dict[str, Value] = {"project_address": self.target.owner.source}
         if self.name == FOUNDATION:
             return address | self._github()
         options = desired.spec.options.environment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mlspec.aws.action import Action
@@ -13,7 +12,7 @@ from mlspec.parts.terraform.infrastructure import TerraformModule
 from mlspec.parts.terraform.module_preview import preview
 from mlspec.parts.terraform.modules import FOUNDATION, SERVICE
 from mlspec.shipping.image_push import pushed_digest
-from mlspec.shipping.target_choice import current
+from mlspec.shipping.target_choice import observed
 from mlspec.spec.project import Project
 from mlspec.stage_context import StageContext
 
@@ -35,7 +34,7 @@ def _observed(
 ) -> list[Action]:
     if context.rehearses:  # which creates the resources itself
         return []
-    target = target or replace(current(context, spec_location(project).region), hasty=True)
+    target = target or observed(context, spec_location(project).region)
     root = artifacts.parent
     with aws_errors(DEPLOY):
         digest = pushed_digest(project, artifacts, target)

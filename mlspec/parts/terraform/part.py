@@ -7,43 +7,35 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from mlspec.aws.delivery_tool import TERRAFORM
 from mlspec.diagnostics import Finding
-from mlspec.parts.infrastructure_files import has_foundation
-from mlspec.parts.terraform.modules import (
-    DONE,
-    FOUNDATION,
-    SERVICE,
-    deployed_function,
-    files,
-    secret_names,
-)
+from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
+from mlspec.parts.terraform.modules import deployed_function, files, secret_names
 from mlspec.plan.artifact import Artifact
-from mlspec.plan.stage import Output, Stage
+from mlspec.plan.stage import Stage
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
-NAME: Final = "terraform"
+NAME: Final = TERRAFORM.name
 SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
-    FOUNDATION: "mlspec.parts.terraform.work:foundation",
-    SERVICE: "mlspec.parts.terraform.work:service",
+    TERRAFORM.foundation: "mlspec.parts.terraform.work:foundation",
+    TERRAFORM.service: "mlspec.parts.terraform.work:service",
 }
 OBSERVERS: Final[dict[str, str]] = {
-    FOUNDATION: "mlspec.parts.terraform.observed:foundation",
-    SERVICE: "mlspec.parts.terraform.observed:service",
+    TERRAFORM.foundation: "mlspec.parts.terraform.observed:foundation",
+    TERRAFORM.service: "mlspec.parts.terraform.observed:service",
 }
+REMOVALS: Final = "mlspec.parts.terraform.module_removal:planned_removals"
 
 
 def check(project: Project) -> Iterator[Finding]:
     """Modules without a function, and secrets that would be in the state."""
     deploy = project.get(Deploy)
-    if deploy is None or deploy.iac != "terraform":
+    if deploy is None or not uses(project, TERRAFORM):
         return
-    if deploy.lambda_ is None:
-        message = "`iac: terraform` needs `deploy.lambda`: the modules describe the function and what it needs"
-        yield Finding("section-needed", ("deploy", "iac"), message, "add `lambda: {}`", on="key")
-        return
-    for name in secret_names(deploy.lambda_):
+    yield from missing_function(project, TERRAFORM, "modules")
+    for name in secret_names(deploy.lambda_) if deploy.lambda_ is not None else ():
         message = f"Terraform stores the value of `{name}` in its state"
         help = (
             "use an encrypted backend that few can read (`terraform: {backend: s3}`), or let the function read the "
@@ -54,34 +46,12 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def stages(project: Project) -> Iterator[Stage]:
-    """One stage for each module: the image is pushed between them."""
-    deploy, spec = project.get(Deploy), deployed_function(project)
-    if deploy is None or deploy.iac != "terraform" or spec is None:
-        return
-    needs = ("terraform", "extra:aws")
-    if has_foundation(project):
-        yield Stage(
-            name=FOUNDATION,
-            description="Apply the Terraform module with the registry and the role for releases",
-            part=NAME,
-            outputs=(Output(DONE[FOUNDATION], cache=False),),
-            params=("deploy",),
-            needs=needs,
-            effects=True,
-        )
-    yield Stage(
-        name=SERVICE,
-        description="Apply the Terraform module with the function and what belongs to it",
-        part=NAME,
-        inputs=("artifacts/image.json", "artifacts/function.zip" if spec.package.zip else "artifacts/release.json"),
-        outputs=(Output(DONE[SERVICE], cache=False),),
-        params=("deploy",),
-        needs=needs,
-        effects=True,
-    )
+    """One stage for each module."""
+    if uses(project, TERRAFORM) and deployed_function(project) is not None:
+        yield from infrastructure_stages(project, TERRAFORM, ["terraform"])
 
 
 def artifacts(project: Project, stages: Sequence[Stage]) -> Iterable[Artifact]:
     """The modules `terraform/foundation` and `terraform/service`."""
-    deploy, spec = project.get(Deploy), deployed_function(project)
-    return files(project, spec) if deploy and deploy.iac == "terraform" and spec else ()
+    spec = deployed_function(project) if uses(project, TERRAFORM) else None
+    return files(project, spec) if spec else ()

@@ -126,9 +126,9 @@ class Deployed:
     def removals(self, *, images: bool) -> ServiceRemovals:
         project = compile_project(self.shipped.root / "mlproject.yaml").project
         desired = desired_function(self.shipped.target, project, "")
-        removals = service_removals(project, desired, self.shipped.root, images=images, run=self.program)
-        assert removals is not None
-        return removals
+        with service_removals(project, desired, self.shipped.root, images=images, run=self.program) as removals:
+            assert removals is not None
+            return removals
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""Who changes an account: one project, and what its command may take over. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The project that a request comes from, beside its name.
+
+    `source` is the address of the project's folder in its repository; it distinguishes projects of one name. "" where
+    none is known.
+    """
+
+    source: str = ""
+    beginning: str = ""
+    """The same folder by the repository's first commit: its address until it has a remote."""
+    adopts: bool = False
+    """Whether the request takes over resources without a tag of a project."""
