@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.plan.artifact import Artifact
@@ -19,7 +17,6 @@ from mlspec.sections.package import Package
 from mlspec.spec.project import Project
 
 NAME: Final = "sam"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     "sam-foundation": "mlspec.parts.sam.work:foundation",
     "sam-service": "mlspec.parts.sam.work:service",

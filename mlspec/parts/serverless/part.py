@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.plan.artifact import Artifact
@@ -18,7 +16,6 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = "serverless"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     "serverless-foundation": "mlspec.parts.serverless.work:foundation",
     "serverless-service": "mlspec.parts.serverless.work:service",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure_files import has_foundation
 from mlspec.parts.terraform.modules import (
@@ -23,7 +21,6 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = "terraform"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     FOUNDATION: "mlspec.parts.terraform.work:foundation",
     SERVICE: "mlspec.parts.terraform.work:service",
