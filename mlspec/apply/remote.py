@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from mlspec.aws.action import Action
 from mlspec.errors import MlspecError
+from mlspec.parts.optional_part import used
 from mlspec.parts.part_protocol import Part
 from mlspec.run.engine import Observer
 from mlspec.spec.project import Project
@@ -68,7 +69,7 @@ def observe(
     seen: dict[str, tuple[Action, ...]] = {}
     unobserved: dict[str, str] = {}
     unreachable = ""
-    for stage, function in _functions(parts).items():
+    for stage, function in _functions(project, parts).items():
         if stage not in stages:
             continue
         if unreachable:
@@ -87,7 +88,8 @@ def observers(
 ) -> Mapping[str, Observer]:
     """For each stage that has an observer a function that observes again: earlier stages of a run change resources."""
     return {
-        name: partial(_observed, function, project, artifacts, context) for name, function in _functions(parts).items()
+        name: partial(_observed, function, project, artifacts, context)
+        for name, function in _functions(project, parts).items()
     }
 
 
@@ -104,9 +106,9 @@ def _reason(actions: Sequence[Action]) -> Reason | None:
     return Reason("remote-differs", counts) if signs else None
 
 
-def _functions(parts: Sequence[Part]) -> dict[str, Observe]:
+def _functions(project: Project, parts: Sequence[Part]) -> dict[str, Observe]:
     """The observers of the parts by stage, in the order of the parts; each module is loaded when it is called."""
-    paths = {name: path for part in parts for name, path in getattr(part, "OBSERVERS", {}).items()}
+    paths = {name: path for part in used(parts, project) for name, path in getattr(part, "OBSERVERS", {}).items()}
     return {name: partial(_call, path) for name, path in paths.items()}
 
 

@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from mlspec.parts.airflow import part as airflow
-from mlspec.parts.budget import part as budget
-from mlspec.parts.ci import part as ci
-from mlspec.parts.dagster import part as dagster
 from mlspec.parts.data import part as data
-from mlspec.parts.deploy import part as deploy
 from mlspec.parts.dvc import part as dvc
-from mlspec.parts.evaluate import part as evaluate
-from mlspec.parts.export import part as export
 from mlspec.parts.hydra import part as hydra
 from mlspec.parts.model import part as model
-from mlspec.parts.monitor import part as monitor
-from mlspec.parts.orchestrate import part as orchestrate
-from mlspec.parts.package import part as package
+from mlspec.parts.optional_part import OptionalPart, infrastructure, orchestrator
 from mlspec.parts.part_protocol import Part
-from mlspec.parts.prefect import part as prefect
-from mlspec.parts.registry import part as registry
-from mlspec.parts.sam import part as sam
-from mlspec.parts.serverless import part as serverless
 from mlspec.parts.supply import part as supply
-from mlspec.parts.terraform import part as terraform
-from mlspec.parts.test import part as test
-from mlspec.parts.track import part as track
 from mlspec.parts.train import part as train
+from mlspec.sections.budget import CostBudget
+from mlspec.sections.ci import Ci
+from mlspec.sections.deploy import Deploy
+from mlspec.sections.evaluate import EvaluateSpec
+from mlspec.sections.export import ExportSpec
+from mlspec.sections.monitor import Monitor
+from mlspec.sections.orchestrate import Orchestrate
+from mlspec.sections.package import Package
+from mlspec.sections.registry import Registry
+from mlspec.sections.test import TestSpec
+from mlspec.sections.track import TrackSpec
 
 PARTS: tuple[Part, ...] = (
     data,
     model,
     train,
-    track,
-    evaluate,
-    export,
-    test,
-    package,
-    registry,
-    terraform,
-    sam,
-    serverless,
-    deploy,
-    ci,
-    budget,
+    OptionalPart("track", {"track": TrackSpec}),
+    OptionalPart("evaluate", {"evaluate": EvaluateSpec}),
+    OptionalPart("export", {"export": ExportSpec}),
+    OptionalPart("test", {"test": TestSpec}),
+    OptionalPart("package", {"package": Package}),
+    OptionalPart("registry", {"registry": Registry}),
+    infrastructure("terraform"),
+    infrastructure("sam"),
+    infrastructure("serverless"),
+    OptionalPart("deploy", {"deploy": Deploy}),
+    OptionalPart("ci", {"ci": Ci}),
+    OptionalPart("budget", {"budget": CostBudget}),
     supply,
-    monitor,
-    orchestrate,
-    dagster,
-    prefect,
-    airflow,
+    OptionalPart("monitor", {"monitor": Monitor}),
+    OptionalPart("orchestrate", {"orchestrate": Orchestrate}),
+    orchestrator("dagster"),
+    orchestrator("prefect"),
+    orchestrator("airflow"),
     hydra,
     dvc,
 )

@@ -54,13 +54,20 @@ def execute(
     alone: Alone = nullcontext,
 ) -> None:
     """Run the body of `stage` with Hydra `overrides`. Raises MlspecError for everything that the user can fix."""
-    programs = {name: path for part in parts for name, path in part.PROGRAMS.items()}
-    if stage not in programs:
-        raise UsageError(f"stage not found: `{stage}`", help=suggest(stage, programs, "available stages"))
+    program = _program(stage, parts)
     if not (context.root / "conf" / "config.yaml").is_file():
         raise StageError("conf/config.yaml not found", help="run `mlspec build` first")
     with reported(context.root, stage):
-        _run(stage, overrides, _Task(stage, programs[stage], context, parts, alone))
+        _run(stage, overrides, _Task(stage, program, context, parts, alone))
+
+
+def _program(stage: str, parts: Sequence[Part]) -> str:
+    """The import path of the body. It imports no optional part after the one that has the stage."""
+    for part in parts:
+        if stage in part.PROGRAMS:
+            return part.PROGRAMS[stage]
+    available = [name for part in parts for name in part.PROGRAMS]
+    raise UsageError(f"stage not found: `{stage}`", help=suggest(stage, available, "available stages"))
 
 
 def _run(stage: str, overrides: Sequence[str], task: _Task) -> None:

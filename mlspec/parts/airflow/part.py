@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.parts.orchestrate import pipeline_options
 from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
@@ -15,10 +13,9 @@ from mlspec.plan.stage import Stage
 from mlspec.sections.orchestrate import Orchestrate
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME: Final = "airflow"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Mapping[str, str] = {}
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts, no_stages
@@ -15,7 +13,6 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = "budget"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"budget": CostBudget}
 PROGRAMS: Final[dict[str, str]] = {}
 stages, artifacts = no_stages, no_artifacts
 

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 import mlspec
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.delivery_tool import delivery_tool
@@ -37,7 +35,6 @@ from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 
 NAME: Final = "ci"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"ci": Ci}
 PROGRAMS: Final[dict[str, str]] = {}
 stages = no_stages
 

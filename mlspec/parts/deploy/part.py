@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.aws import cli_input, policies
 from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
@@ -24,7 +22,6 @@ from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
 NAME: Final = "deploy"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"deploy": Deploy}
 PROGRAMS: Final[dict[str, str]] = {"deploy": "mlspec.parts.deploy.work:main"}
 OBSERVERS: Final[dict[str, str]] = {"deploy": "mlspec.shipping.remote_changes:deploy"}
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.dvc.params import VERSIONS, params
-from mlspec.parts.export.part import BUNDLE
+from mlspec.parts.bundle_path import BUNDLE
 from mlspec.parts.part_protocol import no_check as check
 from mlspec.parts.part_protocol import no_stages as stages
 from mlspec.parts.train.part import CHECKPOINT

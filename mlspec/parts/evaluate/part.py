@@ -17,10 +17,9 @@ from mlspec.sections.model import Custom, ModelSpec
 from mlspec.spec.names import suggest
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME = "evaluate"
-SECTIONS = {"evaluate": EvaluateSpec}
 PROGRAMS = {"evaluate": "mlspec.parts.evaluate.work:main", "gate": "mlspec.parts.evaluate.gate_check:main"}
 METRICS, GATES = "artifacts/metrics/evaluate.json", "artifacts/metrics/gates.json"
 PASSED = "artifacts/evaluate/passed.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mlspec.diagnostics import Finding
+from mlspec.parts.bundle_path import BUNDLE
 from mlspec.parts.evaluate.part import PASSED, code
 from mlspec.parts.export.opsets import EXPORTED, newest
 from mlspec.parts.package.serving_pins import ONNXRUNTIME
@@ -16,12 +17,10 @@ from mlspec.sections.export import ExportSpec
 from mlspec.sections.signature_files import signature_files
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME = "export"
-SECTIONS = {"export": ExportSpec}
 PROGRAMS = {"export": "mlspec.parts.export.work:main"}
-BUNDLE = "artifacts/bundle"
 
 
 def check(project: Project) -> Iterator[Finding]:

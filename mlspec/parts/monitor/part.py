@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.monitor import (
     alert_checks,
@@ -31,7 +29,6 @@ from mlspec.spec.shared_values import at, shared
 from mlspec.spec.types import SecretRef
 
 NAME: Final = "monitor"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"monitor": Monitor}
 PROGRAMS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.work:main"}
 OBSERVERS: Final[dict[str, str]] = {"monitor": "mlspec.parts.monitor.remote_stack:monitor"}
 MIN_BUDGET: Final = 100

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.part_protocol import no_stages as stages
@@ -14,10 +12,9 @@ from mlspec.sections.orchestrate import Orchestrate
 from mlspec.spec.names import closest
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME: Final = "orchestrate"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"orchestrate": Orchestrate}
 PROGRAMS: Mapping[str, str] = {}
 
 

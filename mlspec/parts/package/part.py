@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.package import package_limits, served_imports, serving_hashes, serving_pins
 from mlspec.plan.artifact import Artifact
@@ -26,7 +24,6 @@ from mlspec.spec.project import Project, ProjectInfo
 from mlspec.spec.types import size_bytes, unprintable
 
 NAME: Final = "package"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"package": Package}
 PROGRAMS: Final = {"package": "mlspec.parts.package.work:main", "image": "mlspec.parts.package.image_build:main"}
 
 _REQUIREMENTS: Final = "requirements-serve.txt"

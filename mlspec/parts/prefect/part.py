@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.diagnostics import Finding
 from mlspec.parts.orchestrate import pipeline_options
 from mlspec.parts.part_protocol import no_stages as stages
@@ -16,10 +14,9 @@ from mlspec.sections.data import DataSpec
 from mlspec.sections.orchestrate import Orchestrate, Prefect
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME: Final = "prefect"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Mapping[str, str] = {}
 NOTICES: Final = "mlspec.parts.prefect.deployment_drift:notices"
 FLOW: Final = "orchestrate/prefect/flow.py"

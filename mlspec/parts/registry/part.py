@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.diagnostics import Finding
@@ -21,7 +21,6 @@ from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at, shared
 
 NAME: Final = "registry"
-SECTIONS: Final[dict[str, type[BaseModel]]] = {"registry": Registry}
 PROGRAMS: Final[dict[str, str]] = {"push": "mlspec.parts.registry.work:main"}
 _PLACE: Final = ("region", "account")
 OBSERVERS: Final[dict[str, str]] = {"push": "mlspec.shipping.remote_changes:push"}

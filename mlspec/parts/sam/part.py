@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.aws.delivery_tool import SAM
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
@@ -20,7 +18,6 @@ from mlspec.sections.package import Package
 from mlspec.spec.project import Project
 
 NAME: Final = SAM.name
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     SAM.foundation: "mlspec.parts.sam.work:foundation",
     SAM.service: "mlspec.parts.sam.work:service",

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.aws.delivery_tool import SERVERLESS
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
@@ -19,7 +17,6 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = SERVERLESS.name
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     SERVERLESS.foundation: "mlspec.parts.serverless.work:foundation",
     SERVERLESS.service: "mlspec.parts.serverless.work:service",

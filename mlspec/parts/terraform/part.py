@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
 from mlspec.aws.delivery_tool import TERRAFORM
 from mlspec.diagnostics import Finding
 from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
@@ -17,7 +15,6 @@ from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 
 NAME: Final = TERRAFORM.name
-SECTIONS: Final[dict[str, type[BaseModel]]] = {}
 PROGRAMS: Final[dict[str, str]] = {
     TERRAFORM.foundation: "mlspec.parts.terraform.work:foundation",
     TERRAFORM.service: "mlspec.parts.terraform.work:service",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlspec.diagnostics import Finding
+from mlspec.parts.bundle_path import BUNDLE
 from mlspec.parts.data.part import ORIGINS, PARQUET, PROFILE, SCHEMA
 from mlspec.parts.evaluate.part import METRICS, PREDICTIONS
-from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.test import expectation_checks, template_values
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage, outermost
@@ -16,10 +16,9 @@ from mlspec.sections.test import TestSpec
 from mlspec.source.project_context import TESTS
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME = "test"
-SECTIONS = {"test": TestSpec}
 PROGRAMS = {
     "robustness": "mlspec.parts.test.work:robustness",
     "textattack": "mlspec.parts.test.work:textattack",

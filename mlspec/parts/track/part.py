@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlspec.diagnostics import Finding
+from mlspec.parts.bundle_path import BUNDLE
 from mlspec.parts.evaluate.part import METRICS
-from mlspec.parts.export.part import BUNDLE
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.stage import Stage
 from mlspec.sections.track import TrackSpec
 from mlspec.spec.project import Project
 
-__all__ = ["NAME", "PROGRAMS", "SECTIONS", "artifacts", "check", "stages"]
+__all__ = ["NAME", "PROGRAMS", "artifacts", "check", "stages"]
 
 NAME = "track"
-SECTIONS = {"track": TrackSpec}
 PROGRAMS: Mapping[str, str] = {"track": "mlspec.parts.track.work:main"}
 
 
