@@ -47,16 +47,6 @@ for labels in (2, 4):
     cases.append({"probabilities": probabilities.tolist(), "training": training.tolist(), "shares": shares.tolist()})
 print(json.dumps(cases))
 """
-ESTIMATES = """
-import json
-import numpy as np
-from nannyml.performance_estimation.confidence_based.metrics import estimate_roc_auc, estimate_f1
-import pandas as pd
-draws = np.random.default_rng(0)
-chances = draws.beta(2, 2, 300).round(6)
-print(json.dumps({"chances": chances.tolist(), "auroc": float(estimate_roc_auc(pd.Series(chances), pd.Series(chances))),
-    "f1": float(estimate_f1(pd.Series(chances), pd.Series((chances >= 0.5).astype(int))))}))
-"""
 # Not its ConformalCUSUM: that starts at 1e-10 and never adds a start (1e-10, 2e-10, 4e-10 for e-values of 2), so that
 # it is neither CUSUM (2, 4, 8) nor the sum of Shiryaev and Roberts (2, 6, 14). The sum is made of its e-processes here.
 E_DETECTOR = """
@@ -116,7 +106,6 @@ ORACLES = {
     "mean_radius": ("expectation", ("expectation==0.6.1",), MEAN_RADIUS),
     "mean_interval": ("expectation", ("expectation==0.6.1",), MEAN_INTERVAL),
     "label_shift": ("quapy", ("quapy==0.2.3",), EM),
-    "estimates": ("nannyml", ("nannyml==0.13.1",), ESTIMATES),
 }
 
 

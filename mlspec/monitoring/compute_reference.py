@@ -18,6 +18,7 @@ from mlspec.errors import StageError
 from mlspec.job import whole
 from mlspec.monitoring.baseline.quantile_grid import Floats, QuantileGrid
 from mlspec.monitoring.baseline.reference import (
+    VERSION,
     CategoryReference,
     ClassReference,
     ColumnDistribution,
@@ -33,6 +34,7 @@ from mlspec.monitoring.baseline.reference import (
     word_hash,
     words,
 )
+from mlspec.monitoring.drift.arrays import Booleans
 from mlspec.monitoring.reference_files import (
     load_reference,
     newest_reference,
@@ -70,7 +72,7 @@ def project_reference(artifacts: Path, state: Path, sliced: Sequence[str] = ()) 
         return _carried(state, version)
     digest = reference_digest(artifacts)
     cached = load_reference(state, digest)
-    if cached is None or not set(sliced) <= set(cached.sliced):
+    if cached is None or cached.version != VERSION or not set(sliced) <= set(cached.sliced):
         cached = compute_reference(artifacts, digest, sliced)
         store_reference(state, version, cached)
     note_version(state, version, digest)
@@ -302,14 +304,16 @@ def _classes(labels: tuple[str, ...], actual: pa.ChunkedArray, table: pa.Table) 
         score=QuantileGrid.of(score),
         probabilities={name: QuantileGrid.of(probabilities[:, at]) for at, name in enumerate(labels)},
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        calibration=_calibration(score, rows == columns),
+        calibration=score_bins(score, rows == columns),
     )
 
 
-def _calibration(score: Floats, correct: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[ScoreBin, ...]:
-    place = np.clip((score * _SCORE_BINS).astype(np.int64), 0, _SCORE_BINS - 1)
-    totals = [np.bincount(place, weights, _SCORE_BINS) for weights in (score, correct, None)]
-    return tuple(ScoreBin(score=float(s), correct=int(c), count=int(n)) for s, c, n in zip(*totals, strict=True))
+def score_bins(score: Floats, correct: Booleans) -> tuple[ScoreBin, ...]:
+    """Bins of equal numbers of predictions: in bins of equal width a sure model would have all of them in the last."""
+    parts = np.array_split(np.argsort(score, kind="stable"), _SCORE_BINS)
+    return tuple(
+        ScoreBin(score=float(score[part].sum()), correct=int(correct[part].sum()), count=len(part)) for part in parts
+    )
 
 
 def _values(actual: pa.ChunkedArray, table: pa.Table) -> ValueReference:

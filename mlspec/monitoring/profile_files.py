@@ -93,7 +93,8 @@ def _covered(file: DataFile, names: frozenset[str]) -> bool:
 
 def _digest(profiler: Profiler) -> bytes:
     """What the bins depend on."""
-    return json.dumps([profiler.reference.digest if profiler.reference else "", sorted(profiler.names)]).encode()
+    known = profiler.reference
+    return json.dumps([f"{known.digest}-{known.version}" if known else "", sorted(profiler.names)]).encode()
 
 
 def _path(folders: StoreFolders, day: date) -> Path:

@@ -54,11 +54,11 @@ def chi_square(live: Counted, reference: Counted) -> ShiftMeasure | None:
 
 
 def coarse(live: Counted, reference: Counted, bins: int = BINS) -> tuple[Counted, Counted]:
-    """Adjacent bins joined until each has 1/`bins` of the reference, or all that is left of it."""
-    target, starts, filled = reference.sum() / bins, [0], 0.0
-    for place, count in enumerate(reference[:-1].tolist(), 1):
-        filled += count
-        if filled >= target * 0.999:
+    """Adjacent bins joined until each has 1/`bins` of the reference; a bin that has it alone is not joined."""
+    target, starts, filled = reference.sum() / bins * 0.999, [0], float(reference[0])
+    for place, count in enumerate(reference[1:].tolist(), 1):
+        if max(filled, count) >= target:
             starts.append(place)
             filled = 0.0
+        filled += count
     return np.add.reduceat(live, starts), np.add.reduceat(reference, starts)

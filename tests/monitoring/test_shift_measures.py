@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from mlspec.monitoring.baseline.quantile_grid import QuantileGrid, bins
@@ -51,6 +52,47 @@ def test_a_shift_is_above_the_noise_and_as_scipy_has_it() -> None:
     stability = psi(*joined)
     assert stability is not None
     assert stability.net > 0.05
+
+
+FREQUENT = {
+    "zeros": lambda draw, rows: np.where(draw.random(rows) < 0.6, 0.0, draw.exponential(1, rows)),
+    "limit": lambda draw, rows: np.minimum(draw.normal(size=rows), 0.3),
+    "counts": lambda draw, rows: draw.poisson(3, rows).astype(float),
+    "rare": lambda draw, rows: (draw.random(rows) < 0.03).astype(float),
+}
+
+
+@pytest.mark.parametrize("name", FREQUENT)
+def test_without_a_shift_of_frequent_values_the_measures_are_their_noise(name: str) -> None:
+    stability, distances = [], []
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        grid, values = QuantileGrid.of(FREQUENT[name](draw, 2000)), FREQUENT[name](draw, 500)
+        live, known = counts(grid, values), np.asarray(grid.counts, dtype=float)
+        stability.append(psi(*coarse(live, known)))
+        distances.append(kolmogorov_smirnov(live, known))
+    assert np.mean([m.value for m in stability if m]) == pytest.approx(
+        np.mean([m.noise for m in stability if m]), rel=0.2
+    )
+    assert np.mean([m.p < 0.05 for m in distances if m and m.p is not None]) < 0.08
+
+
+@pytest.mark.parametrize("value", [4.0, 4.999, 5.001, 6.0])
+def test_what_replaces_a_constant_is_a_shift(value: float) -> None:
+    grid = QuantileGrid.of(np.full(1000, 5.0))
+    live, known = counts(grid, np.full(200, value)), np.asarray(grid.counts, dtype=float)
+    measures = [psi(*coarse(live, known)), kolmogorov_smirnov(live, known), chi_square(*coarse(live, known))]
+    assert [m.net > 0.5 for m in measures if m] == [True] * 3
+
+
+def test_a_bin_with_nearly_all_of_the_reference_is_not_joined() -> None:
+    """Scores of a sure model: 97 % of them in the last bin."""
+    known = np.array([10.0, 20, 970])
+    joined = coarse(np.array([100.0, 200, 700]), known)
+    assert joined[1].tolist() == [30, 970]
+    shift = psi(*joined)
+    assert shift is not None
+    assert shift.net > 0.5
 
 
 def test_psi_by_its_formula() -> None:

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 POINTS: Final = 1025
 """Points of the grid; with fewer values it has each of them."""
 BINS: Final = 64
-"""Bins of the histogram at most; ties reduce them."""
+"""Bins of equal shares. A value with the share of a bin or more, and the values below it, have bins of their own."""
 
 
 class QuantileGrid(Value):
@@ -40,8 +40,7 @@ class QuantileGrid(Value):
             return cls()
         levels = (np.arange(min(POINTS, finite.size)) + 0.5) / min(POINTS, finite.size)
         points = np.quantile(finite, levels, method="inverted_cdf")
-        edges = np.unique(np.quantile(finite, np.arange(1, BINS) / BINS, method="inverted_cdf"))
-        edges = edges[edges > finite.min()]  # the first bin would be empty
+        edges = _edges(finite)
         return cls(
             points=tuple(points.tolist()),
             edges=tuple(edges.tolist()),
@@ -49,6 +48,16 @@ class QuantileGrid(Value):
             mean=float(finite.mean()),
             deviation=float(finite.std()),
         )
+
+
+def _edges(values: Floats) -> Floats:
+    """Inner edges. Without bins for frequent values, what replaces a constant would be in the bin of the constant."""
+    quantiles = np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf")
+    distinct, counts = np.unique(values, return_counts=True)
+    frequent = distinct[(counts > 1) & (counts * BINS >= values.size)]
+    after = np.nextafter(frequent, np.inf)
+    edges: Floats = np.unique(np.concatenate([quantiles[quantiles > distinct[0]], frequent, after[np.isfinite(after)]]))
+    return edges
 
 
 def bins(values: Floats, edges: npt.ArrayLike) -> npt.NDArray[np.int64]:

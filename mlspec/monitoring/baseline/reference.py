@@ -19,7 +19,8 @@ from mlspec.monitoring.baseline.quantile_grid import QuantileGrid
 from mlspec.records.record_file import Finite, Value
 
 Hashes: TypeAlias = npt.NDArray[np.uint32]
-VERSION: Final = 1
+VERSION: Final = 2
+"""2: frequent numbers have bins of their own, and bins of the calibration equal numbers of predictions."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -115,7 +116,7 @@ class ClassReference(Value):
     score: QuantileGrid = Field(description="Probability of the predicted label")
     probabilities: Mapping[str, QuantileGrid] = Field(description="Probability of each label, over all rows")
     confusion: tuple[tuple[int, ...], ...] = Field(description="Rows by actual label, columns by predicted label")
-    calibration: tuple[ScoreBin, ...] = Field((), description="20 bins of equal width of the score")
+    calibration: tuple[ScoreBin, ...] = Field((), description="20 bins of equal numbers of predictions, by score")
 
     @property
     def predicted(self) -> Mapping[str, int]:
