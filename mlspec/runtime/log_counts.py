@@ -27,9 +27,9 @@ class LogCounts:
         self._lock = threading.Lock()
         self._model = (("model", contract.name), ("version", contract.version))
         self._classes, self._low = bool(contract.labels), low_confidence
-        self._categories = {name: categories[name] for name in contract.inputs if name in categories}
+        self.categories = {name: categories[name] for name in contract.inputs if name in categories}
         self._missing = dict.fromkeys(contract.inputs, 0)
-        self._unseen = dict.fromkeys(self._categories, 0)
+        self._unseen = dict.fromkeys(self.categories, 0)
         self._scores, self._unsure, self._rows = MetricHistogram(SCORES), 0, 0
         self._written: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter({"queue_full": 0, "write_error": 0})
@@ -37,19 +37,36 @@ class LogCounts:
         self.more: Callable[[], Iterator[str]] | None = None
         """Returns further lines, of a sink."""
 
-    def observe(self, rows: Sequence[Row], scores: Sequence[float], *, complete: bool = False) -> None:
-        """Count rows and scores of predictions. `complete`: no value is missing."""
+    def observe(self, rows: Sequence[Row], scores: Sequence[float]) -> None:
+        """Count rows and scores of predictions."""
         with self._lock:
-            self._rows += len(rows)
-            self._unsure += sum(map(self._low.__gt__, scores))
-            self._scores.update(scores)
-            if not complete:
-                self._count_missing(rows)
-            for name, known in self._categories.items():
+            self._observe_scores(len(rows), scores)
+            self._count_missing(rows)
+            for name, known in self.categories.items():
                 # Counted first, because most values repeat.
                 for value, count in Counter(map(itemgetter(name), rows)).items():
-                    if isinstance(value, str) and value not in known and not any(w in known for w in spellings(value)):
-                        self._unseen[name] += count
+                    if value not in known:
+                        self._count_unseen(name, value, count)
+
+    def observe_values(self, rows: int, scores: Sequence[float], unusual: Sequence[tuple[str, object]]) -> None:
+        """Count a number of rows, their scores, and their missing and perhaps unseen values, by input."""
+        with self._lock:
+            self._observe_scores(rows, scores)
+            for (name, value), count in Counter(unusual).items():
+                if value is None:
+                    self._missing[name] += count
+                else:
+                    self._count_unseen(name, value, count)
+
+    def _observe_scores(self, rows: int, scores: Sequence[float]) -> None:
+        self._rows += rows
+        self._unsure += sum(map(self._low.__gt__, scores))
+        self._scores.update(scores)
+
+    def _count_unseen(self, name: str, value: object, count: int) -> None:
+        """Count a value that is not in the training data as it is written."""
+        if isinstance(value, str) and not any(word in self.categories[name] for word in spellings(value)):
+            self._unseen[name] += count
 
     def _count_missing(self, rows: Sequence[Row]) -> None:
         for row in rows:

@@ -1,12 +1,14 @@
 """The prediction log: answered requests wait in a bounded queue, and a thread encodes and writes them.
 
-`add` never waits, fails or does I/O. What does not fit into the queue or cannot be written is dropped and counted.
-Of a small request only the texts are queued: objects that outlive their request slow down the following ones.
+Adding never waits, fails or does I/O. What does not fit into the queue or cannot be written is dropped and counted.
+A small request is queued as one object, the texts that were received and sent: each object that outlives its request
+slows down the following ones, and to parse and encode rows again costs more than to look at their values at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -16,8 +18,8 @@ from itertools import groupby
 from typing import Final, Protocol
 
 from mlspec.runtime.log_counts import LogCounts
-from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, ReceivedRow, RecordEncoder, Row
-from mlspec.runtime.received_rows import request_of, rows_of
+from mlspec.runtime.prediction_record import AnsweredRequest, AnsweredValues, Lines, RecordEncoder, Row, scores_of
+from mlspec.runtime.predictor import Prediction
 
 MAX_ROWS: Final = 50_000
 """Maximum number of rows in the queue."""
@@ -25,7 +27,7 @@ MAX_BYTES: Final = 64 * 2**20
 """Maximum total size of the request bodies in the queue, in bytes."""
 _SMALL: Final = 1024
 """Maximum size in bytes of the texts of a small request: as many as the queue has rows do not exceed its bytes."""
-_TURN: Final = 64
+_TURN: Final = 256
 """Requests that are encoded before the thread gives way to the threads that answer requests."""
 _GIVE_WAY: Final = 0.0002
 _CLOSING: Final = 10.0
@@ -68,7 +70,11 @@ class PredictionLog:
         self._max_rows, self._max_bytes, self._say = max_rows, max_bytes, report or say
         self._lock, self._draining, self._wake = threading.Lock(), threading.Lock(), threading.Event()
         self._waiting: list[AnsweredValues] = []
-        self._small: deque[ReceivedRow] = deque()
+        self._received: deque[bytes] = deque()
+        self._unusual: deque[tuple[str, object]] = deque()
+        """Missing and perhaps unseen values of received rows, by input."""
+        self._small = _SMALL if encoder.as_received else -1
+        self._categories = tuple(counts.categories.items())
         self._rows = self._bytes = 0
         self._broken: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -85,24 +91,46 @@ class PredictionLog:
 
     def add(self, request: AnsweredValues) -> None:
         """Queue an answered request; drop and count it if the queue is full."""
-        now, id, route, status, _, seconds, rows, predictions, _, size, body, answer = request
-        if body and len(body) + len(answer) <= _SMALL and self._encoder.as_received:
-            waiting = len(self._small)
-            if waiting + self._rows < self._max_rows:
-                prediction = predictions[0]
-                score = prediction["score"] if "score" in prediction else None  # noqa: SIM401 - `get` loses the type
-                self._small.append((now, id, route, status, seconds, body, answer, score))
-                if waiting * 2 == self._max_rows:
-                    self._wake.set()
-                return
-        elif self._put(request, len(rows) or 1, size):
-            return
-        self.counts.dropped("queue_full", len(rows) or 1)
+        rows = len(request[6]) or 1
+        if not self._put(request, rows, request[9]):
+            self.counts.dropped("queue_full", rows)
+
+    def add_received(
+        self,
+        now: float,
+        request_id: str,
+        route: str,
+        seconds: float,
+        body: bytes,
+        row: Row,
+        answer: bytes,
+        prediction: Prediction,
+    ) -> bool:
+        """Queue a successful request of one row, whose JSON texts are `body` and `answer`; drop and count it if the
+        queue is full.
+
+        Returns False if its line cannot be made of these texts: then it must be added with `add`.
+        """
+        if len(body) + len(answer) > self._small:
+            return False
+        if (waiting := len(self._received)) + self._rows >= self._max_rows:
+            self.counts.dropped("queue_full", 1)
+            return True
+        score = prediction["score"] if "score" in prediction else math.nan  # noqa: SIM401 - `get` loses the type
+        self._received.append(self._encoder.received(now, request_id, route, seconds, body, row, answer, score))
+        for name, known in self._categories:
+            if (value := row[name]) not in known and value is not None:
+                self._unusual.append((name, value))
+        if b"null" in body:
+            self._unusual.extend([(name, None) for name, value in row.items() if value is None])
+        if waiting * 2 == self._max_rows:
+            self._wake.set()
+        return True
 
     def _put(self, request: AnsweredValues, rows: int, size: int) -> bool:
         """Queue the request. Returns False if it does not fit."""
         with self._lock:
-            used = self._rows + len(self._small)
+            used = self._rows + len(self._received)
             if used + rows > self._max_rows or (self._rows and self._bytes + size > self._max_bytes):
                 return False
             self._waiting.append(request)
@@ -141,9 +169,7 @@ class PredictionLog:
             self._attempt(sink, sink.close, 0)
 
     def _drain(self, give_way: Callable[[], None]) -> None:
-        for _ in range(0, len(self._small), _TURN):
-            self._write_small([self._small.popleft() for _ in range(min(_TURN, len(self._small)))])
-            give_way()
+        self._write_received(give_way)
         with self._lock:
             waiting, self._waiting = self._waiting, []
             self._rows = self._bytes = 0
@@ -156,18 +182,16 @@ class PredictionLog:
         for sink in self._sinks:
             self._attempt(sink, sink.tick, 0)
 
-    def _write_small(self, received: Sequence[ReceivedRow]) -> None:
-        """Count, encode and write small requests, together if they are alike."""
-        rows = rows_of(received)
-        *_, bodies, _, scores = zip(*received, strict=True)
-        known = [score for score in scores if score is not None]
-        self.counts.observe(rows, known, complete=b"null" not in b"".join(bodies))
-        if not self._sinks:
-            return
-        if (lines := self._alike(received, rows)) is not None:
-            self._write(lines.day, lines.lines)
-        else:
-            self._write_requests(list(map(request_of, received, rows)))
+    def _write_received(self, give_way: Callable[[], None]) -> None:
+        """Count, encode and write the small requests in the queue."""
+        while waiting := min(len(self._received), _TURN):
+            received = [self._received.popleft() for _ in range(waiting)]
+            unusual = [self._unusual.popleft() for _ in range(len(self._unusual))]
+            self.counts.observe_values(waiting, scores_of(received), unusual)
+            if self._sinks:
+                for day, lines in self._encoder.received_lines(received):
+                    self._write(day, lines)
+            give_way()
 
     def _observe(self, requests: Sequence[AnsweredRequest]) -> None:
         rows = [row for request in requests if request.predictions for row in request.rows]
@@ -180,13 +204,6 @@ class PredictionLog:
         for day, some in groupby(encoded, key=lambda each: each.day):
             if lines := [line for each in some for line in each.lines]:
                 self._write(day, lines)
-
-    def _alike(self, received: Sequence[ReceivedRow], rows: Sequence[Row]) -> Lines | None:
-        """The lines of all requests, if they can be encoded together."""
-        try:
-            return self._encoder.alike(received, rows)
-        except Exception:  # noqa: BLE001 - encoded one by one, the request that fails is reported
-            return None
 
     def _encoded(self, request: AnsweredRequest) -> Lines | None:
         try:

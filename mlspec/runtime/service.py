@@ -195,13 +195,14 @@ class Service:
         path, seconds = pending.request.path, time.perf_counter() - pending.began
         self.counters.ended(path if path in self._routes else "other", status, seconds, error)
         answer = _written(status, value, pending.headers)
-        if self.log is not None and path in self._logged:
+        if (log := self.log) is not None and path in self._logged:
             work = pending.work if predictions else _NOTHING
-            body = pending.request.body
+            now, id, body = time.time(), pending.headers["X-Request-Id"], pending.request.body
+            if work.one and log.add_received(now, id, path, seconds, body, work.inputs[0], answer.body, predictions[0]):
+                return answer
             images = work.rows if self._has_images else ()
             row, prediction = (body, answer.body) if work.one else _NO_TEXTS
-            now, id = time.time(), pending.headers["X-Request-Id"]
-            self.log.add(
+            log.add(
                 (now, id, path, status, error, seconds, work.inputs, predictions, images, len(body), row, prediction)
             )
         return answer

@@ -158,20 +158,27 @@ def small(**changes: Any) -> AnsweredRequest:
     return request(rows=[row], size=len(body), body=body, answer=json.dumps(OK).encode())
 
 
+def add_small(log: PredictionLog, request: AnsweredRequest) -> None:
+    """Add a request as the service does."""
+    (row,), (prediction,) = request.rows, request.predictions
+    now, id, route = request.time, request.request_id, request.route
+    assert log.add_received(now, id, route, request.seconds, request.body, row, request.answer, prediction)
+
+
 def test_small_requests_are_bounded_and_counted_with_the_others() -> None:
     sink = Kept()
     running = log(sink, max_rows=10)
     for _ in range(6):
-        running.add(small())
+        add_small(running, small())
     running.add(request(3))
     running.add(request(2))
-    running.add(small())
-    running.add(small())
+    add_small(running, small())
+    add_small(running, small())
     assert counted(running, "mlspec_prediction_log_dropped_total")['reason="queue_full"'] == 3
     running.flush()
     assert len(sink.lines) == 10
     assert len({json.loads(line)["id"] for line in sink.lines}) == 10
-    running.add(small())
+    add_small(running, small())
     assert counted(running, "mlspec_prediction_log_dropped_total")['reason="queue_full"'] == 3
 
 
@@ -180,7 +187,7 @@ def test_a_queue_of_small_requests_that_is_half_full_is_written_early() -> None:
     running = log(sink, flush=3600, max_rows=10)
     running.start()
     for _ in range(6):
-        running.add(small())
+        add_small(running, small())
     until(lambda: len(sink.lines) == 6)
     running.close()
 
@@ -189,7 +196,7 @@ def test_small_requests_are_counted_like_the_others() -> None:
     texts, rows = log(Kept()), log(Kept())
     for town in ("Bonn", "Oslo", None):
         whole = small(age=None, town=town)
-        texts.add(whole)
+        add_small(texts, whole)
         rows.add(whole._replace(body=b"", answer=b""))
     texts.flush()
     rows.flush()
@@ -209,7 +216,7 @@ def test_small_requests_with_line_ends_and_of_two_days_are_written_as_lines_of_t
     running = log(sink)
     whole = small()
     for later in (0, 0, 86400):
-        running.add(whole._replace(time=AT + later, body=b"\n" + whole.body))
+        add_small(running, whole._replace(time=AT + later, body=b"\n" + whole.body))
     running.flush()
     assert days == [("2026-11-27", 2), ("2026-11-28", 1)]
     assert all(json.loads(line)["inputs"] == ROW for line in sink.lines)
@@ -219,8 +226,8 @@ def test_a_row_that_only_the_strict_parser_reads_is_counted() -> None:
     running = log(Kept())
     whole = small()
     deep = b'{"sentence": "\\ud83d\\ude00", "age": 1e400, "town": null}'
-    running.add(whole._replace(body=deep))
-    running.add(whole)
+    add_small(running, whole._replace(body=deep))
+    add_small(running, whole)
     running.flush()
     assert counted(running, "mlspec_observed_rows_total") == {"": 2}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from mlspec.runtime.contract import Contract
 from mlspec.runtime.image_statistics import ImageStatistics
 from mlspec.runtime.log_policy import LogPolicy
-from mlspec.runtime.prediction_record import AnsweredRequest, ReceivedRow, RecordEncoder, outcome
+from mlspec.runtime.prediction_record import AnsweredRequest, RecordEncoder, outcome, scores_of
 from tests.runtime.answered import AT, OK, ROW, TABLE, encoder, refused, request
 
 
@@ -134,31 +135,39 @@ def test_a_row_with_a_hidden_column_is_never_stored_as_it_was_received(storage: 
     assert not encoder(policy).as_received
 
 
-def small(request: AnsweredRequest) -> ReceivedRow:
-    """What is queued of a small request."""
-    return (*request[:4], request.seconds, request.body, request.answer, OK["score"])
+def together(*requests: AnsweredRequest) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The days and records of requests of one row, that were kept as they were received."""
+    written = encoder()
+    kept = [
+        written.received(
+            each.time, each.request_id, each.route, each.seconds, each.body, each.rows[0], each.answer, 0.5
+        )
+        for each in requests
+    ]
+    return [(day, [json.loads(line) for line in lines]) for day, lines in written.received_lines(kept)]
 
 
-def test_requests_that_are_encoded_together_are_the_same_lines() -> None:
+def test_requests_that_are_kept_as_they_were_received_are_the_same_records() -> None:
     rows = [{"sentence": "é" * count or None, "age": count / 3, "town": "50 % {b}"} for count in range(70)]
     some = [
         received(json.dumps(row), row, time=AT + number / 100, seconds=number / 7e4, request_id=f"r{number}")
         for number, row in enumerate(rows)
     ]
-    together = encoder().alike([small(request) for request in some], rows)
     one = encoder()
-    assert together is not None
-    assert together.lines == [line for request in some for line in one.lines(request).lines]
+    assert together(*some) == [("2026-11-27", [record for each in some for record in records(one, each)])]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        received(json.dumps(ROW), time=AT + 1),
-        received(json.dumps(ROW), time=AT - 86400),
-        received(json.dumps(ROW), status=201),
-        received(json.dumps(ROW, indent=1)),
-    ],
-)
-def test_requests_that_differ_are_not_encoded_together(other: AnsweredRequest) -> None:
-    assert encoder().alike([small(received(json.dumps(ROW))), small(other)], [ROW, ROW]) is None
+def test_the_lines_of_received_requests_are_of_the_day_of_their_time() -> None:
+    indented = received(json.dumps(ROW, indent=1))
+    found = together(indented, received(json.dumps(ROW), time=AT - 86400), received(json.dumps(ROW), time=AT + 1))
+    assert [(day, len(of_day)) for day, of_day in found] == [("2026-11-27", 1), ("2026-11-26", 1), ("2026-11-27", 1)]
+    assert all(record["inputs"] == ROW for _, of_day in found for record in of_day)
+    ids = [uuid.UUID(record["id"]) for _, of_day in found for record in of_day]
+    assert [(id.version, id.variant) for id in ids] == [(7, uuid.RFC_4122)] * 3
+    assert ids[1] < ids[0] < ids[2]
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.25, [0.25]), (math.nan, [])])
+def test_the_score_of_a_received_request_is_kept_unless_it_has_none(score: float, expected: list[float]) -> None:
+    kept = encoder().received(AT, "r", "/predict", 0.1, b"{}", ROW, b"{}", score)
+    assert scores_of([kept]) == expected
