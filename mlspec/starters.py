@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from types import MappingProxyType
 
 from mlspec.errors import ConflictError, MlspecError, UsageError
 from mlspec.render.environment import environment, templates_folder
-from mlspec.spec.names import suggest
+from mlspec.spec.names import plain_name, suggest
 
 STARTERS: Mapping[str, str] = MappingProxyType(
     {
@@ -85,9 +84,7 @@ def contents(starter: str, name: str) -> dict[str, bytes]:
 
 def name_for(folder: Path, starter: str) -> str:
     """A project name from the folder's name, or the starter's name if the folder's has no ASCII letter or digit."""
-    words = re.findall(r"[a-z0-9]+", folder.resolve().name.lower())
-    slug = "-".join(words)[:63].rstrip("-")
-    return slug or starter
+    return plain_name(folder.resolve().name) or starter
 
 
 def _new(files: Mapping[str, bytes], folder: Path) -> tuple[str, ...]:

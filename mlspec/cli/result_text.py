@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mlspec.apply.apply_plan import ApplyPlan
 from mlspec.apply.execute import RunResult
@@ -18,6 +19,9 @@ from mlspec.run.engines.dvc_engine import for_people_at_dvc
 from mlspec.run.outcome import Outcome, Status
 
 _TAIL = 15
+_LOG = 200
+"""The last lines of a log in which the error of a stage is searched."""
+_HELP = re.compile(r"\s+= help: (.+)")
 _TABLE = 20
 """Decisions of a stage that the terminal shows; its log has all."""
 _COMMANDS = re.compile(r"mlspec (?:apply|releases|rollback|why|destroy)\b(?! --(?:env|target)\b)")
@@ -71,17 +75,36 @@ def _counts(outcomes: Sequence[Outcome]) -> str:
 def _failure(console: Console, outcome: Outcome, root: Path, options: str) -> None:
     console.say()
     console.say(f"{console.paint('error', 'red', 'bold')}: {outcome.stage} failed: {outcome.reason}")
+    helps = dict.fromkeys([outcome.help] if outcome.help else [])
     if outcome.log:
-        shown = {f"error: {outcome.reason}", f"error: {outcome.reason}:", f"= help: {outcome.help}"}
-        for line in last_lines(root / outcome.log, _TAIL):
-            # The lines above and below show these already.
-            if line.strip() not in shown and not for_people_at_dvc(line):
-                console.say(f"  | {line}")
+        excerpt = _excerpt(root / outcome.log, outcome)
+        helps |= dict.fromkeys(excerpt.helps)
+        for line in excerpt.lines:
+            console.say(f"  | {line}")
         console.say(f"  = log: {outcome.log} (mlspec logs {outcome.stage})")
-    if outcome.help:
-        help = _COMMANDS.sub(lambda match: match[0] + options, outcome.help)
-        console.say(f"  = help: {help}")
+    for help in helps:
+        console.say(f"  = help: {_COMMANDS.sub(lambda match: match[0] + options, help)}")
     console.say(f"  = resume: mlspec apply{options}")
+
+
+class _Excerpt(NamedTuple):
+    """The lines of a log that explain a failure, and the help lines of its error."""
+
+    lines: Sequence[str]
+    helps: Sequence[str]
+
+
+def _excerpt(log: Path, outcome: Outcome) -> _Excerpt:
+    """What the stage said below its error, from the beginning, and as many lines before it as there is room for."""
+    said = [line for line in last_lines(log, _LOG) if not for_people_at_dvc(line)]
+    heads = (f"error: {outcome.reason}", f"error: {outcome.reason}:")
+    at = max((index for index, line in enumerate(said) if line.strip() in heads), default=len(said))
+    below = [line for line in said[at + 1 :] if not _HELP.match(line)]
+    helps = [match[1] for line in said[at + 1 :] if (match := _HELP.match(line))]
+    if len(below) > _TAIL:
+        below = [*below[: _TAIL - 1], f"  and {len(below) - _TAIL + 1} more lines"]
+    room = _TAIL - len(below)
+    return _Excerpt([*(said[max(0, at - room) : at] if room else []), *below], helps)
 
 
 def _decisions(console: Console, outcome: Outcome) -> None:

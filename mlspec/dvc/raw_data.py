@@ -49,6 +49,11 @@ def _restore(path: str, root: Path, *, tracked: bool) -> None:
     for words in (("checkout", f"{path}.dvc"), ("pull", f"{path}.dvc")):
         if _run(root, *words).returncode == 0 and (root / path).exists():
             return
+    if not _run(root, "remote", "list").stdout.strip():
+        raise StageError(
+            f"{path} is missing; DVC's cache does not have it, and no DVC remote is set",
+            help=f"copy the data to {path}, or set `data.remote` where it is, then `mlspec build` and `dvc push` there",
+        )
     raise StageError(
         f"{path} is missing, and neither DVC's cache nor its remote has it",
         help=f"dvc pull {path}.dvc    shows the reason; `data.remote` is the remote that it pulls from",

@@ -9,11 +9,11 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel
 
+from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import Part
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
-from mlspec.sections.deploy import Deploy
 from mlspec.sections.orchestrate import Orchestrate
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project
@@ -97,7 +97,7 @@ class OptionalPart:
 
 def infrastructure(name: str) -> OptionalPart:
     """The part of an infrastructure tool, which `deploy.iac` names."""
-    return OptionalPart(name, used=lambda project: (deploy := project.get(Deploy)) is not None and deploy.iac == name)
+    return OptionalPart(name, used=lambda project: delivery_tool(project).name == name)
 
 
 def orchestrator(name: str) -> OptionalPart:

@@ -322,6 +322,8 @@ def _secrets(value: object, place: str) -> Iterator[tuple[str, str]]:
         if len(value) == 1 and isinstance(name, str):
             yield name, place
             return
+        if place.startswith("track.") and value.get("mode", "online") != "online":
+            return  # a tracker that connects to nothing needs no key
         for key, item in value.items():
             yield from _secrets(item, f"{place}.{key}" if place else str(key))
     elif isinstance(value, list):

@@ -82,9 +82,9 @@ def methods(definition: ast.ClassDef) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def signature(definition: ast.ClassDef) -> CallSignature | None:
-    """The signature of the class; None if it has no `__init__` of its own."""
-    init = next((n for n in definition.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+def signature(definition: ast.ClassDef, method: str = "__init__") -> CallSignature | None:
+    """The signature of a method without `self`; None if the class has none of its own."""
+    init = next((n for n in definition.body if isinstance(n, ast.FunctionDef) and n.name == method), None)
     if init is None:
         return None
     arguments = init.args

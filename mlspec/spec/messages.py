@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
@@ -65,7 +65,7 @@ def _findings(group: list[_Located], shape: Shape, has_inner: bool) -> list[Find
     mismatches = [one.error for one in group if one.wrong_type]
     if len(mismatches) < len(group):
         return _alternatives([one for one in group if not one.wrong_type], shape)
-    return [] if has_inner else [_wrong_type(mismatches, group[0].at)]
+    return [] if has_inner else [_wrong_type(mismatches, shape, group[0].at)]
 
 
 def _alternatives(group: list[_Located], shape: Shape) -> list[Finding]:
@@ -165,13 +165,29 @@ def _tag(error: ErrorDetails, _: Shape, here: Location) -> Finding:
     return Finding("missing-key", (*here, "type"), f"`{dotted((*here, 'type'))}` is missing", help, on="key")
 
 
-def _wrong_type(errors: list[ErrorDetails], here: Location) -> Finding:
+def _wrong_type(errors: list[ErrorDetails], shape: Shape, here: Location) -> Finding:
     """One Finding that names the types of all members of a union."""
     types = [_type(error["type"]) for error in errors]
     expected, value = " or ".join(dict.fromkeys(types)), errors[0]["input"]
     where = f"`{dotted(here)}`" if here else "the spec"
-    help = next(filter(None, (_conversion(value, kind) for kind in types)), f"replace it by {expected}")
+    conversions = [*(_conversion(value, kind) for kind in types), _as_mapping(value, shape, errors[0]["loc"])]
+    help = next(filter(None, conversions), f"replace it by {expected}")
     return Finding("wrong-type", here, f"{where} must be {expected}, not {quoted(value)}", help)
+
+
+def _as_mapping(value: object, shape: Shape, location: Location) -> str:
+    """The mapping that `value` stands for, where the spec needs one; `""` if that is not clear.
+
+    `wandb` stands for the key of that name, other texts and lists for the value of the first key, if it has their type.
+    """
+    known = fields(at(shape, location)) if location else {}
+    if isinstance(value, str) and value in known:
+        return f"write it as a mapping: `{location[-1]}: {{{value}: {{}}}}`"
+    kinds = {str} if isinstance(value, str) else {list, tuple} if isinstance(value, list | tuple) else set()
+    name, info = next(iter(known.items()), ("", None))
+    if info is not None and kinds & {get_origin(one) or one for one in variants(info.annotation)}:
+        return f"write it as a mapping: `{location[-1]}: {{{name}: {flow(value)}}}`"
+    return ""
 
 
 def _type(kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from mlspec.source.document import printable
@@ -12,11 +13,33 @@ _WIDE = 300
 """Limit of the names in a help line, in characters."""
 
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "o", "å": "a", "ł": "l"})
+_SYNONYMS = {
+    "auc": "auroc", "roc_auc": "auroc", "roc_auc_score": "auroc", "acc": "accuracy", "f1_score": "f1", "f1-score": "f1",
+    "average_precision_score": "average_precision", "pr_auc": "average_precision", "logloss": "log_loss",
+    "balanced_accuracy_score": "balanced_accuracy", "matthews": "mcc", "kappa": "cohen_kappa",
+    "int": "number", "integer": "number", "float": "number", "double": "number", "numeric": "number",
+    "numerical": "number", "continuous": "number", "regression": "number", "string": "text", "str": "text",
+    "bool": "category", "boolean": "category", "categorical": "category", "factor": "category", "enum": "category",
+    "classification": "class", "img": "image", "picture": "image", "min": "minimize", "max": "maximize",
+    "half": "16-mixed", "cuda": "gpu", "grid_search": "grid", "random_search": "random", "bayesian": "bayes",
+}  # fmt: skip
+"""What other tools call a choice of the spec."""
+
+
+def plain_name(text: str) -> str:
+    """`text` as a name of lowercase ASCII letters and digits with single `-` between; `""` if none is left."""
+    ascii_text = unicodedata.normalize("NFKD", text.lower().translate(_UMLAUTS)).encode("ascii", "ignore").decode()
+    return "-".join(re.findall(r"[a-z0-9]+", ascii_text))[:63].rstrip("-")
+
+
 def closest(word: str, choices: Iterable[str], least: float = 0.6) -> str | None:
     """The choice that is most similar to `word`, by `least` of 1 (difflib's ratio), or None."""
     import difflib
 
     options = list(choices)
+    if (usual := _SYNONYMS.get(word.lower())) in options:
+        return usual
     matches = difflib.get_close_matches(word.lower(), [c.lower() for c in options], n=1, cutoff=least)
     return next((c for c in options if c.lower() == matches[0]), None) if matches else None
 

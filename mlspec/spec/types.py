@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from mlspec.spec.names import quoted
+from mlspec.spec.names import plain_name, quoted
 from mlspec.spec.spec_model import SpecModel
 
 # The number of digits is limited so that every number is finite. Other tools read ASCII digits only.
@@ -181,7 +181,12 @@ _IMPORT = re.compile(r"(?=.{3,200}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9
 
 Name = Annotated[
     str,
-    _form(_NAME, "up to 63 lowercase letters and digits, with single `-`, `_` or `.` between", "cola-classifier"),
+    _form(
+        _NAME,
+        "up to 63 lowercase letters and digits, with single `-`, `_` or `.` between",
+        "cola-classifier",
+        slips={r"(?s)\A.+\Z": lambda slip: plain_name(slip[0])},
+    ),
     schema_pattern(_NAME.pattern),
 ]
 """A name that is valid for images, functions, indices and folders."""
@@ -193,7 +198,15 @@ Identifier = Annotated[
 
 ImportPath = Annotated[
     str,
-    _form(_IMPORT, "an import path", "src.model:CustomModel"),
+    _form(
+        _IMPORT,
+        "an import path",
+        "src.model:CustomModel",
+        slips={
+            r"\A([\w./]+)\.py\b": lambda slip: slip[1].removeprefix("./").replace("/", "."),
+            r"\A([^:]+)\.(\w+)\Z": r"\1:\2",
+        },
+    ),
     schema_pattern(_IMPORT.pattern, "src.model:CustomModel"),
 ]
 """`module.path:attribute`; one in the project is checked without importing it."""

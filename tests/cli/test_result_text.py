@@ -61,3 +61,24 @@ def test_a_failure_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "  = help: mend it",
         "  = resume: mlspec apply",
     ]
+
+
+def test_a_long_error_is_shown_from_its_beginning_with_every_help(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    details = "".join(f"  column{index} is not a number\n" for index in range(20))
+    (tmp_path / "data.log").write_text(
+        f"read 9 rows\nerror: 20 data checks failed:\n{details}  = help: first\n  = help: second\n"
+        "ERROR: failed to reproduce 'data': failed to run: mlspec run data, exited with 4\n"
+    )
+    failed = [Outcome("data", "failed", Reason("failed", "20 data checks failed"), "first", log="data.log")]
+    close(Console(), seen(tmp_path), RunResult(tuple(failed), tmp_path / "report.html"))
+    said = capsys.readouterr().err.splitlines()
+    assert said[2] == "  |   column0 is not a number"
+    assert said[16:21] == [
+        "  |   and 6 more lines",
+        "  = log: data.log (mlspec logs data)",
+        "  = help: first",
+        "  = help: second",
+        "  = resume: mlspec apply",
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,11 @@ def test_missing_data_without_a_copy_is_reported(project: Toys) -> None:
     keep(["raw"], project.root)
     shutil.rmtree(project.root / "raw")
     shutil.rmtree(project.root / ".dvc" / "cache")
+    with pytest.raises(StageError, match="no DVC remote is set") as error:
+        keep(["raw"], project.root)
+    assert error.value.help.startswith("copy the data to raw, or set `data.remote`")
+    (project.root / "remote").mkdir()
+    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "-d", "own", "remote"], cwd=project.root, check=True)
     with pytest.raises(StageError, match="neither DVC's cache nor its remote") as error:
         keep(["raw"], project.root)
     assert error.value.help.startswith("dvc pull raw.dvc")

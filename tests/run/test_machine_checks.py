@@ -337,3 +337,13 @@ def test_whether_the_server_of_a_tracker_answers(tmp_path: Path, monkeypatch: py
     checks = examine(tmp_path, named, None)
     assert found(checks, "env:MLFLOW_TOKEN").required
     assert not found(checks, "track.mlflow").capability.present
+
+
+@pytest.mark.parametrize(("mode", "needed"), [("online", True), ("offline", False), ("disabled", False)])
+def test_a_tracker_that_connects_to_nothing_needs_no_key(
+    tmp_path: Path, mode: str, needed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    wandb = {"project": "cola", "mode": mode, "api_key": {"env": "WANDB_API_KEY"}}
+    names = [check.capability.name for check in examine(tmp_path, project(track={"wandb": wandb}), None)]
+    assert ("env:WANDB_API_KEY" in names or "WANDB_API_KEY" in names) is needed

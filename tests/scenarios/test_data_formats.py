@@ -329,3 +329,25 @@ def test_a_header_with_another_separator_is_recognized(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="has no column `sentence`") as caught:
         made(tmp_path)
     assert caught.value.help == 'the delimiter is ";": `data: {format: {delimiter: ";"}}`'
+
+
+def test_one_edit_makes_the_words_of_all_columns_missing(tmp_path: Path) -> None:
+    """An edit keeps the words that the spec lists, and finds the separators beside them: one round, not one a column."""
+    price, age = ["45,60", "-", "n/a", "7,5"] * 4, ["3", "unknown", "4", "k.A."] * 4
+    body = "".join(f"{p};{a};{['no', 'yes'][i % 2]}\n" for i, (p, a) in enumerate(zip(price, age, strict=True)))
+    write(tmp_path, {"a.csv": "price;age;label\n" + body})
+    inputs, format = {"price": "number", "age": "number"}, {"delimiter": ";", "nulls": ["", "k.A."]}
+    error = refusal(tmp_path, source="a.csv", inputs=inputs, format=format)
+    assert 'set `data: {format: {decimal: ","}}`' in error.help
+    assert 'missing value: `data: {format: {nulls: ["", "k.A.", "-", "n/a", "unknown"]}}`' in error.help
+    format |= {"decimal": ",", "nulls": ["", "k.A.", "-", "n/a", "unknown"]}
+    found = {(row["price"], row["age"]) for row in rows(made(tmp_path, source="a.csv", inputs=inputs, format=format))}
+    assert found == {(45.6, 3.0), (None, None), (None, 4.0), (7.5, None)}
+
+
+def test_a_category_may_keep_a_word_that_numbers_use_for_missing_values(tmp_path: Path) -> None:
+    body = "".join(f"{['3', '?'][i % 2]},{['Bonn', 'NA'][i % 2]},{['no', 'yes'][i % 2]}\n" for i in range(16))
+    write(tmp_path, {"a.csv": "age,city,label\n" + body})
+    error = refusal(tmp_path, source="a.csv", inputs={"age": "number", "city": "category"})
+    assert 'if it means missing: `data: {format: {nulls: ["", "?", "NA"]}}`' in error.help
+    assert 'if it is a value: `data: {format: {nulls: ["", "?"]}}`' in error.help

@@ -12,6 +12,7 @@ from mlspec.errors import StageError
 from mlspec.job import Job, write_text
 from mlspec.parts.data import jsonl, separated
 from mlspec.parts.data.cell_values import brief
+from mlspec.parts.data.missing_values import nulls_edit
 from mlspec.parts.data.raw_rows import Failure
 from mlspec.sections.data import DataSpec
 
@@ -37,11 +38,28 @@ def refusal(job: Job, data: DataSpec, failures: Sequence[Failure]) -> StageError
         details.append(f"and {len(failures) - MOST} more failed checks")
     what = f"{len(failures)} data check{'s' if len(failures) != 1 else ''} failed:"
     where = (job.outputs / FILE).relative_to(job.root).as_posix()
-    edits = list(dict.fromkeys(failure.help for failure in failures if failure.help))
+    edits = list(dict.fromkeys([*(failure.help for failure in failures if failure.help), *_null_edits(data, failures)]))
     general = f"fix the data, or the `data` section; all failing rows are in {where}"
     codes = {failure.code for failure in failures if failure.code}
     code = codes.pop() if len(codes) == 1 else ""
     return StageError("\n  ".join([what, *details]), help="\n".join([*edits, general]), code=code)
+
+
+def _null_edits(data: DataSpec, failures: Sequence[Failure]) -> Iterator[str]:
+    """One edit of `format.nulls` for the words of all columns: it keeps those that the spec lists already."""
+    declared = dict.fromkeys(data.format.nulls if data.format.nulls is not None else ("",))
+    words = {True: dict[str, None](), False: dict[str, None]()}
+    for failure in failures:
+        kind = data.columns[failure.column].type if failure.column in data.columns else ""
+        words[kind == "number"].update(dict.fromkeys(failure.nulls))
+    numbers, categories = {**declared, **words[True]}, words[False]
+    if categories:
+        yield (
+            f"if it means missing: {nulls_edit({**numbers, **categories})}; "
+            f"if it is a value: {nulls_edit(word for word in numbers if word not in categories)}"
+        )
+    elif words[True]:
+        yield f"if it means a missing value: {nulls_edit(numbers)}"
 
 
 def _details(failure: Failure, lines: Mapping[tuple[str, int], int]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mlspec.errors import StageError
 from mlspec.parts.data.cell_values import Reading, alike, escaped, listed, missing, readings, shown, text
+from mlspec.parts.data.missing_values import nulls_edit
 from mlspec.parts.data.missing_values import words as nulls_of
 from mlspec.parts.data.raw_rows import Failure, Raw
 from mlspec.parts.data.unusable_types import conversion, refuse_unlabelled, refuse_unnamed
@@ -70,7 +71,7 @@ def indexed(data: DataSpec, raw: Raw, names: Sequence[str]) -> Indexed:
     unknown = [row for row, claim in enumerate(claims) if not claim and row not in gone]
     several = [row for row, claim in enumerate(claims) if len(claim) > 1]
     failures = [
-        *_missing(raw, column, absent, values),
+        *_missing(data, raw, absent, values),
         *_unknown(data, raw, unknown, values, names),
         *_ambiguous(raw, column, several, claims, names),
     ]
@@ -125,10 +126,12 @@ def _position(value: object, count: int) -> tuple[int, ...]:
     return ()
 
 
-def _missing(raw: Raw, column: str, rows: Sequence[int], values: Sequence[object]) -> list[Failure]:
+def _missing(data: DataSpec, raw: Raw, rows: Sequence[int], values: Sequence[object]) -> list[Failure]:
+    column = data.target.column
     words = {value for row in rows if isinstance(value := values[row], str) and value}
+    kept = [word for word in data.format.nulls or ("",) if word not in words]
     help = f"{listed(sorted(words))} is read as missing; if it is a label: " if words else ""
-    help += '`data: {format: {nulls: [""]}}`, or list all labels in data.target.labels' if words else ""
+    help += f"{nulls_edit(kept)}, or list all labels in data.target.labels" if words else ""
     return raw.failure(column, "is missing", rows, help=help, code="ambiguous-nulls" if words else "")
 
 

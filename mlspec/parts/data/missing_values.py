@@ -1,8 +1,9 @@
-"""The texts of a column that are read as missing values."""
+"""The texts of a column that are read as missing values, and the setting that lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from mlspec.sections.data import MAYBE, NULLS, DataSpec
 
@@ -24,3 +25,9 @@ def words(data: DataSpec, column: str) -> frozenset[str]:
     if column == data.target.column and data.target.type == "class":
         every -= {*data.target.names, *data.target.meanings}
     return frozenset(every)
+
+
+def nulls_edit(words: Iterable[str]) -> str:
+    """The edit of the spec with which exactly `words` are read as missing."""
+    quoted = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
+    return f"`data: {{format: {{nulls: [{quoted}]}}}}`"

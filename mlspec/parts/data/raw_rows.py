@@ -38,6 +38,8 @@ class Failure:
     """The edit of the spec that accepts these values; empty if the data has to change."""
     code: str = ""
     """The code for `mlspec explain`; empty if it has no explanation."""
+    nulls: tuple[str, ...] = ()
+    """Texts of the column that may mean a missing value; the help about them covers all columns."""
 
 
 def merged(failures: Iterable[Failure]) -> list[Failure]:
@@ -46,14 +48,19 @@ def merged(failures: Iterable[Failure]) -> list[Failure]:
     A missing target value can fail twice: as a target, and by a declared check.
     """
     places: dict[tuple[str, str], dict[tuple[str, int], RowPlace]] = {}
+    nulls: dict[tuple[str, str], dict[str, None]] = {}
     first: dict[tuple[str, str], Failure] = {}
     for failure in failures:
         key = (failure.column, failure.what)
         if not first.setdefault(key, failure).help and failure.help:
             first[key] = failure
+        nulls.setdefault(key, {}).update(dict.fromkeys(failure.nulls))
         for place in failure.places:
             places.setdefault(key, {}).setdefault(place[:2], place)
-    return [replace(failure, places=list(places.get(key, {}).values())) for key, failure in first.items()]
+    return [
+        replace(failure, places=list(places.get(key, {}).values()), nulls=tuple(nulls[key]))
+        for key, failure in first.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +108,13 @@ class Raw:
         """How all files were interpreted."""
         return [decision for piece in self.pieces for decision in piece.decisions]
 
-    def failure(self, column: str, what: str, rows: Iterable[int], help: str = "", code: str = "") -> list[Failure]:
+    def failure(
+        self, column: str, what: str, rows: Iterable[int], help: str = "", code: str = "", nulls: Iterable[str] = ()
+    ) -> list[Failure]:
         """One Failure about these rows of `table`; an empty list if `rows` is empty."""
         values = self.table[column] if column in self.names else None
         places = [self.place(row, values[row].as_py() if values is not None else "") for row in rows]
-        return [Failure(column, what, places, help, code)] if places else []
+        return [Failure(column, what, places, help, code, tuple(nulls))] if places else []
 
     def place(self, row: int, value: object = "") -> RowPlace:
         """The file and row that a row of `table` comes from."""

@@ -125,13 +125,8 @@ def _unclear_nulls(data: DataSpec, raw: Raw, name: str, words: Sequence[str | No
         return []
     rows = [row for row, word in enumerate(words) if word and word in MAYBE]
     kinds = sorted({str(words[row]) for row in rows})
-    quoted = ", ".join(f'"{word}"' for word in ["", *kinds])
-    help = (
-        f"if it means missing: `data: {{format: {{nulls: [{quoted}]}}}}`; "
-        'if it is a value: `data: {format: {nulls: [""]}}`'
-    )
     what = f"contains {listed(kinds)}, which may be a value or mean missing"
-    return raw.failure(name, what, rows, help=help, code="ambiguous-nulls")
+    return raw.failure(name, what, rows, code="ambiguous-nulls", nulls=kinds)
 
 
 def _padded(data: DataSpec, raw: Raw, name: str, words: Sequence[str | None]) -> list[Failure]:

@@ -145,22 +145,26 @@ def _unreadable(data: DataSpec, raw: Raw, name: str, bad: Sequence[int], values:
     if help := conversion(name, raw.table[name].type, "number"):
         return raw.failure(name, "is not a number", bad, help=help)
     rows = set(bad)
-    good = (value for row, value in enumerate(values) if row not in rows)
-    help = advice([values[row] for row in bad], good, Separators.of(data.format)) if bad else ""
-    code = "ambiguous-number" if help else ""
-    if not help and name != data.target.column and (words := _maybe_missing(data, name, values, rows)):
-        help, code = f"if it means a missing value: `data: {{format: {{nulls: [{words}]}}}}`", "ambiguous-nulls"
-    return raw.failure(name, "is not a number", bad, help=help, code=code)
+    good = [value for row, value in enumerate(values) if row not in rows]
+    words = () if name == data.target.column else _words(values, rows)
+    wrong = [values[row] for row in bad if values[row] not in words]
+    help = advice(wrong, good, Separators.of(data.format)) if wrong else ""
+    if wrong and not help:
+        words = ()
+    code = "ambiguous-number" if help else "ambiguous-nulls" if words else ""
+    default = nulls_of(data, name) if words and data.format.nulls is None else frozenset[str]()
+    known = sorted({value for value in good if isinstance(value, str) and value in default} - {""})
+    return raw.failure(name, "is not a number", bad, help=help, code=code, nulls=[*known, *words] if words else ())
 
 
-def _maybe_missing(data: DataSpec, name: str, values: Sequence[object], bad: Collection[int]) -> str:
-    """A value for `format.nulls`: the few words among numbers that may mean missing, and those already read so."""
-    different = {values[row] for row in bad if isinstance(values[row], str)}
-    few = 0 < len(different) <= _WORDS and all(isinstance(values[row], str) for row in bad)
-    if not few or any(char.isdigit() or char == '"' for word in different for char in str(word)):
-        return ""
-    known = [word for word in sorted(nulls_of(data, name)) if word in set(map(str, values)) or not word]
-    return ", ".join(f'"{word}"' for word in dict.fromkeys([*known, *sorted(str(w).strip() for w in different)]))
+def _words(values: Sequence[object], bad: Collection[int]) -> tuple[str, ...]:
+    """The few words among numbers that may mean missing; empty if there are more, or none."""
+    words = {value.strip() for row in bad if isinstance(value := values[row], str) and not _has_digits(value)}
+    return tuple(sorted(words)) if len(words) <= _WORDS and not any('"' in word for word in words) else ()
+
+
+def _has_digits(text: str) -> bool:
+    return any(char.isdigit() for char in text)
 
 
 def _pointed(data: DataSpec, raw: Raw, name: str, values: Sequence[object]) -> list[Failure]:

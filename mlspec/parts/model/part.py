@@ -31,6 +31,15 @@ GIVEN: Mapping[str, tuple[str, ...]] = {
 
 ARGUMENTS = {"class": "args", "datamodule": "datamodule_args", "preprocess.class": "preprocess.args"}
 
+FORWARD: Mapping[str, tuple[str, ...]] = {
+    "number": ("numbers",),
+    "category": ("categories",),
+    "text": ("input_ids", "attention_mask"),
+    "image": ("pixels",),
+}
+"""The arguments of `forward` for each type of input, without a preprocessing of the project."""
+_OPTIONAL = ("token_type_ids",)
+
 _READS: dict[type[ModelSpec], tuple[str, ...]] = {
     TextClassifier: ("text",),
     ImageClassifier: ("image",),
@@ -53,11 +62,32 @@ def check(project: Project) -> Iterator[Finding]:
     if isinstance(model, Custom):
         modules = project.surroundings.modules
         yield from _class(model.class_, "class", model.args, modules)
+        if data is not None and model.prepares is None:
+            yield from _forward(model, data, modules)
         if model.prepares is not None:
             yield from _preprocessing(model, modules)
         if model.loader is not None:
             yield from _class(model.loader, "datamodule", model.datamodule_args, modules)
             yield from _undeclared(model)
+
+
+def _forward(model: Custom, data: DataSpec, modules: Mapping[str, str | None]) -> Iterator[Finding]:
+    """`forward` receives the prepared inputs by name, so its parameters need these names."""
+    module, _, name = model.class_.partition(":")
+    definition = find_class(modules.get(module) or "", name)
+    called = signature(definition, "forward") if definition is not None else None
+    if called is None:
+        return
+    types = {column.type for column in data.columns.values()}
+    given = [names for kind, names in FORWARD.items() if kind in types]
+    passed = [one for names in given for one in names]
+    lacking = [one for one in passed if one not in called.parameters and not called.any_keyword]
+    unknown = [one for one in called.required if one not in (*passed, *_OPTIONAL)]
+    if lacking or unknown:
+        takes = ", ".join(f"`{one}`" for one in called.parameters) or "no input"
+        message = f"`forward` of `{name}` takes {takes}, but it is called with {', '.join(f'`{p}`' for p in passed)}"
+        help = f"def forward(self, {', '.join(passed)}), and in training_step: inputs, targets = batch; self(**inputs)"
+        yield Finding("forward-mismatch", ("model", "class"), message, help)
 
 
 def _undeclared(model: Custom) -> Iterator[Finding]:

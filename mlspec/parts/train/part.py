@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts as artifacts
 from mlspec.parts.train import training_warnings, tune_checks
-from mlspec.parts.train.monitors import of_run, of_train
+from mlspec.parts.train.monitors import MonitoredMetric, of_run, of_train
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
 from mlspec.sections.evaluate import EvaluateSpec
@@ -16,7 +16,7 @@ from mlspec.sections.metric_names import MEASURED, NAMES, logged
 from mlspec.sections.model import Custom, ModelSpec, TextClassifier
 from mlspec.sections.train import Checkpoint, TrainSpec
 from mlspec.source.python import find_class, logged_in, logged_names
-from mlspec.spec.names import suggest
+from mlspec.spec.names import closest, suggest
 from mlspec.spec.project import Project
 from mlspec.spec.shared_values import at as value_at
 
@@ -88,10 +88,7 @@ def check(project: Project) -> Iterator[Finding]:
     for monitor in of_train(train):
         at = (*monitor.key[:-1], "monitor")
         if known is not None and not is_logged(monitor.name, known):
-            help = suggest(monitor.name, known, "logged are")
-            yield Finding(
-                "monitor-not-logged", at, f"`{monitor.name}` is never logged, so it cannot be monitored", help
-            )
+            yield _not_logged(project, monitor, known)
         elif monitor.mode is None:
             message, help = monitor.no_direction
             yield Finding("direction-not-known", at, message, help)
@@ -112,6 +109,18 @@ def check(project: Project) -> Iterator[Finding]:
         message = "class_weights needs a class target, and the target is a number"
         yield Finding("conflicting-options", ("train", "class_weights"), message, "remove it")
     yield from tune_checks.conflicts(train, project.values.get("sweep"))
+
+
+def _not_logged(project: Project, monitor: MonitoredMetric, known: Collection[str]) -> Finding:
+    """The finding for a metric that no step logs: written in the spec, or the default of its key."""
+    at = (*monitor.key[:-1], "monitor")
+    if value_at(project.given, at):
+        message = f"`{monitor.name}` is never logged, so it cannot be monitored"
+        return Finding("monitor-not-logged", at, message, suggest(monitor.name, known, "logged are"))
+    likely = closest(monitor.name, known) or next(iter(sorted(known)), "NAME")
+    message = f"the {monitor.subject} monitors `{monitor.name}` by default, which training never logs"
+    help = f"set `train: {{{at[1]}: {{monitor: {likely}}}}}`, or log `{monitor.name}` in validation"
+    return Finding("monitor-not-logged", at, message, help)
 
 
 def _twice(project: Project, train: TrainSpec) -> Iterator[Finding]:

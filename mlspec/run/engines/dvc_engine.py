@@ -32,13 +32,15 @@ _OF_DVC = (
     "Use `dvc push`", "Generating lock file", "Updating lock file", "Running stage '", "> mlspec run ",
 )  # fmt: skip
 """Prefixes of lines that DVC prints for users of its own command line; they are only in the log."""
-_EMPTY = re.compile(r"WARNING: '.*__init__\.py' is empty\.")
-"""A warning of DVC for most packages whose code a stage depends on."""
+_NOISE = re.compile(
+    r"WARNING: '.*__init__\.py' is empty\."  # for most packages whose code a stage depends on
+    r"|ERROR: failed to reproduce '.*': failed to run: mlspec run .*, exited with \d+"  # the stage said why
+)
 
 
 def for_people_at_dvc(line: str) -> bool:
     """Whether DVC printed the line of a log and it is of no use to a user of mlspec."""
-    return line.startswith(_OF_DVC) or _EMPTY.fullmatch(line) is not None
+    return line.startswith(_OF_DVC) or _NOISE.fullmatch(line) is not None
 
 
 class Dvc:
