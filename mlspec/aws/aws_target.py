@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from mlspec.aws.owner import Owner
+from mlspec.aws.resource_owner import ResourceOwner
 
 if TYPE_CHECKING:
     import boto3
@@ -46,7 +46,7 @@ class AwsTarget:
     endpoint: str | None = None
     registry: str = ""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
-    owner: Owner = field(default_factory=Owner)
+    owner: ResourceOwner = field(default_factory=ResourceOwner)
     """The project that changes it."""
     patience: Patience = PATIENT
     """How long its clients wait."""

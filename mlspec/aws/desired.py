@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from mlspec.aws.account import located, repository_name, repository_uri
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.delivery_tool import DIRECT, DeliveryTool, tool_on
 from mlspec.aws.ecr import ecr_location
 from mlspec.aws.function_resource import Function
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.errors import StageError
+from mlspec.sections.delivery_tool import DIRECT, DeliveryTool, tool_on
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry

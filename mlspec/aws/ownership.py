@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.owner import Owner
+from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.aws.resource_tags import PROJECT, SOURCE
 from mlspec.errors import StageError
 
 
 def check_ownership(
-    resource: str, tags: Mapping[str, str], project: str, command: str, owner: Owner, *, adoptable: bool = True
+    resource: str, tags: Mapping[str, str], project: str, command: str, owner: ResourceOwner, *, adoptable: bool = True
 ) -> None:
     """Raise StageError for a resource that is not the project's. `command` tags it, with two `{}` for key and value.
 
@@ -33,7 +33,7 @@ def check_ownership(
     raise StageError(message, help=f"choose another name, or hand it over: {command.format(PROJECT, project)}")
 
 
-def foreign(tags: Mapping[str, str], project: str, owner: Owner) -> str:
+def foreign(tags: Mapping[str, str], project: str, owner: ResourceOwner) -> str:
     """Why a resource is not the project's; "" where it is."""
     tagged = tags.get(PROJECT)
     if tagged == project:
@@ -42,7 +42,7 @@ def foreign(tags: Mapping[str, str], project: str, owner: Owner) -> str:
     return f"it belongs to the project {tagged}" if tagged else "it was not created by mlspec"
 
 
-def other_address(tags: Mapping[str, str], owner: Owner) -> str:
+def other_address(tags: Mapping[str, str], owner: ResourceOwner) -> str:
     """The address that a resource was created from, where it is not the project's; "" where either is not known."""
     source = tags.get(SOURCE, "")
     return source if owner.source and source not in (owner.source, owner.beginning) else ""

@@ -95,16 +95,16 @@ class _Excerpt(NamedTuple):
 
 
 def _excerpt(log: Path, outcome: Outcome) -> _Excerpt:
-    """What the stage said below its error, from the beginning, and as many lines before it as there is room for."""
-    said = [line for line in last_lines(log, _LOG) if not for_people_at_dvc(line)]
+    """What the stage printed below its error, from the beginning, and as many lines before it as the limit allows."""
+    lines = [line for line in last_lines(log, _LOG) if not for_people_at_dvc(line)]
     heads = (f"error: {outcome.reason}", f"error: {outcome.reason}:")
-    at = max((index for index, line in enumerate(said) if line.strip() in heads), default=len(said))
-    below = [line for line in said[at + 1 :] if not _HELP.match(line)]
-    helps = [match[1] for line in said[at + 1 :] if (match := _HELP.match(line))]
+    at = max((index for index, line in enumerate(lines) if line.strip() in heads), default=len(lines))
+    below = [line for line in lines[at + 1 :] if not _HELP.match(line)]
+    helps = [match[1] for line in lines[at + 1 :] if (match := _HELP.match(line))]
     if len(below) > _TAIL:
         below = [*below[: _TAIL - 1], f"  and {len(below) - _TAIL + 1} more lines"]
-    room = _TAIL - len(below)
-    return _Excerpt([*(said[max(0, at - room) : at] if room else []), *below], helps)
+    left = _TAIL - len(below)
+    return _Excerpt([*(lines[max(0, at - left) : at] if left else []), *below], helps)
 
 
 def _decisions(console: Console, outcome: Outcome) -> None:

@@ -11,11 +11,11 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from mlspec.aws.alarm_settings import evaluated_metrics
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.costs.price_list import PriceList
 from mlspec.diagnostics import Location
 from mlspec.sections.budget import CostBudget, amount
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, FunctionUrl, Lambda
 from mlspec.sections.monitor import Monitor
 from mlspec.sections.package import Package

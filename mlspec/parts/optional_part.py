@@ -9,11 +9,11 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel
 
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import Part
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.orchestrate import Orchestrate
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project

@@ -1,13 +1,13 @@
 """What a part is: a module (`parts/NAME/part.py`) with these six names. Light: it imports no heavy library.
 
-The heavy bodies of its stages live beside it in `work.py`, named in PROGRAMS, and run in a process of their own.
-A part may have OBSERVERS too: stage name to the import path of a function `(project, artifacts) -> list[Change]` that
-says what a stage with effects would change; `plan` and `apply` call it, and only they. It may have NOTICES, the import
-path of a function `(project, texts of files by path, root) -> list[str]`: what `plan` reports about a system that no
-stage changes. The part of a delivery tool (`mlspec/aws/delivery_tool.py`) has REMOVALS, the import path of a context
-manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created. And a part
-may have a function `name_after(environment, given)`: it completes the values as given where the spec leaves out a
-resource's name, so that two environments never share one by default.
+The heavy bodies of its stages live beside it in `work.py`, named in PROGRAMS, and run in a process of their own. A
+part may have OBSERVERS too: stage name to the import path of a function `(project, artifacts) -> list[Change]` that
+says what a stage with effects would change; `plan` and `apply` call it, and only they. It may have NOTICES, the
+import path of a function `(project, texts of files by path, root) -> list[str]`: what `plan` reports about a system
+that no stage changes. The part of a delivery tool (`mlspec/sections/delivery_tool.py`) has REMOVALS, the import path
+of a context manager `(project, function, root, images) -> removals`: what `destroy` removes of what the tool created.
+And a part may have a function `name_after(environment, given)`: it completes the values as given where the spec
+leaves out a resource's name, so that two environments never share one by default.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Adding never waits, fails or does I/O. What does not fit into the queue or cannot be written is dropped and counted.
 A small request is queued as one object, the texts that were received and sent: each object that outlives its request
-slows down the following ones, and to parse and encode rows again costs more than to look at their values at once.
+slows down the following ones, and to parse and encode rows again costs more than to read their values at once.
 """
 
 from __future__ import annotations

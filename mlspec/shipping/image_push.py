@@ -11,7 +11,6 @@ from mlspec.aws.account import repository_name, repository_uri
 from mlspec.aws.action import Action, FieldChange, unexpected
 from mlspec.aws.aws_location import AwsLocation
 from mlspec.aws.aws_target import AwsTarget
-from mlspec.aws.delivery_tool import tool_on
 from mlspec.aws.desired import Spec, ZipArchive
 from mlspec.aws.ecr import repository
 from mlspec.aws.error_messages import code_of
@@ -25,6 +24,7 @@ from mlspec.records.bundle_provenance import BundleProvenance, file_digest
 from mlspec.records.bundle_signature import BundleSignature
 from mlspec.records.packaged import PackagedImage, PackagedZip, find_packaged
 from mlspec.records.release import PushedImage
+from mlspec.sections.delivery_tool import tool_on
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlspec.aws.aws_target import IMPATIENT, AwsTarget
-from mlspec.aws.owner import Owner
+from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.records.git_commit import first_commit_address, folder_address
 from mlspec.stage_context import StageContext
 
@@ -18,7 +18,7 @@ def current(context: StageContext, region: str) -> AwsTarget:
         return here(context).target(region)
     first = first_commit_address(context.root)
     source = folder_address(context.root) or first
-    return AwsTarget("aws", region, owner=Owner(source, first, context.adopt))
+    return AwsTarget("aws", region, owner=ResourceOwner(source, first, context.adopt))
 
 
 def observed(context: StageContext, region: str) -> AwsTarget:

@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 
 from mlspec.aws.github_release import github_repository
-from mlspec.aws.owner import Owner
+from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.errors import StageError
 from tests.aws.functions import OFFLINE
 
 
 def test_the_spec_decides_and_else_the_folder() -> None:
-    here = replace(OFFLINE, owner=Owner("https://github.com/ada/birds/ml/cola"))
+    here = replace(OFFLINE, owner=ResourceOwner("https://github.com/ada/birds/ml/cola"))
     assert github_repository(here, "") == "ada/birds"
     assert github_repository(here, "octo/fish") == "octo/fish"
     with pytest.raises(StageError) as missing:
-        github_repository(replace(OFFLINE, owner=Owner("https://gitlab.com/ada/birds")), "")
+        github_repository(replace(OFFLINE, owner=ResourceOwner("https://gitlab.com/ada/birds")), "")
     assert missing.value.help == "set ci.github.repository: OWNER/NAME"
 
 

@@ -18,9 +18,9 @@ from mlspec.aws.ecr import Repository, repository
 from mlspec.aws.function import FunctionProvider
 from mlspec.aws.function_resource import Function
 from mlspec.aws.log_group import LogGroupProvider
-from mlspec.aws.owner import Owner
 from mlspec.aws.release_events import ReleaseHistory
 from mlspec.aws.repository import RepositoryProvider
+from mlspec.aws.resource_owner import ResourceOwner
 from mlspec.aws.resources import history_group
 from mlspec.aws.role import RoleProvider
 from mlspec.errors import StageError
@@ -154,9 +154,9 @@ def test_the_target_has_both(tmp_path: Path) -> None:
     one = repository_with(tmp_path / "one", "one")
     context = StageContext(root=one / "cola")
     found = first_commit_address(one / "cola")
-    assert current(context, "eu-west-1").owner == Owner(found, found)
+    assert current(context, "eu-west-1").owner == ResourceOwner(found, found)
     git(one, "remote", "add", "origin", "git@github.com:ada/birds.git")
-    assert current(context, "eu-west-1").owner == Owner(ONE, found)
+    assert current(context, "eu-west-1").owner == ResourceOwner(ONE, found)
 
 
 FIRST = "first-commit:" + "1" * 40
@@ -171,7 +171,7 @@ def converge_tagged(deployed: DesiredFunction) -> list[str]:
 
 
 def test_a_remote_that_comes_later_changes_nobodys_property(target: AwsTarget, tmp_path: Path) -> None:
-    first = replace(target, owner=Owner(beginning=FIRST))
+    first = replace(target, owner=ResourceOwner(beginning=FIRST))
     before, after = function(first, tmp_path, source=FIRST), function(first, tmp_path, source=ONE)
     converge_tagged(before)
     moved = f"mlspec:source: {FIRST} -> {ONE}"
@@ -183,7 +183,7 @@ def test_a_remote_that_comes_later_changes_nobodys_property(target: AwsTarget, t
     assert converge_tagged(after) == []
     assert ownership.foreign(before.spec.tags, "cola", after.target.owner) == ""
     other = "first-commit:" + "2" * 40
-    stranger = function(replace(target, owner=Owner(beginning=other)), tmp_path, source=other)
+    stranger = function(replace(target, owner=ResourceOwner(beginning=other)), tmp_path, source=other)
     with pytest.raises(
         StageError, match=r"to the project cola in https://github.com/ada/birds/cola, and this one is in first"
     ):
@@ -214,7 +214,7 @@ def test_nor_write_to_its_logs(name: str, target: AwsTarget, tmp_path: Path) -> 
 def test_a_log_group_that_lambda_created_is_the_functions_own(target: AwsTarget, tmp_path: Path) -> None:
     target.client("logs").create_log_group(logGroupName="/aws/lambda/cola")
     group = function(target, tmp_path, source=ONE).spec.log_group()
-    provider = LogGroupProvider(replace(target, owner=Owner(ONE)))
+    provider = LogGroupProvider(replace(target, owner=ResourceOwner(ONE)))
     assert len(converge(provider, group.name, group)) == 4
     assert changes(provider, group.name, group) == []
 
@@ -252,7 +252,7 @@ def test_nor_roll_its_function_back(target: AwsTarget, tmp_path: Path) -> None:
     ("kind", "source", "warned"), [("aws", "", True), ("aws", ONE, False), ("aws", FIRST, False), ("local", "", False)]
 )
 def test_a_folder_without_history_is_warned_about(kind: Kind, source: str, warned: bool) -> None:
-    warning = ownership.unidentified(AwsTarget(kind, "eu-west-1", owner=Owner(source)), "cola")
+    warning = ownership.unidentified(AwsTarget(kind, "eu-west-1", owner=ResourceOwner(source)), "cola")
     assert warning.startswith("this folder has no git history") == warned
     assert bool(warning) == warned
 
@@ -290,7 +290,7 @@ def test_what_no_project_has_tagged_is_taken_over_on_request_only(target: AwsTar
         with pytest.raises(StageError, match="it was not created by mlspec") as refused:
             lines(function(target, tmp_path))
         assert "mlspec apply --adopt" in refused.value.help
-    taking = replace(target, owner=Owner(adopts=True))
+    taking = replace(target, owner=ResourceOwner(adopts=True))
     assert [line for line in repository_lines(function(taking, tmp_path)) if "mlspec:" in line] == [
         "~ ecr repository cola mlspec:project: cola",
         "~ ecr repository cola mlspec:managed-by: mlspec",
@@ -304,11 +304,11 @@ def test_a_function_of_the_console_is_taken_over(target: AwsTarget, tmp_path: Pa
     deployed = without_tags(target, tmp_path)
     existing = FunctionProvider(deployed).read("cola")
     assert existing is not None
-    ownership.check_ownership("lambda function cola", existing.tags, "cola", "", Owner(adopts=True))
+    ownership.check_ownership("lambda function cola", existing.tags, "cola", "", ResourceOwner(adopts=True))
     with pytest.raises(StageError, match="not created by mlspec"):
         ownership.check_ownership("lambda function cola", existing.tags, "cola", "", target.owner)
 
 
 def test_another_projects_resource_is_never_taken_over(target: AwsTarget) -> None:
     with pytest.raises(StageError, match="it belongs to the project bees"):
-        ownership.check_ownership("x", {"mlspec:project": "bees"}, "cola", "tag {}={}", Owner(adopts=True))
+        ownership.check_ownership("x", {"mlspec:project": "bees"}, "cola", "tag {}={}", ResourceOwner(adopts=True))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.parts.part_protocol import no_artifacts, no_stages
 from mlspec.sections.budget import CostBudget
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy
 from mlspec.spec.project import Project
 

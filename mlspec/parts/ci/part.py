@@ -8,7 +8,6 @@ from typing import Final
 
 import mlspec
 from mlspec.aws.aws_location import AwsLocation
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.aws.function_spec import function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.ci import (
@@ -25,6 +24,7 @@ from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci, Github, package_of
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, Lambda
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package

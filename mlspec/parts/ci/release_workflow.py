@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import mlspec
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.aws.function_spec import function_location
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Github, package_of
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.sections.deploy import Deploy, Rollout
 from mlspec.sections.export import ExportSpec
 from mlspec.sections.package import Package

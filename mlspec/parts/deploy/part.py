@@ -10,7 +10,7 @@ from mlspec.aws.ecr import github_trust
 from mlspec.aws.function_spec import FunctionSpec, function_location
 from mlspec.diagnostics import Finding
 from mlspec.parts.deploy import environment_names, lambda_limits
-from mlspec.parts.infrastructure import after_infrastructure
+from mlspec.parts.infrastructure_stages import after_infrastructure
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
 from mlspec.sections.ci import Ci

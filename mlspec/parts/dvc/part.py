@@ -8,7 +8,6 @@ from typing import TypedDict
 
 from pydantic import BaseModel
 
-from mlspec.aws.delivery_tool import delivery_tool
 from mlspec.dvc.params import VERSIONS, params
 from mlspec.parts.bundle_path import BUNDLE
 from mlspec.parts.part_protocol import no_check as check
@@ -17,6 +16,7 @@ from mlspec.parts.train.part import CHECKPOINT
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.data import DataSpec
+from mlspec.sections.delivery_tool import delivery_tool
 from mlspec.source.document import Plain
 from mlspec.spec.project import Project
 

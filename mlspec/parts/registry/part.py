@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mlspec.aws.ecr import ecr_location, github_trust, push_policy, repository
 from mlspec.diagnostics import Finding
-from mlspec.parts.infrastructure import after_infrastructure
+from mlspec.parts.infrastructure_stages import after_infrastructure
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.ci import Ci

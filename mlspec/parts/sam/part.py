@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from mlspec.aws.delivery_tool import SAM
 from mlspec.diagnostics import Finding
-from mlspec.parts.infrastructure import infrastructure_stages, missing_function, uses
+from mlspec.parts.infrastructure_stages import infrastructure_stages, missing_function, uses
 from mlspec.plan.artifact import Artifact
 from mlspec.plan.stage import Stage
+from mlspec.sections.delivery_tool import SAM
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.spec.project import Project

@@ -20,7 +20,7 @@ from mlspec.aws.resource_tags import tags
 from mlspec.aws.resources import API_STATEMENT, ROLE_POLICY
 from mlspec.parts.ci.data_roles import data_roles
 from mlspec.parts.ci.release_workflow import LONGEST_SESSION, ship_minutes
-from mlspec.parts.infrastructure import has_foundation
+from mlspec.parts.infrastructure_stages import has_foundation
 from mlspec.plan.artifact import Artifact
 from mlspec.render.hcl import ACCOUNT, Expression
 from mlspec.sections.budget import CostBudget

@@ -34,7 +34,7 @@ _OF_DVC = (
 """Prefixes of lines that DVC prints for users of its own command line; they are only in the log."""
 _NOISE = re.compile(
     r"WARNING: '.*__init__\.py' is empty\."  # for most packages whose code a stage depends on
-    r"|ERROR: failed to reproduce '.*': failed to run: mlspec run .*, exited with \d+"  # the stage said why
+    r"|ERROR: failed to reproduce '.*': failed to run: mlspec run .*, exited with \d+"  # the stage reported the reason
 )
 
 

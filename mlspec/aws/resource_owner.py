@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class ResourceOwner:
     """The project that a request comes from, beside its name.
 
     `source` is the address of the project's folder in its repository; it distinguishes projects of one name. "" where

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from mlspec.aws.delivery_tool import DIRECT, TOOLS, DeliveryTool, delivery_tool, tool_on
 from mlspec.parts.all_parts import PARTS
+from mlspec.sections.delivery_tool import DIRECT, TOOLS, DeliveryTool, delivery_tool, tool_on
 from mlspec.sections.deploy import Deploy
 from tests.conftest import CHECKOUT
 from tests.parts.cloudformation.stack_specs import SPECS
@@ -48,4 +48,4 @@ def test_nothing_else_compares_the_name_of_a_tool() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "iac":
                 found.append(str(file.relative_to(CHECKOUT)))
-    assert set(found) == {"mlspec/aws/delivery_tool.py"}
+    assert set(found) == {"mlspec/sections/delivery_tool.py"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from mlspec.aws.delivery_tool import DeliveryTool, delivery_tool
 from mlspec.diagnostics import Finding
 from mlspec.plan.stage import Output, Stage
 from mlspec.sections.budget import CostBudget
 from mlspec.sections.ci import Ci
+from mlspec.sections.delivery_tool import DeliveryTool, delivery_tool
 from mlspec.sections.deploy import Deploy
 from mlspec.sections.package import Package
 from mlspec.sections.registry import Registry

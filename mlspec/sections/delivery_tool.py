@@ -17,7 +17,7 @@ from mlspec.sections.deploy import Deploy
 S = TypeVar("S", bound=BaseModel)
 
 
-class HasSections(Protocol):
+class SectionSource(Protocol):
     """Where sections come from: a stage's Job, or the Project of a plan."""
 
     def get(self, section: type[S]) -> S | None: ...  # noqa: D102
@@ -94,12 +94,12 @@ TOOLS: Final[Mapping[str, DeliveryTool]] = {tool.name: tool for tool in (DIRECT,
 """Every tool by its value of `deploy.iac`."""
 
 
-def delivery_tool(spec: HasSections) -> DeliveryTool:
+def delivery_tool(spec: SectionSource) -> DeliveryTool:
     """The tool of a spec; mlspec itself where the spec deploys nothing."""
     deploy = spec.get(Deploy)
     return TOOLS[deploy.iac] if deploy is not None else DIRECT
 
 
-def tool_on(target: Literal["aws", "local"], spec: HasSections) -> DeliveryTool:
+def tool_on(target: Literal["aws", "local"], spec: SectionSource) -> DeliveryTool:
     """The tool of a spec on that target: a rehearsal creates its resources itself."""
     return delivery_tool(spec) if target == "aws" else DIRECT
