@@ -50,7 +50,7 @@ def upload_all(job: Job, options: TrackerOptions, packages: Packages) -> None:
         if present is not None:
             _results(job, options, where, present, packages)
     except UnreachableError as error:
-        message = f"{error}; everything is kept on this machine"
+        message = f"{error}; all results are kept on this machine"
         raise StageError(message, help="run `mlspec run track` once it answers") from None
 
 
