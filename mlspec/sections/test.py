@@ -76,7 +76,9 @@ class TextAttack(SpecModel):
         "correctly and that no attack changes; default: only reported",
     )
     sample: int = Field(100, ge=1, description="Largest number of test rows to attack")
-    max_queries: int = Field(1000, ge=10, description="Largest number of predictions per attacked row; the attack then counts as failed")
+    max_queries: int = Field(
+        1000, ge=10, description="Largest number of predictions per attacked row; the attack then counts as failed"
+    )
     seed: int = Field(0, ge=0, description="Random seed of the sample and the attacks")
     python: ProgramPath = Field(
         ".mlspec/textattack/bin/python",
