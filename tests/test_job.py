@@ -122,7 +122,7 @@ def test_the_innermost_library_is_named(tmp_path: Path) -> None:
     assert found.message == "training raised RuntimeError: no (in inner)"
 
 
-def test_python_itself_is_no_library(tmp_path: Path) -> None:
+def test_python_itself_is_not_a_library(tmp_path: Path) -> None:
     found = refused(tmp_path, library(tmp_path, "outer", "def f():\n    json.loads('{')\n", json=json))
     assert found.message.endswith("(in outer)")
 
@@ -171,7 +171,7 @@ def test_what_mlspec_raised_below_the_projects_code_is_not_the_projects(tmp_path
 
 
 @pytest.mark.parametrize("file", ["pyarrow/error.pxi", "<string>", "<frozen importlib._bootstrap>", "native.pyx"])
-def test_a_compiled_librarys_name_for_its_source_is_no_file_of_the_project(
+def test_a_compiled_librarys_name_for_its_source_is_not_a_file_of_the_project(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Such a name is relative, and the stage runs in the project's folder.

@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_created_leaves_no_parent_folders(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     from mlspec import starters
 
     made = [tmp_path / "p" / name for name in ("a", "a/b.txt", "c.txt")]
@@ -196,7 +196,7 @@ def test_names_come_from_folders(tmp_path: Path) -> None:
     assert len(name_for(tmp_path / ("x" * 200), "text")) == 63
 
 
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_reported_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path / "p"), "--template", "digit"]) == 2
     assert "did you mean `digits`?" in capsys.readouterr().err
     assert main(["init", str(tmp_path / "p"), "--template", "text", "--name", "A B"]) == 2

@@ -71,7 +71,7 @@ def test_relative_paths_and_links_to_the_project_are_seen(tmp_path: Path, monkey
     assert "a.txt" in seen(link, lambda: (link / "a.txt").read_text()).read
 
 
-def test_what_is_written_or_lies_elsewhere_is_told_apart(tmp_path: Path) -> None:
+def test_files_that_were_written_or_lie_outside_are_not_inputs(tmp_path: Path) -> None:
     root, other = tmp_path / "p", tmp_path / "p2"
     root.mkdir()
     other.write_text("x")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pydantic import JsonValue
+
 Kind = Literal["secret", "permission", "host", "action", "image", "package", "pickle"]
 Level = Literal["note", "warning", "error"]
 TITLES: Final[dict[Kind, str]] = {
@@ -42,7 +44,7 @@ class AuditEntry:
     rule: str = ""
     level: Level = "note"
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, JsonValue]:
         """The stable shape that `mlspec audit --json` prints."""
         fault = {"rule": self.rule, "level": self.level} if self.rule else {}
         return {

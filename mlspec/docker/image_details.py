@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import JsonValue
+
 from mlspec.errors import StageError
 
 INDEXES: Final = (
@@ -40,7 +42,7 @@ class ImageDetails:
         return f"{self.os}/{self.architecture}"
 
 
-def parse_details(value: Mapping[str, object]) -> ImageDetails:
+def parse_details(value: Mapping[str, JsonValue]) -> ImageDetails:
     """The details in one object of the output of `docker image inspect`."""
     config = _object(value.get("Config"))
     return ImageDetails(
@@ -66,7 +68,7 @@ def require_single(media_type: str, name: str) -> None:
         )
 
 
-def _object(value: object) -> Mapping[str, object]:
+def _object(value: object) -> Mapping[str, JsonValue]:
     return value if isinstance(value, dict) else {}
 
 

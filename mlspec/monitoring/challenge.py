@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import JsonValue
 
 from mlspec.errors import StageError
 from mlspec.job import whole
@@ -29,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 class LabelledRows:
     """Inputs as the model received them, and the true values, in the order of their predictions."""
 
-    inputs: tuple[dict[str, object], ...]
+    inputs: tuple[dict[str, JsonValue], ...]
     actual: tuple[object, ...]
     ids: tuple[str, ...]
     newest: datetime
@@ -100,7 +101,7 @@ def losses(bundle: Path, rows: LabelledRows, scale: float) -> Floats:
     return result
 
 
-def _predicted(predictor: Predictor, rows: Sequence[dict[str, object]]) -> list[object]:
+def _predicted(predictor: Predictor, rows: Sequence[dict[str, JsonValue]]) -> list[object]:
     try:
         prepared = [feature for _, feature in predictor.prepare(rows)]
     except BadRow:

@@ -11,7 +11,7 @@ from mlspec.spec.types import Rate, rate_parts
 DAY = 86_400
 FIRST_TRAFFIC: Rate = "1000 per 1d"
 """The traffic that is expected before any is observed."""
-_LOOKS = "every row is taken into account when it arrives, and looking often changes nothing; remove the key"
+_LOOKS = "each row counts once, however often `mlspec monitor` runs; remove the key"
 
 
 class Drift(SpecModel):

@@ -15,9 +15,9 @@ class Orchestrator(SpecModel):
     schedule: Cron | None = Field(
         None, description="When to train, as a cron expression in UTC; default: `ci.github.schedule`, if there is one"
     )
-    retries: int = Field(0, ge=0, le=10, description="How often a failed stage is repeated; a failed gate never is")
-    retry_delay: Duration = Field("1m", description="Time between two tries")
-    timeout: Duration | None = Field(None, description="Longest time of a stage; default: no limit")
+    retries: int = Field(0, ge=0, le=10, description="Retries of a failed stage; a failed gate is not retried")
+    retry_delay: Duration = Field("1m", description="Time between two attempts")
+    timeout: Duration | None = Field(None, description="Time limit of a stage; default: none")
 
 
 class Dagster(Orchestrator):

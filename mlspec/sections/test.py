@@ -72,11 +72,13 @@ class TextAttack(SpecModel):
     )
     min_accuracy: Fraction | None = Field(
         None,
-        description="Smallest accuracy under attack: the fraction of rows that are predicted correctly, and that no "
-        "attack changes; for each recipe; default: it is only reported",
+        description="Smallest accuracy under attack, for each recipe: the fraction of rows that are predicted "
+        "correctly and that no attack changes; default: only reported",
     )
     sample: int = Field(100, ge=1, description="Largest number of test rows to attack")
-    max_queries: int = Field(1000, ge=10, description="Largest number of predictions to attack a row; it then holds")
+    max_queries: int = Field(
+        1000, ge=10, description="Largest number of predictions per attacked row; the attack then counts as failed"
+    )
     seed: int = Field(0, ge=0, description="Random seed of the sample and the attacks")
     python: ProgramPath = Field(
         ".mlspec/textattack/bin/python",

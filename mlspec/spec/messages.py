@@ -183,11 +183,17 @@ def _as_mapping(value: object, shape: Shape, location: Location) -> str:
     known = fields(at(shape, location)) if location else {}
     if isinstance(value, str) and value in known:
         return f"write it as a mapping: `{location[-1]}: {{{value}: {{}}}}`"
-    kinds = {str} if isinstance(value, str) else {list, tuple} if isinstance(value, list | tuple) else set()
-    name, info = next(iter(known.items()), ("", None))
-    if info is not None and kinds & {get_origin(one) or one for one in variants(info.annotation)}:
-        return f"write it as a mapping: `{location[-1]}: {{{name}: {flow(value)}}}`"
+    for name, info in list(known.items())[:1]:
+        outer = set(map(_outer, variants(info.annotation)))
+        if (isinstance(value, str) and str in outer) or (isinstance(value, list | tuple) and outer & {list, tuple}):
+            return f"write it as a mapping: `{location[-1]}: {{{name}: {flow(value)}}}`"
     return ""
+
+
+def _outer(shape: Shape) -> object:
+    """`list` of `list[str]`."""
+    origin: object = get_origin(shape)
+    return shape if origin is None else origin
 
 
 def _type(kind: str) -> str:

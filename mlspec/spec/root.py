@@ -39,7 +39,7 @@ def valid_sections(model: type[BaseModel], values: Mapping[str, object]) -> dict
     """The valid sections of a spec that is not valid as a whole."""
     valid: dict[str, BaseModel] = {}
     for name, value in values.items():
-        shape = model.model_fields[name].annotation if name in model.model_fields else None
+        shape: Any = model.model_fields[name].annotation if name in model.model_fields else None
         with suppress(ValidationError):
             section = _chosen(_adapter(shape).validate_json(json.dumps(value))) if shape is not None else None
             if isinstance(section, BaseModel):

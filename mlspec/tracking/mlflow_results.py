@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from mlspec.errors import StageError
 from mlspec.job import Job, fresh
 from mlspec.records.bundle_provenance import bundle_digest, bundle_version, file_digest
@@ -48,7 +50,7 @@ def upload_all(job: Job, options: TrackerOptions, packages: Packages) -> None:
         if present is not None:
             _results(job, options, where, present, packages)
     except UnreachableError as error:
-        message = f"{error}; everything is kept on this machine"
+        message = f"{error}; all results are kept on this machine"
         raise StageError(message, help="run `mlspec run track` once it answers") from None
 
 
@@ -79,8 +81,8 @@ def _recorded(job: Job, run: TrackedRun, digest: str, where: MlflowServer) -> Tr
         values = {name: float(cell) for name, cell in row.items() if cell and name != "step"}
         journal.add(values, int(float(row.get("step") or 0)), run.started)
     journal.close()
-    tags = {**run.tags, CHECKPOINT_TAG: digest}
-    changed = {"checkpoint": digest, "tags": tags, "ended": run.started, "status": "FINISHED"}
+    tags: dict[str, JsonValue] = {**run.tags, CHECKPOINT_TAG: digest}
+    changed: dict[str, JsonValue] = {"checkpoint": digest, "tags": tags, "ended": run.started, "status": "FINISHED"}
     return upload(job.root, saved(job.root, run, changed), where)
 
 

@@ -58,7 +58,7 @@ class MlflowServer:
         text = _reason(error)
         if status in (401, 403):
             help = f"check the variables that track.{self.tracker} names, or set track.{self.tracker}.mode to offline"
-            return StageError(f"MLflow at {self.uri} refuses the login: {text}", help=help)
+            return StageError(f"MLflow at {self.uri} rejects the credentials: {text}", help=help)
         if status < 500:
             return StageError(f"MLflow at {self.uri} refuses a request: {text}", help=f"check track.{self.tracker}")
         return UnreachableError(self.uri, text)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pydantic import JsonValue
+
 from mlspec.records.tracked_run import TrackedRun
 from mlspec.tracking.mlflow_journal import RunJournal
 from mlspec.tracking.mlflow_server import MlflowServer
@@ -103,7 +105,7 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)[:250]
 
 
-def saved(root: Path, run: TrackedRun, changed: dict[str, object]) -> TrackedRun:
+def saved(root: Path, run: TrackedRun, changed: dict[str, JsonValue]) -> TrackedRun:
     """The run with those fields changed, after it was saved."""
     run = run.model_copy(update=changed)
     run.save(root)

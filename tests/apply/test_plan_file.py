@@ -152,12 +152,12 @@ def test_a_file_is_not_trusted(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"mlspec_plan": "1"}', "[" * 100_000, "\xff"], ids=range(7))
-def test_what_is_no_plan(root: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_a_file_that_is_not_a_plan(root: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (root / "p.json").write_bytes(text.encode("latin-1"))
     assert "p.json is not a plan saved by `mlspec plan --out`" in refused(capsys, "p.json", code=2)
 
 
-def test_what_is_no_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_is_not_a_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot read the plan in none.json: No such file" in refused(capsys, "none.json", code=2)
     assert "cannot read the plan in data: Is a directory" in refused(capsys, "data", code=2)
     os.mkfifo(root / "pipe")

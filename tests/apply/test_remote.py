@@ -75,7 +75,7 @@ def test_a_network_that_does_not_answer_is_tried_once(project: Project) -> None:
     assert CALLS == ["unreachable"]
 
 
-def test_a_run_observes_anew_and_changes_no_state(project: Project) -> None:
+def test_each_run_observes_again_and_changes_no_state(project: Project) -> None:
     state = observed(project, "differs")
     before = dict(state.seen)
     functions = observers(project, Path(), StageContext(), [PART])

@@ -71,7 +71,7 @@ def test_outputs_replace_what_was_known_after_apply() -> None:
         Execution({"image-tag": Recorder()}, str).run([tag])
 
 
-def test_a_condition_ends_the_line() -> None:
+def test_a_condition_is_at_the_end_of_its_line() -> None:
     back = Action("alias", "live", "move", (FieldChange("~", "version", "2", "1"),), condition="error_rate > 0.01")
     assert list(back.lines()) == ["~ lambda alias live version: 2 -> 1, if error_rate > 0.01"]
 

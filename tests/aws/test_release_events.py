@@ -28,7 +28,7 @@ def test_nothing_is_created_on_the_side(target: AwsTarget) -> None:
     assert target.client("logs").describe_log_groups()["logGroups"] == []
 
 
-def test_what_is_written_is_read_in_its_order_by_everybody(target: AwsTarget) -> None:
+def test_all_readers_see_records_in_the_order_of_writing(target: AwsTarget) -> None:
     clock = count(int(time.time()) - 100)  # CloudWatch takes nothing that is older than two weeks
     mine = ReleaseHistory(target, "cola", lambda: float(next(clock)))
     assert (mine.find(), mine.read()) == (None, [])
@@ -46,7 +46,7 @@ def test_what_is_written_is_read_in_its_order_by_everybody(target: AwsTarget) ->
     assert found[2].numbers == {"calls": 100}
 
 
-def test_lines_of_somebody_else_are_passed_over(target: AwsTarget) -> None:
+def test_foreign_log_lines_are_skipped(target: AwsTarget) -> None:
     history = ReleaseHistory(target, "cola")
     create(history)
     history.add("published", "1")

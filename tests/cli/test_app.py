@@ -60,7 +60,7 @@ def test_a_missing_spec_is_an_error_with_a_help(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pipe", "/dev/null"])
 @pytest.mark.parametrize("command", ["build", "show", "plan"])
-def test_a_spec_that_is_no_file_is_refused_before_it_is_read(tmp_path: Path, name: str, command: str) -> None:
+def test_a_spec_that_is_not_a_file_is_refused_before_it_is_read(tmp_path: Path, name: str, command: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (CHECKOUT / "specs/minimal/mlproject.yaml").open() as given:
         done = subprocess.run(
@@ -90,7 +90,7 @@ def test_no_colour_without_a_terminal(tmp_path: Path) -> None:
     assert "\033" not in mlspec("show", cwd=tmp_path).stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -m mlspec explain | head -n 1", shell=True, cwd=tmp_path, capture_output=True, text=True
     )
@@ -107,7 +107,7 @@ def test_explain_lists_and_explains(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean `out-of-range`?" in capsys.readouterr().err
 
 
-def test_a_reader_that_goes_away_before_an_error_is_no_traceback(tmp_path: Path) -> None:
+def test_a_closed_pipe_before_an_error_gives_no_traceback(tmp_path: Path) -> None:
     wrong = "".join(f"key{n}: {n}\n" for n in range(400))
     (tmp_path / "mlproject.yaml").write_text(f"mlspec: 1\n{wrong}")
     done = subprocess.run(
@@ -118,7 +118,7 @@ def test_a_reader_that_goes_away_before_an_error_is_no_traceback(tmp_path: Path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
-def test_a_full_disk_is_no_bug_of_ours(tmp_path: Path) -> None:
+def test_a_full_disk_is_not_reported_as_a_bug(tmp_path: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -m mlspec schema > /dev/full", shell=True, cwd=tmp_path, capture_output=True, text=True
     )

@@ -68,7 +68,7 @@ def test_a_state_is_shared_until_it_is_old(address: str, clock: Clock, made: lis
     assert "cola 2" in get(f"{address}/?x=1")[1]
 
 
-def test_a_state_that_cannot_be_made_is_said_and_the_next_one_is_made(address: str, clock: Clock) -> None:
+def test_a_state_that_cannot_be_created_is_reported_and_the_next_one_is_created(address: str, clock: Clock) -> None:
     for _ in range(2):
         get(address)
         clock.now += REFRESH

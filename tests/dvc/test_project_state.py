@@ -16,7 +16,7 @@ def lock(root: Path, text: str) -> Path:
 WHOLE = "schema: '2.0'\nstages:\n  a:\n    cmd: mlspec run a\n"
 
 
-def test_a_torn_lock_is_taken_back_to_the_last_whole_one(tmp_path: Path) -> None:
+def test_a_torn_lock_is_restored_to_the_last_complete_one(tmp_path: Path) -> None:
     path = lock(tmp_path, WHOLE)
     remember(tmp_path)
     rows = "    outs:\n    - path: out/a\n      hash: md5\n"

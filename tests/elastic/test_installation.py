@@ -91,7 +91,7 @@ def test_a_new_field_is_added_to_the_existing_stream(server: StandIn, installed:
     assert installed("").plan() == []
 
 
-def test_a_hand_edit_in_kibana_is_shown_and_taken_back(
+def test_a_manual_edit_in_kibana_is_shown_and_reverted(
     server: StandIn, installed: Callable[[str], Installation]
 ) -> None:
     apply(installed(""))

@@ -26,7 +26,7 @@ def said(path: Path) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_what_is_said_of_a_bad_spec(case: Path, update: bool) -> None:
+def test_the_messages_about_a_bad_spec(case: Path, update: bool) -> None:
     expected = case.with_suffix(".out")
     text = said(case)
     if update:

@@ -128,7 +128,7 @@ def test_the_expected_rows_to_a_false_alarm(theirs: dict[str, Any]) -> None:
     assert crossings(known, shifted, BUDGET)[0].row <= 1.5 * theirs["online/shifted"][0] < 300
 
 
-def test_texts_that_a_classifier_tells_apart(theirs: dict[str, Any]) -> None:
+def test_texts_that_a_classifier_distinguishes(theirs: dict[str, Any]) -> None:
     """alibi-detect fits a classifier to all rows at once, mlspec bets on each pair before it learns it."""
     sample, level = [text_hashes(text) for text in TEXTS["known"]], 0.001
     for name, differ in (("same", False), ("other", True)):

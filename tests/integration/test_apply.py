@@ -100,7 +100,7 @@ def test_json_is_one_document_and_nothing_else(project: Line) -> None:
     assert document["report"] == "artifacts/report.html"
 
 
-def test_a_failed_stage_shows_where_and_how_to_go_on(project: Line) -> None:
+def test_a_failed_stage_shows_where_and_how_to_resume(project: Line) -> None:
     (project.root / "break").touch()
     code, out, err = project.mlspec("apply", "--yes")
     assert code == 4

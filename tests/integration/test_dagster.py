@@ -129,7 +129,7 @@ def test_data_that_is_not_as_stated_and_a_stage_that_breaks(orchestrated: Orches
     assert (broken["checks"], broken["failed"], broken["retries"]) == ({}, ["prices__data"], 1)
 
 
-def test_a_fault_of_the_spec_is_told_where_dagster_loads(orchestrated: Orchestrated, dagster: Path) -> None:
+def test_an_error_of_the_spec_is_reported_where_dagster_loads(orchestrated: Orchestrated, dagster: Path) -> None:
     orchestrated.spec("max_epochs: 12", "max_epochs: -1")
     folder = orchestrated.root / "orchestrate/dagster"
     environ = {**orchestrated.variables, "PYTHONPATH": str(folder / "src"), "COLUMNS": "400"}

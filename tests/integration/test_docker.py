@@ -121,7 +121,7 @@ def test_the_labels_say_what_led_to_it(project: Path, client: Docker) -> None:
     assert found["org.opencontainers.image.base.name"] == "python:3.11-slim-bookworm"
 
 
-def test_a_second_run_builds_and_proves_nothing_anew(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_builds_and_verifies_nothing_again(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("artifacts/bundle/.env", "artifacts/bundle/preprocess/id.pem"):
         (project / name).unlink(missing_ok=True)
     image_build.main(job(project, DockerImage()))
@@ -236,7 +236,7 @@ def test_an_image_that_cannot_serve_is_refused(
         prove(client, made, project / "artifacts" / "bundle", DockerImage(), FUNCTION)
 
 
-def test_without_the_emulator_it_is_said_and_recorded(
+def test_a_missing_emulator_is_reported_and_recorded(
     project: Path, client: Docker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")

@@ -136,7 +136,7 @@ def check(folder: Path, *frameworks: str) -> tuple[list[str], dict[str, dict[str
 
 
 @pytest.mark.slow
-def test_checkov_has_nothing_to_say(trees: Path) -> None:
+def test_checkov_reports_nothing(trees: Path) -> None:
     failed, reports = check(trees, "terraform", "cloudformation", "dockerfile", "github_actions", "secrets")
     assert failed == []
     assert {"terraform", "cloudformation", "dockerfile", "github_actions"} <= set(reports)
@@ -144,7 +144,7 @@ def test_checkov_has_nothing_to_say(trees: Path) -> None:
 
 
 @pytest.mark.slow
-def test_checkov_has_nothing_to_say_of_a_packaged_service(packages: Path) -> None:
+def test_checkov_reports_nothing_about_a_packaged_service(packages: Path) -> None:
     failed, reports = check(packages, "cloudformation", "secrets")
     assert failed == []
     assert reports["cloudformation"]["summary"]["passed"] > 100

@@ -250,7 +250,7 @@ def test_a_refused_login_stops_before_the_training(
         threading.Thread(target=listener.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{listener.server_address[1]}"
         project = trained("numbers", f"track: {{mlflow: {{uri: '{uri}', token: {{env: TOKEN}}}}}}\n")
-        with pytest.raises(StageError, match="refuses the login") as caught:
+        with pytest.raises(StageError, match="rejects the credentials") as caught:
             project.run("train")
         listener.shutdown()
     assert Refusing.seen[0] == "Bearer s3cret"

@@ -105,7 +105,7 @@ def test_nothing_that_serving_never_opens_is_in_it(project: Path) -> None:
     assert not [n for n in names if n.startswith(unused) or "/tests/" in n or n.endswith(".pyi")]
 
 
-def test_without_the_emulator_the_function_is_called_and_that_is_said(
+def test_without_the_emulator_the_function_is_called_directly_which_is_reported(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLSPEC_LAMBDA_EMULATOR", "")
@@ -117,7 +117,7 @@ def test_without_the_emulator_the_function_is_called_and_that_is_said(
     assert "warning: the zip was not tested in Lambda's emulator" in capsys.readouterr().out
 
 
-def test_a_processor_that_is_not_here_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_processor_architecture_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = "x86_64" if wanted().architecture == "arm64" else "arm64"
     made = prove(project, project / "artifacts" / "function.zip", architecture=other)
     assert f"for Linux on {other}" in made.why

@@ -36,7 +36,7 @@ def test_a_rate_on_a_device_follows_the_schedule() -> None:
     assert rates(True) == pytest.approx(rates(False), rel=1e-6)
 
 
-def test_a_restored_rate_goes_on_with_the_same_bits() -> None:
+def test_a_restored_learning_rate_continues_with_the_same_bits() -> None:
     assert rates(True, 7) == rates(True)
 
 

@@ -61,7 +61,7 @@ def test_an_alarm_of_quality_is_dated_and_shows_wrong_predictions() -> None:
     assert all(dict(row)["actual label"] != dict(row)["predicted label"] for row in fell.examples)
 
 
-def test_what_is_to_be_decided_is_said_by_version() -> None:
+def test_the_next_decision_is_shown_for_each_version() -> None:
     said = {each.version: each for each in incidents_state().diagnoses}
     assert (said["7"].title, said["7"].help) == ("moved, not harmful", "")
     assert said["8"].title == "moved and harmful"

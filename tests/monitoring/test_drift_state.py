@@ -45,7 +45,7 @@ def test_texts_as_in_training_raise_no_alarm(tmp_path: Path, sample: int, log: d
     assert [alarm.column for alarm in look_for_drift(model, model.options.drift, service.now).alarms] == []
 
 
-def test_other_texts_are_told_from_those_of_training(tmp_path: Path) -> None:
+def test_other_texts_are_distinguished_from_those_of_training(tmp_path: Path) -> None:
     service = Service(tmp_path, reference=with_texts(400))
     service.answer(800, sentence="words that nobody knows")
     model = service.model

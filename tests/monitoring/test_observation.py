@@ -120,7 +120,7 @@ def add(service: Service, first: int, rows: int, right: float) -> None:
     LabelStore(service.model.store).add(pa.Table.from_pylist(service.labels(first, rows, right)), service.now)
 
 
-def test_labels_that_show_no_harm_turn_the_alarm_into_a_note(tmp_path: Path) -> None:
+def test_labels_without_a_loss_of_quality_turn_the_alarm_into_a_note(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(300)
     service.answer(600, age=50)
@@ -171,7 +171,7 @@ def test_labels_that_change_while_the_inputs_do_not_are_concept_drift(tmp_path: 
     assert answers(seen)["Is it still right?"][0] == "bad"
 
 
-def test_a_damaged_state_is_said_and_made_again(tmp_path: Path) -> None:
+def test_a_damaged_state_is_reported_and_created_again(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.answer(300)
     service.answer(400, age=52)

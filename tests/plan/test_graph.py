@@ -16,7 +16,7 @@ def names(stages: tuple[Stage, ...]) -> str:
     return " ".join(s.name for s in stages)
 
 
-def test_a_stage_follows_whoever_makes_its_inputs() -> None:
+def test_a_stage_follows_the_stages_that_produce_its_inputs() -> None:
     stages = [stage("c", "b/file"), stage("b", "a", "b"), stage("a", "raw", "a"), stage("free")]
     assert names(ordered(stages)) == "a b c free"
     assert upstream(stages) == {"c": ("b",), "b": ("a",), "a": (), "free": ()}

@@ -256,7 +256,7 @@ def test_each_decision_is_kept_once_and_shown_in_columns() -> None:
 
 
 @pytest.mark.parametrize("record", [r for r in RECORDS if r.FILE == "image.json"], ids=lambda r: type(r).__name__)
-def test_an_image_is_no_zip_and_a_zip_no_image(record: Record, tmp_path: Path) -> None:
+def test_an_image_is_not_a_zip_and_a_zip_is_not_an_image(record: Record, tmp_path: Path) -> None:
     record.write(tmp_path)
     assert find_packaged(tmp_path) == record
     other = PackagedZip if isinstance(record, PackagedImage) else PackagedImage

@@ -52,6 +52,6 @@ def test_a_document_of_several_lines_is_a_block() -> None:
     assert cloudformation_yaml({"A": '{\n  "b": 1\n}'}) == 'A: |-\n  {\n    "b": 1\n  }'
 
 
-def test_a_list_is_not_on_one_line_if_a_text_would_end_it() -> None:
+def test_a_list_is_not_on_one_line_if_a_text_would_break_it() -> None:
     assert cloudformation_yaml({"A": ["0?", "b"]}) == "A:\n  - 0?\n  - b"
     assert read(cloudformation_yaml({"A": ["0?", "b"]}, 3)) == {"A": ["0?", "b"]}

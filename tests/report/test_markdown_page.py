@@ -58,7 +58,7 @@ def test_of_many_classes_the_most_frequent_errors_are_shown(tmp_path: Path) -> N
     assert "| a | b | 2 | 20% |" in page
 
 
-def test_text_of_the_data_is_no_markup() -> None:
+def test_text_of_the_data_is_not_interpreted_as_markup() -> None:
     hostile = "| a ](http://x) `b` <img src=x> @team #1 **c** ~d~ \\ & \n\x1b[31m &#65; www.x.org _e_"
     text = escaped(hostile)
     assert not re.search(r"[|\[\]`<>@*~\\\n\x1b(_.]|(?<!&)#", text)

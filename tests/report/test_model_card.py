@@ -65,7 +65,7 @@ def test_metrics_slices_gates_and_limits(tmp_path: Path) -> None:
     assert "rows: rarer cases are not in it" in text
 
 
-def test_a_gate_that_failed_is_said(tmp_path: Path) -> None:
+def test_a_failed_gate_is_reported(tmp_path: Path) -> None:
     assert "**failed**" in card_of(lines.regression(tmp_path))
 
 
@@ -83,7 +83,7 @@ def test_hostile_labels_and_descriptions_stay_text(tmp_path: Path) -> None:
     assert "\u202e" not in text
 
 
-def test_there_is_no_card_before_the_evaluation(tmp_path: Path) -> None:
+def test_no_model_card_before_the_evaluation(tmp_path: Path) -> None:
     line = bare(tmp_path)
     report.write(line.project, line.plan, line.outcomes, line.root)
     assert not (line.root / CARD).exists()

@@ -248,7 +248,7 @@ def test_no_module_imports_a_stage_body() -> None:
     assert not wrong
 
 
-def test_no_import_goes_round() -> None:
+def test_no_import_cycle() -> None:
     """Counted over all imports: those of functions and for the type checker too."""
     graph = {name: {i for i in imports(name) if i in MODULES and i != name} for name in MODULES}
     _require_acyclic(graph)

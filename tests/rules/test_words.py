@@ -127,6 +127,28 @@ def test_plain_technical_english(file: Path) -> None:
     assert faults(file) == []
 
 
+def python_files() -> list[Path]:
+    """The tests of the repository, without those that are generated."""
+    return sorted(f for f in (CHECKOUT / "tests").rglob("*.py") if "projects" not in f.parts)
+
+
+def name_faults(text: str) -> list[str]:
+    """Every test of a file whose name has a banned word, read as a sentence."""
+    tests = [n.name for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+    sentences = {name: name.replace("_", " ") for name in tests}
+    return [n for n, sentence in sentences.items() if any(re.search(pattern, sentence) for pattern in BANNED)]
+
+
+@pytest.mark.parametrize("file", python_files(), ids=relative)
+def test_names_of_tests_are_plain_technical_english(file: Path) -> None:
+    assert name_faults(file.read_text(encoding="utf-8")) == []
+
+
+def test_a_banned_word_in_the_name_of_a_test_is_detected() -> None:
+    text = "def test_the_stage_goes_on(): ...\n\n\ndef test_a_recommended_house_number(): ...\n\n\ndef told(): ...\n"
+    assert name_faults(text) == ["test_the_stage_goes_on", "test_a_recommended_house_number"]
+
+
 def test_a_banned_word_is_seen(tmp_path: Path) -> None:
     """In a docstring, a comment, a message and a name; not where a word only contains the letters."""
     file = tmp_path / "mlspec" / "sample.py"

@@ -259,7 +259,7 @@ def test_buildkit_is_that_of_any_client(tmp_path: Path, monkeypatch: pytest.Monk
     [("s3://bucket/dvc", True), ("/mnt/dvc", True), ("../store", True), ("s3:///dvc", False), ("ftp://host/x", False),
      ("https://user:hunter2@host/dvc", True)],
 )  # fmt: skip
-def test_a_remote_is_looked_at_by_its_form(remote: str, present: bool, tmp_path: Path) -> None:
+def test_the_kind_of_a_remote_follows_from_its_form(remote: str, present: bool, tmp_path: Path) -> None:
     check = found(examine(tmp_path, project(data={"remote": remote}), None), "dvc remote")
     assert check.capability.present is present
     assert present or check.capability.fix
@@ -283,7 +283,7 @@ def test_the_command_speaks_json_and_its_exit_code_says_whether_something_is_mis
     assert {"group", "name", "present", "required", "detail", "fix", "why"} == set(document["checks"][0])
 
 
-def test_a_faulty_spec_still_leaves_the_machine_to_look_at(
+def test_doctor_inspects_the_machine_despite_an_invalid_spec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

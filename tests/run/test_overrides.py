@@ -45,7 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Line:
         ("+ci.github.schedule=x", 1, ["command line:1:2: error[unknown-key]: no stage reads `ci`"]),
     ],
 )  # fmt: skip
-def test_a_wrong_override(built: Line, override: str, code: int, said: list[str]) -> None:
+def test_an_invalid_override(built: Line, override: str, code: int, said: list[str]) -> None:
     words = ["--cfg", "job"] if code == 0 else []
     found, out, err = built.mlspec("run", "data", *words, override)
     assert found == code, out + err
@@ -59,13 +59,13 @@ def test_an_unknown_stage(built: Line) -> None:
     assert (code, "did you mean `train`?" in err) == (2, True)
 
 
-def test_before_the_first_build(tmp_path: Path) -> None:
+def test_a_stage_before_the_first_build_is_refused(tmp_path: Path) -> None:
     code, _, err = line(tmp_path).mlspec("run", "data")
     assert code == 4
     assert "run `mlspec build` first" in err
 
 
-def test_what_hydra_offers_is_there(built: Line) -> None:
+def test_experiments_packages_and_help_of_hydra_work(built: Line) -> None:
     _, out, _ = built.mlspec("run", "data", "experiment=fast", "--cfg", "job", "--package", "train")
     assert "max_epochs: 1" in out
     help = built.mlspec("run", "data", "--help")[1]

@@ -93,7 +93,7 @@ def test_an_invocation_without_http() -> None:
 
 
 @pytest.mark.parametrize("event", [None, 3, "text", [], {}, [None]])
-def test_what_is_no_event_at_all_is_refused(event: Any) -> None:
+def test_an_event_of_an_unknown_kind_is_refused(event: Any) -> None:
     assert handle(event)["code"] in ("bad-row", "no-rows")
 
 

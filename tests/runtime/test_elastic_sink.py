@@ -191,7 +191,7 @@ def test_while_the_cluster_is_down_predictions_wait_on_disk_within_the_bound(sen
     assert len(sending.stored()) == 50 - dropped
 
 
-def test_a_cluster_that_cannot_be_reached_is_no_error_of_the_server(sending: Sending) -> None:
+def test_an_unreachable_cluster_does_not_fail_the_server(sending: Sending) -> None:
     sink = sending.start(url="http://127.0.0.1:9")
     sink.write("", lines(2))
     until(lambda: sending.counts.failures["connection"] > 0)

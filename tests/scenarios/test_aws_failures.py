@@ -229,7 +229,7 @@ def test_without_credentials_one_sentence(moto: str, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     "refusal", [(412, "PreconditionFailedException", "The Revision Id provided does not match"), UPDATING]
 )
-def test_an_alias_that_somebody_else_has_moved_meanwhile(shipped: Make, refusal: tuple[int, str, str]) -> None:
+def test_an_alias_that_another_process_has_moved_meanwhile(shipped: Make, refusal: tuple[int, str, str]) -> None:
     project = shipped()
     project.push()
     project.deploy()
@@ -316,7 +316,7 @@ def test_another_change_under_way_is_waited_for(shipped: Make) -> None:
     assert project.release["function"]["version"] == "2"
 
 
-def test_a_function_that_somebody_else_changes_meanwhile(shipped: Make) -> None:
+def test_a_function_that_another_process_changes_meanwhile(shipped: Make) -> None:
     project = shipped("{memory: 512}")
     project.push()
     project.deploy()
@@ -344,7 +344,7 @@ def test_variables_that_are_too_long_together(shipped: Make, monkeypatch: pytest
         project.deploy()
 
 
-def test_a_kill_at_any_call_leaves_what_the_next_apply_goes_on_from(shipped: Make) -> None:
+def test_the_next_apply_resumes_after_a_kill_at_any_call(shipped: Make) -> None:
     """The process ends before each changing call in turn, as if it were killed there."""
     project = shipped("{url: {auth: none}}")
     project.push()

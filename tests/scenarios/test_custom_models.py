@@ -200,7 +200,7 @@ def test_an_error_in_the_projects_code_shows_the_projects_lines(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_class_that_is_no_lightning_module_is_refused(tmp_path: Path) -> None:
+def test_a_class_that_is_not_a_lightning_module_is_refused(tmp_path: Path) -> None:
     project = made(tmp_path, "class Small:\n    def __init__(self, hidden):\n        pass\n")
     ended = run(project)
     assert ended.code == 4

@@ -62,7 +62,7 @@ def test_a_damaged_page_of_parquet(tmp_path: Path) -> None:
     assert "cannot read data/rows.parquet" in refused(tmp_path, "rows.parquet", bytes(raw)).message
 
 
-def test_a_text_of_parquet_that_is_no_text(tmp_path: Path) -> None:
+def test_a_text_of_parquet_that_is_not_a_text(tmp_path: Path) -> None:
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(table()), out, compression="none")
     raw = out.getvalue().to_pybytes().replace(b"sentence 7", b"sentence \xff")
@@ -79,7 +79,7 @@ def test_views_of_texts_in_parquet(tmp_path: Path) -> None:
     assert sum(t.num_rows for t in made(tmp_path, source="data/rows.parquet").values()) == 16
 
 
-def test_midnight_in_a_time_zone_is_no_date(tmp_path: Path) -> None:
+def test_midnight_in_a_time_zone_is_not_a_date(tmp_path: Path) -> None:
     time = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(table() | {"sentence": [time] * 16}), out)

@@ -213,7 +213,7 @@ def test_data_that_cannot_be_used(tmp_path: Path, contents: str | bytes, setting
     assert str(tmp_path) not in caught.value.message
 
 
-def test_a_column_of_lists_is_no_text(tmp_path: Path) -> None:
+def test_a_column_of_lists_is_not_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sentence": [["a"]] * 4, "label": ["no", "yes"] * 2}), tmp_path / "a.parquet")
     with pytest.raises(StageError, match="`sentence` has the type list"):
         made(tmp_path, source="a.parquet")

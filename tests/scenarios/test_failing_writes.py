@@ -257,7 +257,7 @@ def test_a_name_that_is_too_long_is_rolled_back_on_a_real_disk(bench: Bench) -> 
         bench.nothing_left()
 
 
-def test_a_folder_that_comes_in_the_way_is_rolled_back_in_recovery(bench: Bench) -> None:
+def test_a_folder_that_appears_during_a_write_is_rolled_back_in_recovery(bench: Bench) -> None:
     bench.renew()
     bench.write(Faulty(lambda count, name, arguments: Killed() if "new-" in str(arguments[:1]) else None))
     assert unfinished(bench.roots)

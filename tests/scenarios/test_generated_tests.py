@@ -225,7 +225,7 @@ def test_a_flipped_weight_in_the_graph(exported: Exported) -> None:
     }
 
 
-def test_a_model_that_looks_at_the_rows_beside(exported: Exported) -> None:
+def test_a_model_whose_predictions_depend_on_other_rows(exported: Exported) -> None:
     project = exported("custom")
     path = project.root / "src/model.py"
     text = path.read_text().replace("return self.body(joined)[:, 0]", "return self.body(joined - joined.mean(0))[:, 0]")
@@ -273,7 +273,7 @@ def test_a_failed_check_names_row_column_and_value(exported: Exported) -> None:
     assert f"{place}, column size: -123.5 is below the minimum -50" in output
 
 
-def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
+def test_a_target_that_is_not_a_label_is_named(exported: Exported) -> None:
     project = exported("text")
     rewrite(project.artifacts / "data/test.parquet", replaced("label", 2, 7))
     output = pytest_in(project, "tests/test_data.py").stdout
@@ -284,7 +284,7 @@ def test_a_target_that_is_no_label_is_named(exported: Exported) -> None:
     assert f"test.parquet, row 2 ({place}), column label: 7 is not the position of a label (0 to 1)" in output
 
 
-def test_a_target_that_is_no_number_and_a_repeated_value_are_named(exported: Exported) -> None:
+def test_a_target_that_is_not_a_number_and_a_repeated_value_are_named(exported: Exported) -> None:
     project = exported("numbers")
     project.spec("data:\n", "data:\n  checks: {size: {unique: true}}\n")
     with_tests(project)

@@ -62,7 +62,7 @@ def test_a_label_of_a_million_characters(tmp_path: Path, name: str, place: str) 
 
 
 @pytest.mark.parametrize("label", ["two\nlines", "a\ttab", "nul\x01", "other\u2028line", "x" * (LONGEST + 1)])
-def test_a_label_that_is_no_name_can_be_given_one(tmp_path: Path, label: str) -> None:
+def test_a_label_that_is_not_a_name_can_be_given_one(tmp_path: Path, label: str) -> None:
     write(tmp_path, {"data/a.jsonl": contents("a.jsonl", label)})
     error = refused(tmp_path, source="data/a.jsonl")
     assert "data/a.jsonl line 16: the label in `label` " in error.message

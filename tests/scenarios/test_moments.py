@@ -130,7 +130,7 @@ def test_two_spellings_of_a_label_are_asked_for() -> None:
     "word", ["", "2020", "2020-1-1", "2020-01-32", "2020-01-01 25:00", "2020-01-01T", "2020-01-01 12:00:00.1234567",
              "12:00", "2020-01-01 12:000", "0001-01-01T00:00:00+14:00", "٢٠٢٠-01-01"]
 )  # fmt: skip
-def test_what_is_no_moment_stays_a_text(word: str) -> None:
+def test_a_text_that_is_not_a_date_stays_a_text(word: str) -> None:
     assert moment(word) is None
     assert spellings(word) == ()
 

@@ -189,7 +189,7 @@ def metrics(case: Case, outputs: Array, targets: Array) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", TRAINED.values(), ids=TRAINED)
-def test_is_trained_as_computed_by_hand(case: Case, tmp_path: Path) -> None:
+def test_training_equals_a_manual_computation(case: Case, tmp_path: Path) -> None:
     applied = project(tmp_path, case)
     applied.run(*ORDER)
     found = json.loads((applied.artifacts / "metrics/train.json").read_text())
@@ -396,7 +396,7 @@ def test_a_module_that_fails_is_named_and_blamed_for_its_own_lines_only(
 
 
 @pytest.mark.slow
-def test_an_output_that_is_no_tensor_is_named(tmp_path: Path) -> None:
+def test_an_output_that_is_not_a_tensor_is_named(tmp_path: Path) -> None:
     net = NET.replace("return self.body(numbers)", "x = self.body(numbers)\n        return (x, x)").replace(
         "self(**inputs), targets", "self(**inputs)[0], targets"
     )

@@ -217,7 +217,7 @@ def test_splits_are_the_files_or_the_column_of_the_spec(splits: Splits) -> None:
     assert [len(rows) for rows in splits["src.data:load month"][1].values()] == [20, 10, 10]
 
 
-def test_a_column_that_is_no_input_is_kept_in_the_splits(splits: Splits) -> None:
+def test_a_column_that_is_not_an_input_is_kept_in_the_splits(splits: Splits) -> None:
     assert "street" in splits["data/export.csv area"][1]["train"][0]
 
 

@@ -185,7 +185,7 @@ def test_a_new_image_is_a_new_version_and_both_are_kept(shipped: Make) -> None:
         ),
     ],
 )
-def test_what_was_done_by_hand_is_seen_and_taken_back(shipped: Make, by_hand: Any, shown: str) -> None:
+def test_manual_changes_are_detected_and_reverted(shipped: Make, by_hand: Any, shown: str) -> None:
     project = shipped()
     project.push()
     project.deploy()
@@ -226,7 +226,7 @@ def test_a_variable_that_the_spec_no_longer_names_goes(shipped: Make) -> None:
     assert "Environment" not in config(project)
 
 
-def test_an_address_for_anybody_has_both_rights_and_loses_both(shipped: Make) -> None:
+def test_a_public_function_url_gets_and_loses_both_permissions(shipped: Make) -> None:
     project = shipped("{url: {auth: none}}")
     project.push()
     project.deploy()

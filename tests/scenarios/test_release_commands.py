@@ -54,7 +54,7 @@ def test_the_plan_shows_what_differs_out_there(live: Shipped, mlspec: Run) -> No
     }  # fmt: skip
 
 
-def test_without_aws_the_plan_says_so_in_one_line_and_goes_on(live: Shipped, mlspec: Run, tmp_path: Path) -> None:
+def test_without_aws_the_plan_has_one_line_about_it_and_continues(live: Shipped, mlspec: Run, tmp_path: Path) -> None:
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     code, out, _ = mlspec(live, "plan", **nowhere)
     assert code == 0
@@ -163,7 +163,7 @@ def test_destroy_leaves_images_that_another_function_runs(live: Shipped, mlspec:
     assert client.describe_repositories(repositoryNames=[name])["repositories"]
 
 
-def test_destroy_leaves_what_others_made_and_goes_on_where_it_was(live: Shipped, mlspec: Run) -> None:
+def test_destroy_keeps_foreign_resources_and_resumes_where_it_stopped(live: Shipped, mlspec: Run) -> None:
     name, client = live.root.name, live.target.client
     client("iam").untag_role(RoleName=name, TagKeys=["mlspec:project"])
     client("lambda").delete_function(FunctionName=name)

@@ -109,7 +109,7 @@ def test_a_json_list(tmp_path: Path, name: str) -> None:
         ("[1, 2]", "are not a JSON object"),
     ],
 )
-def test_json_that_is_no_table(tmp_path: Path, contents: str, what: str) -> None:
+def test_json_that_is_not_a_table(tmp_path: Path, contents: str, what: str) -> None:
     write(tmp_path, {"a.json": contents})
     error = refusal(tmp_path, source="a.json", **NUMBER)
     assert re.search(what, error.message)

@@ -84,7 +84,7 @@ def test_an_interrupted_run_saves_first(number: signal.Signals, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_changed_setting_starts_anew(tmp_path: Path) -> None:
+def test_a_changed_setting_starts_from_scratch(tmp_path: Path) -> None:
     project, _ = made(tmp_path, "checkpoint: {every_steps: 1}")
     assert run(project, BATCHES + 4).code == -signal.SIGKILL
     project.spec("max_epochs: 3", "max_epochs: 2")

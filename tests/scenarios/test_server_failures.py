@@ -68,7 +68,7 @@ def infer(**changes: object) -> bytes:
     ],
     ids=range(16),
 )
-def test_a_request_at_fault_is_refused_and_the_next_is_answered(
+def test_an_invalid_request_is_refused_and_the_next_is_answered(
     server: Background, path: str, body: bytes, status: int, code: str
 ) -> None:
     got, said = ask(server.port, body, path)

@@ -250,7 +250,9 @@ TRAIN: dict[str, str] = {
 
 
 @pytest.mark.parametrize(("change", "expected", "why"), CHANGES.values(), ids=CHANGES)
-def test_who_is_out_of_date(change: Callable[[Path], None], expected: set[str], why: str, project: Path) -> None:
+def test_which_stages_a_change_makes_stale(
+    change: Callable[[Path], None], expected: set[str], why: str, project: Path
+) -> None:
     change(project)
     found = settled(project)
     assert set(found) == expected
@@ -258,7 +260,7 @@ def test_who_is_out_of_date(change: Callable[[Path], None], expected: set[str], 
 
 
 @pytest.mark.parametrize("key", TRAIN)
-def test_training_is_out_of_date_where_the_weights_could_be_others(key: str, project: Path) -> None:
+def test_training_is_stale_if_the_weights_could_change(key: str, project: Path) -> None:
     bare = "train: {max_epochs: 1, batch_size: 16}"
     kept = bare.replace(f"{key}: 1", f"{key}: x").replace("max_epochs: x, ", "").replace(", batch_size: x6", "")
     spec(bare, f"{kept[:-1]}, {TRAIN[key]}}}")(project)
@@ -268,13 +270,13 @@ def test_training_is_out_of_date_where_the_weights_could_be_others(key: str, pro
     assert set(found) == (set() if key in INEFFECTIVE else stages)
 
 
-def test_every_key_of_train_has_been_thought_of() -> None:
+def test_every_key_of_train_is_covered() -> None:
     keys = {*TrainSpec.model_fields, *(f"checkpoint.{key}" for key in Checkpoint.model_fields)} - {"checkpoint"}
     assert {key for key in INEFFECTIVE if key not in keys} == set()
     assert keys - set(TRAIN) <= {"checkpoint.monitor", "class_weights"}  # not with this model
 
 
-def test_a_stage_whose_code_mlspec_has_changed_is_out_of_date(project: Path) -> None:
+def test_a_stage_is_stale_after_a_change_of_its_code_in_mlspec(project: Path) -> None:
     stages = compile_project(project / "mlproject.yaml").plan.stages
     newer = [replace(stage, version=2) if stage.name == "evaluate" else stage for stage in stages]
     edit(VERSIONS, "evaluate: 1", "evaluate: 2")(project)
@@ -283,7 +285,7 @@ def test_a_stage_whose_code_mlspec_has_changed_is_out_of_date(project: Path) -> 
     assert by_dvc(project) == {"evaluate"}
 
 
-def test_what_was_opened_is_kept_and_said(applied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opened_files_are_recorded_and_reported(applied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (applied / "reads.lock").read_text().splitlines()[1:]
     assert set(lines) == {
         "data data/more.txt",
@@ -324,7 +326,7 @@ def test_old_weights_are_not_used_with_new_code(stage: str, project: Path) -> No
 
 @pytest.mark.usefixtures("own_modules")
 @pytest.mark.parametrize("stage", ["evaluate", "export"])
-def test_a_comment_is_no_other_code(stage: str, project: Path) -> None:
+def test_a_comment_does_not_change_the_digest_of_code(stage: str, project: Path) -> None:
     more("src/layers.py")(project)
     result = {"evaluate": "metrics/evaluate.json", "export": "bundle/model.onnx"}[stage]
     (project / "artifacts" / result).unlink(missing_ok=True)

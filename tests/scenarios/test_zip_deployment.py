@@ -84,7 +84,7 @@ def test_where_it_is_and_what_it_needs(tmp_path: Path) -> None:
     assert "ecr:" not in made["lambda/deploy-policy.json"]
 
 
-def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: Shipped) -> None:
+def test_a_zip_that_breaks_clients_of_the_live_version_is_refused(project: Shipped) -> None:
     zipped(project, "one")
     project.deploy()
     new = with_inputs(*SIGNATURE.inputs, SignatureInput(name="author", type="text"))
@@ -100,7 +100,7 @@ def test_a_zip_that_breaks_the_live_ones_callers_is_named_and_refused(project: S
     assert project.release["function"]["version"] == "2"
 
 
-def test_a_zip_too_large_for_a_call_goes_by_way_of_a_bucket_and_leaves_it_empty(project: Shipped) -> None:
+def test_a_zip_too_large_for_a_call_is_uploaded_through_a_bucket_that_stays_empty(project: Shipped) -> None:
     (project.root / "mlproject.yaml").write_text(BUCKET)
     zipped(project, "large", direct=False, size_bytes=60 * 2**20)
     with pytest.raises(StageError, match=r"the S3 bucket for the zip .* does not exist") as failure:

@@ -39,7 +39,7 @@ def test_a_missing_program_is_named_with_the_command_that_installs_it(
     assert raised.value.help == help
 
 
-def test_what_the_program_says_is_said_without_its_banner(tmp_path: Path) -> None:
+def test_the_output_of_the_program_is_shown_without_its_banner(tmp_path: Path) -> None:
     (tmp_path / "serverless.yml").touch()
     seen: list[tuple[Sequence[str], Path, str]] = []
 

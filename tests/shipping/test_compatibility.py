@@ -51,5 +51,5 @@ def new(**changes: Any) -> dict[str, Any]:
         (PRICE, {**PRICE, "output": {"name": "cost"}}, ["the answer is called `cost` now, and was `price`"]),
     ],
 )  # fmt: skip
-def test_what_callers_notice(live: dict[str, Any], after: dict[str, Any], said: list[str]) -> None:
+def test_changes_that_break_clients(live: dict[str, Any], after: dict[str, Any], said: list[str]) -> None:
     assert breaking(signature(live), signature(after)) == said

@@ -53,7 +53,7 @@ def test_releases_are_listed_newest_first_with_what_became_of_them(three: Shippe
     assert lines[3].strip() == "and 1 older: --last 3"
 
 
-def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Shipped, mlspec: Run) -> None:
+def test_why_shows_the_origin_and_the_history_of_a_version(three: Shipped, mlspec: Run) -> None:
     code, out, _ = mlspec(three, "why")
     assert code == 0
     assert out.startswith(f"{three.root.name} version 3, live, published 20")
@@ -69,7 +69,7 @@ def test_why_tells_what_a_version_is_made_of_and_what_happened_to_it(three: Ship
     assert "available: 3, 2, 1" in err
 
 
-def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) -> None:
+def test_why_distinguishes_two_versions_of_one_image(three: Shipped, mlspec: Run) -> None:
     three.spec("deploy: {lambda: {}}", "deploy: {lambda: {memory: 2048, environment: {TOKEN: {env: HOME}, MODE: x}}}")
     three.deploy()
     code, out, _ = mlspec(three, "why", "4", "--against", "3")
@@ -89,7 +89,7 @@ def test_why_tells_two_versions_of_one_image_apart(three: Shipped, mlspec: Run) 
     assert mlspec(three, "why", "4", "--against", "7")[0] == 2
 
 
-def test_what_the_history_does_not_know_the_image_tells(three: Shipped, mlspec: Run) -> None:
+def test_an_image_identifies_a_version_that_the_history_lacks(three: Shipped, mlspec: Run) -> None:
     three.target.client("logs").delete_log_group(logGroupName=f"/mlspec/{three.root.name}")
     asked = desired_function(three.target, three.job(), "")
     release = version_list(asked.target, asked.spec).find("2")
@@ -136,7 +136,7 @@ def test_a_new_version_after_a_rollback_goes_out(three: Shipped, mlspec: Run) ->
     assert live(three).version == "4"
 
 
-def test_rollback_of_a_split_ends_it_where_it_came_from(three: Shipped, mlspec: Run) -> None:
+def test_rollback_of_a_canary_returns_all_traffic_to_the_live_version(three: Shipped, mlspec: Run) -> None:
     move_alias(three, Alias("live", "2", "3", 0.1))
     assert listed(mlspec, three) == {"3": "canary", "2": "canary", "1": "previous"}
     assert " 10 % " in mlspec(three, "releases")[1]

@@ -30,7 +30,7 @@ def test_there_and_back() -> None:
         (f"{PYTHON}@{ONE}\n{PYTHON}@{TWO}\n", r"Dockerfile.lock:2: python:3.11-slim-bookworm has a second digest"),
     ],
 )
-def test_what_is_wrong_with_it_is_said_with_its_line(text: str, message: str) -> None:
+def test_an_error_is_reported_with_its_line(text: str, message: str) -> None:
     with pytest.raises(MlspecError, match=message) as caught:
         parse(text)
     assert caught.value.code == "broken-lock"

@@ -102,7 +102,7 @@ def test_python_itself_loads_no_file_beyond(files: dict[str, str], tmp_path: Pat
     assert "src/model.py" in ours
 
 
-def test_a_module_that_is_no_python_is_named_and_not_followed(tmp_path: Path) -> None:
+def test_a_module_that_is_not_python_is_named_and_not_followed(tmp_path: Path) -> None:
     root = written(tmp_path, {"src/model.py": "import src.a", "src/a.py": "import src.b\ndef (", "src/b.py": ""})
     assert Imports(root).of_modules(["src.model"]) == ("src/a.py", "src/model.py")
 

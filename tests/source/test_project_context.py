@@ -76,7 +76,7 @@ def test_a_stage_has_what_it_was_seen_to_open(root: Path) -> None:
     assert inputs(root)["train"] >= {*MODEL, "src/feed.py", "src/late.py"}
 
 
-def test_what_is_declared_already_is_no_input_twice(root: Path) -> None:
+def test_a_declared_file_is_an_input_once(root: Path) -> None:
     (root / "reads.lock").write_text("data raw/a.csv\ndata raw/b.csv\n")
     (root / "mlproject.yaml").write_text(SPEC.replace("[raw/a.csv]", "[raw]"))
     build = compile_project(root / "mlproject.yaml")

@@ -93,7 +93,7 @@ def test_what_is_not_a_spec_is_located(text: str | bytes, expected: tuple[str, i
     assert faults(text) == [expected]
 
 
-def test_a_byte_order_mark_is_no_character() -> None:
+def test_a_byte_order_mark_is_not_a_character() -> None:
     assert parse("\ufeffa: 1".encode()).plain() == {"a": 1}
 
 

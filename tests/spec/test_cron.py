@@ -31,7 +31,7 @@ def test_fields_are_read() -> None:
         ("٣ * * * *", "is not a valid minute"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, said: str) -> None:
+def test_errors_are_reported(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("*", ".")):
         moments(text)
 

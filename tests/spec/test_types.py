@@ -18,7 +18,7 @@ from mlspec.spec.types import Bound, Duration, Rate, Size, rate_parts
         (Bound, "0.9", "for example `>= 0.9`"),
     ],
 )
-def test_a_bare_number_is_told_what_it_lacks(shape: object, value: object, help: str) -> None:
+def test_a_number_without_a_unit_gets_a_help(shape: object, value: object, help: str) -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(shape).validate_python(value)
     (fault,) = caught.value.errors()
@@ -27,7 +27,7 @@ def test_a_bare_number_is_told_what_it_lacks(shape: object, value: object, help:
 
 
 @pytest.mark.parametrize("value", [True, None, ["> 1"], {}])
-def test_what_is_no_number_is_of_the_wrong_type(value: object) -> None:
+def test_a_value_that_is_not_a_number_has_the_wrong_type(value: object) -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(Bound).validate_python(value)
     assert caught.value.errors()[0]["type"] == "string_type"

@@ -87,14 +87,14 @@ DISTURBANCES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", DISTURBANCES)
-def test_whatever_may_change_the_result_ends_it(roots: Roots, project: Path, name: str) -> None:
+def test_any_change_of_an_input_invalidates_the_cached_build(roots: Roots, project: Path, name: str) -> None:
     built(roots)
     assert standing(roots) is not None
     DISTURBANCES[name](project)
     assert standing(roots) is None
 
 
-def test_a_module_that_changes_or_goes_ends_it(roots: Roots, project: Path) -> None:
+def test_a_changed_or_removed_module_invalidates_the_cached_build(roots: Roots, project: Path) -> None:
     write("src/model.py", "class Net: ...\n")(project)
     built(roots)
     assert standing(roots) is not None
@@ -106,7 +106,7 @@ def test_a_module_that_changes_or_goes_ends_it(roots: Roots, project: Path) -> N
     assert standing(roots) is None
 
 
-def test_a_module_that_imports_another_than_before_ends_it(roots: Roots, project: Path) -> None:
+def test_a_changed_import_invalidates_the_cached_build(roots: Roots, project: Path) -> None:
     write("src/model.py", "import src.layers\nclass Net: ...\n")(project)
     write("src/layers.py", "x = 1\n")(project)
     built(roots)
@@ -118,7 +118,7 @@ def test_a_module_that_imports_another_than_before_ends_it(roots: Roots, project
     assert standing(roots) is None
 
 
-def test_a_file_that_a_stage_opened_ends_it(roots: Roots, project: Path) -> None:
+def test_a_newly_recorded_read_invalidates_the_cached_build(roots: Roots, project: Path) -> None:
     write("data/more.csv")(project)
     built(roots)
     write("reads.lock", "data data/more.csv\n")(project)

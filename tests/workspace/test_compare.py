@@ -31,7 +31,7 @@ def test_an_unedited_file_is_updated(roots: Roots, project: Path) -> None:
     assert (project / "a.txt").read_text() == "new\n"
 
 
-def test_a_file_deleted_by_hand_is_created_again(roots: Roots, project: Path) -> None:
+def test_a_manually_deleted_file_is_created_again(roots: Roots, project: Path) -> None:
     build([file("a.txt")], roots)
     (project / "a.txt").unlink()
     assert actions(changes([file("a.txt")], roots)) == {"a.txt": "create"}
@@ -50,7 +50,7 @@ def test_an_edited_file_is_a_conflict_and_nothing_at_all_is_written(roots: Roots
     assert "--overwrite a.txt" in caught.value.help
 
 
-def test_an_edit_that_is_what_would_be_written_is_no_conflict(roots: Roots, project: Path) -> None:
+def test_an_edit_that_is_what_would_be_written_is_not_a_conflict(roots: Roots, project: Path) -> None:
     build([file("a.txt", "old\n")], roots)
     (project / "a.txt").write_text("new\n")
     made = build([file("a.txt", "new\n")], roots)
@@ -150,7 +150,7 @@ def test_bytes_that_are_not_utf8_are_a_conflict_that_can_be_shown(roots: Roots, 
     diff(made.changes[0]).encode()
 
 
-def test_what_is_in_the_way_cannot_be_overwritten(roots: Roots, project: Path, tmp_path: Path) -> None:
+def test_links_folders_and_pipes_are_not_overwritten(roots: Roots, project: Path, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "file").write_text("precious\n")
     (project / "link.txt").symlink_to(tmp_path / "outside" / "file")

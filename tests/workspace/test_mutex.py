@@ -104,9 +104,7 @@ with hold_or_serve(roots, "mlspec run train", int(sys.argv[3])):
 """
 
 
-def test_a_stage_that_the_holder_started_goes_on_and_one_that_it_did_not_is_refused(
-    roots: Roots, project: Path
-) -> None:
+def test_a_stage_of_the_lock_holder_runs_and_any_other_is_refused(roots: Roots, project: Path) -> None:
     served = subprocess.run([sys.executable, "-c", STAGE, project, "apply", STAGE], capture_output=True, text=True)
     assert (served.returncode, served.stdout) == (0, "the stage ran\n"), served.stderr
     with (

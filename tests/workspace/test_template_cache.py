@@ -27,6 +27,6 @@ def test_rendering_writes_nothing_and_a_build_keeps_its_templates(
     assert compile_project(tmp_path / "mlproject.yaml", compiled=template_cache()).files == files
 
 
-def test_a_folder_that_cannot_be_created_is_no_cache(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_not_a_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert template_cache({"XDG_CACHE_HOME": str(tmp_path / "file")}) is None

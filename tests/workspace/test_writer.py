@@ -222,7 +222,7 @@ def test_a_file_that_changes_after_the_comparison_stops_the_write(roots: Roots, 
     assert not unfinished(roots)
 
 
-def test_recovery_is_taken_back_where_a_folder_has_become_a_link(roots: Roots, project: Path, tmp_path: Path) -> None:
+def test_recovery_is_rolled_back_where_a_folder_has_become_a_link(roots: Roots, project: Path, tmp_path: Path) -> None:
     build([file("conf/a.txt", "old\n"), file("b.txt", "old\n")], roots)
     kill_after_commit(roots, [file("conf/a.txt", "new\n"), file("b.txt", "new\n")])
     (project / "conf").rename(tmp_path / "outside")

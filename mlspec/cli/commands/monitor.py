@@ -55,7 +55,7 @@ def command(
     rows: int,
     no_notify: bool,
 ) -> int:
-    """Show the state of the served model: is it up, is it fast, is it still right, has it moved.
+    """Show the state of the served model: availability, latency, quality and drift.
 
     Reads the prediction log, passes new rows to the drift detectors, checks the alerts of the spec, notifies of alarms
     that begin or clear, and exits with 4 while an alarm fires. Run it as often as you like: each row counts once, so
@@ -183,7 +183,7 @@ def test_command(spec: str | None, env: str | None, as_json: bool) -> int:
 @target_option
 @click.option("--file", metavar="FILE", help="Read lines of the prediction log from FILE; `-`: standard input.")
 def pull_command(spec: str | None, env: str | None, as_json: bool, target: TargetName | None, file: str | None) -> int:
-    """Bring predictions that a Lambda function logged into the store, from CloudWatch.
+    """Fetch the predictions that a Lambda function logged to CloudWatch into the store.
 
     Continues where the last pull stopped; a prediction is stored once, however often it is pulled.
     """

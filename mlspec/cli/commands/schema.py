@@ -13,7 +13,7 @@ from mlspec.workspace.output_file import save
 
 @click.command()
 @click.option("--out", metavar="FILE", type=PathType(Path), help="Write it there instead of printing it.")
-@click.option("--markdown", is_flag=True, help="As a document for people: every key with its default and meaning.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown page instead: every key with its default and meaning.")
 def command(out: Path | None, markdown: bool) -> int:
     """Print the JSON Schema (2020-12) of mlproject.yaml.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from mlspec.monitoring.drift.arrays import Floats, Integers
 from mlspec.monitoring.drift.evidence import DIRECTIONS, FRACTIONS
@@ -82,13 +82,14 @@ class DetectorState:
         self.path[streams] = 0.0
         self.lowest[streams] = _NONE
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, JsonValue]:
         """Plain lists; NaN is null."""
         arrays = {name: _plain(getattr(self, name)) for name in _ARRAYS}
-        return {"row": self.row, **arrays, "recent": self.recent}
+        recent: list[JsonValue] = [[list(row) for row in rows] for rows in self.recent]
+        return {"row": self.row, **arrays, "recent": recent}
 
     @classmethod
-    def from_json(cls, document: dict[str, object]) -> DetectorState:
+    def from_json(cls, document: dict[str, JsonValue]) -> DetectorState:
         """From `to_json`. Raises ValueError for what is not a state."""
         row, recent = _ROW.validate_python(document.get("row")), _RECENT.validate_python(document.get("recent"))
         empty = cls.empty(len(recent))
@@ -102,8 +103,8 @@ _ROW: Final = TypeAdapter(int)
 _RECENT: Final = TypeAdapter(list[list[tuple[str, ...]]])
 
 
-def _plain(array: Floats | Integers) -> object:
+def _plain(array: Floats | Integers) -> JsonValue:
     plain = array.astype(object)
     plain[np.isnan(array)] = None
-    values: object = plain.tolist()
+    values: list[JsonValue] = plain.tolist()
     return values

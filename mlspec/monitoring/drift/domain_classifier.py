@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from pydantic import JsonValue
 
 from mlspec.monitoring.baseline.reference import Hashes, word_hash, words
 from mlspec.monitoring.drift.arrays import Floats, Integers
@@ -87,7 +88,7 @@ class DomainClassifier:
             return np.full(len(texts), np.nan)
         return np.array([np.nan if text is None else self._pair(features(text)) for text in texts], dtype=np.float64)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, JsonValue]:
         """The texts of this turn: with them the classifier is learned again."""
         return {"used": self.used, "turn": [row.tolist() for row in self.turn]}
 

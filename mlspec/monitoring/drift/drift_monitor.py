@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from mlspec.monitoring.drift.budget import Budget
 from mlspec.monitoring.drift.detector import Detector
@@ -127,7 +127,7 @@ class SavedGroup:
     version: str
     slice: str
     streams: list[str]
-    state: dict[str, object]
+    state: dict[str, JsonValue]
     open: list[OpenAlarm]
     domains: dict[str, SavedDomain]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from mlspec.monitoring.drift.arrays import Floats
 from mlspec.monitoring.drift.evidence import CAP, DIRECTIONS, FRACTIONS, WEIGHTS, Bets, accumulate
@@ -118,7 +118,7 @@ class RiskMonitor:
             state = "within the tolerance"
         return Risk(state, interval.mean, interval.low, interval.high, self.allowed, interval.rows, since)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, JsonValue]:
         """The state."""
         return asdict(self)
 

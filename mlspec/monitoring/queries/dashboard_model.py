@@ -1,4 +1,4 @@
-"""The dashboard of a project as values: is it up, is it fast, is it still right, since when not, which version?
+"""The dashboard of a project as values: availability, latency and quality by version, and when they changed.
 
 Places are in a grid of 48 columns.
 """

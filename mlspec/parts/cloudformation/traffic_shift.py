@@ -68,7 +68,7 @@ def check_rollout(rollout: Rollout | None, tool: str) -> Iterator[Finding]:
 
 def _unsupported_keys(rollout: Rollout, tool: str) -> Iterator[Finding]:
     reasons = {
-        "min_requests": "it counts time, not requests",
+        "min_requests": "its steps end after a time, not after a number of requests",
         "patience": "it does not wait for requests",
         "too_few": "it does not count requests",
     }

@@ -163,7 +163,7 @@ def _direction(at: Location, name: str, bound: str, timeout_ms: float, does: str
     highest, unit = (1.0, "") if name.endswith("_rate") else (_MAX_PSI, "") if name == "psi" else (timeout_ms, " ms")
     if sign not in (">", ">="):
         message = f"`{bound}` {does} while `{name}` is good"
-        yield Finding("abort-bound", at, message, f'name the values that are bad: `"> {number:g}"`')
+        yield Finding("abort-bound", at, message, f'write the condition that aborts the rollout: `"> {number:g}"`')
     elif number < 0 or number >= highest:
         message = f"`{bound}` is always or never true: {name} lies between 0 and {highest:g}{unit}"
         yield Finding("abort-bound", at, message, f"use a number between 0 and {highest:g}")

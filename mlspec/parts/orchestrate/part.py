@@ -25,7 +25,7 @@ def check(project: Project) -> Iterator[Finding]:
         return
     known = list(Orchestrate.model_fields)
     if not options.model_fields_set:
-        message = "`orchestrate` names no orchestrator, so that nothing is generated"
+        message = "`orchestrate` names no orchestrator, so nothing is generated"
         listed = ", ".join(f"`{name}: {{}}`" for name in known)
         yield Finding("section-needed", ("orchestrate",), message, f"add one of {listed}, or remove it", on="key")
     for name in options.model_extra or ():

@@ -93,7 +93,7 @@ def test_check_writes_nothing_and_its_exit_code_is_the_result(
     assert "~ mlspec.lock\n" in capsys.readouterr().out
 
 
-def test_a_hand_edit_stops_it_with_the_diff_and_two_ways_out(project: Path) -> None:
+def test_a_hand_edit_is_a_conflict_with_its_diff_and_two_fixes(project: Path) -> None:
     mlspec(project, "build")
     epochs(project, 5)
     (project / FILE).write_text("max_epochs: 99\n")
@@ -122,7 +122,9 @@ def test_keep_and_overwrite_settle_it(project: Path, capsys: pytest.CaptureFixtu
     assert "max_epochs: 5" in (project / FILE).read_text()
 
 
-def test_paths_are_meant_as_printed_or_from_here(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_project_or_to_the_current_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     main(["build"])
     for folder, path in ((project / "conf", "train/default.yaml"), (project / "conf", FILE), (project, f"./{FILE}")):
         monkeypatch.chdir(folder)
@@ -131,7 +133,9 @@ def test_paths_are_meant_as_printed_or_from_here(project: Path, monkeypatch: pyt
         assert main(["build", "--overwrite", path]) == 0
 
 
-def test_a_path_that_is_no_generated_files_is_wrong_usage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_of_a_file_that_is_not_generated_is_wrong_usage(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["build", "--keep", "conf/train/defualt.yaml"]) == 2
     assert f"did you mean `{FILE}`?" in capsys.readouterr().err
     assert main(["build", "--keep", FILE, "--overwrite", FILE]) == 2

@@ -117,7 +117,7 @@ def test_lines_are_pulled_once(service: Service) -> None:
          "monitor.on_drift is `alert`"),
     ],
 )  # fmt: skip
-def test_what_a_command_needs_is_said_with_help(
+def test_a_missing_requirement_of_a_command_is_reported_with_help(
     service: Service, change: tuple[str, str], arguments: tuple[str, ...], message: str
 ) -> None:
     Path("mlproject.yaml").write_text(SPEC.replace(*change), encoding="utf-8")

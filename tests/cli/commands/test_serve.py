@@ -57,7 +57,7 @@ def test_a_port_in_use_is_reported(project: Path) -> None:
     assert "mlspec serve --port 0" in done.stderr
 
 
-def test_the_line_that_it_prints_works_and_ctrl_c_ends_it(project: Path) -> None:
+def test_the_printed_curl_command_works_and_ctrl_c_stops_the_server(project: Path) -> None:
     if shutil.which("curl") is None:
         missing("the program curl")
     text_bundle(project / "artifacts" / "bundle")

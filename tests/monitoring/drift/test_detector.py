@@ -43,7 +43,7 @@ def test_histograms_without_a_change_raise_no_alarm() -> None:
     assert detector().update_counts(hours(values, 100), [BINS, np.zeros(1)], np.arange(200.0)) == []
 
 
-def test_an_hour_without_rows_is_no_evidence() -> None:
+def test_an_hour_without_rows_is_not_evidence() -> None:
     empty = detector()
     assert empty.update_counts([np.zeros((50, 64)), np.zeros((50, 1))], [BINS, np.zeros(1)], np.arange(50.0)) == []
     assert empty.state.sums.max() == 0

@@ -211,7 +211,7 @@ def test_a_version_with_other_columns_has_streams_of_its_own() -> None:
     assert result.alarms() == []
 
 
-def test_a_changed_schema_begins_anew() -> None:
+def test_a_changed_schema_starts_from_scratch() -> None:
     saved = fed(shifted(2, 800, 100, 1.0))
     assert saved.alarms()
     other = monitor(np.random.default_rng(0).normal(size=(5000, 3)))

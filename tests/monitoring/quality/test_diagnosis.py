@@ -38,7 +38,7 @@ def test_nothing_has_happened() -> None:
     assert (result.cause, result.alarm) == ("unchanged", False)
 
 
-def test_benign_drift_is_no_alarm() -> None:
+def test_benign_drift_is_not_an_alarm() -> None:
     """The inputs have moved, and the model is as good as before."""
     result = diagnosis(0.5, 0.0, 4000)
     assert (result.cause, result.alarm) == ("benign drift", False)
@@ -46,7 +46,7 @@ def test_benign_drift_is_no_alarm() -> None:
     assert result.sentences[1].startswith("not harmful: ")
 
 
-def test_concept_drift_is_told_from_drift_of_inputs() -> None:
+def test_concept_drift_is_distinguished_from_input_drift() -> None:
     result = diagnosis(0.0, 1.0, 4000)
     assert (result.cause, result.alarm) == ("concept drift", True)
     assert result.sentences[0] == "the inputs have not moved"

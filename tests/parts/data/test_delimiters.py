@@ -56,7 +56,7 @@ def test_rows_without_a_header_are_compared_by_their_number_of_values(sign: str,
     assert len(rows(made(tmp_path, format={**names, "delimiter": sign}))) == COUNT
 
 
-def test_a_header_that_has_the_columns_is_no_reason_for_another_delimiter(tmp_path: Path) -> None:
+def test_a_header_that_has_the_columns_is_not_a_reason_for_another_delimiter(tmp_path: Path) -> None:
     write(tmp_path, {"data/rows.csv": lines(",", ["a; b{}"]).replace("sentence,label", "sentence,label,x;y")})
     with pytest.raises(StageError, match="3") as caught:
         made(tmp_path)

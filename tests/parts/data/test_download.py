@@ -139,7 +139,7 @@ def test_the_next_run_resumes_where_the_last_one_stopped(download: Download, ser
     assert download.left == ["rows.bin"]
 
 
-def test_progress_starts_the_count_anew(download: Download, server: Server) -> None:
+def test_progress_resets_the_number_of_attempts(download: Download, server: Server) -> None:
     server.breaks = [100] * (2 * TRIES)
     assert download() == DIGEST
     assert set(download.waits) == {1}
@@ -169,14 +169,16 @@ def test_a_server_that_gives_two_files_one_name(download: Download, server: Serv
     [{}, {"ETag": 'W/"one"'}, {"Last-Modified": "now"}, {"Last-Modified": "yesterday"}],
     ids=["nothing", "weak", "just now", "no date"],
 )
-def test_without_a_sure_name_it_starts_anew(download: Download, server: Server, headers: dict[str, str]) -> None:
+def test_without_a_strong_validator_a_download_starts_from_scratch(
+    download: Download, server: Server, headers: dict[str, str]
+) -> None:
     now = {name: formatdate(usegmt=True) if value == "now" else value for name, value in headers.items()}
     server.headers, server.breaks = now, [1000]
     assert download() == DIGEST
     assert server.ranges == [None, None]
 
 
-def test_an_old_date_is_a_sure_name(download: Download, server: Server) -> None:
+def test_an_old_last_modified_date_is_a_strong_validator(download: Download, server: Server) -> None:
     server.headers, server.breaks = {"Last-Modified": formatdate(LONG_AGO, usegmt=True)}, [1000]
     assert download() == DIGEST
     assert server.ranges == [None, "bytes=1000-"]

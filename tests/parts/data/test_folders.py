@@ -133,7 +133,7 @@ def test_a_class_whose_files_are_all_unknown_does_not_vanish(tmp_path: Path) -> 
     assert "data/pets/bird contains 3 files but no image: .xyz (3)" in refused(tmp_path, **HOW).message
 
 
-def test_other_files_are_said_by_ending(tmp_path: Path) -> None:
+def test_other_files_are_reported_by_extension(tmp_path: Path) -> None:
     pets(tmp_path, "cat", "dog")
     others = ("cat/notes.txt", "dog/notes.txt", "Thumbs.db", "cat/.DS_Store", "cat/._0.png", ".ipynb_checkpoints/0.png")
     write(tmp_path, {f"data/pets/{name}": "something" for name in others})

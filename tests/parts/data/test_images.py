@@ -220,7 +220,7 @@ def test_a_background_is_the_same_in_training_and_serving(tmp_path: Path, backgr
 
 
 @pytest.mark.parametrize("colour", ["green", "#FFF", "#12345", "", "rgb(1,2,3)"])
-def test_a_background_that_is_no_colour(colour: str) -> None:
+def test_a_background_that_is_not_a_colour(colour: str) -> None:
     with pytest.raises(ValueError, match="a colour is `white`, `black` or `'#rrggbb'`"):
         spec(inputs={"image": {"type": "image", "background": colour}})
 

@@ -40,7 +40,7 @@ def refused(root: Path, **settings: Any) -> StageError:
         ("", "is empty (0 bytes)", "write or download it again"),
     ],
 )
-def test_a_placeholder_is_no_data(tmp_path: Path, name: str, text: str, what: str, help: str) -> None:
+def test_a_placeholder_is_not_data(tmp_path: Path, name: str, text: str, what: str, help: str) -> None:
     write(tmp_path, {name: text})
     error = refused(tmp_path, source=name)
     assert error.message.startswith(f"{name} {what}")
@@ -147,7 +147,7 @@ def test_names_with_odd_characters(tmp_path: Path) -> None:
     assert error.message == "the file name data/\\udcff.csv is not valid UTF-8"
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file(tmp_path: Path) -> None:
     write(tmp_path, {"data/a.csv": csv()})
     os.mkfifo(tmp_path / "data/pipe")
     with pytest.raises(StageError, match="data/pipe is not a regular file or folder"):

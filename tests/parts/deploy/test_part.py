@@ -73,7 +73,7 @@ ROLLOUT = [
 
 
 @pytest.mark.parametrize(("strategy", "expected"), [("canary", ["concurrency-conflict"]), ("blue-green", [])])
-def test_warm_copies_and_split_traffic(strategy: str, expected: list[str], tmp_path) -> None:
+def test_provisioned_concurrency_and_split_traffic(strategy: str, expected: list[str], tmp_path) -> None:
     rollout = f'{{strategy: {strategy}, abort_if: {{error_rate: "> 0.1"}}}}'
     text = f"deploy: {{lambda: {{concurrency: {{provisioned: 1}}}}, rollout: {rollout}}}\n"
     assert codes(tmp_path, PACKAGE + REGISTRY + text) == expected

@@ -146,7 +146,7 @@ def test_gates_pass(trained: Trained) -> None:
     assert slices[found["gates"][2]["slice"]] == min(slices.values())
 
 
-def test_a_missed_gate_stops_the_line_and_is_written_first(trained: Trained) -> None:
+def test_a_failed_gate_stops_the_pipeline_after_its_record_is_written(trained: Trained) -> None:
     project = trained("numbers", 'evaluate: {gates: {r2: ">= 0.5", mae: "<= 0.001"}}\n')
     project.run("evaluate")
     passed = project.artifacts / "evaluate/passed.json"
@@ -189,7 +189,7 @@ def test_outputs_that_are_no_logits_are_refused() -> None:
         checked(np.array([[0, np.nan], [0, 0], [1, 1.0]]), 2)
 
 
-def test_calibration_by_hand() -> None:
+def test_calibration_against_manual_results() -> None:
     sure = torch.tensor([0.55, 0.58, 0.95, 1.0])
     right = torch.tensor([True, False, True, True])
     low, high = calibration.table(sure, right, 10)

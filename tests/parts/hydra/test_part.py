@@ -100,7 +100,7 @@ def test_an_experiment_is_laid_over_the_values(tmp_path: Path) -> None:
     assert "experiments" not in found
 
 
-def test_wandb_gets_the_sweep_in_its_own_words() -> None:
+def test_the_sweep_in_the_format_of_wandb() -> None:
     sweep = Sweep.model_validate(
         {
             "method": "bayes",
@@ -155,7 +155,7 @@ def test_wandb_gets_the_sweep_in_its_own_words() -> None:
         ("train.learning_rate", {"values": [0.1], "min": 0.1, "max": 0.2}, "sweep-range"),
     ],
 )
-def test_a_sweep_varies_what_is_there_within_what_it_takes(key: str, parameter: Any, code: str | None) -> None:
+def test_a_sweep_varies_known_keys_within_their_limits(key: str, parameter: Any, code: str | None) -> None:
     sweep = Sweep.model_validate({"parameters": {key: parameter}})
     train = TrainSpec()
     values = {"train": train.model_dump(mode="json"), "sweep": sweep.model_dump(mode="json")}
@@ -163,7 +163,7 @@ def test_a_sweep_varies_what_is_there_within_what_it_takes(key: str, parameter: 
     assert found == ({code} if code else set())
 
 
-def test_a_fault_in_a_section_makes_no_false_ones_in_the_sweep(tmp_path: Path) -> None:
+def test_an_error_in_a_section_causes_no_false_errors_in_the_sweep(tmp_path: Path) -> None:
     sweep = "sweep: {method: random, metric: valid/loss, goal: minimize, parameters: {train.learning_rate: {min: 1e-5, max: 1e-3}}}\n"
     assert codes(tmp_path, "train: {max_epochs: forty}\n" + sweep) == ["wrong-type"]
 
@@ -245,7 +245,7 @@ def test_every_key_of_the_language_has_a_comment(build: Build) -> None:
         assert all(len(line) <= 120 or "https://" in line for line in lines)
 
 
-def test_sections_that_no_stage_reads_are_no_groups() -> None:
+def test_sections_that_no_stage_reads_are_not_config_groups() -> None:
     build = compile_project(ROOT / "specs" / "full" / "mlproject.yaml")
     assert {*build.project.sections} - {*groups(build)} == {"budget", "ci", "experiments", "lock", "orchestrate"}
     model = root_model(PARTS)

@@ -48,7 +48,7 @@ def test_a_dangerous_one_is_refused_by_the_stage_that_would_load_it(tmp_path: Pa
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_harmless_one_passes_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_harmless_pickle_passes_without_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("picklescan")
     for section in ("data", "model"):
         check_trusted(job(tmp_path, HARMLESS, HARMLESS), section)  # type: ignore[arg-type]  # a name of the loop

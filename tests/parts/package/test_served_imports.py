@@ -47,7 +47,7 @@ def found(root: Path, imported: str, package: str, spec: str = SPEC) -> list[Dia
         ("import torch", ""),
     ],
 )
-def test_what_is_there_is_no_fault(imported: str, package: str, tmp_path: Path) -> None:
+def test_an_installed_package_is_not_reported(imported: str, package: str, tmp_path: Path) -> None:
     assert found(tmp_path, imported, package) == []
 
 

@@ -35,7 +35,7 @@ def test_names_that_ecr_takes(name: str, tmp_path: Path) -> None:
     assert codes(tmp_path, f'registry: {{ecr: {{repository: "{name}", region: us-gov-west-1}}}}\n') == []
 
 
-def test_a_policy_only_where_somebody_else_needs_the_images(tmp_path: Path) -> None:
+def test_a_repository_policy_only_where_other_services_need_the_images(tmp_path: Path) -> None:
     made = files(tmp_path, REGISTRY)
     assert "ecr/repository-policy.json" not in made
     assert "ecr/github-trust.json" not in made

@@ -38,7 +38,7 @@ def of_type(resources: dict[str, Any], type: str) -> dict[str, Any]:
     return {id: one.get("Properties", {}) for id, one in resources.items() if one["Type"] == type}
 
 
-def test_cfn_lint_has_nothing_to_say(folder: Callable[[str], Path]) -> None:
+def test_cfn_lint_reports_nothing(folder: Callable[[str], Path]) -> None:
     # osls itself writes the dependency on the role that the function refers to anyway.
     templates = [folder(name) / TEMPLATE.replace("service/", f"{service}/") for name in SPECS for service in SERVICES]
     command = ["cfn-lint", "--ignore-checks", "W3005", "--", *(str(file) for file in templates if file.exists())]

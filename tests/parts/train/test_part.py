@@ -72,7 +72,7 @@ def depended_on(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return {key for stage in stages if stage.name in ("data", "train") for key in stage.params}
 
 
-def test_every_key_has_been_thought_of() -> None:
+def test_every_key_is_classified() -> None:
     sections = {"data": DataSpec, "model": Custom, "train": TrainSpec, "train.checkpoint": Checkpoint}
     keys = {f"{at}.{field.alias or name}" for at, spec in sections.items() for name, field in spec.model_fields.items()}
     assert keys - {"train.checkpoint"} == set(CHANGES_THE_WEIGHTS)

@@ -81,7 +81,7 @@ def test_early_stopping_acts_at_the_epoch_that_is_named(tmp_path: Path, capsys: 
     assert "epoch 3/4" not in out
 
 
-def test_an_experiment_that_only_trains_for_fewer_epochs_is_no_mistake(tmp_path: Path) -> None:
+def test_an_experiment_that_only_trains_for_fewer_epochs_is_not_a_mistake(tmp_path: Path) -> None:
     project = projects.numbers(tmp_path, "experiments:\n  fast: {train.max_epochs: 2}\n")
     project.spec("max_epochs: 12", "max_epochs: 12, early_stopping: {patience: 3}")
     assert not project.build().warnings

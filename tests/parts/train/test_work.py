@@ -130,7 +130,7 @@ def test_the_training_loss_can_be_watched(tmp_path: Path) -> None:
     assert metrics(project)["best"]["monitor"] == "train/loss"
 
 
-def test_an_undefined_metric_is_null_and_its_reason_is_said_once(
+def test_an_undefined_metric_is_null_and_its_reason_is_reported_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = projects.text(tmp_path, "evaluate: {metrics: [auroc]}\n")
@@ -154,7 +154,7 @@ def test_an_undefined_metric_is_null_and_its_reason_is_said_once(
     assert " nan" not in out
 
 
-def test_a_loss_that_is_no_number_ends_with_advice(tmp_path: Path) -> None:
+def test_a_loss_of_nan_stops_with_advice(tmp_path: Path) -> None:
     project = projects.numbers(tmp_path)
     project.spec("learning_rate: 0.02", "learning_rate: 10, optimizer: {type: sgd, momentum: 0.99}")
     project.run("data")

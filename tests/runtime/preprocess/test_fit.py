@@ -107,7 +107,7 @@ def test_fitting_again_gives_the_same_bytes(tmp_path: Path) -> None:
         ("half a pair: \ud800", "contains an unpaired surrogate"),
     ],
 )
-def test_what_is_no_text(tmp_path: Path, value: Any, message: str) -> None:
+def test_a_value_that_is_not_text(tmp_path: Path, value: Any, message: str) -> None:
     made = text(tmp_path)
     with pytest.raises(BadRow) as caught:
         made.features([{"sentence": "fine"}, {"sentence": value}])
@@ -238,7 +238,7 @@ def test_an_image_held_sideways_is_turned(tmp_path: Path) -> None:
         ([[float("nan")]], "must have pixel values from 0 to 255"),
     ],
 )
-def test_what_is_no_image(tmp_path: Path, value: Any, message: str) -> None:
+def test_bytes_that_are_not_an_image(tmp_path: Path, value: Any, message: str) -> None:
     with pytest.raises(BadRow) as caught:
         images(tmp_path).features([{"image": value}])
     assert (caught.value.input, caught.value.message) == ("image", message)

@@ -36,7 +36,7 @@ def test_faults_are_read() -> None:
     [("speed=3", "unknown fault: speed"), ("error_rate", "the fault error_rate needs a number"), ("wrong=x", "the fault wrong needs a number, not `x`"), ("error_rate=2", "must be between 0 and 1, not 2"),
      ("latency_ms=-1", "between 0 and"), ("error_rate=nan", "between 0 and 1")],
 )  # fmt: skip
-def test_what_is_no_fault_is_refused(given: str, said: str) -> None:
+def test_an_unknown_fault_is_refused(given: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Faults.parse([given])
 

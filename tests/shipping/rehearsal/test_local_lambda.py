@@ -89,7 +89,7 @@ def test_a_moved_alias_is_followed_and_what_is_idle_ends(service: LocalLambda, p
     assert service.containers.existing() == []
 
 
-def test_where_the_control_plane_is_gone_callers_are_served_on(service: LocalLambda, plane: Plan) -> None:
+def test_clients_are_served_without_the_control_plane(service: LocalLambda, plane: Plan) -> None:
     call(service)
     plane.reachable = False
     service.read_at = 0.0
@@ -132,7 +132,7 @@ def test_slow_wrong_and_failing_versions_show_in_their_numbers(service: LocalLam
     assert service.counts.since("4", 0).errors == 3
 
 
-def test_faults_harm_one_version_and_only_its_callers(service: LocalLambda, plane: Plan) -> None:
+def test_faults_affect_one_version_and_only_its_requests(service: LocalLambda, plane: Plan) -> None:
     plane.alias = TrafficSplit("1", "2", 0.5)
     service.inject("2", Faults(error_rate=1.0))
     statuses = {(answer.version, answer.status) for answer in call(service, 20)}
@@ -158,7 +158,9 @@ def test_a_crash_injected_is_an_error_and_the_next_call_starts_it_again(service:
     assert call(service)[0].status == 200
 
 
-def test_before_the_first_deployment_callers_are_told_so(service: LocalLambda, plane: Plan, tmp_path: Path) -> None:
+def test_before_the_first_deployment_clients_get_a_clear_answer(
+    service: LocalLambda, plane: Plan, tmp_path: Path
+) -> None:
     plane.alias = None
     with pytest.raises(StageError, match="the rehearsal has no deployed version"):
         call(service)

@@ -150,7 +150,7 @@ def kill(rehearsal: Rehearsal, name: str) -> None:
     psutil.wait_procs([psutil.Process(process.pid)] if psutil.pid_exists(process.pid) else [], timeout=60)
 
 
-def test_a_version_is_shipped_judged_taken_back_and_healed(
+def test_a_version_is_deployed_judged_rolled_back_and_fixed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.ship(error_rate=0.5)
@@ -188,7 +188,7 @@ def test_a_version_is_shipped_judged_taken_back_and_healed(
     ("faults", "why"),
     [({"crash": 5.0}, "error_rate"), ({"wrong": 1.0}, "psi is"), ({"latency_ms": 600.0}, "p95_ms is")],
 )
-def test_a_bad_version_never_gets_all_callers(project: Project, faults: dict[str, float], why: str) -> None:
+def test_a_bad_version_never_receives_all_traffic(project: Project, faults: dict[str, float], why: str) -> None:
     spec = project.root / "mlproject.yaml"
     spec.write_text(SPEC.replace("psi: '> 2'", "psi: '> 2', p95_ms: '> 400'"), encoding="utf-8")
     project.ship()

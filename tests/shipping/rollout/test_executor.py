@@ -15,7 +15,7 @@ LIVE = Alias("live", "1", revision="0")
 STEPS = {"steps": [10, 50, 100]}
 
 
-def test_a_good_version_goes_through_every_step_to_all_callers() -> None:
+def test_a_good_version_receives_all_traffic_step_by_step() -> None:
     world = World(LIVE)
     world.course(plan(**STEPS)).run()
     assert world.ended == ("2", None)
@@ -41,9 +41,7 @@ def test_each_strategy_ends_with_the_new_version_alone(strategy: str, writes: in
     ],
 )
 @pytest.mark.parametrize("strategy", ["canary", "linear"])
-def test_a_bad_version_gives_its_callers_back_and_says_which_number_decided(
-    strategy: str, fault: Behaviour, why: str
-) -> None:
+def test_a_bad_version_is_rolled_back_and_names_the_deciding_metric(strategy: str, fault: Behaviour, why: str) -> None:
     world = World(LIVE, {"2": fault})
     bounds = {"error_rate": "> 0.01", "p95_ms": "> 300", "psi": "> 0.25"}
     with pytest.raises(StageError) as refused:
@@ -144,7 +142,7 @@ def test_the_live_version_wanted_again_ends_a_split() -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_stopped_by_hand_or_by_a_fault_nothing_stays_split(stop: type[BaseException]) -> None:
+def test_a_stopped_rollout_leaves_no_split_traffic(stop: type[BaseException]) -> None:
     world = World(LIVE)
     course = world.course(plan())
 
@@ -158,7 +156,7 @@ def test_stopped_by_hand_or_by_a_fault_nothing_stays_split(stop: type[BaseExcept
     assert world.said[-1] == "stopped: all traffic is on version 1 again"
 
 
-def test_stopped_with_all_callers_there_already_the_new_version_stays() -> None:
+def test_a_rollout_that_stops_at_full_traffic_keeps_the_new_version() -> None:
     world = World(LIVE)
     course = world.course(plan("blue-green"))
 
@@ -173,7 +171,7 @@ def test_stopped_with_all_callers_there_already_the_new_version_stays() -> None:
     assert world.said[-1] == "stopped: version 2 receives all traffic already, and remains live"
 
 
-def test_blind_it_goes_back() -> None:
+def test_without_metrics_the_rollout_is_rolled_back() -> None:
     world = World(LIVE)
     course = world.course(plan())
 
@@ -204,7 +202,7 @@ def test_two_rollouts_at_once_the_second_stops() -> None:
     assert world.alias.version == "9"
 
 
-def test_the_first_version_ever_is_tried_and_gets_all_callers() -> None:
+def test_the_first_version_is_verified_and_receives_all_traffic() -> None:
     tried: list[str] = []
     world = World(None)
     world.course(plan(), check=lambda version: tried.append(version) or "fine").run()  # type: ignore[func-returns-value]
