@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import JsonValue
@@ -18,16 +18,23 @@ _OPERATORS: Final = {">": "GreaterThanThreshold", ">=": "GreaterThanOrEqualToThr
 
 @dataclass(frozen=True, slots=True)
 class RateExpression:
-    """The expression of a rate, and Lambda's metrics by their names in it."""
+    """The expression of a rate, that of what it is a fraction of, and Lambda's metrics by their names in both."""
 
     expression: str
+    whole: str
     metrics: Mapping[str, str]
+
+    def from_requests(self, least: int) -> RateExpression:
+        """The rate, which is 0 while it is a fraction of fewer than `least` requests."""
+        if least <= 1:
+            return self
+        return replace(self, expression=f"IF({self.whole} >= {least}, {self.expression}, 0)")
 
 
 _RATES: Final[Mapping[str, RateExpression]] = {
-    "error_rate": RateExpression("errors / calls", {"errors": "Errors", "calls": "Invocations"}),
+    "error_rate": RateExpression("errors / calls", "calls", {"errors": "Errors", "calls": "Invocations"}),
     "throttle_rate": RateExpression(
-        "throttles / (calls + throttles)", {"throttles": "Throttles", "calls": "Invocations"}
+        "throttles / (calls + throttles)", "calls + throttles", {"throttles": "Throttles", "calls": "Invocations"}
     ),
 }
 
@@ -47,11 +54,14 @@ class MetricAlarm:
     topics: tuple[str, ...] = ()
     """ARNs of the SNS topics that are notified."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    least: int = 1
+    """Smallest number of requests of which a rate can raise the alarm."""
 
     @property
     def rate(self) -> RateExpression | None:
         """How it is computed; None of a percentile."""
-        return _RATES.get(self.measure)
+        rate = _RATES.get(self.measure)
+        return rate and rate.from_requests(self.least)
 
     @property
     def percentile(self) -> str:
@@ -123,6 +133,7 @@ def service_alarms(function: str, options: Lambda, tags: Mapping[str, str]) -> t
             dimensions={"FunctionName": function, "Resource": f"{function}:{alias}"},
             topics=tuple(alarms.notify),
             tags=tags,
+            least=alarms.min_requests,
         )
         for measure, bound in alarms.given().items()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +22,7 @@ from mlspec.monitoring.baseline.reference import (
     CategoryReference,
     ClassReference,
     ColumnDistribution,
+    Hashes,
     ImageReference,
     NumberReference,
     Reference,
@@ -89,7 +90,7 @@ def compute_reference(artifacts: Path, digest: str, sliced: Sequence[str] = ()) 
     `evaluate`; without these the bundle scores the test split."""
     schema = Schema.read(artifacts)
     columns = {name: _column(artifacts, name, kind) for name, kind in schema.inputs.items()}
-    slices = {key: value for name in sliced for key, value in _slices(artifacts, name, schema).items()}
+    slices = {key: value for name in sliced for key, value in _slices(artifacts, name, schema, columns).items()}
     rows = pq.read_metadata(artifacts / _TRAIN).num_rows
     actual, predicted = _answers(artifacts, schema)
     if schema.labels:
@@ -149,20 +150,41 @@ def reference_digest(artifacts: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _slices(artifacts: Path, sliced: str, schema: Schema) -> dict[str, dict[str, ColumnDistribution]]:
-    """The numbers and categories of the rows of each frequent value of an input."""
-    kinds = {name: kind.type for name, kind in schema.inputs.items() if name != sliced}
-    names = [name for name, kind in kinds.items() if kind in ("number", "category")]
+def _slices(
+    artifacts: Path, sliced: str, schema: Schema, columns: Mapping[str, ColumnDistribution]
+) -> dict[str, dict[str, ColumnDistribution]]:
+    """The other inputs of the rows of each frequent value of an input, but for images."""
+    names = [name for name, kind in schema.inputs.items() if name != sliced and kind.type != "image"]
+    texts = [name for name in names if isinstance(columns[name], TextReference)]
     table = pq.read_table(artifacts / _TRAIN, columns=[sliced, *names])
-    values = pc.cast(table[sliced], pa.string())
+    tested = pq.read_table(artifacts / _TEST, columns=[sliced, *texts]) if (artifacts / _TEST).is_file() else None
     result: dict[str, dict[str, ColumnDistribution]] = {}
-    for counted in pc.value_counts(values.drop_null()).to_pylist():
+    for counted in pc.value_counts(pc.cast(table[sliced], pa.string()).drop_null()).to_pylist():
         if counted["counts"] >= SLICE_ROWS:
-            rows = table.filter(pc.equal(values, counted["values"]))
-            columns: dict[str, ColumnDistribution] = {}
-            for name in names:
-                columns[name] = _number(rows[name]) if kinds[name] == "number" else _category(rows[name])
-            result[f"{sliced}={counted['values']}"] = columns
+            value = counted["values"]
+            fresh = None if tested is None else _rows_of(tested, sliced, value)
+            result[f"{sliced}={value}"] = _slice(_rows_of(table, sliced, value), fresh, names, columns)
+    return result
+
+
+def _rows_of(table: pa.Table, column: str, value: str) -> pa.Table:
+    return table.filter(pc.equal(pc.cast(table[column], pa.string()), value))
+
+
+def _slice(
+    rows: pa.Table, fresh: pa.Table | None, names: Sequence[str], columns: Mapping[str, ColumnDistribution]
+) -> dict[str, ColumnDistribution]:
+    """The distributions of rows of the training data; `fresh` are those of the test split."""
+    result: dict[str, ColumnDistribution] = {}
+    for name in names:
+        match columns[name]:
+            case NumberReference():
+                result[name] = _number(rows[name])
+            case TextReference(vocabulary=vocabulary):
+                texts = [] if fresh is None else list(_texts(fresh[name]))
+                result[name] = _lengths(rows[name], texts, unpack(vocabulary))
+            case _:
+                result[name] = _category(rows[name])
     return result
 
 
@@ -199,20 +221,23 @@ def _category(values: pa.ChunkedArray) -> CategoryReference:
 def _text(artifacts: Path, name: str) -> TextReference:
     values = _read(artifacts / _TRAIN, name)
     counted: Counter[str] = Counter()
-    lengths: list[int] = []
     for text in _texts(values):
         counted.update(words(text))
-        lengths.append(len(text.split()))
     vocabulary = pack(word_hash(word) for word, _ in counted.most_common(VOCABULARY))
     fresh = list(_texts(_read(artifacts / _TEST, name))) if (artifacts / _TEST).is_file() else []
-    known = unpack(vocabulary)
+    sample = tuple(pack((word_hash(w) for w in words(text)), ordered=True) for text in _some(fresh))
+    lengths = _lengths(values, fresh, unpack(vocabulary))
+    return lengths.model_copy(update={"vocabulary": vocabulary, "sample": sample})
+
+
+def _lengths(values: pa.ChunkedArray, fresh: Sequence[str], vocabulary: Hashes) -> TextReference:
+    """The lengths of texts, and the shares of words of `fresh` that are not in the vocabulary."""
+    lengths = [len(text.split()) for text in _texts(values)]
     return TextReference(
         missing=values.null_count,
         characters=QuantileGrid.of(pc.cast(pc.utf8_length(values.drop_null()), pa.float64()).to_numpy()),
         words=QuantileGrid.of(np.asarray(lengths, dtype=np.float64)),
-        vocabulary=vocabulary,
-        unseen=QuantileGrid.of(np.asarray([unseen_share(text, known) for text in fresh])),
-        sample=tuple(pack((word_hash(w) for w in words(text)), ordered=True) for text in _some(fresh)),
+        unseen=QuantileGrid.of(np.asarray([unseen_share(text, vocabulary) for text in fresh])),
     )
 
 

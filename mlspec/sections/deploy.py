@@ -87,6 +87,12 @@ class Alarms(RequestBounds):
     """CloudWatch alarms on all requests to the alias, whatever version answers them."""
 
     window: Duration = Field("5m", description="Time over which each value is measured, in whole minutes")
+    min_requests: int = Field(
+        20,
+        ge=1,
+        description="Smallest number of requests in the window of which a rate can raise an alarm. CloudWatch itself "
+        "ignores latencies of too few requests for the percentile",
+    )
     notify: list[Annotated[str, Field(pattern=_TOPIC)]] = Field(
         [],
         description="ARNs of Amazon SNS topics that are notified when an alarm fires and when it clears",

@@ -44,7 +44,10 @@ class Drift(SpecModel):
     )
     columns: list[str] = Field([], description="Inputs to compare; default: all", examples=[["age", "town"]])
     slices: list[str] = Field(
-        [], description="Category inputs whose values are compared one by one, too", examples=[["town"]]
+        [],
+        description="Category inputs whose values are compared one by one, too: the numbers, categories, lengths and "
+        "unseen words of their rows",
+        examples=[["town"]],
     )
 
     def rows_per_day(self) -> float:

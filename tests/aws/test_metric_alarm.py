@@ -29,6 +29,7 @@ def test_created_changed_and_removed(target: AwsTarget, tmp_path: Path) -> None:
     assert [one["AlarmActions"] for one in existing] == [[TOPIC], [TOPIC]]
     assert existing[1]["ExtendedStatistic"] == "p95"
     assert existing[1]["Period"] == 120
+    assert existing[0]["Metrics"][0]["Expression"] == "IF(calls >= 20, errors / calls, 0)"
     assert changes(provider, "cola", desired) == []
     silent = function(target, tmp_path, OPTIONS.replace("0.05", "0.1").replace(f'"{TOPIC}"', "")).spec
     assert converge(provider, "cola", desired_alarms(silent.alarms()[:1])) == [
@@ -41,6 +42,20 @@ def test_created_changed_and_removed(target: AwsTarget, tmp_path: Path) -> None:
     ]
     assert changes(provider, "cola", desired_alarms(silent.alarms()[:1])) == []
     assert converge(provider, "cola", None) == ["- cloudwatch alarm cola-live-service-error-rate"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ('error_rate: "> 0.05", min_requests: 1', "errors / calls"),
+        ('error_rate: "> 0.05", min_requests: 300', "IF(calls >= 300, errors / calls, 0)"),
+        ('throttle_rate: "> 0.05"', "IF(calls + throttles >= 20, throttles / (calls + throttles), 0)"),
+    ],
+)
+def test_a_rate_of_few_requests_raises_no_alarm(target: AwsTarget, tmp_path: Path, options: str, expected: str) -> None:
+    [alarm] = function(target, tmp_path, f"{{alarms: {{{options}}}}}").spec.alarms()
+    assert alarm.rate is not None
+    assert alarm.rate.expression == expected
 
 
 def test_tags_follow_the_project(target: AwsTarget, tmp_path: Path) -> None:

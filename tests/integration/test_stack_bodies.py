@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.elastic.contracts import ALERTING, ELASTICSEARCH, dashboard_faults, faults, template_faults
+from tests.elastic.contracts import ALERTING, ELASTICSEARCH, dashboard_faults, faults, mapping_faults, template_faults
 from tests.esql_grammar import syntax_errors
 from tests.parts.targets import BASE, files
 
@@ -82,6 +82,26 @@ def test_the_contracts_refuse_a_wrong_body(trees: dict[str, dict[str, Any]]) -> 
     assert dashboard_faults({**body, "panel": []})
     template = trees["texts"]["elasticsearch/index-template.json"]
     assert faults(ELASTICSEARCH, "/_index_template/x", "PUT", {**template, "priority": "high"})
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "body"),
+    [
+        ("/_data_stream/x/_options", "PUT", {"failure_store": {"enabled": "yes"}}),
+        ("/_data_stream/x/_options", "PUT", {"failures": {}}),
+        ("/_security/api_key/x", "PUT", {"role_descriptors": {"reader": {"indices": [{"names": ["x"]}]}}}),
+        ("/_security/api_key/x", "PUT", {"name": "x"}),
+        ("/x/_rollover", "POST", {"condition": {}}),
+    ],
+)
+def test_the_fragments_of_the_contract_refuse_a_wrong_body(path: str, method: str, body: Any) -> None:
+    assert faults(ELASTICSEARCH, path, method, body)
+
+
+def test_a_field_that_is_added_keeps_the_contract(trees: dict[str, dict[str, Any]]) -> None:
+    mappings = trees["texts"]["elasticsearch/component-template.json"]["template"]["mappings"]
+    assert mapping_faults("/x/_mapping", {"properties": mappings["properties"]}) == []
+    assert mapping_faults("/x/_mapping", {"properties": {"a": {"type": "number"}}})
 
 
 def esql_in(body: Any) -> list[str]:

@@ -130,6 +130,21 @@ def test_a_slice_has_the_distribution_of_its_own_rows(tmp_path: Path) -> None:
     assert project_reference(project, tmp_path) == reference
 
 
+def test_a_slice_has_the_lengths_of_its_own_texts_and_the_words_of_all(tmp_path: Path) -> None:
+    kinds = {"text": {"type": "text"}, "town": {"type": "category", "values": []}}
+    texts = ["one two three"] * 60 + ["one"] * 60
+    train = {"text": texts, "town": ["Bonn"] * 60 + ["Trier"] * 60, "label": [0, 1] * 60}
+    project = artifacts(tmp_path / "artifacts", kinds, train, CLASS, PREDICTED)
+    test = pa.table({**train, "text": ["one four"] * 60 + ["one"] * 60})
+    pq.write_table(test, project / "data" / "test.parquet")
+    slices = project_reference(project, tmp_path, ["town"]).slices
+    found = {name: columns["text"] for name, columns in slices.items()}
+    known = {name: text for name, text in found.items() if isinstance(text, TextReference)}
+    assert {name: text.words.mean for name, text in known.items()} == {"town=Bonn": 3, "town=Trier": 1}
+    assert {name: text.unseen.mean for name, text in known.items()} == {"town=Bonn": 0.5, "town=Trier": 0}
+    assert {text.vocabulary for text in known.values()} == {""}
+
+
 def test_without_data_and_without_a_copy(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no training data to compare with") as error:
         project_reference(tmp_path, tmp_path)

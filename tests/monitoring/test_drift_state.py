@@ -80,6 +80,26 @@ def test_a_slice_that_differs_from_the_rest_raises_no_alarm_until_it_changes(tmp
     assert set(monitor.slices[""]) == {"town=Trier"}
 
 
+def test_texts_that_change_in_one_slice_raise_its_alarm(tmp_path: Path) -> None:
+    """A tenth of the rows: among all rows the change is not found yet."""
+    lengths = QuantileGrid.of(np.random.default_rng(3).normal(30, 5, 500))
+    text = TextReference(missing=0, characters=lengths, words=lengths, unseen=QuantileGrid.of([0.0] * 300))
+    reference = with_texts(5).model_copy(update={"sliced": ("town",), "slices": {"town=Trier": {"sentence": text}}})
+    service = Service(tmp_path, reference=reference, drift={"slices": ["town"]})
+    model = service.model
+    options = model.options.drift
+    assert options is not None
+    rows = [
+        line(i, inputs={"age": 40.0, "town": town, "sentence": sentence})
+        for i in range(300)
+        for town, sentence in [("Bonn", "as in training") if i % 10 else ("Trier", "what nobody knows")]
+    ]
+    segment(tmp_path, rows, "host-1-0-0")
+    model.store.seal(DAY)
+    look = look_for_drift(model, options, DAY + timedelta(seconds=305))
+    assert "unseen.sentence" in {alarm.column for alarm in look.alarms if alarm.group.slice == "town=Trier"}
+
+
 def test_a_carried_reference_without_slices_is_mentioned(tmp_path: Path) -> None:
     service = Service(tmp_path, drift={"slices": ["town"]})
     assert any("slices are not compared" in note for note in service.observe().state.notes)

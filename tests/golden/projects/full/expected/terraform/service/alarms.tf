@@ -13,7 +13,7 @@ resource "aws_cloudwatch_metric_alarm" "error_rate" {
   metric_query {
     id          = "rate"
     label       = "error_rate"
-    expression  = "errors / calls"
+    expression  = "IF(calls >= 20, errors / calls, 0)"
     return_data = true
   }
 
