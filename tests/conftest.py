@@ -29,6 +29,8 @@ pytest_plugins = [
 ]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
+os.environ.setdefault("GOGC", "off")  # Terraform, its provider and act end before their garbage is worth collecting
+os.environ.setdefault("GOMEMLIMIT", "1GiB")  # from here on they collect it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell has what it puts into the background ignore Ctrl-C, and all that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
