@@ -154,14 +154,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
+    "tests/integration/test_terraform.py::test_the_life",
+    "tests/integration/test_every_workflow.py",
+    "tests/integration/test_release.py",
+    "tests/integration/test_prefect.py",
     "tests/scenarios/test_readme.py::test_the_tour",
     "tests/scenarios/test_docs.py::test_the_rehearsal",
     "tests/scenarios/test_docs.py::test_the_tutorial",
-    "tests/integration/test_release.py",
+    "tests/integration/test_mlflow.py",
+    "tests/integration/test_airflow.py",
+    "tests/scenarios/test_retraining_loop.py",
+    "tests/scenarios/equivalence/test_equivalence.py",
     "tests/test_starters.py::test_its_whole_line",
+    "tests/integration/test_textattack.py",
     "tests/scenarios/test_staleness.py",
     "tests/shipping/rehearsal/test_rehearsal.py",
     "tests/integration/test_workflow_runs.py",
+    "tests/integration/test_terraform.py",
     "tests/scenarios/test_wheel.py",
 )
 """What begins before all else, so that no worker still runs one of these when the other has no tests left."""
