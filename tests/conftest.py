@@ -29,6 +29,8 @@ pytest_plugins = [
 ]
 os.environ.update(DVC_NO_ANALYTICS="1", WANDB_SILENT="true", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # idle threads of one stage would spin on the cores of the other worker
+os.environ.setdefault("GOGC", "off")  # Terraform, its provider and act end before their garbage is worth collecting
+os.environ.setdefault("GOMEMLIMIT", "1GiB")  # from here on they collect it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell has what it puts into the background ignore Ctrl-C, and all that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -152,14 +154,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
+    "tests/integration/test_terraform.py::test_the_life",
+    "tests/integration/test_every_workflow.py",
+    "tests/integration/test_release.py",
+    "tests/integration/test_prefect.py",
     "tests/scenarios/test_readme.py::test_the_tour",
     "tests/scenarios/test_docs.py::test_the_rehearsal",
     "tests/scenarios/test_docs.py::test_the_tutorial",
-    "tests/integration/test_release.py",
+    "tests/integration/test_mlflow.py",
+    "tests/integration/test_airflow.py",
+    "tests/scenarios/test_retraining_loop.py",
+    "tests/scenarios/equivalence/test_equivalence.py",
     "tests/test_starters.py::test_its_whole_line",
+    "tests/integration/test_textattack.py",
     "tests/scenarios/test_staleness.py",
     "tests/shipping/rehearsal/test_rehearsal.py",
     "tests/integration/test_workflow_runs.py",
+    "tests/integration/test_terraform.py",
     "tests/scenarios/test_wheel.py",
 )
 """What begins before all else, so that no worker still runs one of these when the other has no tests left."""

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["mlspec.parts.train.work"])
+CONTEXT.set_forkserver_preload(["tests.forked_imports"])
 
 
 @dataclass(frozen=True)

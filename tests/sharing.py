@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+Value = TypeVar("Value")
 
 
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
@@ -36,3 +40,10 @@ def once(folder: Path, create: Callable[[Path], object]) -> Path:
         finally:
             fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough where a fork of this process still has the file
     return content
+
+
+def once_value(folder: Path, create: Callable[[Path], Value]) -> Value:
+    """What `create` has returned in the first process that asked; the others read it from the disk."""
+    content = once(folder, lambda within: (within / "value").write_bytes(pickle.dumps(create(within))))
+    value: Value = pickle.loads((content / "value").read_bytes())
+    return value

@@ -1,7 +1,7 @@
 """A Python whose programs start with the heavy imports done: a server that has them forks once for each start.
 
-Its folder has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest` run in
-such a fork, with the arguments, working folder, variables and files of the client; everything else runs in the Python of
+Its folder has a `python` and an `mlspec`. `mlspec`, `python -m mlspec`, `python -m dvc` and `python -m pytest`, and what
+`multiprocessing` spawns, run in such a fork, with the arguments, working folder, variables and files of the client; everything else runs in the Python of
 the tests. `warm_python()` starts the server for the first test that needs it. A test of start-up, signals or imports
 needs a process of its own: `sys.executable`.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -75,12 +76,18 @@ import json, os, signal, socket, struct, sys
 words = sys.argv[1:]
 if os.path.basename(sys.argv[0]) == "mlspec":
     words = ["-m", "mlspec", *words]
-if words[:1] != ["-m"] or words[1:2] == [] or words[1] not in {modules}:
+files = [0, 1, 2]
+if "--multiprocessing-fork" in words:
+    words = words[words.index("-c") :]
+    files += [int(n) for n in os.listdir("/proc/self/fd") if int(n) > 2 and os.path.exists(f"/proc/self/fd/{{n}}")]
+    files = [file for file in files if os.get_inheritable(file)]
+elif words[:1] != ["-m"] or words[1:2] == [] or words[1] not in {modules}:
     os.execv("{python}", ["{python}", *words])
 server = socket.socket(socket.AF_UNIX)
 server.connect("{address}")
-request = json.dumps({{"words": words[1:], "folder": os.getcwd(), "variables": dict(os.environ)}}).encode()
-socket.send_fds(server, [struct.pack("!I", len(request))], [0, 1, 2])
+request = {{"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}}
+request = json.dumps(request).encode()
+socket.send_fds(server, [struct.pack("!I", len(request))], files)
 server.sendall(request)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda number, _: server.send(bytes([number])))
@@ -184,13 +191,13 @@ def _serve(listener: socket.socket, owner: int, python: str) -> None:
 def _supervise(connection: socket.socket) -> None:
     """Run what a client asks for, hand its signals on, and send it the exit code. Does not return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    header, files, _, _ = socket.recv_fds(connection, 4, 3)
+    header, files, _, _ = socket.recv_fds(connection, 4, 64)
     (length,) = struct.unpack("!I", header)
     request = json.loads(connection.recv(length, socket.MSG_WAITALL))
     process = os.fork()
     if process == 0:
         connection.close()
-        _become(files, request["folder"], request["variables"])
+        _become(dict(zip(request["files"], files, strict=True)), request["folder"], request["variables"])
         _run(request["words"])
     for file in files:
         os.close(file)
@@ -209,9 +216,13 @@ def _supervise(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _become(files: Sequence[int], folder: str, variables: Mapping[str, str]) -> None:
-    """Take the files, the folder and the variables of the client."""
-    for target, file in enumerate(files):
+def _become(files: Mapping[int, int], folder: str, variables: Mapping[str, str]) -> None:
+    """Take the files, the folder and the variables of the client: `files` has its numbers, and what was received."""
+    above = max((*files, *files.values())) + 1
+    moved = {target: fcntl.fcntl(file, fcntl.F_DUPFD, above) for target, file in files.items()}
+    for file in files.values():
+        os.close(file)
+    for target, file in moved.items():
         os.dup2(file, target)
         os.close(file)
     own = os.environ["PYTHONPATH"].split(os.pathsep)
@@ -226,12 +237,15 @@ def _become(files: Sequence[int], folder: str, variables: Mapping[str, str]) -> 
 
 
 def _run(words: Sequence[str]) -> None:
-    """`python -m WORDS`. Does not return."""
-    module, *arguments = words
-    sys.argv = [module, *arguments]
+    """`python WORDS`, which are `-m MODULE ...` or `-c CODE ...`. Does not return."""
+    option, program, *arguments = words
+    sys.argv = [program if option == "-m" else option, *arguments]
     code: object = 0
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if option == "-m":
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            exec(program, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.parts import projects
 from tests.parts.projects import Applied
 from tests.sharing import once, shared_folder
+from tests.warm_python import WarmPython
 
 _KINDS = {
     "text": projects.text,
@@ -44,3 +46,12 @@ def trained(_trained: Callable[[str], Path], tmp_path: Path) -> Callable[..., Ap
         return Applied(root)
 
     return copy
+
+
+@pytest.fixture
+def warm_processes(warm: WarmPython) -> Iterator[None]:
+    """The processes of a training on several devices have the heavy imports done."""
+    before = spawn.get_executable()
+    spawn.set_executable(warm.python)
+    yield
+    spawn.set_executable(before)

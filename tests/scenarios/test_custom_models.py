@@ -164,6 +164,7 @@ def of(kind: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_two_processes_of_a_data_module_have_worker_processes(tmp_path: Path) -> None:
     project = made(tmp_path, section=of("Workers"))
     project.spec("max_epochs: 4", "max_epochs: 2, devices: 2, accelerator: cpu")

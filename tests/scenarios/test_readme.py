@@ -19,6 +19,7 @@ from mlspec.parts.all_parts import PARTS
 from tests.conftest import CHECKOUT
 from tests.pages import PageCommand, Shell, check, commands
 from tests.test_starters import TOUR, passed
+from tests.warm_python import WarmPython
 
 README = CHECKOUT / "README.md"
 MOST_LINES = 200
@@ -82,10 +83,10 @@ def shown_plan() -> PageCommand:
 
 
 @pytest.mark.slow
-def test_the_tour_prints_what_it_shows(tmp_path: Path) -> None:
+def test_the_tour_prints_what_it_shows(tmp_path: Path, warm: WarmPython) -> None:
     """Its starter passes its gates too, and the plan after a changed value is the one that the README opens with."""
     project = tmp_path / TOUR
-    with closing(Shell(tmp_path)) as shell:
+    with closing(Shell(tmp_path, warm)) as shell:
         for command in commands(README):
             if not command.text.startswith("make "):
                 check(command, shell)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
+from multiprocessing import spawn
 from pathlib import Path
 
 from tests.forked import CONTEXT
@@ -23,19 +24,20 @@ class Ended:
 def run(project: Applied, step: int = -1, number: signal.Signals = signal.SIGKILL) -> Ended:
     """Run `train`; with a `step`, the process gets the signal just before the optimizer's step of that number."""
     log = project.root / "train.log"
-    process = CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log)))
+    process = CONTEXT.Process(target=_body, args=(str(project.root), step, number, str(log), spawn.get_executable()))
     process.start()
     process.join()
     return Ended(process.exitcode, log.read_text(encoding="utf-8"))
 
 
-def _body(root: str, step: int, number: signal.Signals, log: str) -> None:
+def _body(root: str, step: int, number: signal.Signals, log: str, python: bytes) -> None:
     import multiprocessing
 
     import pytorch_lightning as pl
 
     # Workers of a data loader are children of this process, as they are outside of tests, and end with it.
     multiprocessing.set_start_method("fork", force=True)
+    spawn.set_executable(python)
     from mlspec.errors import MlspecError
 
     before = pl.LightningModule.on_before_optimizer_step

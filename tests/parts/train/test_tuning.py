@@ -74,6 +74,7 @@ def test_a_killed_run_does_not_search_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_two_processes_find_one_rate(tmp_path: Path) -> None:
     two = project(tmp_path / "two", f"devices: 2, accelerator: cpu, {RATE}", "numbers")
     two.run("data", "train")

@@ -1,8 +1,9 @@
-"""The sources that start a program, once a session."""
+"""The sources that start a program, once for all workers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.scenarios.equivalence.projects import (
     mutated,
     terraform_modules,
 )
+from tests.sharing import once_value, shared_folder
 from tests.shipping.fixtures import moto, quiet, target
 
 __all__ = ["moto", "quiet", "target"]
@@ -33,26 +35,38 @@ def sam_translator() -> Iterator[Translator]:
 @pytest.fixture(scope="session")
 def terraform_plan(moto: str, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The plan of the modules of all projects, and of every mutation of one."""
-    folder = tmp_path_factory.mktemp("terraform")
-    modules = terraform_modules(folder / "specs")
-    return planned(modules | {name: mutate(modules) for name, mutate in MUTATED_MODULES.items()}, folder / "plan", moto)
+
+    def plan(folder: Path) -> Plan:
+        modules = terraform_modules(folder / "specs")
+        faulty = {name: mutate(modules) for name, mutate in MUTATED_MODULES.items()}
+        return planned(modules | faulty, folder / "plan", moto)
+
+    return once_value(shared_folder(tmp_path_factory, "equivalence-terraform"), plan)
 
 
 @pytest.fixture(scope="session")
 def serverless_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[CanonicalResource]]:
     """The services of all projects, as osls packages them."""
-    folder = tmp_path_factory.mktemp("serverless")
-    return packaged({name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}, folder / "made")
+
+    def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
+        made = {name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}
+        return packaged(made, folder / "made")
+
+    return once_value(shared_folder(tmp_path_factory, "equivalence-serverless"), package)
 
 
 @pytest.fixture(scope="session")
 def serverless_faults(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[CanonicalResource]]:
-    """The same with all faults planted."""
-    folder = tmp_path_factory.mktemp("serverless-faults")
-    made = {name: generated(folder / "specs" / name, name, "serverless") for name in SPECS}
-    for name, file, text, other in SERVERLESS_MUTATIONS.values():
-        made[name] = mutated(made[name], file, text, other)
-    return packaged(made, folder / "made")
+    """The same with all faults planted, for the projects that have one."""
+
+    def package(folder: Path) -> Mapping[str, list[CanonicalResource]]:
+        names = {name for name, *_ in SERVERLESS_MUTATIONS.values()}
+        made = {name: generated(folder / "specs" / name, name, "serverless") for name in names}
+        for name, file, text, other in SERVERLESS_MUTATIONS.values():
+            made[name] = mutated(made[name], file, text, other)
+        return packaged(made, folder / "made")
+
+    return once_value(shared_folder(tmp_path_factory, "equivalence-serverless-faults"), package)
 
 
 __all__ += ["SPECS"]
